@@ -1,0 +1,1 @@
+"""What is generated or shipped around the program."""

@@ -1,0 +1,67 @@
+"""An edge server alone: `python -m edge_node --listen HOST:PORT [--scenario FILE] [--set key=value]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from edge_node.node import EdgeNode
+from edge_node.service import serve, stop
+from midstep import scenario as scenarios
+from midstep.clock import WallClock
+from midstep.errors import MidstepError
+from midstep.exporter import export
+from midstep.open import open_denoiser
+from midstep.scenario import Scenario
+from midstep.tuning import bind_threads, keep_pages
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM. Exit status: 0 ended in order, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
+    parser.add_argument("--listen", default="127.0.0.1:50051", help="HOST:PORT of the gRPC service")
+    parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
+    parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the model runs")
+    parser.add_argument("--model", help="a shipped name, a local folder or a hub id")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value")
+    args = parser.parse_args(argv)
+    settings = [*args.set]
+    settings += [f"model.path={args.model}"] if args.model else []
+    settings += [f"model.device={args.device}"] if args.device else []
+    try:
+        scenario = scenarios.load(args.scenario, settings)
+        bind_threads(scenario.edge.threads)
+        asyncio.run(_serve(scenario, args.listen, args.metrics))
+    except MidstepError as error:
+        print(f"edge_node: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+async def _serve(scenario: Scenario, listen: str, metrics: str) -> None:
+    keep_pages()
+    denoiser = open_denoiser(scenario, scenario.edge.threads)
+    node = await EdgeNode.open(scenario, denoiser, WallClock(), scenario.model.split_step)
+    server, port = await serve(node.edge, listen)
+    host, _, metrics_port = metrics.rpartition(":")
+    exporter = export("edge", host, int(metrics_port))
+    step_ms = node.edge.profile.step(1) * 1e3
+    print(
+        f"{node.edge.name} serves {scenario.model.path} on {listen.rpartition(':')[0]}:{port} "
+        f"(pid {os.getpid()}, {step_ms:.1f} ms a step, metrics on {exporter})",
+        flush=True,
+    )
+    ended = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, ended.set)
+    await ended.wait()
+    await stop(server)
+    await node.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

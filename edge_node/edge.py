@@ -1,0 +1,179 @@
+"""The life of a request on the edge: identity, lookup, engine or a ride along, staging, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from edge_node.staging import Staging
+from edge_node.store import Entry, Store
+from midstep.clock import Clock
+from midstep.denoise import Trajectory
+from midstep.engine import Engine, Outcome
+from midstep.errors import FrameError, PromptError, ScenarioError
+from midstep.frame import Frame
+from midstep.identity import OutputKey, check_prompt, shared_seed
+from midstep.metrics import EdgeMetrics
+from midstep.profile import StepProfile
+from midstep.wire import Access, Answer, Contents, Description, Edit, EditResult, Held, Request, Reuse
+
+BACKLOG = 100_000  # accesses kept for a slow watcher; beyond, the oldest are lost to it
+
+
+@dataclass
+class _Making:
+    """An output that is being made, and how many wait for it."""
+
+    task: asyncio.Task[Outcome[Frame]]
+    waiting: int = 0
+
+
+class Edge:
+    """The edge server without its wire: implements EdgePort and ControlPort in-process."""
+
+    def __init__(
+        self, name: str, engine: Engine, store: Store, staging: Staging, clock: Clock, *,
+        split_step: int, seed: int, profile: StepProfile, metrics: EdgeMetrics | None = None,
+    ) -> None:  # fmt: skip
+        self.name, self.engine, self.store, self.staging, self.clock = name, engine, store, staging, clock
+        self.split_step, self.seed, self.profile = split_step, seed, profile
+        self.identity = engine.denoiser.identity
+        self._pipeline = self.identity.digest()
+        self._making: dict[str, _Making] = {}
+        self._watchers: list[asyncio.Queue[Access]] = []
+        self.metrics = metrics or EdgeMetrics(name)
+        self.metrics.capacity(store.capacity)
+
+    async def describe(self) -> Description:
+        """What this edge serves."""
+        step, decode = self.profile.step(1), self.profile.decode_s
+        return Description(self.name, self.identity, self.split_step, self.seed, step, decode, os.getpid())
+
+    async def obtain(self, request: Request, timeout_s: float) -> Answer:
+        """The output of request.prompt. Raises as EdgePort says; past `timeout_s` the work is given up."""
+        if (why := check_prompt(request.prompt)) is not None:
+            raise PromptError(why)
+        if request.pipeline != self._pipeline:
+            raise FrameError(
+                f"{self.name} serves pipeline {self._pipeline[:12]} ({self.identity.model}), "
+                f"the device continues {request.pipeline[:12]}: start both with the same model and steps"
+            )
+        if not 1 <= request.steps <= self.identity.steps:
+            raise FrameError(f"{request.steps} edge steps of {self.identity.steps} were asked for")
+        arrived = self.clock.now()
+        private = request.private_seed is not None
+        seed = shared_seed(request.prompt, self.seed) if request.private_seed is None else request.private_seed
+        key = OutputKey(self._pipeline, request.prompt, seed, private).digest()
+        self.metrics.lookup()
+        held = self.store.get(key)
+        if held is not None and held.frame.step <= self.identity.steps:
+            reuse: Reuse = "final" if held.frame.step == self.identity.steps else "exact"
+            self.metrics.hit(reuse)
+            return self._answer(request, held.frame, reuse, 0, arrived, 0.0, seed)
+        async with asyncio.timeout(timeout_s):
+            outcome, reuse = await self._made(key, request, seed, private)
+        queue_s = min(outcome.queue_s, self.clock.now() - arrived) if reuse == "computed" else 0.0
+        steps = outcome.value.step if reuse == "computed" else 0
+        return self._answer(request, outcome.value, reuse, steps, arrived, queue_s, seed)
+
+    async def _made(self, key: str, request: Request, seed: int, private: bool) -> tuple[Outcome[Frame], Reuse]:
+        """Compute, or share what is being computed; the last to give up takes the work with it."""
+        making, reuse = self._making.get(key), "shared"
+        if making is None:
+            task = asyncio.create_task(self._compute(key, request, seed, private))
+            making, reuse = _Making(task), "computed"
+            self._making[key] = making
+            task.add_done_callback(lambda _: self._making.pop(key, None))
+        making.waiting += 1
+        try:
+            outcome = await asyncio.shield(making.task)
+        finally:
+            making.waiting -= 1
+            if not making.waiting and not making.task.done():
+                making.task.cancel()
+        return outcome, "shared" if reuse == "shared" else "computed"
+
+    async def _compute(self, key: str, request: Request, seed: int, private: bool) -> Outcome[Frame]:
+        denoiser = self.engine.denoiser
+
+        def freeze(trajectory: Trajectory) -> Frame:
+            return denoiser.freeze(trajectory, key)
+
+        outcome = await self.engine.submit(lambda: denoiser.begin(request.prompt, seed, request.steps), freeze)
+        if not private:
+            self.staging.put(Entry(request.prompt, outcome.value))
+        return outcome
+
+    def _answer(
+        self,
+        request: Request,
+        frame: Frame,
+        reuse: Reuse,
+        edge_steps: int,
+        arrived: float,
+        queue_s: float,
+        seed: int,
+    ) -> Answer:
+        edge_s = max(0.0, self.clock.now() - arrived - queue_s)
+        if request.private_seed is None:
+            access = Access(
+                request.request_id, frame.prompt_key, request.prompt, frame.step, frame.nbytes, reuse,
+                self.clock.now(), queue_s + edge_s,
+            )  # fmt: skip
+            for queue in self._watchers:
+                if queue.full():
+                    queue.get_nowait()
+                queue.put_nowait(access)
+        self.refresh()
+        return Answer(
+            frame, reuse, 1.0 if reuse != "computed" else 0.0, edge_steps, frame.step - edge_steps, queue_s, edge_s,
+            seed, self.engine.denoiser.truncated(request.prompt),
+        )  # fmt: skip
+
+    async def watch(self) -> AsyncIterator[Access]:
+        """Accesses from now on, as they end; until the caller closes it."""
+        queue: asyncio.Queue[Access] = asyncio.Queue(BACKLOG)
+        self._watchers.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._watchers.remove(queue)
+
+    async def apply(self, edit: Edit) -> EditResult:
+        """Evict, then admit from staging. What is not there, or does not fit, is counted, never forced."""
+        evicted = sum(self.store.evict(key) for key in edit.evict)
+        admitted = 0
+        for key, step in edit.admit:
+            entry = self.staging.peek(key)
+            if entry is not None and entry.frame.step == step and self.store.admit(entry):
+                self.staging.take(key)
+                admitted += 1
+        self.metrics.evicted(evicted)
+        self.refresh()
+        return EditResult(admitted, evicted, len(edit.admit) - admitted)
+
+    async def contents(self) -> Contents:
+        """What the store holds and what staging has."""
+        return Contents(
+            _held(self.store.entries()), _held(self.staging.entries()),
+            self.store.capacity, self.store.nbytes, self.staging.nbytes,
+        )  # fmt: skip
+
+    def refresh(self) -> None:
+        """Bring the gauges up to date."""
+        self.metrics.state(len(self.store), self.store.nbytes, self.staging.nbytes, self.engine.queue_depth)
+
+    def check_capacity(self, frame_bytes: int) -> None:
+        """Raise ScenarioError where the store could not hold even one output."""
+        if frame_bytes > self.store.capacity:
+            raise ScenarioError(
+                f"edges.0.capacity: {self.store.capacity} bytes cannot hold one output of this model ({frame_bytes} bytes); "
+                f"give at least {frame_bytes}"
+            )
+
+
+def _held(entries: list[Entry]) -> tuple[Held, ...]:
+    return tuple(Held(e.frame.prompt_key, e.prompt, e.frame.step, e.frame.nbytes) for e in entries)

@@ -1,0 +1,76 @@
+"""An edge node put together from a scenario: denoiser, engine, store, staging, and the task that ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+from edge_node.edge import Edge
+from edge_node.staging import Staging
+from edge_node.store import Store
+from midstep.clock import Clock
+from midstep.denoise import Denoiser
+from midstep.engine import Engine, EngineStats
+from midstep.metrics import on_tick
+from midstep.open import compute_thread, measure, named_profile
+from midstep.profile import StepProfile
+from midstep.scenario import Scenario
+
+
+class EdgeNode:
+    """Owns the engine's task and its computing thread. Build with `open`, end with `close`."""
+
+    def __init__(self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None) -> None:
+        self.edge, self._thread = edge, thread
+        self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
+
+    @classmethod
+    async def open(cls, scenario: Scenario, denoiser: Denoiser, clock: Clock, split_step: int) -> EdgeNode:
+        """Warm up, measure the step time, check that the store can hold an output. Raises ScenarioError."""
+        settings = scenario.edge
+        thread = None if clock.virtual else compute_thread(scenario.model.device)
+        loop = asyncio.get_running_loop()
+        if thread is None:
+            profile, frame_bytes = await _prepare(scenario, denoiser, split_step)
+        else:
+            profile, frame_bytes = await loop.run_in_executor(thread, _prepare_sync, scenario, denoiser, split_step)
+        paced = profile if clock.virtual or denoiser.profile is not None else None
+        engine = Engine(
+            denoiser, clock, queue_limit=settings.queue_limit, max_batch=settings.max_batch, executor=thread,
+            profile=paced, stats=EngineStats(lambda b, s, t: on_tick("edge", b, s, t)),
+        )  # fmt: skip
+        store, staging = Store(settings.capacity), Staging(settings.staging)
+        edge = Edge(
+            settings.name,
+            engine,
+            store,
+            staging,
+            clock,
+            split_step=split_step,
+            seed=scenario.seed,
+            profile=profile,
+        )
+        edge.check_capacity(frame_bytes)
+        return cls(edge, engine, thread)
+
+    async def close(self) -> None:
+        """Stop ticking; what is in flight is cancelled."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+async def _prepare(scenario: Scenario, denoiser: Denoiser, split_step: int) -> tuple[StepProfile, int]:
+    return _prepare_sync(scenario, denoiser, split_step)
+
+
+def _prepare_sync(scenario: Scenario, denoiser: Denoiser, split_step: int) -> tuple[StepProfile, int]:
+    """The step profile, named or measured here, and an output's bytes at the split step."""
+    profile = named_profile(scenario.model) if scenario.model.profile else measure(denoiser)
+    trajectory = denoiser.begin("a warm-up", 0, split_step)
+    while trajectory.step < split_step:
+        denoiser.advance([trajectory])
+    return profile, denoiser.freeze(trajectory, "").nbytes

@@ -1,0 +1,93 @@
+"""The edge on the wire: gRPC around Edge, with deadlines, health checking, and a status code that tells why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+
+from edge_node.edge import Edge
+from midstep import convert
+from midstep.errors import FrameError, PromptError, QueueFull, ScenarioError
+from midstep.tuning import SERVER_OPTIONS
+from midstep.v1 import edge_pb2 as pb
+from midstep.v1 import edge_pb2_grpc as rpc
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]  # generic in the stubs only
+DEFAULT_TIMEOUT_S = 300.0  # of a caller that names no deadline
+
+
+class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
+    """Both services of proto/midstep/v1/edge.proto."""
+
+    def __init__(self, edge: Edge) -> None:
+        self.edge = edge
+
+    async def Describe(self, request: pb.DescribeRequest, context: Context) -> pb.Description:
+        return convert.description_to(await self.edge.describe())
+
+    async def Obtain(self, request: pb.OutputRequest, context: Context) -> pb.OutputReply:
+        left = context.time_remaining()
+        try:
+            return convert.answer_to(
+                await self.edge.obtain(convert.request_from(request), DEFAULT_TIMEOUT_S if left is None else left)
+            )
+        except PromptError as error:
+            await self._refuse(context, "prompt", grpc.StatusCode.INVALID_ARGUMENT, error)
+        except QueueFull as error:
+            await self._refuse(context, "queue", grpc.StatusCode.RESOURCE_EXHAUSTED, error)
+        except FrameError as error:
+            await self._refuse(context, "identity", grpc.StatusCode.FAILED_PRECONDITION, error)
+        except TimeoutError as error:
+            await self._refuse(context, "deadline", grpc.StatusCode.DEADLINE_EXCEEDED, error)
+        raise AssertionError("abort raises")
+
+    async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.Access]:
+        accesses = self.edge.watch()
+        try:
+            async for access in accesses:
+                yield convert.access_to(access)
+        finally:
+            await accesses.aclose()  # type: ignore[attr-defined]
+
+    async def Apply(self, request: pb.Edit, context: Context) -> pb.EditResult:
+        return convert.result_to(await self.edge.apply(convert.edit_from(request)))
+
+    async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
+        return convert.contents_to(await self.edge.contents())
+
+    async def _refuse(self, context: Context, reason: str, code: grpc.StatusCode, error: Exception) -> None:
+        self.edge.metrics.rejected(reason)
+        await context.abort(code, str(error) or "the deadline passed before the output was ready")
+
+
+async def serve(edge: Edge, address: str) -> tuple[grpc.aio.Server, int]:
+    """Serve an edge at HOST:PORT (port 0: a free one); the server and its port. Raises ScenarioError, one line."""
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    service = EdgeService(edge)
+    rpc.add_EdgeServicer_to_server(service, server)
+    rpc.add_ControlServicer_to_server(service, server)
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ScenarioError(
+            f"edges.0.address: {address} cannot be listened on: the port is in use or the host is not this machine's; "
+            f"give another, or none for a free port"
+        ) from error
+    await server.start()
+    for name in ("", "midstep.v1.Edge", "midstep.v1.Control"):
+        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return server, port
+
+
+async def stop(server: grpc.aio.Server, grace_s: float = 1.0) -> None:
+    """Refuse new requests, give those in flight `grace_s`, then end."""
+    await asyncio.shield(server.stop(grace_s))

@@ -1,0 +1,79 @@
+"""Gains, bandwidths and device speeds, drawn by (seed, user, slot): they never depend on who asks first."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from midstep import physics
+from midstep.scenario import Channel, Devices, Scenario
+
+SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
+
+_GAIN, _SPEED, _BANDWIDTH = 1, 2, 3
+
+
+def draw(seed: int, kind: int, user: int, slot: int) -> float:
+    """One number in [0, 1) that depends on nothing but its arguments (Philox counter)."""
+    bits = np.random.Philox(key=np.array([seed, kind], np.uint64), counter=np.array([0, 0, user, slot], np.uint64))
+    return float(np.random.Generator(bits).random())
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """What one device is: its class, its place, its share of the spectrum (Hz), its top speed f_max / f_es."""
+
+    user: int
+    kind: str
+    speed_ratio: float
+    bandwidth_hz: float
+    distance_m: float
+    watts: float
+
+
+def specs(scenario: Scenario) -> list[DeviceSpec]:
+    """All devices of a scenario, user 0 first; distances evenly spaced within each class, bandwidth uniform."""
+    made: list[DeviceSpec] = []
+    for group in scenario.devices:
+        made.extend(_spec(scenario.seed, group, len(made) + i, i) for i in range(group.count))
+    return made
+
+
+def _spec(seed: int, group: Devices, user: int, index: int) -> DeviceSpec:
+    (near, far), (narrow, wide) = group.distance_m, group.bandwidth_mhz
+    distance = near + (far - near) * index / max(1, group.count - 1)
+    bandwidth = narrow + (wide - narrow) * draw(seed, _BANDWIDTH, user, 0)
+    return DeviceSpec(user, group.kind, group.speed_ratio, bandwidth * 1e6, distance, group.watts)
+
+
+class DeviceChannel:
+    """One device's link rate and speed in each slot."""
+
+    def __init__(self, channel: Channel, spec: DeviceSpec, seed: int) -> None:
+        self._channel, self._spec, self._seed = channel, spec, seed
+        self._gain = float(
+            physics.mean_gain(
+                spec.distance_m, channel.carrier_mhz * 1e6, channel.path_loss_exponent, channel.antenna_gain
+            )
+        )
+        self.rate_bps = functools.lru_cache(maxsize=4096)(self._rate_bps)
+        self.speed = functools.lru_cache(maxsize=4096)(self._speed)
+
+    def _rate_bps(self, slot: int) -> float:
+        """R_n(t) of (6); the gain is the mean gain times Exp(1): Rayleigh block fading."""
+        user = self._spec.user
+        fade = -np.log1p(-draw(self._seed, _GAIN, user, slot)) if self._channel.fading else 1.0
+        rate = physics.rate_bps(
+            self._spec.bandwidth_hz,
+            self._channel.power_w,
+            self._gain * max(fade, 1e-9),
+            self._channel.noise_w,
+        )
+        return float(rate)
+
+    def _speed(self, slot: int) -> float:
+        """f_n(t) / f_es."""
+        share = SPEED_LOW + (1 - SPEED_LOW) * draw(self._seed, _SPEED, self._spec.user, slot)
+        return self._spec.speed_ratio * share

@@ -1,0 +1,109 @@
+"""Time: wall (with a scale) or virtual (an event loop that jumps to its next timer; deterministic)."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Scenario seconds since the run's start, the same in every process of the run."""
+
+    virtual: bool
+    scale: float  # scenario seconds in a second of the machine's time
+
+    def begin(self, epoch_s: float) -> None:
+        """Let the run start at this Unix time; it may be ahead, now() is then negative."""
+
+    def now(self) -> float:
+        """Scenario seconds since the start."""
+
+    async def sleep_until(self, instant_s: float) -> None:
+        """Return no earlier than `instant_s`; at once where it has passed."""
+
+
+class WallClock:
+    """The machine's clock; `scale` scenario seconds pass in one of its seconds.
+
+    Processes agree on the start only as well as their machines' clocks do; durations use one monotonic clock.
+    """
+
+    virtual = False
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+        self._origin = time.monotonic()
+
+    def begin(self, epoch_s: float) -> None:
+        self._origin = time.monotonic() - (time.time() - epoch_s)
+
+    def now(self) -> float:
+        return (time.monotonic() - self._origin) * self.scale
+
+    async def sleep_until(self, instant_s: float) -> None:
+        while (left := instant_s - self.now()) > 0:  # noqa: ASYNC110 - some timers fire a little early
+            await asyncio.sleep(left / self.scale)
+
+
+class VirtualClock:
+    """The running event loop's own time since `begin`; meaningful inside `run_virtual`."""
+
+    virtual = True
+    scale = 1.0
+
+    def __init__(self) -> None:
+        self._origin = 0.0
+
+    def begin(self, epoch_s: float) -> None:
+        """The run starts now: virtual time has no Unix time."""
+        self._origin = asyncio.get_running_loop().time()
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self._origin
+
+    async def sleep_until(self, instant_s: float) -> None:
+        left = instant_s - self.now()
+        if left > 0:
+            await asyncio.sleep(left)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Instead of waiting for a timer, moves the loop's time to it."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            raise RuntimeError("virtual time stands still: every task waits for something that no timer brings")
+        self.loop.advance(timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer. No threads: what they compute takes no virtual time."""
+
+    def __init__(self) -> None:
+        self._virtual = 0.0
+        selector = _JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self._virtual
+
+    def advance(self, seconds: float) -> None:
+        self._virtual += seconds
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in virtual time, from 0."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)

@@ -1,0 +1,83 @@
+"""What makes two intermediate outputs the same: a wrong reuse is a wrong picture for a stranger."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+PROMPT_LIMIT = 2000  # characters; a longer prompt is refused, not cut
+
+
+def digest(value: Any, size: int = 16) -> str:
+    """Hex digest of anything JSON can hold, equal on every machine (`size` bytes, blake2b)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+@dataclass(frozen=True)
+class PipelineIdentity:
+    """Everything but the request that decides the bits of an intermediate output.
+
+    `revision` is a digest of the model's files, `scheduler_config` one of the solver's settings;
+    `height` and `width` are in pixels.
+    """
+
+    model: str
+    revision: str
+    scheduler: str
+    scheduler_config: str
+    steps: int
+    guidance: float
+    height: int
+    width: int
+    dtype: str
+
+    def digest(self) -> str:
+        """The pipeline in 32 hex digits. The model's name is not in it: its revision is."""
+        return digest({k: v for k, v in asdict(self).items() if k != "model"})
+
+    def difference(self, other: PipelineIdentity) -> str | None:
+        """Where `other` cannot continue what this pipeline began, in words; None where it can.
+
+        The dtype may differ: a device casts the edge's latent to its own precision.
+        """
+        mine, theirs = replace(self, model="", dtype=""), replace(other, model="", dtype="")
+        for field in fields(self):
+            ours, its = getattr(mine, field.name), getattr(theirs, field.name)
+            if ours != its:
+                return f"{field.name} is {its!r} there and {ours!r} here"
+        return None
+
+
+@dataclass(frozen=True)
+class OutputKey:
+    """The complete identity of one intermediate output: pipeline, conditioning, seed, step.
+
+    `private` marks an output made from a user's own seed: it must never serve anybody else.
+    """
+
+    pipeline: str
+    prompt: str
+    seed: int
+    private: bool = False
+
+    def digest(self) -> str:
+        """The prompt_key of the record: all but the step, in 32 hex digits."""
+        return digest([self.pipeline, self.prompt, self.seed, self.private])
+
+
+def shared_seed(prompt: str, scenario_seed: int) -> int:
+    """The seed of an edge prompt's shared part: the same for everybody in the scenario, 53 bits."""
+    data = hashlib.blake2b(f"{scenario_seed}\x00{prompt}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(data, "big") >> 11
+
+
+def check_prompt(prompt: str) -> str | None:
+    """Why a prompt cannot be served, in words, or None."""
+    if not prompt.strip():
+        return "the prompt is empty"
+    if len(prompt) > PROMPT_LIMIT:
+        return f"the prompt has {len(prompt)} characters, the limit is {PROMPT_LIMIT}"
+    return None

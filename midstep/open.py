@@ -1,0 +1,114 @@
+"""From a scenario's model section to a denoiser, real or paced; and how long its steps take here."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from midstep import pipelines
+from midstep.denoise import Denoiser
+from midstep.errors import ModelError, ScenarioError
+from midstep.identity import PipelineIdentity, digest
+from midstep.profile import StepProfile
+from midstep.scenario import Model, Scenario
+
+BATCHED = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+
+
+def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
+    """The denoiser of a scenario's model and modes. Raises ModelError or ScenarioError, one line each."""
+    if scenario.modes.denoiser == "paced":
+        from midstep.paced import PacedDenoiser
+
+        return PacedDenoiser(paced_identity(scenario.model), named_profile(scenario.model))
+    import torch
+
+    torch.set_num_threads(threads)
+    model = scenario.model
+    pipe = pipelines.load(model.path, model.dtype, model.device, model.scheduler)
+    height, width = pipelines.default_size(pipe)
+    identity = pipelines.identify(
+        pipe,
+        model.path,
+        model.steps,
+        model.guidance,
+        model.height or height,
+        model.width or width,
+        model.dtype,
+    )
+    if type(pipe).__name__ in BATCHED:
+        from midstep.batched import BatchedDenoiser
+
+        return BatchedDenoiser(pipe, identity)
+    if model.scheduler not in ("default", "flow-euler") and "FlowMatch" in type(pipe.scheduler).__name__:
+        raise ModelError(f"model.scheduler: {model.scheduler} does not fit {type(pipe).__name__}; use default")
+    from midstep.windowed import WindowedDenoiser
+
+    return WindowedDenoiser(pipe, identity)
+
+
+def compute_thread(device: str) -> ThreadPoolExecutor:
+    """The one thread that computes, off the event loop. It is named for profilers, and bound for BLAS's sake."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return ThreadPoolExecutor(1, thread_name_prefix=f"denoise-{device}")
+
+
+def paced_identity(model: Model) -> PipelineIdentity:
+    """The identity of outputs that are only paced: they never mix with real ones."""
+    size = (model.height or 64, model.width or 64)
+    settings = digest([model.scheduler, "paced"])
+    return PipelineIdentity(
+        model.path, "paced", model.scheduler, settings, model.steps, model.guidance, *size, model.dtype
+    )
+
+
+def named_profile(model: Model) -> StepProfile:
+    """The profile that the scenario names: one of the model's own, or a file. Raises ScenarioError."""
+    name = str(model.profile)
+    folder = Path(pipelines.locate(model.path)) / "profiles"
+    if (folder / f"{name}.json").is_file():
+        return StepProfile.load(folder / f"{name}.json")
+    if Path(name).is_file():
+        return StepProfile.load(Path(name))
+    known = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+    raise ScenarioError(f"model.profile: no file {name}, and {model.path} ships {', '.join(known) or 'no profiles'}")
+
+
+def measure(
+    denoiser: Denoiser, batches: tuple[int, ...] = (1,), repeats: int = 3, measured_on: str = ""
+) -> StepProfile:
+    """Run a few steps and time them: medians over `repeats`, after a first run that warms up. Blocks."""
+    if denoiser.profile is not None:
+        return denoiser.profile
+    steps = denoiser.identity.steps
+    times: dict[int, float] = {}
+    encodings: list[float] = []
+    for batch in batches:
+        spent: list[float] = []
+        for repeat in range(repeats + 1):
+            began = time.perf_counter()
+            trajectories = [denoiser.begin(f"a warm-up {repeat} {i}", i, steps) for i in range(batch)]
+            encoded = time.perf_counter()
+            if denoiser.batched:
+                denoiser.advance(trajectories)
+                spent.append(time.perf_counter() - encoded)
+            else:
+                denoiser.advance(trajectories[:1])
+                spent.append((time.perf_counter() - encoded) / steps * batch)
+            if repeat:
+                encodings.append((encoded - began) / batch)
+        times[batch] = _median(spent[1:])
+    done = denoiser.begin("a warm-up", 0, steps)
+    denoiser.advance([done])
+    decodings = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        denoiser.decode(done)
+        decodings.append(time.perf_counter() - began)
+    return StepProfile(times, _median(encodings), _median(decodings), measured_on)
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]

@@ -1,0 +1,22 @@
+"""When an amount of work is done at a rate that changes from slot to slot: bits on a link, steps on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def finish(start_s: float, amount: float, rate: Callable[[int], float], slot_seconds: float) -> float:
+    """The instant at which `amount` units are done that begin at `start_s` (scenario seconds).
+
+    `rate(slot)` is in units per second, above 0, and constant within a slot. An absolute deadline comes out:
+    holding to it does not drift, as a sleep per chunk would.
+    """
+    now, left = start_s, amount
+    slot = int(start_s // slot_seconds)
+    while True:
+        pace = rate(slot)
+        end = (slot + 1) * slot_seconds
+        if left <= pace * (end - now):
+            return now + left / pace
+        left -= pace * max(0.0, end - now)
+        now, slot = end, slot + 1

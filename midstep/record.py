@@ -1,0 +1,64 @@
+"""One row of requests.parquet: what became of one request. Times are scenario seconds of one clock each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
+
+
+@dataclass
+class RequestRow:
+    """See docs/record.md for every column; null where a request did not come that far."""
+
+    request_id: str
+    edge: str
+    user: int
+    device_class: str
+    process_id: int
+    prompt: str
+    edge_prompt: str
+    prompt_key: str = ""
+    truncated: bool = False
+    seed: int | None = None
+    variation_seed: int | None = None
+    slot: int = 0  # in which it ended
+    arrived_s: float = 0.0
+    result: str = "failed"
+    reuse: str | None = None
+    similarity: float | None = None
+    edge_steps: int | None = None
+    saved_steps: int | None = None
+    device_steps: int | None = None
+    queue_s: float | None = None
+    edge_s: float | None = None
+    transfer_s: float | None = None
+    device_s: float | None = None
+    overhead_s: float | None = None
+    total_s: float | None = None
+    frame_bytes: int | None = None  # on the air
+    link_rate_bps: float | None = None  # commanded, mean over the transfer
+    transfer_late_s: float | None = None  # achieved minus commanded
+    device_late_s: float | None = None
+    psnr_db: float | None = None
+    joules: float | None = None
+    error: str | None = None
+
+    def dict(self) -> dict[str, Any]:
+        """Column -> value."""
+        return asdict(self)
+
+
+COLUMNS = tuple(field.name for field in fields(RequestRow))
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one request, PNG bytes: the frame as received, the result, and the same without reuse."""
+
+    request_id: str
+    frame: bytes
+    picture: bytes
+    reference: bytes
+    psnr_db: float

@@ -1,0 +1,365 @@
+"""The scenario: one frozen tree that says everything about a run. Units stand in the names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from midstep import units
+from midstep.errors import ScenarioError
+
+SHIPPED = Path(__file__).parent / "scenarios"
+
+Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
+Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
+Range = tuple[float, float]
+
+
+class _Tree(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Model(_Tree):
+    """The pipeline and how it is cut: steps 1..split_step on the edge, the rest on the device."""
+
+    path: str = "midstep-emoji"
+    steps: int = Field(20, ge=2, le=1000)
+    split_step: int = Field(6, ge=1)
+    guidance: float = Field(3.0, ge=0)
+    scheduler: Literal["default", "ddim", "dpm++2m", "euler", "euler-a", "flow-euler"] = "default"
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    height: int | None = Field(None, ge=8)
+    width: int | None = Field(None, ge=8)
+    profile: str | None = None
+
+    @model_validator(mode="after")
+    def _cut_inside(self) -> Model:
+        if self.split_step > self.steps:
+            raise ValueError(f"split_step {self.split_step} is above steps {self.steps}")
+        return self
+
+
+class Edge(_Tree):
+    """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy."""
+
+    name: str = "edge-0"
+    capacity: Bytes = 256_000
+    staging: Bytes = 2_000_000
+    queue_limit: int = Field(256, ge=1)
+    max_batch: int = Field(16, ge=1)
+    threads: int = Field(1, ge=1)
+    gpus: float | None = Field(None, ge=0)  # null: one where the cluster has one and model.device is not cpu
+    address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
+
+
+class Devices(_Tree):
+    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of (6)."""
+
+    kind: str = Field("phone", alias="class")
+    count: int = Field(10, ge=1)
+    speed_ratio: float = Field(0.075, gt=0)
+    bandwidth_mhz: Range = (1.0, 1.25)
+    distance_m: Range = (120.0, 255.0)
+    watts: float = Field(4.0, ge=0)
+
+    @field_validator("bandwidth_mhz", "distance_m")
+    @classmethod
+    def _ordered(cls, value: Range) -> Range:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError(f"{list(value)} must be [low, high] with 0 < low <= high")
+        return value
+
+
+class Hosts(_Tree):
+    """How devices share processes. A host's devices share one engine of `max_batch` requests a step."""
+
+    devices_per_host: int = Field(5, ge=1)
+    max_batch: int = Field(16, ge=1)
+    threads: int = Field(1, ge=1)
+    gpus: float = Field(0.0, ge=0)  # per host; 0: the devices compute on the CPU
+
+
+class Channel(_Tree):
+    """(6) and its gains. `frame_bytes` is D, the size on the air of every frame; null: each frame's own."""
+
+    power_w: float = Field(50.0, gt=0)
+    noise_w: float = Field(1e-13, gt=0)
+    carrier_mhz: float = Field(915.0, gt=0)
+    path_loss_exponent: float = Field(3.0, gt=0)
+    antenna_gain: float = Field(3.0, gt=0)
+    fading: bool = True
+    frame_bytes: Bytes | None = 500_000
+
+
+class Popularity(_Tree):
+    """Rank r is asked for in proportion to r^-zipf."""
+
+    zipf: float = Field(0.8, ge=0)
+
+
+class Closed(_Tree):
+    """A user asks again `think_s` (exponential mean) after having its picture."""
+
+    think_s: Seconds = 0.5
+
+
+class Poisson(_Tree):
+    """A user asks at this rate, whether or not the last picture is there."""
+
+    per_user_per_minute: float = Field(6.0, gt=0)
+
+
+class Arrivals(_Tree):
+    """Exactly one of `closed` and `poisson`."""
+
+    closed: Closed | None = None
+    poisson: Poisson | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Arrivals:
+        if (self.closed is None) == (self.poisson is None):
+            raise ValueError("give exactly one of closed: {think_s: ...} and poisson: {per_user_per_minute: ...}")
+        return self
+
+
+class Workload(_Tree):
+    """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped one's);
+    `prompts` a file of prompts, one a line, asked for in that order instead."""
+
+    catalogue: str = "auto"
+    catalogue_size: int | None = Field(None, ge=1)
+    prompts: str | None = None
+    popularity: Popularity = Popularity()
+    drift_swaps_per_slot: float = Field(0.2, ge=0)
+    plain_share: float = Field(0.25, ge=0, le=1)
+    variation_share: float = Field(0.0, ge=0, le=1)
+    private_share: float = Field(0.0, ge=0, le=1)
+    arrivals: Arrivals = Arrivals(closed=Closed())
+
+
+class Policy(_Tree):
+    """What decides what is kept. `latency_target_s` is the Lbar of (23); null: the mean of the first slots."""
+
+    name: str = "lru"
+    timing: Literal["proactive", "reactive"] = "proactive"
+    admission: Literal["slot", "access"] = "access"
+    latency_target_s: float | None = Field(None, gt=0)
+
+
+class Modes(_Tree):
+    """What is real, what emulated, what modelled."""
+
+    edge: Literal["shared"] = "shared"
+    clock: Literal["wall", "virtual"] = "wall"
+    denoiser: Literal["real", "paced"] = "real"
+    wire: Literal["grpc", "inprocess"] = "grpc"
+    time_scale: float = Field(1.0, gt=0)
+
+
+class Report(_Tree):
+    """`references`: requests whose picture is made again without reuse, for psnr_db and the gallery."""
+
+    references: int = Field(24, ge=0)
+    images: bool = True
+
+
+class Threshold(_Tree):
+    """Bounds on a metric of summary.json; a run outside them ends with status 1."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Scenario(_Tree):
+    """Everything about a run. Immutable; `seed` decides every draw that is not a measurement."""
+
+    name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
+    seed: int = Field(7, ge=0, lt=2**32)
+    duration_s: Seconds = 75.0
+    slot_seconds: Seconds = Field(1.0, gt=0)
+    deadline_s: Seconds = Field(60.0, gt=0)
+    model: Model = Model()
+    edges: tuple[Edge, ...] = (Edge(),)
+    devices: tuple[Devices, ...] = (Devices(),)
+    hosts: Hosts = Hosts()
+    channel: Channel = Channel()
+    workload: Workload = Workload()
+    policy: Policy = Policy()
+    modes: Modes = Modes()
+    report: Report = Report()
+    thresholds: dict[str, Threshold] = {}
+
+    @field_validator("edges")
+    @classmethod
+    def _one_edge(cls, value: tuple[Edge, ...]) -> tuple[Edge, ...]:
+        if len(value) != 1:
+            raise ValueError(f"exactly one edge can be run so far, {len(value)} are given")
+        return value
+
+    @model_validator(mode="after")
+    def _modes_fit(self) -> Scenario:
+        if self.modes.clock == "virtual" and self.modes.wire != "inprocess":
+            raise ValueError("modes.clock: virtual runs in one process; set modes.wire: inprocess")
+        if self.modes.denoiser == "paced" and self.model.profile is None:
+            raise ValueError(
+                "modes.denoiser: paced waits measured times; set model.profile (cpu, or a file of `midstep calibrate`)"
+            )
+        if self.modes.clock == "virtual" and self.model.profile is None:
+            raise ValueError("modes.clock: virtual advances by measured times; set model.profile")
+        return self
+
+    @property
+    def edge(self) -> Edge:
+        """The one edge."""
+        return self.edges[0]
+
+    @property
+    def users(self) -> int:
+        """All devices of all classes."""
+        return sum(devices.count for devices in self.devices)
+
+    def with_users(self, users: int) -> Scenario:
+        """The same mix of classes with `users` devices in all (largest remainder). Raises ScenarioError."""
+        if users < len(self.devices):
+            raise ScenarioError(f"--users {users}: the scenario has {len(self.devices)} device classes, each needs one")
+        shares = [devices.count * users / self.users for devices in self.devices]
+        counts = [max(1, int(share)) for share in shares]
+        while sum(counts) != users:
+            step = 1 if sum(counts) < users else -1
+            gaps = [step * (share - count) for share, count in zip(shares, counts, strict=True)]
+            open_ = [i for i in range(len(counts)) if step > 0 or counts[i] > 1]
+            counts[max(open_, key=lambda i: gaps[i])] += step
+        devices = [d.model_copy(update={"count": n}) for d, n in zip(self.devices, counts, strict=True)]
+        return self.model_copy(update={"devices": tuple(devices)})
+
+    def dump(self) -> str:
+        """As YAML, every value resolved."""
+        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, width=110)
+
+
+def shipped() -> list[str]:
+    """Names of the scenarios in the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load(name: str | None, settings: Sequence[str] = ()) -> Scenario:
+    """The scenario of a shipped name or a file, with `key.path=value` settings. Raises ScenarioError."""
+    return parse(read(name), settings, name or "laptop")
+
+
+def read(name: str | None) -> dict[str, Any]:
+    """The unvalidated tree of a shipped name or a file. Raises ScenarioError."""
+    path = SHIPPED / f"{name or 'laptop'}.yaml"
+    if not path.is_file():
+        path = Path(str(name)).expanduser()
+    if not path.is_file():
+        raise ScenarioError(f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}")
+    try:
+        tree = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ScenarioError(f"{path}: not YAML: {reason}") from error
+    if not isinstance(tree, dict):
+        raise ScenarioError(f"{path}: a scenario is a tree of keys, this is a {type(tree).__name__}")
+    return tree
+
+
+def parse(tree: Mapping[str, Any], settings: Sequence[str] = (), where: str = "scenario") -> Scenario:
+    """Validate a tree. Raises ScenarioError: one line with the key's path and what would be right."""
+    merged = yaml.safe_load(yaml.safe_dump(dict(tree)))
+    merged.pop("versions", None)  # a recorded scenario.yaml carries them; they are no setting
+    for setting in settings:
+        _set(merged, setting)
+    try:
+        return Scenario.model_validate(merged)
+    except ValidationError as error:
+        raise ScenarioError(f"{where}: {_explain(error)}") from error
+
+
+def put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at a dotted path of an unvalidated tree. Raises ScenarioError."""
+    _put(tree, path, value, f"{path}={value}")
+
+
+def _set(tree: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path:
+        raise ScenarioError(f"--set {setting}: write --set path.to.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"--set {setting}: the value is not YAML") from error
+    _put(tree, path, value, setting)
+
+
+def _put(tree: dict[str, Any], path: str, value: Any, setting: str) -> None:
+    *parents, last = path.split(".")
+    node: Any = tree
+    for part in parents:
+        if isinstance(node, list):
+            node = _item(node, part, setting)
+        else:
+            if node.get(part) is None:
+                node[part] = [{}] if part in {"edges", "devices"} else {}
+            node = node[part]
+        if not isinstance(node, (dict, list)):
+            raise ScenarioError(f"--set {setting}: {part} is a value, it has no keys")
+    if isinstance(node, list):
+        _item(node, last, setting)
+        node[int(last)] = value
+    else:
+        node[last] = value
+
+
+def _item(node: list[Any], part: str, setting: str) -> Any:
+    if not part.isdigit() or int(part) >= len(node):
+        raise ScenarioError(
+            f"--set {setting}: {part!r} is no index into a list of {len(node)}; write e.g. edges.0.capacity=1MB"
+        )
+    return node[int(part)]
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys(first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        return f"{path}: unknown key; {hint}"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{path}: {reason}" if path else reason
+
+
+def _keys(parents: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand at a path of the tree."""
+    node: Any = Scenario
+    for part in parents:
+        if isinstance(part, int):
+            continue
+        field = next((f for n, f in node.model_fields.items() if part in (n, f.alias)), None)
+        inner = _tree_in(field.annotation) if field is not None else None
+        if inner is None:
+            return []
+        node = inner
+    return [field.alias or name for name, field in node.model_fields.items()]
+
+
+def _tree_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, _Tree):
+        return annotation
+    return next((found for arg in getattr(annotation, "__args__", ()) if (found := _tree_in(arg)) is not None), None)

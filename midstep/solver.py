@@ -1,0 +1,173 @@
+"""A diffusers scheduler cut at a step: a window on its timesteps, and the state it must carry over the cut.
+
+The window is a subclass of the pipeline's own scheduler class: `set_timesteps` runs the full schedule, the
+pipeline's loop then sees only `timesteps[a:b]`, and `step` sees them all, because multistep solvers look ahead.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from midstep.errors import ModelError
+
+
+def bound(scheduler: Any, step: int, steps: int) -> int:
+    """How many entries of the full `timesteps` belong to the first `step` of `steps` steps.
+
+    Second-order solvers (Heun) evaluate twice a step, PNDM has warm-up entries: the last step is open-ended.
+    """
+    total = len(scheduler.timesteps)
+    return total if step >= steps else min(step * int(getattr(scheduler, "order", 1)), total)
+
+
+def snapshot(scheduler: Any) -> dict[str, Any]:
+    """The scheduler's attributes now; lists are copied, because solvers change them in place."""
+    return {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
+
+
+def carried(scheduler: Any, fresh: dict[str, Any]) -> dict[str, Any]:
+    """The attributes in which `scheduler` differs from its snapshot `fresh`: what a frame must carry."""
+    return {
+        name: value
+        for name, value in snapshot(scheduler).items()
+        if not name.startswith("_midstep") and not _same(value, fresh.get(name, _missing))
+    }
+
+
+def restore(scheduler: Any, state: dict[str, Any], device: torch.device | str) -> None:
+    """Give a fresh scheduler, after its set_timesteps, what a frame carried."""
+    for name, value in state.items():
+        setattr(scheduler, name, _to(value, device))
+
+
+class Window:
+    """Which part of the schedule is to run, and, once it has, what has to be carried on.
+
+    `start`, `stop`: steps; `state`, `rng`: what the frame at `start` carried; after the run `carried` is
+    what the frame at `stop` must carry and `rng` the generator's new state, None where nothing was drawn.
+    """
+
+    def __init__(
+        self, steps: int, start: int, stop: int, state: dict[str, Any], device: torch.device | str = "cpu"
+    ) -> None:
+        self.steps, self.start, self.stop, self.state, self.device = steps, start, stop, state, device
+        self.inside = 0
+        self.fresh: dict[str, Any] = {}
+        self.rng_before: torch.Tensor | None = None
+        self.rng: torch.Tensor | None = None
+
+    def of(self, scheduler: Any) -> Any:
+        """A scheduler like this one whose loop is the window."""
+        if not callable(getattr(scheduler, "set_timesteps", None)):
+            raise ModelError(f"{type(scheduler).__name__} has no set_timesteps: it cannot be cut")
+        clone = copy.deepcopy(scheduler)
+        full = vars(clone).pop("timesteps")
+        base: Any = type(scheduler)
+        clone.__class__ = _windowed(base)
+        clone._midstep = self
+        clone._midstep_timesteps = full
+        return clone
+
+    def carried(self, scheduler: Any) -> dict[str, Any]:
+        """What the frame at `stop` must carry of the solver."""
+        return carried(scheduler, self.fresh)
+
+
+@functools.cache
+def _windowed(base: Any) -> Any:
+    def inside(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)  # keeps the signature, which pipelines introspect
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            self._midstep.inside += 1
+            try:
+                return method(self, *args, **kwargs)
+            finally:
+                self._midstep.inside -= 1
+
+        return call
+
+    @functools.wraps(base.set_timesteps)
+    def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> None:
+        window = self._midstep
+        window.inside += 1
+        try:
+            base.set_timesteps(self, *args, **kwargs)
+        finally:
+            window.inside -= 1
+        window.fresh = snapshot(self)
+        restore(self, window.state, window.device)
+
+    @functools.wraps(base.step)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        window = self._midstep
+        generator = kwargs.get("generator")
+        before = generator.get_state() if generator is not None and window.rng_before is None else None
+        if before is not None:
+            window.rng_before = before
+        window.inside += 1
+        try:
+            return base.step(self, *args, **kwargs)
+        finally:
+            window.inside -= 1
+            if generator is not None:
+                after = generator.get_state()
+                window.rng = None if torch.equal(after, window.rng_before) else after
+
+    def timesteps(self: Any) -> Any:
+        full, window = self._midstep_timesteps, self._midstep
+        if window.inside or full is None or not window.fresh:
+            return full
+        window.inside += 1
+        try:
+            return full[bound(self, window.start, window.steps) : bound(self, window.stop, window.steps)]
+        finally:
+            window.inside -= 1
+
+    def set_full(self: Any, value: Any) -> None:
+        self._midstep_timesteps = value
+
+    body: dict[str, Any] = {
+        "set_timesteps": set_timesteps,
+        "step": step,
+        "timesteps": property(timesteps, set_full),
+    }
+    for name in ("scale_model_input", "index_for_timestep", "add_noise"):
+        if hasattr(base, name):
+            body[name] = inside(getattr(base, name))
+    if isinstance(getattr(base, "init_noise_sigma", None), property):
+        body["init_noise_sigma"] = property(
+            lambda self: 1.0 if self._midstep.start else base.init_noise_sigma.fget(self)
+        )
+    else:
+        body["init_noise_sigma"] = property(
+            lambda self: 1.0 if self._midstep.start else vars(self).get("init_noise_sigma", 1.0),
+            lambda self, value: vars(self).__setitem__("init_noise_sigma", value),
+        )
+    return type(base.__name__, (base,), body)
+
+
+_missing = object()
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        return False
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except (ValueError, TypeError, RuntimeError):
+        return False
+
+
+def _to(value: Any, device: torch.device | str) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    return [_to(item, device) for item in value] if isinstance(value, list) else value

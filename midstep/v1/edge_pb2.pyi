@@ -1,0 +1,183 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Pipeline(_message.Message):
+    __slots__ = ("model", "revision", "scheduler", "scheduler_config", "steps", "guidance", "height", "width", "dtype")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULER_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    revision: str
+    scheduler: str
+    scheduler_config: str
+    steps: int
+    guidance: float
+    height: int
+    width: int
+    dtype: str
+    def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., scheduler: _Optional[str] = ..., scheduler_config: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., dtype: _Optional[str] = ...) -> None: ...
+
+class Description(_message.Message):
+    __slots__ = ("edge", "pipeline", "split_step", "scenario_seed", "step_seconds", "decode_seconds", "process_id")
+    EDGE_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_STEP_FIELD_NUMBER: _ClassVar[int]
+    SCENARIO_SEED_FIELD_NUMBER: _ClassVar[int]
+    STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
+    edge: str
+    pipeline: Pipeline
+    split_step: int
+    scenario_seed: int
+    step_seconds: float
+    decode_seconds: float
+    process_id: int
+    def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ...) -> None: ...
+
+class OutputRequest(_message.Message):
+    __slots__ = ("request_id", "prompt", "pipeline", "steps", "private_seed")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_SEED_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    prompt: str
+    pipeline: str
+    steps: int
+    private_seed: int
+    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., steps: _Optional[int] = ..., private_seed: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("pipeline", "prompt_key", "step", "steps", "payload", "checksum")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    CHECKSUM_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    prompt_key: str
+    step: int
+    steps: int
+    payload: bytes
+    checksum: int
+    def __init__(self, pipeline: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ...) -> None: ...
+
+class OutputReply(_message.Message):
+    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    REUSE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    EDGE_STEPS_FIELD_NUMBER: _ClassVar[int]
+    SAVED_STEPS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    EDGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    frame: Frame
+    reuse: str
+    similarity: float
+    edge_steps: int
+    saved_steps: int
+    queue_seconds: float
+    edge_seconds: float
+    seed: int
+    truncated: bool
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Access(_message.Message):
+    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    REUSE_FIELD_NUMBER: _ClassVar[int]
+    AT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    EDGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    prompt_key: str
+    prompt: str
+    step: int
+    bytes: int
+    reuse: str
+    at_seconds: float
+    edge_seconds: float
+    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ...) -> None: ...
+
+class Admission(_message.Message):
+    __slots__ = ("prompt_key", "step")
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    prompt_key: str
+    step: int
+    def __init__(self, prompt_key: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+
+class Edit(_message.Message):
+    __slots__ = ("admit", "evict")
+    ADMIT_FIELD_NUMBER: _ClassVar[int]
+    EVICT_FIELD_NUMBER: _ClassVar[int]
+    admit: _containers.RepeatedCompositeFieldContainer[Admission]
+    evict: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, admit: _Optional[_Iterable[_Union[Admission, _Mapping]]] = ..., evict: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EditResult(_message.Message):
+    __slots__ = ("admitted", "evicted", "refused")
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    EVICTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    admitted: int
+    evicted: int
+    refused: int
+    def __init__(self, admitted: _Optional[int] = ..., evicted: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+
+class ContentsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Held(_message.Message):
+    __slots__ = ("prompt_key", "prompt", "step", "bytes")
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    prompt_key: str
+    prompt: str
+    step: int
+    bytes: int
+    def __init__(self, prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class ContentsReply(_message.Message):
+    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes")
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    STAGING_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STAGING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    store: _containers.RepeatedCompositeFieldContainer[Held]
+    staging: _containers.RepeatedCompositeFieldContainer[Held]
+    capacity_bytes: int
+    store_bytes: int
+    staging_bytes: int
+    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ...) -> None: ...

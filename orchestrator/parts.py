@@ -1,0 +1,100 @@
+"""The parts of a run as the slot loop sees them, wherever they live: in Ray actors, or in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from midstep.record import Gallery, RequestRow
+from midstep.scenario import Scenario
+from midstep.wire import Description
+from orchestrator import policies
+from orchestrator.learner import Decision
+from orchestrator.problem import Problem, Served
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A request that ended at a host: its row, and its picture (PNG) where there is one."""
+
+    row: RequestRow
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
+class EdgeStatus:
+    """What the edge is doing now."""
+
+    queue: int
+    in_flight: int
+    store_bytes: int
+    store_entries: int
+
+
+class EdgePart(Protocol):
+    """An edge of the run. Every call raises PartDied where its process is gone."""
+
+    async def start(self, epoch_s: float) -> None:
+        """Let the run's time begin at this Unix time."""
+
+    async def status(self) -> EdgeStatus: ...
+
+
+class HostPart(Protocol):
+    """A host of devices of the run. Every call raises PartDied where its process is gone."""
+
+    name: str
+    devices: int
+
+    async def start(self, epoch_s: float) -> None:
+        """Let the run's time begin at this Unix time, and the devices with it."""
+
+    async def drain(self) -> tuple[list[Ended], bool]:
+        """What ended since the last call, and whether the host has nothing left to do."""
+
+    async def stop(self, grace_s: float) -> None: ...
+    async def gallery(self) -> list[Gallery]: ...
+
+
+class LearnerPart(Protocol):
+    """The learner of the run. Every call raises PartDied where its process is gone, EdgeUnreachable where its edge is."""
+
+    async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
+
+
+@dataclass
+class Parts:
+    """A run's parts, started and introduced to each other. `targets`: (exporter's address, part)."""
+
+    description: Description
+    edge: EdgePart
+    edge_address: str
+    learner: LearnerPart
+    hosts: list[HostPart]
+    targets: list[tuple[str, str]]
+
+
+class Cluster(Protocol):
+    """Whatever starts the parts and ends them."""
+
+    async def open(self) -> Parts:
+        """Start everything. Raises MidstepError, one line."""
+
+    async def close(self) -> None:
+        """End everything that `open` started, as far as it came."""
+
+
+def split_step(scenario: Scenario) -> int:
+    """Where the edge stops: the scenario's split step, or the last step where finished pictures are cached."""
+    final = policies.find(scenario.policy.name).stores == "final"
+    return scenario.model.steps if final else scenario.model.split_step
+
+
+def whole(scenario: Scenario) -> bool:
+    """Whether the edge is asked for the user's whole prompt instead of its core."""
+    return policies.find(scenario.policy.name).stores == "final"
+
+
+def problem(scenario: Scenario) -> Problem:
+    """The policy's problem."""
+    return Problem(scenario.edge.capacity, scenario.model.steps, split_step(scenario))

@@ -1,0 +1,171 @@
+"""`midstep run`: start the parts, drive the slots, and leave a record, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
+from midstep.errors import EXIT_DIED, EXIT_MISSED, MidstepError, PartDied
+from midstep.exporter import export, write_targets
+from midstep.pipelines import locate
+from midstep.scenario import Scenario
+from midstep.workload import open_workload, read_prompts
+from orchestrator import policies, report, summary
+from orchestrator.live import Progress
+from orchestrator.parts import Cluster, Parts
+from orchestrator.recorder import Recorder, run_folder
+from orchestrator.slots import SlotLoop
+
+LEAD_S = 0.3  # between telling everybody when the run starts and its start
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID run is status 1."""
+
+    out: str | None = None
+    address: str | None = None
+    strict: bool = False
+
+
+def run(scenario: Scenario, options: Options) -> int:
+    """Run a scenario to its end; the command's exit status. Raises MidstepError for what is wrong from the start."""
+    policies.find(scenario.policy.name)
+    locate(scenario.model.path)
+    prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
+    open_workload(scenario, prompts)  # fails here, before anything is started
+    folder = run_folder(scenario, options.out)
+    virtual = scenario.modes.clock == "virtual"
+    clock: Clock = VirtualClock() if virtual else WallClock(scenario.modes.time_scale)
+    cluster: Cluster
+    if scenario.modes.wire == "inprocess":
+        from orchestrator.inprocess import InProcess
+
+        cluster = InProcess(scenario, clock, prompts)
+    else:
+        from orchestrator.cluster import RayCluster
+
+        cluster = RayCluster(scenario, options.address, prompts)
+    recorder = Recorder(folder, scenario)
+    main = _Run(scenario, options, folder, clock, cluster, recorder).main()
+    return run_virtual(main) if virtual else asyncio.run(main)
+
+
+class _Run:
+    def __init__(
+        self,
+        scenario: Scenario,
+        options: Options,
+        folder: Path,
+        clock: Clock,
+        cluster: Cluster,
+        recorder: Recorder,
+    ) -> None:
+        self.scenario, self.options, self.folder = scenario, options, folder
+        self.clock, self.cluster, self.recorder = clock, cluster, recorder
+        self.stopping = asyncio.Event()
+        self.progress = Progress(scenario, recorder)
+
+    async def main(self) -> int:
+        started, status = time.monotonic(), 0
+        step_s = 0.0
+        self._listen_for_signals()
+        with self.progress:
+            try:
+                self._say_start()
+                parts = await self.cluster.open()
+                step_s = parts.description.step_s
+                status = await self._drive(parts)
+            except MidstepError as error:
+                self.progress.say(f"midstep: {error}")
+                self.recorder.event(self.clock.now(), str(error))
+                status = error.exit_status
+            finally:
+                await self.cluster.close()
+                self.recorder.close()
+                write_targets(self.folder / "targets.json", [])
+        return self._finish(status, step_s, time.monotonic() - started)
+
+    async def _drive(self, parts: Parts) -> int:
+        if not self.clock.virtual:
+            write_targets(self.folder / "targets.json", [*parts.targets, (export("orchestrator"), "orchestrator")])
+        self.progress.say(
+            f"{parts.description.edge} at {parts.edge_address}, {parts.description.step_s * 1e3:.1f} ms a step; "
+            f"{self.scenario.users} devices in {len(parts.hosts)} hosts; metrics in {self.folder / 'targets.json'}"
+        )
+        epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
+        self.clock.begin(epoch)
+        await asyncio.gather(parts.edge.start(epoch), *(host.start(epoch) for host in parts.hosts))
+        loop = SlotLoop(self.scenario, parts, self.clock, self.recorder)
+        await loop.run(self.stopping, self.progress.show)
+        if loop.died is not None:
+            self.progress.say(f"midstep: {self.recorder.events[-1]['text']}")
+            return EXIT_DIED
+        if self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
+            await self._compare(parts)
+        return 0
+
+    async def _compare(self, parts: Parts) -> None:
+        self.progress.say(f"making {self.scenario.report.references} pictures again without reuse, to compare")
+        for result in await asyncio.gather(*(host.gallery() for host in parts.hosts), return_exceptions=True):
+            if isinstance(result, PartDied):
+                self.recorder.event(self.clock.now(), f"{result} while pictures were compared")
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self.recorder.compared(result)
+
+    def _finish(self, status: int, step_s: float, wall_s: float) -> int:
+        rows, slots = [r.dict() for r in self.recorder.rows.values()], [vars(s) for s in self.recorder.slots]
+        told = summary.summarise(self.scenario, rows, slots, self.recorder.events, step_s, wall_s)
+        summary.write(self.folder, told)
+        path = report.write(self.folder)
+        print(headline(told, self.scenario.policy.name))
+        print(f"report: {path}")
+        missed = summary.missed(told, self.scenario.policy.name, self.scenario.thresholds)
+        for line in missed:
+            print(line, file=sys.stderr)
+        if status == 0 and (missed or (self.options.strict and told["verdict"] != "VALID")):
+            return EXIT_MISSED
+        return status
+
+    def _say_start(self) -> None:
+        model, modes = self.scenario.model, self.scenario.modes
+        self.progress.say(
+            f"midstep: {self.scenario.name}, model {model.path}, steps {model.steps} cut at {model.split_step}, "
+            f"policy {self.scenario.policy.name}, {self.scenario.duration_s:g} s ({modes.denoiser}, {modes.clock}, {modes.wire})"
+        )
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self.recorder.event(self.clock.now(), "interrupted: no new requests, those in flight are awaited")
+            self.progress.say("midstep: stopping; requests in flight are awaited (again to stop at once)")
+            self.stopping.set()
+            for name in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(name)
+
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, stop)
+
+
+def headline(told: dict, policy: str) -> str:  # type: ignore[type-arg]
+    """A run in three lines."""
+    m = {name: value["mean"] for name, value in told["policies"][policy].items()}
+
+    def show(name: str, form: str) -> str:
+        return "-" if m[name] is None else form.format(m[name])
+
+    return (
+        f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, {show('failed', '{:.0f}')} failed; "
+        f"hit ratio {show('hit_ratio', '{:.1%}')}\n"
+        f"response p50 {show('p50_s', '{:.2f}')} s, p95 {show('p95_s', '{:.2f}')} s; "
+        f"edge time saved {show('saved_ms', '{:.0f}')} ms a request; PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
+        f"{told['verdict']}"
+    )

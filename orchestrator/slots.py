@@ -1,0 +1,156 @@
+"""The slot loop: every tau seconds collect what ended, let the learner decide, and look whether to go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from midstep.clock import Clock
+from midstep.errors import MidstepError, PartDied
+from midstep.metrics import counter, gauge, histogram
+from midstep.scenario import Scenario
+from orchestrator.learner import Decision
+from orchestrator.parts import EdgeStatus, Ended, HostPart, Parts
+from orchestrator.problem import Served
+from orchestrator.recorder import Recorder, SlotRow
+
+GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A slot in passing, for whoever shows progress."""
+
+    at_s: float
+    row: SlotRow
+    edge: EdgeStatus | None
+    hosts: int
+    devices: int
+
+
+class SlotLoop:
+    """Drives one run from its start to its last row. `died` tells what died, if something did."""
+
+    def __init__(self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder) -> None:
+        self._scenario, self._parts, self._clock, self._recorder = scenario, parts, clock, recorder
+        self._learner_alive = True
+        self._late: list[bool] = []
+        self.died: str | None = None
+
+    async def run(self, stopping: asyncio.Event, show: Callable[[Glance], None]) -> None:
+        """Until the duration is over, nothing is left to ask, `stopping` is set, or the edge is dead."""
+        slot, tau, end = 0, self._scenario.slot_seconds, self._scenario.duration_s
+        counter("scenario_events_total", "started").inc()
+        while not stopping.is_set() and self.died is None and self._parts.hosts:
+            boundary = (slot + 1) * tau
+            await self._until(boundary, stopping)
+            ended, idle = await self._drain()
+            glance = await self._end_slot(slot, boundary, ended)
+            show(glance)
+            slot += 1
+            if idle or boundary >= end:
+                break
+        counter("scenario_events_total", "stopping").inc()
+        await self._stop(slot)
+
+    async def _until(self, instant_s: float, stopping: asyncio.Event) -> None:
+        waits = {
+            asyncio.ensure_future(self._clock.sleep_until(instant_s)),
+            asyncio.ensure_future(stopping.wait()),
+        }
+        _, rest = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+
+    async def _end_slot(self, slot: int, boundary: float, ended: list[Ended]) -> Glance:
+        late = max(0.0, self._clock.now() - boundary)
+        histogram("lateness_seconds", "slot").observe(late)
+        self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
+        counter("scenario_events_total", "slot").inc()
+        decision = await self._decide(slot, ended)
+        row = self._row(slot, ended, decision, late)
+        self._recorder.slot(row)
+        status: EdgeStatus | None = None
+        try:
+            status = await self._parts.edge.status()
+        except PartDied as error:
+            self._note(f"{error}: the run ends; what was measured is kept")
+            self.died = str(error)
+        hosts = self._parts.hosts
+        return Glance(self._clock.now(), row, status, len(hosts), sum(host.devices for host in hosts))
+
+    async def _decide(self, slot: int, ended: list[Ended]) -> Decision | None:
+        if not self._learner_alive:
+            return None
+        served = [
+            Served(e.row.prompt_key, e.row.reuse in ("exact", "similar", "final"), e.row.total_s or 0.0)
+            for e in ended
+            if e.row.result == "done"
+        ]
+        try:
+            return await self._parts.learner.end_slot(slot, served)
+        except PartDied as error:
+            self._learner_alive = False
+            self._note(f"{error}: the edge goes on with what it holds")
+        except MidstepError:
+            pass  # the edge does not answer the learner; its own status will say what is wrong
+        return None
+
+    def _row(self, slot: int, ended: list[Ended], decision: Decision | None, late: float) -> SlotRow:
+        tau = self._scenario.slot_seconds
+        if decision is None:
+            done = [e.row for e in ended if e.row.result == "done"]
+            hits = sum(row.reuse in ("exact", "similar", "final") for row in done)
+            return SlotRow(slot, slot * tau, len(done), hits, len(done) - hits, 0, 0, 0, 0, 0, 0, 0, 0, late_s=late)
+        cost, stats = decision.cost, decision.stats
+        return SlotRow(
+            slot, slot * tau, cost.requests, cost.hits, cost.misses, decision.queue_s, cost.latency_avg_s,
+            cost.system_cost_s, decision.store_bytes, decision.store_entries, decision.admitted, decision.evicted,
+            decision.decision_s, None, stats.loss if stats else None, stats.k if stats else None, late,
+        )  # fmt: skip
+
+    async def _drain(self) -> tuple[list[Ended], bool]:
+        """Everything that ended, recorded; and whether no host has anything left to do."""
+        results = await asyncio.gather(*(self._ask(host) for host in list(self._parts.hosts)))
+        ended = [one for result in results if result is not None for one in result[0]]
+        self._recorder.ended(ended)
+        self._judge([_kept(e) for e in ended if e.row.result == "done"])
+        return ended, all(result[1] for result in results if result is not None)
+
+    async def _ask(self, host: HostPart) -> tuple[list[Ended], bool] | None:
+        try:
+            return await host.drain()
+        except PartDied as error:
+            self._parts.hosts.remove(host)
+            self._note(f"{error}: {host.devices} devices fewer")
+            if not self._parts.hosts:
+                self.died = str(error)
+        return None
+
+    async def _stop(self, slot: int) -> None:
+        """Let requests in flight end, and take what they leave."""
+        grace = GRACE_S if self.died is None else 1.0
+        stops = [host.stop(grace) for host in self._parts.hosts]
+        for result in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(result, BaseException) and not isinstance(result, PartDied):
+                raise result
+        ended, _ = await self._drain()
+        if ended:
+            decision = None if self.died else await self._decide(slot, ended)
+            self._recorder.slot(self._row(slot, ended, decision, 0.0))
+
+    def _judge(self, kept: list[bool]) -> None:
+        """run_valid: whether 99 % of what was commanded so far was met within its bound."""
+        self._late.extend(kept)
+        share = sum(self._late) / len(self._late) if self._late else 1.0
+        gauge("run_valid").set(float(share >= 0.98))
+
+    def _note(self, text: str) -> None:
+        self._recorder.event(self._clock.now(), text)
+
+
+def _kept(ended: Ended) -> bool:
+    row = ended.row
+    pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
+    return all(late is None or took is None or late <= max(0.02, 0.02 * took) for late, took in pairs)

@@ -1,0 +1,107 @@
+"""summary.json: a run in numbers."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from midstep.scenario import Scenario, Threshold
+from orchestrator import fidelity
+from orchestrator.recorder import versions
+
+Rows = Sequence[dict[str, Any]]
+
+
+def summarise(
+    scenario: Scenario, rows: Rows, slots: Rows, events: Rows, step_s: float, wall_s: float
+) -> dict[str, Any]:
+    """The summary's tree. `step_s`: the edge's seconds for one step of one request."""
+    errors = fidelity.measure(rows, slots, scenario.slot_seconds)
+    done = [row for row in rows if row["result"] == "done"]
+    failed = sum(row["result"] == "failed" for row in rows)
+    return {
+        "policies": {scenario.policy.name: metrics(rows, slots, step_s)},
+        "run": {
+            "name": scenario.name,
+            "seed": scenario.seed,
+            "seeds": [scenario.seed],
+            "preset": scenario.name,
+            "versions": versions(),
+            "modes": scenario.modes.model_dump(),
+            "policy": scenario.policy.model_dump(),
+            "users": scenario.users,
+            "duration_s": scenario.duration_s,
+            "wall_s": round(wall_s, 3),
+            "step_s": step_s,
+            "processes": len({row["process_id"] for row in done}),
+            "events": list(events),
+        },
+        "fidelity": {error.part: error.dict() for error in errors},
+        "verdict": fidelity.verdict(errors, failed, len(rows)),
+    }
+
+
+def metrics(rows: Rows, slots: Rows, step_s: float) -> dict[str, dict[str, float | None]]:
+    """Every metric's mean and the half-width of its 95 % interval over requests, or over slots where it is a slot's."""
+    done = [row for row in rows if row["result"] == "done"]
+    total = [row["total_s"] for row in done]
+    hit = [float(row["reuse"] in ("exact", "similar", "final")) for row in done]
+    in_slot = [float(row["reuse"] != "computed") for row in done]
+    psnr = [row["psnr_db"] for row in done if row["psnr_db"] is not None]
+    busy = [slot for slot in slots if slot["requests"]]
+    made = {
+        "response_ms": _mean(1e3 * worst for worst in _worst_by_prompt(done)),
+        "response_per_request_ms": _mean(1e3 * t for t in total),
+        "hit_ratio": _mean(hit),
+        "hit_ratio_in_slot": _mean(in_slot),
+        "saved_ms": _mean(1e3 * step_s * row["saved_steps"] for row in done),
+        "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy),
+        "system_cost_ms": _mean(1e3 * slot["system_cost_s"] for slot in busy),
+        "psnr_db": _mean(psnr),
+    }
+    for q in (50, 95, 99):
+        made[f"p{q}_s"] = {"mean": float(np.percentile(total, q)) if total else None, "ci95": None}
+    for result, name in (("done", "requests"), ("failed", "failed"), ("rejected", "rejected")):
+        made[name] = {"mean": float(sum(row["result"] == result for row in rows)), "ci95": None}
+    return made
+
+
+def missed(summary: Mapping[str, Any], policy: str, thresholds: Mapping[str, Threshold]) -> list[str]:
+    """The thresholds that the run is outside of, one line each."""
+    lines = []
+    for name, bound in thresholds.items():
+        value = summary["policies"][policy].get(name, {}).get("mean")
+        if value is None:
+            lines.append(f"threshold {name}: the run has no such metric")
+        elif bound.min is not None and value < bound.min:
+            lines.append(f"threshold {name}: {value:.6g} is below {bound.min:g}")
+        elif bound.max is not None and value > bound.max:
+            lines.append(f"threshold {name}: {value:.6g} is above {bound.max:g}")
+    return lines
+
+
+def write(folder: Path, summary: Mapping[str, Any]) -> None:
+    """summary.json of a run's folder."""
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+
+
+def _worst_by_prompt(done: Rows) -> list[float]:
+    """L_r of (15) for every prompt and slot."""
+    worst: dict[tuple[int, str], float] = defaultdict(float)
+    for row in done:
+        key = row["slot"], row["prompt_key"]
+        worst[key] = max(worst[key], row["total_s"])
+    return list(worst.values())
+
+
+def _mean(values: Iterable[float]) -> dict[str, float | None]:
+    array = np.fromiter(values, np.float64)
+    if not array.size:
+        return {"mean": None, "ci95": None}
+    half = 1.96 * float(array.std(ddof=1)) / np.sqrt(array.size) if array.size > 1 else None
+    return {"mean": float(array.mean()), "ci95": None if half is None else float(half)}

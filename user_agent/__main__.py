@@ -1,0 +1,103 @@
+"""A host of devices alone: `python -m user_agent --join HOST:PORT [--scenario FILE] [--set key=value]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from midstep import scenario as scenarios
+from midstep.channel import specs
+from midstep.clock import WallClock
+from midstep.errors import MidstepError
+from midstep.exporter import export
+from midstep.open import open_denoiser
+from midstep.scenario import Scenario
+from midstep.tuning import bind_threads, keep_pages
+from midstep.workload import open_workload
+from user_agent.client import GrpcEdge
+from user_agent.host import DeviceHost
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the scenario's devices against an edge. Exit status: 0 done, 2 bad input, 3 no edge."""
+    parser = argparse.ArgumentParser(prog="python -m user_agent", description=__doc__)
+    parser.add_argument("--join", required=True, metavar="HOST:PORT", help="the edge")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of this host's first user")
+    parser.add_argument(
+        "--users", type=int, metavar="N", help="how many of the scenario's devices live here (default all)"
+    )
+    parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value")
+    parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
+    parser.add_argument("--out", metavar="DIR", help="write requests.jsonl and pictures there")
+    args = parser.parse_args(argv)
+    try:
+        scenario = scenarios.load(args.scenario, args.set)
+        bind_threads(scenario.hosts.threads)
+        return asyncio.run(_live(scenario, args))
+    except MidstepError as error:
+        print(f"user_agent: {error}", file=sys.stderr)
+        return error.exit_status
+
+
+async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
+    keep_pages()
+    edge = GrpcEdge(args.join)
+    await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
+    chosen = specs(scenario)[args.first :][: args.users]
+    clock = WallClock(scenario.modes.time_scale)
+    host = await DeviceHost.open(
+        scenario,
+        chosen,
+        edge,
+        open_denoiser(scenario, scenario.hosts.threads),
+        clock,
+        open_workload(scenario),
+    )
+    host_name, _, port = args.metrics.rpartition(":")
+    print(
+        f"{len(chosen)} devices ask {args.join} (metrics on {export('host', host_name, int(port))})",
+        flush=True,
+    )
+    stopping = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    host.start(time.time())
+    done = 0
+    while not stopping.is_set() and not host.idle and clock.now() < scenario.duration_s:
+        await asyncio.sleep(0.5)
+        done += _write(host, args.out)
+    await host.stop(20.0)
+    done += _write(host, args.out)
+    print(f"{done} pictures finished", flush=True)
+    await host.close()
+    await edge.close()
+    return 0
+
+
+def _write(host: DeviceHost, out: str | None) -> int:
+    """Put what ended on disk, or print a line each; how many pictures there were."""
+    done = 0
+    for finished in host.drain():
+        row = finished.row
+        done += row.result == "done"
+        if out is None:
+            shown = f"{row.total_s:.2f} s" if row.total_s is not None else row.error
+            print(f"{row.request_id} {row.result} {row.reuse or ''} {shown} {row.prompt[:60]}", flush=True)
+            continue
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "requests.jsonl").open("a") as journal:
+            journal.write(json.dumps(row.dict()) + "\n")
+        if finished.picture is not None:
+            (folder / f"{row.request_id}.png").write_bytes(finished.picture)
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main())

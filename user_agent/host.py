@@ -1,0 +1,164 @@
+"""A host of many devices: one coroutine each, one engine for all, rows and pictures handed over when asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from midstep import physics
+from midstep.channel import DeviceSpec
+from midstep.clock import Clock
+from midstep.denoise import Denoiser
+from midstep.engine import Engine, EngineStats
+from midstep.errors import FrameError
+from midstep.metrics import UserMetrics, on_tick
+from midstep.open import compute_thread
+from midstep.record import Gallery
+from midstep.scenario import Scenario
+from midstep.wire import EdgePort
+from midstep.workload import Wish, Workload, pause_s
+from user_agent.device import Device, Finished, encoder, png
+
+RETRY_S = 1.0  # scenario seconds a device waits after a failure
+
+
+class DeviceHost:
+    """Owns its devices' tasks, the shared engine and its thread. Build with `open`, `start`, then `drain` now and then."""
+
+    def __init__(self, scenario: Scenario, devices: Sequence[Device], engine: Engine, clock: Clock, workload: Workload,
+                 thread: ThreadPoolExecutor | None, references: int) -> None:  # fmt: skip
+        self._scenario, self.devices, self._engine, self._clock = scenario, devices, engine, clock
+        self._workload, self._thread, self._references = workload, thread, references
+        self._ended: list[Finished] = []
+        self._samples: dict[str, list[Finished]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._engine_task = asyncio.create_task(engine.run(), name="engine-host")
+
+    @classmethod
+    async def open(
+        cls, scenario: Scenario, specs: Iterable[DeviceSpec], edge: EdgePort, denoiser: Denoiser, clock: Clock,
+        workload: Workload, *, whole: bool = False, references: int = 0,
+    ) -> DeviceHost:  # fmt: skip
+        """Meet the edge, and check that what it begins can be continued here. Raises EdgeUnreachable, FrameError."""
+        about = await edge.describe()
+        difference = denoiser.identity.difference(about.pipeline)
+        if difference is not None:
+            raise FrameError(f"{about.edge} serves another pipeline than this host has: {difference}")
+        thread = None if clock.virtual else compute_thread(scenario.model.device)
+        engine = Engine(
+            denoiser, clock, queue_limit=10**9, max_batch=scenario.hosts.max_batch, executor=thread,
+            profile=denoiser.profile, stats=EngineStats(lambda b, s, t: on_tick("device", b, s, t)),
+        )  # fmt: skip
+        metrics = UserMetrics(about.edge, scenario.policy.name)
+        devices = [Device(s, scenario, edge, engine, clock, about, metrics, whole) for s in specs]
+        for _ in devices:
+            metrics.joined()
+        return cls(scenario, devices, engine, clock, workload, thread, references)
+
+    def start(self, epoch_s: float) -> None:
+        """Let the run's time begin at this Unix time; every device asks after its first pause."""
+        self._clock.begin(epoch_s)
+        self._tasks = [asyncio.create_task(self._live(device)) for device in self.devices]
+
+    def drain(self) -> list[Finished]:
+        """What ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    @property
+    def idle(self) -> bool:
+        """Whether every device has stopped asking and has its last answer."""
+        return all(task.done() for task in self._tasks)
+
+    async def stop(self, grace_s: float) -> None:
+        """Ask no more; give requests in flight `grace_s` scenario seconds, then cancel them."""
+        self._stopping.set()
+        if self._tasks:
+            wall = grace_s / self._clock.scale
+            _, late = await asyncio.wait(self._tasks, timeout=wall)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End the engine and its thread."""
+        self._engine_task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._engine_task
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def gallery(self) -> list[Gallery]:
+        """The sampled requests' pictures again, made without reuse; they run as one batch."""
+        chosen = [finished for kind in self._samples.values() for finished in kind]
+        return list(await asyncio.gather(*(self._compare(finished) for finished in chosen)))
+
+    async def _live(self, device: Device) -> None:
+        arrivals, seed, user = self._scenario.workload.arrivals, self._scenario.seed, device.spec.user
+        asking: set[asyncio.Task[float]] = set()
+        when, index = 0.0, 0
+        while not self._stopping.is_set():
+            mean = arrivals.closed.think_s if arrivals.closed else 60.0 / arrivals.poisson.per_user_per_minute  # type: ignore[union-attr]
+            when += pause_s(seed, user, index, mean)
+            if await self._stopped_before(when):
+                break
+            wish = self._workload.wish(user, index, int(self._clock.now() // self._scenario.slot_seconds))
+            if wish is None:
+                break
+            asked = self._ask(device, f"{user:05d}-{index:05d}", wish)
+            index += 1
+            if arrivals.closed:
+                when = await asked
+            else:
+                task = asyncio.create_task(asked)
+                asking.add(task)
+                task.add_done_callback(asking.discard)
+        if asking:
+            await asyncio.gather(*asking)
+
+    async def _ask(self, device: Device, request_id: str, wish: Wish) -> float:
+        finished = await device.request(request_id, wish)
+        self._ended.append(finished)
+        self._sample(finished)
+        now = self._clock.now()
+        return now if finished.row.result == "done" else now + RETRY_S
+
+    async def _stopped_before(self, instant_s: float) -> bool:
+        """Wait until `instant_s`; True as soon as the host is told to stop."""
+        sleeping = asyncio.ensure_future(self._clock.sleep_until(instant_s))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        done, rest = await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+        return stopping in done
+
+    def _sample(self, finished: Finished) -> None:
+        if finished.frame is None or finished.row.result != "done":
+            return
+        kind = self._samples.setdefault(finished.row.reuse or "", [])
+        if len(kind) < (self._references + 1) // 2:
+            kind.append(finished)
+
+    async def _compare(self, finished: Finished) -> Gallery:
+        denoiser, row, frame = self._engine.denoiser, finished.row, finished.frame
+        assert frame is not None and row.seed is not None and finished.picture is not None
+        seed, steps = row.seed, denoiser.identity.steps
+        as_received = await self._engine.submit(
+            lambda: denoiser.resume(frame, row.prompt, frame.step, None), encoder(denoiser.decode)
+        )
+        alone = await self._engine.submit(lambda: denoiser.begin(row.prompt, seed, steps), denoiser.decode)
+        psnr = physics.psnr_db(pixels(finished.picture), alone.value)
+        return Gallery(row.request_id, as_received.value, finished.picture, png(alone.value), psnr)
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    """uint8 [height, width, 3] of a PNG."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
