@@ -62,6 +62,7 @@ class BatchedDenoiser:
         self._template.set_timesteps(identity.steps, device=self.device)
         if self.xl and hasattr(self._template, "set_begin_index"):
             self._template.set_begin_index(0)
+        pipe.scheduler = self._template  # prepare_latents asks it for init_noise_sigma, which depends on the steps
         timestep_cond = pipe.unet.config.time_cond_proj_dim
         self._timestep_cond = None
         if timestep_cond is not None:

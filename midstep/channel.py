@@ -37,7 +37,8 @@ def specs(scenario: Scenario) -> list[DeviceSpec]:
     """All devices of a scenario, user 0 first; distances evenly spaced within each class, bandwidth uniform."""
     made: list[DeviceSpec] = []
     for group in scenario.devices:
-        made.extend(_spec(scenario.seed, group, len(made) + i, i) for i in range(group.count))
+        first = len(made)
+        made.extend(_spec(scenario.seed, group, first + i, i) for i in range(group.count))
     return made
 
 

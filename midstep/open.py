@@ -9,7 +9,7 @@ from pathlib import Path
 
 from midstep import pipelines
 from midstep.denoise import Denoiser
-from midstep.errors import ModelError, ScenarioError
+from midstep.errors import ScenarioError
 from midstep.identity import PipelineIdentity, digest
 from midstep.profile import StepProfile
 from midstep.scenario import Model, Scenario
@@ -42,8 +42,6 @@ def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
         from midstep.batched import BatchedDenoiser
 
         return BatchedDenoiser(pipe, identity)
-    if model.scheduler not in ("default", "flow-euler") and "FlowMatch" in type(pipe.scheduler).__name__:
-        raise ModelError(f"model.scheduler: {model.scheduler} does not fit {type(pipe).__name__}; use default")
     from midstep.windowed import WindowedDenoiser
 
     return WindowedDenoiser(pipe, identity)

@@ -57,6 +57,8 @@ def load(model: str, dtype: str, device: str, scheduler: str = "default") -> Any
         raise ModelError(f"model.path: {model} cannot be loaded as a diffusers pipeline: {reason}") from error
     if scheduler != "default":
         name, settings = SCHEDULERS[scheduler]
+        if ("FlowMatch" in name) != ("FlowMatch" in type(pipe.scheduler).__name__):
+            raise ModelError(f"model.scheduler: {scheduler} does not fit {type(pipe).__name__}; use default")
         pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config, **settings)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(pick_device(device))

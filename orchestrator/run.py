@@ -95,7 +95,7 @@ class _Run:
         if not self.clock.virtual:
             write_targets(self.folder / "targets.json", [*parts.targets, (export("orchestrator"), "orchestrator")])
         self.progress.say(
-            f"{parts.description.edge} at {parts.edge_address}, {parts.description.step_s * 1e3:.1f} ms a step; "
+            f"{parts.description.edge} at {parts.edge_address} (pid {parts.description.process_id}), {parts.description.step_s * 1e3:.1f} ms a step; "
             f"{self.scenario.users} devices in {len(parts.hosts)} hosts; metrics in {self.folder / 'targets.json'}"
         )
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)

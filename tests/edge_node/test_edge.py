@@ -1,0 +1,148 @@
+"""The life of a request on the edge, in virtual time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from edge_node.edge import Edge
+from midstep.errors import FrameError, PromptError, QueueFull, ScenarioError
+from midstep.wire import Access, Answer, Edit
+from tests.edge_node.world import FRAME, ask, with_edge
+
+
+async def keep(edge: Edge, answer: Answer) -> None:
+    result = await edge.apply(Edit(((answer.frame.prompt_key, answer.frame.step),)))
+    assert result.admitted == 1
+
+
+def test_what_is_not_kept_is_computed_again() -> None:
+    async def use(edge: Edge) -> list[str]:
+        return [(await edge.obtain(ask(edge), 10)).reuse for _ in range(2)]
+
+    assert with_edge(use) == ["computed", "computed"]
+
+
+def test_a_hit_does_no_edge_step_and_costs_no_time() -> None:
+    async def use(edge: Edge) -> tuple[Answer, Answer]:
+        first = await edge.obtain(ask(edge), 10)
+        await keep(edge, first)
+        return first, await edge.obtain(ask(edge), 10)
+
+    miss, hit = with_edge(use)
+    assert (miss.reuse, miss.edge_steps, miss.saved_steps) == ("computed", 6, 0)
+    assert miss.edge_s == pytest.approx(6 * 0.010 + 0.002)
+    assert (hit.reuse, hit.edge_steps, hit.saved_steps, hit.edge_s) == ("exact", 0, 6, 0.0)
+    assert hit.frame == miss.frame
+
+
+def test_requests_for_an_output_in_the_making_share_it() -> None:
+    async def use(edge: Edge) -> list[Answer]:
+        first = asyncio.create_task(edge.obtain(ask(edge), 10))
+        await asyncio.sleep(0.03)
+        return [await first, *await asyncio.gather(*(edge.obtain(ask(edge), 10) for _ in range(2)))]
+
+    async def together(edge: Edge) -> list[Answer]:
+        return list(await asyncio.gather(*(edge.obtain(ask(edge), 10) for _ in range(3))))
+
+    answers = with_edge(together)
+    assert sorted(a.reuse for a in answers) == ["computed", "shared", "shared"]
+    assert sum(a.edge_steps for a in answers) == 6
+    assert all(a.edge_steps + a.saved_steps == 6 for a in answers)
+    assert len({a.frame.payload for a in answers}) == 1
+    with_edge(use)
+
+
+def test_sharing_survives_the_one_who_asked_first() -> None:
+    async def use(edge: Edge) -> tuple[str, int]:
+        first = asyncio.create_task(edge.obtain(ask(edge), 10))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(edge.obtain(ask(edge), 10))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        return (await second).reuse, edge.engine.in_flight
+
+    assert with_edge(use) == ("shared", 0)
+
+
+def test_work_that_nobody_waits_for_is_given_up() -> None:
+    async def use(edge: Edge) -> int:
+        with pytest.raises(TimeoutError):
+            await edge.obtain(ask(edge, steps=10), 0.025)
+        await asyncio.sleep(0.02)
+        return edge.engine.in_flight
+
+    assert with_edge(use) == 0
+
+
+def test_another_prompt_another_pipeline_another_seed_are_never_served() -> None:
+    async def use(edge: Edge) -> list[str]:
+        await keep(edge, await edge.obtain(ask(edge), 10))
+        other = await edge.obtain(ask(edge, "a panda "), 10)
+        own = await edge.obtain(ask(edge, private_seed=3), 10)
+        with pytest.raises(FrameError, match="start both with the same model"):
+            await edge.obtain(ask(edge, pipeline="0" * 32), 10)
+        return [other.reuse, own.reuse]
+
+    assert with_edge(use) == ["computed", "computed"]
+
+
+def test_a_private_output_reaches_neither_staging_nor_the_policy() -> None:
+    async def use(edge: Edge) -> tuple[int, list[Access]]:
+        seen: list[Access] = []
+
+        async def watch() -> None:
+            async for access in edge.watch():
+                seen.append(access)
+
+        watching = asyncio.create_task(watch())
+        await asyncio.sleep(0)
+        await edge.obtain(ask(edge, private_seed=3), 10)
+        await edge.obtain(ask(edge), 10)
+        await asyncio.sleep(0.01)
+        watching.cancel()
+        return len(edge.staging), seen
+
+    staged, seen = with_edge(use)
+    assert staged == 1 and [a.reuse for a in seen] == ["computed"]
+
+
+@pytest.mark.parametrize(("prompt", "why"), [("", "empty"), ("x" * 2001, "2001 characters")])
+def test_bad_prompts_are_refused(prompt: str, why: str) -> None:
+    async def use(edge: Edge) -> None:
+        with pytest.raises(PromptError, match=why):
+            await edge.obtain(ask(edge, prompt), 10)
+
+    with_edge(use)
+
+
+def test_a_full_queue_refuses_and_those_in_it_are_served() -> None:
+    async def use(edge: Edge) -> list[Any]:
+        asked = [edge.obtain(ask(edge, f"prompt {i}"), 10) for i in range(4)]
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    results = with_edge(use, queue_limit=2, max_batch=1)
+    assert [isinstance(r, QueueFull) for r in results] == [False, False, True, True]
+
+
+def test_an_edit_never_overfills_the_store_and_says_what_it_refused() -> None:
+    async def use(edge: Edge) -> tuple[Any, Any, int]:
+        answers = [await edge.obtain(ask(edge, f"prompt {i}"), 10) for i in range(5)]
+        keys = tuple((a.frame.prompt_key, 6) for a in answers)
+        filled = await edge.apply(Edit(keys))
+        swapped = await edge.apply(Edit((keys[3], ("nothing", 6)), (keys[0][0], "nothing")))
+        return filled, swapped, (await edge.contents()).store_bytes
+
+    filled, swapped, nbytes = with_edge(use)
+    assert (filled.admitted, filled.refused) == (3, 2)
+    assert (swapped.admitted, swapped.evicted, swapped.refused) == (1, 1, 1)
+    assert nbytes == 3 * FRAME
+
+
+def test_a_capacity_below_one_output_is_told() -> None:
+    async def use(edge: Edge) -> None:
+        edge.check_capacity(FRAME)
+        with pytest.raises(ScenarioError, match="cannot hold one output"):
+            edge.check_capacity(3 * FRAME + 1)
+
+    with_edge(use)

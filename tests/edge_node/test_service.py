@@ -1,0 +1,121 @@
+"""The edge over a real gRPC wire on loopback, paced."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from edge_node.edge import Edge
+from edge_node.service import serve, stop
+from midstep.clock import WallClock
+from midstep.errors import EdgeUnreachable, FrameError, PromptError, QueueFull, ScenarioError
+from midstep.wire import Edit
+from orchestrator.control import GrpcControl
+from tests.edge_node.world import FRAME, ask, make_edge
+from user_agent.client import GrpcEdge
+
+
+@asynccontextmanager
+async def served(scale: float = 20.0, **options: Any) -> AsyncIterator[tuple[Edge, str]]:
+    edge = make_edge(WallClock(scale), **options)
+    engine = asyncio.create_task(edge.engine.run())
+    server, port = await serve(edge, "127.0.0.1:0")
+    try:
+        yield edge, f"127.0.0.1:{port}"
+    finally:
+        await stop(server, 0)
+        engine.cancel()
+
+
+async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
+    async with served() as (edge, address):
+        client, control = GrpcEdge(address), GrpcControl(address)
+        assert (await client.describe()).pipeline == edge.identity
+        answer = await client.obtain(ask(edge, "ein Bär 🐻"), 10)
+        assert answer.frame == (edge.staging.entries()[0].frame)
+        assert (answer.reuse, answer.edge_steps, answer.saved_steps) == ("computed", 6, 0)
+        assert (await control.apply(Edit(((answer.frame.prompt_key, 6),)))).admitted == 1
+        assert (await client.obtain(ask(edge, "ein Bär 🐻"), 10)).reuse == "exact"
+        contents = await control.contents()
+        assert [(h.prompt, h.step, h.nbytes) for h in contents.store] == [("ein Bär 🐻", 6, FRAME)]
+        await client.close()
+
+
+async def test_the_learner_sees_accesses_as_they_end() -> None:
+    async with served() as (edge, address):
+        client, watching = GrpcEdge(address), GrpcControl(address).watch()
+        first = asyncio.ensure_future(anext(watching))
+        await asyncio.sleep(0.3)
+        await client.obtain(ask(edge, request_id="r-1"), 10)
+        access = await asyncio.wait_for(first, 5)
+        assert (access.request_id, access.prompt, access.step, access.nbytes) == ("r-1", "a panda", 6, FRAME)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [({"prompt": ""}, PromptError), ({"pipeline": "x"}, FrameError), ({"steps": 0}, FrameError)],
+)
+async def test_refusals_have_a_reason_and_their_kind(change: dict[str, Any], kind: type[Exception]) -> None:
+    async with served() as (edge, address):
+        with pytest.raises(kind) as error:
+            await GrpcEdge(address).obtain(ask(edge, **change), 10)
+        assert str(error.value)
+
+
+async def test_a_full_queue_is_resource_exhausted() -> None:
+    async with served(scale=1.0, queue_limit=1, max_batch=1) as (edge, address):
+        client = GrpcEdge(address)
+        asked = [client.obtain(ask(edge, f"prompt {i}"), 10) for i in range(6)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert any(isinstance(r, QueueFull) for r in results)
+        assert any(not isinstance(r, BaseException) for r in results)
+
+
+async def test_a_deadline_ends_the_work() -> None:
+    async with served(scale=0.05) as (edge, address):
+        with pytest.raises(TimeoutError):
+            await GrpcEdge(address).obtain(ask(edge), 0.3)
+        await asyncio.sleep(1.0)
+        assert edge.engine.in_flight == 0
+
+
+async def test_health_is_served() -> None:
+    async with served() as (_, address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            for name in ("", "midstep.v1.Edge"):
+                reply = await stub.Check(health_pb2.HealthCheckRequest(service=name))
+                assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ScenarioError, match="port is in use"):
+            await serve(make_edge(WallClock()), f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+async def test_random_bytes_on_the_port_do_not_end_the_edge() -> None:
+    async with served() as (edge, address):
+        host, _, port = address.partition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"\x00\xff not http/2 at all" * 50)
+        await writer.drain()
+        writer.close()
+        assert (await GrpcEdge(address).obtain(ask(edge), 10)).edge_steps == 6
+
+
+async def test_an_edge_that_is_not_there_is_one_line() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(EdgeUnreachable, match=r"python -m edge_node") as error:
+        await GrpcEdge(f"127.0.0.1:{port}").describe(timeout_s=0.5)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,48 @@
+"""A paced edge in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from edge_node.edge import Edge
+from edge_node.staging import Staging
+from edge_node.store import Store
+from midstep.clock import Clock, VirtualClock, run_virtual
+from midstep.engine import Engine
+from midstep.wire import Request
+from tests import paced
+
+T = TypeVar("T")
+FRAME = 1000
+
+
+def make_edge(clock: Clock, capacity: int = 3 * FRAME, **engine: Any) -> Edge:
+    """An edge of ten steps, cut at six, whose frames have FRAME bytes."""
+    options = {"queue_limit": 100, "max_batch": 8, "profile": paced.PROFILE, **engine}
+    running = Engine(paced.denoiser(FRAME), clock, **options)
+    return Edge(
+        "edge-t", running, Store(capacity), Staging(10 * FRAME), clock, split_step=6, seed=7, profile=paced.PROFILE
+    )
+
+
+def with_edge(use: Callable[[Edge], Awaitable[T]], **options: Any) -> T:
+    """Run `use` with a ticking edge, in virtual time."""
+
+    async def world() -> T:
+        edge = make_edge(VirtualClock(), **options)
+        task = asyncio.create_task(edge.engine.run())
+        try:
+            return await use(edge)
+        finally:
+            task.cancel()
+
+    return run_virtual(world())
+
+
+def ask(edge: Edge, prompt: str = "a panda", request_id: str = "r", **changes: Any) -> Request:
+    """A request for that prompt at six steps."""
+    return Request(
+        **{"request_id": request_id, "prompt": prompt, "pipeline": edge.identity.digest(), "steps": 6, **changes}
+    )

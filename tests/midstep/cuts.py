@@ -1,0 +1,83 @@
+"""What the cut is tested on, and the second process: `python -m tests.midstep.cuts FOLDER` finishes what FOLDER holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from midstep.denoise import Denoiser, Variation
+from midstep.frame import Frame
+
+STEPS, GUIDANCE, PROMPT = 10, 3.0, "a panda on a beach"
+CASES = [
+    ("sd", "ddim"), ("sd", "dpm++2m"), ("sd", "euler"), ("sd", "euler-a"), ("sdxl", "euler"), ("sdxl", "dpm++2m"),
+    ("pixart", "default"), ("sd3", "default"), ("flux", "default"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One frame to finish: whose it is, how it is to be finished, and where it lies."""
+
+    family: str
+    scheduler: str
+    kind: str  # batched or windowed
+    step: int
+    prompt: str = PROMPT
+    variation: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.scheduler}-{self.kind}-{self.step}-{self.prompt[:9]}-{self.variation}".replace(
+            " ", "_"
+        )
+
+
+def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:
+    """The denoiser of a tiny pipeline, batched or windowed."""
+    import torch
+
+    from midstep.batched import BatchedDenoiser
+    from midstep.pipelines import identify, load
+    from midstep.windowed import WindowedDenoiser
+
+    torch.set_num_threads(1)
+    pipe = load(str(folder), "float32", "cpu", scheduler)
+    identity = identify(pipe, str(folder), STEPS, GUIDANCE, 32, 32, "float32")
+    return BatchedDenoiser(pipe, identity) if kind == "batched" else WindowedDenoiser(pipe, identity)
+
+
+def run(made: Denoiser, trajectory: Any) -> Any:
+    """Denoise to the trajectory's `until`, alone."""
+    while trajectory.step < trajectory.until:
+        made.advance([trajectory])
+    return trajectory
+
+
+def finish(made: Denoiser, frame: Frame, cut: Cut) -> np.ndarray[Any, Any]:
+    """The picture that a frame becomes."""
+    variation = None if cut.variation is None else Variation(cut.variation)
+    return made.decode(run(made, made.resume(frame, cut.prompt, STEPS, variation)))
+
+
+def main(folder: Path) -> None:
+    """Finish every cut of FOLDER/cuts.json in this process, from bytes alone; pictures go to FOLDER/<name>.npy."""
+    known: dict[tuple[str, str, str], Denoiser] = {}
+    for fields in json.loads((folder / "cuts.json").read_text()):
+        model, cut = Path(fields.pop("model")), Cut(**fields.pop("cut"))
+        key = cut.family, cut.scheduler, cut.kind
+        if key not in known:
+            known[key] = denoiser(model, cut.scheduler, cut.kind)
+        payload = (folder / f"{cut.name}.frame").read_bytes()
+        frame = Frame(payload=payload, **fields)
+        frame.verify(known[key].identity.digest(), "key")
+        np.save(folder / f"{cut.name}.npy", finish(known[key], frame, cut))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

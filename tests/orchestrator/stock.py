@@ -1,0 +1,54 @@
+"""A finished request checked from outside: only requests.parquet, scenario.yaml and stock diffusers are used."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+from PIL import Image
+
+
+@functools.cache
+def pipeline(model: str) -> Any:
+    """The stock pipeline of a model folder, with the scheduler of its own index."""
+    from diffusers import DiffusionPipeline
+
+    pipe = DiffusionPipeline.from_pretrained(model, safety_checker=None)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def picture(model: str, settings: dict[str, Any], row: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """What a stock pipeline makes of the row: the edge prompt, exchanged for the user's after the edge's steps."""
+    import torch
+
+    pipe, cut = pipeline(model), row["edge_steps"] + row["saved_steps"]
+    positive, negative = pipe.encode_prompt(row["prompt"], pipe.device, 1, True)
+    users = torch.cat([negative, positive])
+
+    def exchange(pipe: Any, index: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        return {"prompt_embeds": users} if index == cut - 1 else values
+
+    image = pipe(
+        row["edge_prompt"], num_inference_steps=settings["steps"], guidance_scale=settings["guidance"],
+        generator=torch.Generator().manual_seed(row["seed"]),
+        callback_on_step_end=exchange if cut < settings["steps"] else None,
+        callback_on_step_end_tensor_inputs=["prompt_embeds"],
+    ).images[0]  # fmt: skip
+    return np.asarray(image)
+
+
+def worst_difference(folder: Path, model: str, row: dict[str, Any]) -> int:
+    """Grey levels between a run's picture and the stock pipeline's."""
+    settings = yaml.safe_load((folder / "scenario.yaml").read_text())["model"]
+    ours = np.asarray(Image.open(folder / "images" / f"{row['request_id']}.png")).astype(int)
+    return int(np.abs(ours - picture(model, settings, row)).max())
+
+
+def done(folder: Path) -> list[dict[str, Any]]:
+    """The finished rows of a run."""
+    return [row for row in pq.read_table(folder / "requests.parquet").to_pylist() if row["result"] == "done"]

@@ -1,0 +1,70 @@
+"""Bad input: one clear line, and the exit status that scripts rely on."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from tests import paced
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "--set", "modell.steps=3"], "modell: unknown key; did you mean model?"),
+        (["run", "--model", "./nowhere"], "no folder ./nowhere"),
+        (["run", "--policy", "lur"], "no policy 'lur'; there is"),
+        (["run", "--duration", "soon"], "'soon' is not a duration such as 60s"),
+        (["run", "--prompts", "missing.txt"], "missing.txt cannot be read"),
+        (["run", "no-such-scenario"], "the shipped ones are laptop"),
+        (["run", "--users", "0"], "--users 0"),
+        (["run", "--users", "3000", "--set", "hosts.devices_per_host=1"], "raise hosts.devices_per_host"),
+        (["validate", "--set", "edges.0.queue_limit=0"], "greater than or equal to 1"),
+        (["report", "no-such-run"], "no run is in there"),
+        (["calibrate", "--batches", "none"], "give numbers above 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("midstep: ") and told in line]
+    assert len(lines) == 1
+
+
+def paced_run(tmp_path: Path, *settings: str) -> list[str]:
+    out = str(tmp_path / "run")
+    options = [x for setting in settings for x in ("--set", setting)]
+    return ["run", "--denoiser", "paced", "--set", f"model.profile={paced.profile_file()}", "--out", out, *options]
+
+
+def test_a_capacity_below_one_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*paced_run(tmp_path, "edges.0.capacity=5KB"), "--clock", "virtual"]) == 2
+    assert "edges.0.capacity: 5000 bytes cannot hold one output of this model (8192 bytes)" in capsys.readouterr().err
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_profile_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.json").write_text("{}")
+    assert main([*paced_run(tmp_path, f"model.profile={tmp_path / 'p.json'}"), "--clock", "virtual"]) == 2
+    assert "is no step profile" in capsys.readouterr().err
+
+
+def test_an_edge_alone_says_that_its_port_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    from edge_node.__main__ import main as edge_main
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = ["--set", "modes.denoiser=paced", "--set", f"model.profile={paced.profile_file()}"]
+        assert edge_main(["--listen", listen, *settings]) == 2
+    assert f"{listen} cannot be listened on" in capsys.readouterr().err
+
+
+def test_policies_and_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policies"]) == 0 and main(["scenarios"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("none", "final", "lru", "lfu", "laptop"))

@@ -1,0 +1,67 @@
+import asyncio
+
+import pytest
+
+from edge_node.edge import Edge
+from midstep.wire import Edit
+from orchestrator.learner import Decision, Learner, merge
+from orchestrator.problem import Problem, Served
+from tests.edge_node.world import FRAME, ask, with_edge
+
+
+def learner(edge: Edge, name: str, by_slot: bool = False) -> Learner:
+    return Learner(name, Problem(edge.store.capacity, 10, 6), 7, edge, by_slot, target_s=1.0)
+
+
+async def served(edge: Edge, prompts: str) -> list[str]:
+    """Ask for one-letter prompts in turn; how each was come by."""
+    return [(await edge.obtain(ask(edge, letter), 10)).reuse for letter in prompts if not await asyncio.sleep(0.001)]
+
+
+def test_a_rule_acts_at_once() -> None:
+    async def use(edge: Edge) -> tuple[list[str], int]:
+        following = asyncio.create_task(learner(edge, "lru").follow())
+        await asyncio.sleep(0.001)
+        reuse = await served(edge, "abcabdab")
+        following.cancel()
+        return reuse, edge.store.nbytes
+
+    reuse, nbytes = with_edge(use)
+    assert reuse == ["computed"] * 3 + ["exact"] * 2 + ["computed"] + ["exact"] * 2
+    assert nbytes == 3 * FRAME
+
+
+def test_held_back_to_the_slot_the_same_rule_acts_at_its_end() -> None:
+    async def use(edge: Edge) -> tuple[list[str], Decision]:
+        made = learner(edge, "lru", by_slot=True)
+        following = asyncio.create_task(made.follow())
+        await asyncio.sleep(0.001)
+        first = await served(edge, "aabcd")
+        await asyncio.sleep(0.001)
+        decision = await made.end_slot(0, [Served("a", False, 3.0)])
+        second = await served(edge, "abcd")
+        following.cancel()
+        return first + second, decision
+
+    reuse, decision = with_edge(use)
+    assert reuse == ["computed"] * 5 + ["computed"] + ["exact"] * 3
+    assert (decision.admitted, decision.store_entries, decision.store_bytes) == (3, 3, 3 * FRAME)
+    assert decision.queue_s == pytest.approx(2.0)
+
+
+def test_none_keeps_nothing() -> None:
+    async def use(edge: Edge) -> list[str]:
+        following = asyncio.create_task(learner(edge, "none").follow())
+        await asyncio.sleep(0.001)
+        reuse = await served(edge, "aaa")
+        following.cancel()
+        return reuse
+
+    assert with_edge(use) == ["computed"] * 3
+
+
+def test_merged_edits_do_what_two_in_a_row_would() -> None:
+    first = Edit((("a", 6), ("b", 6)), ("x",))
+    assert merge(first, Edit((("c", 6),), ("a", "y"))) == Edit((("b", 6), ("c", 6)), ("x", "y"))
+    assert merge(Edit(), first) == first == merge(first, Edit())
+    assert merge(Edit((), ("a",)), Edit((("a", 6),))) == Edit((("a", 6),), ("a",))

@@ -1,0 +1,100 @@
+"""Rules pinned by golden counts on a small trace, worked out by hand for three places."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, OrderedDict
+
+import pytest
+
+from midstep.errors import ScenarioError
+from midstep.wire import Access, Held
+from orchestrator import policies
+from orchestrator.policies import Policy
+from orchestrator.policies.base import policy
+from orchestrator.problem import Problem
+
+PLACES = 3
+TRACE = "abcdabeabcde"  # the textbook's page-fault string: LRU hits twice with three places
+HEAVY = "aababcdecab"
+
+
+def replay(name: str, trace: str, places: int = PLACES, nbytes: int = 10) -> tuple[list[bool], Policy]:
+    """Play a trace against a store that does as it is told; which accesses hit."""
+    rule, store, hits = policies.find(name)(), set(), []
+    rule.reset(Problem(places * nbytes, 20, 6), seed=0)
+    for key in trace:
+        hit = key in store
+        hits.append(hit)
+        edit = rule.on_access(Access("r", key, key, 6, nbytes, "exact" if hit else "computed", 0.0, 0.0))
+        assert set(edit.evict) <= store
+        store = store - set(edit.evict) | {k for k, _ in edit.admit}
+        assert len(store) <= places
+    return hits, rule
+
+
+def reference(name: str, trace: str, places: int) -> list[bool]:
+    """LRU and LFU written the other way round: from the whole history at every miss."""
+    store: list[str] = []
+    count: Counter[str] = Counter()
+    hits = []
+    for i, key in enumerate(trace):
+        hits.append(key in store)
+        if key not in store:
+            if len(store) == places:
+                last = {k: max(j for j in range(i) if trace[j] == k) for k in store}
+                victim = min(store, key=lambda k: (count[k], last[k]) if name == "lfu" else last[k])
+                store.remove(victim)
+                del count[victim]
+            store.append(key)
+        count[key] += 1
+    return hits
+
+
+def test_golden_counts() -> None:
+    assert sum(replay("lru", TRACE)[0]) == 2
+    assert sum(replay("lfu", TRACE)[0]) == 2
+    assert sum(replay("lru", HEAVY)[0]) == 4  # a, a, b, c
+    assert sum(replay("lfu", HEAVY)[0]) == 5  # a, a, b, a, b: what was popular survives c, d, e
+    assert sum(replay("none", TRACE)[0]) == 0
+    assert replay("final", TRACE)[0] == replay("lru", TRACE)[0]
+
+
+@pytest.mark.parametrize("name", ["lru", "lfu"])
+def test_rules_equal_their_definition_on_random_traces(name: str) -> None:
+    rng = random.Random(5)
+    for places in (1, 2, 5):
+        trace = "".join(rng.choices("abcdefghij", weights=range(1, 11), k=400))
+        assert replay(name, trace, places)[0] == reference(name, trace, places)
+
+
+def test_unequal_sizes_stay_within_the_bytes() -> None:
+    lru = policies.find("lru")()
+    lru.reset(Problem(100, 20, 6), seed=0)
+    held: OrderedDict[str, int] = OrderedDict()
+    for key, nbytes in [("a", 40), ("b", 40), ("c", 70), ("d", 30), ("big", 101)]:
+        edit = lru.on_access(Access("r", key, key, 6, nbytes, "computed", 0, 0))
+        for gone in edit.evict:
+            del held[gone]
+        held.update({k: nbytes for k, _ in edit.admit})
+        assert sum(held.values()) <= 100
+    assert list(held) == ["c", "d"]
+
+
+def test_a_rule_learns_what_the_store_really_holds() -> None:
+    _, lru = replay("lru", "abc")
+    lru.reconcile([Held("b", "b", 6, 10), Held("z", "z", 6, 10)])
+    edit = lru.on_access(Access("r", "q", "q", 6, 20, "computed", 0, 0))
+    assert edit.evict == ("z",)
+
+
+def test_a_policy_is_one_class_and_one_decorator() -> None:
+    @policy("a-test-policy")
+    class Mine(Policy):
+        """Keeps nothing."""
+
+    assert policies.find("a-test-policy") is Mine
+    with pytest.raises(ValueError, match="two policies are called a-test-policy"):
+        policy("a-test-policy")(type("Other", (Policy,), {}))
+    with pytest.raises(ScenarioError, match="there is .*lru"):
+        policies.find("no-such-policy")

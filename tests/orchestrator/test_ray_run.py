@@ -1,0 +1,166 @@
+"""Live paced runs on Ray and gRPC: metrics while they go, deaths in mid-run, interruption."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from midstep.metrics import SPECS
+from orchestrator.recorder import read_run
+from tests.orchestrator.live import PACED, Live, get_json, live, scrape
+
+pytestmark = pytest.mark.ray
+QUICK = (
+    *PACED,
+    "--set",
+    "devices.0.speed_ratio=0.5",
+    "--set",
+    "workload.catalogue_size=30",
+    "--set",
+    "report.references=4",
+)
+
+
+@contextmanager
+def prometheus(targets: Path, folder: Path) -> Iterator[str]:
+    """A real Prometheus that reads the run's targets; its address. Skips where none is installed."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("no prometheus here: apt-get install prometheus, or have it on the PATH")
+    folder.mkdir()
+    config = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [
+            {"job_name": "midstep", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = _free_port()
+    options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([binary, *options, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def query(address: str, expression: str) -> list[tuple[dict[str, str], float]]:
+    from urllib.parse import quote
+
+    answer = get_json(f"{address}/api/v1/query?query={quote(expression)}")
+    return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
+
+
+def test_every_exporter_and_a_real_prometheus_see_a_live_run(ray_address: str, tmp_path: Path) -> None:
+    with live(tmp_path / "run", ray_address, *QUICK, "--duration", "25s", "--users", "12") as running:
+        targets = running.targets()
+        assert set(targets) == {"edge-0", "host-0", "host-1", "host-2", "learner", "orchestrator"}
+        running.until_requests(40)
+        seen = {part: scrape(address) for part, address in targets.items()}
+        told = {name.partition("{")[0] for samples in seen.values() for name in samples}
+        for name in SPECS:
+            names = {f"midstep_{name}{suffix}" for suffix in ("", "_bucket", "_total")}
+            assert told & names, f"midstep_{name} is exported by nobody"
+        edge = seen["edge-0"]
+        assert 0 < edge['midstep_store_bytes{edge="edge-0"}'] <= edge['midstep_store_capacity_bytes{edge="edge-0"}']
+        hits = edge['midstep_store_hits_total{edge="edge-0",reuse="exact"}']
+        assert 0 < hits < edge['midstep_store_lookups_total{edge="edge-0"}']
+        devices = sum(v for part in seen for n, v in seen[part].items() if n.startswith("midstep_devices{"))
+        assert devices == 12
+        assert seen["orchestrator"]["midstep_run_valid"] == 1
+        _check_prometheus(running, tmp_path)
+        assert running.end() == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["policies"]["lru"]["failed"]["mean"] == 0
+    assert json.loads((tmp_path / "run" / "targets.json").read_text()) == []
+
+
+def _check_prometheus(running: Live, tmp_path: Path) -> None:
+    if shutil.which("prometheus") is None:
+        return  # the next test says that it is skipped
+    with prometheus(running.folder / "targets.json", tmp_path / "prometheus") as address:
+
+        def up() -> Any:
+            found = query(address, "sum(up{job='midstep'})")
+            return found and found[0][1] == 6
+
+        running.until(up, "Prometheus with six targets up", 30)
+        time.sleep(2)
+        done = query(address, "sum(midstep_requests_total{result='done'})")[0][1]
+        journal = (running.folder / "requests.jsonl").read_text().count("\n")
+        assert 0 < done <= journal + 30
+        p95 = query(address, "histogram_quantile(0.95, sum by (le) (midstep_request_seconds_bucket{stage='total'}))")
+        assert 0.05 < p95[0][1] < 20
+
+
+def test_a_real_prometheus_is_here() -> None:
+    if shutil.which("prometheus") is None:
+        pytest.skip("no prometheus here, so none has seen a run: apt-get install prometheus")
+    assert shutil.which("prometheus")
+
+
+def test_an_edge_killed_in_mid_run_ends_the_run_with_its_report(ray_address: str, tmp_path: Path) -> None:
+    with live(tmp_path / "run", ray_address, *QUICK, "--duration", "120s") as running:
+        running.until_requests(15)
+        os.kill(running.edge_pid(), signal.SIGKILL)
+        assert running.end(60) == 3
+        said = [line for line in running.text().splitlines() if line.startswith("midstep: edge-0 died")]
+        assert said == ["midstep: edge-0 died: the run ends; what was measured is kept"]
+    rows, slots = read_run(running.folder)
+    assert sum(row["result"] == "done" for row in rows) >= 15 and slots
+    assert "edge-0 died" in (running.folder / "report.html").read_text()
+    assert (running.folder / "requests.parquet").is_file()
+
+
+def test_a_host_killed_in_mid_run_takes_only_its_devices(ray_address: str, tmp_path: Path) -> None:
+    with live(tmp_path / "run", ray_address, *QUICK, "--duration", "14s") as running:
+        running.until_requests(15)
+        first = json.loads((running.folder / "requests.jsonl").read_text().splitlines()[0])
+        os.kill(first["process_id"], signal.SIGKILL)
+        assert running.end(90) == 0
+    assert "5 devices fewer" in (running.folder / "report.html").read_text()
+    rows, _ = read_run(running.folder)
+    assert len({row["process_id"] for row in rows}) == 2
+    assert max(row["arrived_s"] for row in rows) > 9
+
+
+def test_ctrl_c_ends_a_run_in_order_with_its_report(ray_address: str, tmp_path: Path) -> None:
+    with live(tmp_path / "run", ray_address, *QUICK, "--duration", "300s") as running:
+        running.until_requests(10)
+        running.signal(signal.SIGINT)
+        assert running.end(60) == 0
+        assert "midstep: stopping" in running.text()
+    rows, _ = read_run(running.folder)
+    assert all(row["result"] == "done" for row in rows)  # those in flight were awaited
+    assert "interrupted" in (running.folder / "report.html").read_text()
+
+
+def test_a_port_in_use_is_one_line_and_status_2(ray_address: str, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        setting = f"edges.0.address=127.0.0.1:{taken.getsockname()[1]}"
+        with live(tmp_path / "run", ray_address, *QUICK, "--set", setting) as running:
+            assert running.end(60) == 2
+            assert sum("cannot be listened on" in line for line in running.text().splitlines()) == 1

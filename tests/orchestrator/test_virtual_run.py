@@ -1,0 +1,90 @@
+"""Whole runs in virtual time, in this process: what a run leaves is decided by its seed alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from midstep.scenario import parse
+from orchestrator.recorder import read_run
+from orchestrator.run import Options, run
+from tests import paced
+
+
+def rows_of(folder: Path, **changes: Any) -> list[dict[str, Any]]:
+    assert run(parse(paced.tree(**changes)), Options(out=str(folder))) == 0
+    return read_run(folder)[0]
+
+
+def without_process(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(({k: v for k, v in row.items() if k != "process_id"} for row in rows), key=lambda r: r["request_id"])
+
+
+def test_the_same_seed_leaves_the_same_rows_another_seed_others(tmp_path: Path) -> None:
+    first, second = rows_of(tmp_path / "a"), rows_of(tmp_path / "b")
+    assert len(first) > 40
+    assert without_process(first) == without_process(second)
+    assert without_process(rows_of(tmp_path / "c", seed=8)) != without_process(first)
+
+
+def test_every_row_adds_up(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path / "a")
+    assert {row["reuse"] for row in rows} >= {"computed", "exact"}
+    for row in rows:
+        assert row["result"] == "done"
+        assert row["edge_steps"] + row["saved_steps"] + row["device_steps"] == 20
+        assert (row["edge_steps"] == 0) == (row["reuse"] != "computed")
+        stages = sum(row[f"{s}_s"] for s in ("queue", "edge", "transfer", "device", "overhead"))
+        assert stages == pytest.approx(row["total_s"], rel=0.01)
+        assert row["transfer_s"] * row["link_rate_bps"] / (8 * row["frame_bytes"]) == pytest.approx(1, abs=0.001)
+        assert row["overhead_s"] == pytest.approx(0, abs=1e-9)  # nothing but the modelled stages takes virtual time
+
+
+def test_hits_are_requests_of_an_edge_prompt_that_was_there_before(tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for row in sorted(rows_of(tmp_path / "a"), key=lambda r: r["arrived_s"]):
+        assert row["reuse"] != "exact" or row["edge_prompt"] in seen
+        seen.add(row["edge_prompt"])
+
+
+def test_the_policies_ask_the_same_questions_and_answer_them_differently(tmp_path: Path) -> None:
+    wishes, hits = {}, {}
+    for name in ("none", "lru", "lfu", "final"):
+        rows = rows_of(tmp_path / name, policy={"name": name})
+        wishes[name] = [
+            r["prompt"] for r in sorted(rows, key=lambda r: r["request_id"]) if r["request_id"].endswith("-00000")
+        ]
+        hits[name] = sum(r["saved_steps"] > 0 and r["reuse"] != "shared" for r in rows) / len(rows)
+        if name == "final":
+            assert {row["device_steps"] for row in rows} == {0}
+            assert all(row["edge_prompt"] == row["prompt"] for row in rows)
+    assert len({tuple(w) for w in wishes.values()}) == 1
+    assert hits["none"] == 0 and hits["lru"] > 0.05 and hits["lfu"] > 0.05
+    assert hits["final"] < hits["lru"]  # users' endings differ: the same picture is rarely asked for twice
+
+
+def test_a_stream_of_prompts_is_asked_for_once_and_bad_ones_are_rejected(tmp_path: Path) -> None:
+    prompts = ["a panda", "", "x" * 2001, "a panda", "a pig", "a panda", "a cow"]
+    (tmp_path / "prompts").write_text("\n".join(prompts))
+    rows = rows_of(tmp_path / "a", workload={"prompts": str(tmp_path / "prompts")}, duration_s=1000)
+    assert sorted(row["prompt"] for row in rows) == sorted(prompts)
+    rejected = {row["prompt"][:1]: row["error"] for row in rows if row["result"] == "rejected"}
+    assert rejected == {"": "the prompt is empty", "x": "the prompt has 2001 characters, the limit is 2000"}
+    assert sum(row["reuse"] in ("exact", "shared") for row in rows) == 2
+
+
+def test_private_seeds_are_never_shared(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path / "a", workload={"catalogue_size": 2, "private_share": 1.0})
+    assert {row["reuse"] for row in rows} == {"computed"}
+    assert len({row["prompt_key"] for row in rows}) == len(rows)
+
+
+def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:
+    arrivals = {"poisson": {"per_user_per_minute": 20}}
+    rows = rows_of(tmp_path / "a", workload={"catalogue_size": 20, "arrivals": arrivals}, duration_s=120)
+    assert len(rows) == pytest.approx(4 * 20 * 2, rel=0.25)
+
+
+def test_a_threshold_decides_the_exit_status(tmp_path: Path) -> None:
+    scenario = parse(paced.tree(thresholds={"hit_ratio": {"min": 0.99}}))
+    assert run(scenario, Options(out=str(tmp_path / "a"))) == 1

@@ -1,0 +1,42 @@
+"""Edge and devices started by hand, as on two real boxes: no Ray, no orchestrator."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import paced
+
+PACED = ["--set", "modes.denoiser=paced", "--set", f"model.profile={paced.profile_file()}"]
+
+
+def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path) -> None:
+    edge = subprocess.Popen(
+        [sys.executable, "-m", "edge_node", "--listen", "127.0.0.1:0", *PACED], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert edge.stdout is not None
+        line = edge.stdout.readline()
+        address = re.search(r"on (127\.0\.0\.1:\d+)", line)
+        assert address is not None, line
+        fast = ["--set", "devices.0.speed_ratio=1", "--set", "duration_s=3", "--users", "2", "--out", str(tmp_path)]
+        command = [sys.executable, "-m", "user_agent", "--join", address[1], *PACED, *fast]
+        devices = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+        rows = [json.loads(row) for row in (tmp_path / "requests.jsonl").read_text().splitlines()]
+        assert f"{len(rows)} pictures finished" in devices.stdout
+        assert len(rows) > 3 and {row["result"] for row in rows} == {"done"}
+        edge.terminate()
+        assert edge.wait(20) == 0
+    finally:
+        edge.kill()
+
+
+def test_devices_without_an_edge_say_so(tmp_path: Path) -> None:
+    code = (
+        "import user_agent.client as c; c.GrpcEdge.describe.__defaults__ = (0.5,)\n"
+        "from user_agent.__main__ import main; raise SystemExit(main(['--join', '127.0.0.1:9', *%r]))" % (PACED,)
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 3
+    assert ended.stderr.count("no edge answers at 127.0.0.1:9") == 1 and "Traceback" not in ended.stderr
