@@ -13,7 +13,6 @@ from midstep.clock import Clock
 from midstep.denoise import Trajectory
 from midstep.engine import Engine, Outcome
 from midstep.errors import FrameError, PromptError, ScenarioError
-from midstep.frame import Frame
 from midstep.identity import OutputKey, check_prompt, shared_seed
 from midstep.metrics import EdgeMetrics
 from midstep.profile import StepProfile
@@ -26,7 +25,7 @@ BACKLOG = 100_000  # accesses kept for a slow watcher; beyond, the oldest are lo
 class _Making:
     """An output that is being made, and how many wait for it."""
 
-    task: asyncio.Task[Outcome[Frame]]
+    task: asyncio.Task[Outcome[Entry]]
     waiting: int = 0
 
 
@@ -71,14 +70,14 @@ class Edge:
         if held is not None and held.frame.step <= self.identity.steps:
             reuse: Reuse = "final" if held.frame.step == self.identity.steps else "exact"
             self.metrics.hit(reuse)
-            return self._answer(request, held.frame, reuse, 0, arrived, 0.0, seed)
+            return self._answer(request, held, reuse, 0, arrived, 0.0, seed)
         async with asyncio.timeout(timeout_s):
             outcome, reuse = await self._made(key, request, seed, private)
         queue_s = min(outcome.queue_s, self.clock.now() - arrived) if reuse == "computed" else 0.0
-        steps = outcome.value.step if reuse == "computed" else 0
+        steps = outcome.value.frame.step if reuse == "computed" else 0
         return self._answer(request, outcome.value, reuse, steps, arrived, queue_s, seed)
 
-    async def _made(self, key: str, request: Request, seed: int, private: bool) -> tuple[Outcome[Frame], Reuse]:
+    async def _made(self, key: str, request: Request, seed: int, private: bool) -> tuple[Outcome[Entry], Reuse]:
         """Compute, or share what is being computed; the last to give up takes the work with it."""
         making, reuse = self._making.get(key), "shared"
         if making is None:
@@ -95,42 +94,41 @@ class Edge:
                 making.task.cancel()
         return outcome, "shared" if reuse == "shared" else "computed"
 
-    async def _compute(self, key: str, request: Request, seed: int, private: bool) -> Outcome[Frame]:
+    async def _compute(self, key: str, request: Request, seed: int, private: bool) -> Outcome[Entry]:
         denoiser = self.engine.denoiser
 
-        def freeze(trajectory: Trajectory) -> Frame:
-            return denoiser.freeze(trajectory, key)
+        def freeze(trajectory: Trajectory) -> Entry:
+            # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
+            return Entry(request.prompt, denoiser.freeze(trajectory, key), denoiser.truncated(request.prompt))
 
         outcome = await self.engine.submit(lambda: denoiser.begin(request.prompt, seed, request.steps), freeze)
         if not private:
-            self.staging.put(Entry(request.prompt, outcome.value))
+            self.staging.put(outcome.value)
         return outcome
 
     def _answer(
-        self,
-        request: Request,
-        frame: Frame,
-        reuse: Reuse,
-        edge_steps: int,
-        arrived: float,
-        queue_s: float,
-        seed: int,
+        self, request: Request, entry: Entry, reuse: Reuse, edge_steps: int, arrived: float, queue_s: float, seed: int
     ) -> Answer:
-        edge_s = max(0.0, self.clock.now() - arrived - queue_s)
+        frame, now = entry.frame, self.clock.now()
+        edge_s = max(0.0, now - arrived - queue_s)
         if request.private_seed is None:
-            access = Access(
-                request.request_id, frame.prompt_key, request.prompt, frame.step, frame.nbytes, reuse,
-                self.clock.now(), queue_s + edge_s,
+            self._tell(
+                Access(
+                    request.request_id, frame.prompt_key, request.prompt, frame.step, frame.nbytes, reuse, now,
+                    queue_s + edge_s,
+                )
             )  # fmt: skip
-            for queue in self._watchers:
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait(access)
         self.refresh()
         return Answer(
             frame, reuse, 1.0 if reuse != "computed" else 0.0, edge_steps, frame.step - edge_steps, queue_s, edge_s,
-            seed, self.engine.denoiser.truncated(request.prompt),
+            seed, entry.truncated,
         )  # fmt: skip
+
+    def _tell(self, access: Access) -> None:
+        for queue in self._watchers:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(access)
 
     async def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end; until the caller closes it."""
@@ -170,8 +168,8 @@ class Edge:
         """Raise ScenarioError where the store could not hold even one output."""
         if frame_bytes > self.store.capacity:
             raise ScenarioError(
-                f"edges.0.capacity: {self.store.capacity} bytes cannot hold one output of this model ({frame_bytes} bytes); "
-                f"give at least {frame_bytes}"
+                f"edges.0.capacity: {self.store.capacity} bytes cannot hold one output of this model "
+                f"({frame_bytes} bytes); give at least {frame_bytes}"
             )
 
 

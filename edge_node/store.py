@@ -9,10 +9,11 @@ from midstep.frame import Frame
 
 @dataclass(frozen=True)
 class Entry:
-    """A kept frame, and the prompt it belongs to (for people; the key decides)."""
+    """A kept frame, the prompt it belongs to (for people; the key decides), and whether the tokenizer cut that."""
 
     prompt: str
     frame: Frame
+    truncated: bool = False
 
 
 class Store:
@@ -31,7 +32,7 @@ class Store:
         return self._entries.get(prompt_key)
 
     def admit(self, entry: Entry) -> bool:
-        """Keep an entry, in place of the same prompt's other step; False, and nothing changes, where it does not fit."""
+        """Keep an entry, in place of the same prompt's other step; False, changing nothing, where it does not fit."""
         key = entry.frame.prompt_key
         old = self._entries.get(key)
         after = self._bytes + entry.frame.nbytes - (old.frame.nbytes if old else 0)

@@ -45,7 +45,8 @@ def answer_to(value: Answer) -> pb.OutputReply:
     f = value.frame
     return pb.OutputReply(
         frame=pb.Frame(
-            pipeline=f.pipeline, prompt_key=f.prompt_key, step=f.step, steps=f.steps, payload=f.payload, checksum=f.checksum
+            pipeline=f.pipeline, prompt_key=f.prompt_key, step=f.step, steps=f.steps, payload=f.payload,
+            checksum=f.checksum,
         ),
         reuse=value.reuse, similarity=value.similarity, edge_steps=value.edge_steps, saved_steps=value.saved_steps,
         queue_seconds=value.queue_s, edge_seconds=value.edge_s, seed=value.seed, truncated=value.truncated,

@@ -109,9 +109,16 @@ class Engine:
                     self._wake.clear()
                     await self._wake.wait()
                 await self._tick()
+        except Exception as error:  # not a job's own failure: nothing can be computed any more, and all should know
+            for job in self._jobs():
+                job.future.set_exception(error)
+            raise
         finally:
-            for job in (*self._active, *self._queue):
+            for job in self._jobs():
                 job.future.cancel()
+
+    def _jobs(self) -> list[_Job]:
+        return [job for job in (*self._active, *self._queue) if not job.future.done()]
 
     async def _tick(self) -> None:
         self._active = [job for job in self._active if not job.future.done()]

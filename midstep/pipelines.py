@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import logging
 import os
 from pathlib import Path
@@ -117,20 +116,17 @@ def default_size(pipe: Any) -> tuple[int, int]:
     return int(height * pipe.vae_scale_factor), int(width * pipe.vae_scale_factor)
 
 
+def weight_bytes(model: str) -> int:
+    """Bytes of a local model's weight files; 0 for a hub id that has not been asked for yet."""
+    folder = Path(locate(model))
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin"})
+
+
 def catalogue_file(model: str) -> Path | None:
     """The catalogue of prompts that comes with a model folder, if one does."""
     folder = MODELS / model
     path = (folder if folder.is_dir() else Path(model).expanduser()) / "catalogue.json"
     return path if path.is_file() else None
-
-
-def class_name(model: str) -> str:
-    """The pipeline class that a local model's index names, '' for a hub id."""
-    index = Path(locate(model)) / "model_index.json"
-    try:
-        return str(json.loads(index.read_text()).get("_class_name", "")) if index.is_file() else ""
-    except ValueError as error:
-        raise ModelError(f"model.path: {index.name} of {model} is not JSON: {error}") from error
 
 
 def _quiet_diffusers() -> Any:

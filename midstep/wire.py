@@ -1,4 +1,4 @@
-"""What crosses between device, edge and learner, as plain values: transports carry these, the logic knows only these."""
+"""What crosses between device, edge and learner, as plain values: transports carry them, the logic knows only them."""
 
 from __future__ import annotations
 

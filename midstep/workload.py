@@ -113,7 +113,7 @@ class StreamWorkload:
 
 
 def read_prompts(path: str) -> list[str]:
-    """The prompts of a file, one a line, empty lines included: they are asked for, and rejected. Raises ScenarioError."""
+    """A file's prompts, one a line; empty ones stay in: they are asked for, and rejected. Raises ScenarioError."""
     try:
         lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -75,12 +75,13 @@ def _scenario_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change a value, e.g. edges.0.capacity=1MB",
+        help="change a value: edges.0.capacity=1MB",
     )
 
 
 _SETTINGS = {
-    "policy": "policy.name", "duration": "duration_s", "model": "model.path", "prompts": "workload.prompts", "seed": "seed",
+    "policy": "policy.name", "duration": "duration_s", "model": "model.path", "prompts": "workload.prompts",
+    "seed": "seed",
     "device": "model.device", "clock": "modes.clock", "time_scale": "modes.time_scale", "denoiser": "modes.denoiser",
     "wire": "modes.wire",
 }  # fmt: skip

@@ -20,6 +20,7 @@ import ray.exceptions
 from midstep.channel import DeviceSpec, specs
 from midstep.clock import WallClock
 from midstep.errors import MidstepError, PartDied, ScenarioError
+from midstep.pipelines import weight_bytes
 from midstep.record import Gallery
 from midstep.scenario import Scenario
 from midstep.tuning import bind_threads, keep_pages
@@ -256,7 +257,7 @@ class RayCluster:
         have = ray.cluster_resources().get("CPU", 0)
         if have < needed:
             raise ScenarioError(
-                f"the cluster has {have:g} CPUs, {hosts} hosts and an edge need {needed:g}: raise hosts.devices_per_host"
+                f"the cluster has {have:g} CPUs, an edge and {hosts} hosts need {needed:g}: raise devices_per_host"
             )
 
     def _spawn(self, cls: type, cpus: float, gpus: float = 0.0) -> Any:
@@ -277,7 +278,8 @@ class RayCluster:
         """Raise ScenarioError where this machine cannot carry so many processes."""
         if self._address is not None:
             return
-        each = PACED_HOST_BYTES if self._scenario.modes.denoiser == "paced" else REAL_HOST_BYTES
+        paced = self._scenario.modes.denoiser == "paced"
+        each = PACED_HOST_BYTES if paced else REAL_HOST_BYTES + 2 * weight_bytes(self._scenario.model.path)
         needed, free = each * (hosts + 1) + 5e8, psutil.virtual_memory().available
         if needed > free:
             most = int((free - 5e8) / each) - 1

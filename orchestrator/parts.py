@@ -57,7 +57,7 @@ class HostPart(Protocol):
 
 
 class LearnerPart(Protocol):
-    """The learner of the run. Every call raises PartDied where its process is gone, EdgeUnreachable where its edge is."""
+    """The learner of the run. Calls raise PartDied where its process is gone, EdgeUnreachable where its edge is."""
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
 

@@ -11,12 +11,11 @@ CALIBRATION_SLOTS = 10  # slots with misses whose mean becomes Lbar where the sc
 
 @dataclass(frozen=True)
 class Problem:
-    """What a policy is up against. `capacity` and `output_bytes` in bytes; outputs are cached at `split_step` of `steps`."""
+    """What a policy is up against: `capacity` bytes for outputs that are cached at `split_step` of `steps`."""
 
     capacity: int
     steps: int
     split_step: int
-    output_bytes: int = 0
 
 
 @dataclass(frozen=True)

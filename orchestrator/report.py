@@ -82,7 +82,7 @@ def _tiles(metrics: dict[str, Any]) -> str:
         value, half = metrics[name]["mean"], metrics[name]["ci95"]
         shown = "–" if value is None else form.format(value)
         cells.append(
-            f"<div><b>{shown}</b>{f'<i>± {form.format(half)}</i>' if half is not None else ''}<span>{label}</span></div>"
+            f"<div><b>{shown}</b>{'' if half is None else f'<i>± {form.format(half)}</i>'}<span>{label}</span></div>"
         )
     return f'<div class="tiles">{"".join(cells)}</div>'
 
@@ -103,11 +103,11 @@ def _gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
         pictures = [folder / "images" / f"{row['request_id']}{kind}.png" for kind in ("-frame", "", "-reference")]
         if not all(path.is_file() for path in pictures):
             continue
-        images = "".join(
-            f'<img src="data:image/png;base64,{base64.b64encode(p.read_bytes()).decode()}">' for p in pictures
-        )
+        encoded = [base64.b64encode(path.read_bytes()).decode() for path in pictures]
+        images = "".join(f'<img src="data:image/png;base64,{data}">' for data in encoded)
         figures.append(
-            f"<figure>{images}<figcaption><b>{html.escape(row['prompt'])}</b><br>edge: {html.escape(row['edge_prompt'])}<br>"
+            f"<figure>{images}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
+            f"edge: {html.escape(row['edge_prompt'])}<br>"
             f"{row['reuse']}, steps {row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}, "
             f"{row['psnr_db']:.1f} dB</figcaption></figure>"
         )
@@ -131,12 +131,14 @@ def _fidelity(told: dict[str, Any]) -> str:
 
 
 def _modes(scenario: Scenario, told: dict[str, Any]) -> str:
-    modes = scenario.modes
+    modes, model = scenario.modes, scenario.model
+    real = f"real: {model.path}, {model.steps} steps, split at {model.split_step}, guidance {model.guidance:g}"
+    denoising = f"{real}, {model.scheduler}, {model.dtype}" if modes.denoiser == "real" else "paced: nothing computed"
+    on_air = scenario.channel.frame_bytes or "their own"
     lines = [
-        ["denoising", modes.denoiser if modes.denoiser == "paced" else f"real: {scenario.model.path}, {scenario.model.steps} steps, "
-         f"split at {scenario.model.split_step}, guidance {scenario.model.guidance:g}, {scenario.model.scheduler}, {scenario.model.dtype}"],
+        ["denoising", denoising],
         ["time", modes.clock if modes.time_scale == 1 else f"{modes.clock} x {modes.time_scale:g}"],
-        ["wire", f"{modes.wire}; radio link emulated by (6), {scenario.channel.frame_bytes or 'their own'} bytes a frame on the air"],
+        ["wire", f"{modes.wire}; radio link emulated by (6), {on_air} bytes a frame on the air"],
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", f"{1e3 * told['run']['step_s']:.1f} ms a request alone"],

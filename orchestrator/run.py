@@ -92,10 +92,11 @@ class _Run:
         return self._finish(status, step_s, time.monotonic() - started)
 
     async def _drive(self, parts: Parts) -> int:
+        about = parts.description
         if not self.clock.virtual:
             write_targets(self.folder / "targets.json", [*parts.targets, (export("orchestrator"), "orchestrator")])
         self.progress.say(
-            f"{parts.description.edge} at {parts.edge_address} (pid {parts.description.process_id}), {parts.description.step_s * 1e3:.1f} ms a step; "
+            f"{about.edge} at {parts.edge_address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a step; "
             f"{self.scenario.users} devices in {len(parts.hosts)} hosts; metrics in {self.folder / 'targets.json'}"
         )
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
@@ -138,7 +139,8 @@ class _Run:
         model, modes = self.scenario.model, self.scenario.modes
         self.progress.say(
             f"midstep: {self.scenario.name}, model {model.path}, steps {model.steps} cut at {model.split_step}, "
-            f"policy {self.scenario.policy.name}, {self.scenario.duration_s:g} s ({modes.denoiser}, {modes.clock}, {modes.wire})"
+            f"policy {self.scenario.policy.name}, {self.scenario.duration_s:g} s "
+            f"({modes.denoiser}, {modes.clock}, {modes.wire})"
         )
 
     def _listen_for_signals(self) -> None:
@@ -163,9 +165,11 @@ def headline(told: dict, policy: str) -> str:  # type: ignore[type-arg]
         return "-" if m[name] is None else form.format(m[name])
 
     return (
-        f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, {show('failed', '{:.0f}')} failed; "
+        f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "
+        f"{show('failed', '{:.0f}')} failed; "
         f"hit ratio {show('hit_ratio', '{:.1%}')}\n"
         f"response p50 {show('p50_s', '{:.2f}')} s, p95 {show('p95_s', '{:.2f}')} s; "
-        f"edge time saved {show('saved_ms', '{:.0f}')} ms a request; PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
+        f"edge time saved {show('saved_ms', '{:.0f}')} ms a request; "
+        f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
         f"{told['verdict']}"
     )

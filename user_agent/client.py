@@ -34,7 +34,8 @@ class GrpcEdge:
             reply = await self._stub.Describe(pb.DescribeRequest(), timeout=timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             raise EdgeUnreachable(
-                f"no edge answers at {self.address} ({error.code().name}): start one with python -m edge_node --listen {self.address}"
+                f"no edge answers at {self.address} ({error.code().name}): "
+                f"start one with python -m edge_node --listen {self.address}"
             ) from error
         return convert.description_from(reply)
 

@@ -113,6 +113,7 @@ class Device:
         variation = None if wish.variation_seed is None or self._whole else Variation(wish.variation_seed)
 
         def resume() -> Trajectory:
+            row.truncated = row.truncated or denoiser.truncated(wish.prompt)
             return denoiser.resume(frame, wish.prompt, steps, variation)
 
         outcome = await self._engine.submit(resume, encoder(denoiser.decode))

@@ -30,7 +30,7 @@ RETRY_S = 1.0  # scenario seconds a device waits after a failure
 
 
 class DeviceHost:
-    """Owns its devices' tasks, the shared engine and its thread. Build with `open`, `start`, then `drain` now and then."""
+    """Owns its devices' tasks, the shared engine and its thread: `open`, `start`, and `drain` now and then."""
 
     def __init__(self, scenario: Scenario, devices: Sequence[Device], engine: Engine, clock: Clock, workload: Workload,
                  thread: ThreadPoolExecutor | None, references: int) -> None:  # fmt: skip

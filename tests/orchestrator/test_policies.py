@@ -96,5 +96,5 @@ def test_a_policy_is_one_class_and_one_decorator() -> None:
     assert policies.find("a-test-policy") is Mine
     with pytest.raises(ValueError, match="two policies are called a-test-policy"):
         policy("a-test-policy")(type("Other", (Policy,), {}))
-    with pytest.raises(ScenarioError, match="there is .*lru"):
+    with pytest.raises(ScenarioError, match=r"there is .*lru"):
         policies.find("no-such-policy")

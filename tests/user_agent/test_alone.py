@@ -35,7 +35,7 @@ def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path) -> None
 def test_devices_without_an_edge_say_so(tmp_path: Path) -> None:
     code = (
         "import user_agent.client as c; c.GrpcEdge.describe.__defaults__ = (0.5,)\n"
-        "from user_agent.__main__ import main; raise SystemExit(main(['--join', '127.0.0.1:9', *%r]))" % (PACED,)
+        f"from user_agent.__main__ import main; raise SystemExit(main(['--join', '127.0.0.1:9', *{PACED!r}]))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 3
