@@ -1,0 +1,1 @@
+"""The figures that the README quotes, each by one command, as ratios within one run."""

@@ -1,0 +1,125 @@
+"""The step-level engine against the same requests one at a time through stock diffusers, on the same cores.
+
+`python -m benchmarks.engine [--model M] [--device D] [--size 512] [--in-flight 8] [--pictures 24]`
+
+Prints pictures per minute both ways and their ratio, and what a tick costs beyond the network's own call. The two ways
+take turns, so that whatever else the machine does falls on both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from statistics import median
+from typing import Any
+
+from midstep import scenario as scenarios
+from midstep.batched import BatchedDenoiser
+from midstep.clock import WallClock
+from midstep.engine import Engine, EngineStats
+from midstep.errors import ModelError
+from midstep.open import compute_thread, open_denoiser
+from midstep.scenario import Scenario
+from midstep.workload import find_catalogue
+
+ROUNDS = 3
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="midstep-emoji")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--size", type=int, help="pixels a side (default: the model's own)")
+    parser.add_argument("--in-flight", type=int, default=8)
+    parser.add_argument("--pictures", type=int, default=24, help="a round; there are three")
+    args = parser.parse_args()
+    settings = [f"model.path={args.model}", f"model.device={args.device}", "model.scheduler=default"]
+    settings += [f"model.height={args.size}", f"model.width={args.size}"] if args.size else []
+    scenario = scenarios.load(None, settings)
+    denoiser = open_denoiser(scenario)
+    if not isinstance(denoiser, BatchedDenoiser):
+        raise ModelError(f"{args.model} is run one request at a time: there is no batching to measure")
+    prompts = [find_catalogue(scenario).edge_prompts[i] for i in range(args.pictures)]
+    calls = _timed(denoiser)
+    stock(denoiser, scenario, prompts[:1])  # both ways have run once before either is timed
+    asyncio.run(engine(denoiser, prompts[:2], args.in_flight, []))
+    alone, batched, ticks = [], [], []
+    for _ in range(ROUNDS):
+        alone.append(stock(denoiser, scenario, prompts))
+        calls.clear()
+        seen: list[tuple[int, float]] = []
+        spent = asyncio.run(
+            engine(denoiser, prompts, args.in_flight, lambda batch, s, seen=seen: seen.append((batch, s)))
+        )
+        batched.append(spent)
+        ticks += [(tick, call) for (batch, tick), call in zip(seen, calls, strict=True) if batch == args.in_flight]
+    report(args.pictures, args.in_flight, alone, batched, ticks)
+
+
+def report(
+    pictures: int, in_flight: int, alone: list[float], batched: list[float], ticks: list[tuple[float, float]]
+) -> None:
+    """Print the figures; `ticks` are (tick, network call) seconds at a full batch."""
+    ratios = [a / b for a, b in zip(alone, batched, strict=True)]
+    beyond = median((tick - call) / call for tick, call in ticks)
+    print(f"one at a time, stock diffusers   {60 * pictures / median(alone):8.1f} pictures a minute")
+    print(f"step-level engine, {in_flight:2} in flight  {60 * pictures / median(batched):8.1f} pictures a minute")
+    print(f"ratio                            {median(ratios):8.2f}  (rounds: {', '.join(f'{r:.2f}' for r in ratios)})")
+    print(f"tick beyond the network's call   {beyond:8.1%}  (median of {len(ticks)} ticks at batch {in_flight})")
+
+
+def stock(denoiser: BatchedDenoiser, scenario: Scenario, prompts: list[str]) -> float:
+    """Seconds for the prompts one after the other through the unmodified pipeline."""
+    import torch
+
+    began = time.perf_counter()
+    for seed, prompt in enumerate(prompts):
+        denoiser.pipe(
+            prompt, num_inference_steps=scenario.model.steps, guidance_scale=scenario.model.guidance,
+            height=denoiser.identity.height, width=denoiser.identity.width,
+            generator=torch.Generator("cpu").manual_seed(seed),
+        )  # fmt: skip
+    return time.perf_counter() - began
+
+
+async def engine(denoiser: BatchedDenoiser, prompts: list[str], in_flight: int, seen: list[tuple[int, float]]) -> float:
+    """Seconds for the prompts through the engine, `in_flight` at a time; `seen` takes each tick's batch and seconds."""
+    thread = compute_thread("bench")
+    stats = EngineStats(lambda batch, step_s, tick_s: seen.append((batch, tick_s)))
+    running = Engine(denoiser, WallClock(), queue_limit=10**6, max_batch=in_flight, executor=thread, stats=stats)
+    task, steps = asyncio.create_task(running.run()), denoiser.steps
+    began = time.perf_counter()
+    jobs = [
+        running.submit(lambda p=prompt, s=seed: denoiser.begin(p, s, steps), denoiser.decode)  # type: ignore[misc]
+        for seed, prompt in enumerate(prompts)
+    ]
+    await asyncio.gather(*jobs)
+    spent = time.perf_counter() - began
+    task.cancel()
+    thread.shutdown()
+    return spent
+
+
+def _timed(denoiser: BatchedDenoiser) -> list[float]:
+    """Seconds of every call of the network from now on."""
+    calls: list[float] = []
+    forward = denoiser.pipe.unet.forward
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        out = forward(*args, **kwargs)
+        if denoiser.device.type == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
+        calls.append(time.perf_counter() - began)
+        return out
+
+    denoiser.pipe.unet.forward = timed
+    return calls
+
+
+if __name__ == "__main__":
+    main()
