@@ -50,10 +50,7 @@ def main() -> None:
         alone.append(stock(denoiser, scenario, prompts))
         calls.clear()
         seen: list[tuple[int, float]] = []
-        spent = asyncio.run(
-            engine(denoiser, prompts, args.in_flight, lambda batch, s, seen=seen: seen.append((batch, s)))
-        )
-        batched.append(spent)
+        batched.append(asyncio.run(engine(denoiser, prompts, args.in_flight, seen)))
         ticks += [(tick, call) for (batch, tick), call in zip(seen, calls, strict=True) if batch == args.in_flight]
     report(args.pictures, args.in_flight, alone, batched, ticks)
 

@@ -26,12 +26,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
     parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the model runs")
+    parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], help="precision of the model")
     parser.add_argument("--model", help="a shipped name, a local folder or a hub id")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value")
     args = parser.parse_args(argv)
     settings = [*args.set]
     settings += [f"model.path={args.model}"] if args.model else []
     settings += [f"model.device={args.device}"] if args.device else []
+    settings += [f"model.dtype={args.dtype}"] if args.dtype else []
     try:
         scenario = scenarios.load(args.scenario, settings)
         bind_threads(scenario.edge.threads)

@@ -189,7 +189,7 @@ class Scenario(_Tree):
 
     name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
     seed: int = Field(7, ge=0, lt=2**32)
-    duration_s: Seconds = 75.0
+    duration_s: Seconds = 90.0
     slot_seconds: Seconds = Field(1.0, gt=0)
     deadline_s: Seconds = Field(60.0, gt=0)
     model: Model = Model()

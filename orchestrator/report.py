@@ -142,6 +142,7 @@ def _modes(scenario: Scenario, told: dict[str, Any]) -> str:
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", f"{1e3 * told['run']['step_s']:.1f} ms a request alone"],
+        ["this machine", "-" if told["run"]["cpu_share"] is None else f"{told['run']['cpu_share']:.0%} busy while users asked"],
         ["versions", ", ".join(f"{k} {v}" for k, v in told["run"]["versions"].items())],
     ]  # fmt: skip
     return "<h2>What was real, emulated and modelled</h2>" + _table(["", ""], lines)

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
 from midstep.errors import EXIT_DIED, EXIT_MISSED, MidstepError, PartDied
 from midstep.exporter import export, write_targets
@@ -69,6 +71,7 @@ class _Run:
         self.scenario, self.options, self.folder = scenario, options, folder
         self.clock, self.cluster, self.recorder = clock, cluster, recorder
         self.stopping = asyncio.Event()
+        self.cpu: float | None = None
         self.progress = Progress(scenario, recorder)
 
     async def main(self) -> int:
@@ -82,14 +85,20 @@ class _Run:
                 step_s = parts.description.step_s
                 status = await self._drive(parts)
             except MidstepError as error:
-                self.progress.say(f"midstep: {error}")
-                self.recorder.event(self.clock.now(), str(error))
+                self._failed(str(error))
                 status = error.exit_status
+            except OSError as error:  # a full disk, most likely: what the journals hold stays
+                self._failed(f"{self.folder} cannot be written: {error}")
+                status = EXIT_DIED
             finally:
                 await self.cluster.close()
                 self.recorder.close()
                 write_targets(self.folder / "targets.json", [])
         return self._finish(status, step_s, time.monotonic() - started)
+
+    def _failed(self, why: str) -> None:
+        self.progress.say(f"midstep: {why}")
+        self.recorder.event(self.clock.now(), why)
 
     async def _drive(self, parts: Parts) -> int:
         about = parts.description
@@ -103,7 +112,9 @@ class _Run:
         self.clock.begin(epoch)
         await asyncio.gather(parts.edge.start(epoch), *(host.start(epoch) for host in parts.hosts))
         loop = SlotLoop(self.scenario, parts, self.clock, self.recorder)
+        psutil.cpu_percent()  # the share from here on
         await loop.run(self.stopping, self.progress.show)
+        self.cpu = round(psutil.cpu_percent() / 100, 3)
         if loop.died is not None:
             self.progress.say(f"midstep: {self.recorder.events[-1]['text']}")
             return EXIT_DIED
@@ -123,7 +134,7 @@ class _Run:
 
     def _finish(self, status: int, step_s: float, wall_s: float) -> int:
         rows, slots = [r.dict() for r in self.recorder.rows.values()], [vars(s) for s in self.recorder.slots]
-        told = summary.summarise(self.scenario, rows, slots, self.recorder.events, step_s, wall_s)
+        told = summary.summarise(self.scenario, rows, slots, self.recorder.events, step_s, wall_s, self.cpu)
         summary.write(self.folder, told)
         path = report.write(self.folder)
         print(headline(told, self.scenario.policy.name))

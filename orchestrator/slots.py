@@ -45,8 +45,9 @@ class SlotLoop:
         while not stopping.is_set() and self.died is None and self._parts.hosts:
             boundary = (slot + 1) * tau
             await self._until(boundary, stopping)
+            late = max(0.0, self._clock.now() - boundary)
             ended, idle = await self._drain()
-            glance = await self._end_slot(slot, boundary, ended)
+            glance = await self._end_slot(slot, late, ended)
             show(glance)
             slot += 1
             if idle or boundary >= end:
@@ -63,8 +64,7 @@ class SlotLoop:
         for task in rest:
             task.cancel()
 
-    async def _end_slot(self, slot: int, boundary: float, ended: list[Ended]) -> Glance:
-        late = max(0.0, self._clock.now() - boundary)
+    async def _end_slot(self, slot: int, late: float, ended: list[Ended]) -> Glance:
         histogram("lateness_seconds", "slot").observe(late)
         self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
         counter("scenario_events_total", "slot").inc()

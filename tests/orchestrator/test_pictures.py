@@ -77,3 +77,33 @@ def test_other_families_finish_pictures(ray_address: str, tmp_path: Path, family
     rows = stock.done(tmp_path / "run")
     assert len(rows) >= 3
     assert all((tmp_path / "run" / "images" / f"{row['request_id']}.png").stat().st_size > 100 for row in rows)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["midstep-emoji", "bk-sdm-tiny"])
+def test_a_gpu_runs_the_default_model_and_a_large_one(ray_address: str, tmp_path: Path, model: str) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here: `midstep run --device cuda` is not tested on this machine")
+    path = model
+    if model == "bk-sdm-tiny":
+        from benchmarks.models import write
+
+        path = str(tmp_path / model)
+        write(model, Path(path))
+    options = (
+        "--device",
+        "cuda",
+        "--users",
+        "4",
+        "--duration",
+        "20s",
+        "--set",
+        "hosts.gpus=0.25",
+        "--set",
+        "edges.0.gpus=0.5",
+    )
+    with live(tmp_path / "run", ray_address, "--model", path, *QUICK, *options) as running:
+        assert running.end(300) == 0, running.text()
+    assert len(stock.done(tmp_path / "run")) >= 4

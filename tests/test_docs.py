@@ -1,0 +1,68 @@
+"""What the documents promise exists: commands parse, files are there, names are defined."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(
+    r"(?:^|`|\$ )(?:\.venv/bin/)?midstep ((?:run|report|validate|calibrate|policies|scenarios)\b[^`\n|#]*)", re.M
+)
+
+
+def commands() -> list[str]:
+    return [match.strip() for page in PAGES for match in COMMAND.findall(page.read_text())]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_documented_command_is_one(command: str) -> None:
+    if "..." in command or "[" in command:
+        pytest.skip("a synopsis")
+    parser().parse_args(shlex.split(command))
+
+
+def test_there_are_documented_commands() -> None:
+    assert len(commands()) > 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(
+        r"`((?:midstep|edge_node|user_agent|orchestrator|tests|docs|benchmarks|deploy|training)/[\w./-]*\w)`",
+        page.read_text(),
+    )
+    linked = [path for path in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in path]
+    missing = [name for name in named if not (ROOT / name).exists()]
+    missing += [path for path in linked if not (page.parent / path).exists()]
+    assert not missing
+
+
+def test_no_page_names_a_machine_of_ours() -> None:
+    for page in PAGES:
+        assert not re.search(r"(?<![\w.])/(?:home|root|work|Users)/", page.read_text()), page.name
+
+
+@pytest.mark.parametrize(
+    "dotted",
+    sorted(
+        set(re.findall(r"`((?:midstep|orchestrator|user_agent)(?:\.\w+)+)`", (ROOT / "docs" / "model.md").read_text()))
+    ),
+)
+def test_the_models_names_are_defined(dotted: str) -> None:
+    import importlib
+
+    parts = dotted.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[cut:]:
+            found = getattr(found, name)
+        return
+    raise AssertionError(f"{dotted} is nowhere")
