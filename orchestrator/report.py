@@ -134,6 +134,7 @@ def _modes(scenario: Scenario, told: dict[str, Any]) -> str:
     modes, model = scenario.modes, scenario.model
     real = f"real: {model.path}, {model.steps} steps, split at {model.split_step}, guidance {model.guidance:g}"
     denoising = f"{real}, {model.scheduler}, {model.dtype}" if modes.denoiser == "real" else "paced: nothing computed"
+    cpu = told["run"]["cpu_share"]
     on_air = scenario.channel.frame_bytes or "their own"
     lines = [
         ["denoising", denoising],
@@ -142,7 +143,7 @@ def _modes(scenario: Scenario, told: dict[str, Any]) -> str:
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", f"{1e3 * told['run']['step_s']:.1f} ms a request alone"],
-        ["this machine", "-" if told["run"]["cpu_share"] is None else f"{told['run']['cpu_share']:.0%} busy while users asked"],
+        ["this machine", "-" if cpu is None else f"{cpu:.0%} busy while users asked"],
         ["versions", ", ".join(f"{k} {v}" for k, v in told["run"]["versions"].items())],
     ]  # fmt: skip
     return "<h2>What was real, emulated and modelled</h2>" + _table(["", ""], lines)

@@ -20,7 +20,7 @@ Rows = Sequence[dict[str, Any]]
 def summarise(
     scenario: Scenario, rows: Rows, slots: Rows, events: Rows, step_s: float, wall_s: float, cpu: float | None = None
 ) -> dict[str, Any]:
-    """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: this machine's busy share."""
+    """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: the machine's busy share."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     failed = sum(row["result"] == "failed" for row in rows)
