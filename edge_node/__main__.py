@@ -13,7 +13,7 @@ from edge_node.service import serve, stop
 from midstep import scenario as scenarios
 from midstep.clock import WallClock
 from midstep.errors import MidstepError
-from midstep.exporter import export
+from midstep.exporter import export_at
 from midstep.open import open_denoiser
 from midstep.scenario import Scenario
 from midstep.tuning import bind_threads, keep_pages
@@ -47,10 +47,9 @@ def main(argv: list[str] | None = None) -> int:
 async def _serve(scenario: Scenario, listen: str, metrics: str) -> None:
     keep_pages()
     denoiser = open_denoiser(scenario, scenario.edge.threads)
-    node = await EdgeNode.open(scenario, denoiser, WallClock(), scenario.model.split_step)
+    node = await EdgeNode.open(scenario, denoiser, WallClock(scenario.modes.time_scale), scenario.model.split_step)
     server, port = await serve(node.edge, listen)
-    host, _, metrics_port = metrics.rpartition(":")
-    exporter = export("edge", host, int(metrics_port))
+    exporter = export_at("edge", metrics)
     step_ms = node.edge.profile.step(1) * 1e3
     print(
         f"{node.edge.name} serves {scenario.model.path} on {listen.rpartition(':')[0]}:{port} "

@@ -84,15 +84,21 @@ class Edge:
             task = asyncio.create_task(self._compute(key, request, seed, private))
             making, reuse = _Making(task), "computed"
             self._making[key] = making
-            task.add_done_callback(lambda _: self._making.pop(key, None))
+            task.add_done_callback(lambda _: self._forget(key, task))
         making.waiting += 1
         try:
             outcome = await asyncio.shield(making.task)
         finally:
             making.waiting -= 1
             if not making.waiting and not making.task.done():
+                self._forget(key, making.task)  # at once: nobody may join what is being given up
                 making.task.cancel()
         return outcome, "shared" if reuse == "shared" else "computed"
+
+    def _forget(self, key: str, task: asyncio.Task[Outcome[Entry]]) -> None:
+        making = self._making.get(key)
+        if making is not None and making.task is task:
+            del self._making[key]
 
     async def _compute(self, key: str, request: Request, seed: int, private: bool) -> Outcome[Entry]:
         denoiser = self.engine.denoiser
@@ -165,12 +171,13 @@ class Edge:
         self.metrics.state(len(self.store), self.store.nbytes, self.staging.nbytes, self.engine.queue_depth)
 
     def check_capacity(self, frame_bytes: int) -> None:
-        """Raise ScenarioError where the store could not hold even one output."""
-        if frame_bytes > self.store.capacity:
-            raise ScenarioError(
-                f"edges.0.capacity: {self.store.capacity} bytes cannot hold one output of this model "
-                f"({frame_bytes} bytes); give at least {frame_bytes}"
-            )
+        """Raise ScenarioError where store or staging could not hold even one output."""
+        for name, most in (("capacity", self.store.capacity), ("staging", self.staging.capacity)):
+            if frame_bytes > most:
+                raise ScenarioError(
+                    f"edges.0.{name}: {most} bytes cannot hold one output of this model ({frame_bytes} bytes); "
+                    f"give at least {frame_bytes}"
+                )
 
 
 def _held(entries: list[Entry]) -> tuple[Held, ...]:

@@ -35,6 +35,8 @@ class EdgeNode:
             profile, frame_bytes = await _prepare(scenario, denoiser, split_step)
         else:
             profile, frame_bytes = await loop.run_in_executor(thread, _prepare_sync, scenario, denoiser, split_step)
+        if denoiser.profile is None and not scenario.model.profile:
+            profile = profile.scaled(clock.scale)
         paced = profile if clock.virtual or denoiser.profile is not None else None
         engine = Engine(
             denoiser, clock, queue_limit=settings.queue_limit, max_batch=settings.max_batch, executor=thread,

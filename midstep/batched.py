@@ -19,11 +19,12 @@ from midstep.errors import FrameError
 from midstep.frame import Frame
 from midstep.identity import PipelineIdentity
 from midstep.payload import Payload, pack, unpack
+from midstep.pipelines import settle
 from midstep.profile import StepProfile
 from midstep.solver import bound, carried, restore, snapshot
 from midstep.variation import vary
 
-CONDITIONINGS = 512  # encoded prompts kept
+CONDITIONING_BYTES = 64 << 20  # of encoded prompts that are kept
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Conditioning:
     embeds: torch.Tensor
     pooled: torch.Tensor | None
     time_ids: torch.Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        return sum(t.numel() * t.element_size() for t in (self.embeds, self.pooled, self.time_ids) if t is not None)
 
 
 @dataclass
@@ -148,6 +154,7 @@ class BatchedDenoiser:
             body.index += 1
             while trajectory.step < self.steps and body.index >= bound(body.scheduler, trajectory.step + 1, self.steps):
                 trajectory.step += 1
+        settle(self.device)
 
     def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
         body: _Body = trajectory.body
@@ -169,9 +176,11 @@ class BatchedDenoiser:
             latent = latent * scale / vae.config.scaling_factor + shift
         else:
             latent = latent / vae.config.scaling_factor
-        image = vae.decode(latent, return_dict=False)[0]
-        if upcast:
-            vae.to(torch.float16)
+        try:
+            image = vae.decode(latent, return_dict=False)[0]
+        finally:
+            if upcast:
+                vae.to(torch.float16)
         picture: Picture = np.asarray(self.pipe.image_processor.postprocess(image, output_type="pil")[0])
         return picture
 
@@ -189,8 +198,8 @@ class BatchedDenoiser:
             self._conditionings.move_to_end(prompt)
             return known
         made = self._conditionings[prompt] = self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
-        if len(self._conditionings) > CONDITIONINGS:
-            self._conditionings.popitem(last=False)
+        while len(self._conditionings) * made.nbytes > CONDITIONING_BYTES and len(self._conditionings) > 1:
+            self._conditionings.popitem(last=False)  # all are of one size
         return made
 
     def _encode_sd(self, prompt: str) -> Conditioning:

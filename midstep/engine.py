@@ -36,6 +36,7 @@ class Outcome(Generic[T]):
 class _Job:
     open: Callable[[], Trajectory]
     close: Callable[[Trajectory], Any]
+    decodes: bool
     future: asyncio.Future[Any]
     queued_at: float
     started_at: float = 0.0
@@ -87,15 +88,19 @@ class Engine:
         """Jobs in the running batch."""
         return len(self._active)
 
-    async def submit(self, open: Callable[[], Trajectory], close: Callable[[Trajectory], T]) -> Outcome[T]:
+    async def submit(
+        self, open: Callable[[], Trajectory], close: Callable[[Trajectory], T], *, decodes: bool = False
+    ) -> Outcome[T]:
         """Run a trajectory from `open()` to its `until`, then `close` it; both run where the denoiser computes.
+
+        `decodes` says that `close` makes a picture, so that a profiled tick is charged for it.
 
         Raises QueueFull at once where `queue_limit` jobs wait, and whatever `open`, `close` or the denoiser
         raise. A cancelled caller's job leaves the batch at the next tick.
         """
         if len(self._queue) >= self.queue_limit:
             raise QueueFull(f"the queue is full: {len(self._queue)} requests wait, the limit is {self.queue_limit}")
-        job = _Job(open, close, asyncio.get_running_loop().create_future(), self.clock.now())
+        job = _Job(open, close, decodes, asyncio.get_running_loop().create_future(), self.clock.now())
         self._queue.append(job)
         self._wake.set()
         outcome: Outcome[T] = await job.future
@@ -133,6 +138,7 @@ class Engine:
         batch = self._active + entering
         if not batch:
             return
+        self._active = batch
         if self._executor is None:
             measured = self._compute(entering, batch)
         else:
@@ -166,7 +172,8 @@ class Engine:
 
     def _profiled(self, entering: list[_Job], batch: list[_Job]) -> float:
         assert self._profile is not None
-        decoding = sum(1 for j in batch if j.trajectory is not None and j.trajectory.step == j.trajectory.steps)
+        done = [job for job in batch if job.trajectory is not None and not _unfinished(job.trajectory)]
+        decoding = sum(job.decodes for job in done)
         return (
             self._profile.step(len(batch)) + self._profile.encode_s * len(entering) + self._profile.decode_s * decoding
         )

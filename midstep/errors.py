@@ -5,6 +5,7 @@ from __future__ import annotations
 EXIT_MISSED = 1  # a threshold or a check was missed
 EXIT_INPUT = 2  # bad input
 EXIT_DIED = 3  # a part died
+EXIT_INTERRUPTED = 130  # stopped at once, by the second Ctrl-C
 
 
 class MidstepError(Exception):
@@ -43,3 +44,7 @@ class PartDied(MidstepError):
     """A process of the run died."""
 
     exit_status = EXIT_DIED
+
+
+class PolicyFailed(PartDied):
+    """A policy raised: it decides nothing any more."""

@@ -10,14 +10,26 @@ from pathlib import Path
 from prometheus_client import start_http_server
 
 from midstep import __version__
+from midstep.errors import ScenarioError
 from midstep.metrics import REGISTRY, gauge
 
 
 def export(part: str, host: str = "127.0.0.1", port: int = 0) -> str:
-    """Start this process's exporter; its HOST:PORT. A port of 0 takes a free one."""
+    """Start this process's exporter; its HOST:PORT. A port of 0 takes a free one. Raises ScenarioError."""
     gauge("build_info", __version__, part).set(1)
-    server, _ = start_http_server(port, addr=host, registry=REGISTRY)
+    try:
+        server, _ = start_http_server(port, addr=host, registry=REGISTRY)
+    except (OSError, OverflowError) as error:
+        raise ScenarioError(f"the exporter cannot listen on {host}:{port}: {error}; give another port, or 0") from error
     return f"{host}:{server.server_port}"
+
+
+def export_at(part: str, address: str) -> str:
+    """The same for a HOST:PORT that somebody wrote."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise ScenarioError(f"--metrics {address}: write HOST:PORT, port 0 for a free one")
+    return export(part, host, int(port))
 
 
 def write_targets(path: Path, targets: Sequence[tuple[str, str]]) -> None:

@@ -47,7 +47,8 @@ def mean_gain(distance_m: ArrayLike, carrier_hz: float, exponent: float, antenna
 
 def rate_bps(bandwidth_hz: ArrayLike, power_w: ArrayLike, gain: ArrayLike, noise_w: ArrayLike) -> Floats:
     """(6): R_n(t) = W_n log2(1 + p g / delta^2), bit/s."""
-    return _floats(bandwidth_hz) * np.log2(1 + _floats(power_w) * _floats(gain) / _floats(noise_w))
+    snr = _floats(power_w) * _floats(gain) / _floats(noise_w)
+    return _floats(_floats(bandwidth_hz) * np.log1p(snr) / np.log(2))  # log1p: a hopeless channel is slow, never 0
 
 
 def transfer_seconds(bits: ArrayLike, rate: ArrayLike, edge_steps: ArrayLike) -> Floats:

@@ -74,6 +74,14 @@ def pick_device(device: str) -> str:
     return device
 
 
+def settle(device: Any) -> None:
+    """Wait for what was launched on a GPU, so that whoever reads a clock next measures the work and not its launch."""
+    if getattr(device, "type", "cpu") == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
 def identify(
     pipe: Any, model: str, steps: int, guidance: float, height: int, width: int, dtype: str
 ) -> PipelineIdentity:

@@ -30,10 +30,10 @@ class StepProfile:
                 return self.step_s[low] + share * (self.step_s[high] - self.step_s[low])
         return self.step_s[sizes[-1]] * batch / sizes[-1]
 
-    @property
-    def decode_steps(self) -> float:
-        """What a decoding costs, in steps of batch 1."""
-        return self.decode_s / self.step_s[min(self.step_s)]
+    def scaled(self, factor: float) -> StepProfile:
+        """The same times in other seconds: what was measured on the wall, in the scenario's."""
+        steps = {batch: seconds * factor for batch, seconds in self.step_s.items()}
+        return StepProfile(steps, self.encode_s * factor, self.decode_s * factor, self.measured_on)
 
     def save(self, path: Path) -> None:
         """Write as JSON."""

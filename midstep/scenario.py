@@ -62,7 +62,7 @@ class Edge(_Tree):
     queue_limit: int = Field(256, ge=1)
     max_batch: int = Field(16, ge=1)
     threads: int = Field(1, ge=1)
-    gpus: float | None = Field(None, ge=0)  # null: one where the cluster has one and model.device is not cpu
+    gpus: float | None = Field(None, ge=0, le=1)  # null: one where the cluster has one and model.device is not cpu
     address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
 
 
@@ -90,7 +90,7 @@ class Hosts(_Tree):
     devices_per_host: int = Field(5, ge=1)
     max_batch: int = Field(16, ge=1)
     threads: int = Field(1, ge=1)
-    gpus: float = Field(0.0, ge=0)  # per host; 0: the devices compute on the CPU
+    gpus: float = Field(0.0, ge=0, le=1)  # per host; 0: the devices compute on the CPU
 
 
 class Channel(_Tree):

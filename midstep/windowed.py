@@ -14,6 +14,7 @@ from midstep.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.frame import Frame
 from midstep.identity import PipelineIdentity
 from midstep.payload import Payload, pack, unpack
+from midstep.pipelines import settle
 from midstep.profile import StepProfile
 from midstep.solver import Window
 from midstep.variation import vary
@@ -65,7 +66,7 @@ class WindowedDenoiser:
             latent = vary(latent, variation, generator)
         elif payload.rng is not None:
             generator.set_state(payload.rng)
-        latent = latent.to(self.pipe.device)
+        latent = latent.to(self.pipe.device, self.pipe.dtype)
         return Trajectory(prompt, frame.step, self.steps, until, _Body(generator, latent, payload.solver, payload.rng))
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
@@ -77,6 +78,7 @@ class WindowedDenoiser:
             body.latent, body.solver = latent, window.carried(scheduler)
             body.rng = body.rng if window.rng is None else window.rng
             trajectory.step = trajectory.until
+        settle(self.pipe.device)
 
     def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
         body: _Body = trajectory.body

@@ -32,6 +32,7 @@ from orchestrator.problem import Served
 T = TypeVar("T")
 REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
 PACED_HOST_BYTES = 120e6
+OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
 
 
 class EdgeActor:
@@ -53,7 +54,8 @@ class EdgeActor:
         host = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{host}:0"
         self._server, port = await serve(self._node.edge, listen)
-        address = f"{listen.rpartition(':')[0]}:{port}"
+        named = listen.rpartition(":")[0]
+        address = f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
         return address, export("edge", host), await self._node.edge.describe()
 
     async def start(self, epoch_s: float) -> None:
@@ -137,8 +139,7 @@ class LearnerActor:
             policy.admission == "slot",
             policy.latency_target_s,
         )
-        self._following = asyncio.create_task(self._learner.follow())
-        self._following.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._learner.start()
         return export("learner", ray.util.get_node_ip_address())
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
@@ -194,6 +195,16 @@ class RemoteLearner(_Remote):
         return await self.call(self.actor.end_slot.remote(slot, served))
 
 
+async def opening(opened: Awaitable[T], what: str) -> T:
+    """What comes of starting a part. Raises ScenarioError where nobody has room for it, instead of waiting for ever."""
+    try:
+        return await asyncio.wait_for(opened, OPEN_S)
+    except TimeoutError as error:
+        raise ScenarioError(
+            f"{what} did not start within {OPEN_S} s: the cluster has no free CPU, GPU or memory for it"
+        ) from error
+
+
 async def _settled(ref: Awaitable[T]) -> T:
     return await ref
 
@@ -214,6 +225,7 @@ class RayCluster:
         self._check_memory(len(groups))
         await asyncio.get_running_loop().run_in_executor(None, self._init, len(groups))
         gpus = self._edge_gpus()
+        self._check_gpus(gpus + scenario.hosts.gpus * len(groups))
         edge = RemoteEdge(scenario.edge.name, self._spawn(EdgeActor, cpus=1, gpus=gpus))
         self._edge = edge.actor
         learner = RemoteLearner("the learner", self._spawn(LearnerActor, cpus=0.1))
@@ -221,13 +233,13 @@ class RayCluster:
             RemoteHost(f"host-{i}", self._spawn(HostActor, cpus=0.5, gpus=scenario.hosts.gpus), len(group))
             for i, group in enumerate(groups)
         ]
-        address, exporter, description = await edge.call(edge.actor.open.remote(scenario))
+        address, exporter, description = await opening(edge.call(edge.actor.open.remote(scenario)), edge.name)
         references = -(-scenario.report.references // len(groups))
         opened = [learner.call(learner.actor.open.remote(scenario, address))]
         for host, group in zip(hosts, groups, strict=True):
             ref = host.actor.open.remote(scenario, group, address, self._prompts, references)
             opened.append(host.call(ref))
-        exporters = await asyncio.gather(*opened)
+        exporters = await opening(asyncio.gather(*opened), "learner and hosts")
         parts = ["learner", *(host.name for host in hosts)]
         targets = [(exporter, scenario.edge.name), *zip(exporters, parts, strict=True)]
         return Parts(description, edge, address, learner, list(hosts), targets)
@@ -273,6 +285,14 @@ class RayCluster:
         if scenario.edge.gpus is not None:
             return scenario.edge.gpus
         return 1.0 if there >= 1 and not scenario.hosts.gpus else 0.5 if there else 0.0
+
+    def _check_gpus(self, needed: float) -> None:
+        """Raise ScenarioError where more GPU is asked for than the cluster has."""
+        there = ray.cluster_resources().get("GPU", 0.0)
+        if needed > there:
+            raise ScenarioError(
+                f"edges.0.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has {there:g}: ask for less"
+            )
 
     def _check_memory(self, hosts: int) -> None:
         """Raise ScenarioError where this machine cannot carry so many processes."""

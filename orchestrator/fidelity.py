@@ -45,13 +45,13 @@ def measure(rows: Sequence[dict[str, Any]], slots: Sequence[dict[str, Any]], slo
     return [_error(part, pairs, change) for part, pairs, change in stages if pairs]
 
 
-def verdict(errors: Sequence[Error], failed: int, requests: int) -> str:
+def verdict(errors: Sequence[Error], done: int) -> str:
     """`VALID`, or `INVALID: emulator overloaded` with the reason and what to change."""
     broken = [error for error in errors if not error.kept]
     if broken:
         why = "; ".join(_why(error) for error in broken)
         return f"INVALID: emulator overloaded: {why}"
-    return "VALID" if requests else "INVALID: nothing was measured"
+    return "VALID" if done else "INVALID: no request was finished, so nothing was measured"
 
 
 def _error(part: str, pairs: Sequence[tuple[float, float]], change: str) -> Error:

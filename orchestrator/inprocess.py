@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from edge_node.node import EdgeNode
@@ -93,8 +92,8 @@ class InProcess:
             policy.admission == "slot",
             policy.latency_target_s,
         )
-        following = asyncio.create_task(learner.follow())
-        self._stack.callback(following.cancel)
+        learner.start()
+        self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
         return Parts(description, LocalEdge(node), "in-process", LocalLearner(learner), list(hosts), [])
 

@@ -5,9 +5,13 @@ It reaches the edge through a ControlPort alone. If it dies the edge keeps servi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from midstep.errors import PolicyFailed
 from midstep.metrics import gauge, histogram
 from midstep.wire import Access, Contents, ControlPort, Edit, EditResult
 from orchestrator import policies
@@ -50,34 +54,55 @@ class Learner:
         self._pending = Edit()
         self._done = EditResult()
         self._spent_s = 0.0
+        self._applying = asyncio.Lock()  # what the policy thinks of the store changes with one edit at a time
+        self._following: asyncio.Task[None] | None = None
 
-    async def follow(self) -> None:
-        """Show the policy every access as it happens, for ever. Raises EdgeUnreachable where the edge is gone."""
+    def start(self) -> None:
+        """Follow the edge's accesses from now on, in a task of this object's."""
+        self._following = asyncio.create_task(self._follow(), name="learner-follow")
+
+    async def close(self) -> None:
+        """Follow no more."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        """Show the policy every access as it happens, for ever."""
         async for access in self._control.watch():
             self._accesses.append(access)
-            began = time.perf_counter()
-            edit = self.policy.on_access(access)
-            self._spend(time.perf_counter() - began)
-            if self._by_slot:
-                self._pending = merge(self._pending, edit)
-            elif edit:
-                await self._apply(edit)
+            async with self._applying:
+                with self._timed():
+                    edit = self.policy.on_access(access)
+                if self._by_slot:
+                    self._pending = merge(self._pending, edit)
+                elif edit:
+                    await self._apply(edit)
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
-        """Account for a slot, plan the next one, and send the edge what changes."""
+        """Account for a slot, plan the next, send the edge what changes. Raises PolicyFailed, EdgeUnreachable."""
+        self._check_following()
         cost = slot_cost(served)
         queue = self.backlog.update(cost)
         accesses, self._accesses = tuple(self._accesses), []
-        available = await self._control.contents()
-        began = time.perf_counter()
-        planned = self.policy.plan(SlotRecord(slot, accesses, cost, queue, available))
-        self._spend(time.perf_counter() - began)
-        edit, self._pending = merge(self._pending, planned), Edit()
-        after = available
-        if edit:
-            await self._apply(edit)
-            after = await self._control.contents()
+        async with self._applying:
+            available = after = await self._control.contents()
+            with self._timed():
+                planned = self.policy.plan(SlotRecord(slot, accesses, cost, queue, available))
+            edit, self._pending = merge(self._pending, planned), Edit()
+            if edit:
+                await self._apply(edit)
+                after = await self._control.contents()
         return self._decided(cost, after)
+
+    def _check_following(self) -> None:
+        """Follow again where the edge was out of reach for a moment; a policy that failed is told."""
+        if self._following is None or not self._following.done():
+            return
+        error = self._following.exception()
+        if isinstance(error, PolicyFailed):
+            raise error
+        self.start()
 
     async def _apply(self, edit: Edit) -> None:
         result = await self._control.apply(edit)
@@ -89,9 +114,17 @@ class Learner:
             self._done.refused + result.refused,
         )
 
-    def _spend(self, seconds: float) -> None:
-        self._spent_s += seconds
-        histogram("decision_seconds").observe(seconds)
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Time the policy, and name it where it fails."""
+        began = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            raise PolicyFailed(f"policy {self.policy.name} failed: {type(error).__name__}: {error}") from error
+        finally:
+            self._spent_s += time.perf_counter() - began
+            histogram("decision_seconds").observe(time.perf_counter() - began)
 
     def _decided(self, cost: SlotCost, contents: Contents) -> Decision:
         done, self._done = self._done, EditResult()

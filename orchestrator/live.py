@@ -63,7 +63,7 @@ class Progress:
             ("done", str(sum(r.result == "done" for r in self._recorder.rows.values()))),
             ("req/min", f"{60 * requests / seconds:.0f}"),
             ("hits", f"{hits / requests:.0%}" if requests else "-"),
-            ("Q", f"{glance.row.queue_s:.2f} s"),
+            ("Q", "-" if glance.row.queue_s is None else f"{glance.row.queue_s:.2f} s"),
             ("edge queue", "-" if glance.edge is None else f"{glance.edge.queue}+{glance.edge.in_flight}"),
         ]
         for stage in STAGES:

@@ -71,7 +71,7 @@ def over_time(slots: Rows, tau: float) -> str:
     )
     axes.set_ylim(0, 1)
     other = axes.twinx()
-    other.plot(at, [slot["store_bytes"] / 1e3 for slot in slots], color="#81b29a", lw=1, label="store")
+    other.plot(at, [(slot["store_bytes"] or np.nan) / 1e3 for slot in slots], color="#81b29a", lw=1, label="store")
     other.set_ylabel("store (KB)", color="#81b29a")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     return _svg(figure)
@@ -81,7 +81,12 @@ def backlog(slots: Rows, tau: float) -> str:
     """Q of (23) and the slot's mean miss latency."""
     figure, axes = _axes("time (s)", "seconds")
     at = [slot["start_s"] + tau for slot in slots]
-    axes.plot(at, [slot["queue_s"] for slot in slots], color="#6d597a", label="backlog Q")
+    axes.plot(
+        at,
+        [np.nan if slot["queue_s"] is None else slot["queue_s"] for slot in slots],
+        color="#6d597a",
+        label="backlog Q",
+    )
     latency = [slot["latency_avg_s"] or np.nan for slot in slots]
     axes.plot(at, latency, ".", ms=4, color="#e07a5f", label="mean latency of the slot's misses")
     axes.set_ylim(bottom=0)

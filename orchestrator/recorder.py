@@ -32,18 +32,18 @@ class SlotRow:
     requests: int
     hits: int
     misses: int
-    queue_s: float  # Q
     latency_avg_s: float
     system_cost_s: float
-    store_bytes: int
-    store_entries: int
-    admitted: int
-    evicted: int
-    decision_s: float
+    late_s: float  # how late the slot's end was noticed
+    queue_s: float | None = None  # Q; this and what follows is null where the learner did not answer
+    store_bytes: int | None = None
+    store_entries: int | None = None
+    admitted: int | None = None
+    evicted: int | None = None
+    decision_s: float | None = None
     gap_to_exact: float | None = None
     loss: float | None = None
     k: int | None = None
-    late_s: float = 0.0  # how late the slot's end was noticed
 
 
 class Recorder:

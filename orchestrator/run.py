@@ -8,13 +8,15 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
-from midstep.errors import EXIT_DIED, EXIT_MISSED, MidstepError, PartDied
+from midstep.errors import EXIT_DIED, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError, PartDied
 from midstep.exporter import export, write_targets
 from midstep.pipelines import locate
+from midstep.record import Gallery
 from midstep.scenario import Scenario
 from midstep.workload import open_workload, read_prompts
 from orchestrator import policies, report, summary
@@ -72,29 +74,42 @@ class _Run:
         self.clock, self.cluster, self.recorder = clock, cluster, recorder
         self.stopping = asyncio.Event()
         self.cpu: float | None = None
+        self.step_s = 0.0
         self.progress = Progress(scenario, recorder)
 
     async def main(self) -> int:
         started, status = time.monotonic(), 0
-        step_s = 0.0
         self._listen_for_signals()
         with self.progress:
             try:
                 self._say_start()
-                parts = await self.cluster.open()
-                step_s = parts.description.step_s
-                status = await self._drive(parts)
+                status = await self._live()
             except MidstepError as error:
                 self._failed(str(error))
                 status = error.exit_status
-            except OSError as error:  # a full disk, most likely: what the journals hold stays
-                self._failed(f"{self.folder} cannot be written: {error}")
-                status = EXIT_DIED
-            finally:
-                await self.cluster.close()
-                self.recorder.close()
-                write_targets(self.folder / "targets.json", [])
-        return self._finish(status, step_s, time.monotonic() - started)
+            except asyncio.CancelledError:  # the second Ctrl-C
+                self._failed("stopped at once; requests in flight are lost")
+                status = EXIT_INTERRUPTED
+            try:
+                return self._finish(status, time.monotonic() - started)
+            except OSError as error:  # a full disk, most likely
+                self.progress.say(f"midstep: {self.folder} cannot be written ({error}); what its journals hold stays")
+                return EXIT_DIED
+
+    async def _live(self) -> int:
+        """Open the parts, drive them, close them."""
+        opening, stopping = asyncio.ensure_future(self.cluster.open()), asyncio.ensure_future(self.stopping.wait())
+        either: set[asyncio.Future[Any]] = {opening, stopping}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            return await self._drive(opening.result()) if opening.done() else 0
+        except OSError as error:
+            self._failed(f"{self.folder} cannot be written: {error}")
+            return EXIT_DIED
+        finally:
+            stopping.cancel()
+            opening.cancel()
+            await self.cluster.close()
 
     def _failed(self, why: str) -> None:
         self.progress.say(f"midstep: {why}")
@@ -102,6 +117,7 @@ class _Run:
 
     async def _drive(self, parts: Parts) -> int:
         about = parts.description
+        self.step_s = about.step_s
         if not self.clock.virtual:
             write_targets(self.folder / "targets.json", [*parts.targets, (export("orchestrator"), "orchestrator")])
         self.progress.say(
@@ -111,20 +127,27 @@ class _Run:
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
         await asyncio.gather(parts.edge.start(epoch), *(host.start(epoch) for host in parts.hosts))
-        loop = SlotLoop(self.scenario, parts, self.clock, self.recorder)
+        loop = SlotLoop(self.scenario, parts, self.clock, self.recorder, self.progress.say)
         psutil.cpu_percent()  # the share from here on
         await loop.run(self.stopping, self.progress.show)
         self.cpu = round(psutil.cpu_percent() / 100, 3)
-        if loop.died is not None:
-            self.progress.say(f"midstep: {self.recorder.events[-1]['text']}")
-            return EXIT_DIED
-        if self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
+        if loop.over is None and self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
             await self._compare(parts)
-        return 0
+        return EXIT_DIED if loop.deaths else 0
 
     async def _compare(self, parts: Parts) -> None:
         self.progress.say(f"making {self.scenario.report.references} pictures again without reuse, to compare")
-        for result in await asyncio.gather(*(host.gallery() for host in parts.hosts), return_exceptions=True):
+        making: asyncio.Future[list[list[Gallery] | BaseException]] = asyncio.gather(
+            *(host.gallery() for host in parts.hosts), return_exceptions=True
+        )
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        waits: set[asyncio.Future[Any]] = {making, stopping}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not making.done():
+            making.cancel()
+            return
+        for result in making.result():
             if isinstance(result, PartDied):
                 self.recorder.event(self.clock.now(), f"{result} while pictures were compared")
             elif isinstance(result, BaseException):
@@ -132,9 +155,11 @@ class _Run:
             else:
                 self.recorder.compared(result)
 
-    def _finish(self, status: int, step_s: float, wall_s: float) -> int:
+    def _finish(self, status: int, wall_s: float) -> int:
+        write_targets(self.folder / "targets.json", [])
+        self.recorder.close()
         rows, slots = [r.dict() for r in self.recorder.rows.values()], [vars(s) for s in self.recorder.slots]
-        told = summary.summarise(self.scenario, rows, slots, self.recorder.events, step_s, wall_s, self.cpu)
+        told = summary.summarise(self.scenario, rows, slots, self.recorder.events, self.step_s, wall_s, self.cpu)
         summary.write(self.folder, told)
         path = report.write(self.folder)
         print(headline(told, self.scenario.policy.name))
@@ -155,14 +180,16 @@ class _Run:
         )
 
     def _listen_for_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+        """The first SIGINT or SIGTERM stops the asking, the second everything."""
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
 
         def stop() -> None:
+            if self.stopping.is_set() and main is not None:
+                main.cancel()
+                return
             self.recorder.event(self.clock.now(), "interrupted: no new requests, those in flight are awaited")
             self.progress.say("midstep: stopping; requests in flight are awaited (again to stop at once)")
             self.stopping.set()
-            for name in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(name)
 
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, stop)

@@ -12,9 +12,10 @@ from midstep.metrics import counter, gauge, histogram
 from midstep.scenario import Scenario
 from orchestrator.learner import Decision
 from orchestrator.parts import EdgeStatus, Ended, HostPart, Parts
-from orchestrator.problem import Served
+from orchestrator.problem import Served, slot_cost
 from orchestrator.recorder import Recorder, SlotRow
 
+HITS = ("exact", "similar", "final")
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 
 
@@ -30,19 +31,23 @@ class Glance:
 
 
 class SlotLoop:
-    """Drives one run from its start to its last row. `died` tells what died, if something did."""
+    """Drives one run from its start to its last row. `deaths` tells what died; `over` what ended the run by dying."""
 
-    def __init__(self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder) -> None:
-        self._scenario, self._parts, self._clock, self._recorder = scenario, parts, clock, recorder
+    def __init__(
+        self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder, say: Callable[[str], None]
+    ) -> None:
+        self._scenario, self._parts, self._clock, self._recorder, self._say = scenario, parts, clock, recorder, say
         self._learner_alive = True
-        self._late: list[bool] = []
-        self.died: str | None = None
+        self._kept = self._commanded = 0
+        self._ahead: list[Ended] = []  # drained, but of a slot that is not over yet
+        self.deaths: list[str] = []
+        self.over: str | None = None
 
     async def run(self, stopping: asyncio.Event, show: Callable[[Glance], None]) -> None:
         """Until the duration is over, nothing is left to ask, `stopping` is set, or the edge is dead."""
         slot, tau, end = 0, self._scenario.slot_seconds, self._scenario.duration_s
         counter("scenario_events_total", "started").inc()
-        while not stopping.is_set() and self.died is None and self._parts.hosts:
+        while not stopping.is_set() and self.over is None and self._parts.hosts:
             boundary = (slot + 1) * tau
             await self._until(boundary, stopping)
             late = max(0.0, self._clock.now() - boundary)
@@ -68,47 +73,48 @@ class SlotLoop:
         histogram("lateness_seconds", "slot").observe(late)
         self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
         counter("scenario_events_total", "slot").inc()
-        decision = await self._decide(slot, ended)
-        row = self._row(slot, ended, decision, late)
-        self._recorder.slot(row)
+        self._ahead += ended
+        row = await self._account(slot, late)
         status: EdgeStatus | None = None
         try:
             status = await self._parts.edge.status()
         except PartDied as error:
-            self._note(f"{error}: the run ends; what was measured is kept")
-            self.died = str(error)
+            self._died(f"{error}: the run ends; what was measured is kept")
+            self.over = str(error)
         hosts = self._parts.hosts
         return Glance(self._clock.now(), row, status, len(hosts), sum(host.devices for host in hosts))
 
-    async def _decide(self, slot: int, ended: list[Ended]) -> Decision | None:
-        if not self._learner_alive:
+    async def _account(self, slot: int, late: float) -> SlotRow:
+        """One slot's row, from what ended in it; what was drained early waits for its own slot."""
+        mine = [e.row for e in self._ahead if e.row.slot <= slot]
+        self._ahead = [e for e in self._ahead if e.row.slot > slot]
+        served = [Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0) for r in mine if r.result == "done"]
+        decision = await self._decide(slot, served)
+        cost = slot_cost(served)
+        row = SlotRow(
+            slot, slot * self._scenario.slot_seconds, cost.requests, cost.hits, cost.misses, cost.latency_avg_s,
+            cost.system_cost_s, late,
+        )  # fmt: skip
+        if decision is not None:
+            row.queue_s, row.decision_s = decision.queue_s, decision.decision_s
+            row.store_bytes, row.store_entries = decision.store_bytes, decision.store_entries
+            row.admitted, row.evicted = decision.admitted, decision.evicted
+            if decision.stats is not None:
+                row.loss, row.k = decision.stats.loss, decision.stats.k
+        self._recorder.slot(row)
+        return row
+
+    async def _decide(self, slot: int, served: list[Served]) -> Decision | None:
+        if not self._learner_alive or self.over is not None:
             return None
-        served = [
-            Served(e.row.prompt_key, e.row.reuse in ("exact", "similar", "final"), e.row.total_s or 0.0)
-            for e in ended
-            if e.row.result == "done"
-        ]
         try:
             return await self._parts.learner.end_slot(slot, served)
         except PartDied as error:
             self._learner_alive = False
-            self._note(f"{error}: the edge goes on with what it holds")
+            self._died(f"{error}: the edge goes on with what it holds")
         except MidstepError:
             pass  # the edge does not answer the learner; its own status will say what is wrong
         return None
-
-    def _row(self, slot: int, ended: list[Ended], decision: Decision | None, late: float) -> SlotRow:
-        tau = self._scenario.slot_seconds
-        if decision is None:
-            done = [e.row for e in ended if e.row.result == "done"]
-            hits = sum(row.reuse in ("exact", "similar", "final") for row in done)
-            return SlotRow(slot, slot * tau, len(done), hits, len(done) - hits, 0, 0, 0, 0, 0, 0, 0, 0, late_s=late)
-        cost, stats = decision.cost, decision.stats
-        return SlotRow(
-            slot, slot * tau, cost.requests, cost.hits, cost.misses, decision.queue_s, cost.latency_avg_s,
-            cost.system_cost_s, decision.store_bytes, decision.store_entries, decision.admitted, decision.evicted,
-            decision.decision_s, None, stats.loss if stats else None, stats.k if stats else None, late,
-        )  # fmt: skip
 
     async def _drain(self) -> tuple[list[Ended], bool]:
         """Everything that ended, recorded; and whether no host has anything left to do."""
@@ -123,31 +129,33 @@ class SlotLoop:
             return await host.drain()
         except PartDied as error:
             self._parts.hosts.remove(host)
-            self._note(f"{error}: {host.devices} devices fewer")
+            self._died(f"{error}: {host.devices} devices fewer")
             if not self._parts.hosts:
-                self.died = str(error)
+                self.over = str(error)
         return None
 
     async def _stop(self, slot: int) -> None:
         """Let requests in flight end, and take what they leave."""
-        grace = GRACE_S if self.died is None else 1.0
+        grace = GRACE_S if self.over is None else 1.0
         stops = [host.stop(grace) for host in self._parts.hosts]
         for result in await asyncio.gather(*stops, return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, PartDied):
                 raise result
-        ended, _ = await self._drain()
-        if ended:
-            decision = None if self.died else await self._decide(slot, ended)
-            self._recorder.slot(self._row(slot, ended, decision, 0.0))
+        self._ahead += (await self._drain())[0]
+        last = max((e.row.slot for e in self._ahead), default=slot - 1)
+        for late_slot in range(slot, last + 1):
+            await self._account(late_slot, 0.0)
 
     def _judge(self, kept: list[bool]) -> None:
-        """run_valid: whether 99 % of what was commanded so far was met within its bound."""
-        self._late.extend(kept)
-        share = sum(self._late) / len(self._late) if self._late else 1.0
-        gauge("run_valid").set(float(share >= 0.98))
+        """run_valid: whether 98 % of what was commanded so far was met within its bound."""
+        self._kept += sum(kept)
+        self._commanded += len(kept)
+        gauge("run_valid").set(float(self._kept >= 0.98 * self._commanded))
 
-    def _note(self, text: str) -> None:
+    def _died(self, text: str) -> None:
+        self.deaths.append(text)
         self._recorder.event(self._clock.now(), text)
+        self._say(f"midstep: {text}")
 
 
 def _kept(ended: Ended) -> bool:

@@ -23,7 +23,6 @@ def summarise(
     """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: the machine's busy share."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
-    failed = sum(row["result"] == "failed" for row in rows)
     return {
         "policies": {scenario.policy.name: metrics(rows, slots, step_s)},
         "run": {
@@ -43,7 +42,7 @@ def summarise(
             "events": list(events),
         },
         "fidelity": {error.part: error.dict() for error in errors},
-        "verdict": fidelity.verdict(errors, failed, len(rows)),
+        "verdict": fidelity.verdict(errors, len(done)),
     }
 
 
@@ -61,7 +60,7 @@ def metrics(rows: Rows, slots: Rows, step_s: float) -> dict[str, dict[str, float
         "hit_ratio": _mean(hit),
         "hit_ratio_in_slot": _mean(in_slot),
         "saved_ms": _mean(1e3 * step_s * row["saved_steps"] for row in done),
-        "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy),
+        "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy if slot["queue_s"] is not None),
         "system_cost_ms": _mean(1e3 * slot["system_cost_s"] for slot in busy),
         "psnr_db": {"mean": _pooled(psnr), "ci95": None},
     }

@@ -13,8 +13,8 @@ from pathlib import Path
 from midstep import scenario as scenarios
 from midstep.channel import specs
 from midstep.clock import WallClock
-from midstep.errors import MidstepError
-from midstep.exporter import export
+from midstep.errors import MidstepError, ScenarioError
+from midstep.exporter import export_at
 from midstep.open import open_denoiser
 from midstep.scenario import Scenario
 from midstep.tuning import bind_threads, keep_pages
@@ -59,9 +59,8 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
         clock,
         open_workload(scenario),
     )
-    host_name, _, port = args.metrics.rpartition(":")
     print(
-        f"{len(chosen)} devices ask {args.join} (metrics on {export('host', host_name, int(port))})",
+        f"{len(chosen)} devices ask {args.join} (metrics on {export_at('host', args.metrics)})",
         flush=True,
     )
     stopping = asyncio.Event()
@@ -91,11 +90,14 @@ def _write(host: DeviceHost, out: str | None) -> int:
             print(f"{row.request_id} {row.result} {row.reuse or ''} {shown} {row.prompt[:60]}", flush=True)
             continue
         folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "requests.jsonl").open("a") as journal:
-            journal.write(json.dumps(row.dict()) + "\n")
-        if finished.picture is not None:
-            (folder / f"{row.request_id}.png").write_bytes(finished.picture)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "requests.jsonl").open("a") as journal:
+                journal.write(json.dumps(row.dict()) + "\n")
+            if finished.picture is not None:
+                (folder / f"{row.request_id}.png").write_bytes(finished.picture)
+        except OSError as error:
+            raise ScenarioError(f"--out {out} cannot be written: {error}") from error
     return done
 
 

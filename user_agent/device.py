@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class Device:
         self.state = "thinking"
 
     async def request(self, request_id: str, wish: Wish) -> Finished:
-        """Live one request to its end. Never raises but on cancellation: what went wrong is in the row."""
+        """Live one request to its end. Never raises: what went wrong, a cancellation too, is in the row."""
         row = RequestRow(
             request_id, self._about.edge, self.spec.user, self.spec.kind, os.getpid(), wish.prompt,
             wish.prompt if self._whole else wish.edge_prompt, variation_seed=wish.variation_seed,
@@ -68,6 +69,8 @@ class Device:
                 "failed",
                 f"no output within the deadline of {self._scenario.deadline_s:g} s",
             )
+        except asyncio.CancelledError:  # the run ended: the slowest requests must not vanish from its record
+            row.result, row.error = "failed", "the run ended before it was finished"
         except MidstepError as error:
             row.result, row.error = "failed", str(error)
         except Exception as error:  # a device's failure is one row, not the host's end
@@ -110,13 +113,14 @@ class Device:
         work = steps - frame.step + self._about.decode_s / self._about.step_s
         due = self._throttle.due(start, work)
         denoiser = self._engine.denoiser
-        variation = None if wish.variation_seed is None or self._whole else Variation(wish.variation_seed)
+        finished = frame.step == steps  # nothing would smooth the fresh noise of a variation
+        variation = None if wish.variation_seed is None or finished else Variation(wish.variation_seed)
 
         def resume() -> Trajectory:
             row.truncated = row.truncated or denoiser.truncated(wish.prompt)
             return denoiser.resume(frame, wish.prompt, steps, variation)
 
-        outcome = await self._engine.submit(resume, encoder(denoiser.decode))
+        outcome = await self._engine.submit(resume, encoder(denoiser.decode), decodes=True)
         pace = await self._throttle.hold(start, due)
         row.device_s, row.device_late_s = pace.achieved_s, pace.late_s
         row.joules = self.spec.watts * pace.commanded_s

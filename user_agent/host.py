@@ -141,8 +141,8 @@ class DeviceHost:
         return stopping in done
 
     def _sample(self, finished: Finished) -> None:
-        if finished.frame is None or finished.row.result != "done":
-            return
+        if finished.frame is None or finished.row.result != "done" or finished.row.variation_seed is not None:
+            return  # a variation differs from its reference by intent, not by reuse
         kind = self._samples.setdefault(finished.row.reuse or "", [])
         if len(kind) < (self._references + 1) // 2:
             kind.append(finished)

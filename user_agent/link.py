@@ -36,11 +36,16 @@ class Link:
             slot_seconds,
             frame_bytes,
         )
+        self._free_at = 0.0
 
     async def carry(self, nbytes: int) -> Transfer:
-        """Hold a frame that came now until its bits have passed; the rate is integrated over the slots it spans."""
+        """Hold a frame that came now until its bits have passed, after those of the device's earlier frames.
+
+        The rate is integrated over the slots it spans.
+        """
         start = self._clock.now()
         on_air = self._frame_bytes or nbytes
-        end = finish(start, 8.0 * on_air, self._channel.rate_bps, self._slot_seconds)
+        end = finish(max(start, self._free_at), 8.0 * on_air, self._channel.rate_bps, self._slot_seconds)
+        self._free_at = end
         await self._clock.sleep_until(end)
         return Transfer(on_air, end - start, self._clock.now() - start)

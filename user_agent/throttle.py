@@ -26,10 +26,14 @@ class Throttle:
 
     def __init__(self, channel: DeviceChannel, clock: Clock, slot_seconds: float, step_s: float) -> None:
         self._channel, self._clock, self._slot_seconds, self._step_s = channel, clock, slot_seconds, step_s
+        self._free_at = 0.0
 
     def due(self, start_s: float, steps: float) -> float:
-        """The instant at which `steps` denoising steps are done that begin at `start_s`."""
-        return finish(start_s, steps * self._step_s, self._channel.speed, self._slot_seconds)
+        """The instant at which `steps` denoising steps are done that are asked for at `start_s`: the device does one
+        picture after the other."""
+        work = steps * self._step_s
+        self._free_at = finish(max(start_s, self._free_at), work, self._channel.speed, self._slot_seconds)
+        return self._free_at
 
     async def hold(self, start_s: float, due_s: float) -> Pace:
         """Return at `due_s`, or at once where the host was too slow; the difference is recorded."""

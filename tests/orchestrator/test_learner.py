@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from edge_node.edge import Edge
+from midstep.errors import PolicyFailed
 from midstep.wire import Edit
 from orchestrator.learner import Decision, Learner, merge
 from orchestrator.problem import Problem, Served
@@ -20,10 +21,11 @@ async def served(edge: Edge, prompts: str) -> list[str]:
 
 def test_a_rule_acts_at_once() -> None:
     async def use(edge: Edge) -> tuple[list[str], int]:
-        following = asyncio.create_task(learner(edge, "lru").follow())
+        made = learner(edge, "lru")
+        made.start()
         await asyncio.sleep(0.001)
         reuse = await served(edge, "abcabdab")
-        following.cancel()
+        await made.close()
         return reuse, edge.store.nbytes
 
     reuse, nbytes = with_edge(use)
@@ -34,13 +36,13 @@ def test_a_rule_acts_at_once() -> None:
 def test_held_back_to_the_slot_the_same_rule_acts_at_its_end() -> None:
     async def use(edge: Edge) -> tuple[list[str], Decision]:
         made = learner(edge, "lru", by_slot=True)
-        following = asyncio.create_task(made.follow())
+        made.start()
         await asyncio.sleep(0.001)
         first = await served(edge, "aabcd")
         await asyncio.sleep(0.001)
         decision = await made.end_slot(0, [Served("a", False, 3.0)])
         second = await served(edge, "abcd")
-        following.cancel()
+        await made.close()
         return first + second, decision
 
     reuse, decision = with_edge(use)
@@ -51,13 +53,28 @@ def test_held_back_to_the_slot_the_same_rule_acts_at_its_end() -> None:
 
 def test_none_keeps_nothing() -> None:
     async def use(edge: Edge) -> list[str]:
-        following = asyncio.create_task(learner(edge, "none").follow())
+        made = learner(edge, "none")
+        made.start()
         await asyncio.sleep(0.001)
         reuse = await served(edge, "aaa")
-        following.cancel()
+        await made.close()
         return reuse
 
     assert with_edge(use) == ["computed"] * 3
+
+
+def test_a_policy_that_fails_is_named_and_the_edge_keeps_serving() -> None:
+    async def use(edge: Edge) -> list[str]:
+        made = learner(edge, "lru")
+        made.policy.on_access = lambda access: 1 // 0  # type: ignore[method-assign, assignment]
+        made.start()
+        await asyncio.sleep(0.001)
+        reuse = await served(edge, "aa")
+        with pytest.raises(PolicyFailed, match="policy lru failed: ZeroDivisionError"):
+            await made.end_slot(0, [])
+        return reuse
+
+    assert with_edge(use) == ["computed", "computed"]
 
 
 def test_merged_edits_do_what_two_in_a_row_would() -> None:

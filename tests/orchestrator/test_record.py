@@ -24,7 +24,7 @@ def row(number: int, **changes: object) -> RequestRow:
 
 
 def slot(number: int, late: float = 0.0) -> SlotRow:
-    return SlotRow(number, float(number), 1, 0, 1, 0.0, 2.7, 2.7, 100, 1, 1, 0, 0.001, late_s=late)
+    return SlotRow(number, float(number), 1, 0, 1, 2.7, 2.7, late, 0.0, 100, 1, 1, 0, 0.001)
 
 
 def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(scenario: Scenario, tmp_path: Path) -> None:
@@ -72,16 +72,16 @@ def test_a_folder_that_cannot_be_written_is_told(scenario: Scenario, tmp_path: P
 def test_lateness_beyond_its_bound_makes_a_run_invalid_and_says_why() -> None:
     good = [row(i).dict() for i in range(50)]
     slots = [vars(slot(i)) for i in range(5)]
-    assert fidelity.verdict(fidelity.measure(good, slots, 1.0), 0, 50) == "VALID"
+    assert fidelity.verdict(fidelity.measure(good, slots, 1.0), 50) == "VALID"
     late = [row(i, device_late_s=0.5, device_s=2.5).dict() for i in range(50)]
-    told = fidelity.verdict(fidelity.measure(late, slots, 1.0), 0, 50)
+    told = fidelity.verdict(fidelity.measure(late, slots, 1.0), 50)
     assert told.startswith("INVALID: emulator overloaded: device lateness p99 is 500 ms, the bound 40 ms")
     assert "fewer users" in told
 
 
 def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:
     off = [row(i, transfer_late_s=0.008, transfer_s=0.408).dict() for i in range(50)]
-    assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(off, [], 1.0), 0, 50)
+    assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(off, [], 1.0), 50)
 
 
 def test_summary_counts_what_the_rows_say() -> None:
