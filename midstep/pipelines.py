@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -141,8 +140,8 @@ def _quiet_diffusers() -> Any:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     transformers = importlib.import_module("transformers")
     transformers.logging.set_verbosity_error()  # first: importing diffusers makes it talk
-    logging.getLogger("diffusers").setLevel(logging.ERROR)
     diffusers = importlib.import_module("diffusers")
+    diffusers.logging.set_verbosity_error()  # a tiny autoencoder in a pipeline is no reason to warn
     for library in (diffusers, transformers):
         library.logging.disable_progress_bar()
     return diffusers

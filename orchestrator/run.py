@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class _Run:
         self.stopping = asyncio.Event()
         self.cpu: float | None = None
         self.step_s = 0.0
+        self.pipeline: dict[str, Any] | None = None
         self.progress = Progress(scenario, recorder)
 
     async def main(self) -> int:
@@ -117,7 +118,7 @@ class _Run:
 
     async def _drive(self, parts: Parts) -> int:
         about = parts.description
-        self.step_s = about.step_s
+        self.step_s, self.pipeline = about.step_s, asdict(about.pipeline)
         if not self.clock.virtual:
             write_targets(self.folder / "targets.json", [*parts.targets, (export("orchestrator"), "orchestrator")])
         self.progress.say(
@@ -159,7 +160,9 @@ class _Run:
         write_targets(self.folder / "targets.json", [])
         self.recorder.close()
         rows, slots = [r.dict() for r in self.recorder.rows.values()], [vars(s) for s in self.recorder.slots]
-        told = summary.summarise(self.scenario, rows, slots, self.recorder.events, self.step_s, wall_s, self.cpu)
+        told = summary.summarise(
+            self.scenario, rows, slots, self.recorder.events, self.step_s, wall_s, self.cpu, self.pipeline
+        )
         summary.write(self.folder, told)
         path = report.write(self.folder)
         print(headline(told, self.scenario.policy.name))

@@ -18,9 +18,17 @@ Rows = Sequence[dict[str, Any]]
 
 
 def summarise(
-    scenario: Scenario, rows: Rows, slots: Rows, events: Rows, step_s: float, wall_s: float, cpu: float | None = None
+    scenario: Scenario,
+    rows: Rows,
+    slots: Rows,
+    events: Rows,
+    step_s: float,
+    wall_s: float,
+    cpu: float | None = None,
+    pipeline: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: the machine's busy share."""
+    """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: the machine's busy share;
+    `pipeline`: the identity of its outputs."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     return {
@@ -37,6 +45,7 @@ def summarise(
             "duration_s": scenario.duration_s,
             "wall_s": round(wall_s, 3),
             "step_s": step_s,
+            "pipeline": pipeline,
             "cpu_share": cpu,
             "processes": len({row["process_id"] for row in done}),
             "events": list(events),
