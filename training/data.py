@@ -1,0 +1,51 @@
+"""Which pictures the model is trained on: every kind of prompt, and no held-out pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from midstep.catalogue import UNSAID, Catalogue, Ending
+from training.render import Picture, Spec, render
+
+
+def training_specs(catalogue: Catalogue) -> list[Spec]:
+    """Every object, background, size and position, without the held-out pairs."""
+    return [
+        Spec(edge, ending) for edge in catalogue.edges if edge not in catalogue.held_out for ending in catalogue.endings
+    ]
+
+
+def held_out_specs(catalogue: Catalogue, ending: Ending = UNSAID) -> list[Spec]:
+    """The held-out pairs, most popular first."""
+    return [Spec(edge, ending) for edge in catalogue.edges if edge in catalogue.held_out]
+
+
+def sample_specs(catalogue: Catalogue, count: int, rng: np.random.Generator, plain: float = 0.2) -> list[Spec]:
+    """Draw ``count`` training specifications; a share ``plain`` is made of core prompts.
+
+    The core prompt runs the first steps of every served picture, so it deserves more than one
+    fifteenth of the training.
+    """
+    specs = training_specs(catalogue)
+    chosen = [specs[i] for i in rng.integers(0, len(specs), count)]
+    bare = rng.random(count) < plain
+    return [Spec(s.edge) if b else s for s, b in zip(chosen, bare, strict=True)]
+
+
+def pictures(catalogue: Catalogue, specs: list[Spec], seed: int) -> Picture:
+    """Render specifications with consecutive seeds: uint8 ``(N, SIZE, SIZE, 3)``."""
+    return np.stack([render(catalogue, spec, seed + i) for i, spec in enumerate(specs)])
+
+
+def to_tensor(images: Picture) -> Tensor:
+    """uint8 ``(N, H, W, 3)`` to float32 ``(N, 3, H, W)`` in -1..1, the range of the pipeline."""
+    return torch.from_numpy(images.copy()).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def to_pictures(tensor: Tensor) -> Picture:
+    """The inverse of :func:`to_tensor`, clipped to 0..255."""
+    scaled = tensor.float().add(1.0).mul(127.5).round().clamp(0, 255)
+    images: Picture = scaled.permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
+    return images

@@ -1,0 +1,21 @@
+"""Where the recipe keeps its files, and what every stage shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from midstep.catalogue import Catalogue, load_catalogue
+
+HERE = Path(__file__).parent
+CACHE = HERE / ".cache"
+"""Downloads and checkpoints; git-ignored."""
+
+GLYPHS = HERE / "glyphs"
+MODEL = HERE.parent / "midstep" / "models" / "midstep-emoji"
+SIZE = 64
+"""Side of a picture, in pixels."""
+
+
+def catalogue() -> Catalogue:
+    """The catalogue of the shipped model."""
+    return load_catalogue(MODEL)
