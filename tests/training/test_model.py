@@ -16,6 +16,11 @@ from training.render import Spec
 COUNT = 12
 
 
+def some_specs() -> list[Spec]:
+    """Held-out pairs on four backgrounds only, as the judge takes its time for each background."""
+    return [spec for spec in held_out_specs(catalogue()) if spec.edge.background % 5 == 0][:COUNT]
+
+
 @pytest.fixture(scope="module")
 def pipe() -> StableDiffusionPipeline:
     return load(MODEL)
@@ -47,7 +52,7 @@ def test_folder_is_small_enough_to_ship() -> None:
 
 def test_held_out_prompts_come_out_right(pipe: StableDiffusionPipeline) -> None:
     words = catalogue()
-    specs = held_out_specs(words)[:COUNT]
+    specs = some_specs()
     images = generate(pipe, [words.prompt(spec.edge) for spec in specs])
     assert images.shape == (COUNT, SIZE, SIZE, 3)
     shares = score(words, images, specs)
@@ -57,7 +62,7 @@ def test_held_out_prompts_come_out_right(pipe: StableDiffusionPipeline) -> None:
 
 def test_a_prompt_that_comes_late_still_places_the_object(pipe: StableDiffusionPipeline) -> None:
     words = catalogue()
-    core = held_out_specs(words)[:COUNT]
+    core = some_specs()
     own = [Spec(spec.edge, words.endings[1 + i]) for i, spec in enumerate(core)]
     images = generate(pipe, [words.prompt(s.edge) for s in core], [words.prompt(s.edge, s.ending) for s in own])
     shares = score(words, images, own)

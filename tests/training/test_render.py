@@ -69,7 +69,8 @@ def test_tensors_round_trip(words: Catalogue) -> None:
 
 
 def test_judge_knows_renders_even_through_noise(words: Catalogue) -> None:
-    specs = [Spec(s.edge, words.endings[i % 15]) for i, s in enumerate(held_out_specs(words)[:24])]
+    some = [spec for spec in held_out_specs(words) if spec.edge.background % 5 == 0][:24]
+    specs = [Spec(s.edge, words.endings[i % 15]) for i, s in enumerate(some)]
     images = pictures(words, specs, 90).astype(float)
     noisy = images + np.random.default_rng(0).normal(0, 20, images.shape)
     verdicts = judge(words, noisy.clip(0, 255).astype(np.uint8), specs)
