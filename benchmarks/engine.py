@@ -1,6 +1,6 @@
 """The step-level engine against the same requests one at a time through stock diffusers, on the same cores.
 
-`python -m benchmarks.engine [--model M] [--device D] [--size 512] [--in-flight 8] [--pictures 24]`
+`python -m benchmarks.engine [--model M] [--device D] [--size 512] [--in-flight 8] [--pictures 24] [--threads N]`
 
 Prints pictures per minute both ways and their ratio, and what a tick costs beyond the network's own call. The two ways
 take turns, so that whatever else the machine does falls on both.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import time
 from statistics import median
 from typing import Any
@@ -21,9 +22,10 @@ from midstep.engine import Engine, EngineStats
 from midstep.errors import ModelError
 from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
+from midstep.tuning import bind_threads
 from midstep.workload import find_catalogue
 
-ROUNDS = 3
+ROUNDS = 5
 
 
 def main() -> None:
@@ -33,12 +35,14 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--size", type=int, help="pixels a side (default: the model's own)")
     parser.add_argument("--in-flight", type=int, default=8)
-    parser.add_argument("--pictures", type=int, default=24, help="a round; there are three")
+    parser.add_argument("--pictures", type=int, default=24, help="a round; there are five")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of both ways (default: every core)")
     args = parser.parse_args()
+    bind_threads(args.threads)
     settings = [f"model.path={args.model}", f"model.device={args.device}", "model.scheduler=default"]
     settings += [f"model.height={args.size}", f"model.width={args.size}"] if args.size else []
     scenario = scenarios.load(None, settings)
-    denoiser = open_denoiser(scenario)
+    denoiser = open_denoiser(scenario, args.threads)
     if not isinstance(denoiser, BatchedDenoiser):
         raise ModelError(f"{args.model} is run one request at a time: there is no batching to measure")
     prompts = [find_catalogue(scenario).edge_prompts[i] for i in range(args.pictures)]
@@ -52,6 +56,7 @@ def main() -> None:
         seen: list[tuple[int, float]] = []
         batched.append(asyncio.run(engine(denoiser, prompts, args.in_flight, seen)))
         ticks += [(tick, call) for (batch, tick), call in zip(seen, calls, strict=True) if batch == args.in_flight]
+    print(f"{args.model}, {denoiser.device}, {args.threads} thread(s), {denoiser.identity.width} pixels a side")
     report(args.pictures, args.in_flight, alone, batched, ticks)
 
 

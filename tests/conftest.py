@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
@@ -24,9 +27,14 @@ def scenario() -> Scenario:
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
     """The one Ray of the test session; runs join it by this address."""
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-
-    context = ray.init(num_cpus=16, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield context.address_info["gcs_address"]
-    ray.shutdown()
+    environment = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    head = subprocess.Popen(
+        [sys.executable, "-m", "tests.ray_head"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[1], env=environment,
+    )  # fmt: skip
+    assert head.stdin is not None and head.stdout is not None
+    address = head.stdout.readline().strip()
+    assert address, "Ray did not start"
+    yield address
+    head.stdin.close()
+    head.wait(30)
