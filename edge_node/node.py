@@ -32,9 +32,9 @@ class EdgeNode:
         thread = None if clock.virtual else compute_thread(scenario.model.device)
         loop = asyncio.get_running_loop()
         if thread is None:
-            profile, frame_bytes = await _prepare(scenario, denoiser, split_step)
+            profile, frame_bytes = _prepare(scenario, denoiser, split_step)
         else:
-            profile, frame_bytes = await loop.run_in_executor(thread, _prepare_sync, scenario, denoiser, split_step)
+            profile, frame_bytes = await loop.run_in_executor(thread, _prepare, scenario, denoiser, split_step)
         if denoiser.profile is None and not scenario.model.profile:
             profile = profile.scaled(clock.scale)
         paced = profile if clock.virtual or denoiser.profile is not None else None
@@ -65,11 +65,7 @@ class EdgeNode:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-async def _prepare(scenario: Scenario, denoiser: Denoiser, split_step: int) -> tuple[StepProfile, int]:
-    return _prepare_sync(scenario, denoiser, split_step)
-
-
-def _prepare_sync(scenario: Scenario, denoiser: Denoiser, split_step: int) -> tuple[StepProfile, int]:
+def _prepare(scenario: Scenario, denoiser: Denoiser, split_step: int) -> tuple[StepProfile, int]:
     """The step profile, named or measured here, and an output's bytes at the split step."""
     profile = named_profile(scenario.model) if scenario.model.profile else measure(denoiser)
     trajectory = denoiser.begin("a warm-up", 0, split_step)

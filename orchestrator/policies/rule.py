@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ from orchestrator.policies.base import Policy
 from orchestrator.problem import Problem
 
 
-class Rule(Policy):
+class Rule(Policy, ABC):
     """Keeps its own view of the store: key -> bytes, least recently used first. Subclasses choose the victim."""
 
     def reset(self, problem: Problem, seed: int) -> None:
@@ -18,9 +19,9 @@ class Rule(Policy):
         self.held: OrderedDict[str, int] = OrderedDict()
         self.used = 0
 
+    @abstractmethod
     def victim(self) -> str:
         """Who leaves next; only asked while something is held."""
-        raise NotImplementedError  # the one thing that a rule must say
 
     def touched(self, key: str) -> None:
         """An output in the store was used, or has just been admitted."""
