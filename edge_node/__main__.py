@@ -14,7 +14,7 @@ from midstep import scenario as scenarios
 from midstep.clock import WallClock
 from midstep.errors import MidstepError
 from midstep.exporter import export_at
-from midstep.open import open_denoiser
+from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
 from midstep.tuning import bind_threads, keep_pages
 
@@ -46,8 +46,11 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _serve(scenario: Scenario, listen: str, metrics: str) -> None:
     keep_pages()
-    denoiser = open_denoiser(scenario, scenario.edge.threads)
-    node = await EdgeNode.open(scenario, denoiser, WallClock(scenario.modes.time_scale), scenario.model.split_step)
+    thread = compute_thread(scenario.model.device)
+    denoiser = await asyncio.get_running_loop().run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
+    node = await EdgeNode.open(
+        scenario, denoiser, WallClock(scenario.modes.time_scale), scenario.model.split_step, thread
+    )
     server, port = await serve(node.edge, listen)
     exporter = export_at("edge", metrics)
     step_ms = node.edge.profile.step(1) * 1e3

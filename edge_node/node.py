@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from edge_node.edge import Edge
@@ -26,10 +25,16 @@ class EdgeNode:
         self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
 
     @classmethod
-    async def open(cls, scenario: Scenario, denoiser: Denoiser, clock: Clock, split_step: int) -> EdgeNode:
-        """Warm up, measure the step time, check that the store can hold an output. Raises ScenarioError."""
+    async def open(
+        cls, scenario: Scenario, denoiser: Denoiser, clock: Clock, split_step: int,
+        thread: ThreadPoolExecutor | None = None,
+    ) -> EdgeNode:  # fmt: skip
+        """Warm up, measure the step time, check that the store can hold an output. Raises ScenarioError.
+
+        `thread` is the one in which the denoiser was opened, where it was opened in one.
+        """
         settings = scenario.edge
-        thread = None if clock.virtual else compute_thread(scenario.model.device)
+        thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
         loop = asyncio.get_running_loop()
         if thread is None:
             profile, frame_bytes = _prepare(scenario, denoiser, split_step)
@@ -59,8 +64,7 @@ class EdgeNode:
     async def close(self) -> None:
         """Stop ticking; what is in flight is cancelled."""
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._task, return_exceptions=True)  # one that broke has told its jobs
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 

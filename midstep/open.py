@@ -48,7 +48,11 @@ def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
 
 
 def compute_thread(device: str) -> ThreadPoolExecutor:
-    """The one thread that computes, off the event loop. It is named for profilers, and bound for BLAS's sake."""
+    """The one thread that computes, off the event loop, named for profilers.
+
+    Open the denoiser in it, too: every thread that computes gets an OpenMP team of its own, and two teams on as many
+    cores as one needs slow each other down (docs/design.md, "Measured choices").
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ThreadPoolExecutor(1, thread_name_prefix=f"denoise-{device}")
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 os.environ.setdefault("RAY_USE_UVLOOP", "0")  # uvloop fires timers up to 1 ms early
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
-os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")  # we say it, in one line
 
 import psutil
 import ray
@@ -43,14 +43,15 @@ class EdgeActor:
         from edge_node.node import EdgeNode
         from edge_node.service import serve
         from midstep.exporter import export
-        from midstep.open import open_denoiser
+        from midstep.open import compute_thread, open_denoiser
 
         bind_threads(scenario.edge.threads)
         keep_pages()
         loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
-        denoiser = await loop.run_in_executor(None, open_denoiser, scenario, scenario.edge.threads)
+        thread = compute_thread(scenario.model.device)
+        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
         self._clock = clock
-        self._node = await EdgeNode.open(scenario, denoiser, clock, split_step(scenario))
+        self._node = await EdgeNode.open(scenario, denoiser, clock, split_step(scenario), thread)
         host = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{host}:0"
         self._server, port = await serve(self._node.edge, listen)
@@ -89,7 +90,7 @@ class HostActor:
     ) -> str:
         """Meet the edge; the exporter's address."""
         from midstep.exporter import export
-        from midstep.open import open_denoiser
+        from midstep.open import compute_thread, open_denoiser
         from midstep.workload import open_workload
         from user_agent.client import GrpcEdge
         from user_agent.host import DeviceHost
@@ -99,10 +100,11 @@ class HostActor:
         if not ray.get_gpu_ids():  # the edge's device need not be here
             scenario = scenario.model_copy(update={"model": scenario.model.model_copy(update={"device": "cpu"})})
         loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
-        denoiser = await loop.run_in_executor(None, open_denoiser, scenario, scenario.hosts.threads)
+        thread = compute_thread(scenario.model.device)
+        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)
         self._host = await DeviceHost.open(
             scenario, devices, GrpcEdge(edge), denoiser, clock, open_workload(scenario, prompts),
-            whole=whole(scenario), references=references,
+            whole=whole(scenario), references=references, thread=thread,
         )  # fmt: skip
         return export("host", ray.util.get_node_ip_address())
 

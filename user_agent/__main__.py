@@ -15,7 +15,7 @@ from midstep.channel import specs
 from midstep.clock import WallClock
 from midstep.errors import MidstepError, ScenarioError
 from midstep.exporter import export_at
-from midstep.open import open_denoiser
+from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
 from midstep.tuning import bind_threads, keep_pages
 from midstep.workload import open_workload
@@ -50,14 +50,18 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     edge = GrpcEdge(args.join)
     await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
     chosen = specs(scenario)[args.first :][: args.users]
+    thread = compute_thread(scenario.model.device)
+    loop = asyncio.get_running_loop()
+    denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)
     clock = WallClock(scenario.modes.time_scale)
     host = await DeviceHost.open(
         scenario,
         chosen,
         edge,
-        open_denoiser(scenario, scenario.hosts.threads),
+        denoiser,
         clock,
         open_workload(scenario),
+        thread=thread,
     )
     print(
         f"{len(chosen)} devices ask {args.join} (metrics on {export_at('host', args.metrics)})",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,13 +45,14 @@ class DeviceHost:
     async def open(
         cls, scenario: Scenario, specs: Iterable[DeviceSpec], edge: EdgePort, denoiser: Denoiser, clock: Clock,
         workload: Workload, *, whole: bool = False, references: int = 0,
+        thread: ThreadPoolExecutor | None = None,
     ) -> DeviceHost:  # fmt: skip
         """Meet the edge, and check that what it begins can be continued here. Raises EdgeUnreachable, FrameError."""
         about = await edge.describe()
         difference = denoiser.identity.difference(about.pipeline)
         if difference is not None:
             raise FrameError(f"{about.edge} serves another pipeline than this host has: {difference}")
-        thread = None if clock.virtual else compute_thread(scenario.model.device)
+        thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
         engine = Engine(
             denoiser, clock, queue_limit=10**9, max_batch=scenario.hosts.max_batch, executor=thread,
             profile=denoiser.profile, stats=EngineStats(lambda b, s, t: on_tick("device", b, s, t)),
@@ -91,8 +91,7 @@ class DeviceHost:
     async def close(self) -> None:
         """End the engine and its thread."""
         self._engine_task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._engine_task
+        await asyncio.gather(self._engine_task, return_exceptions=True)  # one that broke has told its jobs
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 

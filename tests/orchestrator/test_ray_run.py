@@ -125,6 +125,7 @@ def test_an_edge_killed_in_mid_run_ends_the_run_with_its_report(ray_address: str
         assert running.end(60) == 3
         said = [line for line in running.text().splitlines() if line.startswith("midstep: edge-0 died")]
         assert said == ["midstep: edge-0 died: the run ends; what was measured is kept"]
+        assert "A worker died" not in running.text()  # Ray's own paragraph
     rows, slots = read_run(running.folder)
     assert sum(row["result"] == "done" for row in rows) >= 15 and slots
     assert "edge-0 died" in (running.folder / "report.html").read_text()
