@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 WEIGHT_V = 1.8  # V of (33), seconds: 1800 in milliseconds
 CALIBRATION_SLOTS = 10  # slots with misses whose mean becomes Lbar where the scenario gives none
 
 
+class Truth(Protocol):
+    """What only a simulated workload can tell: the true law behind the requests. Items are numbered 0..items-1."""
+
+    def rates(self, slot: int) -> NDArray[np.float64]:
+        """Expected requests of each item in `slot`, shape (items,)."""
+
+    def ranks(self) -> NDArray[np.float64]:
+        """The popularity law: expected requests a slot at each rank, most popular first, shape (items,)."""
+
+    @property
+    def hazard(self) -> float:
+        """Chance that an item changes its rank within a slot."""
+
+
 @dataclass(frozen=True)
 class Problem:
-    """What a policy is up against: `capacity` bytes for outputs that are cached at `split_step` of `steps`."""
+    """What a policy is up against.
+
+    `capacity` bytes for outputs of `frame_bytes` each (most of them), cached at `split_step` of `steps`, at most at
+    `reusable_steps` (S*; 0: the split step). `items` is R where the catalogue is closed, None where it is open; a
+    prompt's number is its own where `number` is given, else the order in which it was first asked for. `parts` says
+    what a prompt is made of, where that is known; `truth` and `future` are told by simulations and recorded traces alone.
+    """
 
     capacity: int
     steps: int
     split_step: int
+    frame_bytes: int = 500_000
+    reusable_steps: int = 0
+    items: int | None = None
+    users: int = 1
+    edge: Literal["coupled", "shared"] = "shared"
+    timing: Literal["reactive", "proactive", "access"] = "proactive"
+    weight_v: float = WEIGHT_V
+    parts: Callable[[str], tuple[str, ...]] | None = None
+    number: Callable[[str], int] | None = None
+    truth: Truth | None = None
+    future: tuple[str, ...] | None = None
+
+    @property
+    def places(self) -> int:
+        """How many outputs of the usual size fit."""
+        return self.capacity // self.frame_bytes
+
+    @property
+    def last_step(self) -> int:
+        """S*: the last step whose output may be kept."""
+        return self.reusable_steps or self.split_step
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What each choice would cost in a slot whose requests are known (`reactive`): row i is the prompt `keys[i]`.
+
+    Shapes: `count` (n,) requests; `cost_s` (n, S*+1), L_r(j) of (15) for j = 0 (nothing kept), 1 (never), 2..S*;
+    `hit` (n, S*+1), whether that choice is served from the cache (O = 0); `channel` (U,), log2(1 + SNR); `target_s`: Lbar.
+    """
+
+    keys: tuple[str, ...]
+    count: NDArray[np.int64]
+    cost_s: NDArray[np.float64]
+    hit: NDArray[np.bool_]
+    channel: NDArray[np.float64]
+    target_s: float
 
 
 @dataclass(frozen=True)
@@ -75,6 +136,15 @@ class Backlog:
             return self.queue_s
         self.queue_s = max(self.queue_s + cost.latency_avg_s - self.target_s, 0.0)
         return self.queue_s
+
+    def state_dict(self) -> dict[str, Any]:
+        """What load_state_dict needs to go on."""
+        return {"target_s": self.target_s, "queue_s": self.queue_s, "seen": list(self._seen)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where state_dict was taken; a target that is given goes before the one that was found then."""
+        self.target_s = state["target_s"] if self.target_s is None else self.target_s
+        self.queue_s, self._seen = state["queue_s"], list(state["seen"])
 
     def drift_plus_penalty(self, cost: SlotCost) -> float:
         """The objective of (33): Q (L_avg - Lbar) + V L / |A|, seconds squared."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from midstep.errors import ScenarioError
 from midstep.wire import Access, Contents, Edit, Held
-from orchestrator.problem import Problem, SlotCost
+from orchestrator.problem import Prices, Problem, SlotCost
 
 
 @dataclass(frozen=True)
 class SlotRecord:
-    """A slot as a planner sees it when it ends: its accesses in order, what it cost, Q, and what may be named."""
+    """A slot as a planner sees it when it ends: its accesses in order, what it cost, Q, and what may be named.
+
+    In `reactive` mode it is seen before it is served: `prices` says what each choice would cost, `cost` is empty.
+    """
 
     slot: int
     accesses: tuple[Access, ...]
     cost: SlotCost
     queue_s: float
     available: Contents
+    prices: Prices | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Policy:
     name: ClassVar[str] = ""
     stores: ClassVar[Literal["intermediate", "final"]] = "intermediate"
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive", "access"})
+    needs: ClassVar[frozenset[str]] = frozenset()  # of: closed, parts, truth, future, coupled
 
     def reset(self, problem: Problem, seed: int) -> None:
         """A new run of `problem` begins; forget everything."""
@@ -53,20 +58,31 @@ class Policy:
         """The slot has ended; planners act here."""
         return Edit()
 
+    def priced(self) -> Priced | None:
+        """The planner by price that stands for this policy where all lanes of a simulation run as one program."""
+        return None
+
     def learn(self) -> LearnerStats | None:
-        """Train; called off the decision path."""
+        """Train: one short, bounded step, called once a slot after its edit has been applied; None where none was due.
+
+        Runs in a thread beside the run (inline in virtual time), but never at the same time as another method: `plan`
+        of the next slot waits for it. `updates` counts from the policy's first, across load_state_dict.
+        """
         return None
 
     def reconcile(self, held: Sequence[Held]) -> None:
         """What the store really holds, after an edit was not carried out as asked."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What load_state_dict needs to go on."""
+        """What load_state_dict needs to go on: dicts, lists, tuples, numbers, texts, None, numpy arrays, tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where state_dict was taken."""
 
+
+if TYPE_CHECKING:
+    from orchestrator.policies.priced import Priced
 
 P = TypeVar("P", bound=type[Policy])
 _REGISTRY: dict[str, type[Policy]] = {}
@@ -88,6 +104,34 @@ def policy(name: str) -> Callable[[P], P]:
 def names() -> list[str]:
     """All registered policies."""
     return sorted(_REGISTRY)
+
+
+_LACKS = {
+    "closed": "a closed catalogue, and this one is open",
+    "parts": "prompts whose parts are known, which this workload does not tell",
+    "truth": "the true request rates, which only a simulated workload tells",
+    "future": "the requests to come, which only `midstep replay` and simulations know",
+    "coupled": "an edge that computes for cached prompts only (modes.edge: coupled)",
+}
+
+
+def check(name: str, problem: Problem) -> None:
+    """Raise ScenarioError where policy `name` cannot be used on `problem`, saying what it lacks."""
+    cls = find(name)
+    if problem.timing not in cls.modes:
+        raise ScenarioError(
+            f"policy.name: {name} cannot be used {problem.timing}; it can {', '.join(sorted(cls.modes))}"
+        )
+    there = {
+        "closed": problem.items is not None,
+        "parts": problem.parts is not None,
+        "truth": problem.truth is not None,
+        "future": problem.future is not None,
+        "coupled": problem.edge == "coupled",
+    }
+    for need in sorted(cls.needs):
+        if not there[need]:
+            raise ScenarioError(f"policy.name: {name} needs {_LACKS[need]}")
 
 
 def find(name: str) -> type[Policy]:

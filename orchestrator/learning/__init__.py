@@ -1,0 +1,1 @@
+"""What the learners share: networks with a lane axis, replay memory, quantisation. Imports torch."""

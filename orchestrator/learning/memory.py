@@ -1,0 +1,41 @@
+"""The experience pool of section 4.4: the last 1,024 states and decisions of each lane; the oldest is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE, BATCH = 1024, 128
+
+
+class Memory:
+    """A ring of (state, decision) for B lanes, each sampled by its own generator."""
+
+    def __init__(self, inputs: int, outputs: int, seeds: Sequence[int]) -> None:
+        self.states = np.zeros((len(seeds), SIZE, inputs), np.float32)
+        self.labels = np.zeros((len(seeds), SIZE, outputs), np.float32)
+        self.seen = 0
+        self._draws = [np.random.Generator(np.random.Philox(key=[seed, 1])) for seed in seeds]
+
+    def add(self, states: NDArray[np.float32], labels: NDArray[Any]) -> None:
+        """Line 10; (B, inputs) and (B, outputs)."""
+        at = self.seen % SIZE
+        self.states[:, at], self.labels[:, at] = states, labels
+        self.seen += 1
+
+    def sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Line 12: (B, BATCH, ...) of what was really put in, without repetition."""
+        filled = min(self.seen, SIZE)
+        rows = np.stack([draw.permutation(filled)[:BATCH] for draw in self._draws])[:, :, None]
+        return np.take_along_axis(self.states, rows, 1), np.take_along_axis(self.labels, rows, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen. The generators start anew: which samples are drawn is not what was learned."""
+        return {"states": self.states.copy(), "labels": self.labels.copy(), "seen": self.seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.states[:], self.labels[:], self.seen = state["states"], state["labels"], int(state["seen"])

@@ -1,0 +1,31 @@
+"""First in, first out: what came in longest ago leaves, however often it was used since."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from orchestrator.policies.base import policy
+from orchestrator.policies.rule import Rule
+from orchestrator.problem import Problem
+
+
+@policy("fifo")
+class Fifo(Rule):
+    """Keeps what came in last."""
+
+    def reset(self, problem: Problem, seed: int) -> None:
+        super().reset(problem, seed)
+        self.queue: OrderedDict[str, None] = OrderedDict()  # oldest first
+
+    def victim(self) -> str:
+        return next(iter(self.queue))
+
+    def admitted(self, key: str) -> None:
+        self.queue[key] = None
+
+    def found(self, key: str) -> None:
+        self.queue[key] = None
+        self.queue.move_to_end(key, last=False)
+
+    def dropped(self, key: str) -> None:
+        del self.queue[key]

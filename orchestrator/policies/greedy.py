@@ -1,0 +1,29 @@
+"""Exact P2 (33) in every slot: what a learner that decides by P2 can reach at best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from orchestrator.policies.base import policy
+from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.problem import Problem
+
+
+@policy("greedy")
+class Greedy(Priced):
+    """Solves the multiple-choice knapsack of each slot."""
+
+    def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
+        pass
+
+    def decide(self, slots: PricedSlots) -> Choice:
+        from orchestrator.exact import solve_lanes  # numba: loaded where it is used
+
+        choice = np.zeros_like(slots.cached)
+        solve_lanes(
+            slots.weight, slots.cost_s, slots.hit, slots.capacity, slots.queue_s, slots.weight_v, slots.target_s, choice,
+            np.empty(len(choice)),
+        )  # fmt: skip
+        return choice

@@ -1,0 +1,22 @@
+"""No-cache local denoising computation: every step on the device, nothing is kept (the paper's third rival)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.policies.base import policy
+from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.problem import Problem
+
+
+@policy("ncldc")
+class AllLocal(Priced):
+    """Keeps nothing; in `coupled` mode that means that nothing is computed on the edge either (34)."""
+
+    needs = frozenset({"closed", "coupled"})
+
+    def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
+        pass
+
+    def decide(self, slots: PricedSlots) -> Choice:
+        return slots.cached * 0

@@ -1,0 +1,30 @@
+"""Online-optimal caching (52): the least L(t) under L_avg <= Lhat in every slot (the paper's first rival)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from orchestrator.policies.base import policy
+from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.problem import Problem
+
+
+@policy("oo")
+class OnlineOptimal(Priced):
+    """No queue: the long-term limit (16) is kept in each slot; where it cannot be, L_avg is as low as can be."""
+
+    def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
+        pass
+
+    def decide(self, slots: PricedSlots) -> Choice:
+        from orchestrator.exact import solve_oo  # numba: loaded where it is used
+
+        choice = np.zeros_like(slots.cached)
+        size = np.ones(choice.shape[1])
+        for b in range(len(choice)):
+            solve_oo(
+                slots.weight[b], slots.cost_s[b], slots.hit[b], size, slots.capacity[b], slots.target_s[b], choice[b]
+            )
+        return choice

@@ -1,0 +1,87 @@
+"""What planners by score share: at each slot's end the store holds the best of what is available.
+
+A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so that the same code
+serves strings from a live edge and numbers from the simulator (`simulator.open` drives `observe` and `scores` directly).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midstep.wire import Access, Contents, Edit
+from orchestrator.policies.base import Policy, SlotRecord
+from orchestrator.problem import Problem
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Ranked(Policy, ABC):
+    """Keeps the best by `scores` per byte under the capacity, of what the store holds and what staging has."""
+
+    def reset(self, problem: Problem, seed: int) -> None:
+        self.problem, self.seed = problem, seed
+        self._numbers: dict[str, int] = {}
+
+    @abstractmethod
+    def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
+        """The slot's requests: distinct items `ids` (n,) in order of first request, asked for `counts` (n,) times."""
+
+    @abstractmethod
+    def scores(self, ids: Ids, slot: int) -> Floats:
+        """How much each of `ids` (n,) is worth keeping for the slots after `slot`; larger is better, above 0."""
+
+    def number(self, key: str, prompt: str) -> int:
+        """An item's number, its own or in order of first request. Subclasses that look at the text override `met`."""
+        known = self._numbers.get(key)
+        if known is None:
+            own = self.problem.number
+            known = self._numbers[key] = len(self._numbers) if own is None else own(key)
+            self.met(known, prompt)
+        return known
+
+    def met(self, item: int, prompt: str) -> None:
+        """Item `item` was asked for the first time, in these words."""
+
+    def plan(self, slot: SlotRecord) -> Edit:
+        self.learn_slot(slot.accesses, slot.slot)
+        return self.keep_best(slot.available, slot.slot)
+
+    def learn_slot(self, accesses: tuple[Access, ...], slot: int) -> None:
+        """Count a slot's accesses and observe them."""
+        count: dict[int, int] = {}
+        for access in accesses:
+            item = self.number(access.prompt_key, access.prompt)
+            count[item] = count.get(item, 0) + 1
+        self.observe(np.fromiter(count, np.int64, len(count)), np.fromiter(count.values(), np.int64, len(count)), slot)
+
+    def keep_best(self, available: Contents, slot: int) -> Edit:
+        """The differences that lead to the best content under the capacity."""
+        held = {h.prompt_key: h for h in available.store}
+        fresh = {h.prompt_key: h for h in available.staging if h.prompt_key not in held}
+        every = [*held.values(), *fresh.values()]
+        if not every:
+            return Edit()
+        ids = np.fromiter((self.number(h.prompt_key, h.prompt) for h in every), np.int64, len(every))
+        size = np.fromiter((h.nbytes for h in every), np.float64, len(every))
+        order = np.argsort(-self.scores(ids, slot) / size, kind="stable")  # equals: what is held stays
+        kept = fits(size[order], available.capacity)
+        chosen = {every[i].prompt_key for i in order[kept]}
+        admit = tuple((k, h.step) for k, h in fresh.items() if k in chosen)
+        return Edit(admit, tuple(k for k in held if k not in chosen))
+
+
+def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
+    """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,) -> (n,)."""
+    total = np.cumsum(size)
+    kept = np.asarray(total <= capacity)
+    if kept.all() or size.min() == size.max():
+        return kept
+    used = 0.0
+    for i, nbytes in enumerate(size):
+        kept[i] = used + nbytes <= capacity
+        used += nbytes * kept[i]
+    return kept

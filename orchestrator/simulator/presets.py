@@ -1,0 +1,127 @@
+"""The presets of the simulator: what users ask for, what fits, and how the edge and the plan are read (docs/model.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from midstep.errors import ScenarioError
+
+
+class Topics(BaseModel):
+    """Prompts made of parts: `parts` sizes whose product is the catalogue; a part trends `burst_factor`-fold with
+    `bursts_per_slot` starts a slot for `burst_slots` slots; `sigma` is the lognormal factor of each prompt's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: tuple[int, ...] = (50, 20, 20, 5)
+    zipf: float = Field(1.0, ge=0)
+    drift_swaps_per_slot: float = Field(0.05, ge=0)
+    bursts_per_slot: float = Field(0.05, ge=0)
+    burst_factor: float = Field(20.0, ge=1)
+    burst_slots: tuple[int, int] = (30, 100)
+    sigma: float = Field(1.0, ge=0)
+
+
+class Preset(BaseModel):
+    """One setting of the slotted model. Capacity counts items of D = `frame_kb` each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    edge: Literal["coupled", "shared"] = "coupled"
+    timing: Literal["reactive", "proactive"] = "reactive"
+    users: int = Field(20, ge=1)
+    items: int = Field(100, ge=1, le=2_000_000)
+    requests_per_user: int = Field(10, ge=1)
+    distinct: bool = True  # a user's prompts of a slot differ
+    zipf: float = Field(0.8, ge=0)
+    drift_swaps_per_slot: float = Field(0.2, ge=0)
+    capacity: int = Field(75, ge=0)  # items
+    steps: int = Field(20, ge=2, le=1000)
+    reusable_steps: int = Field(6, ge=2)  # S*
+    split_step: int = Field(6, ge=1)  # m0, where a miss is split in `shared`
+    tolerance: bool = True  # rho(m) = 1 - 0.05 max(0, m - 5); else 1
+    serve_guard: bool = True
+    weight_v: float = Field(1.8, ge=0)  # seconds; 1800 in milliseconds
+    latency_target_ms: float | None = Field(None, gt=0)  # Lbar; null: a calibration pass
+    frame_kb: float = Field(500.0, gt=0)
+    edge_ghz: float = Field(20.0, gt=0)
+    device_ghz: float = Field(1.5, gt=0)
+    bandwidth_mhz: tuple[float, float] = (80.0, 100.0)
+    distance_m: tuple[float, float] = (120.0, 255.0)
+    slot_seconds: float = Field(1.0, gt=0)
+    max_batch: int = Field(16, ge=1)  # the contended edge's ticks, `shared` only
+    profile: str | None = None  # step times by batch size; null: batch * kappa * D / f_es
+    topics: Topics | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Preset:
+        if self.reusable_steps > self.steps or self.split_step > self.steps:
+            raise ValueError(f"reusable_steps and split_step are at most steps ({self.steps})")
+        if self.distinct and self.requests_per_user > self.items:
+            raise ValueError(f"a user cannot ask for {self.requests_per_user} distinct prompts of {self.items} items")
+        return self
+
+    @property
+    def frame_bits(self) -> float:
+        """D in bits; a step costs as many cycles (kappa = 1)."""
+        return self.frame_kb * 8e3
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="literal", users=10, items=50, requests_per_user=50, zipf=0.0, drift_swaps_per_slot=0.0, capacity=50,
+            tolerance=False,
+        ),
+        Preset(name="compact"),
+        Preset(
+            name="full", edge="shared", timing="proactive", items=100_000, requests_per_user=50, distinct=False,
+            drift_swaps_per_slot=20.0, capacity=6_000,
+        ),
+        Preset(
+            name="topics", edge="shared", timing="proactive", items=100_000, requests_per_user=50, distinct=False,
+            capacity=6_000, topics=Topics(),
+        ),
+    )
+}  # fmt: skip
+
+COMPARED = {"reactive": "ncldc,dnn,oo,drc-paper,drc,drc-item,greedy", "proactive": "lru,s3-fifo,lfu-decay,drc-item"}
+
+ABOUT = {
+    "literal": "50 prompts, each of 10 users asks for each in each slot; capacity never binds: what (15), (17) say",
+    "compact": "100 prompts, 20 users draw 10 a slot from a drifting Zipf; figures 5, 6, 8, 9, 10",
+    "full": "100,000 prompts, 1,000 requests a slot, drift; the edge is shared and contended, plans are made ahead",
+    "topics": "100,000 prompts made of parts that drift and trend; the edge is shared and contended",
+}
+
+
+def find(name: str, settings: Sequence[str] = ()) -> Preset:
+    """The preset of that name with `key=value` settings. Raises ScenarioError, one line."""
+    if name not in PRESETS:
+        raise ScenarioError(f"no preset {name!r}; there is {', '.join(PRESETS)}")
+    tree: dict[str, Any] = PRESETS[name].model_dump(mode="json")
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        *parents, last = path.split(".")
+        node = tree
+        for parent in parents:
+            if not isinstance(node.get(parent), dict):
+                raise ScenarioError(f"--set {setting}: {parent} is no part of preset {name}")
+            node = node[parent]
+        if not equals or last not in node:
+            raise ScenarioError(f"--set {setting}: write KEY=VALUE with KEY one of {', '.join(node)}")
+        node[last] = yaml.safe_load(text)
+    try:
+        return Preset.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ScenarioError(
+            f"{name}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error

@@ -1,0 +1,214 @@
+"""The slotted model over a closed catalogue: the world, the accounts, and one interface for one lane and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from midstep.errors import ScenarioError
+from orchestrator import policies
+from orchestrator.policies.greedy import Greedy
+from orchestrator.policies.priced import Choice, PricedSlots
+from orchestrator.simulator import presets
+from orchestrator.simulator.closed import Play, calibrate, metrics, play_all
+from orchestrator.simulator.objects import objects
+from orchestrator.simulator.presets import Preset
+from orchestrator.simulator.world import World
+
+SMALL = presets.find("compact", ["items=30", "users=6", "requests_per_user=5", "capacity=8"])
+
+
+def worlds(slots: int, *lanes: tuple[Preset, int]) -> World:
+    world = World(lanes)
+    for _ in range(slots):
+        world.advance()
+    return world
+
+
+def test_a_lane_does_not_know_of_its_neighbours() -> None:
+    other = SMALL.model_copy(update={"users": 9, "reusable_steps": 8, "capacity": 3})
+    alone, beside = worlds(70, (SMALL, 5)), worlds(70, (other, 1), (SMALL, 5), (SMALL, 6))
+    assert (alone.count[0] == beside.count[1]).all()
+    assert (alone.requests[0] == beside.requests[1, :6]).all()
+    assert np.array_equal(alone.base_s[0], beside.base_s[1, :, :7])
+    assert np.array_equal(alone.channel[0], beside.channel[1, :6])
+    assert not (beside.count[1] == beside.count[2]).all()
+
+
+def test_a_user_draws_distinct_prompts_and_the_popular_come_first() -> None:
+    world, total = World([(SMALL.model_copy(update={"drift_swaps_per_slot": 0.0}), 3)]), np.zeros(30)
+    for _ in range(300):
+        world.advance()
+        assert all(len(set(row)) == 5 for row in world.requests[0].tolist())
+        total += world.count[0]
+    assert total[:5].min() > total[-5:].max()
+
+
+def test_literal_asks_for_everything() -> None:
+    world = worlds(2, (presets.find("literal"), 0))
+    assert (world.count == 10).all() and world.tolerated.all()
+
+
+def test_the_slowest_requester_prices_a_prompt() -> None:
+    """(14), (15) from the requests, one by one."""
+    world = worlds(3, (SMALL, 2))
+    for r in np.flatnonzero(world.count[0]):
+        askers = [u for u in range(6) if r in world.requests[0, u]]
+        assert world.base_s[0, r, 0] == pytest.approx(max(20 * world.step_s[0, u] for u in askers))
+        split = [world.transfer_s[0, u] + 14 * world.step_s[0, u] for u in askers]
+        assert world.base_s[0, r, 6] == pytest.approx(max(split))
+        assert np.isinf(world.base_s[0, r, 1])
+
+
+def test_a_cached_step_saves_the_edges_part_and_leaves_the_average() -> None:
+    world = worlds(1, (SMALL.model_copy(update={"tolerance": False}), 4))
+    play = Play("fixed", None, world, np.array([0.05]))
+    r = int(np.flatnonzero(world.count[0])[0])
+    play.cached[0, r] = 6
+    play._price()
+    assert play.hit[0, r, 6] and not play.hit[0, r, 5]
+    assert play.cost_s[0, r, 6] == pytest.approx(world.base_s[0, r, 6])  # O = 0: no edge term
+    assert play.cost_s[0, r, 5] == pytest.approx(world.base_s[0, r, 5] + 5 * world.edge_step_s[0])
+    choice = np.zeros_like(play.cached)
+    choice[0, r] = 6
+    play._settle(choice, measure=True)
+    missed = [s for s in np.flatnonzero(world.count[0]) if s != r]
+    told = metrics(play)
+    assert told["latency_avg_ms"][0] == pytest.approx(1e3 * world.base_s[0, missed, 0].mean())
+    assert told["hit_ratio"][0] == pytest.approx(world.count[0, r] / world.count[0].sum())
+    assert play.queue_s[0] == pytest.approx(max(0.0, world.base_s[0, missed, 0].mean() - 0.05))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.integers(0, 12))
+def test_capacity_and_the_queue_hold_whatever_is_decided(seed: int, capacity: int) -> None:
+    """(10), (11), (23) under random choices."""
+    rng = np.random.default_rng(seed)
+    world = World([(SMALL.model_copy(update={"capacity": capacity}), seed)])
+
+    def anything(slots: PricedSlots) -> Choice:
+        choice = np.zeros((1, 30), np.int8)
+        asked = np.flatnonzero(slots.weight[0])
+        some = rng.permutation(asked)[:capacity]
+        choice[0, some] = rng.choice([0, 2, 3, 6], len(some))
+        return choice
+
+    play = Play("anything", anything, world, np.array([0.06]))
+    before = 0.0
+    for _ in range(30):
+        world.advance()
+        choice = play.slot(measure=False, gap=False)
+        assert (play.cached[0] > 0).sum() <= capacity
+        asked = world.count[0] > 0
+        assert (play.cached[0, asked] == choice[0, asked]).all()
+        taken = np.take_along_axis(play.cost_s[0], choice[0, :, None].astype(int), 1)[:, 0]
+        found = np.take_along_axis(play.hit[0], choice[0, :, None].astype(int), 1)[:, 0]
+        missed = taken[asked & ~found]
+        before = max(before + (missed.mean() if missed.size else 0.0) - 0.06, 0.0)
+        assert play.queue_s[0] == pytest.approx(before)
+
+
+def test_what_is_not_asked_for_stays_while_there_is_room_and_the_oldest_leaves_first() -> None:
+    world = worlds(1, (SMALL.model_copy(update={"capacity": 3}), 0))
+    play = Play("fixed", None, world, np.array([1.0]))
+    asked, idle = np.flatnonzero(world.count[0]), np.flatnonzero(world.count[0] == 0)[:3]
+    play.cached[0, idle] = 6
+    play.last_use[0, idle] = [-5, -9, -7]
+    choice = np.zeros_like(play.cached)
+    choice[0, asked[:2]] = 6
+    play._price()
+    play._settle(choice, measure=False)
+    assert np.flatnonzero(play.cached[0]).tolist() == sorted([int(idle[0]), *asked[:2].tolist()])
+
+
+def one_lane(name: str, seed: int, slots: int, target: float) -> tuple[list[list[int]], dict[str, float]]:
+    """Through accesses, prices and edits, as the interface has it."""
+    world = World([(SMALL, seed)])
+    play = objects(name, policies.find(name), world, [seed], np.array([target]))
+    play.guarded = False
+    choices = []
+    for slot in range(slots):
+        world.advance()
+        choices.append(play.slot(measure=True, gap=slot % 5 == 0)[0].tolist())
+    return choices, {metric: float(values[0]) for metric, values in metrics(play).items()}
+
+
+def as_lanes(name: str, slots: int, target: float) -> tuple[list[list[int]], dict[str, float]]:
+    world = World([(SMALL, 8), (SMALL, 9)])
+    planner = policies.find(name)().priced()
+    assert planner is not None
+    planner.open([world.problem(b) for b in range(2)], [8, 9])
+    play = Play(name, planner.decide, world, np.full(2, target))
+    choices = []
+    for slot in range(slots):
+        world.advance()
+        choices.append(play.slot(measure=True, gap=slot % 5 == 0)[1].tolist())
+        planner.learn()
+    return choices, {metric: float(values[1]) for metric, values in metrics(play).items()}
+
+
+@pytest.mark.parametrize("name", ["greedy", "oo", "ncldc", "drc", "drc-item"])
+def test_the_interface_and_the_lanes_decide_alike(name: str) -> None:
+    choices, told = one_lane(name, 9, 40, 0.058)
+    same, numbers = as_lanes(name, 40, 0.058)
+    assert choices == same
+    assert told == pytest.approx(numbers, nan_ok=True)
+    assert name == "ncldc" or any(map(any, choices))
+
+
+@pytest.mark.parametrize("timing", ["reactive", "proactive"])
+@pytest.mark.parametrize("name", ["lru", "lfu-decay", "s3-fifo"])
+def test_rules_keep_within_the_places(name: str, timing: str) -> None:
+    preset = SMALL.model_copy(update={"timing": timing})
+    plays = play_all([(preset, 1), (preset, 2)], [name], 40, 10, np.full(2, 0.06))
+    told = metrics(plays[name])
+    assert (plays[name].cached > 0).sum(1).max() <= 8
+    assert (told["hit_ratio"] > 0.05).all() and (told["reduction_vs_ncldc"] > 0).all()
+
+
+def test_the_gap_is_1_for_nothing_and_0_for_exact() -> None:
+    plays = play_all([(SMALL, 1)], ["ncldc", "greedy", "drc"], 60, 10)
+    gap = {name: float(metrics(play)["gap_to_exact"][0]) for name, play in plays.items()}
+    assert gap["ncldc"] == pytest.approx(1.0) and gap["greedy"] == pytest.approx(0.0, abs=1e-9)
+    assert 0 <= gap["drc"] < 0.5
+
+
+def test_the_target_is_a_little_below_what_greedy_reaches() -> None:
+    target = calibrate([(SMALL, 1)], 200)
+    world = World([(SMALL, 1)])
+    play = Play("greedy", Greedy().decide, world, np.zeros(1))
+    play.frozen = True
+    for _ in range(200):
+        world.advance()
+        play.slot(measure=True, gap=False)
+    assert 1e3 * target[0] == pytest.approx(0.993 * metrics(play)["latency_avg_ms"][0])
+    assert calibrate([(SMALL.model_copy(update={"latency_target_ms": 50.0}), 1)], 9)[0] == pytest.approx(0.05)
+
+
+def test_a_hindsight_gap_knows_a_better_plan() -> None:
+    preset = SMALL.model_copy(update={"timing": "proactive", "edge": "shared"})
+    plays = play_all([(preset, 1)], ["none", "lfu-decay"], 80, 20, np.array([0.05]))
+    gap = {name: float(metrics(play)["gap_to_exact"][0]) for name, play in plays.items()}
+    assert gap["none"] == pytest.approx(1.0)
+    assert 0 < gap["lfu-decay"] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: presets.find("compactt"), "no preset 'compactt'; there is literal"),
+        (lambda: presets.find("compact", ["capacty=3"]), "--set capacty=3: write KEY=VALUE"),
+        (lambda: presets.find("compact", ["users=0"]), "compact: users:"),
+        (lambda: presets.find("compact", ["requests_per_user=101"]), "cannot ask for 101 distinct"),
+        (lambda: presets.find("compact", ["topics.sigma=1"]), "topics is no part of preset compact"),
+        (lambda: play_all([(SMALL, 0)], ["bayes"], 5, 0), "bayes cannot be used reactive"),
+    ],
+)
+def test_bad_input_gets_one_line(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(ScenarioError, match=said) as caught:
+        call()
+    assert "\n" not in str(caught.value)
