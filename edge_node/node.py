@@ -18,10 +18,13 @@ from midstep.scenario import Scenario
 
 
 class EdgeNode:
-    """Owns the engine's task and its computing thread. Build with `open`, end with `close`."""
+    """Owns the engine's task and its computing thread. Build with `open`, end with `close`.
 
-    def __init__(self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None) -> None:
-        self.edge, self._thread = edge, thread
+    `frame_bytes` is an output's size as the store counts it.
+    """
+
+    def __init__(self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None, frame_bytes: int) -> None:
+        self.edge, self._thread, self.frame_bytes = edge, thread, frame_bytes
         self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
 
     @classmethod
@@ -59,7 +62,7 @@ class EdgeNode:
             profile=profile,
         )
         edge.check_capacity(frame_bytes)
-        return cls(edge, engine, thread)
+        return cls(edge, engine, thread, frame_bytes)
 
     async def close(self) -> None:
         """Stop ticking; what is in flight is cancelled."""

@@ -131,6 +131,17 @@ class Catalogue:
         extra = range(0, len(self.things), EXTRA_EVERY)
         return frozenset(pairs | {Edge(n, (n + EXTRA_OFFSET) % count) for n in extra})
 
+    @cached_property
+    def _edge_by_prompt(self) -> dict[str, Edge]:
+        return dict(zip(self.edge_prompts, self.edges, strict=True))
+
+    def parts(self, edge_prompt: str) -> tuple[str, ...]:
+        """What an edge prompt is made of: object and background. Other words are one part, themselves."""
+        edge = self._edge_by_prompt.get(edge_prompt)
+        if edge is None:
+            return (edge_prompt,)
+        return self.things[edge.thing].name, self.backgrounds[edge.background].name
+
     def prompt(self, edge: Edge, ending: Ending = UNSAID) -> str:
         """The words for a picture: the core, and whatever the ending says about it."""
         thing = self.things[edge.thing]

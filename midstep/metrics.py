@@ -6,6 +6,7 @@ Base units, no per-user labels, ratios are left to PromQL. One registry a proces
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -51,6 +52,12 @@ SPECS: dict[str, Spec] = {
     "backlog_seconds": Spec(Gauge, "The Lyapunov queue Q of (23)."),
     "slot_latency_seconds": Spec(Gauge, "L_avg of the last slot, (16): mean over its misses."),
     "drift_plus_penalty": Spec(Gauge, "Q (L_avg - Lbar) + V L / |A| of the last slot, (33), seconds squared."),
+    "optimality_gap_ratio": Spec(
+        Gauge, "How far the last slot's plan was from the best in hindsight: 0 the best, 1 no better than no cache."
+    ),
+    "learner_loss": Spec(Gauge, "Mean loss of the last training."),
+    "learner_candidates": Spec(Gauge, "Candidates K that the learner weighs against each other."),
+    "learner_updates_total": Spec(Counter, "Training updates done."),
     "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", (), SECONDS),
     "devices": Spec(Gauge, "Devices by what they are doing.", ("state",)),
     "device_joules_total": Spec(Counter, "Energy of device computing, as the scenario's watts have it."),
@@ -129,6 +136,39 @@ class EdgeMetrics:
         gauge("store_bytes", self.edge).set(store_bytes)
         gauge("staging_bytes", self.edge).set(staging_bytes)
         gauge("edge_queue_depth", self.edge).set(queue)
+
+
+class LearnerMetrics:
+    """What the learner writes; what is not known yet is NaN, never a 0 that looks measured."""
+
+    GAUGES = (
+        "backlog_seconds", "slot_latency_seconds", "drift_plus_penalty", "optimality_gap_ratio", "learner_loss",
+        "learner_candidates",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        for name in self.GAUGES:
+            gauge(name).set(math.nan)
+        counter("learner_updates_total")
+        histogram("decision_seconds")
+
+    def slot(self, queue_s: float, latency_avg_s: float, objective: float, gap: float | None) -> None:
+        """A slot's end: Q, L_avg, the objective (33), and its plan's gap where there is one."""
+        gauge("backlog_seconds").set(queue_s)
+        gauge("slot_latency_seconds").set(latency_avg_s)
+        gauge("drift_plus_penalty").set(objective)
+        if gap is not None:
+            gauge("optimality_gap_ratio").set(gap)
+
+    def spent(self, seconds: float) -> None:
+        """The policy was asked once."""
+        histogram("decision_seconds").observe(seconds)
+
+    def trained(self, loss: float, k: int, updates: int) -> None:
+        """A training ended, with so many updates more."""
+        gauge("learner_loss").set(loss)
+        gauge("learner_candidates").set(k)
+        counter("learner_updates_total").inc(max(0, updates))
 
 
 def on_tick(where: str, batch: int, step_s: float, tick_s: float) -> None:

@@ -11,6 +11,8 @@ from midstep import scenario as scenarios
 from midstep.errors import MidstepError
 from midstep.scenario import Scenario
 
+_REPLAYED = "fifo,lru,lfu,sieve,s3-fifo,lfu-decay,clairvoyant"  # what `midstep replay` compares unless told
+
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 a threshold or check was missed, 2 bad input, 3 a part died."""
@@ -43,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--denoiser", choices=["real", "paced"])
     run.add_argument("--wire", choices=["grpc", "inprocess"])
     run.add_argument("--address", metavar="auto|HOST:PORT", help="join this Ray cluster instead of starting one")
+    run.add_argument("--resume", metavar="RUN", help="go on with the learner's state of this run's folder")
     run.add_argument("--strict", action="store_true", help="exit with 1 where the emulator missed its own bounds")
     run.add_argument("--out", metavar="DIR", help="the run's folder (default runs/<name>-<time>)")
     run.set_defaults(call=_run)
@@ -58,6 +61,39 @@ def parser() -> argparse.ArgumentParser:
     validate = commands.add_parser("validate", help="check a scenario and print it resolved")
     _scenario_arguments(validate)
     validate.set_defaults(call=_validate)
+
+    simulate = commands.add_parser("simulate", help="the slotted model of the paper: a preset under several policies")
+    simulate.add_argument(
+        "preset", nargs="?", default="compact", help="literal, compact, full or topics (default %(default)s)"
+    )
+    simulate.add_argument("--policies", metavar="P,P", help="what to compare (default: what suits the preset)")
+    simulate.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="how many (default %(default)s; the paper: 12)"
+    )
+    simulate.add_argument(
+        "--slots", type=int, default=2000, metavar="N", help="how many (default %(default)s; the paper: 10000)"
+    )
+    simulate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value: capacity=30")
+    simulate.add_argument(
+        "--out", metavar="DIR", help="where summary.json goes (default runs/simulate-<preset>-<time>)"
+    )
+    simulate.set_defaults(call=_simulate)
+
+    reproduce = commands.add_parser("reproduce", help="the paper's figures, and its claims beside our numbers")
+    reproduce.add_argument("figures", nargs="*", metavar="FIGURE", help="fig5 .. fig10, or all (the default)")
+    reproduce.add_argument("--quick", action="store_true", help="3 seeds and 1,500 slots: about three minutes in all")
+    reproduce.add_argument("--seeds", type=int, metavar="N", help="how many (default: the paper's 12)")
+    reproduce.add_argument("--slots", type=int, metavar="N", help="how many (default: the paper's 10000)")
+    reproduce.add_argument("--out", metavar="DIR", help="where figures and claims go (default runs/reproduce-<time>)")
+    reproduce.set_defaults(call=_reproduce)
+
+    replay = commands.add_parser("replay", help="play a list of keys against the policies, as caches are compared")
+    replay.add_argument("trace", metavar="TRACE", help="a file with one key a line, in the order of the requests")
+    replay.add_argument("--capacity", required=True, metavar="N,N", help="how many outputs fit; several are compared")
+    replay.add_argument("--policies", default=_REPLAYED, metavar="P,P", help="what to compare (default %(default)s)")
+    replay.add_argument("--seed", type=int, default=0, metavar="N", help="for policies that draw (default %(default)s)")
+    replay.add_argument("--out", metavar="DIR", help="where summary.json goes (default runs/replay-<trace>-<time>)")
+    replay.set_defaults(call=_replay)
 
     report = commands.add_parser("report", help="make a run's report again, also of one that broke off")
     report.add_argument("run", metavar="RUN", help="a run's folder")
@@ -97,6 +133,8 @@ def _load(args: argparse.Namespace) -> Scenario:
         scenarios.put(tree, "modes.wire", "inprocess")
     if given.get("model") is not None and given.get("scenario") is None:
         scenarios.put(tree, "model.scheduler", "default")  # the laptop scenario's is the default model's
+    if given.get("prompts") is not None and given.get("policy") is None and given.get("scenario") is None:
+        scenarios.put(tree, "policy.name", "drc-item")  # the laptop scenario's wants a catalogue that ends
     paced = given.get("denoiser") == "paced" or given.get("clock") == "virtual"
     if paced and not (tree.get("model") or {}).get("profile"):
         scenarios.put(tree, "model.profile", "cpu")
@@ -108,7 +146,7 @@ def _load(args: argparse.Namespace) -> Scenario:
 def _run(args: argparse.Namespace) -> int:
     from orchestrator.run import Options, run
 
-    return run(_load(args), Options(args.out, args.address, args.strict))
+    return run(_load(args), Options(args.out, args.address, args.strict, args.resume))
 
 
 def _calibrate(args: argparse.Namespace) -> int:
@@ -124,6 +162,32 @@ def _calibrate(args: argparse.Namespace) -> int:
 def _validate(args: argparse.Namespace) -> int:
     print(_load(args).dump(), end="")
     return 0
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from orchestrator.simulator import presets
+
+    preset = presets.find(args.preset, args.set)
+    names = (args.policies or presets.COMPARED[preset.timing]).split(",")
+    from orchestrator.simulator.command import simulate
+
+    return simulate(preset, [*dict.fromkeys(name.strip() for name in names)], args.seeds, args.slots, args.out)
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from orchestrator.figures.command import effort, reproduce
+
+    return reproduce(args.figures, effort(args.quick, args.seeds, args.slots), args.out)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from orchestrator.replay import replay
+
+    capacities = [n.strip() for n in args.capacity.split(",")]
+    if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
+        raise MidstepError(f"--capacity {args.capacity}: give numbers above 0, such as 25,100")
+    names = [name.strip() for name in args.policies.split(",")]
+    return replay(args.trace, [*dict.fromkeys(map(int, capacities))], [*dict.fromkeys(names)], args.seed, args.out)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -147,6 +211,11 @@ def _scenarios(args: argparse.Namespace) -> int:
     for name in scenarios.shipped():
         first = (scenarios.SHIPPED / f"{name}.yaml").read_text().splitlines()[0]
         print(f"{name:12} {first.lstrip('# ')}")
+    from orchestrator.simulator import presets
+
+    print("\npresets of `midstep simulate`:")
+    for name, about in presets.ABOUT.items():
+        print(f"{name:12} {about}")
     return 0
 
 

@@ -26,7 +26,7 @@ from midstep.scenario import Scenario
 from midstep.tuning import bind_threads, keep_pages
 from midstep.wire import Description
 from orchestrator.learner import Decision
-from orchestrator.parts import EdgeStatus, Ended, Parts, problem, split_step, whole
+from orchestrator.parts import EdgeStatus, Ended, LearnerPart, Parts, problem, setting, split_step, whole
 from orchestrator.problem import Served
 
 T = TypeVar("T")
@@ -38,8 +38,8 @@ OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
 class EdgeActor:
     """The edge server's process."""
 
-    async def open(self, scenario: Scenario) -> tuple[str, str, Description]:
-        """Serve; the service's address, the exporter's, and what is served."""
+    async def open(self, scenario: Scenario) -> tuple[str, str, Description, int]:
+        """Serve; the service's address, the exporter's, what is served, and the bytes of an output."""
         from edge_node.node import EdgeNode
         from edge_node.service import serve
         from midstep.exporter import export
@@ -57,7 +57,7 @@ class EdgeActor:
         self._server, port = await serve(self._node.edge, listen)
         named = listen.rpartition(":")[0]
         address = f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
-        return address, export("edge", host), await self._node.edge.describe()
+        return address, export("edge", host), await self._node.edge.describe(), self._node.frame_bytes
 
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
@@ -126,26 +126,32 @@ class HostActor:
 class LearnerActor:
     """The central learner's process."""
 
-    async def open(self, scenario: Scenario, edge: str) -> str:
-        """Follow the edge; the exporter's address."""
+    async def open(self, scenario: Scenario, edge: str, frame_bytes: int, saved: bytes | None) -> tuple[str, int]:
+        """Follow the edge, from a state on where there is one; the exporter's address, and this process's id."""
         from midstep.exporter import export
         from orchestrator.control import GrpcControl
         from orchestrator.learner import Learner
 
-        policy = scenario.policy
+        bind_threads(1)
+        policy, self._scenario = scenario.policy, scenario
         self._learner = Learner(
             policy.name,
-            problem(scenario),
+            problem(scenario, frame_bytes),
             scenario.seed,
             GrpcControl(edge),
             policy.admission == "slot",
             policy.latency_target_s,
+            beside=True,
         )
+        await self._learner.open(saved)
         self._learner.start()
-        return export("learner", ray.util.get_node_ip_address())
+        return export("learner", ray.util.get_node_ip_address()), os.getpid()
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
+
+    async def checkpoint(self) -> bytes:
+        return await self._learner.checkpoint(setting(self._scenario))
 
 
 class _Remote:
@@ -193,8 +199,13 @@ class RemoteHost(_Remote):
 class RemoteLearner(_Remote):
     """See LearnerPart."""
 
+    process_id = 0  # until it is open
+
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self.call(self.actor.end_slot.remote(slot, served))
+
+    async def checkpoint(self) -> bytes:
+        return await self.call(self.actor.checkpoint.remote())
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
@@ -212,12 +223,17 @@ async def _settled(ref: Awaitable[T]) -> T:
 
 
 class RayCluster:
-    """See Cluster. `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one."""
+    """See Cluster. `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one. `saved` is the
+    state that the learner goes on from."""
 
-    def __init__(self, scenario: Scenario, address: str | None, prompts: list[str] | None) -> None:
-        self._scenario, self._address, self._prompts = scenario, address, prompts
+    def __init__(
+        self, scenario: Scenario, address: str | None, prompts: list[str] | None, saved: bytes | None = None
+    ) -> None:
+        self._scenario, self._address, self._prompts, self._saved = scenario, address, prompts, saved
         self._actors: list[Any] = []
+        self._targets: list[tuple[str, str]] = []
         self._edge: Any = None
+        self._edge_address, self._frame_bytes = "", 0
         self._started = False
 
     async def open(self) -> Parts:
@@ -230,21 +246,40 @@ class RayCluster:
         self._check_gpus(gpus + scenario.hosts.gpus * len(groups))
         edge = RemoteEdge(scenario.edge.name, self._spawn(EdgeActor, cpus=1, gpus=gpus))
         self._edge = edge.actor
-        learner = RemoteLearner("the learner", self._spawn(LearnerActor, cpus=0.1))
+        learner = self._spawn_learner()
         hosts = [
             RemoteHost(f"host-{i}", self._spawn(HostActor, cpus=0.5, gpus=scenario.hosts.gpus), len(group))
             for i, group in enumerate(groups)
         ]
-        address, exporter, description = await opening(edge.call(edge.actor.open.remote(scenario)), edge.name)
+        opened_edge = await opening(edge.call(edge.actor.open.remote(scenario)), edge.name)
+        address, exporter, description, self._frame_bytes = opened_edge
+        self._edge_address = address
         references = -(-scenario.report.references // len(groups))
-        opened = [learner.call(learner.actor.open.remote(scenario, address))]
+        opened = [self._introduce(learner, self._saved)]
         for host, group in zip(hosts, groups, strict=True):
             ref = host.actor.open.remote(scenario, group, address, self._prompts, references)
             opened.append(host.call(ref))
         exporters = await opening(asyncio.gather(*opened), "learner and hosts")
         parts = ["learner", *(host.name for host in hosts)]
-        targets = [(exporter, scenario.edge.name), *zip(exporters, parts, strict=True)]
-        return Parts(description, edge, address, learner, list(hosts), targets)
+        self._targets += [(exporter, scenario.edge.name), *zip(exporters, parts, strict=True)]
+        return Parts(description, edge, address, learner, list(hosts), self._targets, self._another)
+
+    def _spawn_learner(self) -> RemoteLearner:
+        return RemoteLearner("the learner", self._spawn(LearnerActor, cpus=0.1))
+
+    async def _introduce(self, learner: RemoteLearner, saved: bytes | None) -> str:
+        """Let a learner meet the edge; its exporter's address."""
+        ref = learner.actor.open.remote(self._scenario, self._edge_address, self._frame_bytes, saved)
+        opened: tuple[str, int] = await learner.call(ref)
+        exporter, learner.process_id = opened
+        return exporter
+
+    async def _another(self, saved: bytes | None) -> LearnerPart:
+        """A learner in place of a dead one."""
+        learner = self._spawn_learner()
+        exporter = await opening(self._introduce(learner, saved), "another learner")
+        self._targets[:] = [(exporter if part == "learner" else there, part) for there, part in self._targets]
+        return learner
 
     async def close(self) -> None:
         if self._edge is not None:

@@ -1,9 +1,9 @@
 """P2 (33) and OO (52) solved: a multiple-choice knapsack, its ratio term linearised. Compiled; one lane, or many.
 
-Shapes, for one lane: `weight` (R,), how much a prompt counts: 1 where it was requested, 0 where not, its chance of being
-requested where demand is forecast; `cost` (R, J) seconds, L_r(j) for j = 0..J-1, inf where j may not be chosen; `hit`
-(R, J), whether choice j is served from the cache (O = 0); `size` (R,) in units of `capacity`; a choice is (R,) int8, 0 =
-nothing kept. |A| is the sum of the weights.
+Shapes, for one lane: `weight` (R,), how much a prompt counts: 1 where it was requested, 0 where not, its chance of
+being requested where demand is forecast; `cost` (R, J) seconds, L_r(j) for j = 0..J-1, inf where j may not be chosen;
+`hit` (R, J), whether choice j is served from the cache (O = 0); `size` (R,) in units of `capacity`; a choice is (R,)
+int8, 0 = nothing kept. |A| is the sum of the weights.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 from edge_node.node import EdgeNode
 from midstep.channel import specs
@@ -12,7 +13,7 @@ from midstep.record import Gallery
 from midstep.scenario import Scenario
 from midstep.workload import open_workload
 from orchestrator.learner import Decision, Learner
-from orchestrator.parts import EdgeStatus, Ended, Parts, problem, split_step, whole
+from orchestrator.parts import EdgeStatus, Ended, Parts, problem, setting, split_step, whole
 from orchestrator.problem import Served
 from user_agent.host import DeviceHost
 
@@ -52,18 +53,24 @@ class LocalHost:
 class LocalLearner:
     """See LearnerPart."""
 
-    def __init__(self, learner: Learner) -> None:
-        self._learner = learner
+    def __init__(self, learner: Learner, scenario: Scenario) -> None:
+        self._learner, self._scenario, self.process_id = learner, scenario, os.getpid()
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
 
+    async def checkpoint(self) -> bytes:
+        return await self._learner.checkpoint(setting(self._scenario))
+
 
 class InProcess:
-    """See Cluster. Edge and hosts share one denoiser: what one learns about a prompt's encoding the other may use."""
+    """See Cluster. Edge and hosts share one denoiser: what one learns about a prompt's encoding the other may use.
+    `saved` is the state that the learner goes on from."""
 
-    def __init__(self, scenario: Scenario, clock: Clock, prompts: list[str] | None = None) -> None:
-        self._scenario, self._clock, self._prompts = scenario, clock, prompts
+    def __init__(
+        self, scenario: Scenario, clock: Clock, prompts: list[str] | None = None, saved: bytes | None = None
+    ) -> None:
+        self._scenario, self._clock, self._prompts, self._saved = scenario, clock, prompts, saved
         self._stack = contextlib.AsyncExitStack()
 
     async def open(self) -> Parts:
@@ -86,16 +93,18 @@ class InProcess:
         policy = scenario.policy
         learner = Learner(
             policy.name,
-            problem(scenario),
+            problem(scenario, node.frame_bytes),
             scenario.seed,
             node.edge,
             policy.admission == "slot",
             policy.latency_target_s,
+            beside=not clock.virtual,
         )
+        await learner.open(self._saved)
         learner.start()
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
-        return Parts(description, LocalEdge(node), "in-process", LocalLearner(learner), list(hosts), [])
+        return Parts(description, LocalEdge(node), "in-process", LocalLearner(learner, scenario), list(hosts), [])
 
     async def close(self) -> None:
         await self._stack.aclose()

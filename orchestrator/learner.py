@@ -1,6 +1,9 @@
 """The central learner: owns the policy and the backlog, follows the edge's accesses, sends it its edits.
 
 It reaches the edge through a ControlPort alone. If it dies the edge keeps serving with what it holds.
+
+The policy is spoken to by one at a time. What takes long (training, packing its state) runs in a thread: the loop goes
+on following the edge, and the slot's decision has been answered by then. In virtual time everything is inline.
 """
 
 from __future__ import annotations
@@ -8,20 +11,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from midstep.errors import PolicyFailed
-from midstep.metrics import gauge, histogram
+from midstep.errors import PolicyFailed, ScenarioError
+from midstep.metrics import LearnerMetrics
 from midstep.wire import Access, Contents, ControlPort, Edit, EditResult
-from orchestrator import policies
-from orchestrator.policies import LearnerStats, SlotRecord
+from orchestrator import checkpoint, policies
+from orchestrator.hindsight import Hindsight
+from orchestrator.policies import LearnerStats, Policy, SlotRecord
 from orchestrator.problem import Backlog, Problem, Served, SlotCost, slot_cost
+from orchestrator.warm_up import warm_up
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a slot's end came to. `decision_s` is the policy's own time in the slot, on_access included."""
+    """What a slot's end came to. `decision_s` is the policy's own time in the slot, on_access included; `stats` are of
+    the training that ended since the slot before, `gap_to_exact` is the ended slot's (orchestrator.hindsight)."""
 
     cost: SlotCost
     queue_s: float
@@ -32,10 +42,12 @@ class Decision:
     store_bytes: int
     store_entries: int
     stats: LearnerStats | None
+    gap_to_exact: float | None
 
 
 class Learner:
-    """One policy in charge of one edge. `by_slot` holds a rule's edits back until the slot ends."""
+    """One policy in charge of one edge. `by_slot` holds a rule's edits back until the slot ends; `beside` lets training
+    run in a thread, beside everything else."""
 
     def __init__(
         self,
@@ -45,33 +57,82 @@ class Learner:
         control: ControlPort,
         by_slot: bool,
         target_s: float | None,
+        beside: bool = False,
     ) -> None:
         self.policy = policies.find(name)()
-        self.policy.reset(problem, seed)
+        with self._named():
+            self.policy.reset(problem, seed)
+        self._problem, self._seed = problem, seed
         self.backlog = Backlog(target_s)
         self._control, self._by_slot = control, by_slot
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
+        self._hindsight = Hindsight(problem.weight_v)
+        self._metrics = LearnerMetrics()
+        self._slot: int | None = None  # the last one that was decided
         self._accesses: list[Access] = []
         self._pending = Edit()
         self._done = EditResult()
         self._spent_s = 0.0
-        self._applying = asyncio.Lock()  # what the policy thinks of the store changes with one edit at a time
+        self._turn = asyncio.Lock()  # one at a time speaks to the policy, and changes what it thinks of the store
         self._following: asyncio.Task[None] | None = None
+        self._training: asyncio.Task[None] | None = None
+        self._stats: LearnerStats | None = None  # of a training that no slot's row has told yet
+        self._updates = 0
 
     def start(self) -> None:
         """Follow the edge's accesses from now on, in a task of this object's."""
         self._following = asyncio.create_task(self._follow(), name="learner-follow")
 
     async def close(self) -> None:
-        """Follow no more."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+        """Follow no more; a training that goes on is awaited."""
+        for task in (self._following, self._training):
+            if task is self._following and task is not None:
+                task.cancel()
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+
+    async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
+        """The policy's and the backlog's state, for `open`, with the `setting` it is of. Raises PolicyFailed."""
+
+        def packed() -> bytes:
+            try:
+                return checkpoint.pack({**about, "policy": self.policy.state_dict()})
+            except Exception as error:
+                raise PolicyFailed(f"policy {self.policy.name}: its state cannot be kept: {error}") from error
+
+        async with self._turn:
+            about = {"setting": setting, "slot": self._slot, "updates": self._updates}
+            about["backlog"] = self.backlog.state_dict()
+            return await self._aside(packed)
+
+    async def open(self, saved: bytes | None) -> None:
+        """Get ready, from a state on if there is one, with what the edge holds. Raises ScenarioError, PolicyFailed."""
+        if self._thread is not None:
+            with self._named():
+                await self._aside(lambda: warm_up(type(self.policy), self._problem, self._seed))
+        if saved is not None:
+            try:
+                state = checkpoint.unpack(saved)
+                self.backlog.load_state_dict(state["backlog"])
+                self._updates = state["updates"]
+                self.policy.load_state_dict(state["policy"])
+            except Exception as error:
+                raise ScenarioError(
+                    f"policy {self.policy.name} cannot go on from the state that was kept: {error!r}"
+                ) from error
+        contents = await self._control.contents()
+        self.policy.reconcile(contents.store)
+        self._hindsight.planned((), contents, contents, self.backlog.queue_s)
 
     async def _follow(self) -> None:
         """Show the policy every access as it happens, for ever."""
         async for access in self._control.watch():
             self._accesses.append(access)
-            async with self._applying:
+            if type(self.policy).on_access is Policy.on_access:
+                continue  # a planner: nothing to wait for while it trains
+            async with self._turn:
                 with self._timed():
                     edit = self.policy.on_access(access)
                 if self._by_slot:
@@ -81,11 +142,12 @@ class Learner:
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         """Account for a slot, plan the next, send the edge what changes. Raises PolicyFailed, EdgeUnreachable."""
-        self._check_following()
+        self._check_tasks()
         cost = slot_cost(served)
-        queue = self.backlog.update(cost)
-        accesses, self._accesses = tuple(self._accesses), []
-        async with self._applying:
+        async with self._turn:  # a training that is late is awaited here: it is one short step
+            queue = self.backlog.update(cost)
+            accesses, self._accesses = tuple(self._accesses), []
+            gap = self._hindsight.gap(accesses, served)
             available = after = await self._control.contents()
             with self._timed():
                 planned = self.policy.plan(SlotRecord(slot, accesses, cost, queue, available))
@@ -93,16 +155,53 @@ class Learner:
             if edit:
                 await self._apply(edit)
                 after = await self._control.contents()
-        return self._decided(cost, after)
+        self._slot = slot
+        self._hindsight.planned(accesses, available, after, queue)
+        decision = self._decided(cost, after, gap)
+        await self._begin_training()
+        return decision
 
-    def _check_following(self) -> None:
+    def _check_tasks(self) -> None:
         """Follow again where the edge was out of reach for a moment; a policy that failed is told."""
+        if self._training is not None and self._training.done():
+            self._training.result()
         if self._following is None or not self._following.done():
             return
         error = self._following.exception()
         if isinstance(error, PolicyFailed):
             raise error
         self.start()
+
+    async def _begin_training(self) -> None:
+        """One step of training: now in virtual time, else beside, after the slot's answer."""
+        if type(self.policy).learn is Policy.learn:
+            return
+        if self._thread is None:
+            await self._train()
+        else:
+            self._training = asyncio.create_task(self._train(), name="learner-train")
+
+    async def _train(self) -> None:
+        """Let the policy learn; what it says of it goes into the next slot's row."""
+
+        def learn() -> LearnerStats | None:
+            with self._named():
+                return self.policy.learn()
+
+        async with self._turn:
+            stats = await self._aside(learn)
+        if stats is not None:
+            self._metrics.trained(stats.loss, stats.k, stats.updates - self._updates)
+            self._stats, self._updates = (
+                LearnerStats(float(stats.loss), int(stats.k), int(stats.updates)),
+                stats.updates,
+            )
+
+    async def _aside(self, call: Callable[[], T]) -> T:
+        """Run in the thread where there is one, else here."""
+        if self._thread is None:
+            return call()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def _apply(self, edit: Edit) -> None:
         result = await self._control.apply(edit)
@@ -119,23 +218,29 @@ class Learner:
         """Time the policy, and name it where it fails."""
         began = time.perf_counter()
         try:
+            with self._named():
+                yield
+        finally:
+            spent = time.perf_counter() - began
+            self._spent_s += spent
+            self._metrics.spent(spent)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
             yield
         except Exception as error:
             raise PolicyFailed(f"policy {self.policy.name} failed: {type(error).__name__}: {error}") from error
-        finally:
-            self._spent_s += time.perf_counter() - began
-            histogram("decision_seconds").observe(time.perf_counter() - began)
 
-    def _decided(self, cost: SlotCost, contents: Contents) -> Decision:
+    def _decided(self, cost: SlotCost, contents: Contents, gap: float | None) -> Decision:
         done, self._done = self._done, EditResult()
         spent, self._spent_s = self._spent_s, 0.0
+        stats, self._stats = self._stats, None
         objective = self.backlog.drift_plus_penalty(cost)
-        gauge("backlog_seconds").set(self.backlog.queue_s)
-        gauge("slot_latency_seconds").set(cost.latency_avg_s)
-        gauge("drift_plus_penalty").set(objective)
+        self._metrics.slot(self.backlog.queue_s, cost.latency_avg_s, objective, gap)
         return Decision(
             cost, self.backlog.queue_s, objective, done.admitted, done.evicted, spent,
-            contents.store_bytes, len(contents.store), self.policy.learn(),
+            contents.store_bytes, len(contents.store), stats, gap,
         )  # fmt: skip
 
 

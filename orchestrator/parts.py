@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from midstep.errors import ScenarioError
 from midstep.record import Gallery, RequestRow
 from midstep.scenario import Scenario
 from midstep.wire import Description
+from midstep.workload import find_catalogue
 from orchestrator import policies
 from orchestrator.learner import Decision
 from orchestrator.problem import Problem, Served
@@ -59,12 +62,18 @@ class HostPart(Protocol):
 class LearnerPart(Protocol):
     """The learner of the run. Calls raise PartDied where its process is gone, EdgeUnreachable where its edge is."""
 
+    process_id: int
+
     async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
+
+    async def checkpoint(self) -> bytes:
+        """Its state, from which another can go on (orchestrator.checkpoint). Raises PolicyFailed where it has none."""
 
 
 @dataclass
 class Parts:
-    """A run's parts, started and introduced to each other. `targets`: (exporter's address, part)."""
+    """A run's parts, started and introduced to each other. `targets`: (exporter's address, part). `another` starts a
+    learner in place of a dead one, from a state or from nothing; None where the learner cannot die alone."""
 
     description: Description
     edge: EdgePart
@@ -72,6 +81,7 @@ class Parts:
     learner: LearnerPart
     hosts: list[HostPart]
     targets: list[tuple[str, str]]
+    another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
 
 
 class Cluster(Protocol):
@@ -95,6 +105,29 @@ def whole(scenario: Scenario) -> bool:
     return policies.find(scenario.policy.name).stores == "final"
 
 
-def problem(scenario: Scenario) -> Problem:
-    """The policy's problem."""
-    return Problem(scenario.edge.capacity, scenario.model.steps, split_step(scenario))
+def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
+    """The policy's problem; `frame_bytes` is what the store counts for one output, where the edge has told it.
+
+    Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come.
+    """
+    if scenario.policy.timing == "reactive":
+        raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
+    items, parts = None, None
+    if scenario.workload.prompts is None:
+        catalogue = find_catalogue(scenario)
+        items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
+        items, parts = (items * len(catalogue.endings), None) if whole(scenario) else (items, catalogue.parts)
+    step = split_step(scenario)
+    return Problem(
+        scenario.edge.capacity, scenario.model.steps, step, frame_bytes or scenario.edge.capacity, step, items,
+        scenario.users, scenario.modes.edge, scenario.policy.timing, parts=parts,
+    )  # fmt: skip
+
+
+def setting(scenario: Scenario) -> dict[str, Any]:
+    """What a learner's state depends on, flat: where one of these differs, what was learnt does not fit."""
+    asked, model = problem(scenario), scenario.model.model_dump(mode="json", exclude={"device", "profile"})
+    return {
+        "policy.name": scenario.policy.name, "seed": scenario.seed, **{f"model.{k}": v for k, v in model.items()},
+        "modes.edge": asked.edge, "policy.timing": asked.timing, "users": asked.users, "catalogue": asked.items,
+    }  # fmt: skip

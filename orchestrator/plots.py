@@ -94,6 +94,37 @@ def backlog(slots: Rows, tau: float) -> str:
     return _svg(figure)
 
 
+def gap(slots: Rows, tau: float) -> str | None:
+    """Gap to the exact P2 in hindsight, each slot's and its mean over the last 10 that have one."""
+    known = [slot for slot in slots if slot["gap_to_exact"] is not None]
+    if not known:
+        return None
+    figure, axes = _axes("time (s)", "gap to exact")
+    at, gaps = [slot["start_s"] + tau for slot in known], np.array([slot["gap_to_exact"] for slot in known])
+    sums = np.convolve(gaps, np.ones(10))[: len(gaps)]
+    axes.plot(at, gaps, ".", ms=4, color="#f2cc8f", label="a slot's")
+    axes.plot(at, sums / np.minimum(np.arange(len(gaps)) + 1, 10), color="#e07a5f", label="mean of the last 10")
+    axes.set_ylim(0, max(1.05, float(np.percentile(gaps, 95))))
+    axes.legend(fontsize=8, frameon=False)
+    return _svg(figure)
+
+
+def learning(slots: Rows, tau: float) -> str | None:
+    """Training loss and the number of candidates K."""
+    known = [slot for slot in slots if slot["loss"] is not None]
+    if not known:
+        return None
+    figure, axes = _axes("time (s)", "training loss")
+    at = [slot["start_s"] + tau for slot in known]
+    axes.plot(at, [slot["loss"] for slot in known], ".-", ms=4, lw=1, color="#6d597a", label="loss")
+    axes.set_ylim(bottom=0)
+    other = axes.twinx()
+    other.step(at, [slot["k"] for slot in known], where="post", color="#81b29a", lw=1)
+    other.set_ylabel("candidates K", color="#81b29a")
+    other.set_ylim(bottom=0)
+    return _svg(figure)
+
+
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.6, 2.8), layout="constrained")
     axes = figure.subplots()

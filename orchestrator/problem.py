@@ -34,7 +34,7 @@ class Problem:
     `capacity` bytes for outputs of `frame_bytes` each (most of them), cached at `split_step` of `steps`, at most at
     `reusable_steps` (S*; 0: the split step). `items` is R where the catalogue is closed, None where it is open; a
     prompt's number is its own where `number` is given, else the order in which it was first asked for. `parts` says
-    what a prompt is made of, where that is known; `truth` and `future` are told by simulations and recorded traces alone.
+    what a prompt is made of, where that is known; `truth` and `future` are told by simulations and traces alone.
     """
 
     capacity: int
@@ -68,7 +68,8 @@ class Prices:
     """What each choice would cost in a slot whose requests are known (`reactive`): row i is the prompt `keys[i]`.
 
     Shapes: `count` (n,) requests; `cost_s` (n, S*+1), L_r(j) of (15) for j = 0 (nothing kept), 1 (never), 2..S*;
-    `hit` (n, S*+1), whether that choice is served from the cache (O = 0); `channel` (U,), log2(1 + SNR); `target_s`: Lbar.
+    `hit` (n, S*+1), whether that choice is served from the cache (O = 0); `channel` (U,), log2(1 + SNR); `target_s`,
+    Lbar.
     """
 
     keys: tuple[str, ...]

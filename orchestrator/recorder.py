@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import time
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from midstep import __version__
 from midstep.errors import ScenarioError
 from midstep.record import Gallery, RequestRow
 from midstep.scenario import Scenario
+from orchestrator import checkpoint
 from orchestrator.parts import Ended
 
 
@@ -79,6 +81,12 @@ class Recorder:
     def event(self, at_s: float, text: str) -> None:
         """Something a reader of the report should know: a part that died, an interruption."""
         self.events.append({"at_s": round(at_s, 3), "text": text})
+
+    def checkpoint(self, state: bytes) -> None:
+        """The learner's state, in place of the one before: a reader sees the old file or the new one."""
+        fresh = self.folder / f"{checkpoint.FILE}.tmp"
+        fresh.write_bytes(state)
+        os.replace(fresh, self.folder / checkpoint.FILE)
 
     def compared(self, gallery: Iterable[Gallery]) -> None:
         """Pictures made again without reuse: their PSNR goes into the rows, they into images/."""

@@ -62,8 +62,10 @@ def _page(
             plots.responses(done),
             plots.over_time(slots, tau),
             plots.backlog(slots, tau),
+            plots.gap(slots, tau),
+            plots.learning(slots, tau),
         ]
-        parts.append('<div class="plots">' + "".join(f"<figure>{svg}</figure>" for svg in figures) + "</div>")
+        parts.append('<div class="plots">' + "".join(f"<figure>{svg}</figure>" for svg in figures if svg) + "</div>")
     parts += [_events(told), _gallery(folder, rows), _fidelity(told), _modes(scenario, told), _failures(rows)]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"

@@ -19,9 +19,9 @@ from midstep.pipelines import locate
 from midstep.record import Gallery
 from midstep.scenario import Scenario
 from midstep.workload import open_workload, read_prompts
-from orchestrator import policies, report, summary
+from orchestrator import checkpoint, policies, report, summary
 from orchestrator.live import Progress
-from orchestrator.parts import Cluster, Parts
+from orchestrator.parts import Cluster, Parts, problem, setting
 from orchestrator.recorder import Recorder, run_folder
 from orchestrator.slots import SlotLoop
 
@@ -30,19 +30,22 @@ LEAD_S = 0.3  # between telling everybody when the run starts and its start
 
 @dataclass(frozen=True)
 class Options:
-    """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID run is status 1."""
+    """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID run is status 1;
+    `resume`: the folder of a run whose learner's state this one goes on from."""
 
     out: str | None = None
     address: str | None = None
     strict: bool = False
+    resume: str | None = None
 
 
 def run(scenario: Scenario, options: Options) -> int:
     """Run a scenario to its end; the command's exit status. Raises MidstepError for what is wrong from the start."""
-    policies.find(scenario.policy.name)
+    policies.check(scenario.policy.name, problem(scenario))
     locate(scenario.model.path)
     prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
     open_workload(scenario, prompts)  # fails here, before anything is started
+    saved = checkpoint.of_run(Path(options.resume), setting(scenario)) if options.resume else None
     folder = run_folder(scenario, options.out)
     virtual = scenario.modes.clock == "virtual"
     clock: Clock = VirtualClock() if virtual else WallClock(scenario.modes.time_scale)
@@ -50,13 +53,13 @@ def run(scenario: Scenario, options: Options) -> int:
     if scenario.modes.wire == "inprocess":
         from orchestrator.inprocess import InProcess
 
-        cluster = InProcess(scenario, clock, prompts)
+        cluster = InProcess(scenario, clock, prompts, saved)
     else:
         from orchestrator.cluster import RayCluster
 
-        cluster = RayCluster(scenario, options.address, prompts)
+        cluster = RayCluster(scenario, options.address, prompts, saved)
     recorder = Recorder(folder, scenario)
-    main = _Run(scenario, options, folder, clock, cluster, recorder).main()
+    main = _Run(scenario, options, folder, clock, cluster, recorder, saved).main()
     return run_virtual(main) if virtual else asyncio.run(main)
 
 
@@ -69,8 +72,9 @@ class _Run:
         clock: Clock,
         cluster: Cluster,
         recorder: Recorder,
+        saved: bytes | None,
     ) -> None:
-        self.scenario, self.options, self.folder = scenario, options, folder
+        self.scenario, self.options, self.folder, self.saved = scenario, options, folder, saved
         self.clock, self.cluster, self.recorder = clock, cluster, recorder
         self.stopping = asyncio.Event()
         self.cpu: float | None = None
@@ -86,10 +90,10 @@ class _Run:
                 self._say_start()
                 status = await self._live()
             except MidstepError as error:
-                self._failed(str(error))
+                self._happened(str(error))
                 status = error.exit_status
             except asyncio.CancelledError:  # the second Ctrl-C
-                self._failed("stopped at once; requests in flight are lost")
+                self._happened("stopped at once; requests in flight are lost")
                 status = EXIT_INTERRUPTED
             try:
                 return self._finish(status, time.monotonic() - started)
@@ -105,30 +109,40 @@ class _Run:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             return await self._drive(opening.result()) if opening.done() else 0
         except OSError as error:
-            self._failed(f"{self.folder} cannot be written: {error}")
+            self._happened(f"{self.folder} cannot be written: {error}")
             return EXIT_DIED
         finally:
             stopping.cancel()
             opening.cancel()
             await self.cluster.close()
 
-    def _failed(self, why: str) -> None:
-        self.progress.say(f"midstep: {why}")
-        self.recorder.event(self.clock.now(), why)
+    def _happened(self, what: str) -> None:
+        self.progress.say(f"midstep: {what}")
+        self.recorder.event(self.clock.now(), what)
 
     async def _drive(self, parts: Parts) -> int:
         about = parts.description
         self.step_s, self.pipeline = about.step_s, asdict(about.pipeline)
-        if not self.clock.virtual:
-            write_targets(self.folder / "targets.json", [*parts.targets, (export("orchestrator"), "orchestrator")])
+        exporter = None if self.clock.virtual else export("orchestrator")
+
+        def tell_targets() -> None:
+            if exporter is not None:
+                write_targets(self.folder / "targets.json", [*parts.targets, (exporter, "orchestrator")])
+
+        tell_targets()
         self.progress.say(
             f"{about.edge} at {parts.edge_address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a step; "
             f"{self.scenario.users} devices in {len(parts.hosts)} hosts; metrics in {self.folder / 'targets.json'}"
         )
+        self.progress.say(f"policy {self.scenario.policy.name} decides in the learner (pid {parts.learner.process_id})")
+        if self.saved is not None:
+            self._happened(f"the learner goes on from what {self.options.resume} left")
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
         await asyncio.gather(parts.edge.start(epoch), *(host.start(epoch) for host in parts.hosts))
-        loop = SlotLoop(self.scenario, parts, self.clock, self.recorder, self.progress.say)
+        loop = SlotLoop(
+            self.scenario, parts, self.clock, self.recorder, self.progress.say, self.saved, tell_targets
+        )  # fmt: skip
         psutil.cpu_percent()  # the share from here on
         await loop.run(self.stopping, self.progress.show)
         self.cpu = round(psutil.cpu_percent() / 100, 3)
@@ -161,8 +175,9 @@ class _Run:
         self.recorder.close()
         rows, slots = [r.dict() for r in self.recorder.rows.values()], [vars(s) for s in self.recorder.slots]
         told = summary.summarise(
-            self.scenario, rows, slots, self.recorder.events, self.step_s, wall_s, self.cpu, self.pipeline
-        )
+            self.scenario, rows, slots, self.recorder.events, self.step_s, wall_s, self.cpu, self.pipeline,
+            self.options.resume,
+        )  # fmt: skip
         summary.write(self.folder, told)
         path = report.write(self.folder)
         print(headline(told, self.scenario.policy.name))

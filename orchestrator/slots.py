@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from midstep.clock import Clock
-from midstep.errors import MidstepError, PartDied
+from midstep.errors import PartDied
 from midstep.metrics import counter, gauge, histogram
 from midstep.scenario import Scenario
-from orchestrator.learner import Decision
+from orchestrator.keeper import Keeper
 from orchestrator.parts import EdgeStatus, Ended, HostPart, Parts
 from orchestrator.problem import Served, slot_cost
 from orchestrator.recorder import Recorder, SlotRow
@@ -31,13 +31,15 @@ class Glance:
 
 
 class SlotLoop:
-    """Drives one run from its start to its last row. `deaths` tells what died; `over` what ended the run by dying."""
+    """Drives one run from its start to its last row. `deaths` tells what died; `over` what ended the run by dying.
+    `saved` is the state that the learner began with; `renewed` is called when another one has taken over."""
 
     def __init__(
-        self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder, say: Callable[[str], None]
-    ) -> None:
+        self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder, say: Callable[[str], None],
+        saved: bytes | None = None, renewed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._scenario, self._parts, self._clock, self._recorder, self._say = scenario, parts, clock, recorder, say
-        self._learner_alive = True
+        self._keeper = Keeper(parts, recorder, self._died, self._happened, saved, renewed)
         self._kept = self._commanded = 0
         self._ahead: list[Ended] = []  # drained, but of a slot that is not over yet
         self.deaths: list[str] = []
@@ -59,6 +61,7 @@ class SlotLoop:
                 break
         counter("scenario_events_total", "stopping").inc()
         await self._stop(slot)
+        await self._keeper.close()
 
     async def _until(self, instant_s: float, stopping: asyncio.Event) -> None:
         waits = {
@@ -89,7 +92,7 @@ class SlotLoop:
         mine = [e.row for e in self._ahead if e.row.slot <= slot]
         self._ahead = [e for e in self._ahead if e.row.slot > slot]
         served = [Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0) for r in mine if r.result == "done"]
-        decision = await self._decide(slot, served)
+        decision = await self._keeper.decide(slot, served) if self.over is None else None
         cost = slot_cost(served)
         row = SlotRow(
             slot, slot * self._scenario.slot_seconds, cost.requests, cost.hits, cost.misses, cost.latency_avg_s,
@@ -99,22 +102,11 @@ class SlotLoop:
             row.queue_s, row.decision_s = decision.queue_s, decision.decision_s
             row.store_bytes, row.store_entries = decision.store_bytes, decision.store_entries
             row.admitted, row.evicted = decision.admitted, decision.evicted
+            row.gap_to_exact = decision.gap_to_exact
             if decision.stats is not None:
                 row.loss, row.k = decision.stats.loss, decision.stats.k
         self._recorder.slot(row)
         return row
-
-    async def _decide(self, slot: int, served: list[Served]) -> Decision | None:
-        if not self._learner_alive or self.over is not None:
-            return None
-        try:
-            return await self._parts.learner.end_slot(slot, served)
-        except PartDied as error:
-            self._learner_alive = False
-            self._died(f"{error}: the edge goes on with what it holds")
-        except MidstepError:
-            pass  # the edge does not answer the learner; its own status will say what is wrong
-        return None
 
     async def _drain(self) -> tuple[list[Ended], bool]:
         """Everything that ended, recorded; and whether no host has anything left to do."""
@@ -154,6 +146,9 @@ class SlotLoop:
 
     def _died(self, text: str) -> None:
         self.deaths.append(text)
+        self._happened(text)
+
+    def _happened(self, text: str) -> None:
         self._recorder.event(self._clock.now(), text)
         self._say(f"midstep: {text}")
 

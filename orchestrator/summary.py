@@ -26,9 +26,10 @@ def summarise(
     wall_s: float,
     cpu: float | None = None,
     pipeline: dict[str, Any] | None = None,
+    resumed: str | None = None,
 ) -> dict[str, Any]:
     """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: the machine's busy share;
-    `pipeline`: the identity of its outputs."""
+    `pipeline`: the identity of its outputs; `resumed`: the run whose learner's state it began with."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     return {
@@ -47,6 +48,7 @@ def summarise(
             "step_s": step_s,
             "pipeline": pipeline,
             "cpu_share": cpu,
+            "resumed_from": resumed,
             "processes": len({row["process_id"] for row in done}),
             "events": list(events),
         },
@@ -71,6 +73,7 @@ def metrics(rows: Rows, slots: Rows, step_s: float) -> dict[str, dict[str, float
         "saved_ms": _mean(1e3 * step_s * row["saved_steps"] for row in done),
         "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy if slot["queue_s"] is not None),
         "system_cost_ms": _mean(1e3 * slot["system_cost_s"] for slot in busy),
+        "gap_to_exact": _mean(slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None),
         "psnr_db": {"mean": _pooled(psnr), "ci95": None},
     }
     for q in (50, 95, 99):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from orchestrator.cli import parser
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(
-    r"(?:^|`|\$ )(?:\.venv/bin/)?midstep ((?:run|report|validate|calibrate|policies|scenarios)\b[^`\n|#]*)", re.M
+    r"(?:^|`|\$ )(?:\.venv/bin/)?midstep "
+    r"((?:run|report|validate|calibrate|policies|scenarios|simulate|reproduce|replay)\b[^`\n|#]*)",
+    re.M,
 )
 
 
@@ -66,3 +69,14 @@ def test_the_models_names_are_defined(dotted: str) -> None:
             found = getattr(found, name)
         return
     raise AssertionError(f"{dotted} is nowhere")
+
+
+def test_the_policy_of_policies_md_works_as_it_stands() -> None:
+    from orchestrator import policies
+    from orchestrator.replay import Trace, play
+
+    page = (ROOT / "docs" / "policies.md").read_text()
+    block = page[page.index('    """Most recently used') :].split("\n`midstep run")[0]
+    exec(textwrap.dedent(block), {"__name__": "mru"})
+    loop = Trace("loop", tuple("abcdabcdabcd"), 0, 4)
+    assert play(policies.find("mru")(), loop, 3).hits > play(policies.find("lru")(), loop, 3).hits == 0

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from orchestrator.learning import quantise
-from orchestrator.learning.memory import BATCH, Memory
+from orchestrator.learning.memory import Memory
 from orchestrator.learning.network import LaneNetwork
 from orchestrator.learning.ranking import falling
 from orchestrator.policies.priced import Choice, PricedSlots
@@ -19,6 +19,7 @@ from orchestrator.problem import Problem
 from orchestrator.simulator.draws import key, mix
 
 CHANNEL_SCALE, DEMAND_TOP, DEMAND_SCALE = 16.0, 6.0, 3.0
+START = 16  # samples from which on there is training; a batch has at most as many as there are
 EXPLORE = 7  # the kind of draw (simulator.draws)
 NORMALS = np.array([NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)])  # quantiles: a look-up for 12 bits
 
@@ -26,12 +27,11 @@ NORMALS = np.array([NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)]
 class Actor:
     """Network, experience pool and K of B lanes."""
 
-    def __init__(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
+    def __init__(self, problems: Sequence[Problem], seeds: Sequence[int], from_demand: bool = True) -> None:
         items = [p.items or 0 for p in problems]
-        self.users = max(p.users for p in problems)
-        self.problems = list(problems)
-        inputs = [self.users + 2 * r + 1 for r in items]
-        self.network = LaneNetwork(inputs, items, seeds, skip=slice(self.users + items[0], self.users + 2 * items[0]))
+        inputs = [2 * r + 1 + p.users for r, p in zip(items, problems, strict=True)]
+        demand = slice(items[0], 2 * items[0])
+        self.network = LaneNetwork(inputs, items, seeds, skip=demand if from_demand else None)
         self.memory = Memory(max(inputs), max(items), seeds)
         self.seeds = np.array(seeds, np.int64)
         self.k = np.array([r + 1 for r in items])  # all prefix lengths
@@ -41,24 +41,28 @@ class Actor:
     @property
     def ready(self) -> bool:
         """Whether there is a batch to learn from."""
-        return self.memory.seen >= BATCH
+        return self.memory.seen >= START
 
     def state(self, slots: PricedSlots) -> NDArray[np.float32]:
-        """(35): channel log2(1 + SNR) / 16 of each user, last decision j / S*, demand min(count, 6) / 3, Q; (B, inputs)."""
+        """(35): last decision j / S*, demand min(count, 6) / 3, Q, log2(1 + SNR) / 16 of each user; (B, inputs).
+
+        Users come last: a lane with fewer of them has its inputs where it would have them alone.
+        """
         lanes, items = slots.weight.shape
-        state = np.zeros((lanes, self.users + 2 * items + 1), np.float32)
-        state[:, : slots.channel.shape[1]] = slots.channel / CHANNEL_SCALE
-        state[:, self.users : self.users + items] = slots.cached / slots.reusable[:, None]
-        state[:, self.users + items : -1] = np.minimum(slots.count, DEMAND_TOP) / DEMAND_SCALE
-        state[:, -1] = np.log1p(slots.queue_s / np.maximum(slots.target_s, 1e-9))
+        state = np.zeros((lanes, self.memory.states.shape[2]), np.float32)
+        state[:, :items] = slots.cached / slots.reusable[:, None]
+        state[:, items : 2 * items] = np.minimum(slots.count, DEMAND_TOP) / DEMAND_SCALE
+        state[:, 2 * items] = np.log1p(slots.queue_s / np.maximum(slots.target_s, 1e-9))
+        state[:, 2 * items + 1 :] = slots.channel / CHANNEL_SCALE
         return state
 
     def best(self, relaxed: NDArray[np.float32], slots: PricedSlots, noisy: int, noise: float) -> Choice:
         """Lines 5 to 9 in every lane; updates K: the best index of the last 32 slots, plus one."""
         choice, index = np.zeros(slots.weight.shape, np.int8), np.zeros(len(relaxed), np.int64)
         decide_lanes(
-            relaxed.astype(np.float64), slots.weight, slots.cost_s, slots.hit, slots.capacity, slots.queue_s,
-            slots.weight_v, slots.target_s, self.k, noisy, noise, self.seeds, self._decided, choice, index,
+            relaxed.astype(np.float64), slots.weight, slots.count, slots.cost_s, slots.hit, slots.capacity,
+            slots.queue_s, slots.weight_v, slots.target_s, self.k, noisy, noise, self.seeds, self._decided, choice,
+            index,
         )  # fmt: skip
         self._adapt(index, slots.weight.shape[1])
         return choice
@@ -97,7 +101,7 @@ class StepActor(Actor):
         super().__init__(problems, seeds)
         self.steps = np.array([p.last_step - 1 for p in problems])
         items = [p.items or 0 for p in problems]
-        inputs = [self.users + 2 * r + 1 for r in items]
+        inputs = list(self.network.inputs)
         outputs = [r * int(s) for r, s in zip(items, self.steps, strict=True)]
         self.network = LaneNetwork(inputs, outputs, seeds)
         self.memory = Memory(max(inputs), max(outputs), seeds)
@@ -122,10 +126,10 @@ class StepActor(Actor):
 
 @njit(cache=True)
 def decide_lanes(
-    relaxed: Any, weight: Any, cost: Any, hit: Any, capacity: Any, queue: Any, v: Any, target: Any, k: Any, noisy: int,
-    noise: float, seeds: Any, slot: int, choice: Any, index: Any,
+    relaxed: Any, weight: Any, count: Any, cost: Any, hit: Any, capacity: Any, queue: Any, v: Any, target: Any, k: Any,
+    noisy: int, noise: float, seeds: Any, slot: int, choice: Any, index: Any,
 ) -> None:  # fmt: skip
-    """The best candidate of each lane's own ranking and of `noisy` ones."""
+    """The best candidate of each lane's own ranking, of the demand's, and of `noisy` - 1 from the best so far."""
     for b in range(weight.shape[0]):
         best, index[b] = quantise.decide(
             relaxed[b], weight[b], cost[b], hit[b], capacity[b], queue[b], v[b], target[b], k[b], choice[b]
@@ -136,8 +140,11 @@ def decide_lanes(
             continue
         price, step = quantise.menu(asked, weight[b], cost[b], hit[b])
         compact, free, share = weight[b][asked], hit[b][asked, 0], v[b] / max(weight[b].sum(), 1e-12)
-        value, taken, other = np.empty(n + 1), np.zeros(n, np.int8), np.zeros(n, np.int8)
-        logit, moved = np.empty(n), np.empty(n)
+        start = quantise.nothing(compact, price, free)
+        first, again, changed, change = np.zeros(n, np.int8), np.zeros(n, np.int8), np.empty((3, n)), np.empty((3, n))
+        quantise.pick(compact, price, free, share, 0.0, 0.0, first, change)  # the same whatever the ranking
+        value, logit, moved = np.empty(n + 1), np.empty(n), np.empty(n)
+        order, scratch = np.empty(n, np.int64), np.empty(2 * n + 1, np.int64)
         for a in range(n):
             p = min(max(relaxed[b, asked[a]], 1e-6), 1 - 1e-6)
             logit[a] = np.log(p / (1 - p))
@@ -146,11 +153,22 @@ def decide_lanes(
             place = key(seeds[b], EXPLORE, slot, i)
             for a in range(n):
                 moved[a] = logit[a] + spread * NORMALS[mix(place ^ np.uint64(asked[a])) >> np.uint64(52)]
-            order = falling(moved)
-            length, worth = quantise.best_length(
-                order, compact, price, free, capacity[b], share, queue[b], target[b], value, taken, other
+                if i == 0:  # the demand's own ranking: what the network has unlearned cannot hurt
+                    moved[a] = count[b, asked[a]]
+            falling(moved, order, scratch)
+            taken = first
+            length, missed, misses = quantise.walk(
+                order, first, change, start, capacity[b], share, queue[b], target[b], value
             )
+            worth = value[length]
+            if queue[b] > 0 and misses > 1e-12:  # again with the ratio of (33) linearised around the first answer
+                quantise.pick(compact, price, free, share, queue[b] / misses, missed / misses, again, changed)
+                longer, _, _ = quantise.walk(
+                    order, again, changed, start, capacity[b], share, queue[b], target[b], value
+                )
+                if value[longer] < worth:
+                    length, worth, taken = longer, value[longer], again
             if worth < best:
                 best = worth
-                quantise.keep(order, length, asked, step, taken, choice[b])
+                quantise.keep(order, length, asked, step, taken, capacity[b], choice[b])
                 logit[:] = moved

@@ -27,15 +27,22 @@ class Memory:
         self.seen += 1
 
     def sample(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Line 12: (B, BATCH, ...) of what was really put in, without repetition."""
+        """Line 12: (B, BATCH, ...) of what was really put in, without repetition; fewer while there are fewer."""
         filled = min(self.seen, SIZE)
-        rows = np.stack([draw.permutation(filled)[:BATCH] for draw in self._draws])[:, :, None]
-        return np.take_along_axis(self.states, rows, 1), np.take_along_axis(self.labels, rows, 1)
+        batch = min(BATCH, filled)
+        states, labels = (np.empty((len(a), batch, a.shape[2]), np.float32) for a in (self.states, self.labels))
+        for lane, draw in enumerate(self._draws):
+            rows = draw.permutation(filled)[:batch]
+            states[lane], labels[lane] = self.states[lane, rows], self.labels[lane, rows]
+        return states, labels
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen. The generators start anew: which samples are drawn is not what was learned."""
-        return {"states": self.states.copy(), "labels": self.labels.copy(), "seen": self.seen}
+        """What was seen, and the dice."""
+        dice = [draw.bit_generator.state for draw in self._draws]
+        return {"states": self.states.copy(), "labels": self.labels.copy(), "seen": self.seen, "dice": dice}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.states[:], self.labels[:], self.seen = state["states"], state["labels"], int(state["seen"])
+        for draw, dice in zip(self._draws, state["dice"], strict=True):
+            draw.bit_generator.state = dice

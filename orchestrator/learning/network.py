@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from orchestrator.learning import forward
 
 HIDDEN = (120, 80)
 RATE = 1e-3
@@ -19,7 +22,7 @@ SKIP = 3.0  # logits for each unit of the inputs that are carried past the layer
 class LaneNetwork:
     """B independent networks inputs[b] -> 120 -> 80 -> outputs[b], ReLU between, sigmoid at the end (section 4.3).
 
-    Lanes with fewer inputs or outputs are padded with weights that stay zero. Each lane is initialised from its own seed
+    Lanes with fewer inputs or outputs are padded with weights that stay 0. Each lane is initialised from its own seed
     with its own fan-in, so that it starts, and learns, as it would alone. One Adam for all, kept across steps. Where
     `skip` names as many inputs as there are outputs, they are carried past the layers: the network starts from them.
     """
@@ -36,36 +39,38 @@ class LaneNetwork:
         self.inputs, self.outputs = list(inputs), list(outputs)
         widest = (max(inputs), *hidden, max(outputs))
         self.parameters: list[Tensor] = []
-        for into, out in zip(widest, widest[1:], strict=False):
+        for into, out in pairwise(widest):
             self.parameters += [torch.zeros(len(seeds), into, out), torch.zeros(len(seeds), 1, out)]
         for lane, seed in enumerate(seeds):
             self._initialise(lane, (inputs[lane], *hidden, outputs[lane]), seed)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
+        self._arrays = [parameter.detach().numpy() for parameter in self.parameters]  # the same memory
         self.real = torch.zeros(len(seeds), 1, max(outputs))
         for lane, width in enumerate(outputs):
             self.real[lane, :, :width] = 1.0 / width
-        self.adam = torch.optim.Adam(self.parameters, lr=rate, foreach=True)
+        self.adam = torch.optim.Adam(self.parameters, lr=rate, fused=True)
         self.updates = 0
         self.skip = skip
 
     def _initialise(self, lane: int, widths: Sequence[int], seed: int) -> None:
         """Zero-mean normal (section 4.3) with the variance that keeps ReLU layers alive (He et al. 2015)."""
         made = torch.Generator().manual_seed(seed)
-        for layer, (into, out) in enumerate(zip(widths, widths[1:], strict=False)):
+        for layer, (into, out) in enumerate(pairwise(widths)):
             weight = torch.randn(into, out, generator=made) * (2.0 / into) ** 0.5 * (LAST if layer == 2 else 1.0)
             self.parameters[2 * layer][lane, :into, :out] = weight
 
     def relax(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
         """Line 4: states (B, inputs) -> relaxed decisions (B, outputs) in (0, 1)."""
-        with torch.inference_mode():
-            out = torch.sigmoid(self._logits(torch.from_numpy(state)[:, None])[:, 0])
-        return np.asarray(out.numpy())
+        return np.asarray(1 / (1 + np.exp(-self.logits(state[:, None])[:, 0])))
 
     def logits(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
         """States (B, n, inputs) -> (B, n, outputs), before the sigmoid."""
-        with torch.inference_mode():
-            return np.asarray(self._logits(torch.from_numpy(states)).numpy())
+        out = np.empty((*states.shape[:2], max(self.outputs)), np.float32)
+        forward.logits(states, *self._arrays, out)
+        if self.skip is not None:
+            out += SKIP * states[..., self.skip]
+        return out
 
     def train(self, states: NDArray[np.float32], labels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Line 13: one Adam step on (38), the cross-entropy averaged over outputs; (B, batch, ...) -> loss (B,)."""

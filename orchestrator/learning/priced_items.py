@@ -19,6 +19,7 @@ RATE = 3e-3
 KEPT = 32_768  # samples in the pool of a lane
 BATCH = 1_024
 FRESH = 512  # samples of a slot
+FIRST = 10  # slots whose samples are awaited before the first training step
 
 
 class ItemActor:
@@ -30,15 +31,17 @@ class ItemActor:
         self._features = np.zeros((lanes, KEPT, WIDTH), np.float32)
         self._labels = np.zeros((lanes, KEPT, 1), np.float32)
         self._seen = np.zeros(lanes, np.int64)
+        self._remembered = 0
         self._draws = [np.random.Generator(np.random.Philox(key=[seed, 2])) for seed in seeds]
 
     @property
     def ready(self) -> bool:
-        """Whether there is a batch to learn from."""
-        return bool((self._seen >= BATCH).all())
+        """Whether there is enough to learn from. Slots are counted, not samples: lanes see different numbers of them,
+        and no lane waits for another."""
+        return self._remembered >= FIRST
 
     def features(self, slots: PricedSlots) -> NDArray[np.float32]:
-        """(B, R, WIDTH): what a prompt costs alone, split and cached, against the slot's mean; demand; how much Q weighs."""
+        """(B, R, WIDTH): what a prompt costs alone, split and cached, against the slot's mean; demand; Q's weight."""
         made = np.zeros((*slots.weight.shape, WIDTH), np.float32)
         describe(
             slots.weight, slots.count, slots.cost_s, slots.hit, slots.cached, slots.queue_s, slots.weight_v,
@@ -61,6 +64,7 @@ class ItemActor:
 
     def remember(self, features: NDArray[np.float32], weight: NDArray[np.float64], exact: Choice) -> None:
         """At most FRESH requested prompts of each lane, with exact P2's answer."""
+        self._remembered += 1
         for b, draw in enumerate(self._draws):
             rows = np.flatnonzero(weight[b] > 0)
             if len(rows) > FRESH:
@@ -71,7 +75,7 @@ class ItemActor:
 
     def train(self) -> float:
         """One step in every lane; the mean loss."""
-        filled = np.minimum(self._seen, KEPT)
+        filled = np.clip(self._seen, 1, KEPT)
         rows = np.stack([d.integers(n, size=BATCH) for d, n in zip(self._draws, filled, strict=True)])[:, :, None]
         loss = self.network.train(
             np.take_along_axis(self._features, rows, 1), np.take_along_axis(self._labels, rows, 1)
@@ -79,10 +83,22 @@ class ItemActor:
         return float(loss.mean())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict()}
+        """Weights, the pool as far as it is filled, and the dice."""
+        filled = int(min(self._seen.max(), KEPT))
+        return {
+            "network": self.network.state_dict(), "seen": self._seen.copy(), "remembered": self._remembered,
+            "features": self._features[:, :filled].copy(), "labels": self._labels[:, :filled].copy(),
+            "dice": [draw.bit_generator.state for draw in self._draws],
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
         self.network.load_state_dict(state["network"])
+        self._seen, self._remembered = np.array(state["seen"]), int(state["remembered"])
+        filled = state["features"].shape[1]
+        self._features[:, :filled], self._labels[:, :filled] = state["features"], state["labels"]
+        for draw, dice in zip(self._draws, state["dice"], strict=True):
+            draw.bit_generator.state = dice
 
 
 @njit(cache=True)

@@ -8,17 +8,18 @@ from typing import ClassVar
 
 import numpy as np
 
+from orchestrator.policies.acting import Acting
 from orchestrator.policies.base import LearnerStats, policy
 from orchestrator.policies.drc import INTERVAL
 from orchestrator.policies.greedy import Greedy
-from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.policies.priced import Choice, PricedSlots
 from orchestrator.problem import Problem
 
 TRAINED_SLOTS = 1_000
 
 
 @policy("dnn")
-class Dnn(Priced):
+class Dnn(Acting):
     """Keeps what the network puts above 0.5, the surest first, at the last reusable step."""
 
     guarded: ClassVar[bool] = True

@@ -9,13 +9,10 @@ tight (docs/policies.md has the figures): beside the network's own ranking stand
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from orchestrator.policies.acting import Acting
 from orchestrator.policies.base import LearnerStats, policy
-from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.policies.priced import Choice, PricedSlots
 from orchestrator.problem import Problem
 
 INTERVAL = 10  # slots between two training steps
@@ -24,15 +21,16 @@ NOISE = 0.8  # their standard deviation, as a share of the ranking's own
 
 
 @policy("drc")
-class Drc(Priced):
+class Drc(Acting):
     """Algorithm 1, in B lanes."""
 
     noisy, noise = NOISY, NOISE
+    from_demand = True  # whether the network starts from the demand
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
         from orchestrator.learning.drc import Actor  # torch and numba: loaded where they are used
 
-        self.actor = Actor(problems, seeds)  # line 1
+        self.actor = Actor(problems, seeds, self.from_demand)  # line 1
         self.slots = 0
 
     def decide(self, slots: PricedSlots) -> Choice:
@@ -48,11 +46,3 @@ class Drc(Priced):
             return None
         loss = self.actor.train()  # lines 12, 13: (38)
         return LearnerStats(loss, round(float(self.actor.k.mean())), self.actor.network.updates)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "slots": self.slots, "actor": self.actor.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.slots = int(state["slots"])
-        self.actor.load_state_dict(state["actor"])

@@ -12,10 +12,9 @@ from orchestrator.policies.ranked import Floats, Ids, Ranked
 from orchestrator.problem import Problem
 
 if TYPE_CHECKING:
-    from orchestrator.policies.priced import Priced
     from orchestrator.learning.scorer import Trainer, Weights
+    from orchestrator.policies.priced import Priced
 
-HORIZON_SLOTS = 40.0  # e-folding time of what counts as "next"
 REPLAY = 100_000  # samples: 200 slots of them where much is asked for
 PER_SLOT = 512  # samples taken of a slot at most; no more than it had requests
 REUSE = 8  # how often a sample is learned from, on average
@@ -30,7 +29,7 @@ class DrcItem(Ranked):
     """Keeps what the network expects to be asked for most in the slots to come.
 
     Its size does not depend on the catalogue; memory grows with the items seen, work with those touched in a slot. It
-    starts from shipped weights, trained on generated streams (training/scorer.py), and goes on learning from what comes.
+    starts from shipped weights, trained on generated streams (training/scorer.py), and goes on learning from requests.
     """
 
     def priced(self) -> Priced:
@@ -47,10 +46,11 @@ class DrcItem(Ranked):
         super().reset(problem, seed)
         self._priced = self.priced() if problem.timing == "reactive" else None
         if self._priced is not None:
-            return self._priced.reset(problem, seed)
+            self._priced.reset(problem, seed)
+            return
         self._weights = scorer.load() if self._given is None else self._given
         self._table = items.ItemTable(problem.parts is not None)
-        self._samples = samples.Samples(REPLAY, HORIZON_SLOTS)
+        self._samples = samples.Samples(REPLAY)
         self._random = np.random.default_rng([seed, 51])
         self._trainer: Trainer | None = None
         self._recent = np.zeros(0, np.int64)  # items, once for each slot that asked for them

@@ -1,7 +1,7 @@
 """Algorithm 1 as printed: one output for every prompt *and* step, candidates over all of them.
 
-Kept because the comparison is instructive: order-preserving quantisation ranks entries but never chooses the step within a
-prompt again, so the random first step is imitated for ever, and all K candidates are prefixes of one ranking.
+Kept because the comparison is instructive: order-preserving quantisation ranks entries but never chooses the step
+within a prompt again, so the random first step is imitated for ever, and all K candidates are prefixes of one ranking.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from orchestrator.policies.acting import Acting
 from orchestrator.policies.base import LearnerStats, policy
 from orchestrator.policies.drc import INTERVAL
-from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.policies.priced import Choice, PricedSlots
 from orchestrator.problem import Problem
 
 FIRST_K = 32
 
 
 @policy("drc-paper")
-class DrcAsPrinted(Priced):
+class DrcAsPrinted(Acting):
     """R (S* - 1) outputs; where (11) is broken, a prompt's highest entry counts."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:

@@ -23,7 +23,7 @@ class Greedy(Priced):
 
         choice = np.zeros_like(slots.cached)
         solve_lanes(
-            slots.weight, slots.cost_s, slots.hit, slots.capacity, slots.queue_s, slots.weight_v, slots.target_s, choice,
-            np.empty(len(choice)),
+            slots.weight, slots.cost_s, slots.hit, slots.capacity, slots.queue_s, slots.weight_v, slots.target_s,
+            choice, np.empty(len(choice)),
         )  # fmt: skip
         return choice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class PartsRatio(Ranked):
         super().reset(problem, seed)
         self._parts = PartShares((self.efold_slots, np.inf))
         self._actual, self._expected = np.zeros(0), np.zeros(0)
-        self._slots = self._requests = 0
+        self._requests = 0  # of all items, ever
 
     def met(self, item: int, prompt: str) -> None:
         assert self.problem.parts is not None  # `needs` says so
@@ -45,13 +45,25 @@ class PartsRatio(Ranked):
         new = ids[self._actual[ids] == 0]
         self._actual[ids] += counts
         requests = int(counts.sum())
-        self._slots, self._requests = self._slots + 1, self._requests + requests
+        self._requests += requests
         self._expected += requests * self._product(np.arange(len(self._actual)), 0)
         self._expected[new] = self._requests * self._product(new, 1)  # until now: as their parts had it on the whole
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         ratio = (self._actual[ids] + self.shrink) / (self._expected[ids] + self.shrink)
         return self._product(ids, 0) * ratio
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "numbers": dict(self._numbers), "parts": self._parts.state_dict(), "actual": self._actual.copy(),
+            "expected": self._expected.copy(), "requests": self._requests,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._numbers = dict(state["numbers"])
+        self._parts.load_state_dict(state["parts"])
+        self._actual, self._expected = state["actual"].copy(), state["expected"].copy()
+        self._requests = int(state["requests"])
 
     def _product(self, ids: Ids, decay: int) -> Floats:
         return np.exp(self._parts.log_products(ids)[:, decay].astype(np.float64))

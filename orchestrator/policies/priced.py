@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from orchestrator.problem import Problem
 
 Floats = NDArray[np.float64]
 Choice = NDArray[np.int8]
-FORECAST_SLOTS = 20.0  # e-folding of the demand forecast where plans are made ahead
+FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
+UNKNOWN_S = (1.0, 0.5)  # what a miss and a hit cost, until it is known
 PAST = 0.9  # weight of what prices were known so far
 
 
@@ -53,6 +54,11 @@ class Priced(Policy, ABC):
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive"})
     guarded: ClassVar[bool] = False  # whether the serve guard is on: served locally where the split would be slower
 
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._rate = np.zeros(0)
+        self._price_s = np.array(UNKNOWN_S)
+
     @abstractmethod
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
         """Begin B lanes of equal R; each has its own problem and seed, and no lane knows of another."""
@@ -64,13 +70,11 @@ class Priced(Policy, ABC):
     def reset(self, problem: Problem, seed: int) -> None:
         assert problem.items is not None  # base.check
         self.problem, self.items = problem, problem.items
-        self._numbers: dict[str, int] = {}
-        self._rate = np.zeros(self.items)
-        self._price_s = np.array([1.0, 0.5])  # what a miss and a hit cost, until it is known
+        self._numbers, self._rate, self._price_s = {}, np.zeros(self.items), np.array(UNKNOWN_S)
         self.open([problem], [seed])
 
     def number(self, key: str) -> int:
-        """A prompt's place among the R items; new keys take the next one. Raises IndexError past the catalogue's end."""
+        """A prompt's place among the R items; new keys take the next. Raises IndexError past the catalogue's end."""
         if self.problem.number is not None:
             return self.problem.number(key)
         at = self._numbers.setdefault(key, len(self._numbers))
@@ -83,6 +87,14 @@ class Priced(Policy, ABC):
 
     def plan(self, slot: SlotRecord) -> Edit:
         return self._react(slot) if slot.prices is not None else self._foresee(slot)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which prompt has which place, and what is forecast of demand and prices."""
+        return {"numbers": dict(self._numbers), "rate": self._rate.copy(), "price_s": self._price_s.copy()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._numbers = dict(state["numbers"])
+        self._rate, self._price_s = np.array(state["rate"]), np.array(state["price_s"])
 
     def _lane(self, held: Sequence[Held], queue_s: float, target_s: float, channel: Floats) -> PricedSlots:
         p, choices = self.problem, self.problem.last_step + 1
@@ -122,9 +134,10 @@ class Priced(Policy, ABC):
         self._learn_prices(slot, edge_s)
         known = {h.prompt_key: h for h in (*slot.available.staging, *slot.available.store)}
         lane = self._lane(slot.available.store, slot.queue_s, self._price_s[0], np.zeros(self.problem.users))
+        usual = max(1e-9, float(np.mean([self._rate[self.number(key)] for key in known])) if known else 1.0)
         for key, h in known.items():
             r = self.number(key)
-            lane.count[0, r] = self._rate[r]
+            lane.count[0, r] = self._rate[r] / usual  # so that 1 is the usual demand, whatever a slot's length
             lane.weight[0, r] = -np.expm1(-self._rate[r])
             lane.cost_s[0, r, 0] = self._price_s[0]
             if h.step < lane.cost_s.shape[2]:
@@ -145,5 +158,5 @@ class Priced(Policy, ABC):
         mean = cost.system_cost_s / cost.prompts
         miss = mean + edge * cost.hits / max(1, cost.requests)
         new = np.array([miss, max(0.0, miss - edge)])
-        first = self._price_s[0] == 1.0 and self._price_s[1] == 0.5
+        first = tuple(self._price_s) == UNKNOWN_S
         self._price_s = new if first else PAST * self._price_s + (1 - PAST) * new

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
+from orchestrator.policies.acting import Acting
 from orchestrator.policies.base import LearnerStats
 from orchestrator.policies.greedy import Greedy
-from orchestrator.policies.priced import Choice, Priced, PricedSlots
+from orchestrator.policies.priced import Choice, PricedSlots
 from orchestrator.problem import Problem
 
 INTERVAL = 5  # slots between two training steps
 
 
-class PricedItems(Priced):
+class PricedItems(Acting):
     """One small network for all prompts of a lane; its size does not know R. The best prefix of its ranking is kept."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
@@ -37,10 +35,3 @@ class PricedItems(Priced):
         if self.slots % INTERVAL or not self.actor.ready:
             return None
         return LearnerStats(self.actor.train(), 0, self.actor.network.updates)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"slots": self.slots, "actor": self.actor.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.slots = int(state["slots"])
-        self.actor.load_state_dict(state["actor"])

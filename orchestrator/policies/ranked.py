@@ -1,7 +1,7 @@
 """What planners by score share: at each slot's end the store holds the best of what is available.
 
 A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so that the same code
-serves strings from a live edge and numbers from the simulator (`simulator.open` drives `observe` and `scores` directly).
+serves strings from a live edge and numbers from the simulator (`simulator.lanes` drives `observe` and `scores`).
 """
 
 from __future__ import annotations
@@ -60,18 +60,21 @@ class Ranked(Policy, ABC):
 
     def keep_best(self, available: Contents, slot: int) -> Edit:
         """The differences that lead to the best content under the capacity."""
-        held = {h.prompt_key: h for h in available.store}
+        held = {h.prompt_key for h in available.store}
         fresh = {h.prompt_key: h for h in available.staging if h.prompt_key not in held}
-        every = [*held.values(), *fresh.values()]
+        every = [*available.store, *fresh.values()]
         if not every:
             return Edit()
-        ids = np.fromiter((self.number(h.prompt_key, h.prompt) for h in every), np.int64, len(every))
-        size = np.fromiter((h.nbytes for h in every), np.float64, len(every))
+        ids = np.array([self._numbers.get(h.prompt_key, -1) for h in every], np.int64)  # 10,000 and more: no calls
+        for i in np.flatnonzero(ids < 0).tolist():
+            ids[i] = self.number(every[i].prompt_key, every[i].prompt)
+        size = np.array([h.nbytes for h in every], np.float64)
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")  # equals: what is held stays
-        kept = fits(size[order], available.capacity)
-        chosen = {every[i].prompt_key for i in order[kept]}
-        admit = tuple((k, h.step) for k, h in fresh.items() if k in chosen)
-        return Edit(admit, tuple(k for k in held if k not in chosen))
+        kept = np.zeros(len(every), np.bool_)
+        kept[order[fits(size[order], available.capacity)]] = True
+        store = len(available.store)
+        admit = tuple((every[i].prompt_key, every[i].step) for i in (store + np.flatnonzero(kept[store:])).tolist())
+        return Edit(admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:store]).tolist()))
 
 
 def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 SUMS = (
-    "slots", "response_s", "requests", "request_s", "hits", "hits_in_slot", "saved_s", "system_s", "queue_s", "average_s",
-    "objective", "exact", "nothing", "store_s", "reduction",
+    "slots", "response_s", "requests", "request_s", "hits", "hits_in_slot", "saved_s", "system_s", "queue_s",
+    "average_s", "objective", "exact", "nothing", "store_s", "reduction",
 )  # fmt: skip
 AT = {name: i for i, name in enumerate(SUMS)}
 BINS, FINEST_S, FACTOR = 400, 1e-4, 1.03  # of the response time's histogram: 0.1 ms to 13 s in steps of 3 %

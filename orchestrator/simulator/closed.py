@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,11 +90,11 @@ class Play:
         self, choice: Choice, measure: bool, cost_s: Floats | None = None, hit: NDArray[np.bool_] | None = None
     ) -> None:
         """The objective (33) of this choice, of exact P2 on the same state, and of keeping nothing."""
-        best, value = np.zeros_like(choice), np.zeros(len(choice))
+        best, value, world = np.zeros_like(choice), np.zeros(len(choice)), self.world
+        cost_s, hit = self.cost_s if cost_s is None else cost_s, self.hit if hit is None else hit
         exact.solve_lanes(
-            self.weight, self.cost_s if cost_s is None else cost_s, self.hit if hit is None else hit, self.world.capacity, self.queue_s, self.world.weight_v, self.target_s,
-            best, value,
-        )  # fmt: skip
+            self.weight, cost_s, hit, world.capacity, self.queue_s, world.weight_v, self.target_s, best, value
+        )
         mine, nothing = (self._objective(c) for c in (choice, np.zeros_like(choice)))
         won = nothing - value
         self.last_gap = np.where(won > 1e-12, (mine - value) / np.where(won > 1e-12, won, 1.0), np.nan)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -20,13 +21,13 @@ from orchestrator.recorder import versions
 from orchestrator.simulator.many import play_lanes, summarised
 from orchestrator.simulator.presets import Preset
 
-SHOWN = {
-    "response_ms": ("response, ms", 1.0, "{:.2f}"),
-    "response_per_request_ms": ("per request, ms", 1.0, "{:.2f}"),
-    "reduction_vs_ncldc": ("below ncldc", 100.0, "{:.2f} %"),
-    "hit_ratio": ("hit ratio", 100.0, "{:.2f} %"),
-    "gap_to_exact": ("gap to exact", 100.0, "{:.2f} %"),
-    "queue_ms": ("Q, ms", 1.0, "{:.0f}"),
+SHOWN = {  # the header's two lines, what mean and interval are multiplied with, decimals at most
+    "response_ms": ("response\nms", 1.0, 2),
+    "response_per_request_ms": ("per request\nms", 1.0, 2),
+    "reduction_vs_ncldc": ("below\nncldc, %", 100.0, 2),
+    "hit_ratio": ("hit ratio\n%", 100.0, 1),
+    "gap_to_exact": ("gap to\nexact, %", 100.0, 2),
+    "queue_ms": ("Q\nms", 1.0, 0),
 }
 
 
@@ -53,10 +54,10 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
         "warmup": warmup, "modes": {"edge": preset.edge, "timing": preset.timing}, "wall_s": round(wall, 3),
         "versions": versions(),
     }  # fmt: skip
-    told = {"policies": summarised(results), "run": about}
-    write(folder, results, told)
+    found = summarised(results)
+    write(folder, results, {"policies": found, "run": about})
     show(
-        told["policies"],
+        found,
         f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds, {slots - warmup} slots measured",
     )
     print(f"{wall:.1f} s; {folder / 'summary.json'}")
@@ -88,7 +89,7 @@ def run(
 
 
 def write(folder: Path, results: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> None:
-    """seeds.csv, every value of every seed, and summary.json. Raises ScenarioError where the folder cannot be written."""
+    """seeds.csv, every value of every seed, and summary.json. Raises ScenarioError where they cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "seeds.csv").open("w", newline="") as file:
@@ -103,24 +104,26 @@ def write(folder: Path, results: Mapping[str, Mapping[str, Any]], told: Mapping[
 
 
 def show(told: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str) -> None:
-    """The table that people read."""
-    table = Table(title=title)
-    table.add_column("policy")
+    """The table that people read, within 80 columns."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("policy", no_wrap=True, vertical="bottom")
     shown = [metric for metric in SHOWN if any(metric in metrics for metrics in told.values())]
     for metric in shown:
-        table.add_column(SHOWN[metric][0], justify="right")
+        table.add_column(SHOWN[metric][0], justify="right", no_wrap=True)
     for name, metrics in told.items():
-        table.add_row(name, *(_cell(metric, metrics.get(metric, {})) for metric in shown))
+        table.add_row(name, *(cell(metrics.get(metric, {}), *SHOWN[metric][1:]) for metric in shown))
     Console().print(table)
 
 
-def _cell(metric: str, value: Mapping[str, float | None]) -> str:
+def cell(value: Mapping[str, float | None], scale: float, decimals: int) -> str:
+    """Mean±half, both in the same unit and with as many decimals, at most four digits of the mean in all."""
     mean, half = value.get("mean"), value.get("ci95")
     if mean is None:
         return "-"
-    _, scale, form = SHOWN[metric]
-    text = form.format(scale * mean)
-    return text if half is None else f"{text} ± {scale * half:.2g}"
+    size = abs(scale * mean)
+    decimals = min(decimals, 2 if size < 100 else 1 if size < 1000 else 0)
+    text = f"{scale * mean:.{decimals}f}"
+    return text if half is None else f"{text}±{scale * half:.{decimals}f}"
 
 
 @contextmanager

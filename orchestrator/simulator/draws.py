@@ -1,5 +1,6 @@
 """Random numbers by what they are for: a draw depends on its seed and its place alone, never on who asks first, on the
-number of lanes, or on how many slots are drawn at once (splitmix64 as a counter-based generator; Steele et al. 2014)."""
+number of lanes, or on how many slots are drawn at once (splitmix64 as a counter-based generator; Steele et al. 2014).
+"""
 
 from __future__ import annotations
 

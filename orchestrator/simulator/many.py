@@ -5,18 +5,62 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.simulator.presets import Preset
 
+if TYPE_CHECKING:
+    from orchestrator.simulator.closed import Series
+
+T = TypeVar("T")
 Floats = NDArray[np.float64]
 Results = dict[str, dict[str, Floats]]  # policy -> metric -> one value a lane
 Job = tuple[list[tuple[Preset, int]], tuple[str, ...], int, int]
+Progress = Callable[[float], None] | None
+Task = Callable[[Job, Callable[[], None]], T]
+SIDE_BY_SIDE = 16  # lanes in one program: more share a network's overhead, and fall out of the processor's cache
+
+
+class Workers:
+    """`jobs` processes (None: one for each core that this process may use) that import and compile once for all that
+    they are given; with one, everything happens here. A context manager."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
+        self._others = set(multiprocessing.active_children())  # somebody else's
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pool is None:
+            return
+        if kind is not None:  # Ctrl-C, or a worker's error: nobody waits for what the others would find
+            for process in set(multiprocessing.active_children()) - self._others:
+                process.terminate()
+        self._pool.shutdown(cancel_futures=True)
+
+    def spread(self, task: Task[T], work: Sequence[Job], progress: Progress) -> list[T]:
+        """`task` of every job; a task calls its second argument once a slot."""
+        share = 1 / sum(slots for *_, slots, _ in work)
+        if self.jobs == 1 or (len(work) == 1 and self._pool is None):
+            return [task(job, lambda: None if progress is None else progress(share)) for job in work]
+        context = multiprocessing.get_context("spawn")  # a forked process with torch's threads in it may hang
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_deaf)
+        with context.Manager() as manager:
+            done = manager.Queue()
+            futures = [self._pool.submit(_worker, task, job, done) for job in work]
+            while not all(future.done() for future in futures):
+                _listen(done, progress, share)
+            return [future.result() for future in futures]
 
 
 def play_lanes(
@@ -24,34 +68,40 @@ def play_lanes(
     names: Sequence[str],
     slots: int,
     warmup: int,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
     jobs: int | None = None,
+    workers: Workers | None = None,
 ) -> Results:
     """Every policy in every lane of a closed catalogue; `progress` is told the share that is done.
 
-    `jobs` processes at most (None: one for each core that this process may use). Raises ScenarioError.
+    By `workers`, else by `jobs` processes at most that end with the call. Raises ScenarioError.
     """
-    jobs = min(len(lanes), jobs or len(os.sched_getaffinity(0)))
-    cuts = [list(part) for part in np.array_split(np.arange(len(lanes)), jobs)]
+    if workers is None:
+        with Workers(jobs) as hired:
+            return play_lanes(lanes, names, slots, warmup, progress, workers=hired)
+    rounds = -(-len(lanes) // (workers.jobs * SIDE_BY_SIDE))
+    cuts = np.array_split(np.arange(len(lanes)), min(len(lanes), workers.jobs * rounds))
     work: list[Job] = [([lanes[i] for i in cut], tuple(names), slots, warmup) for cut in cuts]
-    if jobs == 1:
-        told = _play(work[0], lambda: None if progress is None else progress(1 / slots))
-        return told
-    context = multiprocessing.get_context("spawn")  # a forked process with torch's threads in it may hang
-    with context.Manager() as manager:
-        done = manager.Queue()
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            futures = [pool.submit(_worker, job, done) for job in work]
-            while not all(future.done() for future in futures):
-                _listen(done, progress, 1 / (slots * jobs))
-            parts = [future.result() for future in futures]
+    parts = workers.spread(_play, work, progress)
     return {
         name: {metric: np.concatenate([part[name][metric] for part in parts]) for metric in parts[0][name]}
         for name in parts[0]
     }
 
 
-def _listen(done: Any, progress: Callable[[float], None] | None, share: float) -> None:
+def play_series(
+    lanes: Sequence[tuple[Preset, int]], names: Sequence[str], slots: int, workers: Workers, progress: Progress = None
+) -> list[dict[str, Series]]:
+    """What every policy did over time, each lane by itself: of lanes side by side only the mean loss is told."""
+    return workers.spread(_follow, [([lane], tuple(names), slots, 0) for lane in lanes], progress)
+
+
+def _deaf() -> None:
+    """Ctrl-C is the first process's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _listen(done: Any, progress: Progress, share: float) -> None:
     try:
         count = done.get(timeout=0.2)
     except queue.Empty:
@@ -60,7 +110,7 @@ def _listen(done: Any, progress: Callable[[float], None] | None, share: float) -
         progress(count * share)
 
 
-def _worker(job: Job, done: Any) -> Results:
+def _worker(task: Task[T], job: Job, done: Any) -> T:
     waiting = 0
 
     def tick() -> None:
@@ -70,7 +120,7 @@ def _worker(job: Job, done: Any) -> Results:
             done.put(waiting)
             waiting = 0
 
-    return _play(job, tick)
+    return task(job, tick)
 
 
 def _play(job: Job, tick: Callable[[], None]) -> Results:
@@ -81,6 +131,17 @@ def _play(job: Job, tick: Callable[[], None]) -> Results:
     lanes, names, slots, warmup = job
     plays = play_all(lanes, names, slots, warmup, tick=lambda _: tick())
     return {name: metrics(play) for name, play in plays.items()}
+
+
+def _follow(job: Job, tick: Callable[[], None]) -> dict[str, Series]:
+    from midstep.tuning import bind_threads
+    from orchestrator.simulator.closed import play_all
+
+    bind_threads(1)
+    lanes, names, slots, warmup = job
+    series: dict[str, Series] = {}
+    play_all(lanes, names, slots, warmup, tick=lambda _: tick(), series=series)
+    return series
 
 
 def interval(values: Sequence[float] | Floats) -> dict[str, float | None]:

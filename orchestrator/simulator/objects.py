@@ -145,4 +145,3 @@ def objects(name: str, make: type[Policy], world: World, seeds: Sequence[int], t
     play = ObjectPlay(name, made, problems, world, target_s)
     play.guarded = True
     return play
-

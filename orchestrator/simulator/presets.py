@@ -1,4 +1,4 @@
-"""The presets of the simulator: what users ask for, what fits, and how the edge and the plan are read (docs/model.md)."""
+"""The presets of the simulator: what users ask for, what fits, how the edge and the plan are read (docs/model.md)."""
 
 from __future__ import annotations
 

@@ -29,8 +29,9 @@ class World:
 
     `requests` (B, U, k) item of each request, -1 where the lane has fewer; `count` (B, R) requests of each item;
     `transfer_s` (B, U), (8) for a frame; `step_s` (B, U), seconds of a step on each device; `channel` (B, U),
-    log2(1 + SNR), 0 for users that a lane does not have; `base_s` (B, R, J), the slowest requester's transfer and device
-    time of (14) for choice j, inf for choices that the lane forbids; `tolerated` (B, R, J), whether a cached step may serve.
+    log2(1 + SNR), 0 for users that a lane does not have; `base_s` (B, R, J), the slowest requester's transfer and
+    device time of (14) for choice j, inf for choices that the lane forbids; `tolerated` (B, R, J), whether a cached
+    step may serve.
     """
 
     def __init__(self, lanes: Sequence[tuple[Preset, int]]) -> None:
@@ -164,7 +165,7 @@ def _ask(seeds: Any, slot: int, users: Any, asked: Any, weights: Any, order: Any
 def _price(
     requests: Any, count: Any, transfer: Any, pace: Any, steps: int, reusable: Any, shared: Any, split: Any, base: Any
 ) -> None:
-    """The slowest requester's T + loc of (14), (15): for j = 0 all is local, or split at m0 where the edge is shared."""
+    """The slowest requester's T + loc of (14), (15): j = 0 is all local, or split at m0 where the edge is shared."""
     lanes, users, asked = requests.shape
     for b in range(lanes):
         for r in range(count.shape[1]):

@@ -46,6 +46,16 @@ class Live:
         """The edge's process."""
         return int(self.until(lambda: re.search(r"edge-0 at \S+ \(pid (\d+)\)", self.text()), "the edge")[1])
 
+    def learner_pid(self) -> int:
+        """The learner's process, the newest."""
+        found = self.until(lambda: re.findall(r"learner \(pid (\d+)\)", self.text()), "the learner")
+        return int(found[-1])
+
+    def until_slots(self, number: int) -> None:
+        """Wait until so many slots have ended."""
+        journal = self.folder / "slots.jsonl"
+        self.until(lambda: journal.read_text().count("\n") >= number, f"{number} slots")
+
     def until_requests(self, number: int) -> None:
         """Wait until so many requests have ended."""
         journal = self.folder / "requests.jsonl"

@@ -107,7 +107,7 @@ def test_oo_against_enumeration() -> None:
 
 
 def as_milp(case: Case, limit: float | None) -> float:
-    """The least L with J one-hot under (10), (11) and, where given, L_avg <= limit (linear: sum of (L - limit) <= 0)."""
+    """The least L with J one-hot under (10), (11) and, where given, L_avg <= limit (linear: sum of L - limit <= 0)."""
     prompts, choices = case.cost.shape
     cost = np.where(np.isfinite(case.cost), case.cost, 0.0).ravel()
     one = np.kron(np.eye(prompts), np.ones(choices))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from midstep.metrics import SPECS
+from orchestrator.checkpoint import unpack
 from orchestrator.recorder import read_run
 from tests.orchestrator.live import PACED, Live, get_json, live, scrape
 
@@ -142,6 +144,44 @@ def test_a_host_killed_in_mid_run_takes_only_its_devices(ray_address: str, tmp_p
     rows, _ = read_run(running.folder)
     assert len({row["process_id"] for row in rows}) == 2
     assert max(row["arrived_s"] for row in rows) > 9
+
+
+def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits(
+    ray_address: str, tmp_path: Path
+) -> None:
+    quick = ("--set", "slot_seconds=0.5", "--set", "policy.latency_target_s=0.1")  # Q grows, all but ever
+    with live(tmp_path / "run", ray_address, *QUICK, *quick, "--duration", "300s") as running:
+        first, exporter = running.learner_pid(), running.targets()["learner"]
+        running.until((running.folder / "learner.ckpt").is_file, "state of the learner")
+        running.until_slots(13)
+        os.kill(first, signal.SIGKILL)
+        running.until(lambda: "another learner (pid" in running.text(), "other learner")
+        assert running.targets()["learner"] != exporter
+        assert "midstep_backlog_seconds" in scrape(running.targets()["learner"])
+        running.until_slots((running.folder / "slots.jsonl").read_text().count("\n") + 8)
+        running.signal(signal.SIGINT)
+        assert running.end(60) == 3
+        said = [line for line in running.text().splitlines() if line.startswith("midstep: ") and "learner" in line]
+    pid = re.search(r"another learner \(pid (\d+)\)", running.text())
+    assert pid is not None and int(pid[1]) != first
+    assert said == [
+        "midstep: the learner died: the edge goes on with the last plan, another learner is started (1 of 3)",
+        f"midstep: another learner (pid {pid[1]}) goes on from its state after slot 9",
+    ]
+    rows, slots = read_run(running.folder)
+    assert {row["result"] for row in rows} == {"done"}
+    assert [slot["slot"] for slot in slots] == list(range(len(slots)))
+    without = [slot["slot"] for slot in slots if slot["queue_s"] is None]
+    assert without == list(range(without[0], without[-1] + 1)) and without[0] >= 13
+    back = slots[without[-1] + 1 :]
+    assert len(back) >= 5
+    assert back[0]["queue_s"] > slots[9]["queue_s"] - 0.11 > 2  # one without a state would begin with a slot's latency
+    assert all(slot["store_entries"] is not None for slot in back)
+    assert sum(slots[number]["hits"] for number in without) > 0  # the edge served from what it held
+    assert sum(slot["hits"] for slot in back) > 0
+    told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
+    assert [event["text"] for event in told][:2] == [line.removeprefix("midstep: ") for line in said]
+    assert unpack((running.folder / "learner.ckpt").read_bytes())["slot"] == slots[-1]["slot"]
 
 
 def test_ctrl_c_ends_a_run_in_order_with_its_report(ray_address: str, tmp_path: Path) -> None:

@@ -1,0 +1,284 @@
+"""What deciding and learning cost, as ratios within one run: `python -m benchmarks.learners [--only drc,one,lanes]`.
+
+drc: DRC in a batch of 60 lanes against the same algorithm in plain Python (benchmarks/plain_drc.py), one lane;
+one: a decision as a live run asks for it, in milliseconds;
+lanes: each policy in 60 lanes, and what the whole evaluation would take. One thread; seconds are of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+
+from benchmarks.plain_drc import PlainDrc
+from midstep.wire import Access, Contents, Held
+from orchestrator import policies
+from orchestrator.learning.drc import EXPLORE, NORMALS
+from orchestrator.policies.base import SlotRecord
+from orchestrator.policies.drc import INTERVAL
+from orchestrator.policies.ranked import Ranked
+from orchestrator.problem import SlotCost
+from orchestrator.simulator import closed
+from orchestrator.simulator.draws import key, mix
+from orchestrator.simulator.lanes import problem
+from orchestrator.simulator.presets import Preset, find
+from orchestrator.simulator.topics import open_stream
+from orchestrator.simulator.world import World
+
+Ms = NDArray[np.float64]
+
+LANES = 60
+WARM = 150  # slots: everything is compiled, and the pool holds a batch
+DECISIONS = 300
+EVALUATION = (10_000, 12, 5, 3)  # slots, seeds, points, figures
+COMPARED = ("oo", "dnn", "drc")  # and ncldc, which decides nothing
+
+
+class Clock:
+    """Processor seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+
+    def __call__(self, what: str, call: Callable[..., Any], *args: Any) -> Any:
+        began = time.process_time()
+        made = call(*args)
+        self.spent[what] = self.spent.get(what, 0.0) + time.process_time() - began
+        return made
+
+
+def setting(preset: Preset, lanes: int) -> tuple[World, NDArray[np.float64]]:
+    """A world of lanes with seeds of their own, and their Lbar."""
+    each = [(preset, seed) for seed in range(lanes)]
+    return World(each), closed.calibrate(each, 100)
+
+
+def opened(name: str, world: World, target_s: NDArray[np.float64]) -> tuple[closed.Play, Any]:
+    """A policy in every lane of a world."""
+    learner = policies.find(name)().priced()
+    assert learner is not None
+    learner.open([world.problem(b) for b in range(world.size)], [int(seed) for seed in world.seeds])
+    return closed.Play(name, learner.decide, world, target_s), learner
+
+
+def drc(slots: int) -> None:
+    """DRC's decision and its training: 60 lanes in a batch, and a loop over slots."""
+    preset = find("compact")
+    same, compared = agreement(preset)
+    print(f"DRC, {preset.items} prompts, {preset.users} users; processor time, one thread")
+    print(f"  the plain loop with the same weights and noise: the same choice in {same} of {compared} slots\n")
+
+    world, target_s = setting(preset, LANES)
+    play, learner = opened("drc", world, target_s)
+    batch, decide = Clock(), learner.decide
+    play.decide = lambda view: batch("decision", decide, view)
+    for slot in range(WARM + slots):
+        if slot == WARM:
+            batch.spent.clear()
+        world.advance()
+        play.slot(measure=False, gap=False)
+        batch("training", learner.learn)
+
+    world, target_s = setting(preset, 1)
+    random = np.random.default_rng(1)
+    plain = PlainDrc(preset.items, preset.users, lambda slot, i: random.standard_normal(preset.items))
+    loop = Clock()
+    play = closed.Play("plain", lambda view: choice(loop("decision", plain.decide, view)), world, target_s)
+    for slot in range(WARM + slots):
+        if slot == WARM:
+            loop.spent.clear()
+        world.advance()
+        play.slot(measure=False, gap=False)
+        loop("training", plain.learn)
+
+    print(f"  slots per processor second   {'plain loop':>12} {f'{LANES} lanes':>12} {'ratio':>8}")
+    for clock in (batch, loop):
+        clock.spent["both"] = clock.spent["decision"] + clock.spent["training"]
+    for part in ("decision", "training", "both"):
+        slow, fast = slots / loop.spent[part], slots * LANES / batch.spent[part]
+        print(f"  {part:28} {slow:12.0f} {fast:12.0f} {fast / slow:8.1f}")
+    print(f"  training is every {INTERVAL} slots; both ways it is the same matrix products\n")
+
+
+def choice(steps: list[int]) -> NDArray[np.int8]:
+    return np.array([steps], np.int8)
+
+
+def agreement(preset: Preset, slots: int = 20) -> tuple[int, int]:
+    """In how many slots the plain loop decides as lane 0 of a batch, with the weights and the noise of that lane."""
+
+    @njit
+    def noise(seed: int, slot: int, i: int, items: int) -> Any:
+        made = np.empty(items)
+        for r in range(items):
+            made[r] = NORMALS[mix(key(seed, EXPLORE, slot, i) ^ np.uint64(r)) >> np.uint64(52)]
+        return made
+
+    world, target_s = setting(preset, 3)
+    play, learner = opened("drc", world, 0.99 * target_s)  # tight: Q grows, and its ratio matters
+    plain = PlainDrc(preset.items, preset.users, lambda slot, i: noise(0, slot, i, preset.items))
+    plain.copy_weights([parameter.detach() for parameter in learner.actor.network.parameters])
+    same = 0
+    for _ in range(slots):
+        world.advance()
+        play._price()
+        theirs = plain.decide(lane(play.view(), 0))
+        same += int((play.slot(measure=False, gap=False)[0] == theirs).all())
+    return same, slots
+
+
+def lane(view: Any, b: int) -> Any:
+    return type(view)(**{name: getattr(view, name)[b : b + 1] for name in vars(view)})
+
+
+def one() -> None:
+    """A decision as it is asked for in a live run: one lane."""
+    print(f"{'one decision, ms of the wall clock and of the processor':54}" + f"{'p50':>8}{'p95':>8}" * 2)
+    for name, items, capacity in (("drc", 300, 75), ("drc-item", 1000, 250)):
+        sizes = (f"items={items}", f"capacity={capacity}", "requests_per_user=50")
+        world, target_s = setting(find("compact", sizes), 1)
+        play, learner = opened(name, world, target_s)
+        took: list[Ms] = []
+        decide = learner.decide
+
+        def timed(view: Any, decide: Any = decide, took: list[Ms] = took) -> Any:
+            began = now()
+            made = decide(view)
+            took.append(now() - began)
+            return made
+
+        play.decide, asked = timed, []
+        for _ in range(WARM + DECISIONS):
+            world.advance()
+            play.slot(measure=False, gap=False)
+            learner.learn()
+            asked.append(int((world.count[0] > 0).sum()))
+        show(f"{name}, reactive, R = {items} ({np.mean(asked):.0f} asked for)", took[WARM:])
+    ahead()
+    print()
+
+
+def now() -> Ms:
+    """Wall-clock and processor time, milliseconds: other programs delay the one, and hardly touch the other."""
+    return 1e3 * np.array([time.perf_counter(), time.process_time()])
+
+
+def show(what: str, took: list[Ms]) -> None:
+    quantiles = np.percentile(took, [50, 95], axis=0).T.ravel()
+    print(f"  {what:52}" + "".join(f"{q:8.2f}" for q in quantiles), flush=True)
+
+
+def ahead() -> None:
+    """`drc-item` planning ahead: N = 100,000, 10,000 held, 1,000 requests a slot."""
+    preset = find("full", ["capacity=10000"])
+    held: dict[str, Held] = {}
+    stream = open_stream(preset, 5)
+    told, policy = problem(preset, stream, preset.capacity), policies.find("drc-item")()
+    assert isinstance(policy, Ranked)
+    try:
+        policy.reset(told, 5)
+    except FileNotFoundError as error:
+        print(f"  drc-item, proactive: left out, {error.filename} is missing")
+        return
+    scored: list[Ms] = []
+    planned: list[Ms] = []
+    nbytes = told.frame_bytes
+    for slot in range(60 + 40):
+        asked = [str(item) for item in stream.advance().tolist()]
+        accesses = tuple(
+            Access(k, k, k, preset.split_step, nbytes, "exact" if k in held else "computed", float(slot), 0.0)
+            for k in asked
+        )
+        staging = tuple(Held(k, k, preset.split_step, nbytes) for k in dict.fromkeys(asked) if k not in held)
+        contents = Contents(tuple(held.values()), staging, told.capacity, len(held) * nbytes, len(staging) * nbytes)
+        record = SlotRecord(slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, contents)
+        began = now()
+        edit = policy.plan(record)
+        planned.append(now() - began)
+        ids = np.array([int(h.prompt_key) for h in (*contents.store, *contents.staging)])
+        began = now()
+        policy.scores(ids, slot)
+        scored.append(now() - began)
+        policy.learn()
+        fresh = {h.prompt_key: h for h in staging}
+        for k in edit.evict:
+            del held[k]
+        held.update({k: fresh[k] for k, _ in edit.admit})
+    show(f"drc-item, proactive, N = {preset.items:,}: scores of {len(ids):,}", scored[60:])
+    show(f"drc-item, proactive, plan() with {len(held):,} held", planned[60:])
+
+
+def lanes(slots: int) -> None:
+    """Every policy in 60 lanes, and the whole evaluation."""
+    preset = find("compact")
+    print(f"{LANES} lanes, {preset.items} prompts: lane-slots per processor second")
+    cost: dict[str, float] = {}
+
+    def row(name: str, clock: Clock) -> None:
+        cost[name] = sum(clock.spent.values()) / (slots * LANES)
+        print(f"  {name:28} {1 / cost[name]:12.0f}", flush=True)
+
+    world, target_s = setting(preset, LANES)
+    world.advance()
+    clock = Clock()
+    for _ in range(slots):
+        clock("", world.advance)
+    row("environment", clock)
+    for name in ("ncldc", "greedy", "oo", "dnn", "dnn, frozen", "drc"):
+        world, target_s = setting(preset, LANES)
+        play, learner = opened(name.split(",")[0], world, target_s)
+        if name.endswith("frozen"):
+            learner.slots = 10**6
+        clock = Clock()
+        for slot in range(WARM + slots):
+            world.advance()
+            if slot == WARM:
+                clock.spent.clear()
+            clock("", play.slot, True, False)
+            clock("", learner.learn)
+        row(name, clock)
+    world, target_s = setting(preset, LANES)
+    play, learner = opened("ncldc", world, target_s)
+    clock, spent = Clock(), cost["ncldc"]
+    for _ in range(slots):
+        world.advance()
+        clock("", play.slot, True, True)
+    row("ncldc, gap measured", clock)
+    gap = (cost["ncldc, gap measured"] - spent) / closed.GAP_EVERY
+    wide, seeds, points, figures = EVALUATION
+    share = 1_000 / wide  # of the slots in which the DNN learns
+    dnn = share * cost["dnn"] + (1 - share) * cost["dnn, frozen"]
+    policies_s = cost["ncldc"] + cost["oo"] + dnn + cost["drc"] + 4 * gap
+    calibration = closed.CALIBRATION_SLOTS / wide * (cost["environment"] + cost["greedy"])
+    whole = (cost["environment"] + policies_s + calibration) * wide * seeds * points * figures
+    print(f"  {figures} figures x {points} points x {seeds} seeds x {wide:,} slots of ncldc, {', '.join(COMPARED)}: "
+          f"{whole / 60:.1f} processor minutes, {whole / 120:.1f} minutes on two cores")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="drc,one,lanes")
+    parser.add_argument("--slots", type=int, default=100, help="that are measured (default: %(default)s)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = options.only.split(",")
+    if "drc" in wanted:
+        drc(options.slots)
+    if "one" in wanted:
+        one()
+    if "lanes" in wanted:
+        lanes(options.slots)
+
+
+if __name__ == "__main__":
+    main()

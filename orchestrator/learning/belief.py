@@ -1,0 +1,44 @@
+"""Beliefs about rates that may jump: the kernels of `bayes`. Importing this compiles; import it where it is used."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+@numba.njit(cache=True, fastmath=True)
+def _advance(belief, silent, log_rate, prior, hazard, counts):  # type: ignore[no-untyped-def]
+    items, bins = belief.shape
+    stay = np.float32(1.0 - hazard)
+    for i in range(items):
+        row = belief[i]
+        total = np.float32(0.0)
+        if counts[i] == 0:
+            for b in range(bins):
+                row[b] = (stay * row[b] + prior[b]) * silent[b]
+                total += row[b]
+        else:
+            most = np.float32(-1e30)
+            for b in range(bins):
+                most = max(most, counts[i] * log_rate[b] + np.log(silent[b]))
+            for b in range(bins):
+                row[b] = (stay * row[b] + prior[b]) * np.exp(counts[i] * log_rate[b] + np.log(silent[b]) - most)
+                total += row[b]
+        scale = np.float32(1.0) / total
+        for b in range(bins):
+            row[b] *= scale
+
+
+def advance_all(
+    belief: NDArray[np.float32],
+    rate: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    hazard: float,
+    counts: NDArray[np.int64],
+) -> None:
+    """One slot for every row of `belief` (items, bins), in place: a jump with `hazard` to `prior` (bins,), then Poisson
+    evidence of `counts` (items,) at `rate` (bins,)."""
+    silent = np.maximum(np.exp(-rate), 1e-30).astype(np.float32)
+    log_rate = np.log(np.maximum(rate, 1e-30)).astype(np.float32)
+    _advance(belief, silent, log_rate, (hazard * prior).astype(np.float32), hazard, counts)

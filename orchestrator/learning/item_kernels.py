@@ -1,0 +1,73 @@
+"""What `items` computes per item, compiled. Importing this compiles; import it where it is used."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+FORGET = 0.995  # of a forecast's log likelihood, per slot
+FLOOR = 3e-4  # requests a slot that every forecast allows for: nothing is impossible
+
+
+@numba.njit(cache=True, fastmath=True)
+def observe(ids, counts, slot, count, like, last, gap, first, distinct, latest, keep, kept, norm):  # type: ignore[no-untyped-def]
+    """A slot's requests. count, like: (items, K), as of an item's `last` request; keep, kept: (K, slots of silence)."""
+    decays, most_silent = count.shape[1], keep.shape[1] - 1
+    for j in range(len(ids)):
+        i, c = ids[j], counts[j]
+        if last[i] < 0:
+            first[i] = slot
+            for k in range(decays):
+                count[i, k] = c
+                like[i, k] = 0.0
+        else:
+            silent = min(slot - last[i], most_silent)
+            forget = np.exp(np.log(FORGET) * silent)
+            for k in range(decays):
+                forecast = count[i, k] * keep[k, silent] / norm[k] + FLOOR
+                missed = count[i, k] * kept[k, max(silent - 1, 0)] / norm[k]
+                like[i, k] = like[i, k] * forget - missed + c * np.log(forecast) - forecast
+                count[i, k] = count[i, k] * keep[k, silent] + c
+            gap[i] = slot - last[i]
+        last[i] = slot
+        distinct[i] += 1
+        latest[i] = c
+
+
+@numba.njit(cache=True, fastmath=True)
+def look(ids, slot, count, like, last, gap, first, distinct, latest, keep, kept, norm, rate, weight, times):  # type: ignore[no-untyped-def]
+    """Per item: rate (n, K), log likelihood `weight` (n, K) less its largest, and `times` (n, 5), one added to each.
+
+    Their logarithms are left to numpy, which takes several at once."""
+    decays, most_silent = count.shape[1], keep.shape[1] - 1
+    log_forget = np.float32(np.log(FORGET))
+    for j in range(len(ids)):
+        i = ids[j]
+        silent = min(slot - last[i], most_silent)
+        forget = np.exp(log_forget * np.float32(silent))
+        most = np.float32(-1e30)
+        for k in range(decays):
+            then = count[i, k] / norm[k]
+            weight[j, k] = like[i, k] * forget - then * kept[k, silent]
+            most = max(most, weight[j, k])
+            rate[j, k] = then * keep[k, silent]
+        for k in range(decays):
+            weight[j, k] -= most
+        times[j, 0] = silent + 1
+        times[j, 1] = gap[i] + 1
+        times[j, 2] = slot - first[i] + 1
+        times[j, 3] = distinct[i] + 1
+        times[j, 4] = latest[i] + 1
+
+
+@numba.njit(cache=True, fastmath=True)
+def products(ids, members, log_share, out):  # type: ignore[no-untyped-def]
+    """out (n, K): sums of the log shares (parts, K) of each item's parts; members (items, most), -1 where none."""
+    for j in range(len(ids)):
+        for k in range(log_share.shape[1]):
+            out[j, k] = 0.0
+        for m in range(members.shape[1]):
+            part = members[ids[j], m]
+            if part >= 0:
+                for k in range(log_share.shape[1]):
+                    out[j, k] += log_share[part, k]

@@ -1,0 +1,120 @@
+"""Learners with a lane axis: a lane in a batch is the lane alone, a state that is loaded goes on, a seed is a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from orchestrator import policies
+from orchestrator.policies.acting import Acting
+from orchestrator.simulator.closed import Lane, Play
+from orchestrator.simulator.presets import find
+from orchestrator.simulator.world import World
+
+LEARNERS = ["drc", "drc-paper", "dnn", "drc-item"]
+SMALL = ["items=30", "requests_per_user=6"]
+LANES: list[Lane] = [
+    (find("compact", [*SMALL, "users=12", "capacity=10"]), 3),
+    (find("compact", [*SMALL, "users=5", "capacity=4", "reusable_steps=8"]), 1),
+    (find("compact", [*SMALL, "users=8", "capacity=7", "zipf=1.2", "weight_v=0.5"]), 2),
+]
+TARGET_S = 0.057  # about what greedy reaches: Q is above 0 now and then
+LONG = 140  # slots: all have been trained, and drc's pool holds more than a batch of 128, so that dice matter
+
+
+class Run:
+    """A learner in some lanes, slot by slot."""
+
+    def __init__(self, name: str, lanes: Sequence[Lane]) -> None:
+        self.name = name
+        self.world = World(lanes)
+        self.learner = self.open()
+        self.play = Play(name, self.learner.decide, self.world, np.full(len(lanes), TARGET_S))
+        self.play.guarded = self.learner.guarded
+        self.losses: list[float] = []
+
+    def open(self) -> Acting:
+        learner = policies.find(self.name)().priced()
+        assert isinstance(learner, Acting)
+        learner.open([self.world.problem(b) for b in range(self.world.size)], [int(s) for s in self.world.seeds])
+        return learner
+
+    def slots(self, slots: int) -> NDArray[np.int8]:
+        """The choices (slots, B, R) of that many slots, trained after each."""
+        made = []
+        for _ in range(slots):
+            self.world.advance()
+            made.append(self.play.slot(measure=False, gap=False).copy())
+            stats = self.learner.learn()
+            if stats is not None:
+                self.losses.append(stats.loss)
+        return np.array(made)
+
+    def until_trained(self) -> None:
+        for _ in range(LONG):
+            self.slots(1)
+            if self.losses:
+                return
+        raise AssertionError("never trained")
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_lane_in_a_batch_chooses_as_it_would_alone(name: str) -> None:
+    together = Run(name, LANES)
+    side = together.slots(40)
+    assert (side > 0).any(axis=(0, 2)).all(), "nothing was ever kept: nothing is compared"
+    for b, lane in enumerate(LANES):
+        np.testing.assert_array_equal(Run(name, [lane]).slots(40)[:, 0], side[:, b])
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_lane_in_a_batch_learns_as_it_would_alone(name: str) -> None:
+    together = Run(name, LANES)
+    start = [p.detach().numpy().copy() for p in together.learner.actor.network.parameters]
+    together.until_trained()
+    losses = []
+    for b, lane in enumerate(LANES):
+        alone = Run(name, [lane])
+        alone.until_trained()
+        losses.append(alone.losses[0])
+        pairs = zip(together.learner.actor.network.parameters, alone.learner.actor.network.parameters, strict=True)
+        for i, (ours, own) in enumerate(pairs):
+            weight, single = ours.detach().numpy()[b], own.detach().numpy()[0]
+            into, out = single.shape
+            assert np.abs(weight[:into, :out] - start[i][b, :into, :out]).max() > 5e-4, "it learned"
+            np.testing.assert_allclose(weight[:into, :out], single, atol=1e-5, rtol=0)
+            assert not weight[into:].any() and not weight[:, out:].any(), "padding stays 0"
+    assert together.losses[0] == pytest.approx(float(np.mean(losses)), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_loaded_state_goes_on_as_the_one_that_was_saved(name: str) -> None:
+    run = Run(name, LANES)
+    run.slots(LONG)
+    other = run.open()
+    other.load_state_dict(run.learner.state_dict())
+    losses: list[float] = []
+    trained = len(run.losses)
+    for _ in range(25):
+        run.world.advance()
+        run.play._price()
+        view = run.play.view()
+        theirs = other.decide(view)
+        np.testing.assert_array_equal(run.play.slot(measure=False, gap=False), theirs)
+        for learner, kept in ((run.learner, run.losses), (other, losses)):
+            stats = learner.learn()
+            if stats is not None:
+                kept.append(stats.loss)
+    assert losses and losses == run.losses[trained:]
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_seed_is_a_run(name: str) -> None:
+    first, again = Run(name, LANES[:1]), Run(name, LANES[:1])
+    np.testing.assert_array_equal(first.slots(LONG), again.slots(LONG))
+    assert first.losses and first.losses == again.losses
+    other = Run(name, [(LANES[0][0], 99)])
+    assert (other.slots(20) != Run(name, LANES[:1]).slots(20)).any()

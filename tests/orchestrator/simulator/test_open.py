@@ -1,0 +1,152 @@
+"""Open catalogues: requests that no policy can touch, a fast path that is the interface, ceilings in their order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from midstep.errors import ScenarioError
+from midstep.wire import Access, Contents, Held
+from orchestrator import policies
+from orchestrator.policies import Policy, SlotRecord
+from orchestrator.policies.base import policy
+from orchestrator.policies.ranked import Floats, Ids, Ranked
+from orchestrator.problem import SlotCost
+from orchestrator.simulator import lanes
+from orchestrator.simulator.open import simulate
+from orchestrator.simulator.presets import Preset, find
+from orchestrator.simulator.topics import open_stream
+
+SMALL = ["items=600", "users=4", "requests_per_user=15", "capacity=60"]
+FULL = find("full", [*SMALL, "drift_swaps_per_slot=2.5"])
+TOPICS = find("topics", [*SMALL, "topics.parts=[10, 5, 4, 3]", "topics.bursts_per_slot=0.1"])
+
+
+@policy("a-test-score")
+class Anything(Ranked):
+    """Scores by chance, apart from what it counted."""
+
+    def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
+        pass
+
+    def scores(self, ids: Ids, slot: int) -> Floats:
+        return np.random.default_rng(slot).random(10_000)[ids]
+
+
+@pytest.mark.parametrize("preset", [FULL, TOPICS], ids=["full", "topics"])
+def test_draws_follow_the_rates_and_depend_on_the_seed_alone(preset: Preset) -> None:
+    stream, again, other = (open_stream(preset, seed) for seed in (3, 3, 4))
+    assert math.isclose(stream.current().sum(), 60)
+    expected, drawn, differ = np.zeros(600), np.zeros(600), False
+    for slot in range(400):
+        asked = stream.advance()
+        np.testing.assert_array_equal(asked, again.advance())
+        differ |= (asked != other.advance()).any()
+        expected += stream.rates(slot)
+        drawn += np.bincount(asked, minlength=600)
+    assert differ
+    top = np.argsort(-expected)[:50]
+    assert np.all(np.abs(drawn[top] - expected[top]) < 5 * np.sqrt(expected[top]))
+    with pytest.raises(ValueError, match="the rates of slot 7 are not told"):
+        stream.rates(7)
+
+
+def test_the_law_drifts_as_fast_as_it_says() -> None:
+    stream = open_stream(FULL, 1)
+    stream.advance()
+    moved = 0
+    for _ in range(1000):
+        before = stream.current().copy()
+        stream.advance()
+        moved += int((stream.current() != before).sum())
+    assert abs(moved / 1000 - 600 * stream.hazard) < 0.3
+    assert np.allclose(np.sort(stream.current()), np.sort(stream.ranks()))
+
+
+def test_a_trend_of_one_part_lifts_all_prompts_that_have_it() -> None:
+    stream = open_stream(find("topics", [*SMALL, "topics.parts=[10, 5, 4, 3]", "topics.drift_swaps_per_slot=0",
+                                         "topics.bursts_per_slot=0.05"]), 2)  # fmt: skip
+    stream.advance()
+    before = stream.current().copy()
+    while np.allclose(stream.current(), before):
+        stream.advance()
+    lifted = {tuple(stream.prompt(int(i)).split()) for i in np.flatnonzero(stream.current() > 2 * before)}
+    assert len(lifted) in (60, 120, 150, 200)  # 600 / size of the part's class
+    assert len(set.intersection(*(set(parts) for parts in lifted))) == 1
+
+
+@pytest.mark.parametrize("name", ["lfu-decay", "informed", "bayes", "drc-item", "parts-ratio", "a-test-score"])
+def test_the_fast_path_is_the_interface(name: str) -> None:
+    preset = TOPICS if name in ("parts-ratio", "drc-item") else FULL
+    slots = 40
+    stream = open_stream(preset, 5)
+    lane = lanes.open_lane(name, preset, stream, 5, [60, 20])
+    fast = [lane.serve(stream.advance(), slot)[0] for slot in range(slots)]
+    stream = open_stream(preset, 5)
+    told = lanes.problem(preset, stream, 60)
+    slow = policies.find(name)()
+    slow.reset(told, 5)
+    store: dict[str, Held] = {}
+    for slot in range(slots):
+        asked = stream.advance()
+        hits = np.array([str(item) in store for item in asked])
+        np.testing.assert_array_equal(hits, fast[slot])
+        fresh = {str(item): Held(str(item), stream.prompt(item), 6, told.frame_bytes) for item in asked.tolist()}
+        accesses = tuple(
+            Access("r", str(i), stream.prompt(i), 6, told.frame_bytes, "computed", 0, 0) for i in asked.tolist()
+        )
+        staging = tuple(held for key, held in fresh.items() if key not in store)
+        contents = Contents(tuple(store.values()), staging, told.capacity, 0, 0)
+        edit = slow.plan(SlotRecord(slot, accesses, SlotCost(60, 0, 60, 1, 0, 0), 0.0, contents))
+        slow.learn()
+        for key in edit.evict:
+            del store[key]
+        store |= {key: fresh[key] for key, _ in edit.admit}
+        assert len(store) <= 60
+    assert np.concatenate(fast[10:]).any()
+
+
+def test_a_rule_acts_within_the_slot_but_hits_only_what_the_slot_began_with() -> None:
+    class Twice:
+        items = 5
+
+    told = find("full", [*SMALL, "capacity=2"])
+    lane = lanes.RuleLane(policies.find("lru")(), Twice(), told)  # type: ignore[arg-type]
+    lane.policy.reset(lanes.problem(told, open_stream(told, 0), 2), 0)
+    assert lane.serve(np.array([0, 0, 1]), 0).tolist() == [[False, False, False]]
+    assert lane.serve(np.array([0, 2, 1, 1]), 1).tolist() == [[True, False, False, False]]  # 2 pushed 1 out
+
+
+def test_ceilings_stand_in_their_order() -> None:
+    result = simulate(FULL, ["informed", "bayes", "lfu-decay", "random", "none"], [1, 2], 300, 100)
+    hit = {name: np.mean(metrics["hit_ratio"]) for name, metrics in result.items()}
+    assert hit["informed"] > hit["bayes"] > hit["lfu-decay"] > hit["random"] > hit["none"] == 0
+
+
+def test_hits_pay_and_metrics_agree_with_each_other() -> None:
+    done: list[float] = []
+    result = simulate(FULL, ["informed", "none"], [1], 60, 20, done.append)
+    assert done[-1] == 1 and done == sorted(done)
+    assert result == simulate(FULL, ["none", "informed"], [1], 60, 20)
+    good, none = ({k: v[0] for k, v in result[name].items()} for name in ("informed", "none"))
+    assert good["response_per_request_ms"] < none["response_per_request_ms"]
+    assert good["saved_ms"] > none["saved_ms"]
+    assert none["hit_ratio"] == 0 < none["hit_ratio_in_slot"] < good["hit_ratio_in_slot"]
+    assert good["p50_ms"] < good["p95_ms"] < good["p99_ms"]
+    assert good["response_ms"] > good["response_per_request_ms"]  # the slowest of those who wanted the prompt
+
+
+def test_what_cannot_be_simulated_says_so() -> None:
+    with pytest.raises(ScenarioError, match="edge shared and timing proactive"):
+        simulate(find("full", ["edge=coupled"]), ["lru"], [1], 2, 1)
+    with pytest.raises(ScenarioError, match="finished pictures"):
+        simulate(FULL, ["final"], [1], 2, 1)
+    with pytest.raises(ScenarioError, match=r"topics: parts .* make 600 items, not 100000"):
+        simulate(find("topics", ["topics.parts=[10, 5, 4, 3]"]), ["lru"], [1], 2, 1)
+    with pytest.raises(ScenarioError, match="parts are known"):
+        simulate(FULL, ["parts-ratio"], [1], 2, 1)
+    with pytest.raises(ScenarioError, match="more than the 5"):
+        simulate(FULL, ["lru"], [1], 5, 5)
+    assert issubclass(policies.find("drc-item"), Policy)

@@ -1,0 +1,130 @@
+"""drc-item: what it learns, what it remembers, and that its size has nothing to do with the catalogue."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from midstep.wire import Access, Contents, Held
+from orchestrator import checkpoint, policies
+from orchestrator.learning import scorer
+from orchestrator.learning.items import ItemTable
+from orchestrator.learning.samples import Samples
+from orchestrator.policies import SlotRecord
+from orchestrator.policies.drc_item import DrcItem
+from orchestrator.policies.lfu_decay import LfuDecay
+from orchestrator.problem import Problem, SlotCost
+from orchestrator.simulator.lanes import RankedLane, problem
+from orchestrator.simulator.presets import Preset, find
+from orchestrator.simulator.topics import open_stream
+
+FULL = find("full", ["items=3000", "users=4", "requests_per_user=50", "capacity=200", "drift_swaps_per_slot=10"])
+TRENDS = find("topics", ["items=4000", "users=4", "requests_per_user=50", "topics.parts=[20, 20, 10]",
+                         "topics.bursts_per_slot=0.08", "topics.burst_slots=[10, 30]"])  # fmt: skip
+
+
+def driven(policy: DrcItem | LfuDecay, preset: Preset, slots: int, seed: int = 1, capacity: int = 200) -> float:
+    """Hit ratio in the second half."""
+    stream = open_stream(preset, seed)
+    policy.reset(problem(preset, stream, capacity), seed)
+    lane = RankedLane(policy, stream, [capacity])
+    return float(np.mean([lane.serve(stream.advance(), slot) for slot in range(slots)][slots // 2 :]))
+
+
+def test_it_sees_a_trend_of_parts_that_counting_prompts_misses() -> None:
+    counting = max(driven(LfuDecay(efold), TRENDS, 160) for efold in (5, 15, 50))
+    assert driven(DrcItem(), TRENDS, 160) > counting + 0.02
+
+
+def test_it_learns() -> None:
+    """From weights that know nothing it comes to forecast better; the mean loss is what it says."""
+    blind = scorer.fresh(0)
+    blind["w3"] += np.random.default_rng(0).standard_normal(blind["w3"].shape).astype(np.float32)
+    frozen, learning = DrcItem(blind, reuse=0), DrcItem(blind)
+    assert driven(learning, FULL, 120) > driven(frozen, FULL, 120) + 0.01
+    stats = learning.learn()
+    learning.observe(np.arange(300), np.full(300, 9), 120)
+    stats = learning.learn()
+    assert stats is not None and np.isfinite(stats.loss) and stats.k > 0 and stats.updates > 50
+
+
+@pytest.mark.parametrize("preset", [FULL, TRENDS], ids=["full", "topics"])
+def test_its_state_restores_to_identical_scores_and_goes_on_alike(preset: Preset) -> None:
+    first, second = DrcItem(), DrcItem()
+    driven(first, preset, 40)
+    blob = checkpoint.pack(first.state_dict())
+    told = first.problem
+    second.reset(told, 99)
+    second.load_state_dict(checkpoint.unpack(blob))
+    ids = np.arange(500)
+    np.testing.assert_array_equal(first.scores(ids, 40), second.scores(ids, 40))
+    for slot in range(40, 60):
+        for each in (first, second):
+            each.observe(ids[::3], np.full(167, 6), slot)
+            each.learn()
+    np.testing.assert_array_equal(first.scores(ids, 60), second.scores(ids, 60))
+    assert (first.scores(ids, 60)[0] > first.scores(ids, 60)[1]).all()
+
+
+def test_its_network_does_not_grow_with_the_catalogue() -> None:
+    few, many = DrcItem(), DrcItem()
+    driven(few, FULL, 40)
+    driven(many, find("full", ["items=60000", "users=4", "requests_per_user=200"]), 40)
+    sizes = [sum(w.size for w in each.state_dict()["trainer"]["weights"].values()) for each in (few, many)]
+    assert sizes[0] == sizes[1] < 5_000
+
+
+def test_the_seed_decides() -> None:
+    results = []
+    for seed in (1, 1, 2):
+        policy = DrcItem()
+        driven(policy, FULL, 2)
+        policy.reset(policy.problem, seed)
+        for slot in range(40):
+            policy.observe(np.arange(slot, slot + 300), np.arange(1, 301), slot)
+            policy.learn()
+        results.append(policy.scores(np.arange(300), 40))
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
+def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
+    policy = policies.find("drc-item")()
+    policy.reset(Problem(30, 20, 6, frame_bytes=10, parts=lambda prompt: tuple(prompt.split())), 0)
+    held = (Held("k", "a lost one", 6, 10),)
+    edit = policy.plan(SlotRecord(5, (), SlotCost(0, 0, 0, 0, 0, 0), 0.0, Contents(held, (), 30, 10, 0)))
+    assert not edit and policy.learn() is None
+    asked = [Access("r", f"{word}{n}", f"{word} {n}", 6, 10, "computed", 0, 0) for word in "ab" for n in range(3)] * 3
+    staging = tuple({a.prompt_key: Held(a.prompt_key, a.prompt, 6, 10) for a in asked}.values())
+    record = SlotRecord(9, (*asked, *asked[:3]), SlotCost(21, 0, 21, 6, 0, 0), 0.0, Contents(held, staging, 30, 10, 60))
+    edit = policy.plan(record)
+    assert [key for key, _ in edit.admit] == ["a0", "a1", "a2"] and edit.evict == ("k",)
+
+
+def test_labels_are_discounted_counts_of_what_came_later() -> None:
+    samples, random = Samples(400, 5.0), np.random.default_rng(0)
+    asked = random.poisson(0.7, (120, 4))
+    table = ItemTable(False)
+    for slot in range(120):
+        ids = np.flatnonzero(asked[slot])
+        samples.observe(ids, asked[slot][ids], slot)
+        features = table.features(np.arange(4), slot)
+        features[:, 0], features[:, 1] = slot, np.arange(4)  # to recognise them by
+        samples.add(np.arange(4), features, slot)
+    drawn = samples.draw(300, 119, 3, random)
+    assert drawn is not None
+    for features, exposure, label in zip(*drawn, strict=True):
+        slot, item = int(features[0]), int(features[1])
+        weight = np.exp(-np.arange(119 - slot) / 5.0)
+        assert slot <= 116
+        assert exposure == pytest.approx(weight.sum())
+        assert label == pytest.approx((weight * asked[slot + 1 :, item]).sum(), abs=1e-6)
+    assert samples.draw(300, 119, 119, random) is None
+
+
+def test_naming_policies_costs_neither_torch_nor_numba() -> None:
+    said = "import sys, orchestrator.policies; print([m for m in ('torch', 'numba', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "[]\n"

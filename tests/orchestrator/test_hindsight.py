@@ -1,0 +1,98 @@
+"""gap_to_exact: hand-made slots, and the solver against enumeration."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midstep.wire import Access, Contents, Held, Reuse
+from orchestrator.hindsight import Hindsight, Planned, Priced, Usual, gap, objective, plan_of, price, solve
+from orchestrator.problem import Served
+
+V = 1.8
+
+
+def access(key: str, reuse: Reuse = "computed", edge_s: float = 1.0) -> Access:
+    return Access("r", key, key, 6, 100, reuse, 0.0, edge_s)
+
+
+def contents(store: str, staging: str = "", capacity: int = 200) -> Contents:
+    made = [tuple(Held(key, key, 6, 100) for key in side) for side in (store, staging)]
+    return Contents(made[0], made[1], capacity, 100 * len(store), 100 * len(staging))
+
+
+def after(plan: str, asked: str, staging: str = "", **prices: float) -> float | None:
+    """The gap of a slot that asks for the prompts `asked`, begun with `plan` kept out of that and `staging`."""
+    hindsight = Hindsight(V)
+    hindsight.planned([], contents(plan, staging), contents(plan), 0.0)
+    accesses = [access(key, "exact" if key in plan else "computed", prices.get(key, 1.0)) for key in asked]
+    return hindsight.gap(accesses, [Served(a.prompt_key, a.hit, 5.0 + a.edge_s) for a in accesses])
+
+
+def test_the_best_plan_has_gap_0_and_keeping_the_wrong_things_1() -> None:
+    assert after("ab", "abc", staging="c") == 0  # c may not be had besides: two places
+    assert after("xy", "ab", staging="ab") == 1
+    assert after("ax", "ab", staging="b") == pytest.approx(0.5)
+    assert after("ax", "abc", staging="bc", b=3.0, c=1.0) == pytest.approx(1 - 2 / 5)  # a is priced at the mean, 2
+
+
+def test_nothing_to_gain_is_no_gap() -> None:
+    assert after("", "ab") is None  # nothing asked for was there to be kept
+    assert after("ab", "") is None  # nothing was asked for
+    assert after("ab", "ab", staging="c") is None  # no miss ever told what one costs
+
+
+def test_a_hit_is_priced_with_the_misses_of_slots_before() -> None:
+    hindsight = Hindsight(V)
+    hindsight.planned([], contents("a"), contents("a"), 0.0)
+    assert hindsight.gap([access("z")], []) is None
+    assert hindsight.gap([access("a", "exact", 0.0)], []) == 0
+
+
+def test_what_a_rule_let_go_within_the_slot_could_have_been_kept() -> None:
+    hindsight = Hindsight(V)
+    hindsight.planned([], contents("ab"), contents("ab"), 0.0)
+    hindsight.planned([access("c"), access("d")], contents("cd"), contents("cd"), 0.0)
+    assert hindsight.gap([access("a"), access("b")], []) == 1
+
+
+def test_prices_are_the_slowest_miss_and_what_is_left_of_the_response() -> None:
+    accesses = [access("a", "computed", 1.0), access("a", "shared", 2.0), access("b", "exact", 0.0)]
+    priced, usual = price(accesses, [Served("a", False, 7.0), Served("b", True, 4.0)], Usual())
+    assert priced is not None and priced.keys == ("a", "b")
+    assert priced.added_s.tolist() == [2.0, 2.0] and priced.held_s.tolist() == [5.0, 4.0]
+    assert usual == Usual(4.5, 2.0)
+
+
+def test_places_count_outputs_of_the_usual_size_and_never_fewer_than_are_held() -> None:
+    assert plan_of(contents("ab", "c", 350), contents("bc"), 1.0).places == 3
+    assert plan_of(contents("ab", "c", 100), contents("bc"), 1.0).places == 2
+    assert plan_of(contents(""), contents(""), 0.0) == Planned(frozenset(), frozenset(), 0, 0.0)
+
+
+def test_without_response_times_only_the_v_term_counts() -> None:
+    plan = Planned(frozenset("a"), frozenset("ab"), 1, queue_s=50.0)
+    unknown = Priced(("a", "b"), np.array([np.nan, np.nan]), np.array([1.0, 2.0]))
+    assert gap(unknown, plan, V) == pytest.approx(0.5)
+
+
+def test_with_a_backlog_it_may_pay_to_hold_what_is_slow_rather_than_what_saves_more() -> None:
+    held_s, added_s, both = np.array([9.0, 1.0]), np.array([1.0, 1.5]), np.ones(2, np.bool_)
+    assert solve(held_s, added_s, both, 1, 0.0, V).tolist() == [False, True]
+    assert solve(held_s, added_s, both, 1, 50.0, V).tolist() == [True, False]
+
+
+seconds = st.floats(0, 10)
+prompts = st.lists(st.tuples(seconds, seconds, st.booleans()), min_size=1, max_size=7)
+
+
+@given(prompts, st.integers(0, 7), st.sampled_from([0.0, 0.1, 3.0, 100.0]))
+def test_the_solver_finds_what_enumeration_finds(slot: list[tuple[float, float, bool]], places: int, q: float) -> None:
+    held_s, added_s, may = (np.array(column) for column in zip(*slot, strict=True))
+    hit = solve(held_s, added_s, may, places, q, V)
+    assert hit.sum() <= places and not (hit & ~may).any()
+    choices = [np.array(c) for c in product([False, True], repeat=len(slot)) if sum(c) <= places]
+    least = min(objective(held_s, added_s, c, q, V) for c in choices if not (c & ~may).any())
+    assert objective(held_s, added_s, hit, q, V) == pytest.approx(least, abs=1e-9)

@@ -1,0 +1,204 @@
+"""Training beside the decision path, and a learner's state taken from one and given to another."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from edge_node.edge import Edge
+from midstep.clock import WallClock
+from midstep.errors import PolicyFailed, ScenarioError
+from orchestrator import checkpoint
+from orchestrator.learner import Decision, Learner
+from orchestrator.problem import Problem, Served
+from tests.edge_node.world import FRAME, ask, make_edge, with_edge
+from tests.orchestrator.test_learner import served
+from tests.orchestrator.tiny_policy import Tiny, tiny
+
+__all__ = ["tiny"]
+
+
+def learner(edge: Edge, beside: bool, name: str = "tiny") -> Learner:
+    problem = Problem(edge.store.capacity, 10, 6, frame_bytes=FRAME)
+    return Learner(name, problem, 7, edge, by_slot=True, target_s=1.0, beside=beside)
+
+
+def policy(made: Learner) -> Tiny:
+    assert isinstance(made.policy, Tiny)
+    return made.policy
+
+
+def on_the_wall(use: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(use, 20))
+
+
+async def slots(edge: Edge, made: Learner, *asked: str) -> list[Decision]:
+    """A slot for each text of one-letter prompts."""
+    decisions = []
+    for number, prompts in enumerate(asked):
+        await served(edge, prompts)
+        await asyncio.sleep(0.001)
+        decisions.append(await made.end_slot(number, [Served(p, False, 3.0) for p in prompts]))
+    return decisions
+
+
+def test_in_virtual_time_training_is_inline_and_a_row_tells_of_the_one_before(tiny: type[Tiny]) -> None:
+    async def use(edge: Edge) -> tuple[list[Decision], Tiny]:
+        made = learner(edge, beside=False)
+        made.start()
+        return await slots(edge, made, "ab", "ab", "c"), policy(made)
+
+    decisions, trained = with_edge(use)
+    assert [d.stats and (d.stats.loss, d.stats.k, d.stats.updates) for d in decisions] == [None, (1, 3, 1), (0.5, 3, 2)]
+    assert set(trained.threads) == {"MainThread"}
+    assert [d.gap_to_exact for d in decisions] == [None, 0, None]  # c could not have been held
+    assert decisions[0].store_entries == 2
+
+
+def test_a_training_is_told_once(tiny: type[Tiny]) -> None:
+    tiny.every = 2
+
+    async def use(edge: Edge) -> list[Decision]:
+        return await slots(edge, learner(edge, beside=False), "a", "a", "a", "a", "a")
+
+    assert [d.stats and d.stats.updates for d in with_edge(use)] == [None, None, 1, None, 2]
+
+
+def test_a_slots_answer_and_its_accesses_do_not_wait_for_training(tiny: type[Tiny]) -> None:
+    tiny.wait_s = 0.4
+
+    async def use() -> None:
+        edge = make_edge(WallClock())
+        ticking = asyncio.create_task(edge.engine.run())
+        made = learner(edge, beside=True)
+        made.start()
+        await asyncio.sleep(0.01)
+        began = time.monotonic()
+        await made.end_slot(0, [])
+        await asyncio.sleep(0)
+        await edge.obtain(ask(edge, "a"), 10)
+        await asyncio.sleep(0.02)
+        assert len(made._accesses) == 1
+        assert time.monotonic() - began < 0.3  # all of this while the training went on
+        await made.end_slot(1, [])
+        assert time.monotonic() - began > 0.39  # the next plan waited: the policy does one thing at a time
+        await asyncio.sleep(0)
+        blob = await made.checkpoint({})
+        assert checkpoint.unpack(blob)["policy"]["updates"] == policy(made).updates == 2
+        assert policy(made).overlaps == 0 and all(name.startswith("learner") for name in policy(made).threads)
+        await made.close()
+        ticking.cancel()
+
+    on_the_wall(use())
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_training_that_fails_is_told_and_names_the_policy(tiny: type[Tiny], beside: bool) -> None:
+    tiny.fails = True
+
+    async def use() -> None:
+        made = learner(make_edge(WallClock()), beside)
+        made.start()
+        with pytest.raises(PolicyFailed, match="policy tiny failed: ArithmeticError: the loss is not a number"):
+            for slot in range(2):
+                await made.end_slot(slot, [])
+                await asyncio.sleep(0.05)
+
+    on_the_wall(use())
+
+
+def test_planners_are_warmed_up_before_they_begin_and_nothing_of_it_stays(tiny: type[Tiny]) -> None:
+    reset, made_of = Tiny.reset, []
+
+    def noted(self: Tiny, problem: Problem, seed: int) -> None:
+        made_of.append(self)
+        reset(self, problem, seed)
+
+    tiny.reset = noted  # type: ignore[method-assign]
+
+    async def use() -> None:
+        made = learner(make_edge(WallClock()), beside=True)
+        await made.open(None)
+        scratch = made_of[1]
+        assert made_of[0] is made.policy and len(made_of) == 2
+        assert scratch.count and scratch.updates == 1 and scratch.threads[0].startswith("learner")
+        assert policy(made).count == {} and policy(made).updates == 0
+        tiny.fails = True
+        with pytest.raises(PolicyFailed, match="policy tiny failed: ArithmeticError"):
+            await learner(make_edge(WallClock()), beside=True).open(None)
+
+    on_the_wall(use())
+
+
+def test_another_learner_goes_on_where_a_state_was_taken_with_what_the_edge_really_holds(tiny: type[Tiny]) -> None:
+    async def use(edge: Edge) -> None:
+        first = learner(edge, beside=False)
+        first.start()
+        await slots(edge, first, "aabc", "aab")
+        state = await first.checkpoint({"users": 4})
+        await first.close()
+        second = learner(edge, beside=False)
+        await second.open(state)
+        assert policy(second).count == policy(first).count != {}
+        assert policy(second).batch.tolist() == policy(first).batch.tolist()
+        assert second.backlog.queue_s == first.backlog.queue_s == pytest.approx(4.0)
+        assert checkpoint.unpack(await second.checkpoint({})).keys() == checkpoint.unpack(state).keys()
+        second.start()
+        assert (await slots(edge, second, "d"))[0].store_entries == 3  # d was asked for least
+
+    with_edge(use)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_rule_that_takes_over_knows_what_the_store_holds(saved: bool) -> None:
+    async def use(edge: Edge) -> list[str]:
+        first = learner(edge, beside=False, name="lru")
+        first.start()
+        await slots(edge, first, "abc")
+        assert len(edge.store) == 3
+        second = learner(edge, beside=False, name="lru")
+        await second.open(await first.checkpoint({}) if saved else None)
+        await first.close()
+        second.start()
+        await slots(edge, second, "d")  # one of the three has to leave: a rule that thinks it is empty would be refused
+        return await served(edge, "d")
+
+    assert with_edge(use) == ["exact"]
+
+
+def test_a_state_that_does_not_fit_the_policy_is_told(tiny: type[Tiny]) -> None:
+    async def use(edge: Edge) -> None:
+        made = learner(edge, beside=False)
+        state = checkpoint.unpack(await made.checkpoint({}))
+        del state["policy"]["count"]
+        with pytest.raises(ScenarioError, match="policy tiny cannot go on from the state that was kept: KeyError"):
+            await made.open(checkpoint.pack(state))
+
+    with_edge(use)
+
+
+def test_a_state_that_cannot_be_kept_is_told(tiny: type[Tiny]) -> None:
+    async def use(edge: Edge) -> None:
+        made = learner(edge, beside=False)
+        policy(made).count = {"a": {1, 2}}  # type: ignore[dict-item]
+        with pytest.raises(PolicyFailed, match=r"policy tiny: its state cannot be kept: policy\.count\.a is a set"):
+            await made.checkpoint({})
+
+    with_edge(use)
+
+
+def test_a_target_that_is_given_goes_before_the_one_that_was_found(tiny: type[Tiny]) -> None:
+    async def use(edge: Edge) -> None:
+        found = learner(edge, beside=False)
+        found.backlog.target_s = 9.0
+        state = await found.checkpoint({})
+        given = learner(edge, beside=False)
+        await given.open(state)
+        assert given.backlog.target_s == 1.0
+        given.backlog.target_s = None
+        await given.open(state)
+        assert given.backlog.target_s == 9.0
+
+    with_edge(use)

@@ -1,0 +1,73 @@
+"""A planner that learns something small: how often each prompt was asked for; it keeps the most asked for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from midstep.wire import Edit
+from orchestrator.policies import LearnerStats, Policy, SlotRecord, base
+from orchestrator.problem import Problem
+
+
+class Tiny(Policy):
+    """`wait_s`: wall seconds that a training takes; `every`: calls of learn for one training; `fails`: raise in it;
+    `overlaps`: calls that met another one."""
+
+    name = "tiny"
+    wait_s = 0.0
+    every = 1
+    fails = False
+
+    def reset(self, problem: Problem, seed: int) -> None:
+        self.problem, self.count, self.updates = problem, {}, 0
+        self.batch = np.zeros(0)
+        self.threads: list[str] = []
+        self.overlaps, self._inside = 0, False
+
+    def plan(self, slot: SlotRecord) -> Edit:
+        self._enter()
+        for access in slot.accesses:
+            self.count[access.prompt_key] = self.count.get(access.prompt_key, 0) + 1
+        every = {h.prompt_key: h for h in (*slot.available.store, *slot.available.staging)}
+        best = sorted(every, key=lambda key: -self.count.get(key, 0))[: self.problem.places]
+        held = {h.prompt_key for h in slot.available.store}
+        self._inside = False
+        return Edit(
+            tuple((key, every[key].step) for key in best if key not in held), tuple(k for k in held if k not in best)
+        )
+
+    def learn(self) -> LearnerStats | None:
+        self._enter()
+        self.threads.append(threading.current_thread().name)
+        time.sleep(self.wait_s)
+        self._inside = False
+        if len(self.threads) % self.every:
+            return None
+        if self.fails:
+            raise ArithmeticError("the loss is not a number")
+        self.updates += 1
+        self.batch = np.arange(self.updates, dtype=np.float32)
+        return LearnerStats(1 / self.updates, 3, self.updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self.count, "updates": self.updates, "batch": self.batch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.count, self.updates, self.batch = state["count"], state["updates"], state["batch"]
+
+    def _enter(self) -> None:
+        self.overlaps += self._inside
+        self._inside = True
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> type[Tiny]:
+    """The policy under its name, in a class of its own, for one test."""
+    made = type("Tiny", (Tiny,), {})
+    monkeypatch.setitem(base._REGISTRY, "tiny", made)
+    return made

@@ -1,0 +1,102 @@
+"""Generated requests on which `drc-item` is trained before it is shipped: other settings than any that is reported."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from orchestrator.simulator.presets import Preset, Topics, find
+from orchestrator.simulator.requests import DRAWS, Drifting, Floats, Ids, Stream, generator
+from orchestrator.simulator.topics import TopicStream
+
+PARTS = ((50, 20, 20, 5), (30, 20, 10, 5), (200, 25, 10), (100, 30, 10, 3), (60, 40, 20))
+
+
+class Sessions(Stream):
+    """What people try out: new prompts come, are asked for some more times, and are dropped for ever.
+
+    A request is for a new prompt with probability `new`; else for one of the old ones, by interest, which is lognormal
+    and fades within a lognormal lifetime around `life` slots.
+    """
+
+    def __init__(self, preset: Preset, seed: int, new: float, life: float, slots: int) -> None:
+        super().__init__(preset, seed)
+        self.items = slots * self.requests
+        self._new, self._life, self._made = new, life, 0
+        self._alive, self._lives, self._interest = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+
+    def drift(self, random: np.random.Generator) -> None:
+        self._interest = self._interest * np.exp(-1 / self._lives)
+        alive = self._interest > 1e-5
+        self._alive, self._lives, self._interest = self._alive[alive], self._lives[alive], self._interest[alive]
+
+    def draw(self, uniform: Floats) -> Ids:
+        random = generator(self.seed, DRAWS + 100, self.slot)
+        fresh = uniform < self._new if len(self._alive) else np.ones(len(uniform), np.bool_)
+        asked = np.zeros(len(uniform), np.int64)
+        if not fresh.all():
+            weight = self._interest / self._interest.sum()
+            asked[~fresh] = random.choice(self._alive, int((~fresh).sum()), p=weight)
+        born = self._made + np.arange(int(fresh.sum()))
+        asked[fresh] = born
+        self._made += len(born)
+        lives = self._life * np.exp(random.standard_normal(len(born)))
+        self._alive, self._lives = np.concatenate([self._alive, born]), np.concatenate([self._lives, lives])
+        self._interest = np.concatenate([self._interest, np.exp(random.standard_normal(len(born))) / lives])
+        return asked
+
+    def current(self) -> Floats:
+        raise NotImplementedError("nobody asks for the truth of a training stream")
+
+    def ranks(self) -> Floats:
+        raise NotImplementedError("nobody asks for the truth of a training stream")
+
+    @property
+    def hazard(self) -> float:
+        raise NotImplementedError("nobody asks for the truth of a training stream")
+
+
+def generated(seed: int) -> tuple[Stream, int]:
+    """A stream of some kind, and how many slots to take of it."""
+    random = np.random.default_rng([seed, 77])
+    kind = random.choice(["drifting", "topics", "small", "sessions"], p=[0.3, 0.3, 0.15, 0.25])
+    if kind == "drifting":
+        return _drifting(random, seed, 10 ** random.uniform(4, 5.1), 10 ** random.uniform(2.3, 3.2))
+    if kind == "topics":
+        return _topics(random, seed)
+    if kind == "small":
+        return _drifting(random, seed, 10 ** random.uniform(2.5, 3.8), 10 ** random.uniform(0, 1.5))
+    slots = int(random.integers(1500, 4000))
+    preset = _preset("full", items=2, requests_per_user=int(10 ** max(0.0, random.uniform(-0.7, 1))))
+    return Sessions(preset, seed, random.uniform(0.4, 0.95), 10 ** random.uniform(0.5, 2.7), slots), slots
+
+
+def _drifting(random: np.random.Generator, seed: int, items: float, requests: float) -> tuple[Stream, int]:
+    still = random.random() < 0.15
+    swaps = 0.0 if still else items * 10 ** random.uniform(-4.6, -2.3)
+    preset = _preset(
+        "full", items=int(items), requests_per_user=int(requests), zipf=random.uniform(0.6, 1.1),
+        drift_swaps_per_slot=swaps,
+    )  # fmt: skip
+    return Drifting(preset, seed), int(random.choice([200, 400, 800, 1400, 2000]))
+
+
+def _topics(random: np.random.Generator, seed: int) -> tuple[Stream, int]:
+    parts = PARTS[random.integers(len(PARTS))]
+    topics = Topics(
+        parts=parts, zipf=random.uniform(0.7, 1.1), drift_swaps_per_slot=random.uniform(0, 0.2),
+        bursts_per_slot=random.uniform(0, 0.1), burst_factor=10 ** random.uniform(0.7, 1.5),
+        sigma=float(random.choice([0, 0.5, 1, 1.3])),
+    )  # fmt: skip
+    preset = _preset(
+        "topics", items=math.prod(parts), requests_per_user=int(10 ** random.uniform(2.5, 3.2)), topics=topics
+    )
+    stream = TopicStream(preset, seed)
+    if random.random() < 0.25:
+        stream.parts = None  # type: ignore[method-assign, assignment]
+    return stream, int(random.choice([200, 400, 800, 1400]))
+
+
+def _preset(name: str, **values: object) -> Preset:
+    return Preset.model_validate({**find(name).model_dump(), "users": 1, **values})
