@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test check fmt stubs bench model clean
+.PHONY: setup run test check fmt stubs bench figures model clean
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -36,6 +36,10 @@ stubs: setup  ## write midstep/v1 from proto/midstep/v1
 bench: setup  ## the figures that the README quotes, as ratios within one run
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.learners
+
+figures: setup  ## the paper's figures and claims, 12 seeds of 10,000 slots (a quarter of an hour); ARGS=--quick for minutes
+	$(BIN)/midstep reproduce all $(ARGS)
 
 model: setup  ## train the default model again (an hour or more on two cores; resumable)
 	$(BIN)/python -m training.train --out midstep/models/midstep-emoji

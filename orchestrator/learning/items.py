@@ -103,6 +103,11 @@ class ItemTable:
         """Requests a slot, over some 50 slots."""
         return float(self._requests[3] / self._slots()[3])
 
+    def last(self, ids: Ids) -> Ids:
+        """The slot of each item's last request (n,), -1 where there was none."""
+        self._grow(ids)
+        return np.asarray(self._items["last"][ids])
+
     def features(self, ids: Ids, slot: int) -> Features:
         """What the network reads of items (n,) at the end of `slot`; (n, WIDTH)."""
         from orchestrator.learning import item_kernels

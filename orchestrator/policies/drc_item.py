@@ -21,6 +21,7 @@ REUSE = 8  # how often a sample is learned from, on average
 BATCH = 1024
 YOUNGEST = 10  # slots that a sample waits for its label
 LEARNING_RATE = 1e-3
+PATIENCE = 8  # an item that was silent for n slots is scored anew every 1 + n / PATIENCE slots: little has changed
 RECENT = 200_000  # requests among which samples are taken: what is silent for longer has no say
 
 
@@ -54,6 +55,8 @@ class DrcItem(Ranked):
         self._random = np.random.default_rng([seed, 51])
         self._trainer: Trainer | None = None
         self._recent = np.zeros(0, np.int64)  # items, once for each slot that asked for them
+        self._score = np.zeros(0)
+        self._scored = np.zeros(0, np.int64)  # the slot of each item's score
         self._slot = 0
         self._asked = 0  # requests since samples were last taken
         self._due = 0.0  # samples that may be learned from
@@ -77,7 +80,20 @@ class DrcItem(Ranked):
     def scores(self, ids: Ids, slot: int) -> Floats:
         from orchestrator.learning import scorer
 
-        return np.exp(scorer.log_scores(self._weights, self._table.features(ids, slot)).astype(np.float64))
+        self._grow(ids)
+        silent = slot - self._table.last(ids)
+        patience = PATIENCE if self.problem.parts is None else 3 * PATIENCE  # parts trend while the item is silent
+        due = ids[(self._scored[ids] < 0) | (slot - self._scored[ids] > silent // patience)]
+        if len(due):
+            self._score[due] = np.exp(scorer.log_scores(self._weights, self._table.features(due, slot)))
+            self._scored[due] = slot
+        return self._score[ids]
+
+    def _grow(self, ids: Ids) -> None:
+        from orchestrator.learning.items import grown
+
+        top = int(ids.max(initial=-1)) + 1
+        self._score, self._scored = grown(self._score, top), grown(self._scored, top, -1)
 
     def learn(self) -> LearnerStats | None:
         if self._priced is not None:
@@ -112,17 +128,24 @@ class DrcItem(Ranked):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: what was counted, the samples, the network, the optimiser, the dice."""
+        if self._priced is not None:
+            return self._priced.state_dict()
         return {
             "numbers": dict(self._numbers), "table": self._table.state_dict(), "samples": self._samples.state_dict(),
             "trainer": None if self._trainer is None else self._trainer.state_dict(),
+            "score": self._score.copy(), "scored": self._scored.copy(),
             "random": self._random.bit_generator.state, "recent": self._recent.copy(),
             "slot": self._slot, "asked": self._asked, "due": self._due, "updates": self._updates,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self._priced is not None:
+            self._priced.load_state_dict(state)
+            return
         self._numbers = dict(state["numbers"])
         self._table.load_state_dict(state["table"])
         self._samples.load_state_dict(state["samples"])
+        self._score, self._scored = np.array(state["score"]), np.array(state["scored"])
         self._trainer = None
         if state["trainer"] is not None:
             self._training().load_state_dict(state["trainer"])
