@@ -7,11 +7,14 @@ serves strings from a live edge and numbers from the simulator (`simulator.lanes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import compress
+from operator import is_
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire import Access, Contents, Edit
+from midstep.wire import Access, Contents, Edit, Held
 from orchestrator.policies.base import Policy, SlotRecord
 from orchestrator.problem import Problem
 
@@ -25,6 +28,8 @@ class Ranked(Policy, ABC):
     def reset(self, problem: Problem, seed: int) -> None:
         self.problem, self.seed = problem, seed
         self._numbers: dict[str, int] = {}
+        self._left: list[Held] = []  # the store as the last plan left it, and its numbers and bytes
+        self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
 
     @abstractmethod
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
@@ -60,21 +65,33 @@ class Ranked(Policy, ABC):
 
     def keep_best(self, available: Contents, slot: int) -> Edit:
         """The differences that lead to the best content under the capacity."""
-        held = {h.prompt_key for h in available.store}
-        fresh = {h.prompt_key: h for h in available.staging if h.prompt_key not in held}
-        every = [*available.store, *fresh.values()]
+        store = available.store
+        if not (len(store) == len(self._left) and all(map(is_, store, self._left))):  # else as the last plan left it
+            self._left_rows = self._rows(store)
+        ids, size = self._left_rows
+        fresh = list({h.prompt_key: h for h in available.staging}.values())
+        new, nbytes = self._rows(fresh)
+        there = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
+        there[ids] = True
+        waiting = ~there[new]
+        every = [*store, *compress(fresh, waiting.tolist())]
+        ids, size = np.concatenate([ids, new[waiting]]), np.concatenate([size, nbytes[waiting]])
         if not every:
             return Edit()
-        ids = np.array([self._numbers.get(h.prompt_key, -1) for h in every], np.int64)  # 10,000 and more: no calls
-        for i in np.flatnonzero(ids < 0).tolist():
-            ids[i] = self.number(every[i].prompt_key, every[i].prompt)
-        size = np.array([h.nbytes for h in every], np.float64)
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")  # equals: what is held stays
         kept = np.zeros(len(every), np.bool_)
         kept[order[fits(size[order], available.capacity)]] = True
-        store = len(available.store)
-        admit = tuple((every[i].prompt_key, every[i].step) for i in (store + np.flatnonzero(kept[store:])).tolist())
-        return Edit(admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:store]).tolist()))
+        self._left, self._left_rows = list(compress(every, kept.tolist())), (ids[kept], size[kept])
+        first = len(store)
+        admit = tuple((every[i].prompt_key, every[i].step) for i in (first + np.flatnonzero(kept[first:])).tolist())
+        return Edit(admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist()))
+
+    def _rows(self, held: Sequence[Held]) -> tuple[Ids, Floats]:
+        """Numbers and bytes of outputs, shapes (n,). Thousands of them: no call for those that are known."""
+        ids = np.array([self._numbers.get(h.prompt_key, -1) for h in held], np.int64)
+        for i in np.flatnonzero(ids < 0).tolist():
+            ids[i] = self.number(held[i].prompt_key, held[i].prompt)
+        return ids, np.array([h.nbytes for h in held], np.float64)
 
 
 def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
