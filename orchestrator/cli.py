@@ -64,7 +64,11 @@ def parser() -> argparse.ArgumentParser:
 
     simulate = commands.add_parser("simulate", help="the slotted model of the paper: a preset under several policies")
     simulate.add_argument(
-        "preset", nargs="?", default="compact", help="literal, compact, full or topics (default %(default)s)"
+        "preset",
+        nargs="?",
+        metavar="PRESET|SCENARIO",
+        default="compact",
+        help="literal, compact, full, topics, or a scenario (default %(default)s)",
     )
     simulate.add_argument("--policies", metavar="P,P", help="what to compare (default: what suits the preset)")
     simulate.add_argument(
@@ -167,7 +171,15 @@ def _validate(args: argparse.Namespace) -> int:
 def _simulate(args: argparse.Namespace) -> int:
     from orchestrator.simulator import presets
 
-    preset = presets.find(args.preset, args.set)
+    if args.preset in presets.PRESETS or not (args.preset in scenarios.shipped() or Path(args.preset).is_file()):
+        preset = presets.find(args.preset, args.set)
+    else:
+        from orchestrator.simulator.scenarios import preset_of
+
+        tree = scenarios.read(args.preset)
+        if not (tree.get("model") or {}).get("profile"):
+            scenarios.put(tree, "model.profile", "cpu")
+        preset = preset_of(scenarios.parse(tree, args.set, args.preset))
     names = (args.policies or presets.COMPARED[preset.timing]).split(",")
     from orchestrator.simulator.command import simulate
 

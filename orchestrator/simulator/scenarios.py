@@ -1,0 +1,60 @@
+"""A live run's scenario as a setting of the slotted model: `midstep simulate FILE` foretells `midstep run FILE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from midstep import pipelines
+from midstep.errors import ScenarioError
+from midstep.open import named_profile
+from midstep.paced import PACED_BYTES
+from midstep.scenario import Scenario
+from midstep.workload import find_catalogue
+from orchestrator.simulator.presets import Preset
+
+MEAN_SPEED = 0.85  # of U[0.7, 1]
+
+
+def preset_of(scenario: Scenario) -> Preset:
+    """The open, contended model with the scenario's users, catalogue, law, edge and link. A slot is as long as a user
+    takes between two requests, so that each asks once a slot. Raises ScenarioError for what the model does not have.
+    """
+    if scenario.workload.prompts is not None:
+        raise ScenarioError("workload.prompts: a list of prompts is played by `midstep replay`; simulate draws prompts")
+    if len(scenario.devices) != 1:
+        raise ScenarioError(
+            f"devices: the slotted model has one class of devices, the scenario {len(scenario.devices)}"
+        )
+    if scenario.model.profile is None:
+        raise ScenarioError("model.profile: the slotted model needs measured step times; set model.profile=cpu")
+    devices, model, edge = scenario.devices[0], scenario.model, scenario.edge
+    step_s = named_profile(model).step(1)
+    bits = 8.0 * (scenario.channel.frame_bytes or PACED_BYTES)
+    edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
+    slot_s = _between_requests_s(scenario, step_s)
+    return Preset(
+        name=scenario.name, edge="shared", timing="proactive", users=scenario.users,
+        items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts), requests_per_user=1,
+        distinct=False, zipf=scenario.workload.popularity.zipf,
+        drift_swaps_per_slot=scenario.workload.drift_swaps_per_slot * slot_s / scenario.slot_seconds,
+        capacity=edge.capacity // PACED_BYTES, steps=model.steps, reusable_steps=model.split_step,
+        split_step=model.split_step, tolerance=False, frame_kb=bits / 8e3, edge_ghz=edge_ghz,
+        device_ghz=edge_ghz * devices.speed_ratio, bandwidth_mhz=devices.bandwidth_mhz, distance_m=devices.distance_m,
+        slot_seconds=slot_s, max_batch=edge.max_batch, profile=str(_profile_file(scenario)),
+        latency_target_ms=None if scenario.policy.latency_target_s is None else 1e3 * scenario.policy.latency_target_s,
+    )  # fmt: skip
+
+
+def _between_requests_s(scenario: Scenario, step_s: float) -> float:
+    arrivals = scenario.workload.arrivals
+    if arrivals.poisson is not None:
+        return 60.0 / arrivals.poisson.per_user_per_minute
+    assert arrivals.closed is not None
+    model, devices = scenario.model, scenario.devices[0]
+    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * MEAN_SPEED)
+    return arrivals.closed.think_s + model.split_step * step_s + device_s
+
+
+def _profile_file(scenario: Scenario) -> Path:
+    own = Path(pipelines.locate(scenario.model.path)) / "profiles" / f"{scenario.model.profile}.json"
+    return own if own.is_file() else Path(str(scenario.model.profile))
