@@ -76,7 +76,12 @@ class Keeper:
             pass  # dead or cut off: the last state stays, and the next slot's end tells
         else:
             self._from = f"its state after slot {slot}"
-            self._recorder.checkpoint(self._saved)
+            try:
+                self._recorder.checkpoint(self._saved)
+            except OSError as error:
+                if slot is None:  # the run's end tells it, with its own status
+                    raise
+                self._happened(f"the learner's state cannot be kept: {error}")
 
     def _replace(self, why: str) -> None:
         """Have another learner started, behind the slots' back."""

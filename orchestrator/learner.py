@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from midstep.errors import PolicyFailed, ScenarioError
+from midstep.errors import EdgeUnreachable, PolicyFailed, ScenarioError
 from midstep.metrics import LearnerMetrics
 from midstep.wire import Access, Contents, ControlPort, Edit, EditResult
 from orchestrator import checkpoint, policies
@@ -68,7 +68,9 @@ class Learner:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
         self._hindsight = Hindsight(problem.weight_v)
         self._metrics = LearnerMetrics()
-        self._slot: int | None = None  # the last one that was decided
+        self._slot: int | None = None  # the last one that was decided, as the policy counts
+        self._ahead: int | None = 0  # slots that the policy has seen before this run's first; None until that is known
+        self._astray = False  # whether the policy may think otherwise of the store than the store
         self._accesses: list[Access] = []
         self._pending = Edit()
         self._done = EditResult()
@@ -117,6 +119,7 @@ class Learner:
                 state = checkpoint.unpack(saved)
                 self.backlog.load_state_dict(state["backlog"])
                 self._updates = state["updates"]
+                self._slot, self._ahead = state["slot"], None
                 self.policy.load_state_dict(state["policy"])
             except Exception as error:
                 raise ScenarioError(
@@ -133,8 +136,9 @@ class Learner:
             if type(self.policy).on_access is Policy.on_access:
                 continue  # a planner: nothing to wait for while it trains
             async with self._turn:
+                await self._align()
                 with self._timed():
-                    edit = self.policy.on_access(access)
+                    edit = checked(self.policy.on_access(access))
                 if self._by_slot:
                     self._pending = merge(self._pending, edit)
                 elif edit:
@@ -145,21 +149,35 @@ class Learner:
         self._check_tasks()
         cost = slot_cost(served)
         async with self._turn:  # a training that is late is awaited here: it is one short step
+            await self._align()
+            available = after = await self._control.contents()
             queue = self.backlog.update(cost)
             accesses, self._accesses = tuple(self._accesses), []
             gap = self._hindsight.gap(accesses, served)
-            available = after = await self._control.contents()
+            self._slot = self._policys(slot)
             with self._timed():
-                planned = self.policy.plan(SlotRecord(slot, accesses, cost, queue, available))
+                planned = checked(self.policy.plan(SlotRecord(self._slot, accesses, cost, queue, available)))
             edit, self._pending = merge(self._pending, planned), Edit()
             if edit:
                 await self._apply(edit)
                 after = await self._control.contents()
-        self._slot = slot
         self._hindsight.planned(accesses, available, after, queue)
         decision = self._decided(cost, after, gap)
         await self._begin_training()
         return decision
+
+    def _policys(self, slot: int) -> int:
+        """The slot as the policy counts: a resumed run goes on counting, since time must not run backwards for what was
+        counted; a learner that takes over in mid-run finds the run's own count ahead of its state's."""
+        if self._ahead is None:
+            self._ahead = max(0, (-1 if self._slot is None else self._slot) + 1 - slot)
+        return slot + self._ahead
+
+    async def _align(self) -> None:
+        """Tell the policy what the store really holds, where an edit was lost or accesses were missed."""
+        if self._astray:
+            self.policy.reconcile((await self._control.contents()).store)
+            self._astray = False
 
     def _check_tasks(self) -> None:
         """Follow again where the edge was out of reach for a moment; a policy that failed is told."""
@@ -168,8 +186,9 @@ class Learner:
         if self._following is None or not self._following.done():
             return
         error = self._following.exception()
-        if isinstance(error, PolicyFailed):
+        if error is not None and not isinstance(error, EdgeUnreachable):
             raise error
+        self._astray = True
         self.start()
 
     async def _begin_training(self) -> None:
@@ -204,7 +223,11 @@ class Learner:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def _apply(self, edit: Edit) -> None:
-        result = await self._control.apply(edit)
+        try:
+            result = await self._control.apply(edit)
+        except EdgeUnreachable:
+            self._astray = True
+            raise
         if result.refused or result.evicted < len(edit.evict):
             self.policy.reconcile((await self._control.contents()).store)
         self._done = EditResult(
@@ -242,6 +265,13 @@ class Learner:
             cost, self.backlog.queue_s, objective, done.admitted, done.evicted, spent,
             contents.store_bytes, len(contents.store), stats, gap,
         )  # fmt: skip
+
+
+def checked(edit: object) -> Edit:
+    """What a policy answered, if it is an edit. Raises TypeError: policies are other people's code."""
+    if not isinstance(edit, Edit):
+        raise TypeError(f"it answered {edit!r}, which is no Edit")
+    return edit
 
 
 def merge(first: Edit, then: Edit) -> Edit:

@@ -70,8 +70,8 @@ class ObjectPlay(Play):
             step, rows = problem.last_step, self.known[b]
             cost[b, rows, step] = self.world.base_s[b, rows, step]
             hit[b, rows, step] = self.world.tolerated[b, rows, step]
-            late = rows & ~self.world.tolerated[b, :, step]
-            cost[b, late, step] = cost[b, late, 0]
+            late = rows & ~self.world.tolerated[b, :, step]  # held, but of no use in this slot: computed again
+            cost[b, late, step] += self.wait_s[b] + step * self.world.edge_step_s[b]
         self._compare(choice, measure, cost, hit)
 
     def _decide(self, lane: int, cost: SlotCost) -> bool:

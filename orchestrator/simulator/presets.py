@@ -38,12 +38,12 @@ class Preset(BaseModel):
     items: int = Field(100, ge=1, le=2_000_000)
     requests_per_user: int = Field(10, ge=1)
     distinct: bool = True  # a user's prompts of a slot differ
-    zipf: float = Field(0.8, ge=0)
+    zipf: float = Field(0.8, ge=0, le=4)
     drift_swaps_per_slot: float = Field(0.2, ge=0)
     capacity: int = Field(75, ge=0)  # items
     steps: int = Field(20, ge=2, le=1000)
-    reusable_steps: int = Field(6, ge=2)  # S*
-    split_step: int = Field(6, ge=1)  # m0, where a miss is split in `shared`
+    reusable_steps: int = Field(6, ge=2, le=127)  # S*; a choice is kept in a byte
+    split_step: int = Field(6, ge=1, le=127)  # m0, where a miss is split in `shared`
     tolerance: bool = True  # rho(m) = 1 - 0.05 max(0, m - 5); else 1
     serve_guard: bool = True
     weight_v: float = Field(1.8, ge=0)  # seconds; 1800 in milliseconds
@@ -62,6 +62,8 @@ class Preset(BaseModel):
     def _fits(self) -> Preset:
         if self.reusable_steps > self.steps or self.split_step > self.steps:
             raise ValueError(f"reusable_steps and split_step are at most steps ({self.steps})")
+        if not self.distinct and (self.edge, self.timing) != ("shared", "proactive"):
+            raise ValueError("requests that may repeat (distinct: false) are of edge shared and timing proactive alone")
         if self.distinct and self.requests_per_user > self.items:
             raise ValueError(f"a user cannot ask for {self.requests_per_user} distinct prompts of {self.items} items")
         return self
@@ -82,11 +84,11 @@ PRESETS = {
         Preset(name="compact"),
         Preset(
             name="full", edge="shared", timing="proactive", items=100_000, requests_per_user=50, distinct=False,
-            drift_swaps_per_slot=20.0, capacity=6_000,
+            drift_swaps_per_slot=20.0, capacity=6_000, tolerance=False,
         ),
         Preset(
             name="topics", edge="shared", timing="proactive", items=100_000, requests_per_user=50, distinct=False,
-            capacity=6_000, topics=Topics(),
+            capacity=6_000, tolerance=False, topics=Topics(),
         ),
     )
 }  # fmt: skip
@@ -116,7 +118,15 @@ def find(name: str, settings: Sequence[str] = ()) -> Preset:
             node = node[parent]
         if not equals or last not in node:
             raise ScenarioError(f"--set {setting}: write KEY=VALUE with KEY one of {', '.join(node)}")
-        node[last] = yaml.safe_load(text)
+        try:
+            node[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ScenarioError(f"--set {setting}: the value is not YAML") from error
+    return made(tree, name)
+
+
+def made(tree: dict[str, Any], name: str) -> Preset:
+    """A validated preset. Raises ScenarioError, one line."""
     try:
         return Preset.model_validate(tree)
     except ValidationError as error:

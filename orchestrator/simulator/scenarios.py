@@ -10,7 +10,7 @@ from midstep.open import named_profile
 from midstep.paced import PACED_BYTES
 from midstep.scenario import Scenario
 from midstep.workload import find_catalogue
-from orchestrator.simulator.presets import Preset
+from orchestrator.simulator.presets import Preset, made
 
 MEAN_SPEED = 0.85  # of U[0.7, 1]
 
@@ -32,7 +32,7 @@ def preset_of(scenario: Scenario) -> Preset:
     bits = 8.0 * (scenario.channel.frame_bytes or PACED_BYTES)
     edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
     slot_s = _between_requests_s(scenario, step_s)
-    return Preset(
+    return made(dict(
         name=scenario.name, edge="shared", timing="proactive", users=scenario.users,
         items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts), requests_per_user=1,
         distinct=False, zipf=scenario.workload.popularity.zipf,
@@ -42,7 +42,7 @@ def preset_of(scenario: Scenario) -> Preset:
         device_ghz=edge_ghz * devices.speed_ratio, bandwidth_mhz=devices.bandwidth_mhz, distance_m=devices.distance_m,
         slot_seconds=slot_s, max_batch=edge.max_batch, profile=str(_profile_file(scenario)),
         latency_target_ms=None if scenario.policy.latency_target_s is None else 1e3 * scenario.policy.latency_target_s,
-    )  # fmt: skip
+    ), scenario.name)  # fmt: skip
 
 
 def _between_requests_s(scenario: Scenario, step_s: float) -> float:

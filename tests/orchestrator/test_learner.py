@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from edge_node.edge import Edge
-from midstep.errors import PolicyFailed
-from midstep.wire import Edit
+from midstep.errors import EdgeUnreachable, PolicyFailed
+from midstep.wire import Edit, EditResult
 from orchestrator.learner import Decision, Learner, merge
 from orchestrator.problem import Problem, Served
 from tests.edge_node.world import FRAME, ask, with_edge
@@ -75,6 +75,68 @@ def test_a_policy_that_fails_is_named_and_the_edge_keeps_serving() -> None:
         return reuse
 
     assert with_edge(use) == ["computed", "computed"]
+
+
+def test_an_answer_that_is_no_edit_is_named() -> None:
+    async def use(edge: Edge) -> None:
+        for name in ("on_access", "plan"):
+            made = learner(edge, "lru", by_slot=True)
+            setattr(made.policy, name, lambda _: None)
+            made.start()
+            await asyncio.sleep(0.001)
+            await served(edge, "a")
+            await asyncio.sleep(0.001)
+            with pytest.raises(PolicyFailed, match="which is no Edit"):
+                await made.end_slot(0, [])
+            await made.close()
+
+    with_edge(use)
+
+
+def test_a_lost_edit_is_made_good() -> None:
+    """The edge does not answer one edit: the rule must not go on believing that it was carried out."""
+
+    async def use(edge: Edge) -> list[str]:
+        made = learner(edge, "lru")
+        carry_out, lost = edge.apply, 0
+
+        async def flaky(edit: Edit) -> EditResult:
+            nonlocal lost
+            lost += 1
+            if lost == 1:
+                raise EdgeUnreachable("the edge does not answer")
+            return await carry_out(edit)
+
+        edge.apply = flaky  # type: ignore[method-assign]
+        made.start()
+        await asyncio.sleep(0.001)
+        await served(edge, "a")
+        await asyncio.sleep(0.001)
+        await made.end_slot(0, [])
+        await asyncio.sleep(0.001)
+        reuse = await served(edge, "aa")
+        await made.close()
+        return reuse
+
+    assert with_edge(use) == ["computed", "exact"]
+
+
+def test_time_does_not_run_backwards_for_a_policy_that_goes_on() -> None:
+    async def use(edge: Edge) -> list[int]:
+        first, seen = learner(edge, "lfu-decay"), []
+        for slot in range(30):
+            await first.end_slot(slot, [])
+        left = await first.checkpoint({})
+        for slots in (range(2), range(35, 37)):  # a resumed run begins at 0; one that takes over goes on with the run
+            second = learner(edge, "lfu-decay")
+            await second.open(left)
+            plan = second.policy.plan
+            second.policy.plan = lambda record, plan=plan: seen.append(record.slot) or plan(record)  # type: ignore[method-assign]
+            for slot in slots:
+                await second.end_slot(slot, [])
+        return seen
+
+    assert with_edge(use) == [30, 31, 35, 36]
 
 
 def test_merged_edits_do_what_two_in_a_row_would() -> None:

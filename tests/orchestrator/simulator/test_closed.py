@@ -205,6 +205,9 @@ def test_a_hindsight_gap_knows_a_better_plan() -> None:
         (lambda: presets.find("compact", ["users=0"]), "compact: users:"),
         (lambda: presets.find("compact", ["requests_per_user=101"]), "cannot ask for 101 distinct"),
         (lambda: presets.find("compact", ["topics.sigma=1"]), "topics is no part of preset compact"),
+        (lambda: presets.find("compact", ["topics=[1"]), "the value is not YAML"),
+        (lambda: presets.find("compact", ["distinct=false"]), "are of edge shared and timing proactive alone"),
+        (lambda: presets.find("compact", ["steps=200", "reusable_steps=150"]), "less than or equal to 127"),
         (lambda: play_all([(SMALL, 0)], ["bayes"], 5, 0), "bayes cannot be used reactive"),
     ],
 )
@@ -212,3 +215,12 @@ def test_bad_input_gets_one_line(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ScenarioError, match=said) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_hindsight_is_never_beaten() -> None:
+    """At S* = 9 a held output is of no use in a fifth of the slots: exact must know the same way out as the policy."""
+    preset = presets.find(
+        "compact", ["timing=proactive", "capacity=100", "reusable_steps=9", "split_step=9", "users=6"]
+    )
+    play = play_all([(preset, 0)], ["lru"], 60, 10)["lru"]
+    assert float(metrics(play)["gap_to_exact"][0]) >= -1e-9
