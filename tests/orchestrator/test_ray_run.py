@@ -92,7 +92,7 @@ def test_every_exporter_and_a_real_prometheus_see_a_live_run(ray_address: str, t
         _check_prometheus(running, tmp_path)
         assert running.end() == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["policies"]["lru"]["failed"]["mean"] == 0
+    assert summary["policies"]["drc"]["failed"]["mean"] == 0
     assert json.loads((tmp_path / "run" / "targets.json").read_text()) == []
 
 
