@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from midstep import __version__
 from midstep import scenario as scenarios
@@ -140,11 +141,16 @@ def _load(args: argparse.Namespace) -> Scenario:
     if given.get("prompts") is not None and given.get("policy") is None and given.get("scenario") is None:
         scenarios.put(tree, "policy.name", "drc-item")  # the laptop scenario's wants a catalogue that ends
     paced = given.get("denoiser") == "paced" or given.get("clock") == "virtual"
-    if paced and not (tree.get("model") or {}).get("profile"):
+    if paced and _has_no_profile(tree):
         scenarios.put(tree, "model.profile", "cpu")
     scenario = scenarios.parse(tree, args.set, args.scenario or "laptop")
     users = given.get("users")
     return scenario if users is None else scenario.with_users(users)
+
+
+def _has_no_profile(tree: dict[str, Any]) -> bool:
+    model = tree.get("model") or {}
+    return isinstance(model, dict) and not model.get("profile")  # what else it may be, validation says
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -177,7 +183,7 @@ def _simulate(args: argparse.Namespace) -> int:
         from orchestrator.simulator.scenarios import preset_of
 
         tree = scenarios.read(args.preset)
-        if not (tree.get("model") or {}).get("profile"):
+        if _has_no_profile(tree):
             scenarios.put(tree, "model.profile", "cpu")
         preset = preset_of(scenarios.parse(tree, args.set, args.preset))
     names = (args.policies or presets.COMPARED[preset.timing]).split(",")

@@ -139,7 +139,10 @@ def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for name in ("requests", "slots"):
         parquet, journal = folder / f"{name}.parquet", folder / f"{name}.jsonl"
         if parquet.is_file():
-            found.append(pq.read_table(parquet).to_pylist())
+            try:
+                found.append(pq.read_table(parquet).to_pylist())
+            except (pa.ArrowException, OSError) as error:
+                raise ScenarioError(f"{parquet}: cannot be read: {str(error).splitlines()[0]}") from error
         elif journal.is_file():
             lines = journal.read_text().splitlines()
             found.append([json.loads(line) for line in lines if line.endswith("}")])

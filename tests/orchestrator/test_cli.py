@@ -71,3 +71,18 @@ def test_policies_and_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -
     assert main(["policies"]) == 0 and main(["scenarios"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("none", "final", "lru", "lfu", "laptop"))
+
+
+@pytest.mark.parametrize("command", ["run", "simulate"])
+def test_a_model_that_is_no_tree_is_one_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.yaml").write_text("model: foo\n")
+    extra = ["--clock", "virtual"] if command == "run" else []
+    assert main([command, str(tmp_path / "m.yaml"), *extra]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scenario.yaml").write_text("name: x\n")
+    (tmp_path / "requests.parquet").write_bytes(b"PAR1 no more")
+    assert main(["report", str(tmp_path)]) == 2
+    assert "requests.parquet: cannot be read" in capsys.readouterr().err
