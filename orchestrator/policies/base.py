@@ -46,6 +46,7 @@ class Policy:
     stores: ClassVar[Literal["intermediate", "final"]] = "intermediate"
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive", "access"})
     needs: ClassVar[frozenset[str]] = frozenset()  # of: closed, parts, truth, future, coupled
+    most_steps: ClassVar[int] = 1000  # the last step that it can name
 
     def reset(self, problem: Problem, seed: int) -> None:
         """A new run of `problem` begins; forget everything."""
@@ -121,6 +122,10 @@ def check(name: str, problem: Problem) -> None:
     if problem.timing not in cls.modes:
         raise ScenarioError(
             f"policy.name: {name} cannot be used {problem.timing}; it can {', '.join(sorted(cls.modes))}"
+        )
+    if problem.last_step > cls.most_steps:
+        raise ScenarioError(
+            f"policy.name: {name} keeps outputs up to step {cls.most_steps}, here they are cut at {problem.last_step}"
         )
     there = {
         "closed": problem.items is not None,

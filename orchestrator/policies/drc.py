@@ -2,8 +2,9 @@
 
 Two changes make it work (docs/model.md): the network says *which* prompts, one output each, and the critic fills in the
 best step in closed form; the candidates cover all prefix lengths at first. Two more make it work where capacity is
-tight (docs/policies.md has the figures): beside the network's own ranking stand noisy ones, after LyDROO (Bi et al.
-2021), because the prefixes of one ranking can never show it a better one; and the network starts from the demand.
+tight (docs/policies.md has the figures): beside the network's own ranking stand the demand's and noisy ones, after
+LyDROO (Bi et al. 2021), because the prefixes of one ranking can never show it a better one; and the network starts from
+the demand.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class Priced(Policy, ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset({"closed"})
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive"})
+    most_steps: ClassVar[int] = 127  # choices are bytes: a lane of a thousand prompts is read again and again
     guarded: ClassVar[bool] = False  # whether the serve guard is on: served locally where the split would be slower
 
     def __init__(self) -> None:

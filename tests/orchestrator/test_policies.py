@@ -98,3 +98,10 @@ def test_a_policy_is_one_class_and_one_decorator() -> None:
         policy("a-test-policy")(type("Other", (Policy,), {}))
     with pytest.raises(ScenarioError, match=r"there is .*lru"):
         policies.find("no-such-policy")
+
+
+def test_a_step_that_a_policy_cannot_name_is_refused() -> None:
+    deep = Problem(100, 200, 150, items=10)
+    policies.check("lru", deep)
+    with pytest.raises(ScenarioError, match="drc keeps outputs up to step 127, here they are cut at 150"):
+        policies.check("drc", deep)
