@@ -16,6 +16,7 @@ from midstep.errors import MidstepError
 from midstep.exporter import export_at
 from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
+from midstep.security import Credentials, check_listen, is_loopback
 from midstep.tuning import bind_threads, keep_pages
 
 
@@ -23,6 +24,10 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM. Exit status: 0 ended in order, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:50051", help="HOST:PORT of the gRPC service")
+    parser.add_argument(
+        "--credentials", metavar="DIR", help="TLS and token, as midstep certs makes them; needed beyond loopback"
+    )
+    parser.add_argument("--insecure", action="store_true", help="let anybody on the network call, and read along")
     parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
     parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the model runs")
@@ -35,27 +40,30 @@ def main(argv: list[str] | None = None) -> int:
     settings += [f"model.device={args.device}"] if args.device else []
     settings += [f"model.dtype={args.dtype}"] if args.dtype else []
     try:
+        credentials = Credentials.load(args.credentials) if args.credentials else None
+        check_listen(args.listen, credentials, args.insecure)
         scenario = scenarios.load(args.scenario, settings)
         bind_threads(scenario.edge.threads)
-        asyncio.run(_serve(scenario, args.listen, args.metrics))
+        asyncio.run(_serve(scenario, args.listen, args.metrics, credentials))
     except MidstepError as error:
         print(f"edge_node: {error}", file=sys.stderr)
         return error.exit_status
     return 0
 
 
-async def _serve(scenario: Scenario, listen: str, metrics: str) -> None:
+async def _serve(scenario: Scenario, listen: str, metrics: str, credentials: Credentials | None) -> None:
     keep_pages()
     thread = compute_thread(scenario.model.device)
     denoiser = await asyncio.get_running_loop().run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
     node = await EdgeNode.open(
         scenario, denoiser, WallClock(scenario.modes.time_scale), scenario.model.split_step, thread
     )
-    server, port = await serve(node.edge, listen)
+    server, port = await serve(node.edge, listen, credentials)
     exporter = export_at("edge", metrics)
-    step_ms = node.edge.profile.step(1) * 1e3
+    step_ms, where = node.edge.profile.step(1) * 1e3, f"{listen.rpartition(':')[0]}:{port}"
+    how = " over TLS" if credentials else "" if is_loopback(listen) else " in clear, to anybody,"
     print(
-        f"{node.edge.name} serves {scenario.model.path} on {listen.rpartition(':')[0]}:{port} "
+        f"{node.edge.name} serves {scenario.model.path} on {where}{how} "
         f"(pid {os.getpid()}, {step_ms:.1f} ms a step, metrics on {exporter})",
         flush=True,
     )

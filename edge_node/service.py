@@ -13,7 +13,9 @@ from grpc_health.v1._async import HealthServicer
 
 from edge_node.edge import Edge
 from midstep import convert
-from midstep.errors import FrameError, PromptError, QueueFull, ScenarioError
+from midstep.channels import TokenCheck, add_port
+from midstep.errors import FrameError, PromptError, QueueFull
+from midstep.security import Credentials
 from midstep.tuning import SERVER_OPTIONS
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
@@ -67,21 +69,22 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
         await context.abort(code, str(error) or "the deadline passed before the output was ready")
 
 
-async def serve(edge: Edge, address: str) -> tuple[grpc.aio.Server, int]:
-    """Serve an edge at HOST:PORT (port 0: a free one); the server and its port. Raises ScenarioError, one line."""
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+async def serve(
+    edge: Edge, address: str, credentials: Credentials | None = None
+) -> tuple[grpc.aio.Server, int]:  # fmt: skip
+    """Serve an edge at HOST:PORT (port 0: a free one); the server and its port.
+
+    With credentials each call needs their token, and TLS where they have a key. Raises ScenarioError and
+    CredentialsError, one line.
+    """
+    checks = [] if credentials is None else [TokenCheck(credentials, lambda: edge.metrics.rejected("token"))]
+    server = grpc.aio.server(interceptors=checks, options=SERVER_OPTIONS)
     service = EdgeService(edge)
     rpc.add_EdgeServicer_to_server(service, server)
     rpc.add_ControlServicer_to_server(service, server)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ScenarioError(
-            f"edges.0.address: {address} cannot be listened on: the port is in use or the host is not this machine's; "
-            f"give another, or none for a free port"
-        ) from error
+    port = add_port(server, address, credentials)
     await server.start()
     for name in ("", "midstep.v1.Edge", "midstep.v1.Control"):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)

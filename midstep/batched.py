@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from midstep.denoise import Picture, Trajectory, Variation, check_steps
-from midstep.errors import FrameError
 from midstep.frame import Frame
 from midstep.identity import PipelineIdentity
 from midstep.payload import Payload, pack, unpack
@@ -101,7 +100,6 @@ class BatchedDenoiser:
     @torch.no_grad()
     def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
         check_steps(frame.step, self.steps, until)
-        payload = unpack(frame.payload)
         factor = self.pipe.vae_scale_factor
         shape = (
             1,
@@ -109,8 +107,7 @@ class BatchedDenoiser:
             self.identity.height // factor,
             self.identity.width // factor,
         )
-        if tuple(payload.latent.shape) != shape:
-            raise FrameError(f"the frame's latent is {tuple(payload.latent.shape)}, this pipeline's is {shape}")
+        payload = unpack(frame.payload, shape)
         generator = torch.Generator("cpu")
         latent = payload.latent
         if variation is not None:

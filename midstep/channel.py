@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from midstep import physics
+from midstep.errors import ScenarioError
 from midstep.scenario import Channel, Devices, Scenario
 
 SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
 
-_GAIN, _SPEED, _BANDWIDTH = 1, 2, 3
+_GAIN, _SPEED, _BANDWIDTH, _PLACE = 1, 2, 3, 4
 
 
 def draw(seed: int, kind: int, user: int, slot: int) -> float:
@@ -23,10 +26,12 @@ def draw(seed: int, kind: int, user: int, slot: int) -> float:
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """What one device is: its class, its place, its share of the spectrum (Hz), its top speed f_max / f_es."""
+    """What one device is: its class, the edge it asks, its place, its share of the spectrum (Hz), its top speed
+    f_max / f_es."""
 
     user: int
     kind: str
+    edge: str
     speed_ratio: float
     bandwidth_hz: float
     distance_m: float
@@ -36,17 +41,33 @@ class DeviceSpec:
 def specs(scenario: Scenario) -> list[DeviceSpec]:
     """All devices of a scenario, user 0 first; distances evenly spaced within each class, bandwidth uniform."""
     made: list[DeviceSpec] = []
+    dealt = 0
     for group in scenario.devices:
-        first = len(made)
-        made.extend(_spec(scenario.seed, group, first + i, i) for i in range(group.count))
+        for index in range(group.count):
+            edge = group.edge
+            if edge is None:
+                edge, dealt = scenario.edges[dealt % len(scenario.edges)].name, dealt + 1
+            made.append(_spec(scenario.seed, group, edge, len(made), index / max(1, group.count - 1)))
     return made
 
 
-def _spec(seed: int, group: Devices, user: int, index: int) -> DeviceSpec:
+def newcomer(scenario: Scenario, present: Sequence[DeviceSpec], edge: str, user: int) -> DeviceSpec:
+    """One device more at an edge that has the devices `present`: of the class that is furthest below its share there,
+    at a place drawn from its class's range. Raises ScenarioError where no class asks that edge."""
+    groups = [group for group in scenario.devices if group.edge in (None, edge)]
+    if not groups:
+        raise ScenarioError(f"no class of devices asks {edge}: set devices.N.edge to {edge} or null")
+    there = Counter(spec.kind for spec in present)
+    group = min(groups, key=lambda group: (there[group.kind] + 1) / group.count)
+    return _spec(scenario.seed, group, edge, user, draw(scenario.seed, _PLACE, user, 0))
+
+
+def _spec(seed: int, group: Devices, edge: str, user: int, place: float) -> DeviceSpec:
+    """`place`: 0 at the nearest, 1 at the farthest distance of the class."""
     (near, far), (narrow, wide) = group.distance_m, group.bandwidth_mhz
-    distance = near + (far - near) * index / max(1, group.count - 1)
     bandwidth = narrow + (wide - narrow) * draw(seed, _BANDWIDTH, user, 0)
-    return DeviceSpec(user, group.kind, group.speed_ratio, bandwidth * 1e6, distance, group.watts)
+    distance = near + (far - near) * place
+    return DeviceSpec(user, group.kind, edge, group.speed_ratio, bandwidth * 1e6, distance, group.watts)
 
 
 class DeviceChannel:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import cast
 
-from midstep.errors import FrameError
+from midstep.errors import FrameError, PromptError
 from midstep.frame import PAYLOAD_LIMIT, Frame
 from midstep.identity import PipelineIdentity
 from midstep.v1 import edge_pb2 as pb
 from midstep.wire import Access, Answer, Contents, Description, Edit, EditResult, Held, Request, Reuse
+
+ID_LIMIT = 200  # characters of a request's id, which accesses and records carry on
 
 
 def description_to(value: Description) -> pb.Description:
@@ -37,6 +39,9 @@ def request_to(value: Request) -> pb.OutputRequest:
 
 
 def request_from(message: pb.OutputRequest) -> Request:
+    """Raises PromptError for a name that would fill the edge's memory; the rest the edge checks."""
+    if len(message.request_id) > ID_LIMIT:
+        raise PromptError(f"the request's id has {len(message.request_id)} characters, the limit is {ID_LIMIT}")
     private = message.private_seed if message.HasField("private_seed") else None
     return Request(message.request_id, message.prompt, message.pipeline, message.steps, private)
 

@@ -40,6 +40,10 @@ class EdgeUnreachable(MidstepError):
     exit_status = EXIT_DIED
 
 
+class CredentialsError(MidstepError):
+    """Token, certificate or key is missing, wrong, or not what the other end has."""
+
+
 class PartDied(MidstepError):
     """A process of the run died."""
 

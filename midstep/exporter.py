@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import start_http_server
+from prometheus_client import ProcessCollector, start_http_server
 
 from midstep import __version__
 from midstep.errors import ScenarioError
 from midstep.metrics import REGISTRY, gauge
 
 
+@dataclass(frozen=True)
+class Target:
+    """One exporter as a Prometheus is told of it. `part`: edge, host, learner or orchestrator; `process`: its own name,
+    such as host-3; `node`: the address of the machine that it is on."""
+
+    address: str
+    part: str
+    process: str
+
+    @property
+    def node(self) -> str:
+        return self.address.rpartition(":")[0]
+
+
 def export(part: str, host: str = "127.0.0.1", port: int = 0) -> str:
     """Start this process's exporter; its HOST:PORT. A port of 0 takes a free one. Raises ScenarioError."""
     gauge("build_info", __version__, part).set(1)
+    _of_the_process()
     try:
         server, _ = start_http_server(port, addr=host, registry=REGISTRY)
     except (OSError, OverflowError) as error:
@@ -32,9 +49,24 @@ def export_at(part: str, address: str) -> str:
     return export(part, host, int(port))
 
 
-def write_targets(path: Path, targets: Sequence[tuple[str, str]]) -> None:
-    """Write the file_sd JSON of (address, part) at once: a reader sees the old file or the new one."""
-    groups = [{"targets": [address], "labels": {"job": "midstep", "part": part}} for address, part in targets]
+@functools.cache
+def _of_the_process() -> None:
+    """The standard process_* metrics: CPU, memory, open files."""
+    ProcessCollector(registry=REGISTRY)
+
+
+def write_targets(path: Path, targets: Sequence[Target]) -> None:
+    """Write the file_sd JSON at once: a reader sees the old file or the new one. The run is named after its folder."""
+    groups = [
+        {
+            "targets": [target.address],
+            "labels": {
+                "job": "midstep", "run": path.resolve().parent.name, "part": target.part, "process": target.process,
+                "node": target.node,
+            },
+        }
+        for target in targets
+    ]  # fmt: skip
     fresh = path.with_suffix(".tmp")
     fresh.write_text(json.dumps(groups, indent=2) + "\n")
     os.replace(fresh, path)

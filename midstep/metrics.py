@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -31,11 +32,13 @@ class Spec:
     bounds: tuple[float, ...] = ()
 
 
+EVENTS = ("started", "slot", "scaled", "died", "stopping", "ended")
+
 SPECS: dict[str, Spec] = {
     "requests_total": Spec(Counter, "Requests that ended, by how.", ("edge", "policy", "result", "reuse")),
-    "request_seconds": Spec(Histogram, "Stage times of finished requests.", ("stage",), SECONDS),
-    "denoise_step_seconds": Spec(Histogram, "One call of the denoiser, whatever its batch.", ("where",), SECONDS),
-    "denoise_batch_size": Spec(Histogram, "Requests advanced by one tick.", ("where",), BATCH),
+    "request_seconds": Spec(Histogram, "Stage times of finished requests.", ("edge", "stage"), SECONDS),
+    "denoise_step_seconds": Spec(Histogram, "A call of the denoiser, whatever its batch.", ("edge", "where"), SECONDS),
+    "denoise_batch_size": Spec(Histogram, "Requests advanced by one tick.", ("edge", "where"), BATCH),
     "edge_queue_depth": Spec(Gauge, "Requests that wait for their first tick.", ("edge",)),
     "edge_rejections_total": Spec(Counter, "Requests refused, by why.", ("edge", "reason")),
     "store_lookups_total": Spec(Counter, "Lookups in the store.", ("edge",)),
@@ -45,24 +48,34 @@ SPECS: dict[str, Spec] = {
     "store_entries": Spec(Gauge, "Outputs held by the store.", ("edge",)),
     "store_evictions_total": Spec(Counter, "Outputs that the policy let go.", ("edge",)),
     "staging_bytes": Spec(Gauge, "Bytes of outputs that wait for the policy.", ("edge",)),
-    "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices."),
+    "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices.", ("edge",)),
     "link_rate_error_ratio": Spec(Histogram, "Achieved transfer time over commanded, minus 1.", (), RATIO),
     "device_pace_error_ratio": Spec(Histogram, "Achieved device time over commanded, minus 1.", (), RATIO),
     "lateness_seconds": Spec(Histogram, "How late a commanded instant was met.", ("part",), SECONDS),
-    "backlog_seconds": Spec(Gauge, "The Lyapunov queue Q of (23)."),
-    "slot_latency_seconds": Spec(Gauge, "L_avg of the last slot, (16): mean over its misses."),
-    "drift_plus_penalty": Spec(Gauge, "Q (L_avg - Lbar) + V L / |A| of the last slot, (33), seconds squared."),
-    "optimality_gap_ratio": Spec(
-        Gauge, "How far the last slot's plan was from the best in hindsight: 0 the best, 1 no better than no cache."
+    "backlog_seconds": Spec(Gauge, "The Lyapunov queue Q of (23).", ("edge",)),
+    "slot_latency_seconds": Spec(Gauge, "L_avg of the last slot, (16): mean over its misses.", ("edge",)),
+    "drift_plus_penalty": Spec(
+        Gauge, "Q (L_avg - Lbar) + V L / |A| of the last slot, (33), seconds squared.", ("edge",)
     ),
-    "learner_loss": Spec(Gauge, "Mean loss of the last training."),
-    "learner_candidates": Spec(Gauge, "Candidates K that the learner weighs against each other."),
-    "learner_updates_total": Spec(Counter, "Training updates done."),
-    "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", (), SECONDS),
-    "devices": Spec(Gauge, "Devices by what they are doing.", ("state",)),
-    "device_joules_total": Spec(Counter, "Energy of device computing, as the scenario's watts have it."),
-    "scenario_events_total": Spec(Counter, "Events of the run: started, slot, stopping, ended.", ("event",)),
+    "optimality_gap_ratio": Spec(
+        Gauge,
+        "How far the last slot's plan was from the best in hindsight: 0 the best, 1 no better than no cache.",
+        ("edge",),
+    ),
+    "learner_loss": Spec(Gauge, "Mean loss of the last training.", ("edge",)),
+    "learner_candidates": Spec(Gauge, "Candidates K that the learner weighs against each other.", ("edge",)),
+    "learner_updates_total": Spec(Counter, "Training updates done.", ("edge",)),
+    "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", ("edge",), SECONDS),
+    "devices": Spec(Gauge, "Devices by what they are doing.", ("edge", "state")),
+    "device_joules_total": Spec(Counter, "Energy of device computing, as the scenario's watts have it.", ("edge",)),
+    "users": Spec(Gauge, "Devices that the run has now, as its centre counts them.", ("edge",)),
+    "scenario_events_total": Spec(Counter, "Events of the run, see EVENTS.", ("event",)),
     "run_valid": Spec(Gauge, "1 while the emulator keeps its own bounds, else 0."),
+    "cluster_nodes": Spec(Gauge, "Ray's nodes that are alive; 0 where no Ray is used."),
+    "cluster_resource": Spec(
+        Gauge, "Ray's resources, CPU and GPU in units, memory in bytes: total and used.", ("resource", "state")
+    ),
+    "gpu_memory_bytes": Spec(Gauge, "GPU memory that this process's model takes; 0 without a GPU."),
     "build_info": Spec(Gauge, "Always 1; the labels say what runs.", ("version", "part")),
 }
 
@@ -107,7 +120,7 @@ class EdgeMetrics:
         self.edge = edge
         for reuse in ("exact", "final"):
             counter("store_hits_total", edge, reuse)
-        for reason in ("queue", "prompt", "identity", "deadline"):
+        for reason in ("queue", "prompt", "identity", "deadline", "token"):
             counter("edge_rejections_total", edge, reason)
 
     def capacity(self, nbytes: int) -> None:
@@ -123,7 +136,7 @@ class EdgeMetrics:
         counter("store_hits_total", self.edge, reuse).inc()
 
     def rejected(self, reason: str) -> None:
-        """One request refused: queue, prompt, identity or deadline."""
+        """One request refused: queue, prompt, identity, deadline or token."""
         counter("edge_rejections_total", self.edge, reason).inc()
 
     def evicted(self, number: int) -> None:
@@ -146,35 +159,76 @@ class LearnerMetrics:
         "learner_candidates",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, edge: str) -> None:
+        self.edge = edge
         for name in self.GAUGES:
-            gauge(name).set(math.nan)
-        counter("learner_updates_total")
-        histogram("decision_seconds")
+            gauge(name, edge).set(math.nan)
+        counter("learner_updates_total", edge)
+        histogram("decision_seconds", edge)
 
     def slot(self, queue_s: float, latency_avg_s: float, objective: float, gap: float | None) -> None:
         """A slot's end: Q, L_avg, the objective (33), and its plan's gap where there is one."""
-        gauge("backlog_seconds").set(queue_s)
-        gauge("slot_latency_seconds").set(latency_avg_s)
-        gauge("drift_plus_penalty").set(objective)
+        gauge("backlog_seconds", self.edge).set(queue_s)
+        gauge("slot_latency_seconds", self.edge).set(latency_avg_s)
+        gauge("drift_plus_penalty", self.edge).set(objective)
         if gap is not None:
-            gauge("optimality_gap_ratio").set(gap)
+            gauge("optimality_gap_ratio", self.edge).set(gap)
 
     def spent(self, seconds: float) -> None:
         """The policy was asked once."""
-        histogram("decision_seconds").observe(seconds)
+        histogram("decision_seconds", self.edge).observe(seconds)
 
     def trained(self, loss: float, k: int, updates: int) -> None:
         """A training ended, with so many updates more."""
-        gauge("learner_loss").set(loss)
-        gauge("learner_candidates").set(k)
-        counter("learner_updates_total").inc(max(0, updates))
+        gauge("learner_loss", self.edge).set(loss)
+        gauge("learner_candidates", self.edge).set(k)
+        counter("learner_updates_total", self.edge).inc(max(0, updates))
 
 
-def on_tick(where: str, batch: int, step_s: float, tick_s: float) -> None:
-    """An engine's tick, on the edge or on a device host."""
-    histogram("denoise_step_seconds", where).observe(step_s)
-    histogram("denoise_batch_size", where).observe(batch)
+def on_tick(edge: str, where: str) -> Callable[[int, float, float], None]:
+    """What an engine's tick calls with its batch, the denoiser's seconds and its own; `where`: edge or device."""
+    step_seconds = histogram("denoise_step_seconds", edge, where)
+    batch_size = histogram("denoise_batch_size", edge, where)
+
+    def told(batch: int, step_s: float, tick_s: float) -> None:
+        step_seconds.observe(step_s)
+        batch_size.observe(batch)
+
+    return told
+
+
+class RunMetrics:
+    """What the centre of a run writes."""
+
+    def __init__(self) -> None:
+        for event in EVENTS:
+            counter("scenario_events_total", event)
+        gauge("cluster_nodes")
+
+    def event(self, event: str) -> None:
+        """Something of EVENTS happened."""
+        assert event in EVENTS, event
+        counter("scenario_events_total", event).inc()
+
+    def users(self, edge: str, number: int) -> None:
+        """Devices that an edge has now."""
+        gauge("users", edge).set(number)
+
+    def slot_late(self, seconds: float) -> None:
+        """How late a slot's end was noticed."""
+        histogram("lateness_seconds", "slot").observe(seconds)
+
+    def valid(self, valid: bool) -> None:
+        """Whether the emulator keeps its own bounds so far."""
+        gauge("run_valid").set(float(valid))
+
+    def cluster(self, nodes: int, total: Mapping[str, float], free: Mapping[str, float]) -> None:
+        """What Ray has: nodes, and its resources by name."""
+        gauge("cluster_nodes").set(nodes)
+        for resource in ("CPU", "GPU", "memory"):
+            there = total.get(resource, 0.0)
+            gauge("cluster_resource", resource, "total").set(there)
+            gauge("cluster_resource", resource, "used").set(there - free.get(resource, 0.0))
 
 
 class UserMetrics:
@@ -184,7 +238,7 @@ class UserMetrics:
 
     def __init__(self, edge: str, policy: str) -> None:
         self._edge, self._policy = edge, policy
-        self._states = {state: gauge("devices", state) for state in self.STATES}
+        self._states = {state: gauge("devices", edge, state) for state in self.STATES}
         for reuse in ("computed", "exact", "shared"):
             counter("requests_total", edge, policy, "done", reuse)
 
@@ -207,9 +261,9 @@ class UserMetrics:
         if row.result != "done":
             return
         for stage in STAGES:
-            histogram("request_seconds", stage).observe(getattr(row, f"{stage}_s"))
-        counter("frame_bytes_total").inc(row.frame_bytes or 0)
-        counter("device_joules_total").inc(row.joules or 0)
+            histogram("request_seconds", self._edge, stage).observe(getattr(row, f"{stage}_s"))
+        counter("frame_bytes_total", self._edge).inc(row.frame_bytes or 0)
+        counter("device_joules_total", self._edge).inc(row.joules or 0)
         for part, late, took, error in (
             ("link", row.transfer_late_s, row.transfer_s, "link_rate_error_ratio"),
             ("device", row.device_late_s, row.device_s, "device_pace_error_ratio"),

@@ -54,9 +54,10 @@ class Model(_Tree):
 
 
 class Edge(_Tree):
-    """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy."""
+    """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy; `resources` are what
+    its process takes of a Ray cluster's own resources, beside its CPU and GPU."""
 
-    name: str = "edge-0"
+    name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$")
     capacity: Bytes = 256_000
     staging: Bytes = 2_000_000
     queue_limit: int = Field(256, ge=1)
@@ -64,10 +65,12 @@ class Edge(_Tree):
     threads: int = Field(1, ge=1)
     gpus: float | None = Field(None, ge=0, le=1)  # null: one where the cluster has one and model.device is not cpu
     address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
+    resources: dict[str, float] = {}
 
 
 class Devices(_Tree):
-    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of (6)."""
+    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of (6); `edge` is the
+    one that they ask, null deals them out over all edges in turn."""
 
     kind: str = Field("phone", alias="class")
     count: int = Field(10, ge=1)
@@ -75,6 +78,7 @@ class Devices(_Tree):
     bandwidth_mhz: Range = (1.0, 1.25)
     distance_m: Range = (120.0, 255.0)
     watts: float = Field(4.0, ge=0)
+    edge: str | None = None
 
     @field_validator("bandwidth_mhz", "distance_m")
     @classmethod
@@ -85,12 +89,14 @@ class Devices(_Tree):
 
 
 class Hosts(_Tree):
-    """How devices share processes. A host's devices share one engine of `max_batch` requests a step."""
+    """How devices share processes. A host's devices ask one edge and share one engine of `max_batch` requests a step;
+    `resources` are what each host takes of a Ray cluster's own resources."""
 
     devices_per_host: int = Field(5, ge=1)
     max_batch: int = Field(16, ge=1)
     threads: int = Field(1, ge=1)
     gpus: float = Field(0.0, ge=0, le=1)  # per host; 0: the devices compute on the CPU
+    resources: dict[str, float] = {}
 
 
 class Channel(_Tree):
@@ -177,6 +183,14 @@ class Report(_Tree):
     images: bool = True
 
 
+class Event(_Tree):
+    """At `at_s`, let the run (or one `edge`) have `users` devices: what `midstep scale` does by hand."""
+
+    at_s: Seconds
+    users: int = Field(ge=0)
+    edge: str | None = None
+
+
 class Threshold(_Tree):
     """Bounds on a metric of summary.json; a run outside them ends with status 1."""
 
@@ -202,13 +216,29 @@ class Scenario(_Tree):
     modes: Modes = Modes()
     report: Report = Report()
     thresholds: dict[str, Threshold] = {}
+    timeline: tuple[Event, ...] = ()
 
     @field_validator("edges")
     @classmethod
-    def _one_edge(cls, value: tuple[Edge, ...]) -> tuple[Edge, ...]:
-        if len(value) != 1:
-            raise ValueError(f"exactly one edge can be run so far, {len(value)} are given")
+    def _told_apart(cls, value: tuple[Edge, ...]) -> tuple[Edge, ...]:
+        names = [edge.name for edge in value]
+        if not names:
+            raise ValueError("at least one edge is needed")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two edges have the name {twice}; give each its own")
         return value
+
+    @model_validator(mode="after")
+    def _edges_are_there(self) -> Scenario:
+        names = [edge.name for edge in self.edges]
+        for where, asked in [
+            *((f"devices.{i}.edge", devices.edge) for i, devices in enumerate(self.devices)),
+            *((f"timeline.{i}.edge", event.edge) for i, event in enumerate(self.timeline)),
+        ]:
+            if asked is not None and asked not in names:
+                raise ValueError(f"{where}: there is no edge {asked}; the scenario has {', '.join(names)}")
+        return self
 
     @model_validator(mode="after")
     def _modes_fit(self) -> Scenario:
@@ -224,8 +254,12 @@ class Scenario(_Tree):
 
     @property
     def edge(self) -> Edge:
-        """The one edge."""
+        """The edge of a scenario that has one, as `at` gives it."""
         return self.edges[0]
+
+    def at(self, name: str) -> Scenario:
+        """What concerns one edge: the same scenario without the others."""
+        return self.model_copy(update={"edges": tuple(edge for edge in self.edges if edge.name == name)})
 
     @property
     def users(self) -> int:

@@ -10,12 +10,16 @@ from midstep.frame import PAYLOAD_LIMIT
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
-GRPC_OPTIONS = [
-    ("grpc.max_send_message_length", PAYLOAD_LIMIT + (1 << 20)),
-    ("grpc.max_receive_message_length", PAYLOAD_LIMIT + (1 << 20)),
+REQUEST_LIMIT = 4 << 20  # bytes to an edge: a prompt has 2,000 characters, an edit of 50,000 outputs 4 MB
+REPLY_LIMIT = PAYLOAD_LIMIT + (1 << 20)  # bytes from an edge: a frame and its account
+CLIENT_OPTIONS = [
+    ("grpc.max_send_message_length", REQUEST_LIMIT),
+    ("grpc.max_receive_message_length", REPLY_LIMIT),
 ]
 SERVER_OPTIONS = [
-    *GRPC_OPTIONS,
+    ("grpc.max_send_message_length", REPLY_LIMIT),
+    ("grpc.max_receive_message_length", REQUEST_LIMIT),
+    ("grpc.server_handshake_timeout_ms", 20_000),  # a caller that connects and says nothing is let go
     (
         "grpc.so_reuseport",
         0,

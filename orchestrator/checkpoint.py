@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import safetensors.numpy
 
 from midstep.errors import ScenarioError
 
-FILE = "learner.ckpt"
 FORMAT = 1
 _ARRAY, _TENSOR, _TUPLE, _PAIRS = "\x00array", "\x00tensor", "\x00tuple", "\x00pairs"  # what JSON has no word for
 
@@ -43,19 +42,24 @@ def unpack(blob: bytes) -> dict[str, Any]:
         raise ValueError(f"it is damaged: {error!r}") from error
 
 
-def of_run(folder: Path, setting: Mapping[str, Any]) -> bytes:
+def file(edge: str, edges: Sequence[str]) -> str:
+    """The name of the file that holds the state of an edge's learner, in a run of these edges."""
+    return "learner.ckpt" if len(edges) == 1 else f"learner-{edge}.ckpt"
+
+
+def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt") -> bytes:
     """The state that a run left in its folder, for a run of `setting` (orchestrator.parts.setting).
 
     Raises ScenarioError, one line: none there, damaged, or of a run whose setting differs.
     """
-    path = folder / FILE
+    path = folder / name
     try:
         blob = path.read_bytes()
         there = unpack(blob)["setting"]
     except OSError as error:
-        raise ScenarioError(f"--resume {folder}: no learner's state is in there (no {FILE})") from error
+        raise ScenarioError(f"--resume {folder}: no learner's state is in there (no {name})") from error
     except (ValueError, KeyError) as error:
-        raise ScenarioError(f"--resume {folder}: {FILE} cannot be read: {error}") from error
+        raise ScenarioError(f"--resume {folder}: {name} cannot be read: {error}") from error
     for key in setting:
         if there.get(key) != setting[key]:
             raise ScenarioError(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from midstep import __version__
+from midstep import __version__, units
 from midstep import scenario as scenarios
 from midstep.errors import MidstepError
 from midstep.scenario import Scenario
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--denoiser", choices=["real", "paced"])
     run.add_argument("--wire", choices=["grpc", "inprocess"])
     run.add_argument("--address", metavar="auto|HOST:PORT", help="join this Ray cluster instead of starting one")
+    run.add_argument("--credentials", metavar="DIR", help="of `midstep certs`, so that devices by hand can join")
     run.add_argument("--resume", metavar="RUN", help="go on with the learner's state of this run's folder")
     run.add_argument("--strict", action="store_true", help="exit with 1 where the emulator missed its own bounds")
     run.add_argument("--out", metavar="DIR", help="the run's folder (default runs/<name>-<time>)")
@@ -100,9 +101,37 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--out", metavar="DIR", help="where summary.json goes (default runs/replay-<trace>-<time>)")
     replay.set_defaults(call=_replay)
 
+    scale = commands.add_parser("scale", help="let a live run have more users, or fewer")
+    scale.add_argument("run", metavar="RUN", help="a live run's folder")
+    scale.add_argument("--users", type=int, required=True, metavar="N", help="how many it should have")
+    scale.add_argument("--edge", metavar="NAME", help="of this edge (default: of the whole run)")
+    scale.set_defaults(call=_scale)
+
+    top_ = commands.add_parser("top", help="watch a run's figures in the terminal, while it goes and after it")
+    top_.add_argument("run", nargs="?", metavar="RUN", help="a run's folder (default: the newest in runs/)")
+    top_.add_argument("--once", action="store_true", help="show them once, as where the output is no terminal")
+    top_.add_argument("--interval", default="1s", metavar="1s", help="between two looks (default %(default)s)")
+    top_.set_defaults(call=_top)
+
     report = commands.add_parser("report", help="make a run's report again, also of one that broke off")
     report.add_argument("run", metavar="RUN", help="a run's folder")
     report.set_defaults(call=_report)
+
+    certs = commands.add_parser("certs", help="make a test CA, an edge's certificate and a token, for two machines")
+    certs.add_argument("folder", metavar="DIR", help="a new folder; DIR/device is what devices get")
+    certs.add_argument("--days", type=int, default=365, metavar="N", help="they are valid (default %(default)s)")
+    certs.set_defaults(call=_certs)
+
+    doctor = commands.add_parser("doctor", help="what works on this machine, what does not, what to do")
+    _scenario_arguments(doctor)
+    doctor.add_argument("--users", type=int, metavar="N", help="number of devices in all")
+    doctor.add_argument("--model", metavar="NAME|PATH|HUB_ID")
+    doctor.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the edge computes")
+    doctor.add_argument("--denoiser", choices=["real", "paced"])
+    doctor.add_argument("--address", metavar="auto|HOST:PORT", help="the Ray cluster that the run would join")
+    doctor.add_argument("--deep", action="store_true", help="load the model and start Ray as well: half a minute")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(call=_doctor)
 
     commands.add_parser("policies", help="list the policies").set_defaults(call=_policies)
     commands.add_parser("scenarios", help="list the shipped scenarios").set_defaults(call=_scenarios)
@@ -156,7 +185,7 @@ def _has_no_profile(tree: dict[str, Any]) -> bool:
 def _run(args: argparse.Namespace) -> int:
     from orchestrator.run import Options, run
 
-    return run(_load(args), Options(args.out, args.address, args.strict, args.resume))
+    return run(_load(args), Options(args.out, args.address, args.strict, args.resume, args.credentials))
 
 
 def _calibrate(args: argparse.Namespace) -> int:
@@ -208,11 +237,40 @@ def _replay(args: argparse.Namespace) -> int:
     return replay(args.trace, [*dict.fromkeys(map(int, capacities))], [*dict.fromkeys(names)], args.seed, args.out)
 
 
+def _scale(args: argparse.Namespace) -> int:
+    from orchestrator.run_service import scale
+
+    print(f"{scale(Path(args.run), args.users, args.edge)} users")
+    return 0
+
+
+def _top(args: argparse.Namespace) -> int:
+    from orchestrator.top import newest_run, top
+
+    try:
+        interval_s = units.seconds(args.interval)
+    except ValueError as error:
+        raise MidstepError(f"--interval {error}") from error
+    return top(Path(args.run) if args.run else newest_run(), max(0.1, interval_s), args.once)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from orchestrator.doctor import Asked, doctor
+
+    return doctor(Asked(_load(args), args.address, args.deep), args.json)
+
+
 def _report(args: argparse.Namespace) -> int:
     from orchestrator.report import write
 
     print(write(Path(args.run)))
     return 0
+
+
+def _certs(args: argparse.Namespace) -> int:
+    from orchestrator.certs import certs
+
+    return certs(Path(args.folder), args.days)
 
 
 def _policies(args: argparse.Namespace) -> int:

@@ -1,211 +1,45 @@
-"""The only file that knows Ray: the edge, the device hosts and the learner as actors, here or on a cluster."""
+"""Starts a run's processes as Ray actors, on this machine or on a cluster: who is placed where, and who ends them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 os.environ.setdefault("RAY_USE_UVLOOP", "0")  # uvloop fires timers up to 1 ms early
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")  # we say it, in one line
+# what died is said by us, in one line
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead")
 
 import psutil
 import ray
 import ray.exceptions
 
 from midstep.channel import DeviceSpec, specs
-from midstep.clock import WallClock
-from midstep.errors import MidstepError, PartDied, ScenarioError
+from midstep.errors import ScenarioError
+from midstep.exporter import Target
 from midstep.pipelines import weight_bytes
-from midstep.record import Gallery
 from midstep.scenario import Scenario
-from midstep.tuning import bind_threads, keep_pages
-from midstep.wire import Description
-from orchestrator.learner import Decision
-from orchestrator.parts import EdgeStatus, Ended, LearnerPart, Parts, problem, setting, split_step, whole
-from orchestrator.problem import Served
+from midstep.security import Credentials, ephemeral, is_loopback
+from orchestrator.actors import EdgeActor, HostActor, LearnerActor, RemoteEdge, RemoteHost, RemoteLearner
+from orchestrator.parts import Cell, Census, HostPart, LearnerPart, Parts, grouped
 
 T = TypeVar("T")
 REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
 PACED_HOST_BYTES = 120e6
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
+TAG = 0.001  # of the resources midstep-edge and midstep-devices: they say where, not how many
+EDGE_CPUS, LEARNER_CPUS, HOST_CPUS = 1.0, 0.1, 0.5
 
 
-class EdgeActor:
-    """The edge server's process."""
-
-    async def open(self, scenario: Scenario) -> tuple[str, str, Description, int]:
-        """Serve; the service's address, the exporter's, what is served, and the bytes of an output."""
-        from edge_node.node import EdgeNode
-        from edge_node.service import serve
-        from midstep.exporter import export
-        from midstep.open import compute_thread, open_denoiser
-
-        bind_threads(scenario.edge.threads)
-        keep_pages()
-        loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
-        thread = compute_thread(scenario.model.device)
-        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
-        self._clock = clock
-        self._node = await EdgeNode.open(scenario, denoiser, clock, split_step(scenario), thread)
-        host = ray.util.get_node_ip_address()
-        listen = scenario.edge.address or f"{host}:0"
-        self._server, port = await serve(self._node.edge, listen)
-        named = listen.rpartition(":")[0]
-        address = f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
-        return address, export("edge", host), await self._node.edge.describe(), self._node.frame_bytes
-
-    async def start(self, epoch_s: float) -> None:
-        """See EdgePart."""
-        self._clock.begin(epoch_s)
-
-    async def status(self) -> EdgeStatus:
-        """What it is doing now."""
-        from orchestrator.inprocess import edge_status
-
-        return edge_status(self._node)
-
-    async def close(self) -> None:
-        """End in order."""
-        from edge_node.service import stop
-
-        await stop(self._server)
-        await self._node.close()
-
-
-class HostActor:
-    """A host of devices' process."""
-
-    async def open(
-        self,
-        scenario: Scenario,
-        devices: list[DeviceSpec],
-        edge: str,
-        prompts: list[str] | None,
-        references: int,
-    ) -> str:
-        """Meet the edge; the exporter's address."""
-        from midstep.exporter import export
-        from midstep.open import compute_thread, open_denoiser
-        from midstep.workload import open_workload
-        from user_agent.client import GrpcEdge
-        from user_agent.host import DeviceHost
-
-        bind_threads(scenario.hosts.threads)
-        keep_pages()
-        if not ray.get_gpu_ids():  # the edge's device need not be here
-            scenario = scenario.model_copy(update={"model": scenario.model.model_copy(update={"device": "cpu"})})
-        loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
-        thread = compute_thread(scenario.model.device)
-        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)
-        self._host = await DeviceHost.open(
-            scenario, devices, GrpcEdge(edge), denoiser, clock, open_workload(scenario, prompts),
-            whole=whole(scenario), references=references, thread=thread,
-        )  # fmt: skip
-        return export("host", ray.util.get_node_ip_address())
-
-    async def start(self, epoch_s: float) -> None:
-        self._host.start(epoch_s)
-
-    async def drain(self) -> tuple[list[Ended], bool]:
-        from orchestrator.inprocess import drained
-
-        return drained(self._host)
-
-    async def stop(self, grace_s: float) -> None:
-        await self._host.stop(grace_s)
-
-    async def gallery(self) -> list[Gallery]:
-        return await self._host.gallery()
-
-
-class LearnerActor:
-    """The central learner's process."""
-
-    async def open(self, scenario: Scenario, edge: str, frame_bytes: int, saved: bytes | None) -> tuple[str, int]:
-        """Follow the edge, from a state on where there is one; the exporter's address, and this process's id."""
-        from midstep.exporter import export
-        from orchestrator.control import GrpcControl
-        from orchestrator.learner import Learner
-
-        bind_threads(1)
-        policy, self._scenario = scenario.policy, scenario
-        self._learner = Learner(
-            policy.name,
-            problem(scenario, frame_bytes),
-            scenario.seed,
-            GrpcControl(edge),
-            policy.admission == "slot",
-            policy.latency_target_s,
-            beside=True,
-        )
-        await self._learner.open(saved)
-        self._learner.start()
-        return export("learner", ray.util.get_node_ip_address()), os.getpid()
-
-    async def end_slot(self, slot: int, served: list[Served]) -> Decision:
-        return await self._learner.end_slot(slot, served)
-
-    async def checkpoint(self) -> bytes:
-        return await self._learner.checkpoint(setting(self._scenario))
-
-
-class _Remote:
-    """An actor's handle that speaks of a dead process in one line."""
-
-    def __init__(self, name: str, actor: Any, devices: int = 0) -> None:
-        self.name, self.actor, self.devices = name, actor, devices
-
-    async def call(self, ref: Awaitable[T]) -> T:
-        try:
-            return await ref
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            raise (cause if isinstance(cause, MidstepError) else PartDied(f"{self.name} failed: {cause!r}")) from error
-        except ray.exceptions.RayError as error:
-            raise PartDied(f"{self.name} died") from error
-
-
-class RemoteEdge(_Remote):
-    """See EdgePart."""
-
-    async def start(self, epoch_s: float) -> None:
-        await self.call(self.actor.start.remote(epoch_s))
-
-    async def status(self) -> EdgeStatus:
-        return await self.call(self.actor.status.remote())
-
-
-class RemoteHost(_Remote):
-    """See HostPart."""
-
-    async def start(self, epoch_s: float) -> None:
-        await self.call(self.actor.start.remote(epoch_s))
-
-    async def drain(self) -> tuple[list[Ended], bool]:
-        return await self.call(self.actor.drain.remote())
-
-    async def stop(self, grace_s: float) -> None:
-        await self.call(self.actor.stop.remote(grace_s))
-
-    async def gallery(self) -> list[Gallery]:
-        return await self.call(self.actor.gallery.remote())
-
-
-class RemoteLearner(_Remote):
-    """See LearnerPart."""
-
-    process_id = 0  # until it is open
-
-    async def end_slot(self, slot: int, served: list[Served]) -> Decision:
-        return await self.call(self.actor.end_slot.remote(slot, served))
-
-    async def checkpoint(self) -> bytes:
-        return await self.call(self.actor.checkpoint.remote())
+def surrounding() -> str | None:
+    """The Ray of the environment, as `ray job submit` sets it for what it starts; None where there is none."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return address if address and not address.startswith("http") else None
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
@@ -223,68 +57,106 @@ async def _settled(ref: Awaitable[T]) -> T:
 
 
 class RayCluster:
-    """See Cluster. `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one. `saved` is the
-    state that the learner goes on from."""
+    """See Cluster. `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one. `saved` is what
+    gives the state that an edge's learner goes on from; `credentials` None makes fresh ones for the run."""
 
     def __init__(
-        self, scenario: Scenario, address: str | None, prompts: list[str] | None, saved: bytes | None = None
-    ) -> None:
-        self._scenario, self._address, self._prompts, self._saved = scenario, address, prompts, saved
+        self, scenario: Scenario, address: str | None, prompts: list[str] | None,
+        saved: Callable[[str], bytes | None] = lambda edge: None, credentials: Credentials | None = None,
+    ) -> None:  # fmt: skip
+        self._scenario, self._address, self._prompts = scenario, address or surrounding(), prompts
+        self._saved, self._credentials = saved, credentials
         self._actors: list[Any] = []
-        self._targets: list[tuple[str, str]] = []
-        self._edge: Any = None
-        self._edge_address, self._frame_bytes = "", 0
+        self._edges: list[RemoteEdge] = []
+        self._targets: list[Target] = []
+        self._hosts = 0
         self._started = False
 
     async def open(self) -> Parts:
         scenario = self._scenario
-        devices, per = specs(scenario), scenario.hosts.devices_per_host
-        groups = [devices[i : i + per] for i in range(0, len(devices), per)]
-        self._check_memory(len(groups))
-        await asyncio.get_running_loop().run_in_executor(None, self._init, len(groups))
-        gpus = self._edge_gpus()
-        self._check_gpus(gpus + scenario.hosts.gpus * len(groups))
-        edge = RemoteEdge(scenario.edge.name, self._spawn(EdgeActor, cpus=1, gpus=gpus))
-        self._edge = edge.actor
-        learner = self._spawn_learner()
-        hosts = [
-            RemoteHost(f"host-{i}", self._spawn(HostActor, cpus=0.5, gpus=scenario.hosts.gpus), len(group))
-            for i, group in enumerate(groups)
-        ]
-        opened_edge = await opening(edge.call(edge.actor.open.remote(scenario)), edge.name)
-        address, exporter, description, self._frame_bytes = opened_edge
-        self._edge_address = address
-        references = -(-scenario.report.references // len(groups))
-        opened = [self._introduce(learner, self._saved)]
-        for host, group in zip(hosts, groups, strict=True):
-            ref = host.actor.open.remote(scenario, group, address, self._prompts, references)
-            opened.append(host.call(ref))
-        exporters = await opening(asyncio.gather(*opened), "learner and hosts")
-        parts = ["learner", *(host.name for host in hosts)]
-        self._targets += [(exporter, scenario.edge.name), *zip(exporters, parts, strict=True)]
-        return Parts(description, edge, address, learner, list(hosts), self._targets, self._another)
+        names = [edge.name for edge in scenario.edges]
+        groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
+        hosts = sum(len(of) for of in groups.values())
+        self._check_memory(hosts)
+        await asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
+        self._check_gpus(sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts)
+        if self._credentials is None:
+            addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+            self._credentials = ephemeral(tls=not all(is_loopback(f"{address}:0") for address in addresses))
+        cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
+        return Parts(list(cells), self._targets, _census)
 
-    def _spawn_learner(self) -> RemoteLearner:
-        return RemoteLearner("the learner", self._spawn(LearnerActor, cpus=0.1))
+    async def _cell(self, number: int, groups: Sequence[Sequence[DeviceSpec]]) -> Cell:
+        """Everything of one edge; its processes start side by side, and meet when the edge serves."""
+        scenario = self._scenario.at(self._scenario.edges[number].name)
+        settings = scenario.edge
+        edge = RemoteEdge(
+            settings.name,
+            self._spawn(EdgeActor, "edge", EDGE_CPUS, self._edge_gpus(number), settings.resources),
+        )
+        self._edges.append(edge)
+        learner = self._spawn_learner(scenario)
+        hosts = [self._spawn_host(group, HOST_CPUS) for group in groups]
+        assert self._credentials is not None
+        ref = edge.actor.open.remote(scenario, self._credentials)
+        address, exporter, description, frame_bytes = await opening(edge.call(ref), edge.name)
+        self._targets.append(Target(exporter, "edge", edge.name))
+        introduce = partial(self._introduce, scenario, address, frame_bytes)
+        await opening(
+            asyncio.gather(
+                introduce(learner, self._saved(settings.name)), *(self._furnish(host, address) for host in hosts)
+            ),
+            "learner and hosts",
+        )
 
-    async def _introduce(self, learner: RemoteLearner, saved: bytes | None) -> str:
-        """Let a learner meet the edge; its exporter's address."""
-        ref = learner.actor.open.remote(self._scenario, self._edge_address, self._frame_bytes, saved)
-        opened: tuple[str, int] = await learner.call(ref)
-        exporter, learner.process_id = opened
-        return exporter
+        async def another(saved: bytes | None) -> LearnerPart:
+            fresh = self._spawn_learner(scenario)
+            await opening(introduce(fresh, saved), "another learner")
+            return fresh
 
-    async def _another(self, saved: bytes | None) -> LearnerPart:
-        """A learner in place of a dead one."""
-        learner = self._spawn_learner()
-        exporter = await opening(self._introduce(learner, saved), "another learner")
-        self._targets[:] = [(exporter if part == "learner" else there, part) for there, part in self._targets]
-        return learner
+        async def host(devices: Sequence[DeviceSpec]) -> HostPart:
+            self._check_memory(1)
+            fresh = self._spawn_host(devices, HOST_CPUS if self._address else 0.0)
+            await opening(self._furnish(fresh, address), fresh.name)
+            return fresh
+
+        return Cell(description, edge, address, learner, list(hosts), host, another)
+
+    def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
+        one = len(self._scenario.edges) == 1
+        name = "the learner" if one else f"the learner of {scenario.edge.name}"
+        return RemoteLearner(name, self._spawn(LearnerActor, None, LEARNER_CPUS))
+
+    def _spawn_host(self, devices: Sequence[DeviceSpec], cpus: float) -> RemoteHost:
+        number, settings = self._hosts, self._scenario.hosts
+        self._hosts += 1
+        actor = self._spawn(HostActor, "devices", cpus, settings.gpus, settings.resources, spread=True)
+        return RemoteHost(f"host-{number}", actor, devices)
+
+    async def _introduce(
+        self, scenario: Scenario, address: str, frame_bytes: int, learner: RemoteLearner, saved: bytes | None
+    ) -> None:
+        """Let a learner meet its edge."""
+        assert self._credentials is not None
+        ref = learner.actor.open.remote(scenario, address, self._credentials.public(), frame_bytes, saved)
+        exporter, learner.process_id = await learner.call(ref)
+        process = f"learner-{scenario.edge.name}"
+        self._targets[:] = [target for target in self._targets if target.process != process]
+        self._targets.append(Target(exporter, "learner", process))
+
+    async def _furnish(self, host: RemoteHost, address: str) -> None:
+        """Let a host meet its edge, with its devices."""
+        assert self._credentials is not None
+        references = -(-self._scenario.report.references // max(1, self._hosts))
+        ref = host.actor.open.remote(
+            self._scenario, host.devices, address, self._credentials.public(), self._prompts, references
+        )
+        self._targets.append(Target(await host.call(ref), "host", host.name))
 
     async def close(self) -> None:
-        if self._edge is not None:
+        for edge in self._edges:
             with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
-                await asyncio.wait_for(_settled(self._edge.close.remote()), 3)
+                await asyncio.wait_for(_settled(edge.actor.close.remote()), 3)
         for actor in self._actors:
             ray.kill(actor)
         if self._started:
@@ -292,7 +164,7 @@ class RayCluster:
 
     def _init(self, hosts: int) -> None:
         """Start or join Ray. Raises ScenarioError, one line."""
-        needed = 1.1 + 0.5 * hosts
+        needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
         try:
             if self._address is None:
                 cpus = max(os.cpu_count() or 1, int(needed + 1))  # a laptop may be asked for more processes than cores
@@ -306,29 +178,51 @@ class RayCluster:
         have = ray.cluster_resources().get("CPU", 0)
         if have < needed:
             raise ScenarioError(
-                f"the cluster has {have:g} CPUs, an edge and {hosts} hosts need {needed:g}: raise devices_per_host"
+                f"the cluster has {have:g} CPUs, {len(self._scenario.edges)} edges and {hosts} hosts need {needed:g}: "
+                f"raise hosts.devices_per_host"
             )
 
-    def _spawn(self, cls: type, cpus: float, gpus: float = 0.0) -> Any:
-        actor = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(cls).remote()
+    def _spawn(
+        self, cls: type, role: str | None, cpus: float, gpus: float = 0.0, asked: dict[str, float] | None = None,
+        spread: bool = False,
+    ) -> Any:  # fmt: skip
+        """An actor where its role belongs: on a node that has the resource midstep-<role>, if any has, and those that
+        the scenario asks for."""
+        resources = dict(asked or {})
+        there = ray.cluster_resources()
+        if f"midstep-{role}" in there:
+            resources[f"midstep-{role}"] = TAG
+        missing = next((name for name, amount in resources.items() if there.get(name, 0.0) < amount), None)
+        if missing is not None:
+            key, has = (
+                "edges.N" if role == "edge" else "hosts",
+                [name for name in there if not name.startswith("node:")],
+            )
+            raise ScenarioError(
+                f"{key}.resources: the cluster has no {resources[missing]:g} of {missing}; it has {', '.join(sorted(has))}"
+            )
+        options = {"scheduling_strategy": "SPREAD"} if spread else {}
+        actor = ray.remote(num_cpus=cpus, num_gpus=gpus, resources=resources, max_restarts=0, **options)(cls).remote()
         self._actors.append(actor)
         return actor
 
-    def _edge_gpus(self) -> float:
+    def _edge_gpus(self, number: int) -> float:
         scenario = self._scenario
         if scenario.model.device == "cpu" or scenario.modes.denoiser == "paced":
             return 0.0
+        asked = scenario.edges[number].gpus
+        if asked is not None:
+            return asked
         there = ray.cluster_resources().get("GPU", 0.0)
-        if scenario.edge.gpus is not None:
-            return scenario.edge.gpus
-        return 1.0 if there >= 1 and not scenario.hosts.gpus else 0.5 if there else 0.0
+        each = there / len(scenario.edges)
+        return 1.0 if each >= 1 and not scenario.hosts.gpus else round(min(0.5, each / 2), 3) if there else 0.0
 
     def _check_gpus(self, needed: float) -> None:
         """Raise ScenarioError where more GPU is asked for than the cluster has."""
         there = ray.cluster_resources().get("GPU", 0.0)
         if needed > there:
             raise ScenarioError(
-                f"edges.0.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has {there:g}: ask for less"
+                f"edges.N.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has {there:g}: ask for less"
             )
 
     def _check_memory(self, hosts: int) -> None:
@@ -345,3 +239,8 @@ class RayCluster:
                 f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now {self._scenario.hosts.devices_per_host}) "
                 f"so that at most {max(1, most)} hosts are needed, or ask for fewer --users"
             )
+
+
+def _census() -> Census:
+    alive = sum(node["Alive"] for node in ray.nodes())
+    return Census(alive, ray.cluster_resources(), ray.available_resources())

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Sequence
 
 from edge_node.node import EdgeNode
-from midstep.channel import specs
+from midstep.channel import DeviceSpec, specs
 from midstep.clock import Clock
 from midstep.open import open_denoiser
 from midstep.record import Gallery
 from midstep.scenario import Scenario
 from midstep.workload import open_workload
 from orchestrator.learner import Decision, Learner
-from orchestrator.parts import EdgeStatus, Ended, Parts, problem, setting, split_step, whole
+from orchestrator.parts import (
+    Cell,
+    EdgeStatus,
+    Ended,
+    HostPart,
+    Parts,
+    grouped,
+    problem,
+    setting,
+    split_step,
+    whole,
+)
 from orchestrator.problem import Served
 from user_agent.host import DeviceHost
 
@@ -34,14 +46,20 @@ class LocalEdge:
 class LocalHost:
     """See HostPart."""
 
-    def __init__(self, name: str, host: DeviceHost) -> None:
-        self.name, self._host, self.devices = name, host, len(host.devices)
+    def __init__(self, name: str, host: DeviceHost, devices: Sequence[DeviceSpec], late: bool) -> None:
+        self.name, self._host, self.devices, self._late = name, host, list(devices), late
 
     async def start(self, epoch_s: float) -> None:
-        self._host.start(epoch_s)
+        self._host.start(None if self._late else epoch_s)
 
     async def drain(self) -> tuple[list[Ended], bool]:
         return drained(self._host)
+
+    async def join(self, devices: Sequence[DeviceSpec]) -> None:
+        self._host.join(devices)
+
+    async def leave(self, users: Sequence[int]) -> None:
+        self._host.leave(users)
 
     async def stop(self, grace_s: float) -> None:
         await self._host.stop(grace_s)
@@ -64,32 +82,29 @@ class LocalLearner:
 
 
 class InProcess:
-    """See Cluster. Edge and hosts share one denoiser: what one learns about a prompt's encoding the other may use.
-    `saved` is the state that the learner goes on from."""
+    """See Cluster. `saved` gives the state that an edge's learner goes on from."""
 
     def __init__(
-        self, scenario: Scenario, clock: Clock, prompts: list[str] | None = None, saved: bytes | None = None
-    ) -> None:
-        self._scenario, self._clock, self._prompts, self._saved = scenario, clock, prompts, saved
+        self, scenario: Scenario, clock: Clock, prompts: list[str] | None = None,
+        saved: Callable[[str], bytes | None] = lambda edge: None,
+    ) -> None:  # fmt: skip
+        self._scenario, self._clock, self._saved = scenario, clock, saved
+        self._workload = open_workload(scenario, prompts)
         self._stack = contextlib.AsyncExitStack()
+        self._hosts = 0
 
     async def open(self) -> Parts:
-        scenario, clock = self._scenario, self._clock
+        names = [edge.name for edge in self._scenario.edges]
+        groups = grouped(specs(self._scenario), names, self._scenario.hosts.devices_per_host)
+        return Parts([await self._cell(self._scenario.at(name), groups[name]) for name in names], [])
+
+    async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
+        clock = self._clock
         node = await EdgeNode.open(
             scenario, open_denoiser(scenario, scenario.edge.threads), clock, split_step(scenario)
         )
         self._stack.push_async_callback(node.close)
-        workload, devices = open_workload(scenario, self._prompts), specs(scenario)
-        per = scenario.hosts.devices_per_host
-        groups = [devices[i : i + per] for i in range(0, len(devices), per)]
-        hosts: list[LocalHost] = []
-        for number, group in enumerate(groups):
-            host = await DeviceHost.open(
-                scenario, group, node.edge, open_denoiser(scenario, scenario.hosts.threads), clock, workload,
-                whole=whole(scenario), references=-(-scenario.report.references // len(groups)),
-            )  # fmt: skip
-            self._stack.push_async_callback(host.close)
-            hosts.append(LocalHost(f"host-{number}", host))
+        hosts = [await self._host(node, group, late=False) for group in groups]
         policy = scenario.policy
         learner = Learner(
             policy.name,
@@ -99,12 +114,27 @@ class InProcess:
             policy.admission == "slot",
             policy.latency_target_s,
             beside=not clock.virtual,
+            edge=scenario.edge.name,
         )
-        await learner.open(self._saved)
+        await learner.open(self._saved(scenario.edge.name))
         learner.start()
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
-        return Parts(description, LocalEdge(node), "in-process", LocalLearner(learner, scenario), list(hosts), [])
+        return Cell(
+            description, LocalEdge(node), "in-process", LocalLearner(learner, scenario), list(hosts),
+            lambda devices: self._host(node, devices, late=True),
+        )  # fmt: skip
+
+    async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:
+        """A host of these devices; `late`: it comes when the run's time runs already."""
+        scenario, number = self._scenario, self._hosts
+        self._hosts += 1
+        host = await DeviceHost.open(
+            scenario, devices, node.edge, open_denoiser(scenario, scenario.hosts.threads), self._clock, self._workload,
+            whole=whole(scenario), references=-(-scenario.report.references // self._hosts),
+        )  # fmt: skip
+        self._stack.push_async_callback(host.close)
+        return LocalHost(f"host-{number}", host, devices, late)
 
     async def close(self) -> None:
         await self._stack.aclose()

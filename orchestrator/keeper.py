@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from midstep.errors import MidstepError, PartDied, PolicyFailed
 from orchestrator.learner import Decision
-from orchestrator.parts import LearnerPart, Parts
+from orchestrator.parts import Cell, LearnerPart
 from orchestrator.problem import Served
 from orchestrator.recorder import Recorder
 
@@ -20,13 +20,13 @@ class Keeper:
     with; `renewed` is called when another learner has taken over. Slots never wait for a learner to start."""
 
     def __init__(
-        self, parts: Parts, recorder: Recorder, died: Callable[[str], None], happened: Callable[[str], None],
+        self, cell: Cell, recorder: Recorder, died: Callable[[str], None], happened: Callable[[str], None],
         saved: bytes | None, renewed: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._parts, self._recorder, self._died, self._happened = parts, recorder, died, happened
+        self._cell, self._recorder, self._died, self._happened = cell, recorder, died, happened
         self._saved, self._renewed = saved, renewed
         self._from = "nothing, as no state had been kept" if saved is None else "the state that the run began with"
-        self._learner: LearnerPart | None = parts.learner
+        self._learner: LearnerPart | None = cell.learner
         self._coming: asyncio.Task[LearnerPart] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._can_save = True
@@ -77,7 +77,7 @@ class Keeper:
         else:
             self._from = f"its state after slot {slot}"
             try:
-                self._recorder.checkpoint(self._saved)
+                self._recorder.checkpoint(self._cell.name, self._saved)
             except OSError as error:
                 if slot is None:  # the run's end tells it, with its own status
                     raise
@@ -85,15 +85,15 @@ class Keeper:
 
     def _replace(self, why: str) -> None:
         """Have another learner started, behind the slots' back."""
-        if self._parts.another is None or self._restarts == RESTARTS:
-            more = "" if self._parts.another is None else f"; {RESTARTS} others were started before, no more are"
+        if self._cell.another is None or self._restarts == RESTARTS:
+            more = "" if self._cell.another is None else f"; {RESTARTS} others were started before, no more are"
             self._died(f"{why}: the edge goes on with what it holds{more}")
             return
         self._restarts += 1
         self._died(
             f"{why}: the edge goes on with the last plan, another learner is started ({self._restarts} of {RESTARTS})"
         )
-        self._coming = asyncio.create_task(self._parts.another(self._saved), name="learner-another")
+        self._coming = asyncio.create_task(self._cell.another(self._saved), name="learner-another")
 
     def _welcome(self) -> None:
         """Let a learner that has started take over."""
@@ -105,6 +105,6 @@ class Keeper:
         except MidstepError as error:
             self._replace(f"no other learner ({error})")
             return
-        self._learner = self._parts.learner = learner
+        self._learner = self._cell.learner = learner
         self._renewed()
         self._happened(f"another learner (pid {learner.process_id}) goes on from {self._from}")

@@ -58,6 +58,7 @@ class Learner:
         by_slot: bool,
         target_s: float | None,
         beside: bool = False,
+        edge: str = "edge-0",
     ) -> None:
         self.policy = policies.find(name)()
         with self._named():
@@ -67,7 +68,7 @@ class Learner:
         self._control, self._by_slot = control, by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
         self._hindsight = Hindsight(problem.weight_v)
-        self._metrics = LearnerMetrics()
+        self._metrics = LearnerMetrics(edge)
         self._slot: int | None = None  # the last one that was decided, as the policy counts
         self._ahead: int | None = 0  # slots that the policy has seen before this run's first; None until that is known
         self._astray = False  # whether the policy may think otherwise of the store than the store

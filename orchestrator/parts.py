@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from midstep.channel import DeviceSpec
 from midstep.errors import ScenarioError
+from midstep.exporter import Target
 from midstep.record import Gallery, RequestRow
 from midstep.scenario import Scenario
 from midstep.wire import Description
@@ -34,6 +36,15 @@ class EdgeStatus:
     store_entries: int
 
 
+@dataclass(frozen=True)
+class Census:
+    """What a Ray cluster has: nodes alive, and its resources by name, all and free."""
+
+    nodes: int
+    total: Mapping[str, float]
+    free: Mapping[str, float]
+
+
 class EdgePart(Protocol):
     """An edge of the run. Every call raises PartDied where its process is gone."""
 
@@ -44,16 +55,23 @@ class EdgePart(Protocol):
 
 
 class HostPart(Protocol):
-    """A host of devices of the run. Every call raises PartDied where its process is gone."""
+    """A host of devices of the run. Every call raises PartDied where its process is gone. `devices` are those that live
+    there and have not been told to leave."""
 
     name: str
-    devices: int
+    devices: list[DeviceSpec]
 
     async def start(self, epoch_s: float) -> None:
         """Let the run's time begin at this Unix time, and the devices with it."""
 
     async def drain(self) -> tuple[list[Ended], bool]:
         """What ended since the last call, and whether the host has nothing left to do."""
+
+    async def join(self, devices: Sequence[DeviceSpec]) -> None:
+        """Devices more, which ask from now on."""
+
+    async def leave(self, users: Sequence[int]) -> None:
+        """Devices fewer: they ask no more, and are gone when their requests in flight have ended."""
 
     async def stop(self, grace_s: float) -> None: ...
     async def gallery(self) -> list[Gallery]: ...
@@ -71,17 +89,49 @@ class LearnerPart(Protocol):
 
 
 @dataclass
-class Parts:
-    """A run's parts, started and introduced to each other. `targets`: (exporter's address, part). `another` starts a
-    learner in place of a dead one, from a state or from nothing; None where the learner cannot die alone."""
+class Cell:
+    """One edge with all that belongs to it: its learner, and the hosts of the devices that ask it.
+
+    `another` starts a learner in place of a dead one, from a state or from nothing; None where the learner cannot die
+    alone. `host` makes one host more, which waits for its start; it raises ScenarioError where nobody has room for it.
+    """
 
     description: Description
     edge: EdgePart
-    edge_address: str
+    address: str
     learner: LearnerPart
     hosts: list[HostPart]
-    targets: list[tuple[str, str]]
+    host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
+    over: str | None = None  # what it died of
+
+    @property
+    def name(self) -> str:
+        return self.description.edge
+
+    @property
+    def devices(self) -> list[DeviceSpec]:
+        """Of all its hosts."""
+        return [spec for host in self.hosts for spec in host.devices]
+
+
+@dataclass
+class Parts:
+    """A run's parts, started and introduced to each other: a cell an edge, and where their metrics are."""
+
+    cells: list[Cell]
+    targets: list[Target]
+    census: Callable[[], Census] | None = None  # None where no Ray is used
+
+    @property
+    def alive(self) -> list[Cell]:
+        """The cells that go on."""
+        return [cell for cell in self.cells if cell.over is None]
+
+    @property
+    def hosts(self) -> list[HostPart]:
+        """Of all cells."""
+        return [host for cell in self.cells for host in cell.hosts]
 
 
 class Cluster(Protocol):
@@ -92,6 +142,12 @@ class Cluster(Protocol):
 
     async def close(self) -> None:
         """End everything that `open` started, as far as it came."""
+
+
+def grouped(devices: Sequence[DeviceSpec], edges: Sequence[str], per_host: int) -> dict[str, list[list[DeviceSpec]]]:
+    """For each edge its devices, `per_host` to a host at most."""
+    of_edge = {edge: [spec for spec in devices if spec.edge == edge] for edge in edges}
+    return {edge: [of[i : i + per_host] for i in range(0, len(of), per_host)] for edge, of in of_edge.items()}
 
 
 def split_step(scenario: Scenario) -> int:

@@ -3,6 +3,7 @@ are made from it at the end, or later by `midstep report`."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -23,6 +24,8 @@ from midstep.record import Gallery, RequestRow
 from midstep.scenario import Scenario
 from orchestrator import checkpoint
 from orchestrator.parts import Ended
+
+JOURNALS = ("requests", "slots", "events")
 
 
 @dataclass
@@ -46,6 +49,12 @@ class SlotRow:
     gap_to_exact: float | None = None
     loss: float | None = None
     k: int | None = None
+    edge: str = "edge-0"
+    users: int | None = None  # devices that ask the edge, at the slot's end
+    edge_queue: int | None = None  # requests that wait for their first tick, and that are being computed
+    edge_in_flight: int | None = None
+    drift_plus_penalty: float | None = None  # (33)
+    updates: int | None = None  # that the learner has made
 
 
 class Recorder:
@@ -56,10 +65,11 @@ class Recorder:
             (folder / "images").mkdir(parents=True, exist_ok=True)
             text = scenario.dump() + yaml.safe_dump({"versions": versions()}, sort_keys=True)
             (folder / "scenario.yaml").write_text(text)
-            self._journals: dict[str, TextIO] = {n: (folder / f"{n}.jsonl").open("w") for n in ("requests", "slots")}
+            self._journals: dict[str, TextIO] = {n: (folder / f"{n}.jsonl").open("w") for n in JOURNALS}
         except OSError as error:
             raise ScenarioError(f"--out {folder}: the run's folder cannot be written: {error}") from error
         self.folder, self._images = folder, scenario.report.images
+        self._edges = [edge.name for edge in scenario.edges]
         self.rows: dict[str, RequestRow] = {}
         self.slots: list[SlotRow] = []
         self.gallery: list[Gallery] = []
@@ -81,12 +91,16 @@ class Recorder:
     def event(self, at_s: float, text: str) -> None:
         """Something a reader of the report should know: a part that died, an interruption."""
         self.events.append({"at_s": round(at_s, 3), "text": text})
+        if not self._journals["events"].closed:
+            with contextlib.suppress(OSError):  # a full disk ends the run through the rows
+                self._write("events", self.events[-1])
 
-    def checkpoint(self, state: bytes) -> None:
-        """The learner's state, in place of the one before: a reader sees the old file or the new one."""
-        fresh = self.folder / f"{checkpoint.FILE}.tmp"
+    def checkpoint(self, edge: str, state: bytes) -> None:
+        """The state of an edge's learner, in place of the one before: a reader sees the old file or the new one."""
+        path = self.folder / checkpoint.file(edge, self._edges)
+        fresh = path.with_suffix(".tmp")
         fresh.write_bytes(state)
-        os.replace(fresh, self.folder / checkpoint.FILE)
+        os.replace(fresh, path)
 
     def compared(self, gallery: Iterable[Gallery]) -> None:
         """Pictures made again without reuse: their PSNR goes into the rows, they into images/."""

@@ -6,6 +6,8 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,19 @@ import psutil
 
 from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
 from midstep.errors import EXIT_DIED, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError, PartDied
-from midstep.exporter import export, write_targets
+from midstep.exporter import Target, export, write_targets
+from midstep.metrics import RunMetrics
 from midstep.pipelines import locate
 from midstep.record import Gallery
 from midstep.scenario import Scenario
+from midstep.security import Credentials
 from midstep.workload import open_workload, read_prompts
 from orchestrator import checkpoint, policies, report, summary
 from orchestrator.live import Progress
 from orchestrator.parts import Cluster, Parts, problem, setting
 from orchestrator.recorder import Recorder, run_folder
+from orchestrator.run_service import Control
+from orchestrator.scaling import Scaler
 from orchestrator.slots import SlotLoop
 
 LEAD_S = 0.3  # between telling everybody when the run starts and its start
@@ -31,12 +37,14 @@ LEAD_S = 0.3  # between telling everybody when the run starts and its start
 @dataclass(frozen=True)
 class Options:
     """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID run is status 1;
-    `resume`: the folder of a run whose learner's state this one goes on from."""
+    `resume`: the folder of a run whose learner's state this one goes on from; `credentials`: a folder of them, instead
+    of fresh ones, so that devices by hand can join."""
 
     out: str | None = None
     address: str | None = None
     strict: bool = False
     resume: str | None = None
+    credentials: str | None = None
 
 
 def run(scenario: Scenario, options: Options) -> int:
@@ -45,7 +53,8 @@ def run(scenario: Scenario, options: Options) -> int:
     locate(scenario.model.path)
     prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
     open_workload(scenario, prompts)  # fails here, before anything is started
-    saved = checkpoint.of_run(Path(options.resume), setting(scenario)) if options.resume else None
+    saved = _saved(scenario, Path(options.resume)) if options.resume else {}
+    credentials = Credentials.load(options.credentials) if options.credentials else None
     folder = run_folder(scenario, options.out)
     virtual = scenario.modes.clock == "virtual"
     clock: Clock = VirtualClock() if virtual else WallClock(scenario.modes.time_scale)
@@ -53,14 +62,20 @@ def run(scenario: Scenario, options: Options) -> int:
     if scenario.modes.wire == "inprocess":
         from orchestrator.inprocess import InProcess
 
-        cluster = InProcess(scenario, clock, prompts, saved)
+        cluster = InProcess(scenario, clock, prompts, saved.get)
     else:
         from orchestrator.cluster import RayCluster
 
-        cluster = RayCluster(scenario, options.address, prompts, saved)
+        cluster = RayCluster(scenario, options.address, prompts, saved.get, credentials)
     recorder = Recorder(folder, scenario)
     main = _Run(scenario, options, folder, clock, cluster, recorder, saved).main()
     return run_virtual(main) if virtual else asyncio.run(main)
+
+
+def _saved(scenario: Scenario, folder: Path) -> dict[str, bytes]:
+    """What an earlier run's learners left, by edge. Raises ScenarioError."""
+    names = [edge.name for edge in scenario.edges]
+    return {name: checkpoint.of_run(folder, setting(scenario.at(name)), checkpoint.file(name, names)) for name in names}
 
 
 class _Run:
@@ -72,12 +87,13 @@ class _Run:
         clock: Clock,
         cluster: Cluster,
         recorder: Recorder,
-        saved: bytes | None,
+        saved: Mapping[str, bytes],
     ) -> None:
         self.scenario, self.options, self.folder, self.saved = scenario, options, folder, saved
         self.clock, self.cluster, self.recorder = clock, cluster, recorder
         self.stopping = asyncio.Event()
         self.cpu: float | None = None
+        self.metrics = RunMetrics()
         self.step_s = 0.0
         self.pipeline: dict[str, Any] | None = None
         self.progress = Progress(scenario, recorder)
@@ -121,34 +137,53 @@ class _Run:
         self.recorder.event(self.clock.now(), what)
 
     async def _drive(self, parts: Parts) -> int:
-        about = parts.description
+        self._listen_for_signals()  # again: Ray's own handler of SIGTERM, which aborts, has taken its place
+        about = parts.cells[0].description
         self.step_s, self.pipeline = about.step_s, asdict(about.pipeline)
-        exporter = None if self.clock.virtual else export("orchestrator")
+        exporter = None if self.clock.virtual else Target(export("orchestrator"), "orchestrator", "orchestrator")
 
         def tell_targets() -> None:
             if exporter is not None:
-                write_targets(self.folder / "targets.json", [*parts.targets, (exporter, "orchestrator")])
+                write_targets(self.folder / "targets.json", [*parts.targets, exporter])
 
         tell_targets()
-        self.progress.say(
-            f"{about.edge} at {parts.edge_address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a step; "
-            f"{self.scenario.users} devices in {len(parts.hosts)} hosts; metrics in {self.folder / 'targets.json'}"
-        )
-        self.progress.say(f"policy {self.scenario.policy.name} decides in the learner (pid {parts.learner.process_id})")
-        if self.saved is not None:
-            self._happened(f"the learner goes on from what {self.options.resume} left")
+        self._say_parts(parts)
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
-        await asyncio.gather(parts.edge.start(epoch), *(host.start(epoch) for host in parts.hosts))
+        starts = [cell.edge.start(epoch) for cell in parts.cells] + [host.start(epoch) for host in parts.hosts]
+        await asyncio.gather(*starts)
+        scaler = Scaler(self.scenario, parts, epoch, self._scaled, tell_targets)
         loop = SlotLoop(
-            self.scenario, parts, self.clock, self.recorder, self.progress.say, self.saved, tell_targets
+            self.scenario, parts, self.clock, self.recorder, self.metrics, self._happened, self.saved, tell_targets
         )  # fmt: skip
         psutil.cpu_percent()  # the share from here on
-        await loop.run(self.stopping, self.progress.show)
+        async with AsyncExitStack() as stack:
+            if not self.clock.virtual:
+                await stack.enter_async_context(Control(self.folder, scaler))
+            timeline = asyncio.create_task(scaler.follow(self.clock), name="timeline")
+            stack.callback(timeline.cancel)
+            await loop.run(self.stopping, self.progress.show)
         self.cpu = round(psutil.cpu_percent() / 100, 3)
-        if loop.over is None and self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
+        if parts.alive and self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
             await self._compare(parts)
         return EXIT_DIED if loop.deaths else 0
+
+    def _say_parts(self, parts: Parts) -> None:
+        for cell in parts.cells:
+            about = cell.description
+            self.progress.say(
+                f"{about.edge} at {cell.address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a step; "
+                f"{len(cell.devices)} devices in {len(cell.hosts)} hosts; metrics in {self.folder / 'targets.json'}"
+            )
+            self.progress.say(
+                f"policy {self.scenario.policy.name} decides in the learner (pid {cell.learner.process_id})"
+            )
+        if self.saved:
+            self._happened(f"the learner goes on from what {self.options.resume} left")
+
+    def _scaled(self, what: str) -> None:
+        self.metrics.event("scaled")
+        self._happened(what)
 
     async def _compare(self, parts: Parts) -> None:
         self.progress.say(f"making {self.scenario.report.references} pictures again without reuse, to compare")

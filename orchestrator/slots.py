@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from midstep.clock import Clock
 from midstep.errors import PartDied
-from midstep.metrics import counter, gauge, histogram
+from midstep.metrics import RunMetrics
 from midstep.scenario import Scenario
 from orchestrator.keeper import Keeper
-from orchestrator.parts import EdgeStatus, Ended, HostPart, Parts
+from orchestrator.parts import Cell, EdgeStatus, Ended, HostPart, Parts
 from orchestrator.problem import Served, slot_cost
 from orchestrator.recorder import Recorder, SlotRow
 
 HITS = ("exact", "similar", "final")
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
+SILENT_S = 1.0  # wall seconds that a slot's end waits for a host
+CENSUS_EVERY = 5  # slots between two looks at what the cluster has
 
 
 @dataclass(frozen=True)
@@ -24,32 +27,37 @@ class Glance:
     """A slot in passing, for whoever shows progress."""
 
     at_s: float
-    row: SlotRow
-    edge: EdgeStatus | None
+    rows: list[SlotRow]  # one an edge
     hosts: int
     devices: int
 
 
 class SlotLoop:
-    """Drives one run from its start to its last row. `deaths` tells what died; `over` what ended the run by dying.
-    `saved` is the state that the learner began with; `renewed` is called when another one has taken over."""
+    """Drives one run from its start to its last row. `deaths` tells what died. `saved` are the states that the edges'
+    learners began with; `renewed` is called when another one has taken over; `happened` is told what a reader should
+    know."""
 
     def __init__(
-        self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder, say: Callable[[str], None],
-        saved: bytes | None = None, renewed: Callable[[], None] = lambda: None,
+        self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder, metrics: RunMetrics,
+        happened: Callable[[str], None], saved: Mapping[str, bytes], renewed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        self._scenario, self._parts, self._clock, self._recorder, self._say = scenario, parts, clock, recorder, say
-        self._keeper = Keeper(parts, recorder, self._died, self._happened, saved, renewed)
+        self._scenario, self._parts, self._clock, self._recorder = scenario, parts, clock, recorder
+        self._metrics, self._happened = metrics, happened
+        self._keepers = {
+            cell.name: Keeper(cell, recorder, self._died, happened, saved.get(cell.name), renewed)
+            for cell in parts.cells
+        }
         self._kept = self._commanded = 0
         self._ahead: list[Ended] = []  # drained, but of a slot that is not over yet
+        self._asked: dict[str, asyncio.Future[tuple[list[Ended], bool]]] = {}  # hosts that have not answered yet
+        self._closing: list[asyncio.Task[None]] = []  # hosts of edges that died
         self.deaths: list[str] = []
-        self.over: str | None = None
 
     async def run(self, stopping: asyncio.Event, show: Callable[[Glance], None]) -> None:
-        """Until the duration is over, nothing is left to ask, `stopping` is set, or the edge is dead."""
+        """Until the duration is over, nothing is left to ask, `stopping` is set, or every edge is dead."""
         slot, tau, end = 0, self._scenario.slot_seconds, self._scenario.duration_s
-        counter("scenario_events_total", "started").inc()
-        while not stopping.is_set() and self.over is None and self._parts.hosts:
+        self._metrics.event("started")
+        while not stopping.is_set() and self._parts.alive:
             boundary = (slot + 1) * tau
             await self._until(boundary, stopping)
             late = max(0.0, self._clock.now() - boundary)
@@ -57,11 +65,13 @@ class SlotLoop:
             glance = await self._end_slot(slot, late, ended)
             show(glance)
             slot += 1
-            if idle or boundary >= end:
+            if (idle and glance.devices) or boundary >= end:
                 break
-        counter("scenario_events_total", "stopping").inc()
+        self._metrics.event("stopping")
         await self._stop(slot)
-        await self._keeper.close()
+        for keeper in self._keepers.values():
+            await keeper.close()
+        self._metrics.event("ended")
 
     async def _until(self, instant_s: float, stopping: asyncio.Event) -> None:
         waits = {
@@ -73,84 +83,112 @@ class SlotLoop:
             task.cancel()
 
     async def _end_slot(self, slot: int, late: float, ended: list[Ended]) -> Glance:
-        histogram("lateness_seconds", "slot").observe(late)
+        self._metrics.slot_late(late)
         self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
-        counter("scenario_events_total", "slot").inc()
+        self._metrics.event("slot")
         self._ahead += ended
-        row = await self._account(slot, late)
-        status: EdgeStatus | None = None
-        try:
-            status = await self._parts.edge.status()
-        except PartDied as error:
-            self._died(f"{error}: the run ends; what was measured is kept")
-            self.over = str(error)
-        hosts = self._parts.hosts
-        return Glance(self._clock.now(), row, status, len(hosts), sum(host.devices for host in hosts))
-
-    async def _account(self, slot: int, late: float) -> SlotRow:
-        """One slot's row, from what ended in it; what was drained early waits for its own slot."""
-        mine = [e.row for e in self._ahead if e.row.slot <= slot]
+        rows = await asyncio.gather(*(self._account(cell, slot, late) for cell in self._parts.cells))
         self._ahead = [e for e in self._ahead if e.row.slot > slot]
+        if self._parts.census is not None and slot % CENSUS_EVERY == 0:
+            census = self._parts.census()
+            self._metrics.cluster(census.nodes, census.total, census.free)
+        hosts = self._parts.hosts
+        return Glance(self._clock.now(), list(rows), len(hosts), sum(len(host.devices) for host in hosts))
+
+    async def _account(self, cell: Cell, slot: int, late: float) -> SlotRow:
+        """One slot's row of one edge, from what ended in it; what was drained early waits for its own slot."""
+        mine = [e.row for e in self._ahead if e.row.slot <= slot and e.row.edge == cell.name]
         served = [Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0) for r in mine if r.result == "done"]
-        decision = await self._keeper.decide(slot, served) if self.over is None else None
-        cost = slot_cost(served)
+        status = await self._status(cell)
+        decision = await self._keepers[cell.name].decide(slot, served) if cell.over is None else None
+        cost, users = slot_cost(served), len(cell.devices)
+        self._metrics.users(cell.name, users)
         row = SlotRow(
             slot, slot * self._scenario.slot_seconds, cost.requests, cost.hits, cost.misses, cost.latency_avg_s,
-            cost.system_cost_s, late,
+            cost.system_cost_s, late, edge=cell.name, users=users,
         )  # fmt: skip
+        if status is not None:
+            row.edge_queue, row.edge_in_flight = status.queue, status.in_flight
         if decision is not None:
             row.queue_s, row.decision_s = decision.queue_s, decision.decision_s
             row.store_bytes, row.store_entries = decision.store_bytes, decision.store_entries
             row.admitted, row.evicted = decision.admitted, decision.evicted
-            row.gap_to_exact = decision.gap_to_exact
+            row.gap_to_exact, row.drift_plus_penalty = decision.gap_to_exact, decision.drift_plus_penalty
             if decision.stats is not None:
-                row.loss, row.k = decision.stats.loss, decision.stats.k
+                row.loss, row.k, row.updates = decision.stats.loss, decision.stats.k, decision.stats.updates
         self._recorder.slot(row)
         return row
 
+    async def _status(self, cell: Cell) -> EdgeStatus | None:
+        """What an edge is doing; None where it is dead: its hosts then stop asking."""
+        if cell.over is not None:
+            return None
+        try:
+            return await cell.edge.status()
+        except PartDied as error:
+            cell.over = str(error)
+            others = len(self._parts.alive)
+            what = f"{len(cell.devices)} devices fewer, {others} edges go on" if others else "the run ends"
+            self._died(f"{error}: {what}; what was measured is kept")
+            self._closing += [asyncio.create_task(self._close(host)) for host in cell.hosts if others]
+        return None
+
+    async def _close(self, host: HostPart) -> None:
+        """Let a host of a dead edge ask no more."""
+        host.devices = []
+        with contextlib.suppress(PartDied):
+            await host.stop(1.0)
+
     async def _drain(self) -> tuple[list[Ended], bool]:
         """Everything that ended, recorded; and whether no host has anything left to do."""
-        results = await asyncio.gather(*(self._ask(host) for host in list(self._parts.hosts)))
+        asked = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
+        results = await asyncio.gather(*(self._ask(cell, host) for cell, host in asked))
         ended = [one for result in results if result is not None for one in result[0]]
         self._recorder.ended(ended)
         self._judge([_kept(e) for e in ended if e.row.result == "done"])
         return ended, all(result[1] for result in results if result is not None)
 
-    async def _ask(self, host: HostPart) -> tuple[list[Ended], bool] | None:
+    async def _ask(self, cell: Cell, host: HostPart) -> tuple[list[Ended], bool] | None:
+        """A host's answer; one that is silent, as its node may have died, is not waited for: it is heard later."""
+        asked = self._asked.get(host.name)
+        if asked is None:
+            asked = self._asked[host.name] = asyncio.ensure_future(host.drain())
+        await asyncio.wait({asked}, timeout=SILENT_S)
+        if not asked.done():
+            return [], False
+        del self._asked[host.name]
         try:
-            return await host.drain()
+            return asked.result()
         except PartDied as error:
-            self._parts.hosts.remove(host)
-            self._died(f"{error}: {host.devices} devices fewer")
-            if not self._parts.hosts:
-                self.over = str(error)
+            cell.hosts.remove(host)
+            self._died(f"{error}: {len(host.devices)} devices fewer")
+            if not cell.hosts and cell.over is None:
+                cell.over = str(error)
         return None
 
     async def _stop(self, slot: int) -> None:
         """Let requests in flight end, and take what they leave."""
-        grace = GRACE_S if self.over is None else 1.0
-        stops = [host.stop(grace) for host in self._parts.hosts]
-        for result in await asyncio.gather(*stops, return_exceptions=True):
+        stops = [host.stop(GRACE_S if cell.over is None else 1.0) for cell in self._parts.cells for host in cell.hosts]
+        for result in await asyncio.gather(*stops, *self._closing, return_exceptions=True):
             if isinstance(result, BaseException) and not isinstance(result, PartDied):
                 raise result
         self._ahead += (await self._drain())[0]
         last = max((e.row.slot for e in self._ahead), default=slot - 1)
         for late_slot in range(slot, last + 1):
-            await self._account(late_slot, 0.0)
+            for cell in self._parts.cells:
+                await self._account(cell, late_slot, 0.0)
+            self._ahead = [e for e in self._ahead if e.row.slot > late_slot]
 
     def _judge(self, kept: list[bool]) -> None:
         """run_valid: whether 98 % of what was commanded so far was met within its bound."""
         self._kept += sum(kept)
         self._commanded += len(kept)
-        gauge("run_valid").set(float(self._kept >= 0.98 * self._commanded))
+        self._metrics.valid(self._kept >= 0.98 * self._commanded)
 
     def _died(self, text: str) -> None:
         self.deaths.append(text)
+        self._metrics.event("died")
         self._happened(text)
-
-    def _happened(self, text: str) -> None:
-        self._recorder.event(self._clock.now(), text)
-        self._say(f"midstep: {text}")
 
 
 def _kept(ended: Ended) -> bool:

@@ -32,8 +32,14 @@ def summarise(
     `pipeline`: the identity of its outputs; `resumed`: the run whose learner's state it began with."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
+    names = [edge.name for edge in scenario.edges]
+    of_edges = {
+        name: metrics([r for r in rows if r["edge"] == name], [s for s in slots if s["edge"] == name], step_s)
+        for name in names
+    }
     return {
         "policies": {scenario.policy.name: metrics(rows, slots, step_s)},
+        **({"edges": of_edges} if len(names) > 1 else {}),
         "run": {
             "name": scenario.name,
             "seed": scenario.seed,

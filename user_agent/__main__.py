@@ -17,6 +17,7 @@ from midstep.errors import MidstepError, ScenarioError
 from midstep.exporter import export_at
 from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
+from midstep.security import Credentials
 from midstep.tuning import bind_threads, keep_pages
 from midstep.workload import open_workload
 from user_agent.client import GrpcEdge
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the scenario's devices against an edge. Exit status: 0 done, 2 bad input, 3 no edge."""
     parser = argparse.ArgumentParser(prog="python -m user_agent", description=__doc__)
     parser.add_argument("--join", required=True, metavar="HOST:PORT", help="the edge")
+    parser.add_argument("--credentials", metavar="DIR", help="the device's part of what midstep certs made")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of this host's first user")
     parser.add_argument(
         "--users", type=int, metavar="N", help="how many of the scenario's devices live here (default all)"
@@ -47,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
-    edge = GrpcEdge(args.join)
+    edge = GrpcEdge(args.join, Credentials.load(args.credentials) if args.credentials else None)
     await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
     chosen = specs(scenario)[args.first :][: args.users]
     thread = compute_thread(scenario.model.device)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import grpc
 import grpc.aio
 
 from midstep import convert
-from midstep.errors import EdgeUnreachable, FrameError, PromptError, QueueFull
-from midstep.tuning import GRPC_OPTIONS
+from midstep.channels import bearer, mismatch, open_channel
+from midstep.errors import CredentialsError, EdgeUnreachable, FrameError, PromptError, QueueFull
+from midstep.security import Credentials
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import Answer, Description, Request
@@ -17,22 +20,37 @@ _REFUSALS = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: QueueFull,
     grpc.StatusCode.FAILED_PRECONDITION: FrameError,
     grpc.StatusCode.DEADLINE_EXCEEDED: TimeoutError,
+    grpc.StatusCode.UNAUTHENTICATED: CredentialsError,
 }
 
 
 class GrpcEdge:
     """See midstep.wire.EdgePort. One channel; create it in the process and loop that use it."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._channel = grpc.aio.insecure_channel(address, options=GRPC_OPTIONS)
+    def __init__(self, address: str, credentials: Credentials | None = None) -> None:
+        self.address, self._credentials, self._bearer = address, credentials, bearer(credentials)
+        self._channel = open_channel(address, credentials)
         self._stub = rpc.EdgeStub(self._channel)
 
     async def describe(self, timeout_s: float = 20.0) -> Description:
-        """Waits up to `timeout_s` for somebody to answer."""
+        """Waits up to `timeout_s` for somebody to answer; at once CredentialsError where the two ends cannot meet."""
+        ends = time.monotonic() + timeout_s
         try:
-            reply = await self._stub.Describe(pb.DescribeRequest(), timeout=timeout_s, wait_for_ready=True)
+            return await self._describe(timeout_s, False)
+        except EdgeUnreachable:
+            return await self._describe(max(0.1, ends - time.monotonic()), True)
+
+    async def _describe(self, timeout_s: float, wait: bool) -> Description:
+        try:
+            reply = await self._stub.Describe(
+                pb.DescribeRequest(), timeout=timeout_s, wait_for_ready=wait, metadata=self._bearer
+            )
         except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+                raise CredentialsError(f"the edge at {self.address} refuses us: {error.details()}") from error
+            why = await mismatch(self.address, self._credentials)
+            if why is not None:
+                raise CredentialsError(why) from error
             raise EdgeUnreachable(
                 f"no edge answers at {self.address} ({error.code().name}): "
                 f"start one with python -m edge_node --listen {self.address}"
@@ -41,10 +59,13 @@ class GrpcEdge:
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
         try:
-            return convert.answer_from(await self._stub.Obtain(convert.request_to(request), timeout=timeout_s))
+            call = self._stub.Obtain(convert.request_to(request), timeout=timeout_s, metadata=self._bearer)
+            return convert.answer_from(await call)
         except grpc.aio.AioRpcError as error:
-            kind = _REFUSALS.get(error.code(), EdgeUnreachable)
-            raise kind(error.details() or f"the edge at {self.address} answers {error.code().name}") from error
+            said = error.details() or f"the edge at {self.address} answers {error.code().name}"
+            if "message larger than max" in said:  # gRPC gives it the code of a full queue
+                raise FrameError(f"with the edge at {self.address}: {said}") from error
+            raise _REFUSALS.get(error.code(), EdgeUnreachable)(said) from error
 
     async def close(self) -> None:
         """Close the channel."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +26,31 @@ from midstep.wire import EdgePort
 from midstep.workload import Wish, Workload, pause_s
 from user_agent.device import Device, Finished, encoder, png
 
+UNBOUNDED = 10**9
 RETRY_S = 1.0  # scenario seconds a device waits after a failure
+
+
+@dataclass
+class _Member:
+    """A device of the host, the task in which it lives, and the word that ends it."""
+
+    device: Device
+    task: asyncio.Task[None] | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class DeviceHost:
     """Owns its devices' tasks, the shared engine and its thread: `open`, `start`, and `drain` now and then."""
 
-    def __init__(self, scenario: Scenario, devices: Sequence[Device], engine: Engine, clock: Clock, workload: Workload,
-                 thread: ThreadPoolExecutor | None, references: int) -> None:  # fmt: skip
-        self._scenario, self.devices, self._engine, self._clock = scenario, devices, engine, clock
-        self._workload, self._thread, self._references = workload, thread, references
+    def __init__(self, scenario: Scenario, make: Callable[[DeviceSpec], Device], engine: Engine, clock: Clock,
+                 workload: Workload, metrics: UserMetrics, thread: ThreadPoolExecutor | None,
+                 references: int) -> None:  # fmt: skip
+        self._scenario, self._make, self._engine, self._clock = scenario, make, engine, clock
+        self._workload, self._metrics, self._thread, self._references = workload, metrics, thread, references
+        self._members: dict[int, _Member] = {}
+        self._begun = False
         self._ended: list[Finished] = []
         self._samples: dict[str, list[Finished]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
         self._engine_task = asyncio.create_task(engine.run(), name="engine-host")
 
     @classmethod
@@ -53,20 +65,51 @@ class DeviceHost:
         if difference is not None:
             raise FrameError(f"{about.edge} serves another pipeline than this host has: {difference}")
         thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
+        # where times are modelled, each device's own pace is all there is: that devices share a process is of no account
+        modelled = denoiser.profile is not None
         engine = Engine(
-            denoiser, clock, queue_limit=10**9, max_batch=scenario.hosts.max_batch, executor=thread,
-            profile=denoiser.profile, stats=EngineStats(lambda b, s, t: on_tick("device", b, s, t)),
+            denoiser, clock, queue_limit=UNBOUNDED, max_batch=UNBOUNDED if modelled else scenario.hosts.max_batch,
+            executor=None if modelled else thread, stats=EngineStats(on_tick(about.edge, "device")),
         )  # fmt: skip
         metrics = UserMetrics(about.edge, scenario.policy.name)
-        devices = [Device(s, scenario, edge, engine, clock, about, metrics, whole) for s in specs]
-        for _ in devices:
-            metrics.joined()
-        return cls(scenario, devices, engine, clock, workload, thread, references)
 
-    def start(self, epoch_s: float) -> None:
-        """Let the run's time begin at this Unix time; every device asks after its first pause."""
-        self._clock.begin(epoch_s)
-        self._tasks = [asyncio.create_task(self._live(device)) for device in self.devices]
+        def make(spec: DeviceSpec) -> Device:
+            return Device(spec, scenario, edge, engine, clock, about, metrics, whole)
+
+        host = cls(scenario, make, engine, clock, workload, metrics, thread, references)
+        host.join(specs)
+        return host
+
+    def start(self, epoch_s: float | None) -> None:
+        """Let the run's time begin at this Unix time (None: it runs already); every device asks after its first
+        pause."""
+        if epoch_s is not None:
+            self._clock.begin(epoch_s)
+        self._begun = True
+        for member in self._members.values():
+            member.task = asyncio.create_task(self._live(member))
+
+    def join(self, specs: Iterable[DeviceSpec]) -> None:
+        """Devices more; they ask after their first pause, from `start` or from now on."""
+        for spec in specs:
+            member = self._members[spec.user] = _Member(self._make(spec))
+            self._metrics.joined()
+            if self._begun:
+                member.task = asyncio.create_task(self._live(member))
+
+    def leave(self, users: Iterable[int]) -> None:
+        """Devices fewer: they ask no more, and are gone when their requests in flight have ended."""
+        for user in users:
+            member = self._members[user]
+            member.stopping.set()
+            if member.task is None:
+                self._gone(member)
+            else:
+                member.task.add_done_callback(lambda _, member=member: self._gone(member))  # type: ignore[misc]
+
+    def _gone(self, member: _Member) -> None:
+        if self._members.pop(member.device.spec.user, None) is not None:
+            self._metrics.left(member.device.state)
 
     def drain(self) -> list[Finished]:
         """What ended since the last call."""
@@ -76,17 +119,20 @@ class DeviceHost:
     @property
     def idle(self) -> bool:
         """Whether every device has stopped asking and has its last answer."""
-        return all(task.done() for task in self._tasks)
+        return all(member.task is not None and member.task.done() for member in self._members.values())
 
     async def stop(self, grace_s: float) -> None:
         """Ask no more; give requests in flight `grace_s` scenario seconds, then cancel them."""
-        self._stopping.set()
-        if self._tasks:
+        members = list(self._members.values())
+        for member in members:
+            member.stopping.set()
+        tasks = [member.task for member in members if member.task is not None]
+        if tasks:
             wall = grace_s / self._clock.scale
-            _, late = await asyncio.wait(self._tasks, timeout=wall)
+            _, late = await asyncio.wait(tasks, timeout=wall)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """End the engine and its thread."""
@@ -100,14 +146,15 @@ class DeviceHost:
         chosen = [finished for kind in self._samples.values() for finished in kind]
         return list(await asyncio.gather(*(self._compare(finished) for finished in chosen)))
 
-    async def _live(self, device: Device) -> None:
-        arrivals, seed, user = self._scenario.workload.arrivals, self._scenario.seed, device.spec.user
+    async def _live(self, member: _Member) -> None:
+        device, arrivals, seed = member.device, self._scenario.workload.arrivals, self._scenario.seed
+        user = device.spec.user
         asking: set[asyncio.Task[float]] = set()
-        when, index = 0.0, 0
-        while not self._stopping.is_set():
+        when, index = max(0.0, self._clock.now()), 0
+        while not member.stopping.is_set():
             mean = arrivals.closed.think_s if arrivals.closed else 60.0 / arrivals.poisson.per_user_per_minute  # type: ignore[union-attr]
             when += pause_s(seed, user, index, mean)
-            if await self._stopped_before(when):
+            if await self._stopped_before(when, member.stopping):
                 break
             wish = self._workload.wish(user, index, int(self._clock.now() // self._scenario.slot_seconds))
             if wish is None:
@@ -130,14 +177,14 @@ class DeviceHost:
         now = self._clock.now()
         return now if finished.row.result == "done" else now + RETRY_S
 
-    async def _stopped_before(self, instant_s: float) -> bool:
-        """Wait until `instant_s`; True as soon as the host is told to stop."""
+    async def _stopped_before(self, instant_s: float, stopping: asyncio.Event) -> bool:
+        """Wait until `instant_s`; True as soon as the device is told to stop."""
         sleeping = asyncio.ensure_future(self._clock.sleep_until(instant_s))
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        done, rest = await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopped = asyncio.ensure_future(stopping.wait())
+        done, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
-        return stopping in done
+        return stopped in done
 
     def _sample(self, finished: Finished) -> None:
         if finished.frame is None or finished.row.result != "done" or finished.row.variation_seed is not None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -11,26 +9,14 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from edge_node.edge import Edge
-from edge_node.service import serve, stop
+from edge_node.service import serve
 from midstep.clock import WallClock
 from midstep.errors import EdgeUnreachable, FrameError, PromptError, QueueFull, ScenarioError
-from midstep.wire import Edit
+from midstep.wire import Edit, EditResult
 from orchestrator.control import GrpcControl
+from tests.edge_node.served import served
 from tests.edge_node.world import FRAME, ask, make_edge
 from user_agent.client import GrpcEdge
-
-
-@asynccontextmanager
-async def served(scale: float = 20.0, **options: Any) -> AsyncIterator[tuple[Edge, str]]:
-    edge = make_edge(WallClock(scale), **options)
-    engine = asyncio.create_task(edge.engine.run())
-    server, port = await serve(edge, "127.0.0.1:0")
-    try:
-        yield edge, f"127.0.0.1:{port}"
-    finally:
-        await stop(server, 0)
-        engine.cancel()
 
 
 async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
@@ -102,16 +88,6 @@ async def test_a_port_in_use_is_one_line() -> None:
             await serve(make_edge(WallClock()), f"127.0.0.1:{taken.getsockname()[1]}")
 
 
-async def test_random_bytes_on_the_port_do_not_end_the_edge() -> None:
-    async with served() as (edge, address):
-        host, _, port = address.partition(":")
-        _, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"\x00\xff not http/2 at all" * 50)
-        await writer.drain()
-        writer.close()
-        assert (await GrpcEdge(address).obtain(ask(edge), 10)).edge_steps == 6
-
-
 async def test_an_edge_that_is_not_there_is_one_line() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -119,3 +95,14 @@ async def test_an_edge_that_is_not_there_is_one_line() -> None:
     with pytest.raises(EdgeUnreachable, match=r"python -m edge_node") as error:
         await GrpcEdge(f"127.0.0.1:{port}").describe(timeout_s=0.5)
     assert "\n" not in str(error.value)
+
+
+async def test_an_edit_larger_than_a_message_is_applied_whole_and_in_order() -> None:
+    async with served(capacity=FRAME) as (edge, address):
+        client, control = GrpcEdge(address), GrpcControl(address)
+        keys = [(await client.obtain(ask(edge, f"prompt {i}"), 10)).frame.prompt_key for i in range(2)]
+        assert await control.apply(Edit(((keys[0], 6),))) == EditResult(1, 0, 0)
+        strangers = [f"{i:064x}" for i in range(70_000)]  # 5 MB of keys, above REQUEST_LIMIT
+        edit = Edit(((keys[1], 6), *((key, 6) for key in strangers)), (*strangers, keys[0]))
+        assert await control.apply(edit) == EditResult(1, 1, 70_000)
+        assert [h.prompt_key for h in (await control.contents()).store] == [keys[1]]

@@ -38,9 +38,14 @@ class Live:
         return self.log.read_text()
 
     def targets(self) -> dict[str, str]:
-        """Part -> exporter's address, once the file is there."""
+        """Process -> exporter's address, once the file is there."""
         groups = self.until(lambda: json.loads((self.folder / "targets.json").read_text()), "targets.json")
-        return {group["labels"]["part"]: group["targets"][0] for group in groups}
+        return {group["labels"]["process"]: group["targets"][0] for group in groups}
+
+    def scale(self, users: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`midstep scale` of this run, to its end."""
+        command = [sys.executable, "-m", "orchestrator.cli", "scale", str(self.folder), "--users", str(users)]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120)
 
     def edge_pid(self) -> int:
         """The edge's process."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,6 @@ from midstep.errors import PartDied, PolicyFailed, ScenarioError
 from midstep.scenario import Scenario
 from orchestrator.keeper import EVERY, RESTARTS, Keeper
 from orchestrator.learner import Decision
-from orchestrator.parts import Parts
 from orchestrator.problem import Served
 from orchestrator.recorder import Recorder
 
@@ -58,8 +58,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.learners = [FakeLearner(1)]
-        parts: Any = Parts(*[None] * 3, self.learners[0], [], [], None if self.alone else self.another)  # type: ignore[arg-type, list-item]
-        self.keeper = Keeper(parts, self.recorder, self.died.append, self.happened.append, self.saved, self.count)
+        cell: Any = SimpleNamespace(
+            name="edge-0", learner=self.learners[0], another=None if self.alone else self.another
+        )
+        self.keeper = Keeper(cell, self.recorder, self.died.append, self.happened.append, self.saved, self.count)
 
     def count(self) -> None:
         self.renewed += 1

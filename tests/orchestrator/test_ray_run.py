@@ -75,7 +75,7 @@ def query(address: str, expression: str) -> list[tuple[dict[str, str], float]]:
 def test_every_exporter_and_a_real_prometheus_see_a_live_run(ray_address: str, tmp_path: Path) -> None:
     with live(tmp_path / "run", ray_address, *QUICK, "--duration", "25s", "--users", "12") as running:
         targets = running.targets()
-        assert set(targets) == {"edge-0", "host-0", "host-1", "host-2", "learner", "orchestrator"}
+        assert set(targets) == {"edge-0", "host-0", "host-1", "host-2", "learner-edge-0", "orchestrator"}
         running.until_requests(40)
         seen = {part: scrape(address) for part, address in targets.items()}
         told = {name.partition("{")[0] for samples in seen.values() for name in samples}
@@ -151,13 +151,13 @@ def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits
 ) -> None:
     quick = ("--set", "slot_seconds=0.5", "--set", "policy.latency_target_s=0.1")  # Q grows, all but ever
     with live(tmp_path / "run", ray_address, *QUICK, *quick, "--duration", "300s") as running:
-        first, exporter = running.learner_pid(), running.targets()["learner"]
+        first, exporter = running.learner_pid(), running.targets()["learner-edge-0"]
         running.until((running.folder / "learner.ckpt").is_file, "state of the learner")
         running.until_slots(13)
         os.kill(first, signal.SIGKILL)
         running.until(lambda: "another learner (pid" in running.text(), "other learner")
-        assert running.targets()["learner"] != exporter
-        assert "midstep_backlog_seconds" in scrape(running.targets()["learner"])
+        assert running.targets()["learner-edge-0"] != exporter
+        assert 'midstep_backlog_seconds{edge="edge-0"}' in scrape(running.targets()["learner-edge-0"])
         running.until_slots((running.folder / "slots.jsonl").read_text().count("\n") + 8)
         running.signal(signal.SIGINT)
         assert running.end(60) == 3

@@ -1,0 +1,339 @@
+"""Callers that an edge must refuse: without its token, without its TLS, or with bytes that are no request.
+
+The edges here are processes of their own, so that memory and stderr are theirs alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import psutil
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from edge_node import service
+from midstep.channels import bearer, open_channel
+from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError, PromptError
+from midstep.metrics import REGISTRY
+from midstep.security import NAME, Credentials, ephemeral
+from midstep.tuning import REQUEST_LIMIT
+from midstep.v1 import edge_pb2 as pb
+from midstep.wire import Edit, Request
+from orchestrator.certs import certs
+from orchestrator.control import GrpcControl
+from tests import paced
+from tests.edge_node.served import served
+from tests.edge_node.world import ask
+from user_agent.client import GrpcEdge
+
+PACED = ["--set", "modes.denoiser=paced", "--set", f"model.profile={paced.profile_file()}"]
+GROWTH = 100 << 20  # bytes; the attacks announce twenty times as much
+TWO_GB = (1 << 31) - 1
+OBTAIN = "/midstep.v1.Edge/Obtain"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+@dataclass
+class Served:
+    """An edge's process, how to reach it, and what it has said on stderr."""
+
+    process: subprocess.Popen[str]
+    address: str
+    credentials: Credentials | None
+    stderr: Path
+
+    @property
+    def rss(self) -> int:
+        """Bytes that it has in memory."""
+        return psutil.Process(self.process.pid).memory_info().rss
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection below gRPC; over TLS where the edge speaks it."""
+        host, _, port = self.address.partition(":")
+        if self.credentials is None or self.credentials.ca is None:
+            return await asyncio.open_connection(host, int(port))
+        context = ssl.create_default_context(cadata=self.credentials.ca.decode())
+        context.set_alpn_protocols(["h2"])
+        return await asyncio.open_connection(host, int(port), ssl=context, server_hostname=NAME)
+
+    async def check(self) -> None:
+        """Raise unless it serves a proper device."""
+        client = GrpcEdge(self.address, self.credentials)
+        about = await client.describe(10)
+        answer = await client.obtain(Request("r", "a panda", about.pipeline.digest(), about.split_step), 20)
+        assert answer.frame.step == about.split_step
+        await client.close()
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp(request.param)
+    options, credentials = PACED, None
+    if request.param == "tls":
+        certs(folder / "edge", 2)
+        options, credentials = [*PACED, "--credentials", str(folder / "edge")], Credentials.load(folder / "edge/device")
+    with (folder / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge_node", "--listen", "127.0.0.1:0", *options],
+            stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        address = re.search(r"on (127\.0\.0\.1:\d+)", line)
+        assert address is not None, line
+        yield Served(process, address[1], credentials, folder / "stderr")
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+
+
+async def spoken(edge: Served, content: bytes, below_tls: bool = False) -> bytes:
+    """What comes back for raw bytes, until the edge closes or is silent for a second."""
+    if below_tls:
+        host, _, port = edge.address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+    else:
+        reader, writer = await edge.connect()
+    answer = b""
+    try:
+        writer.write(content)
+        await writer.drain()
+        while more := await asyncio.wait_for(reader.read(1 << 16), 1.0):
+            answer += more
+    except (OSError, TimeoutError):
+        pass  # it hung up, or has nothing to say
+    writer.close()
+    return answer
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes, announced: int | None = None) -> bytes:
+    """An HTTP/2 frame; `announced` is what it says its length is."""
+    length = len(content) if announced is None else announced
+    return struct.pack(">I", length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
+
+
+def call(credentials: Credentials | None, stream: int = 1) -> bytes:
+    """The HTTP/2 headers of a proper call of Obtain, token included."""
+    headers = [
+        (":method", "POST"), (":scheme", "http"), (":path", OBTAIN), (":authority", NAME), ("te", "trailers"),
+        ("content-type", "application/grpc"), *(bearer(credentials) or ()),
+    ]  # fmt: skip
+    block = b"".join(b"\0" + bytes([len(k)]) + k.encode() + bytes([len(v)]) + v.encode() for k, v in headers)
+    return frame(1, 4, stream, block)
+
+
+async def random_bytes(edge: Served) -> None:
+    for seed in range(5):
+        noise = random.Random(seed).randbytes(20_000)
+        await spoken(edge, noise, below_tls=True)
+        await spoken(edge, noise)
+        await spoken(edge, PREFACE + noise)
+        await spoken(edge, PREFACE + frame(4, 0, 0, b"") + call(edge.credentials) + frame(0, 1, 1, noise[:5000]))
+
+
+async def another_protocol(edge: Served) -> None:
+    await spoken(edge, b"GET / HTTP/1.1\r\nHost: edge\r\n\r\n", below_tls=True)
+    await spoken(edge, b"\x16\x03\x01\x02\x00\x01" + b"\0" * 100, below_tls=True)  # the begin of a TLS hello
+
+
+async def a_message_of_2_gb_announced(edge: Served) -> None:
+    start = PREFACE + frame(4, 0, 0, b"") + call(edge.credentials)
+    answer = await spoken(edge, start + frame(0, 0, 1, b"\0" + struct.pack(">I", TWO_GB) + b"x" * 10_000))
+    assert f"larger than max ({TWO_GB} vs. {REQUEST_LIMIT})".encode() in answer
+    many = b"".join(
+        call(edge.credentials, n) + frame(0, 0, n, b"\0" + struct.pack(">I", TWO_GB) + b"x" * 500)
+        for n in range(1, 200, 2)
+    )
+    await spoken(edge, PREFACE + frame(4, 0, 0, b"") + many)
+
+
+async def an_http2_frame_of_16_mb_announced(edge: Served) -> None:
+    start = PREFACE + frame(4, 0, 0, b"") + call(edge.credentials)
+    await spoken(edge, start + frame(0, 0, 1, b"x" * 1000, announced=(1 << 24) - 1))
+    await spoken(edge, PREFACE + frame(4, 0, 0, b"", announced=(1 << 24) - 1))
+
+
+async def headers_of_1_mb(edge: Served) -> None:
+    async with open_channel(edge.address, edge.credentials) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await channel.unary_unary(OBTAIN)(b"", metadata=(("x", "y" * (1 << 20)), *(bearer(edge.credentials) or ())))
+        assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def messages_that_are_none(edge: Served) -> None:
+    async with open_channel(edge.address, edge.credentials) as channel:
+        for content, code in (
+            (b"\xff" * 1000, grpc.StatusCode.UNKNOWN),
+            (b"\0" * 10, grpc.StatusCode.UNKNOWN),
+            (b"", grpc.StatusCode.INVALID_ARGUMENT),  # an empty prompt
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await channel.unary_unary(OBTAIN)(content, metadata=bearer(edge.credentials), timeout=10)
+            assert error.value.code() == code
+            assert "\n" not in (error.value.details() or "")
+
+
+async def giant_prompts(edge: Served) -> None:
+    client = GrpcEdge(edge.address, edge.credentials)
+    about = await client.describe()
+    giant = Request("r", "panda " * 500_000, about.pipeline.digest(), about.split_step)
+    for request in (giant, dataclasses.replace(giant, request_id="r" * 3_000_000, prompt="a panda")):
+        with pytest.raises(PromptError, match=r"3000000 characters, the limit is") as error:
+            await client.obtain(request, 20)
+        assert "\n" not in str(error.value)
+    await client.close()
+    async with open_without_limit(edge) as channel:
+        message = pb.OutputRequest(prompt="x" * (64 << 20)).SerializeToString()
+        with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as refused:
+            await channel.unary_unary(OBTAIN)(message, metadata=bearer(edge.credentials), timeout=20)
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def open_without_limit(edge: Served) -> grpc.aio.Channel:
+    """A channel of a client that does not keep to our limit."""
+    options = [("grpc.max_send_message_length", -1), ("grpc.ssl_target_name_override", NAME)]
+    if edge.credentials is None:
+        return grpc.aio.insecure_channel(edge.address, options=options)
+    return grpc.aio.secure_channel(edge.address, grpc.ssl_channel_credentials(edge.credentials.ca), options=options)
+
+
+async def half_open_connections(edge: Served) -> None:
+    """A hundred that say nothing, or stop in mid-word, while a proper device is served."""
+    host, _, port = edge.address.partition(":")
+    begun = [b"", PREFACE[:10], PREFACE, b"\x16\x03\x01\x02\x00\x01\x00"]
+    writers = []
+    for n in range(100):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(begun[n % 4])
+        await writer.drain()
+        writers.append(writer)
+    await edge.check()
+    for writer in writers:
+        writer.transport.abort()
+
+
+ATTACKS: list[Callable[[Served], Awaitable[None]]] = [
+    random_bytes, another_protocol, a_message_of_2_gb_announced, an_http2_frame_of_16_mb_announced, headers_of_1_mb,
+    messages_that_are_none, giant_prompts, half_open_connections,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
+async def test_the_edge_refuses_keeps_its_memory_and_goes_on(
+    edge: Served, attack: Callable[[Served], Awaitable[None]]
+) -> None:
+    await edge.check()
+    before = edge.rss
+    await attack(edge)
+    await edge.check()
+    assert edge.rss - before < GROWTH
+    assert edge.process.poll() is None
+    assert "Traceback" not in edge.stderr.read_text()
+
+
+OURS, OTHERS = ephemeral(tls=True), ephemeral(tls=True)
+PLAIN = ephemeral(tls=False)
+NO_TOKEN, WRONG_TOKEN = "a token is asked for", "the token is wrong"
+
+
+@pytest.mark.parametrize(
+    ("edges", "callers", "why"),
+    [
+        (PLAIN, None, NO_TOKEN),
+        (PLAIN, OTHERS, "speaks no TLS"),
+        (PLAIN, dataclasses.replace(PLAIN, token=PLAIN.token[:-1] + "!"), WRONG_TOKEN),
+        (OURS, dataclasses.replace(OURS, token=OTHERS.token), WRONG_TOKEN),
+        (OURS, None, "speaks TLS"),
+        (OURS, PLAIN, "speaks TLS"),
+        (OURS, OTHERS, "not what our CA vouches for"),
+        (OURS, dataclasses.replace(OURS, ca=OTHERS.ca), "not what our CA vouches for"),
+        (None, OURS, "speaks no TLS"),
+    ],
+)
+async def test_who_does_not_belong_is_told_at_once_what_to_do(
+    edges: Credentials | None, callers: Credentials | None, why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with served(credentials=edges) as (edge, address):
+        client, learner = GrpcEdge(address, callers), GrpcControl(address, callers)
+        with pytest.raises(CredentialsError, match=why) as error:
+            await client.describe(60)  # at once: an edge that is slow to start is waited for, a wrong one is not
+        assert "\n" not in str(error.value)
+        kind: type[MidstepError] = CredentialsError if "token" in why else EdgeUnreachable
+        for refused in (client.obtain(ask(edge), 5), learner.contents(), learner.apply(Edit(evict=("key",)))):
+            with pytest.raises(kind) as error:
+                await refused
+            assert "\n" not in str(error.value)
+        if "token" in why:  # else it waits for an edge that it can meet
+            with pytest.raises(CredentialsError, match=why):
+                await anext(learner.watch())
+        assert edge.engine.in_flight == 0 and len(edge.staging) == 0
+        proper = GrpcEdge(address, edges)
+        assert (await proper.obtain(ask(edge), 10)).edge_steps == 6
+        for port in (client, learner, proper):
+            await port.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+async def test_refusals_for_want_of_a_token_are_counted() -> None:
+    labels = {"edge": "edge-t", "reason": "token"}
+    before = REGISTRY.get_sample_value("midstep_edge_rejections_total", labels) or 0.0
+    async with served(credentials=PLAIN) as (edge, address):
+        with pytest.raises(CredentialsError):
+            await GrpcEdge(address).obtain(ask(edge), 5)
+        await GrpcEdge(address, PLAIN).obtain(ask(edge), 5)
+    assert REGISTRY.get_sample_value("midstep_edge_rejections_total", labels) == before + 1
+
+
+async def test_a_call_without_a_token_is_refused_before_its_message_is_there() -> None:
+    async with served(credentials=PLAIN) as (_, address):
+        host, _, port = address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(PREFACE + frame(4, 0, 0, b"") + call(None))
+        answer = b""
+        while b"a token is asked for" not in answer:
+            more = await asyncio.wait_for(reader.read(4096), 20)
+            assert more, answer
+            answer += more
+        writer.close()
+
+
+async def test_health_is_answered_without_a_token() -> None:
+    async with served(credentials=PLAIN) as (_, address):
+        async with open_channel(address) as channel:
+            reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_caller_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our bound, made short; gRPC's own would be two minutes."""
+    bound = "grpc.server_handshake_timeout_ms"
+    options = [(name, 300 if name == bound else value) for name, value in service.SERVER_OPTIONS]
+    assert (bound, 300) in options
+    monkeypatch.setattr(service, "SERVER_OPTIONS", options)
+    async with served(credentials=OURS) as (_, address):
+        host, _, port = address.partition(":")
+        with socket.create_connection((host, int(port))) as silent:
+            silent.setblocking(False)
+            ended = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(silent, 100), 30)
+            assert ended == b""
+
+
+async def test_an_edge_cannot_serve_with_a_devices_credentials() -> None:
+    with pytest.raises(CredentialsError, match="are a device's"):
+        async with served(credentials=OURS.public()):
+            pass

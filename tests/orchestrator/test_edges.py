@@ -1,0 +1,117 @@
+"""Several edges in one run, in virtual time: each has its own store, learner and users."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from midstep.channel import specs
+from midstep.errors import PartDied, ScenarioError
+from midstep.scenario import parse
+from orchestrator import inprocess
+from orchestrator.recorder import read_run
+from orchestrator.run import Options, run
+from tests import paced
+
+NORTH, SOUTH = ({"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south"))
+DEVICES = [
+    {"class": "phone", "count": 3, "edge": "north"},
+    {"class": "tablet", "count": 1, "edge": "south", "speed_ratio": 0.2},
+    {"class": "any", "count": 4},
+]
+
+
+def go(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    changes = {"edges": [NORTH, SOUTH], "devices": DEVICES, **changes}
+    assert run(parse(paced.tree(**changes)), Options(out=str(folder))) == 0
+    return read_run(folder)
+
+
+def test_devices_ask_the_edge_that_is_theirs_and_the_rest_is_dealt_out() -> None:
+    there = specs(parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES)))
+    assert [spec.edge for spec in there] == ["north"] * 3 + ["south"] + ["north", "south"] * 2
+    assert [spec.user for spec in there] == list(range(8))
+
+
+def test_each_edge_has_its_own_store_queue_and_rows(tmp_path: Path) -> None:
+    rows, slots = go(tmp_path / "a", duration_s=40)
+    of = {name: [row for row in rows if row["edge"] == name] for name in ("north", "south")}
+    assert {row["user"] for row in of["north"]} == {0, 1, 2, 4, 6}
+    assert {row["user"] for row in of["south"]} == {3, 5, 7}
+    for name, mine in of.items():
+        seen: set[str] = set()
+        for row in sorted(mine, key=lambda r: r["arrived_s"]):
+            assert row["reuse"] != "exact" or row["edge_prompt"] in seen, "a hit of what only the other edge has made"
+            seen.add(row["edge_prompt"])
+        its = [slot for slot in slots if slot["edge"] == name]
+        assert [slot["slot"] for slot in its] == list(range(len(its)))
+        assert sum(slot["requests"] for slot in its) == sum(row["result"] == "done" for row in mine)
+        assert any(slot["store_entries"] for slot in its)
+    told = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert set(told["edges"]) == {"north", "south"}
+    for name, mine in of.items():
+        hits = sum(row["reuse"] == "exact" for row in mine) / len(mine)
+        assert told["edges"][name]["hit_ratio"]["mean"] == pytest.approx(hits)
+
+
+def test_an_edge_alone_does_what_it_does_beside_another(tmp_path: Path) -> None:
+    devices = [DEVICES[0], {"class": "tablet", "count": 2, "edge": "south"}]
+    beside, _ = go(tmp_path / "a", devices=devices)
+    alone, _ = go(tmp_path / "b", edges=[NORTH], devices=devices[:1])
+    mine = [{**row, "process_id": 0} for row in beside if row["edge"] == "north"]
+    key = lambda row: row["request_id"]  # noqa: E731
+    assert sorted(mine, key=key) == sorted(({**row, "process_id": 0} for row in alone), key=key)
+
+
+def test_users_are_scaled_at_one_edge_or_in_proportion(tmp_path: Path) -> None:
+    timeline = [{"at_s": 5, "users": 9, "edge": "south"}, {"at_s": 15, "users": 4}]
+    _, slots = go(tmp_path / "a", timeline=timeline)
+    at = {(slot["edge"], slot["slot"]): slot["users"] for slot in slots}
+    assert [at["north", slot] for slot in (3, 8, 20)] == [5, 5, 3]
+    assert [at["south", slot] for slot in (3, 8, 20)] == [3, 9, 1]
+
+
+def test_learners_go_on_each_from_its_own_state(tmp_path: Path) -> None:
+    go(tmp_path / "a", policy={"name": "drc"})
+    assert sorted(path.name for path in (tmp_path / "a").glob("*.ckpt")) == ["learner-north.ckpt", "learner-south.ckpt"]
+    scenario = parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, policy={"name": "drc"}))
+    assert run(scenario, Options(out=str(tmp_path / "b"), resume=str(tmp_path / "a"))) == 0
+    (tmp_path / "a" / "learner-south.ckpt").unlink()
+    with pytest.raises(ScenarioError, match=r"no learner-south\.ckpt"):
+        run(scenario, Options(out=str(tmp_path / "c"), resume=str(tmp_path / "a")))
+
+
+def test_an_edge_that_dies_takes_its_own_users_and_the_other_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = inprocess.LocalEdge.status
+
+    async def status(self: inprocess.LocalEdge) -> Any:
+        edge = self._node.edge
+        if edge.name == "south" and edge.clock.now() > 10:
+            raise PartDied("south died")
+        return await alive(self)
+
+    monkeypatch.setattr(inprocess.LocalEdge, "status", status)
+    scenario = parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, duration_s=40))
+    assert run(scenario, Options(out=str(tmp_path / "a"))) == 3
+    rows, slots = read_run(tmp_path / "a")
+    last = {name: max(row["arrived_s"] for row in rows if row["edge"] == name) for name in ("north", "south")}
+    assert last["north"] > 30 and last["south"] < 12
+    assert "south died: 3 devices fewer, 1 edges go on" in (tmp_path / "a" / "report.html").read_text()
+    assert [slot["users"] for slot in slots if slot["edge"] == "south"][-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"edges": [NORTH, NORTH]}, "two edges have the name north"),
+        ({"edges": []}, "at least one edge"),
+        ({"devices": [{"class": "phone", "edge": "west"}]}, r"devices\.0\.edge: there is no edge west"),
+        ({"timeline": [{"at_s": 1, "users": 1, "edge": "west"}]}, r"timeline\.0\.edge: there is no edge west"),
+    ],
+)
+def test_bad_edges_are_one_line(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ScenarioError, match=why):
+        parse(paced.tree(**{"edges": [NORTH, SOUTH], **changes}))

@@ -1,0 +1,82 @@
+"""A live run is scaled from outside, by `midstep scale`; and two edges live."""
+
+import json
+import stat
+from pathlib import Path
+
+import grpc
+import pytest
+
+from midstep.v1 import run_pb2, run_pb2_grpc
+from orchestrator.recorder import read_run
+from tests.orchestrator.live import PACED, Live, live, scrape
+
+pytestmark = pytest.mark.ray
+MANY = (
+    *PACED, "--set", "hosts.devices_per_host=40", "--set", "devices.0.speed_ratio=0.5",
+    "--set", "workload.arrivals.closed.think_s=8", "--set", "workload.catalogue_size=30",
+    "--set", "report.references=0",
+)  # fmt: skip
+
+
+def count(running: Live, name: str) -> float:
+    """The sum of a metric's samples over all processes of the run."""
+    samples = [scrape(address) for address in running.targets().values()]
+    return sum(value for one in samples for label, value in one.items() if label.startswith(f"midstep_{name}{{"))
+
+
+def until_users(running: Live, users: int) -> None:
+    """Wait until centre and hosts both count so many."""
+    running.until(lambda: count(running, "users") == count(running, "devices") == users, f"{users} users", 60)
+
+
+def test_from_10_to_200_to_50_users_and_every_request_ends(ray_address: str, tmp_path: Path) -> None:
+    with live(tmp_path / "run", ray_address, *MANY, "--users", "10", "--duration", "300s") as running:
+        running.until_requests(5)
+        asked = running.scale(200)
+        assert (asked.returncode, asked.stdout) == (0, "200 users\n"), asked.stderr
+        until_users(running, 200)
+        assert {f"host-{n}" for n in range(5)} <= set(running.targets())
+        running.until_requests(60)
+        assert running.scale(50).returncode == 0
+        until_users(running, 50)
+        assert running.scale(7, "--edge", "west").returncode == 2
+        _refused_without_the_token(running)
+        door = running.folder / "control.json"
+        assert stat.S_IMODE(door.stat().st_mode) == 0o600
+        running.process.terminate()
+        assert running.end(60) == 0
+        assert not door.exists()
+    ended = running.scale(5)
+    assert ended.returncode == 2 and "this run has ended" in ended.stderr
+    rows, slots = read_run(running.folder)
+    assert all(row["result"] == "done" or (row["result"] == "rejected" and row["error"]) for row in rows)
+    assert len({row["user"] for row in rows}) > 40  # most of the others went while they were thinking
+    assert slots[0]["users"] == 10 and max(slot["users"] for slot in slots) == 200
+    told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
+    assert [event["text"] for event in told][:2] == ["scaled from 10 to 200 users", "scaled from 200 to 50 users"]
+
+
+def _refused_without_the_token(running: Live) -> None:
+    door = json.loads((running.folder / "control.json").read_text())
+    with grpc.insecure_channel(door["address"]) as channel:
+        for metadata in (None, (("authorization", "Bearer guess"),)):
+            with pytest.raises(grpc.RpcError) as refused:
+                run_pb2_grpc.RunStub(channel).Scale(run_pb2.ScaleRequest(users=1), metadata=metadata, timeout=10)
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_two_edges_live_each_with_its_own_users_and_metrics(ray_address: str, tmp_path: Path) -> None:
+    edges = "edges=[{name: north, capacity: 64KiB}, {name: south, capacity: 64KiB}]"
+    with live(tmp_path / "run", ray_address, *MANY, "--users", "12", "--set", edges, "--duration", "15s") as running:
+        running.until_slots(10)
+        targets = running.targets()
+        assert {"north", "south", "learner-north", "learner-south", "host-0", "host-1"} <= set(targets)
+        for name in ("north", "south"):
+            assert scrape(targets[name])[f'midstep_store_capacity_bytes{{edge="{name}"}}'] == 65536
+            assert f'midstep_backlog_seconds{{edge="{name}"}}' in scrape(targets[f"learner-{name}"])
+            assert scrape(targets["orchestrator"])[f'midstep_users{{edge="{name}"}}'] == 6
+        assert running.end(60) == 0
+    rows, slots = read_run(running.folder)
+    assert {row["edge"] for row in rows} == {slot["edge"] for slot in slots} == {"north", "south"}
+    assert all(row["result"] == "done" for row in rows)

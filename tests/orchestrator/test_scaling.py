@@ -1,0 +1,158 @@
+"""Users come and go in mid-run, in virtual time; and the arithmetic of who gets how many."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midstep.channel import newcomer, specs
+from midstep.errors import PartDied, ScenarioError
+from midstep.scenario import parse
+from orchestrator.parts import Cell, Parts
+from orchestrator.recorder import read_run
+from orchestrator.run import Options, run
+from orchestrator.scaling import Scaler, shares
+from tests import paced
+
+
+def rows_of(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    assert run(parse(paced.tree(**changes)), Options(out=str(folder))) == 0
+    return read_run(folder)
+
+
+def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(tmp_path: Path) -> None:
+    timeline = [{"at_s": 20.5, "users": 3}, {"at_s": 5.5, "users": 30}]
+    rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=40)
+    assert {row["result"] for row in rows} == {"done"}
+    assert [slot["users"] for slot in slots[:40]] == [4] * 5 + [30] * 15 + [3] * 20
+    assert len({row["request_id"] for row in rows}) == len(rows)
+    for row in rows:
+        if row["user"] >= 4:
+            assert 5.5 <= row["arrived_s"] <= 20.5, "who came later asked only while there"
+    assert {row["user"] for row in rows} == set(range(30))
+    for user in range(3):  # who stayed went on asking
+        assert max(row["arrived_s"] for row in rows if row["user"] == user) > 30
+
+
+def test_numbers_are_never_given_twice(tmp_path: Path) -> None:
+    timeline = [{"at_s": at, "users": users} for at, users in ((5, 8), (10, 2), (15, 8), (20, 0), (25, 6))]
+    rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=40)
+    assert len({row["request_id"] for row in rows}) == len(rows)
+    assert max(row["user"] for row in rows) == 4 + 4 + 6 + 6 - 1
+    assert [slots[at]["users"] for at in (3, 7, 12, 17, 22, 27)] == [4, 8, 2, 8, 0, 6]  # with 0 users a run waits
+    assert max(row["arrived_s"] for row in rows) > 30
+
+
+def test_the_same_timeline_leaves_the_same_rows(tmp_path: Path) -> None:
+    timeline = [{"at_s": 5, "users": 12}, {"at_s": 15, "users": 6}]
+    first, second = (rows_of(tmp_path / name, timeline=timeline)[0] for name in "ab")
+    assert [{**row, "process_id": 0} for row in first] == [{**row, "process_id": 0} for row in second]
+
+
+def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Path) -> None:
+    (tmp_path / "prompts").write_text("a panda\n" * 200)
+    changes = {"workload": {"prompts": str(tmp_path / "prompts")}, "timeline": [{"at_s": 3, "users": 9}]}
+    _, slots = rows_of(tmp_path / "a", **changes)
+    assert {slot["users"] for slot in slots} == {4}
+    assert "timeline at 3 s: a list of prompts is dealt out" in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_newcomers_keep_the_mix_of_classes() -> None:
+    devices = [
+        {"class": "phone", "count": 6},
+        {"class": "tablet", "count": 3, "speed_ratio": 0.2},
+        {"class": "pc", "count": 1},
+    ]
+    scenario = parse(paced.tree(devices=devices))
+    present = specs(scenario)
+    for user in range(10, 40):
+        present.append(newcomer(scenario, present, "edge-0", user))
+    kinds = [spec.kind for spec in present]
+    assert [kinds.count(kind) for kind in ("phone", "tablet", "pc")] == [24, 12, 4]
+    assert all(120 <= spec.distance_m <= 255 for spec in present)
+    assert len({spec.distance_m for spec in present[10:]}) == 30
+
+
+@given(st.integers(0, 5000), st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 100), min_size=1))
+def test_shares_add_up_and_are_in_proportion(users: int, weights: dict[str, int]) -> None:
+    given_ = shares(users, weights)
+    assert sum(given_.values()) == users and set(given_) == set(weights)
+    total = sum(weights.values())
+    for name, weight in weights.items():
+        exact = users * weight / total if total else users / len(weights)
+        assert abs(given_[name] - exact) < 1 + 1e-9
+
+
+class FakeHost:
+    """Knows who is there, and dies when it is told to."""
+
+    def __init__(self, devices: list[Any], dead: bool = False) -> None:
+        self.name, self.devices, self.dead, self.started = "host", list(devices), dead, False
+
+    async def start(self, epoch_s: float) -> None:
+        self.started = True
+
+    async def join(self, devices: Any) -> None:
+        await self.leave([])
+
+    async def leave(self, users: Any) -> None:
+        if self.dead:
+            raise PartDied("host died")
+
+
+def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
+    """A scaler over one cell of two hosts of 2 devices; `full`: nobody has room for a third."""
+    scenario = parse(paced.tree(hosts={"devices_per_host": per_host}))
+    there = specs(scenario)
+
+    async def host(devices: Any) -> Any:
+        if full:
+            raise ScenarioError("no room")
+        return FakeHost(devices)
+
+    about: Any = type("About", (), {"edge": "edge-0"})
+    cell = Cell(about, *[None] * 3, [FakeHost(there[:2]), FakeHost(there[2:])], host)  # type: ignore[arg-type, list-item]
+    told: list[str] = []
+    return Scaler(scenario, Parts([cell], []), 0.0, told.append), cell, told
+
+
+async def test_hosts_are_filled_before_new_ones_are_started() -> None:
+    scaler, cell, told = world(per_host=3)
+    assert await scaler.scale(13) == 13
+    assert [len(host.devices) for host in cell.hosts] == [3, 3, 3, 3, 1]
+    assert all(host.started for host in cell.hosts[2:])  # type: ignore[attr-defined]
+    assert await scaler.scale(5) == 5
+    assert [spec.user for spec in cell.devices] == [0, 1, 4, 2, 3]  # who came last has left
+    assert await scaler.scale(6) == 6 and len(cell.hosts) == 5
+    assert told == ["scaled from 4 to 13 users", "scaled from 13 to 5 users", "scaled from 5 to 6 users"]
+
+
+async def test_what_could_be_done_stays_where_there_is_no_room_for_all() -> None:
+    scaler, _cell, told = world(per_host=3, full=True)
+    with pytest.raises(ScenarioError, match="no room"):
+        await scaler.scale(9)
+    assert scaler.users == 6 and told == ["scaled from 4 to 6 users"]
+
+
+async def test_a_host_that_dies_meanwhile_is_left_to_the_slots_end() -> None:
+    scaler, cell, _ = world(per_host=3)
+    cell.hosts[0].dead = True  # type: ignore[attr-defined]
+    assert await scaler.scale(6) == 6
+    assert await scaler.scale(1) == 1
+
+
+async def test_one_at_a_time() -> None:
+    scaler, _, told = world(per_host=3)
+    await asyncio.gather(*(scaler.scale(users) for users in (9, 2, 7)))
+    assert told == ["scaled from 4 to 9 users", "scaled from 9 to 2 users", "scaled from 2 to 7 users"]
+
+
+@pytest.mark.parametrize(("users", "edge", "why"), [(-1, None, "fewer than 0"), (3, "nowhere", "no edge nowhere")])
+async def test_bad_wishes_are_one_line(users: int, edge: str | None, why: str) -> None:
+    scaler, _, told = world(per_host=3)
+    with pytest.raises(ScenarioError, match=why):
+        await scaler.scale(users, edge)
+    assert not told

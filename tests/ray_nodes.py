@@ -1,0 +1,28 @@
+"""A Ray of three nodes on one machine, in a process of its own: a head, one with `gpu_like`, one for devices."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+def main() -> None:
+    """Print the address and each node's id and raylet's pid as one line of JSON, and live until stdin is closed."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    there = {
+        "edge": cluster.add_node(num_cpus=2, resources={"gpu_like": 1}),
+        "devices": cluster.add_node(num_cpus=8, resources={"midstep-devices": 1000}),
+    }
+    cluster.wait_for_nodes()
+    nodes = {
+        name: {"id": node.node_id, "pid": node.all_processes["raylet"][0].process.pid} for name, node in there.items()
+    }
+    print(json.dumps({"address": cluster.address, "nodes": nodes}), flush=True)
+    sys.stdin.read()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
