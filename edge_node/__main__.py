@@ -12,7 +12,7 @@ from edge_node.node import EdgeNode
 from edge_node.service import serve, stop
 from midstep import scenario as scenarios
 from midstep.clock import WallClock
-from midstep.errors import MidstepError
+from midstep.errors import MidstepError, ScenarioError
 from midstep.exporter import export_at
 from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--insecure", action="store_true", help="let anybody on the network call, and read along")
     parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
     parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
+    parser.add_argument("--edge", metavar="NAME", help="which of the scenario's edges this is (default: the first)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the model runs")
     parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], help="precision of the model")
     parser.add_argument("--model", help="a shipped name, a local folder or a hub id")
@@ -42,13 +43,21 @@ def main(argv: list[str] | None = None) -> int:
     try:
         credentials = Credentials.load(args.credentials) if args.credentials else None
         check_listen(args.listen, credentials, args.insecure)
-        scenario = scenarios.load(args.scenario, settings)
+        scenario = _at(scenarios.load(args.scenario, settings), args.edge)
         bind_threads(scenario.edge.threads)
         asyncio.run(_serve(scenario, args.listen, args.metrics, credentials))
     except MidstepError as error:
         print(f"edge_node: {error}", file=sys.stderr)
         return error.exit_status
     return 0
+
+
+def _at(scenario: Scenario, edge: str | None) -> Scenario:
+    """The scenario of one of its edges. Raises ScenarioError."""
+    names = [one.name for one in scenario.edges]
+    if edge is not None and edge not in names:
+        raise ScenarioError(f"--edge {edge}: the scenario has {', '.join(names)}")
+    return scenario.at(edge or names[0])
 
 
 async def _serve(scenario: Scenario, listen: str, metrics: str, credentials: Credentials | None) -> None:

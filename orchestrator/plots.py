@@ -77,6 +77,22 @@ def over_time(slots: Rows, tau: float) -> str:
     return _svg(figure)
 
 
+def users(slots: Rows, tau: float) -> str | None:
+    """Devices and the edge's queue, where users came or went."""
+    known = [slot for slot in slots if slot["users"] is not None]
+    if len({slot["users"] for slot in known}) < 2:
+        return None
+    figure, axes = _axes("time (s)", "devices")
+    at = [slot["start_s"] + tau for slot in known]
+    axes.step(at, [slot["users"] for slot in known], where="post", color="#3d7ea6")
+    axes.set_ylim(bottom=0)
+    other = axes.twinx()
+    other.plot(at, [slot["edge_queue"] for slot in known], color="#e07a5f", lw=1)
+    other.set_ylabel("requests waiting at the edge", color="#e07a5f")
+    other.set_ylim(bottom=0)
+    return _svg(figure)
+
+
 def backlog(slots: Rows, tau: float) -> str:
     """Q of (23) and the slot's mean miss latency."""
     figure, axes = _axes("time (s)", "seconds")

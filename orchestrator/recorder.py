@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO, get_type_hints
 
@@ -162,7 +162,8 @@ def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             found.append([json.loads(line) for line in lines if line.endswith("}")])
         else:
             raise ScenarioError(f"{folder}: neither {name}.parquet nor {name}.jsonl is there")
-    return found[0], found[1]
+    absent = {field.name: field.default for field in fields(SlotRow) if field.default is not MISSING}
+    return found[0], [{**absent, **slot} for slot in found[1]]  # an older run has fewer columns
 
 
 def versions() -> dict[str, str]:

@@ -55,22 +55,44 @@ def _page(
     metrics = told["policies"][scenario.policy.name]
     title = f"{scenario.name}: {scenario.policy.name}, {scenario.users} users"
     parts = [f"<h1>{html.escape(title)}</h1>", _verdict(told), _tiles(metrics)]
-    if done and slots:
-        tau = scenario.slot_seconds
-        figures = [
-            plots.stages(done),
-            plots.responses(done),
-            plots.over_time(slots, tau),
-            plots.backlog(slots, tau),
-            plots.gap(slots, tau),
-            plots.learning(slots, tau),
-        ]
-        parts.append('<div class="plots">' + "".join(f"<figure>{svg}</figure>" for svg in figures if svg) + "</div>")
+    names = [edge.name for edge in scenario.edges]
+    parts += [_edges(told)]
+    for name in names:
+        its = [row for row in done if row["edge"] == name], [slot for slot in slots if slot["edge"] == name]
+        parts.append(f"<h2>{html.escape(name)}</h2>" if len(names) > 1 else "")
+        parts.append(_plots(*its, scenario.slot_seconds))
     parts += [_events(told), _gallery(folder, rows), _fidelity(told), _modes(scenario, told), _failures(rows)]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _plots(done: list[dict[str, Any]], slots: list[dict[str, Any]], tau: float) -> str:
+    if not done or not slots:
+        return ""
+    figures = [
+        plots.stages(done),
+        plots.responses(done),
+        plots.over_time(slots, tau),
+        plots.users(slots, tau),
+        plots.backlog(slots, tau),
+        plots.gap(slots, tau),
+        plots.learning(slots, tau),
+    ]
+    return '<div class="plots">' + "".join(f"<figure>{svg}</figure>" for svg in figures if svg) + "</div>"
+
+
+def _edges(told: dict[str, Any]) -> str:
+    """A line for each edge, where there are several."""
+    if "edges" not in told:
+        return ""
+    lines = []
+    for name, metrics in told["edges"].items():
+        values = [metrics[metric]["mean"] for metric, _, _ in TILES]
+        shown = ["–" if v is None else form.format(v) for v, (_, _, form) in zip(values, TILES, strict=True)]
+        lines.append([name, *shown])
+    return "<h2>Edges</h2>" + _table(["edge", *(label for _, label, _ in TILES)], lines)
 
 
 def _verdict(told: dict[str, Any]) -> str:

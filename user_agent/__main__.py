@@ -50,8 +50,9 @@ def main(argv: list[str] | None = None) -> int:
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
     edge = GrpcEdge(args.join, Credentials.load(args.credentials) if args.credentials else None)
-    await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
-    chosen = specs(scenario)[args.first :][: args.users]
+    about = await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
+    mine = [spec for spec in specs(scenario) if spec.edge == about.edge or len(scenario.edges) == 1]
+    chosen = mine[args.first :][: args.users]
     thread = compute_thread(scenario.model.device)
     loop = asyncio.get_running_loop()
     denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)

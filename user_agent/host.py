@@ -65,7 +65,7 @@ class DeviceHost:
         if difference is not None:
             raise FrameError(f"{about.edge} serves another pipeline than this host has: {difference}")
         thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
-        # where times are modelled, each device's own pace is all there is: that devices share a process is of no account
+        # where times are modelled a device has its own pace and no other: sharing a process is of no account
         modelled = denoiser.profile is not None
         engine = Engine(
             denoiser, clock, queue_limit=UNBOUNDED, max_batch=UNBOUNDED if modelled else scenario.hosts.max_batch,

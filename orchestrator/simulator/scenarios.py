@@ -21,6 +21,8 @@ def preset_of(scenario: Scenario) -> Preset:
     """
     if scenario.workload.prompts is not None:
         raise ScenarioError("workload.prompts: a list of prompts is played by `midstep replay`; simulate draws prompts")
+    if len(scenario.edges) != 1:
+        raise ScenarioError(f"edges: the slotted model has one edge, the scenario {len(scenario.edges)}")
     if len(scenario.devices) != 1:
         raise ScenarioError(
             f"devices: the slotted model has one class of devices, the scenario {len(scenario.devices)}"

@@ -20,7 +20,7 @@ from tests import paced
         (["run", "--resume", "no-such-run"], "--resume no-such-run: no learner's state is in there"),
         (["run", "--duration", "soon"], "'soon' is not a duration such as 60s"),
         (["run", "--prompts", "missing.txt"], "missing.txt cannot be read"),
-        (["run", "no-such-scenario"], "the shipped ones are laptop"),
+        (["run", "no-such-scenario"], "the shipped ones are crowd, laptop"),
         (["run", "--users", "0"], "--users 0"),
         (["run", "--users", "3000", "--set", "hosts.devices_per_host=1"], "raise hosts.devices_per_host"),
         (["validate", "--set", "edges.0.queue_limit=0"], "greater than or equal to 1"),
