@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test check fmt stubs bench figures model clean
+.PHONY: setup run test check check-deploy fmt stubs bench figures model clean
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -25,6 +25,14 @@ check: setup  ## style, types, import directions, stubs up to date
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m deploy.stubs --check
+	$(BIN)/python -m deploy.dashboards --check
+	$(BIN)/python -m deploy.metrics_page --check
+	$(BIN)/python -m deploy.check
+
+check-deploy: setup  ## deploy/ by every validator, also those that need a package index; MIDSTEP_CRDS=FOLDER: the operators' definitions
+	$(BIN)/python -m deploy.check
+	$(BIN)/python -m deploy.check_monitoring
+	$(BIN)/python -m deploy.check_image
 
 fmt: setup
 	$(BIN)/ruff check --fix .

@@ -55,13 +55,13 @@ def _of_the_process() -> None:
     ProcessCollector(registry=REGISTRY)
 
 
-def write_targets(path: Path, targets: Sequence[Target]) -> None:
-    """Write the file_sd JSON at once: a reader sees the old file or the new one. The run is named after its folder."""
+def write_targets(path: Path, targets: Sequence[Target], run: str) -> None:
+    """Write the file_sd JSON of a run at once: a reader sees the old file or the new one."""
     groups = [
         {
             "targets": [target.address],
             "labels": {
-                "job": "midstep", "run": path.resolve().parent.name, "part": target.part, "process": target.process,
+                "job": "midstep", "run": run, "part": target.part, "process": target.process,
                 "node": target.node,
             },
         }

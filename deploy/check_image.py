@@ -1,0 +1,81 @@
+"""What can be built of the image where there is no Docker: its pip line, in a fresh environment, from what the
+Dockerfile copies and from nothing else. Needs a package index.
+
+`python -m deploy.check_image` resolves the line and installs midstep alone (a minute); `--whole` installs all of it,
+some GB, and starts the commands.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.check import ROOT
+from deploy.check_docker import sources
+
+DATA = ("midstep/models", "midstep/scenarios", "midstep/profiles", "orchestrator")
+
+
+def context(folder: Path) -> None:
+    """Lay out in `folder` what the Dockerfile copies, less what its .dockerignore keeps out."""
+    for name in sources((ROOT / "deploy" / "docker" / "Dockerfile").read_text()):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+
+
+def pip_line() -> list[str]:
+    """The arguments of the Dockerfile's pip install, without an index of its own."""
+    text = re.sub(r"\\\n", " ", (ROOT / "deploy" / "docker" / "Dockerfile").read_text())
+    found = re.search(r"pip install (?:\$\{TORCH_INDEX:[^}]*\} )?(.*)", text)
+    assert found is not None, "the Dockerfile has no pip install"
+    return found[1].replace("'", "").split()
+
+
+def missing(installed: Path) -> list[str]:
+    """Files that are not code and did not come along."""
+    there = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+    wanted = {
+        path.relative_to(ROOT)
+        for name in DATA
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+    return sorted(str(path) for path in wanted - there)
+
+
+def main() -> int:
+    """Exit status: 0 it installs and is whole, 1 not."""
+    with tempfile.TemporaryDirectory(prefix="midstep-image") as name:
+        here, environment = Path(name) / "src", Path(name) / "venv"
+        here.mkdir()
+        context(here)
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        whole = "--whole" in sys.argv
+        for arguments in [pip_line()] if whole else [["--dry-run", *pip_line()], ["--no-deps", "."]]:
+            done = subprocess.run([*pip, *arguments], cwd=here, capture_output=True, text=True)
+            if done.returncode:
+                print(f"pip install {' '.join(arguments)}: {done.stderr[-2000:]}", file=sys.stderr)
+                return 1
+        site = next((environment / "lib").glob("python*/site-packages"))
+        if lost := missing(site):
+            print(f"installed without {', '.join(lost[:5])}: see package-data in pyproject.toml", file=sys.stderr)
+            return 1
+        if whole:
+            subprocess.run([str(environment / "bin" / "midstep"), "policies"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([str(environment / "bin" / "ray"), "job", "--help"], check=True, stdout=subprocess.DEVNULL)
+    print(
+        "the image's pip line installs from what the Dockerfile copies" + (", and the commands start" if whole else "")
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""docs/dashboards.md: every panel, what it tells, and what to do when it looks bad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.grafana.panels import Board, Panel
+
+HEAD = """\
+# Dashboards
+
+Written by `python -m deploy.dashboards` from `deploy/grafana`; change it there.
+
+**On this machine**: `midstep run --monitor` starts a Prometheus, and a Grafana where there is one, for the length of
+the run, and prints their addresses and Grafana's password. Both listen on loopback only. It takes them from the PATH,
+else from Docker (on Linux), else it says how to get them and the run goes on without. When the run is over, one more
+scrape is awaited, then both are stopped. What Prometheus has seen stays in the run's folder, in `prometheus/`; to
+look again: `prometheus --config.file=RUN/prometheus/prometheus.yml --storage.tsdb.path=RUN/prometheus/data`.
+
+**Anywhere else**: let Prometheus read `deploy/prometheus/prometheus.yml` (targets by `file_sd` from
+`runs/*.targets.json`, rules, alerts), and Grafana the folder `deploy/grafana/provisioning` with `MIDSTEP_PROMETHEUS`
+(Prometheus' address) and `MIDSTEP_DASHBOARDS` (where `deploy/grafana/dashboards` is) in its environment; or import
+the four JSON files by hand. A Prometheus of your own needs `honor_labels: true` for this job: some metrics have a
+label `part` of their own.
+
+At the top of each dashboard: **Data source**, **Run** (the folder's name), **Edge** (one, several or all), and
+**Rates over**: how long rates and quantiles look back. *So far* means over the range shown: let it reach back to the
+run's start. Purple marks are the run's events: started, scaled, died, stopping, ended. A gap in a line means that
+nothing happened in that time, such as a quantile of no requests.
+
+The same figures without Grafana: `midstep top RUN`.
+"""
+
+ALERTS = """
+## Alerts
+
+`deploy/prometheus/alerts.yml`; Prometheus shows them under `/alerts`, and Overview counts those that fire.
+
+| alert | fires when, for how long | what to do |
+|---|---|---|
+"""
+RULES = Path(__file__).parents[1] / "prometheus" / "alerts.yml"
+
+
+def page(boards: Sequence[Board]) -> str:
+    """The whole page."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    alerts = [_alert(rule) for group in groups for rule in group["rules"]]
+    return HEAD + "".join(_board(board) for board in boards) + ALERTS + "\n".join(alerts) + "\n"
+
+
+def _alert(rule: dict[str, Any]) -> str:
+    when = " ".join(rule["expr"].split())
+    return f"| **{rule['alert']}** | `{when}`, {rule['for']} | {rule['annotations']['action']} |"
+
+
+def _board(board: Board) -> str:
+    lines = [f"\n## {board.title.removeprefix('midstep: ')}", "", board.about]
+    for row in board.rows:
+        lines += ["", f"### {row.title}", "", "| panel | tells | when it looks bad |", "|---|---|---|"]
+        lines += [_panel(panel) for panel in row.panels]
+    return "\n".join(lines) + "\n"
+
+
+def _panel(panel: Panel) -> str:
+    tells = f"{panel.tells} No data under a policy that does not train." if panel.learning else panel.tells
+    cells = (f"**{panel.title}**", tells, panel.bad[0].upper() + panel.bad[1:])
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

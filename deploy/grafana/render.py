@@ -1,0 +1,136 @@
+"""Boards as Grafana's dashboard JSON, made with Grafana's own SDK."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from grafana_foundation_sdk.builders import common as options
+from grafana_foundation_sdk.builders import dashboard as dash
+from grafana_foundation_sdk.builders import prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common, dashboard
+
+from deploy.grafana.panels import EVENTS, MOMENT, Board, Panel, Query
+
+SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
+WINDOWS = ("15s", "30s", "1m", "5m", "15m")
+HEIGHT = {"stat": 4, "table": 7, "timeseries": 8}
+_LEGEND = ("mean", "lastNotNull")
+
+
+def render(board: Board) -> str:
+    """The JSON of one dashboard, the same for the same board."""
+    built = (
+        dash.Dashboard(board.title).uid(f"midstep-{board.name}").description(board.about).tags(["midstep"]).editable()
+        .tooltip(dashboard.DashboardCursorSync.CROSSHAIR).time("now-15m", "now").refresh("5s").timezone("browser")
+        .link(dash.DashboardLink("midstep").type(dashboard.DashboardLinkType.DASHBOARDS).tags(["midstep"])
+              .include_vars(True).keep_time(True))
+        .annotation(dash.AnnotationQuery().name("Events of the run").datasource(SOURCE).enable(True)
+                    .icon_color("purple").expr(EVENTS.expr))
+    )  # fmt: skip
+    for variable in _variables():
+        built.with_variable(variable)
+    number = 0
+    for row in board.rows:
+        number += 1
+        built.with_row(dash.Row(row.title).id(number))
+        for panel in row.panels:
+            number += 1
+            built.with_panel(_panel(panel).id(number))
+    tree = _without_nulls(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
+    for variable in tree["templating"]["list"]:  # the SDK gives every kind of variable what an interval has
+        for key in ("auto", "auto_min", "auto_count"):
+            variable.pop(key, None)
+    # what the SDK has no words for: without a step Grafana asks for events once a minute
+    tree["annotations"]["list"][0] |= {"step": MOMENT, "titleFormat": EVENTS.legend}
+    return json.dumps(tree, indent=2, sort_keys=True) + "\n"
+
+
+def _variables() -> list[Any]:
+    return [
+        dash.DatasourceVariable("datasource").label("Data source").type("prometheus"),
+        _labels("run", "label_values(midstep_build_info, run)").label("Run").sort(
+            dashboard.VariableSort.ALPHABETICAL_DESC
+        ),
+        _labels("edge", 'label_values(midstep_store_entries{run="$run"}, edge)').label("Edge").multi(True)
+        .include_all(True).all_value(".*").current(dashboard.VariableOption(True, "All", "$__all")),
+        dash.CustomVariable("window").label("Rates over").values(",".join(WINDOWS))
+        .current(dashboard.VariableOption(True, "30s", "30s"))
+        .options([dashboard.VariableOption(w == "30s", w, w) for w in WINDOWS]),
+    ]  # fmt: skip
+
+
+def _labels(name: str, query: str) -> dash.QueryVariable:
+    return (
+        dash.QueryVariable(name).datasource(SOURCE).refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .query({"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"})
+    )  # fmt: skip
+
+
+def _panel(panel: Panel) -> Any:
+    built: Any = {"timeseries": _lines, "stat": _figures, "table": _rows}[panel.kind](panel)
+    built.title(panel.title).description(panel.description).datasource(SOURCE).unit(panel.unit)
+    built.span(panel.width).height(HEIGHT[panel.kind])
+    steps = [dashboard.Threshold(None, panel.base)] + [dashboard.Threshold(*step) for step in panel.steps]
+    built.thresholds(dash.ThresholdsConfig().mode(dashboard.ThresholdsMode.ABSOLUTE).steps(steps))
+    if panel.least is not None:
+        built.min(panel.least)
+    if panel.most is not None:
+        built.max(panel.most)
+    if panel.words:
+        words = {str(v): dashboard.ValueMappingResult(text=text, color=hue) for v, (text, hue) in panel.words.items()}
+        built.mappings([dashboard.ValueMap(options=words)])
+    for number, query in enumerate(panel.queries):
+        built.with_target(_target(query, chr(ord("A") + number), panel.kind))
+    return built
+
+
+def _target(query: Query, ref_id: str, kind: str) -> prometheus.Dataquery:
+    target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(ref_id).datasource(SOURCE)
+    if kind == "timeseries":
+        return target.range()
+    return target.instant().format("table" if kind == "table" else "time_series")  # type: ignore[arg-type]
+
+
+def _lines(panel: Panel) -> timeseries.Panel:
+    made = (
+        timeseries.Panel().line_width(2).fill_opacity(25 if panel.stacked else 5)
+        .show_points(common.VisibilityMode.NEVER)
+        .legend(options.VizLegendOptions().display_mode(common.LegendDisplayMode.TABLE)
+                .placement(common.LegendPlacement.BOTTOM).show_legend(True).calcs(list(_LEGEND)))
+        .tooltip(options.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
+                 .sort(common.SortOrder.DESCENDING))
+    )  # fmt: skip
+    if panel.stacked:
+        made.stacking(options.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
+    if panel.steps:
+        made.thresholds_style(
+            options.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+        )  # fmt: skip
+    return made
+
+
+def _figures(panel: Panel) -> stat.Panel:
+    return (
+        stat.Panel().color_mode(common.BigValueColorMode.VALUE).graph_mode(common.BigValueGraphMode.NONE)
+        .reduce_options(options.ReduceDataOptions().calcs(["lastNotNull"]))
+        .text_mode(common.BigValueTextMode.VALUE_AND_NAME if len(panel.queries) > 1 or "{{" in panel.queries[0].legend
+                   else common.BigValueTextMode.VALUE)
+    )  # fmt: skip
+
+
+def _rows(panel: Panel) -> table.Panel:
+    hidden = dashboard.DataTransformerConfig(
+        id_val="organize", options={"excludeByName": {"Time": True, "Value": True}}
+    )  # fmt: skip
+    return table.Panel().with_transformation(hidden)
+
+
+def _without_nulls(tree: Any) -> Any:
+    """The SDK writes `options: null` for what was not set; a threshold's null is its meaning."""
+    if isinstance(tree, list):
+        return [_without_nulls(value) for value in tree]
+    if isinstance(tree, dict):
+        return {k: _without_nulls(v) for k, v in tree.items() if v is not None or "color" in tree}
+    return tree

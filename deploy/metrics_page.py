@@ -1,0 +1,77 @@
+"""Write docs/metrics.md from midstep/metrics.py, or check that what is committed is that."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from deploy.generated import settle
+from deploy.grafana import BOARDS
+from midstep.metrics import EVENTS, SPECS, Spec
+from midstep.record import STAGES
+
+ROOT = Path(__file__).parents[1]
+UNITS = ("seconds", "bytes", "joules", "ratio")
+HEAD = """\
+# Metrics
+
+Written by `python -m deploy.metrics_page` from `midstep/metrics.py`; change it there.
+
+Every process of a run (edge, host of devices, learner, orchestrator) has one exporter, on a free port of the address
+that it works on. Where they are stands in the run's `targets.json`, which Prometheus reads by `file_sd`, with the
+labels `job` (midstep), `run` (the folder's name), `part` (edge, host, learner, orchestrator), `process` (edge-0,
+host-3, ...) and `node` (the machine's address). Scrape with `honor_labels: true`: some metrics have a `part` of their
+own.
+
+Base units, no label for a single user, ratios are left to PromQL. A counter is there from the process's start, so
+that a rate does not miss its first event. A gauge that is not known yet is NaN, never 0. Bounds of a histogram of
+seconds are a factor of 1.25 apart: a quantile is known within one of them. Beside these, each exporter has the
+standard `process_*` metrics: CPU time, memory, open files.
+
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    rows = [_row(name, spec) for name, spec in SPECS.items()]
+    table = ["| metric | kind | unit | labels | what | on |", "|---|---|---|---|---|---|", *rows]
+    return HEAD + "\n".join(table) + "\n" + _values()
+
+
+def _row(name: str, spec: Spec) -> str:
+    cells = (
+        f"`midstep_{name}`", spec.kind.__name__.lower(), _unit(name), ", ".join(f"`{label}`" for label in spec.labels),
+        spec.text, ", ".join(_boards(name)),
+    )  # fmt: skip
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _unit(name: str) -> str:
+    parts = name.removesuffix("_total").split("_")
+    return parts[-1] if parts[-1] in UNITS else ""
+
+
+def _boards(name: str) -> list[str]:
+    """The dashboards that show it; events of the run are marked on all."""
+    found = [b.title.removeprefix("midstep: ") for b in BOARDS if any(f"midstep_{name}" in e for e in _asked(b.panels))]
+    return ["all"] if name == "scenario_events_total" else found
+
+
+def _asked(panels: tuple) -> list[str]:  # type: ignore[type-arg]
+    return [query.expr for panel in panels for query in panel.queries]
+
+
+def _values() -> str:
+    """What the labels' values are, where they are few."""
+    values = {
+        "stage": (*STAGES,),
+        "event": EVENTS,
+        "result": ("done", "rejected", "failed"),
+        "reuse": ("computed", "exact", "shared", "final", "none"),
+    }
+    lines = [f"* `{label}`: {', '.join(those)}" for label, those in values.items()]
+    return "\nValues of labels:\n\n" + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(settle({ROOT / "docs" / "metrics.md": page()}, "python -m deploy.metrics_page"))

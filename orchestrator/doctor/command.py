@@ -1,0 +1,81 @@
+"""Runs the checks and tells what they found."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, replace
+
+from rich.console import Console
+from rich.text import Text
+
+from midstep.errors import EXIT_MISSED
+from midstep.scenario import Scenario
+from orchestrator.doctor import machine, model, packages, tools
+from orchestrator.doctor.findings import Asked, Check, Finding, fail
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "Python": (packages.python, packages.packages),
+    "computing": (packages.torch, model.model, model.profile, machine.cores, machine.load),
+    "processes": (packages.stubs, packages.ray, machine.memory, machine.files),
+    "machine": (machine.clock, machine.disk, machine.ports),
+    "beside it": (tools.prometheus, tools.grafana, tools.docker, tools.shaping),
+}
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+Findings = dict[str, list[Finding]]
+
+
+def doctor(asked: Asked, as_json: bool = False) -> int:
+    """Print what was found; 0 where what the asked run needs works, 1 where not."""
+    asked = replace(asked, scenario=at_most(asked.scenario))
+    found = examine(asked)
+    states: Counter[str] = Counter(finding.state for findings in found.values() for finding in findings)
+    if as_json:
+        checks = [{"group": group, **asdict(finding)} for group, findings in found.items() for finding in findings]
+        about = {"scenario": asked.scenario.name, "users": asked.scenario.users, "address": asked.cluster}
+        print(json.dumps({"works": not states["fail"], **about, "checks": checks}, indent=2))
+    else:
+        _tell(asked, found, states)
+    return EXIT_MISSED if states["fail"] else 0
+
+
+def at_most(scenario: Scenario) -> Scenario:
+    """With as many users as its timeline ever lets the whole run have."""
+    peak = max((event.users for event in scenario.timeline if event.edge is None), default=0)
+    return scenario.with_users(peak) if peak > scenario.users else scenario
+
+
+def examine(asked: Asked, checks: Mapping[str, Sequence[Check]] = CHECKS) -> Findings:
+    """What every check found. Those that wait for others (a daemon, an import) do so side by side."""
+    with ThreadPoolExecutor(1 if asked.deep else 8) as pool:
+        coming: dict[Check, Future[list[Finding]]] = {}
+        for check in sorted((c for of in checks.values() for c in of), key=lambda check: check is not machine.clock):
+            coming[check] = pool.submit(_asked, check, asked)
+            if check is machine.clock:  # alone: what ran beside it would make its sleeps late
+                coming[check].result()
+        return {group: [one for check in of for one in coming[check].result()] for group, of in checks.items()}
+
+
+def _asked(check: Check, asked: Asked) -> list[Finding]:
+    try:
+        return list(check(asked))
+    except Exception as error:  # a doctor who falls ill helps nobody: the other checks still tell
+        name = getattr(check, "__name__", "a check")
+        return [fail(name, f"the check itself failed: {error!r}", "please report this")]
+
+
+def _tell(asked: Asked, found: Findings, states: Counter[str]) -> None:
+    console = Console()
+    for group, findings in found.items():
+        console.print(Text(group, style="bold"), soft_wrap=True)
+        for one in findings:
+            line = Text.assemble((f"  {one.state:5}", STYLES[one.state]), f"{one.name}: {one.text}")
+            console.print(line.append(f" -> {one.do}" if one.do else ""), soft_wrap=True)
+    scenario = asked.scenario
+    run = f"{scenario.name} with {scenario.users} users, {scenario.modes.denoiser} denoising"
+    verdict = "cannot run here" if states["fail"] else "can run here"
+    console.print(
+        Text(f"{run}: {verdict}; {states['fail']} fail, {states['warn']} warn, {states['ok']} ok"), soft_wrap=True
+    )

@@ -1,0 +1,110 @@
+"""The model: whether its folder is whole, without loading it; with `--deep`, whether it computes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from midstep.errors import MidstepError
+from midstep.open import named_profile
+from midstep.pipelines import locate, revision, shipped
+from orchestrator.doctor.findings import Asked, Finding, needed, ok, warn
+
+HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a second's work
+
+
+def model(asked: Asked) -> Iterator[Finding]:
+    """Every component's folder, configuration and weights; then, where asked, a few steps."""
+    name, real = asked.scenario.model.path, not asked.paced
+    do = f"name a shipped model ({', '.join(shipped())}), a diffusers folder or a hub id"
+    try:
+        folder = Path(locate(name))
+    except MidstepError as error:
+        yield needed(True, "model", str(error), do)
+        return
+    if not folder.is_dir():
+        yield from _hub(name)
+    else:
+        faults = list(_faults(folder))
+        if faults:
+            yield needed(real, "model", f"{name}: {'; '.join(faults)}", "copy or download the folder again")
+            return
+        nbytes = sum(path.stat().st_size for path in _weights(folder))
+        whole = f", revision {revision(str(folder))[:12]}" if nbytes <= HASHED or asked.deep else ""
+        yield ok("model", f"{name}: every part is there, {nbytes / 1e6:.3g} MB of weights{whole}")
+    if asked.deep and real:
+        try:
+            yield ok("model computes", f"{asked.measured.step(1) * 1e3:.1f} ms a step here")
+        except MidstepError as error:
+            yield needed(True, "model computes", str(error), do)
+
+
+def profile(asked: Asked) -> Iterator[Finding]:
+    """The step times that a paced or virtual run waits."""
+    model = asked.scenario.model
+    if model.profile is None:
+        return
+    try:
+        found = named_profile(model)
+    except MidstepError as error:
+        waits = asked.paced or asked.scenario.modes.clock == "virtual"
+        yield needed(waits, "profile", str(error), "write one: `midstep calibrate --out FILE`")
+        return
+    yield ok("profile", f"{model.profile}: {found.step(1) * 1e3:.1f} ms a step, measured on {found.measured_on or '?'}")
+
+
+def _hub(name: str) -> Iterator[Finding]:
+    hub = importlib.import_module("huggingface_hub")
+    if isinstance(hub.try_to_load_from_cache(name, "model_index.json"), str):
+        yield ok("model", f"{name} is in the hub's cache")
+    else:
+        do = f"`hf download {name}` beforehand, or name a folder"
+        yield warn("model", f"{name} is not on this machine: the first run downloads it", do)
+
+
+def _faults(folder: Path) -> Iterator[str]:
+    """What is missing or damaged, one line each."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text())
+        parts = [n for n, kind in index.items() if isinstance(kind, list) and len(kind) == 2 and kind[1] is not None]
+    except (OSError, ValueError, AttributeError) as error:
+        yield f"model_index.json cannot be read ({error})"
+        return
+    for part in parts:
+        if not (folder / part).is_dir():
+            yield f"{part}/ is missing"
+        elif not any((folder / part).glob("*config.json")):
+            yield f"{part}/ has no configuration"
+        elif (folder / part / "config.json").is_file() and not list(_weights(folder / part)):
+            yield f"{part}/ has no weights"
+        else:
+            yield from _shards(folder / part)
+    for path in _weights(folder):
+        yield from _damage(path, folder)
+
+
+def _shards(part: Path) -> Iterator[str]:
+    for index in part.glob("*.index.json"):
+        named = set(json.loads(index.read_text()).get("weight_map", {}).values())
+        yield from (f"{part.name}/{name} is missing" for name in sorted(named) if not (part / name).is_file())
+
+
+def _damage(path: Path, folder: Path) -> Iterator[str]:
+    """A safetensors file's header says how long the file must be; reading it loads no weights."""
+    name = path.relative_to(folder).as_posix()
+    if path.suffix != ".safetensors":
+        if path.stat().st_size == 0:
+            yield f"{name} is empty"
+        return
+    safetensors = importlib.import_module("safetensors")
+    try:
+        with safetensors.safe_open(path, framework="np"):
+            pass
+    except Exception as error:  # its own class is not part of its interface
+        yield f"{name} is damaged ({error})"
+
+
+def _weights(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.suffix in {".safetensors", ".bin"})

@@ -1,0 +1,177 @@
+"""What is installed: Python, the packages, torch and its device, the gRPC stubs, Ray."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+import midstep.v1
+from orchestrator.doctor.findings import Asked, Finding, fail, first_line, needed, ok, version_of, warn
+
+STUBS = Path(midstep.v1.__file__).parent
+INSTALL = "pip install -c constraints.txt -e . in the repository"
+RAY_START_S = 120.0
+JOIN_S = 2.0
+
+_START_RAY = """
+import sys
+from orchestrator.cluster import ray  # with the environment of a run
+how = {"address": sys.argv[1]} if sys.argv[1] else {"num_cpus": 1, "include_dashboard": False}
+ray.init(**how, log_to_driver=False, logging_level="ERROR")
+print(f"{len(ray.nodes())} node(s), {ray.cluster_resources().get('CPU', 0):g} CPUs")
+ray.shutdown()
+"""
+
+
+def python(asked: Asked) -> Iterator[Finding]:
+    """The interpreter, against what the package asks for."""
+    wanted = importlib.metadata.metadata("midstep")["Requires-Python"]
+    text = f"{platform.python_version()} ({platform.machine()}, {platform.system()})"
+    if platform.python_version() in SpecifierSet(wanted):
+        yield ok("Python", text)
+    else:
+        yield fail("Python", f"{text}, {wanted} is needed", "make the environment with a newer Python")
+
+
+def packages(asked: Asked) -> Iterator[Finding]:
+    """Every package that midstep needs, against the version that it needs. Imports none of them."""
+    required = [Requirement(text) for text in importlib.metadata.requires("midstep") or ()]
+    required = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = []
+    for one in required:
+        there = version_of(one.name)
+        if there is None or not one.specifier.contains(there, prereleases=True):
+            wrong.append(f"{one.name} {there or 'not installed'} (needed: {one.specifier})")
+    if wrong:
+        yield fail("packages", "; ".join(wrong), INSTALL)
+    else:
+        yield ok("packages", f"the {len(required)} that midstep needs are there")
+
+
+def torch(asked: Asked) -> Iterator[Finding]:
+    """torch, and what it computes on. Imports it, unless the run only paces."""
+    version, wanted = version_of("torch"), asked.scenario.model.device
+    if version is None:
+        yield needed(not asked.paced, "torch", "not installed", INSTALL)
+        return
+    if asked.paced:
+        yield ok("torch", f"{version}; a paced run computes nothing with it")
+        return
+    try:
+        module = importlib.import_module("torch")
+    except (ImportError, OSError) as error:
+        yield fail("torch", f"{version} cannot be imported: {_first(error)}", "pip install --force-reinstall torch")
+        return
+    if module.cuda.is_available():
+        number = module.cuda.device_count()
+        index = int(wanted.partition(":")[2] or 0)
+        if index >= number:
+            yield fail("torch", f"{version} sees {number} GPU(s), {wanted} is none", "set model.device to cuda")
+            return
+        memory = module.cuda.get_device_properties(index).total_memory
+        used = "not used: model.device is cpu" if wanted == "cpu" else "the edge computes there"
+        yield ok("torch", f"{version}, {module.cuda.get_device_name(index)} with {memory / 1e9:.0f} GB; {used}")
+        return
+    why = "this torch is built without CUDA" if module.version.cuda is None else "CUDA finds no GPU or no driver"
+    threads = f"{module.get_num_threads()} threads unless told otherwise"
+    if wanted.startswith("cuda"):
+        do = "set model.device to auto or cpu; for a GPU: nvidia-smi must show it, and torch be a build with CUDA"
+        yield needed(asked.cluster is None, "torch", f"{version} has no {wanted}: {why}", do)
+    else:
+        yield ok("torch", f"{version}, computes on the CPU ({why}), {threads}")
+
+
+def stubs(asked: Asked) -> Iterator[Finding]:
+    """Whether the installed gRPC and protobuf are as new as the stubs in the package ask for."""
+    text = "\n".join(path.read_text() for path in sorted(STUBS.glob("*_pb2*.py")))
+    grpcs = re.findall(r"GRPC_GENERATED_VERSION = '([\d.]+)'", text)
+    protobufs = re.findall(r"ValidateProtobufRuntimeVersion\(\s*\S+\s*(\d+),\s*(\d+),\s*(\d+)", text)
+    for package, versions in (("grpcio", grpcs), ("protobuf", [".".join(version) for version in protobufs])):
+        there, least = version_of(package), max(map(Version, versions))
+        if there is None or Version(there) < least:
+            yield needed(asked.ray, package, f"{there or 'not installed'}, the stubs need {least}", INSTALL)
+        else:
+            yield ok(package, f"{there}, the stubs need {least}")
+
+
+def ray(asked: Asked) -> Iterator[Finding]:
+    """Ray, its extras, and the cluster that is to be joined."""
+    version = version_of("ray")
+    if version is None:
+        yield needed(asked.ray, "Ray", "not installed", INSTALL)
+        return
+    missing = _missing("ray", "default")
+    if missing:
+        do = "pip install 'midstep[cluster]'"
+        lacking = f"{version} without the dashboard ({', '.join(missing)} missing): no `ray job submit`"
+        yield warn("Ray", lacking, do) if asked.cluster else ok("Ray", f"{lacking}; {do} has it")
+    else:
+        yield ok("Ray", f"{version}, with dashboard and jobs")
+    if asked.cluster is not None:
+        yield from _token()
+        yield _reachable(asked.cluster)
+    if asked.deep and asked.ray:
+        status, said = first_line([sys.executable, "-c", _START_RAY, asked.cluster or ""], RAY_START_S)
+        what = "joins" if asked.cluster else "starts"
+        if status == 0:
+            yield ok(f"Ray {what}", said)
+        else:
+            yield fail(f"Ray {what}", f"it does not: {said}", "see /tmp/ray/session_latest/logs")
+
+
+def _token() -> Iterator[Finding]:
+    """What a driver needs to be let into a cluster; token authentication is Ray's default."""
+    mode = os.environ.get("RAY_AUTH_MODE", "").lower()
+    if not mode:
+        do = "set RAY_AUTH_MODE=token, or disabled where the cluster has it off"
+        yield warn("Ray's token", "RAY_AUTH_MODE is not set: a cluster with tokens lets nobody in", do)
+    elif mode == "token":
+        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+        if os.environ.get("RAY_AUTH_TOKEN"):
+            yield ok("Ray's token", "from RAY_AUTH_TOKEN")
+        elif path.is_file():
+            yield ok("Ray's token", "from a file")
+        else:
+            do = "copy the head's ~/.ray/auth_token here, or set RAY_AUTH_TOKEN_PATH"
+            yield fail("Ray's token", "RAY_AUTH_MODE is token, and there is none", do)
+    else:
+        yield warn("Ray's token", f"RAY_AUTH_MODE is {mode}", "only where nobody else reaches the cluster's ports")
+
+
+def _reachable(address: str) -> Finding:
+    do = "start the head (`ray start --head`), and let its port through from here"
+    if address == "auto":
+        told = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
+        if not told.is_file():
+            return fail("Ray's head", "--address auto: no Ray was started on this machine", do)
+        address = told.read_text().strip()
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return fail("Ray's head", f"{address} is no address", "write --address auto or HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), JOIN_S).close()
+    except (OSError, OverflowError) as error:
+        return fail("Ray's head", f"nobody answers at {address}: {error}", do)
+    return ok("Ray's head", f"somebody answers at {address}")
+
+
+def _missing(package: str, extra: str) -> list[str]:
+    """What an extra of an installed package asks for and is not there."""
+    required = [Requirement(text) for text in importlib.metadata.requires(package) or ()]
+    of_extra = [one for one in required if one.marker is not None and one.marker.evaluate({"extra": extra})]
+    return sorted({one.name for one in of_extra if version_of(one.name) is None})
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

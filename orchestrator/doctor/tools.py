@@ -1,0 +1,74 @@
+"""Programs beside midstep: what watches a run, and what would shape its links in the kernel. None is needed to run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator import programs
+from orchestrator.doctor.findings import Asked, Finding, first_line, ok, warn
+
+ANSWER_S = 3.0
+NET_ADMIN = 1 << 12  # the capability that `tc` needs
+
+_STATUS = Path("/proc/self/status")
+
+
+def prometheus(asked: Asked) -> Iterator[Finding]:
+    """What `midstep run --monitor` starts."""
+    found = programs.prometheus()
+    if found is None:
+        do = "apt install prometheus, or a Docker that answers; without it: `midstep top`"
+        yield warn("Prometheus", "not there: `midstep run --monitor` goes without", do)
+    else:
+        yield ok("Prometheus", f"{found.name}{_fetched(found)}")
+    if shutil.which("promtool") is None:
+        do = "it comes with Prometheus; only `make check-deploy` needs it"
+        yield warn("promtool", "not there: rules cannot be checked", do)
+    else:
+        yield ok("promtool", first_line(["promtool", "--version"], ANSWER_S)[1] or "there")
+
+
+def grafana(asked: Asked) -> Iterator[Finding]:
+    """What shows the dashboards."""
+    found = programs.grafana()
+    if found is None:
+        do = "install Grafana (grafana.com/grafana/download), or a Docker that answers; without it: `midstep top`"
+        yield warn("Grafana", "not there: `midstep run --monitor` shows no dashboards", do)
+    else:
+        yield ok("Grafana", f"{found.name}{_fetched(found)}")
+
+
+def docker(asked: Asked) -> Iterator[Finding]:
+    """The program, and its daemon."""
+    if shutil.which("docker") is None:
+        yield warn("Docker", "not there: deploy/compose cannot be used", "install Docker; `midstep run` needs none")
+        return
+    status, said = first_line(["docker", "info", "--format", "{{.ServerVersion}}"], ANSWER_S)
+    if status != 0 or not said:
+        do = "start its daemon, and be allowed to use it (`docker info` says more); `midstep run` needs none"
+        yield warn("Docker", f"its daemon does not answer: {said or f'status {status}'}", do)
+    else:
+        yield ok("Docker", f"daemon {said} answers")
+
+
+def shaping(asked: Asked) -> Iterator[Finding]:
+    """Only information: midstep shapes its links itself."""
+    there = [name for name in ("tc", "ip") if shutil.which(name)]
+    spaces = "network namespaces" if Path("/proc/self/ns/net").exists() else "no network namespaces"
+    allowed = "allowed" if _may_shape() else "not allowed to this user"
+    text = f"{' and '.join(there) or 'neither tc nor ip'}, {spaces}, {allowed}; midstep shapes links itself"
+    yield ok("kernel shaping", text)
+
+
+def _fetched(program: programs.Program) -> str:
+    return " (fetched at first use)" if program.pulls else ""
+
+
+def _may_shape() -> bool:
+    try:
+        lines = _STATUS.read_text().splitlines()
+        return bool(int(next(line.split()[1] for line in lines if line.startswith("CapEff:")), 16) & NET_ADMIN)
+    except (OSError, StopIteration, ValueError):
+        return False

@@ -1,0 +1,156 @@
+"""A run's figures drawn for a terminal: what `midstep top` shows, and `midstep run` where it has a terminal.
+
+Tables are lined up here and not by rich, whose own measure every cell several times: a run draws this beside its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from midstep.record import STAGES
+from orchestrator.running_figures import EdgeFigures, Figures
+from orchestrator.tally import Tally
+
+BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
+
+STYLES = {"VALID": "bold green", "INVALID": "bold red"}
+
+Cells = list[str]
+
+
+class Screen:
+    """One picture of the figures as they are now; `state` is a word or two on the run: running, ended."""
+
+    def __init__(self, figures: Figures, state: str) -> None:
+        self._figures, self._state = figures, state
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        figures = self._figures
+        tallies = {name: edge.tally for name, edge in figures.edges.items()}
+        total = Tally.of(tallies.values())
+        yield Text(_heading(figures, self._state, total))
+        verdict = figures.verdict()
+        yield Text(verdict, style=STYLES.get(verdict.partition(":")[0], ""))
+        blocks = (
+            _beside(_lined_up(_stages(figures, total)), _lined_up(_fidelity(figures))),
+            _lined_up(_edges(figures, tallies)),
+            _lined_up(_learners(figures)),
+            _history(figures, ASCII_BARS if options.ascii_only else BARS),
+        )
+        yield Text("\n".join("\n".join(["", *block]) for block in blocks), no_wrap=True, overflow="crop")
+        for event in figures.events:
+            yield Text(f"{event['at_s']:.1f} s: {event['text']}", style="yellow")
+
+
+def sparkline(values: Iterable[float | None], top: float, bars: str = BARS) -> str:
+    """A character a value, the last of `bars` for `top`; a blank where there is none."""
+    steps = len(bars) - 1
+    return "".join(
+        " " if value is None else bars[min(steps, round(steps * value / top)) if top > 0 else 0] for value in values
+    )
+
+
+def _heading(figures: Figures, state: str, total: Tally) -> str:
+    scenario, results = figures.scenario, figures.results
+    users = scenario.users if figures.users is None else figures.users
+    so_far = f"{figures.at_s:g} s in all" if figures.whole else f"{figures.at_s:g} of {scenario.duration_s:g} s"
+    return (
+        f"{scenario.name}: {state}, {so_far}, {users} users\n"
+        f"{results['done']} done, {results['rejected']} rejected, {results['failed']} failed; over the air "
+        f"{_bytes(figures.frame_bytes)}, {_bytes(total.frame_bytes / figures.window_s)}/s"
+    )
+
+
+def _stages(figures: Figures, total: Tally) -> list[Cells]:
+    over = "all of it" if figures.whole else f"last {figures.window_s:g} s"
+    rows = [[over, "p50", "p95", "p99"]]
+    rows += [[stage, *map(_seconds, total.quantiles_s(stage, (0.5, 0.95, 0.99)))] for stage in STAGES]
+    return rows
+
+
+def _fidelity(figures: Figures) -> list[Cells]:
+    rows = [["lateness", "p50", "p99", "bound", "error"]]
+    for error in figures.errors():
+        times = (error.late_p50_ms, error.late_p99_ms, error.bound_ms)
+        rows.append([error.part, *(f"{ms:.1f} ms" for ms in times), f"{error.relative_p50:.2%}"])
+    return rows
+
+
+def _edges(figures: Figures, tallies: Mapping[str, Tally]) -> list[Cells]:
+    kinds = sorted({kind for tally in tallies.values() for kind in tally.reuse})
+    rows = [["edge", "users", "req/s", "hits", *kinds, "queue", "at work", "store"]]
+    for edge in figures.edges.values():
+        tally, newest = tallies[edge.name], edge.newest
+        seconds = max(1, len(edge.slots)) * figures.scenario.slot_seconds
+        shares = [_share(tally.reuse[kind] / tally.done if tally.done else None) for kind in kinds]
+        rows.append([
+            edge.name, _number(newest.get("users")), f"{edge.requests / seconds:.2f}", _share(edge.hit_ratio), *shares,
+            _number(newest.get("edge_queue")), _number(newest.get("edge_in_flight")), _store(edge),
+        ])  # fmt: skip
+    return rows
+
+
+def _learners(figures: Figures) -> list[Cells]:
+    rows = [["learner", "policy", "Q", "drift+penalty", "gap", "loss", "K", "updates", "decision"]]
+    for edge in figures.edges.values():
+        newest = edge.newest
+        rows.append([
+            edge.name, figures.scenario.policy.name, _seconds(newest.get("queue_s")),
+            _number(newest.get("drift_plus_penalty"), ".3g"), _number(newest.get("gap_to_exact"), ".3f"),
+            _number(newest.get("loss"), ".3g"), _number(newest.get("k")), _number(newest.get("updates")),
+            _seconds(edge.decision_s),
+        ])  # fmt: skip
+    return rows
+
+
+def _history(figures: Figures, bars: str) -> list[str]:
+    lines = []
+    for edge in figures.edges.values():
+        for name, values, full in (("req/s", edge.rate, None), ("hits", edge.hits, 1.0), ("Q, s", edge.backlog, None)):
+            top = full or max((value for value in values if value is not None), default=0.0)
+            label = name if len(figures.edges) == 1 else f"{edge.name} {name}"
+            lines.append(f"{label:{len(label) - len(name) + 5}}  {sparkline(values, top, bars)}  up to {top:.3g}")
+    return lines
+
+
+def _lined_up(rows: Sequence[Cells]) -> list[str]:
+    """The first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+        for first, *rest in rows
+    ]
+
+
+def _beside(left: Sequence[str], right: Sequence[str]) -> list[str]:
+    width = max(map(len, left)) + 4
+    return [f"{a:{width}}{b}".rstrip() for a, b in zip_longest(left, right, fillvalue="")]
+
+
+def _store(edge: EdgeFigures) -> str:
+    return _share(edge.newest["store_bytes"] / edge.capacity if "store_bytes" in edge.newest else None)
+
+
+def _number(value: float | None, form: str = "g") -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f} s" if value >= 1 else f"{1e3 * value:.3g} ms"
+
+
+def _bytes(value: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f} B"

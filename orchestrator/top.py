@@ -1,0 +1,128 @@
+"""`midstep top`: a run's figures in the terminal, from what its folder holds, while it goes and after it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from rich.console import Console
+from rich.live import Live
+
+from midstep import scenario as scenarios
+from midstep.errors import ScenarioError
+from orchestrator.running_figures import Figures
+from orchestrator.screen import Screen
+
+SILENT_S = 600  # a run that no control.json tells about, and that writes nothing for so long, is no more
+SUMMARY_S = 10  # a run's summary comes within this time after its tables
+CHUNK = 1 << 24
+
+
+class Journal:
+    """The rows of a file of JSON lines that is being written: each once, and none before its line has an end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._offset, self._rest = path, 0, b""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What came since the last call. Raises FileNotFoundError where the file is not there."""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            while chunk := file.read(CHUNK):
+                self._offset += len(chunk)
+                *lines, self._rest = (self._rest + chunk).split(b"\n")
+                yield from (json.loads(line) for line in lines if line.endswith(b"}"))
+
+
+class Watch:
+    """Follows a run's folder. Raises ScenarioError where no run is in there."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            tree = yaml.safe_load((folder / "scenario.yaml").read_text())
+        except OSError as error:
+            raise ScenarioError(f"{folder}: no run is in there (no scenario.yaml)") from error
+        self.figures = Figures(scenarios.parse(tree, (), str(folder)))
+        self.state = "starting"
+        self._folder = folder
+        self._requests, self._slots = Journal(folder / "requests.jsonl"), Journal(folder / "slots.jsonl")
+        self._events = Journal(folder / "events.jsonl")
+
+    def look(self) -> bool:
+        """Take in what is new; whether the run still lives."""
+        try:
+            alive = self._alive()  # first: what a run writes as its last is then read as well
+            self.figures.add(self._requests.rows(), self._slots.rows())
+        except FileNotFoundError:
+            self._read_whole()
+            return False
+        with contextlib.suppress(FileNotFoundError):  # an older run does not write it
+            self.figures.add((), (), self._events.rows())
+        return alive
+
+    def _read_whole(self) -> None:
+        """The tables of a run that ended, in place of what was followed."""
+        from orchestrator.recorder import read_run  # pyarrow, which a run that goes on does not need
+
+        rows, slots = read_run(self._folder)
+        self.figures, self.state = Figures(self.figures.scenario, whole=True), "ended"
+        summary = self._summary()
+        self.figures.add(rows, slots, summary.get("run", {}).get("events", ()))
+        self.figures.told_verdict = summary.get("verdict")
+
+    def _summary(self) -> dict[str, Any]:
+        """summary.json; it is written a moment after the tables. Nothing where the run died in between."""
+        path = self._folder / "summary.json"
+        while True:
+            try:
+                told: dict[str, Any] = json.loads(path.read_text())
+                return told
+            except (OSError, ValueError):
+                if time.time() - (self._folder / "slots.parquet").stat().st_mtime > SUMMARY_S:
+                    return {}
+                time.sleep(0.1)
+
+    def _alive(self) -> bool:
+        """By the process that control.json names; without one, a run starts, or compares pictures at its end."""
+        try:
+            alive = psutil.pid_exists(json.loads((self._folder / "control.json").read_text())["pid"])
+            self.state = "running"
+        except (OSError, ValueError, KeyError):
+            newest = max((self._folder / f"{name}.jsonl").stat().st_mtime for name in ("requests", "slots"))
+            alive = time.time() - newest < SILENT_S
+            self.state = "starting" if self.state == "starting" else "ending"
+        if not alive:
+            self.state = "broke off"
+        return alive
+
+
+def newest_run(folder: Path = Path("runs")) -> Path:
+    """The run that was started last. Raises ScenarioError where there is none."""
+    runs = [path for path in folder.glob("*/scenario.yaml") if path.is_file()]
+    if not runs:
+        raise ScenarioError(f"no run is in {folder}/: start one with `midstep run`, or name a run's folder")
+    return max(runs, key=lambda path: path.stat().st_mtime).parent
+
+
+def top(folder: Path, interval_s: float, once: bool) -> int:
+    """Show a run until it ends; one picture where `once` is asked or nobody watches. Raises ScenarioError."""
+    console, watch = Console(), Watch(folder)
+    lives = watch.look()
+    if once or not console.is_terminal:
+        console.print(Screen(watch.figures, watch.state))
+        return 0
+    with Live(Screen(watch.figures, watch.state), console=console, auto_refresh=False) as live:
+        try:
+            while lives:
+                time.sleep(interval_s)
+                lives = watch.look()
+                live.update(Screen(watch.figures, watch.state), refresh=True)
+        except KeyboardInterrupt:
+            pass  # the run goes on; only the watching ends
+    return 0

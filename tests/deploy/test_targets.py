@@ -1,0 +1,58 @@
+"""deploy/prometheus as it stands finds every run that lives in the folder `runs` beside it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, start_http_server
+
+from midstep.exporter import Target, write_targets
+from orchestrator import programs
+from orchestrator.leash import Leashed
+from orchestrator.monitor import query
+
+PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus here: apt-get install prometheus")
+def test_prometheus_finds_runs_as_they_come_and_go(tmp_path: Path) -> None:
+    here = tmp_path / "etc"
+    shutil.copytree(PROMETHEUS, here)
+    server, _ = start_http_server(0, "127.0.0.1", CollectorRegistry())
+    targets = [Target(f"127.0.0.1:{server.server_port}", "edge", "edge-0")]
+    port = programs.port(0)
+    options = [f"--config.file={here}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+    program = Leashed(["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log")
+
+    def runs_up() -> float | None:
+        return query(f"http://127.0.0.1:{port}", 'sum(up{job="midstep",part="edge",run=~"first|second"})')
+
+    def until(value: float | None) -> None:
+        found: object = "no answer"
+        for _ in range(200):
+            try:
+                found = runs_up()
+            except OSError:
+                assert program.alive, program.last_words()
+            if found == value:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{found} instead of {value}")
+
+    try:
+        (here / "runs").mkdir()
+        files = {name: here / "runs" / f"{name}.targets.json" for name in ("first", "second")}
+        for name, file in files.items():
+            write_targets(file, targets, name)
+        until(2)
+        files["first"].unlink()  # as a run does when it ends
+        until(1)
+        files["second"].unlink()
+        until(None)
+    finally:
+        program.end()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,323 @@
+"""`midstep top`: what a run's folder says while it is written, half-written, finished, or left behind."""
+
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from midstep.record import STAGES
+from midstep.scenario import Scenario, parse
+from orchestrator import live, top
+from orchestrator.cli import main
+from orchestrator.recorder import read_run
+from orchestrator.run import Options, run
+from orchestrator.running_figures import WINDOW, Figures
+from orchestrator.screen import ASCII_BARS, Screen, sparkline
+from orchestrator.tally import Sample, Tally
+from orchestrator.top import Journal, Watch, newest_run
+from tests import paced
+from tests.orchestrator.live import PACED
+from tests.orchestrator.live import live as going_on
+
+SECONDS = dict.fromkeys((f"{stage}_s" for stage in STAGES), 0.1)
+
+
+def request(slot: int = 0, **changes: Any) -> dict[str, Any]:
+    row = {"edge": "edge-0", "slot": slot, "result": "done", "reuse": "computed", "frame_bytes": 1000}
+    return {**row, **SECONDS, "transfer_late_s": 0.0005, "device_late_s": 0.0005, **changes}
+
+
+def slot_row(slot: int, **changes: Any) -> dict[str, Any]:
+    row = {"slot": slot, "requests": 1, "hits": 0, "late_s": 0.001, "queue_s": 0.5, "decision_s": 0.002}
+    return {**row, "edge": "edge-0", **changes}
+
+
+def text(figures: Figures, state: str = "running") -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(Screen(figures, state))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Path:
+    """A run in virtual time that is over."""
+    folder = tmp_path / "runs" / "paced"
+    assert run(parse(paced.tree(policy={"name": "drc"})), Options(out=str(folder))) == 0
+    return folder
+
+
+class Going:
+    """An ended run told once more, slot by slot, as if it were going on."""
+
+    def __init__(self, ended: Path, folder: Path, pid: int) -> None:
+        self.folder, (self.rows, self.slots) = folder, read_run(ended)
+        folder.mkdir(parents=True)
+        (folder / "scenario.yaml").write_bytes((ended / "scenario.yaml").read_bytes())
+        for name in ("requests", "slots", "events"):
+            (folder / f"{name}.jsonl").touch()
+        (folder / "control.json").write_text(json.dumps({"address": "127.0.0.1:1", "token": "t", "pid": pid}))
+        self._ended = ended
+
+    def write(self, name: str, text: str) -> None:
+        with (self.folder / f"{name}.jsonl").open("a") as journal:
+            journal.write(text)
+
+    def tell(self, slot: int) -> None:
+        """One slot of the run."""
+        self.write("requests", "".join(json.dumps(row) + "\n" for row in self.rows if row["slot"] == slot))
+        self.write("slots", "".join(json.dumps(row) + "\n" for row in self.slots if row["slot"] == slot))
+
+    def end(self) -> None:
+        """In the order in which a run ends: control, tables, journals, summary."""
+        (self.folder / "control.json").unlink()
+        for name in ("requests", "slots"):
+            (self.folder / f"{name}.parquet").write_bytes((self._ended / f"{name}.parquet").read_bytes())
+        for name in ("requests", "slots", "events"):
+            (self.folder / f"{name}.jsonl").unlink()
+        (self.folder / "summary.json").write_bytes((self._ended / "summary.json").read_bytes())
+
+
+@pytest.fixture
+def going(ended: Path, tmp_path: Path) -> Going:
+    return Going(ended, tmp_path / "runs" / "going", os.getpid())
+
+
+def test_a_half_written_line_waits_for_its_end_and_no_row_comes_twice(tmp_path: Path) -> None:
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"n": 1}\n{"n": 2, "text": "a}')
+    journal = Journal(path)
+    assert list(journal.rows()) == [{"n": 1}]
+    assert list(journal.rows()) == []
+    with path.open("a") as file:
+        file.write('b"}\n{"n": 3}\n')
+    assert list(journal.rows()) == [{"n": 2, "text": "a}b"}, {"n": 3}]
+
+
+def test_quantiles_are_within_one_percent_whatever_the_scale() -> None:
+    generator = np.random.default_rng(7)
+    for scale in (1e-4, 0.3, 40.0):
+        values = np.maximum(1e-5, scale * generator.lognormal(0, 1.5, 3000))
+        halves = [Tally(), Tally()]
+        for number, value in enumerate(values):
+            halves[number % 2].add(request(total_s=float(value)))
+        both = Tally.of(halves)
+        exact = np.percentile(values, [0, 50, 95, 99, 100], method="inverted_cdf")
+        assert both.quantiles_s("total", (1e-9, 0.5, 0.95, 0.99, 1.0)) == pytest.approx(exact, rel=0.0101)
+        assert both.mean_s("total") == pytest.approx(values.mean())
+    assert Tally().quantiles_s("total", (0.5, 0.99)) == [None, None]
+
+
+def test_a_sample_covers_the_whole_run_within_its_bound() -> None:
+    sample = Sample(100)
+    for number in range(12_345):
+        sample.add({"n": number})
+    kept = [row["n"] for row in sample.rows]
+    assert 50 <= len(kept) <= 100
+    assert len({b - a for a, b in pairwise(kept)}) == 1
+    assert kept[0] == 0 and kept[-1] > 12_000
+
+
+def test_slots_that_left_the_window_count_no_more(scenario: Scenario) -> None:
+    figures = Figures(scenario)
+    for slot in range(WINDOW):
+        figures.add([request(slot, total_s=9.0, reuse="exact")], [slot_row(slot, hits=1)])
+    assert figures.edges["edge-0"].hit_ratio == 1
+    for slot in range(WINDOW, 2 * WINDOW):
+        figures.add([request(slot, total_s=1.0)], [slot_row(slot)])
+    edge = figures.edges["edge-0"]
+    assert edge.hit_ratio == 0 and edge.requests == WINDOW
+    assert edge.tally.done == WINDOW and set(edge.tally.reuse) == {"computed"}
+    assert edge.tally.quantiles_s("total", (0.99,)) == pytest.approx([1.0], rel=0.0101)
+    assert figures.results["done"] == 2 * WINDOW and figures.frame_bytes == 2 * WINDOW * 1000  # since the start
+
+
+def test_what_a_slot_does_not_tell_stays_as_it_was(scenario: Scenario) -> None:
+    figures = Figures(scenario)
+    figures.add([], [slot_row(0, loss=0.25, k=4, updates=8, gap_to_exact=0.125)])
+    figures.add([], [slot_row(1, loss=None, k=None, updates=16)])
+    learner = next(line for line in text(figures).splitlines() if line.startswith("edge-0") and "lru" in line)
+    assert [cell for cell in learner.split() if cell in ("0.125", "0.25", "4", "16")] == ["0.125", "0.25", "4", "16"]
+
+
+def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
+    scenario = parse(paced.tree(edges=[{"name": "north", "capacity": 1000}, {"name": "south", "capacity": 4000}]))
+    figures = Figures(scenario)
+    figures.add(
+        [request(edge="north", total_s=1.0), request(edge="south", total_s=3.0, reuse="exact")],
+        [slot_row(0, edge="north", users=3, queue_s=0.25, store_bytes=500, edge_queue=7, edge_in_flight=2),
+         slot_row(0, edge="south", users=4, queue_s=2.5, store_bytes=1000, hits=1, edge_queue=0, edge_in_flight=0)],
+    )  # fmt: skip
+    lines = text(figures).splitlines()
+    assert lines[0].endswith("7 users")
+    north, south = ([line.split() for line in lines if line.startswith(name)] for name in ("north", "south"))
+    assert north[0] == ["north", "3", "1.00", "0%", "100%", "0%", "7", "2", "50%"]
+    assert south[0] == ["south", "4", "1.00", "100%", "0%", "100%", "0", "0", "25%"]
+    assert "250 ms" in " ".join(north[1]) and "2.50 s" in " ".join(south[1])
+
+
+def test_a_run_past_its_bounds_is_said_to_be_invalid_while_it_goes(scenario: Scenario) -> None:
+    figures = Figures(scenario)
+    assert "nothing is finished yet" in text(figures)
+    figures.add([request(0)] * 99, [slot_row(0)])
+    assert "\nVALID\n" in text(figures)
+    figures.add([request(5, device_late_s=0.5)] * 99, [slot_row(slot) for slot in range(1, 6)])
+    assert "INVALID: emulator overloaded: device lateness p99 is 500 ms" in text(figures)
+
+
+def test_sparklines_scale_and_leave_out_what_is_not_known() -> None:
+    assert sparkline([0.0, None, 0.5, 1.0, 2.0], 1.0, "012") == "0 122"
+    assert sparkline([0.0, 0.0], 0.0, ASCII_BARS) == "__"
+
+
+def test_an_ended_run_shows_what_its_summary_says(ended: Path) -> None:
+    watch = Watch(ended)
+    assert watch.look() is False and watch.state == "ended"
+    summary = json.loads((ended / "summary.json").read_text())
+    told = {name: value["mean"] for name, value in summary["policies"]["drc"].items()}
+    edge = watch.figures.edges["edge-0"]
+    assert watch.figures.results["done"] == told["requests"]
+    assert edge.hit_ratio == pytest.approx(told["hit_ratio"])
+    rows = read_run(ended)[0]
+    exact = np.percentile([row["total_s"] for row in rows], [50, 95, 99], method="inverted_cdf")
+    assert edge.tally.quantiles_s("total", (0.5, 0.95, 0.99)) == pytest.approx(exact, rel=0.0101)
+    assert summary["verdict"] in text(watch.figures, watch.state)
+    assert "all of it" in text(watch.figures)
+
+
+def test_a_run_that_goes_on_is_followed_and_its_end_is_seen(going: Going) -> None:
+    watch = Watch(going.folder)
+    assert watch.look() and watch.figures.last_slot == -1
+    for slot in range(5):
+        going.tell(slot)
+    going.write("events", '{"at_s": 4.5, "text": "host-1 died: 2 devices fewer"}\n')
+    assert watch.look() and watch.state == "running"
+    assert watch.figures.results["done"] == sum(row["slot"] < 5 for row in going.rows) > 0
+    assert "running, 5 of 30 s" in text(watch.figures, watch.state)
+    assert "4.5 s: host-1 died: 2 devices fewer" in text(watch.figures)
+    for slot in range(5, len(going.slots)):
+        going.tell(slot)
+    going.end()
+    assert watch.look() is False and watch.state == "ended"
+    assert watch.figures.results["done"] == len(going.rows)
+
+
+def test_a_run_whose_process_is_gone_broke_off(ended: Path, tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    going = Going(ended, tmp_path / "runs" / "going", gone.pid)
+    going.tell(0)
+    watch = Watch(going.folder)
+    assert watch.look() is False and watch.state == "broke off"
+    assert watch.figures.results["done"] == sum(row["slot"] == 0 for row in going.rows)
+
+
+def test_watching_ends_by_itself_when_the_run_does(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = io.StringIO()
+    monkeypatch.setattr(top, "Console", lambda: Console(file=seen, force_terminal=True, width=100, color_system=None))
+    slots = iter(range(len(going.slots)))
+
+    def later(_: float) -> None:
+        if (slot := next(slots, None)) is None:
+            going.end()
+        else:
+            going.tell(slot)
+
+    monkeypatch.setattr(time, "sleep", later)
+    ended: list[int] = []
+    watching = threading.Thread(target=lambda: ended.append(top.top(going.folder, 1.0, False)), daemon=True)
+    watching.start()
+    watching.join(60)
+    assert ended == [0]
+    assert f"ended, {len(going.slots)} s in all" in seen.getvalue().rpartition("paced: ")[2]
+    assert "running, 3 of 30 s" in seen.getvalue()
+
+
+def test_without_a_name_the_newest_run_is_shown_once(
+    ended: Path, going: Going, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.utime(ended / "scenario.yaml", (1, 1))
+    monkeypatch.chdir(going.folder.parent.parent)
+    assert newest_run() == Path("runs/going")
+    going.tell(0)
+    assert main(["top", "--once"]) == 0
+    assert "running, 1 of 30 s" in capsys.readouterr().out
+    assert main(["top", "runs/paced"]) == 0  # no terminal, so once as well
+    assert "ended" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["top", "nowhere"], "nowhere: no run is in there"),
+        (["top"], "no run is in runs/: start one with `midstep run`"),
+        (["top", "nowhere", "--interval", "soon"], "--interval 'soon' is not a duration such as 60s"),
+    ],
+)
+def test_what_holds_no_run_is_one_line(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert [line for line in capsys.readouterr().err.splitlines() if told in line] != []
+
+
+def test_watching_loads_neither_torch_nor_ray(going: Going) -> None:
+    code = (
+        "import sys; from orchestrator.cli import main; main(['top', sys.argv[1], '--once']); "
+        "print({m for m in ('torch', 'diffusers', 'ray', 'pyarrow') if m in sys.modules})"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(going.folder)], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert told.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.ray
+def test_a_live_run_is_seen_going_and_ended(
+    tmp_path: Path, ray_address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with going_on(tmp_path / "run", ray_address, *PACED, "--users", "4", "--duration", "6s") as running:
+        running.until_slots(3)
+        assert main(["top", str(running.folder), "--once"]) == 0
+        seen = capsys.readouterr().out
+        assert ": running, " in seen and "4 users" in seen
+        assert running.end() == 0
+    assert main(["top", str(running.folder)]) == 0
+    rows = read_run(running.folder)[0]
+    seen = capsys.readouterr().out
+    assert ": ended, " in seen and f"{len(rows)} done, 0 rejected" in seen and "4 users" in seen
+
+
+def test_a_run_in_a_terminal_draws_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = io.StringIO()
+    console = Console(file=seen, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(live, "Console", lambda **_: console)
+    monkeypatch.setattr(live, "REDRAW_S", 0.0)
+    assert run(parse(paced.tree(duration_s=12)), Options(out=str(tmp_path / "run"))) == 0
+    done = sum(row["slot"] < 12 for row in read_run(tmp_path / "run")[0])
+    last = seen.getvalue().rpartition("paced: ")[2]
+    assert "running, 12 of 12 s, 4 users" in last and f"{done} done, 0 rejected" in last
+    assert "drift+penalty" in last and "req/s" in last
+
+
+def test_a_run_elsewhere_says_a_line_every_five_slots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(parse(paced.tree(duration_s=12)), Options(out=str(tmp_path / "run"))) == 0
+    rows = read_run(tmp_path / "run")[0]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "req/min" in line]
+    assert [line.split()[1] for line in lines] == ["5", "10"]
+    done = [row for row in rows if row["slot"] < 10]
+    assert f"users 4  done {len(done)}" in lines[-1]
+    assert f"device {1e3 * math.fsum(row['device_s'] for row in done) / len(done):.0f} ms" in lines[-1]
