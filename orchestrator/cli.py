@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--quick", action="store_true", help="3 seeds and 1,500 slots: about three minutes in all")
     reproduce.add_argument("--seeds", type=int, metavar="N", help="how many (default: the paper's 12)")
     reproduce.add_argument("--slots", type=int, metavar="N", help="how many (default: the paper's 10000)")
+    reproduce.add_argument("--policies", metavar="P,P", help="what fig6 and fig8 .. fig10 compare (default: all seven)")
     reproduce.add_argument("--out", metavar="DIR", help="where figures and claims go (default runs/reproduce-<time>)")
     reproduce.set_defaults(call=_reproduce)
 
@@ -225,7 +226,8 @@ def _simulate(args: argparse.Namespace) -> int:
 def _reproduce(args: argparse.Namespace) -> int:
     from orchestrator.figures.command import effort, reproduce
 
-    return reproduce(args.figures, effort(args.quick, args.seeds, args.slots), args.out)
+    only = None if args.policies is None else [name.strip() for name in args.policies.split(",")]
+    return reproduce(args.figures, effort(args.quick, args.seeds, args.slots), args.out, only)
 
 
 def _replay(args: argparse.Namespace) -> int:
@@ -246,7 +248,7 @@ def _scale(args: argparse.Namespace) -> int:
 
 
 def _top(args: argparse.Namespace) -> int:
-    from orchestrator.top import newest_run, top
+    from orchestrator.watch.top import newest_run, top
 
     try:
         interval_s = units.seconds(args.interval)

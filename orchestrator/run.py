@@ -25,13 +25,13 @@ from midstep.scenario import Scenario
 from midstep.security import Credentials
 from midstep.workload import open_workload, read_prompts
 from orchestrator import checkpoint, policies, report, summary
-from orchestrator.live import Progress
-from orchestrator.monitor import Monitor
 from orchestrator.parts import Cluster, Parts, problem, setting
 from orchestrator.recorder import Recorder, run_folder
 from orchestrator.run_service import Control
 from orchestrator.scaling import Scaler
 from orchestrator.slots import SlotLoop
+from orchestrator.watch.live import Progress
+from orchestrator.watch.monitor import Monitor
 
 LEAD_S = 0.3  # between telling everybody when the run starts and its start
 

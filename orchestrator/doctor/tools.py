@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator import programs
 from orchestrator.doctor.findings import Asked, Finding, first_line, ok, warn
+from orchestrator.watch import programs
 
 ANSWER_S = 3.0
 NET_ADMIN = 1 << 12  # the capability that `tc` needs

@@ -14,6 +14,7 @@ from rich.table import Table
 from midstep.errors import EXIT_INTERRUPTED, ScenarioError
 from orchestrator import summary
 from orchestrator.figures import claims, page, sweeps, values
+from orchestrator.figures.sweeps import Sweep
 from orchestrator.figures.values import Effort, Values
 from orchestrator.recorder import versions
 from orchestrator.simulator import presets
@@ -42,10 +43,13 @@ def chosen(names: Sequence[str]) -> list[str]:
     return [figure for figure in FIGURES if not names or "all" in names or figure in names]
 
 
-def reproduce(names: Sequence[str], work: Effort, out: str | None) -> int:
+def reproduce(names: Sequence[str], work: Effort, out: str | None, policies: Sequence[str] | None = None) -> int:
     """The command's exit status. A figure is on disk as soon as it is done; one that lies in `out` already, of as many
-    seeds and slots, is not simulated again. Raises ScenarioError, one line."""
-    figures = chosen(names)
+    seeds and slots, is not simulated again. `policies`: what the sweeps compare. Raises ScenarioError, one line."""
+    swept = sweeps.only(policies)
+    figures = [figure for figure in chosen(names) if figure in swept or figure not in sweeps.SWEEPS]
+    if not figures:
+        raise ScenarioError(f"--policies {','.join(policies or ())}: {', '.join(names)} compares none of them")
     folder = Path(out) if out else Path("runs") / f"reproduce-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +62,7 @@ def reproduce(names: Sequence[str], work: Effort, out: str | None) -> int:
     try:
         with Workers() as workers:
             for figure in sorted(figures, key=DEAREST_FIRST.index):
-                done[figure] = _figure(figure, work, folder, known, workers)
+                done[figure] = _figure(figure, work, folder, swept.get(figure), known, workers)
     except KeyboardInterrupt:
         print(f"\nstopped; what was finished is in {folder}, and --out {folder} goes on from there")
         status = EXIT_INTERRUPTED
@@ -72,29 +76,33 @@ def reproduce(names: Sequence[str], work: Effort, out: str | None) -> int:
     return status
 
 
-def _figure(figure: str, work: Effort, folder: Path, known: sweeps.Known, workers: Workers) -> Values:
+def _figure(
+    figure: str, work: Effort, folder: Path, sweep: Sweep | None, known: sweeps.Known, workers: Workers
+) -> Values:
     """Simulate, write and draw one."""
     from orchestrator.figures import draw
 
     seeds, slots = (work.pictures, page.STEPS) if figure == "fig7" else (work.seeds, work.slots)
     made = values.load(folder, figure, seeds, slots)
-    if made is None:
+    if made is not None and sweep is not None:
+        sweeps.remember(sweep, made, known)
+    if made is None or (sweep is not None and not set(sweep.policies) <= set(made.policies())):
         title = f"{figure}, {seeds} prompts" if figure == "fig7" else f"{figure}, {seeds} seeds, {slots} slots"
         with bar(title) as told:
-            made = _play(figure, work, known, workers, told)
+            made = _play(figure, work, sweep, known, workers, told)
         made.save(folder)
         print(f"{figure}: {made.wall_s:.0f} s; {folder / f'{figure}.png'}", flush=True)
     else:
         print(f"{figure}: simulated before; {folder / f'{figure}.png'}", flush=True)
-        if figure in sweeps.SWEEPS:
-            sweeps.remember(sweeps.SWEEPS[figure], made, known)
     draw.draw(made, work, folder / f"{figure}.png")
     return made
 
 
-def _play(figure: str, work: Effort, known: sweeps.Known, workers: Workers, progress: Progress) -> Values:
-    if figure in sweeps.SWEEPS:
-        return sweeps.play(sweeps.SWEEPS[figure], work, known, workers, progress)
+def _play(
+    figure: str, work: Effort, sweep: Sweep | None, known: sweeps.Known, workers: Workers, progress: Progress
+) -> Values:
+    if sweep is not None:
+        return sweeps.play(sweep, work, known, workers, progress)
     from orchestrator.figures import convergence, quality  # the model, torch
 
     return convergence.play(work, workers, progress) if figure == "fig5" else quality.play(work, progress)

@@ -78,7 +78,7 @@ def _sweep(values: Values) -> Figure:
         one.set_xticks(values.x)
         one.set_xlabel(sweep.label, fontsize=8)
         one.set_title(title, fontsize=9, loc="left")
-    if values.figure == "fig10":
+    if values.figure == "fig10" and "ncldc" in values.policies():
         local = values.means("ncldc", "response_ms")[0]
         level = (1 - claims.BELOW_NCLDC) * local
         axes[0].plot(values.x, level, color=MARK, lw=1, dashes=(6, 3))
@@ -129,13 +129,14 @@ def _tradeoff(values: Values) -> Figure:
     for policy in values.policies():
         _line(axes[0], change, policy, "change")
         _line(axes[1], values, policy, "queue_ms")
-    at = values.means("drc", "system_cost_ms")[0][0]
+    lead = "drc" if "drc" in values.policies() else values.policies()[0]
+    at = values.means(lead, "system_cost_ms")[0][0]
     titles = (f"(a) system cost, change from {at:,.0f} (ms per slot)", "(b) queue Q (ms)")
     for one, title in zip(axes, titles, strict=True):
         one.set_xlabel(sweeps.SWEEPS["fig6"].label, fontsize=8)
         one.set_title(title, fontsize=9, loc="left")
         one.legend(fontsize=8, frameon=False)
-    mean = values.means("drc", "queue_ms")[0]
+    mean = values.means(lead, "queue_ms")[0]
     axes[1].plot(values.x, mean[0] * np.array(values.x) / values.x[0], color=MARK, lw=1, dashes=(6, 3))
     axes[1].annotate(
         "as V (paper)", (values.x[-1], mean[0] * values.x[-1] / values.x[0]), xytext=(0, 4), textcoords="offset points",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from midstep.errors import ScenarioError
 from orchestrator.figures.values import Effort, Values
 from orchestrator.simulator import presets
 from orchestrator.simulator.many import Progress, Workers, play_lanes
@@ -45,6 +47,18 @@ SWEEPS = {
         Sweep("fig10", "capacity", (1, 2, 3, 4, 5), "cache capacity (G; 25 outputs each)", G_ITEMS),
     )
 }
+
+
+def only(policies: Sequence[str] | None) -> dict[str, Sweep]:
+    """The sweeps of these policies; a figure that has none of them is left out. None: all. Raises ScenarioError."""
+    if policies is None:
+        return SWEEPS
+    swept = (*PAPER, *BESIDE)
+    for name in policies:
+        if name not in swept:
+            raise ScenarioError(f"--policies: {name!r} is in no figure; there is {', '.join(swept)}")
+    narrow = {name: replace(s, policies=tuple(p for p in s.policies if p in policies)) for name, s in SWEEPS.items()}
+    return {name: sweep for name, sweep in narrow.items() if sweep.policies}
 
 
 def play(sweep: Sweep, effort: Effort, known: Known, workers: Workers, progress: Progress = None) -> Values:

@@ -25,9 +25,9 @@ from deploy.grafana.panels import EVENTS, Panel, Query, of_edge, quantile, ratio
 from deploy.grafana.render import render
 from midstep.metrics import SECONDS, SPECS
 from midstep.record import STAGES
-from orchestrator import programs
-from orchestrator.leash import Leashed
 from orchestrator.recorder import read_run
+from orchestrator.watch import programs
+from orchestrator.watch.leash import Leashed
 from tests.deploy import promql
 from tests.orchestrator.live import PACED, Live, get_json, live
 

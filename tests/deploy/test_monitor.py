@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
-from orchestrator import programs
-from orchestrator.leash import Leashed
-from orchestrator.monitor import Monitor, query
+from orchestrator.watch import programs
+from orchestrator.watch.leash import Leashed
+from orchestrator.watch.monitor import Monitor, query
 from tests.orchestrator.live import PACED, live
 
 # answers /-/ready where it was told to listen, as Prometheus does
@@ -88,7 +88,7 @@ def test_with_neither_a_line_says_how_to_get_them_and_nothing_is_left(path: Call
 
 
 def test_without_its_files_a_line_says_so(path: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.monitor.DEPLOY", Path("nowhere"))
+    monkeypatch.setattr("orchestrator.watch.monitor.DEPLOY", Path("nowhere"))
     (line,) = Monitor(path(prometheus=_FAKE_PROMETHEUS)).start()
     assert "run from a checkout" in line
 
@@ -193,7 +193,7 @@ def test_a_leashed_program_ends_with_its_run_and_is_not_its_terminals(tmp_path: 
 
 def test_a_leashed_program_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from orchestrator.leash import Leashed\n"
+        "import sys, time; from pathlib import Path; from orchestrator.watch.leash import Leashed\n"
         f"Leashed({_child(tmp_path)!r}, Path({str(tmp_path / 'log')!r})); time.sleep(60)"
     )
     run = subprocess.Popen([sys.executable, "-c", code])

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
 from midstep.exporter import Target, write_targets
-from orchestrator import programs
-from orchestrator.leash import Leashed
-from orchestrator.monitor import query
+from orchestrator.watch import programs
+from orchestrator.watch.leash import Leashed
+from orchestrator.watch.monitor import query
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 

@@ -20,11 +20,12 @@ from midstep.errors import ScenarioError
 from midstep.pipelines import MODELS
 from midstep.profile import StepProfile
 from midstep.scenario import parse
-from orchestrator import capacity, programs
+from orchestrator import capacity
 from orchestrator.cli import main
 from orchestrator.doctor import Asked, command, findings, machine, model, packages, tools
 from orchestrator.doctor.findings import Check, Finding
 from orchestrator.parts import grouped
+from orchestrator.watch import programs
 
 REAL: dict[str, Any] = {"model": {"profile": "cpu"}}
 PACED: dict[str, Any] = {**REAL, "modes": {"denoiser": "paced"}}

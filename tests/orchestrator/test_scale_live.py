@@ -1,4 +1,4 @@
-"""A live run is scaled from outside, by `midstep scale`; and two edges live."""
+"""A live run of two edges is scaled from outside, by `midstep scale`."""
 
 import json
 import stat
@@ -30,13 +30,18 @@ def until_users(running: Live, users: int) -> None:
     running.until(lambda: count(running, "users") == count(running, "devices") == users, f"{users} users", 60)
 
 
+EDGES = "edges=[{name: north, capacity: 64KiB}, {name: south, capacity: 64KiB}]"
+
+
 def test_from_10_to_200_to_50_users_and_every_request_ends(ray_address: str, tmp_path: Path) -> None:
-    with live(tmp_path / "run", ray_address, *MANY, "--users", "10", "--duration", "300s") as running:
+    with live(
+        tmp_path / "run", ray_address, *MANY, "--set", EDGES, "--users", "10", "--duration", "300s"
+    ) as running:  # fmt: skip
         running.until_requests(5)
         asked = running.scale(200)
         assert (asked.returncode, asked.stdout) == (0, "200 users\n"), asked.stderr
         until_users(running, 200)
-        assert {f"host-{n}" for n in range(5)} <= set(running.targets())
+        _each_edge_has_its_own(running)
         running.until_requests(60)
         assert running.scale(50).returncode == 0
         until_users(running, 50)
@@ -52,9 +57,20 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(ray_address: str, tmp
     rows, slots = read_run(running.folder)
     assert all(row["result"] == "done" or (row["result"] == "rejected" and row["error"]) for row in rows)
     assert len({row["user"] for row in rows}) > 40  # most of the others went while they were thinking
-    assert slots[0]["users"] == 10 and max(slot["users"] for slot in slots) == 200
+    assert slots[0]["users"] == slots[1]["users"] == 5 and max(slot["users"] for slot in slots) == 100
+    assert {row["edge"] for row in rows} == {slot["edge"] for slot in slots} == {"north", "south"}
     told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
     assert [event["text"] for event in told][:2] == ["scaled from 10 to 200 users", "scaled from 200 to 50 users"]
+
+
+def _each_edge_has_its_own(running: Live) -> None:
+    """Store, learner, hosts and users."""
+    targets = running.targets()
+    assert {f"host-{n}" for n in range(6)} <= set(targets)  # 100 devices an edge, 40 a host
+    for name in ("north", "south"):
+        assert scrape(targets[name])[f'midstep_store_capacity_bytes{{edge="{name}"}}'] == 65536
+        assert f'midstep_backlog_seconds{{edge="{name}"}}' in scrape(targets[f"learner-{name}"])
+        assert scrape(targets["orchestrator"])[f'midstep_users{{edge="{name}"}}'] == 100
 
 
 def _refused_without_the_token(running: Live) -> None:
@@ -64,19 +80,3 @@ def _refused_without_the_token(running: Live) -> None:
             with pytest.raises(grpc.RpcError) as refused:
                 run_pb2_grpc.RunStub(channel).Scale(run_pb2.ScaleRequest(users=1), metadata=metadata, timeout=10)
             assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
-
-
-def test_two_edges_live_each_with_its_own_users_and_metrics(ray_address: str, tmp_path: Path) -> None:
-    edges = "edges=[{name: north, capacity: 64KiB}, {name: south, capacity: 64KiB}]"
-    with live(tmp_path / "run", ray_address, *MANY, "--users", "12", "--set", edges, "--duration", "15s") as running:
-        running.until_slots(10)
-        targets = running.targets()
-        assert {"north", "south", "learner-north", "learner-south", "host-0", "host-1"} <= set(targets)
-        for name in ("north", "south"):
-            assert scrape(targets[name])[f'midstep_store_capacity_bytes{{edge="{name}"}}'] == 65536
-            assert f'midstep_backlog_seconds{{edge="{name}"}}' in scrape(targets[f"learner-{name}"])
-            assert scrape(targets["orchestrator"])[f'midstep_users{{edge="{name}"}}'] == 6
-        assert running.end(60) == 0
-    rows, slots = read_run(running.folder)
-    assert {row["edge"] for row in rows} == {slot["edge"] for slot in slots} == {"north", "south"}
-    assert all(row["result"] == "done" for row in rows)

@@ -18,14 +18,14 @@ from rich.console import Console
 
 from midstep.record import STAGES
 from midstep.scenario import Scenario, parse
-from orchestrator import live, top
 from orchestrator.cli import main
 from orchestrator.recorder import read_run
 from orchestrator.run import Options, run
-from orchestrator.running_figures import WINDOW, Figures
-from orchestrator.screen import ASCII_BARS, Screen, sparkline
-from orchestrator.tally import Sample, Tally
-from orchestrator.top import Journal, Watch, newest_run
+from orchestrator.watch import live, top
+from orchestrator.watch.figures import WINDOW, Figures
+from orchestrator.watch.screen import ASCII_BARS, Screen, sparkline
+from orchestrator.watch.tally import Sample, Tally
+from orchestrator.watch.top import Journal, Watch, newest_run
 from tests import paced
 from tests.orchestrator.live import PACED
 from tests.orchestrator.live import live as going_on

@@ -81,6 +81,24 @@ def test_what_lies_there_is_not_simulated_again(
     assert values.load(folder, "fig8", 3, 100) is None  # of another number of seeds
 
 
+@pytest.mark.parametrize("policies", [["drc-item", "greedy"], ["drc", "oo"]])
+def test_few_policies_are_swept_drawn_and_judged_by_themselves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policies: list[str]
+) -> None:
+    monkeypatch.setattr(command, "Workers", lambda: Workers(1))
+    assert command.reproduce(["fig6", "fig10"], TINY, str(tmp_path), policies) == 0
+    assert set(read(tmp_path, "fig10").policies()) == set(policies)
+    claims = {row["claim"] for row in json.loads((tmp_path / "claims.json").read_text())["claims"]}
+    assert bool(claims) == ("drc" in policies) and not any("NCLDC" in c or "of the four" in c for c in claims)
+    assert set(json.loads((tmp_path / "summary.json").read_text())["policies"]) == set(policies)
+    assert (tmp_path / "fig6.png").exists() and (tmp_path / "fig10.png").exists()
+    before, more = read(tmp_path, "fig10"), [*policies, "ncldc"]
+    assert command.reproduce(["fig10"], TINY, str(tmp_path), more) == 0  # what lies there is too little
+    after = read(tmp_path, "fig10")
+    assert set(after.policies()) == {*policies, "ncldc"}
+    assert after.at(3, policies[0], "hit_ratio").tolist() == before.at(3, policies[0], "hit_ratio").tolist()
+
+
 def test_ctrl_c_leaves_what_was_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +118,7 @@ def test_ctrl_c_leaves_what_was_finished(
 
 def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[list[str], Effort]] = []
-    monkeypatch.setattr(command, "reproduce", lambda names, work, out: asked.append((names, work)) or 0)
+    monkeypatch.setattr(command, "reproduce", lambda names, work, out, policies: asked.append((names, work)) or 0)
     for arguments in ([], ["fig8", "--quick"], ["all", "--quick", "--seeds", "4"]):
         assert main(["reproduce", *arguments]) == 0
     (_, paper), (names, quick), (_, more) = asked
@@ -116,6 +134,8 @@ def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (["fig4"], "no figure 'fig4'; there is fig5, fig6"),
         (["--seeds", "1"], "at least 2 seeds"),
         (["--slots", "10"], "50 slots"),
+        (["fig8", "--policies", "drc,lru"], "--policies: 'lru' is in no figure; there is ncldc, dnn, oo, drc"),
+        (["fig6", "--policies", "oo"], "--policies oo: fig6 compares none of them"),
         (["fig8", "--out", "there/file"], "--out there/file: cannot be written"),
     ],
 )

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import yaml
 
-from orchestrator import programs
-from orchestrator.leash import Leashed
+from orchestrator.watch import programs
+from orchestrator.watch.leash import Leashed
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 READY_S, PULL_S, LINGER_S = 15.0, 120.0, 5.0
 HOST = "127.0.0.1"
 NO_PROMETHEUS = (

@@ -11,10 +11,10 @@ from rich.live import Live
 
 from midstep.scenario import Scenario
 from orchestrator.recorder import Recorder
-from orchestrator.running_figures import Figures
-from orchestrator.screen import Screen
 from orchestrator.slots import Glance
-from orchestrator.tally import Tally
+from orchestrator.watch.figures import Figures
+from orchestrator.watch.screen import Screen
+from orchestrator.watch.tally import Tally
 
 STAGES = ("queue", "edge", "transfer", "device", "overhead")
 REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the time

@@ -16,8 +16,8 @@ from rich.live import Live
 
 from midstep import scenario as scenarios
 from midstep.errors import ScenarioError
-from orchestrator.running_figures import Figures
-from orchestrator.screen import Screen
+from orchestrator.watch.figures import Figures
+from orchestrator.watch.screen import Screen
 
 SILENT_S = 600  # a run that no control.json tells about, and that writes nothing for so long, is no more
 SUMMARY_S = 10  # a run's summary comes within this time after its tables

@@ -12,7 +12,7 @@ from typing import Any
 
 from midstep.scenario import Scenario
 from orchestrator import fidelity
-from orchestrator.tally import Row, Sample, Tally
+from orchestrator.watch.tally import Row, Sample, Tally
 
 WINDOW = 20  # slots that rates, ratios and quantiles are taken over
 HISTORY = 40  # slots that a sparkline shows

@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from midstep.record import STAGES
-from orchestrator.running_figures import EdgeFigures, Figures
-from orchestrator.tally import Tally
+from orchestrator.watch.figures import EdgeFigures, Figures
+from orchestrator.watch.tally import Tally
 
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 

@@ -1,0 +1,1 @@
+"""Watching a run: figures in the terminal, Prometheus and Grafana beside it."""
