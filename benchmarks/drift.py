@@ -158,7 +158,7 @@ def prompts(path: Path) -> None:
         cache = replay.open_cache(policy, capacity, trace.distinct)
         return cache.ask(trace.keys[:half]), cache.ask(trace.keys[half:])
 
-    for name in ("lru", "fifo", "lfu", "sieve", "s3-fifo", "drc-item", "clairvoyant"):
+    for name in ("lru", "fifo", "lfu", "sieve", "s3-fifo", "gdsf", "drc-item", "clairvoyant"):
         print(f"  {name:24s}" + "".join(f"{play(policies.find(name), c)[1]:9d}" for c in ROWS), flush=True)
     line, chosen = "", []
     for capacity in ROWS:

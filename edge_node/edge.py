@@ -175,7 +175,7 @@ class Edge:
         for name, most in (("capacity", self.store.capacity), ("staging", self.staging.capacity)):
             if frame_bytes > most:
                 raise ScenarioError(
-                    f"edges.0.{name}: {most} bytes cannot hold one output of this model ({frame_bytes} bytes); "
+                    f"{self.name}: {name}: {most} bytes cannot hold one output of this model ({frame_bytes} bytes); "
                     f"give at least {frame_bytes}"
                 )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from midstep import physics
 from midstep.errors import ScenarioError
-from midstep.scenario import Channel, Devices, Scenario
+from midstep.scenario import Channel, Scenario
 
 SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
 
@@ -26,10 +26,11 @@ def draw(seed: int, kind: int, user: int, slot: int) -> float:
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """What one device is: its class, the edge it asks, its place, its share of the spectrum (Hz), its top speed
-    f_max / f_es."""
+    """What one device is: its class (`group` is its number in the scenario, `kind` its name), the edge it asks, its
+    place, its share of the spectrum (Hz), its top speed f_max / f_es."""
 
     user: int
+    group: int
     kind: str
     edge: str
     speed_ratio: float
@@ -42,32 +43,49 @@ def specs(scenario: Scenario) -> list[DeviceSpec]:
     """All devices of a scenario, user 0 first; distances evenly spaced within each class, bandwidth uniform."""
     made: list[DeviceSpec] = []
     dealt = 0
-    for group in scenario.devices:
+    for number, group in enumerate(scenario.devices):
         for index in range(group.count):
             edge = group.edge
             if edge is None:
                 edge, dealt = scenario.edges[dealt % len(scenario.edges)].name, dealt + 1
-            made.append(_spec(scenario.seed, group, edge, len(made), index / max(1, group.count - 1)))
+            made.append(_spec(scenario, number, edge, len(made), index / max(1, group.count - 1)))
     return made
 
 
-def newcomer(scenario: Scenario, present: Sequence[DeviceSpec], edge: str, user: int) -> DeviceSpec:
-    """One device more at an edge that has the devices `present`: of the class that is furthest below its share there,
-    at a place drawn from its class's range. Raises ScenarioError where no class asks that edge."""
-    groups = [group for group in scenario.devices if group.edge in (None, edge)]
-    if not groups:
-        raise ScenarioError(f"no class of devices asks {edge}: set devices.N.edge to {edge} or null")
-    there = Counter(spec.kind for spec in present)
-    group = min(groups, key=lambda group: (there[group.kind] + 1) / group.count)
-    return _spec(scenario.seed, group, edge, user, draw(scenario.seed, _PLACE, user, 0))
+class Newcomers:
+    """Devices that come while a run lives, in the mix of classes that each edge began with."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        first = specs(scenario)
+        self._mix = {edge.name: Counter(s.group for s in first if s.edge == edge.name) for edge in scenario.edges}
+        self._next = len(first)  # a user's number is never given twice
+
+    def come(self, edge: str, present: Iterable[DeviceSpec], number: int) -> list[DeviceSpec]:
+        """So many more at an edge that has the devices `present`: each of the class that is furthest below its share,
+        at a place drawn from its class's range. Raises ScenarioError where no class asks that edge."""
+        mix = self._mix[edge]
+        if not mix:  # nobody was there to begin with
+            groups = enumerate(self._scenario.devices)
+            mix = Counter({n: group.count for n, group in groups if group.edge in (None, edge)})
+        if not mix:
+            raise ScenarioError(f"no class of devices asks {edge}: set devices.N.edge to {edge} or null")
+        there, coming = Counter(spec.group for spec in present), list[DeviceSpec]()
+        for user in range(self._next, self._next + number):
+            group = min(mix, key=lambda group: (there[group] + 1) / mix[group])
+            coming.append(_spec(self._scenario, group, edge, user, draw(self._scenario.seed, _PLACE, user, 0)))
+            there[group] += 1
+        self._next += number
+        return coming
 
 
-def _spec(seed: int, group: Devices, edge: str, user: int, place: float) -> DeviceSpec:
-    """`place`: 0 at the nearest, 1 at the farthest distance of the class."""
+def _spec(scenario: Scenario, number: int, edge: str, user: int, place: float) -> DeviceSpec:
+    """`number`: of the class; `place`: 0 at the nearest, 1 at the farthest distance of the class."""
+    seed, group = scenario.seed, scenario.devices[number]
     (near, far), (narrow, wide) = group.distance_m, group.bandwidth_mhz
     bandwidth = narrow + (wide - narrow) * draw(seed, _BANDWIDTH, user, 0)
     distance = near + (far - near) * place
-    return DeviceSpec(user, group.kind, edge, group.speed_ratio, bandwidth * 1e6, distance, group.watts)
+    return DeviceSpec(user, number, group.kind, edge, group.speed_ratio, bandwidth * 1e6, distance, group.watts)
 
 
 class DeviceChannel:

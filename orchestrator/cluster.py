@@ -66,7 +66,7 @@ class RayCluster:
         self._actors: list[Any] = []
         self._edges: list[RemoteEdge] = []
         self._targets: list[Target] = []
-        self._hosts = 0
+        self._hosts = self._starting = 0
         self._started = False
 
     async def open(self) -> Parts:
@@ -78,8 +78,9 @@ class RayCluster:
         await asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
         self._check_gpus(sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts)
         if self._credentials is None:
-            addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
-            self._credentials = ephemeral(tls=not all(is_loopback(f"{address}:0") for address in addresses))
+            listens = [f"{node['NodeManagerAddress']}:0" for node in ray.nodes() if node["Alive"]]
+            listens += [edge.address for edge in scenario.edges if edge.address]
+            self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
         return Parts(list(cells), self._targets, _census)
 
@@ -112,9 +113,17 @@ class RayCluster:
             return fresh
 
         async def host(devices: Sequence[DeviceSpec]) -> HostPart:
-            self._check_memory(1)
-            fresh = self._spawn_host(devices, HOST_CPUS if self._address else 0.0)
-            await opening(self._furnish(fresh, address), fresh.name)
+            self._starting += 1  # these have not taken their memory yet
+            try:
+                self._check_memory(self._starting)
+                fresh = self._spawn_host(devices, HOST_CPUS if self._address else 0.0)
+                try:
+                    await opening(self._furnish(fresh, address), fresh.name)
+                except BaseException:
+                    ray.kill(fresh.actor)  # one that nobody waits for would take its CPU when there is one
+                    raise
+            finally:
+                self._starting -= 1
             return fresh
 
         return Cell(description, edge, address, learner, list(hosts), host, another)

@@ -13,6 +13,7 @@ from orchestrator.recorder import Recorder
 
 EVERY = 10  # slots between two checkpoints
 RESTARTS = 3
+PATIENCE_S = 5.0  # wall seconds that a learner has for a decision; later, slots go on without it until it answers
 
 
 class Keeper:
@@ -28,6 +29,7 @@ class Keeper:
         self._from = "nothing, as no state had been kept" if saved is None else "the state that the run began with"
         self._learner: LearnerPart | None = cell.learner
         self._coming: asyncio.Task[LearnerPart] | None = None
+        self._deciding: asyncio.Future[Decision] | None = None  # of an earlier slot, which is not answered yet
         self._saving: asyncio.Task[None] | None = None
         self._can_save = True
         self._restarts = 0
@@ -38,8 +40,17 @@ class Keeper:
         learner = self._learner
         if learner is None:
             return None
+        asked = self._deciding or asyncio.ensure_future(learner.end_slot(slot, served))
+        late = self._deciding is not None
+        await asyncio.wait({asked}, timeout=0.0 if late else PATIENCE_S)
+        if not asked.done():
+            if not late:
+                self._happened(f"the learner of {self._cell.name} is silent: the edge goes on with the last plan")
+            self._deciding = asked
+            return None
+        self._deciding = None
         try:
-            decision = await learner.end_slot(slot, served)
+            decision = asked.result()
         except PolicyFailed as error:  # its process lives; another one would fail the same way
             self._learner = None
             self._died(f"{error}: the edge goes on with what it holds")
@@ -51,7 +62,7 @@ class Keeper:
         else:
             if slot % EVERY == EVERY - 1 and (self._saving is None or self._saving.done()):
                 self._saving = asyncio.create_task(self._save(learner, slot), name="learner-checkpoint")
-            return decision
+            return None if late else decision
         return None
 
     async def close(self) -> None:
@@ -60,8 +71,8 @@ class Keeper:
             self._coming.cancel()
             await asyncio.gather(self._coming, return_exceptions=True)
         if self._saving is not None:
-            await self._saving
-        if self._learner is not None:
+            await asyncio.wait({self._saving}, timeout=PATIENCE_S)  # a silent learner keeps nobody
+        if self._learner is not None and self._deciding is None:
             await self._save(self._learner, None)
 
     async def _save(self, learner: LearnerPart, slot: int | None) -> None:

@@ -122,6 +122,7 @@ class Parts:
     cells: list[Cell]
     targets: list[Target]
     census: Callable[[], Census] | None = None  # None where no Ray is used
+    ending: bool = False  # nobody joins any more
 
     @property
     def alive(self) -> list[Cell]:

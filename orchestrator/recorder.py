@@ -158,12 +158,21 @@ def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             except (pa.ArrowException, OSError) as error:
                 raise ScenarioError(f"{parquet}: cannot be read: {str(error).splitlines()[0]}") from error
         elif journal.is_file():
-            lines = journal.read_text().splitlines()
-            found.append([json.loads(line) for line in lines if line.endswith("}")])
+            found.append(_lines(journal))
         else:
             raise ScenarioError(f"{folder}: neither {name}.parquet nor {name}.jsonl is there")
     absent = {field.name: field.default for field in fields(SlotRow) if field.default is not MISSING}
     return found[0], [{**absent, **slot} for slot in found[1]]  # an older run has fewer columns
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """What happened in a run that broke off, as far as its journal tells."""
+    journal = folder / "events.jsonl"
+    return _lines(journal) if journal.is_file() else []
+
+
+def _lines(journal: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ import yaml
 from midstep import scenario as scenarios
 from midstep.scenario import Scenario
 from orchestrator import plots, summary
-from orchestrator.recorder import read_run
+from orchestrator.recorder import read_events, read_run
 
 STYLE = (Path(__file__).parent / "report.css").read_text()
 SHOWN = 24  # gallery rows
@@ -36,8 +36,8 @@ def write(folder: Path) -> Path:
     scenario = scenarios.parse(yaml.safe_load((folder / "scenario.yaml").read_text()), (), str(folder))
     if not (folder / "summary.json").is_file():
         wall = max((slot["start_s"] for slot in slots), default=0.0)
-        events = [{"at_s": wall, "text": "the run broke off; this is what its journal holds"}]
-        summary.write(folder, summary.summarise(scenario, rows, slots, events, 0.0, wall))
+        events = [*read_events(folder), {"at_s": wall, "text": "the run broke off; this is what its journals hold"}]
+        summary.write(folder, summary.summarise(scenario, rows, slots, events, {}, wall))
     told = json.loads((folder / "summary.json").read_text())
     path = folder / "report.html"
     path.write_text(_page(folder, scenario, told, rows, slots))

@@ -99,7 +99,7 @@ class _Run:
         self.stopping = asyncio.Event()
         self.cpu: float | None = None
         self.metrics = RunMetrics()
-        self.step_s = 0.0
+        self.step_s: dict[str, float] = {}
         self.pipeline: dict[str, Any] | None = None
         self.progress = Progress(scenario, recorder)
         self.monitor = Monitor(folder) if options.monitor else None
@@ -153,7 +153,8 @@ class _Run:
     async def _drive(self, parts: Parts) -> int:
         self._listen_for_signals()  # again: Ray's own handler of SIGTERM, which aborts, has taken its place
         about = parts.cells[0].description
-        self.step_s, self.pipeline = about.step_s, asdict(about.pipeline)
+        self.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
+        self.pipeline = asdict(about.pipeline)
         exporter = None if self.clock.virtual else Target(export("orchestrator"), "orchestrator", "orchestrator")
 
         def tell_targets() -> None:

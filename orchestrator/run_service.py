@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from orchestrator.scaling import Scaler
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]  # generic in the stubs only
 FILE = "control.json"
+MOST_USERS = 1_000_000
 SCALE_S = 600.0  # wall seconds: many hosts may have to start
 
 
@@ -31,7 +32,7 @@ class Door:
     """Where a live run's service is, and what opens it."""
 
     address: str
-    token: str
+    token: str = field(repr=False)
     pid: int
 
 
@@ -43,7 +44,9 @@ class RunService(rpc.RunServicer):
 
     async def Scale(self, request: pb.ScaleRequest, context: Context) -> pb.ScaleReply:
         try:
-            users = await self._scaler.scale(request.users, request.edge if request.HasField("edge") else None)
+            edge = request.edge if request.HasField("edge") else None
+            # shielded: who hangs up must not leave hosts half started
+            users = await asyncio.shield(asyncio.ensure_future(self._scaler.scale(request.users, edge)))
         except MidstepError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
             raise AssertionError("abort raises") from error
@@ -80,7 +83,9 @@ def find(folder: Path) -> Door:
     try:
         door = Door(**json.loads(path.read_text()))
     except FileNotFoundError as error:
-        raise ScenarioError(f"{folder}: this run has ended: only a live one can be scaled") from error
+        ended = (folder / "summary.json").is_file()
+        what = "has ended" if ended else "has not begun yet, or its time is virtual (scale it by its timeline)"
+        raise ScenarioError(f"{folder}: this run {what}: only a live one can be scaled") from error
     except (OSError, ValueError, TypeError) as error:
         raise ScenarioError(f"{path} cannot be read: {error}; it belongs to whoever started the run") from error
     return door
@@ -93,8 +98,8 @@ def scale(folder: Path, users: int, edge: str | None) -> int:
 
 
 async def _scale(door: Door, folder: Path, users: int, edge: str | None) -> int:
-    if users < 0:
-        raise ScenarioError(f"--users {users}: a run cannot have fewer than 0")
+    if not 0 <= users <= MOST_USERS:
+        raise ScenarioError(f"--users {users}: give 0 to {MOST_USERS}")
     credentials = Credentials(door.token)
     async with open_channel(door.address, credentials) as channel:
         try:

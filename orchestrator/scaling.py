@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from midstep.channel import DeviceSpec, newcomer, specs
+from midstep.channel import DeviceSpec, Newcomers, specs
 from midstep.clock import Clock
 from midstep.errors import MidstepError, PartDied, ScenarioError
 from midstep.scenario import Scenario
-from orchestrator.parts import Cell, HostPart, Parts
+from orchestrator.parts import Cell, Parts
+
+PATIENCE_S = 10.0  # wall seconds that a host has to let devices come or go
 
 
 class Scaler:
@@ -27,9 +29,9 @@ class Scaler:
     ) -> None:  # fmt: skip
         self._scenario, self._parts, self._epoch_s = scenario, parts, epoch_s
         self._happened, self._renewed = happened, renewed
+        self._newcomers = Newcomers(scenario)
         first = specs(scenario)
         self._weights = {edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges}
-        self._next = len(first)
         self._turn = asyncio.Lock()
 
     @property
@@ -45,6 +47,7 @@ class Scaler:
         if self._scenario.workload.prompts is not None:
             raise ScenarioError("a list of prompts is dealt out to its users when a run starts: none can come or go")
         async with self._turn:
+            self._check(None)
             cells = [cell for cell in self._parts.alive if edge in (None, cell.name)]
             if not cells:
                 names = ", ".join(cell.name for cell in self._parts.alive) or "none"
@@ -83,34 +86,35 @@ class Scaler:
                 await _or_dead(host.leave(going))
 
     async def _more(self, cell: Cell, number: int) -> None:
-        coming = self._newcomers(cell, number)
+        coming = self._newcomers.come(cell.name, cell.devices, number)
         per = self._scenario.hosts.devices_per_host
         for host in list(cell.hosts):
             some, coming = coming[: max(0, per - len(host.devices))], coming[max(0, per - len(host.devices)) :]
             if some:
+                self._check(cell)
                 host.devices = [*host.devices, *some]
                 await _or_dead(host.join(some))
         if not coming:
             return
         groups = [coming[i : i + per] for i in range(0, len(coming), per)]
         opened = await asyncio.gather(*(self._host(cell, group) for group in groups), return_exceptions=True)
-        cell.hosts += [host for host in opened if not isinstance(host, BaseException)]
         self._renewed()
         for failed in opened:
             if isinstance(failed, BaseException):
                 raise failed
 
-    async def _host(self, cell: Cell, group: Sequence[DeviceSpec]) -> HostPart:
+    async def _host(self, cell: Cell, group: Sequence[DeviceSpec]) -> None:
         host = await cell.host(group)
-        await host.start(self._epoch_s)
-        return host
+        self._check(cell)
+        cell.hosts.append(host)  # first: whoever asks is also drained and stopped, whatever becomes of this call
+        await _or_dead(host.start(self._epoch_s))
 
-    def _newcomers(self, cell: Cell, number: int) -> list[DeviceSpec]:
-        present, coming = cell.devices, list[DeviceSpec]()
-        for _ in range(number):
-            coming.append(newcomer(self._scenario, [*present, *coming], cell.name, self._next))
-            self._next += 1
-        return coming
+    def _check(self, cell: Cell | None) -> None:
+        """Raise ScenarioError where nobody can join any more; call it right before the call that lets them."""
+        if self._parts.ending:
+            raise ScenarioError("the run is ending: nobody comes or goes any more")
+        if cell is not None and cell.over is not None:
+            raise ScenarioError(f"{cell.name} has died meanwhile ({cell.over})")
 
 
 def shares(users: int, weights: Mapping[str, int]) -> dict[str, int]:
@@ -125,6 +129,6 @@ def shares(users: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 
 async def _or_dead(call: Awaitable[None]) -> None:
-    """A host that died is found, and told, at the next slot's end."""
-    with contextlib.suppress(PartDied):
-        await call
+    """A host that died is found, and told, at a slot's end; one that is silent will do it when it wakes."""
+    with contextlib.suppress(PartDied, TimeoutError):
+        await asyncio.wait_for(call, PATIENCE_S)

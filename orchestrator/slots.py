@@ -19,6 +19,7 @@ from orchestrator.recorder import Recorder, SlotRow
 HITS = ("exact", "similar", "final")
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 SILENT_S = 1.0  # wall seconds that a slot's end waits for a host
+LAST_S = 10.0  # wall seconds, beyond the grace, for a host's last answer
 CENSUS_EVERY = 5  # slots between two looks at what the cluster has
 
 
@@ -42,7 +43,7 @@ class SlotLoop:
         happened: Callable[[str], None], saved: Mapping[str, bytes], renewed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._scenario, self._parts, self._clock, self._recorder = scenario, parts, clock, recorder
-        self._metrics, self._happened = metrics, happened
+        self._metrics, self._happened, self._renewed = metrics, happened, renewed
         self._keepers = {
             cell.name: Keeper(cell, recorder, self._died, happened, saved.get(cell.name), renewed)
             for cell in parts.cells
@@ -50,6 +51,8 @@ class SlotLoop:
         self._kept = self._commanded = 0
         self._ahead: list[Ended] = []  # drained, but of a slot that is not over yet
         self._asked: dict[str, asyncio.Future[tuple[list[Ended], bool]]] = {}  # hosts that have not answered yet
+        self._looks: dict[str, asyncio.Future[EdgeStatus]] = {}  # edges that have not answered yet
+        self._silent: set[str] = set()
         self._closing: list[asyncio.Task[None]] = []  # hosts of edges that died
         self.deaths: list[str] = []
 
@@ -61,14 +64,18 @@ class SlotLoop:
             boundary = (slot + 1) * tau
             await self._until(boundary, stopping)
             late = max(0.0, self._clock.now() - boundary)
+            asking = any(cell.devices for cell in self._parts.cells)  # who joins while hosts are asked is not idle
             ended, idle = await self._drain()
             glance = await self._end_slot(slot, late, ended)
             show(glance)
             slot += 1
-            if (idle and glance.devices) or boundary >= end:
+            if (idle and asking) or boundary >= end:
                 break
+        self._parts.ending = True  # nobody joins any more
         self._metrics.event("stopping")
         await self._stop(slot)
+        for name in self._looks:
+            self._died(f"{name} is silent at the run's end")
         for keeper in self._keepers.values():
             await keeper.close()
         self._metrics.event("ended")
@@ -100,7 +107,7 @@ class SlotLoop:
         mine = [e.row for e in self._ahead if e.row.slot <= slot and e.row.edge == cell.name]
         served = [Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0) for r in mine if r.result == "done"]
         status = await self._status(cell)
-        decision = await self._keepers[cell.name].decide(slot, served) if cell.over is None else None
+        decision = await self._keepers[cell.name].decide(slot, served) if status is not None else None
         cost, users = slot_cost(served), len(cell.devices)
         self._metrics.users(cell.name, users)
         row = SlotRow(
@@ -123,8 +130,17 @@ class SlotLoop:
         """What an edge is doing; None where it is dead: its hosts then stop asking."""
         if cell.over is not None:
             return None
+        asked = self._looks.get(cell.name)
+        silent = asked is not None
+        if asked is None:
+            asked = self._looks[cell.name] = asyncio.ensure_future(cell.edge.status())
+        await asyncio.wait({asked}, timeout=0.0 if silent else SILENT_S)
+        if not asked.done():
+            self._silence(cell.name, silent)
+            return None
+        del self._looks[cell.name]
         try:
-            return await cell.edge.status()
+            return asked.result()
         except PartDied as error:
             cell.over = str(error)
             others = len(self._parts.alive)
@@ -136,8 +152,9 @@ class SlotLoop:
     async def _close(self, host: HostPart) -> None:
         """Let a host of a dead edge ask no more."""
         host.devices = []
-        with contextlib.suppress(PartDied):
-            await host.stop(1.0)
+        with contextlib.suppress(PartDied, TimeoutError):
+            async with asyncio.timeout(GRACE_S / self._clock.scale + LAST_S):
+                await host.stop(GRACE_S)  # what the edge has already answered can be finished
 
     async def _drain(self) -> tuple[list[Ended], bool]:
         """Everything that ended, recorded; and whether no host has anything left to do."""
@@ -151,28 +168,57 @@ class SlotLoop:
     async def _ask(self, cell: Cell, host: HostPart) -> tuple[list[Ended], bool] | None:
         """A host's answer; one that is silent, as its node may have died, is not waited for: it is heard later."""
         asked = self._asked.get(host.name)
+        silent = asked is not None
         if asked is None:
             asked = self._asked[host.name] = asyncio.ensure_future(host.drain())
-        await asyncio.wait({asked}, timeout=SILENT_S)
+        await asyncio.wait({asked}, timeout=0.0 if silent else SILENT_S)  # one second in all, not one a slot
         if not asked.done():
+            self._silence(host.name, silent)
             return [], False
         del self._asked[host.name]
         try:
             return asked.result()
         except PartDied as error:
-            cell.hosts.remove(host)
-            self._died(f"{error}: {len(host.devices)} devices fewer")
-            if not cell.hosts and cell.over is None:
-                cell.over = str(error)
+            self._lost(cell, host, error)
         return None
+
+    def _silence(self, name: str, again: bool) -> None:
+        """Tell once of a part that has not answered for two slots."""
+        if again and name not in self._silent:
+            self._silent.add(name)
+            self._happened(f"{name} is silent; the others do not wait for it")
+
+    def _lost(self, cell: Cell, host: HostPart, error: PartDied) -> None:
+        cell.hosts.remove(host)
+        self._parts.targets[:] = [target for target in self._parts.targets if target.process != host.name]
+        self._renewed()
+        self._died(f"{error}: {len(host.devices)} devices fewer")
+        if not cell.hosts and cell.over is None:
+            cell.over = str(error)
+
+    async def _last(self, cell: Cell, host: HostPart) -> list[Ended]:
+        """Stop a host and take what it leaves; one that stays silent is given up."""
+        grace, before, ended = GRACE_S if cell.over is None else 1.0, self._asked.pop(host.name, None), list[Ended]()
+        try:
+            async with asyncio.timeout(grace / self._clock.scale + LAST_S):
+                if before is not None:
+                    ended += (await before)[0]
+                await host.stop(grace)
+                ended += (await host.drain())[0]
+        except TimeoutError:
+            self._lost(cell, host, PartDied(f"{host.name} is silent, what it measured last is lost"))
+        except PartDied as error:
+            self._lost(cell, host, error)
+        return ended
 
     async def _stop(self, slot: int) -> None:
         """Let requests in flight end, and take what they leave."""
-        stops = [host.stop(GRACE_S if cell.over is None else 1.0) for cell in self._parts.cells for host in cell.hosts]
-        for result in await asyncio.gather(*stops, *self._closing, return_exceptions=True):
-            if isinstance(result, BaseException) and not isinstance(result, PartDied):
-                raise result
-        self._ahead += (await self._drain())[0]
+        lasts = [self._last(cell, host) for cell in self._parts.cells for host in cell.hosts]
+        ended = [one for last in await asyncio.gather(*lasts) for one in last]
+        await asyncio.gather(*self._closing)
+        self._recorder.ended(ended)
+        self._judge([_kept(e) for e in ended if e.row.result == "done"])
+        self._ahead += ended
         last = max((e.row.slot for e in self._ahead), default=slot - 1)
         for late_slot in range(slot, last + 1):
             for cell in self._parts.cells:

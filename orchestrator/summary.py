@@ -22,13 +22,13 @@ def summarise(
     rows: Rows,
     slots: Rows,
     events: Rows,
-    step_s: float,
+    step_s: Mapping[str, float],
     wall_s: float,
     cpu: float | None = None,
     pipeline: dict[str, Any] | None = None,
     resumed: str | None = None,
 ) -> dict[str, Any]:
-    """The summary's tree. `step_s`: the edge's seconds for one step of one request; `cpu`: the machine's busy share;
+    """The summary's tree. `step_s`: each edge's seconds for one step of one request; `cpu`: the machine's busy share;
     `pipeline`: the identity of its outputs; `resumed`: the run whose learner's state it began with."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
@@ -51,7 +51,7 @@ def summarise(
             "users": scenario.users,
             "duration_s": scenario.duration_s,
             "wall_s": round(wall_s, 3),
-            "step_s": step_s,
+            "step_s": next(iter(step_s.values()), 0.0),
             "pipeline": pipeline,
             "cpu_share": cpu,
             "resumed_from": resumed,
@@ -63,7 +63,7 @@ def summarise(
     }
 
 
-def metrics(rows: Rows, slots: Rows, step_s: float) -> dict[str, dict[str, float | None]]:
+def metrics(rows: Rows, slots: Rows, step_s: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
     """Every metric's mean and the half-width of its 95 % interval over requests, or over slots where it is a slot's."""
     done = [row for row in rows if row["result"] == "done"]
     total = [row["total_s"] for row in done]
@@ -76,7 +76,7 @@ def metrics(rows: Rows, slots: Rows, step_s: float) -> dict[str, dict[str, float
         "response_per_request_ms": _mean(1e3 * t for t in total),
         "hit_ratio": _mean(hit),
         "hit_ratio_in_slot": _mean(in_slot),
-        "saved_ms": _mean(1e3 * step_s * row["saved_steps"] for row in done),
+        "saved_ms": _mean(1e3 * step_s.get(row["edge"], 0.0) * row["saved_steps"] for row in done),
         "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy if slot["queue_s"] is not None),
         "system_cost_ms": _mean(1e3 * slot["system_cost_s"] for slot in busy),
         "gap_to_exact": _mean(slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None),
@@ -109,10 +109,10 @@ def write(folder: Path, summary: Mapping[str, Any]) -> None:
 
 
 def _worst_by_prompt(done: Rows) -> list[float]:
-    """L_r of (15) for every prompt and slot."""
-    worst: dict[tuple[int, str], float] = defaultdict(float)
+    """L_r of (15) for every edge, slot and prompt."""
+    worst: dict[tuple[str, int, str], float] = defaultdict(float)
     for row in done:
-        key = row["slot"], row["prompt_key"]
+        key = row["edge"], row["slot"], row["prompt_key"]
         worst[key] = max(worst[key], row["total_s"])
     return list(worst.values())
 

@@ -1,4 +1,4 @@
-"""A Ray of three nodes on one machine, in a process of its own: a head, one with `gpu_like`, one for devices."""
+"""A Ray of four nodes on one machine, in a process of its own: a head, one with `gpu_like`, two for devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def main() -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     there = {
         "edge": cluster.add_node(num_cpus=2, resources={"gpu_like": 1}),
-        "devices": cluster.add_node(num_cpus=8, resources={"midstep-devices": 1000}),
+        "devices": cluster.add_node(num_cpus=4, resources={"midstep-devices": 1000}),
+        "others": cluster.add_node(num_cpus=4, resources={"midstep-devices": 1000}),
     }
     cluster.wait_for_nodes()
     nodes = {

@@ -2,7 +2,7 @@
 
     python -m training.scorer [--streams 240] [--steps 10000] [--out orchestrator/learning/scorer.json]
 
-A quarter of an hour on one quiet core. One set of hyperparameters and one file for all settings.
+Six minutes on one quiet core. One set of hyperparameters and one file for all settings.
 """
 
 from __future__ import annotations

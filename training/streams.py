@@ -14,37 +14,47 @@ PARTS = ((50, 20, 20, 5), (30, 20, 10, 5), (200, 25, 10), (100, 30, 10, 3), (60,
 
 
 class Sessions(Stream):
-    """What people try out: new prompts come, are asked for some more times, and are dropped for ever.
+    """What people try out: new prompts come, are asked for some more times, are dropped, and come back now and then.
 
-    A request is for a new prompt with probability `new`; else for one of the old ones, by interest, which is lognormal
-    and fades within a lognormal lifetime around `life` slots.
+    A request is for a new prompt with probability `new`; else for one of the old ones, by interest. Interest is
+    lognormal to begin with and fades as (1 + age / lifetime) ** -tail, with lifetimes lognormal around `life` slots: a
+    power law (Anderson and Schooler, Psychological Science 2, 1991), so that what was liked comes back after a long
+    silence, as it does in real streams, where exponential fading would rule it out.
     """
 
-    def __init__(self, preset: Preset, seed: int, new: float, life: float, slots: int) -> None:
+    def __init__(self, preset: Preset, seed: int, new: float, life: float, tail: float, slots: int) -> None:
         super().__init__(preset, seed)
         self.items = slots * self.requests
-        self._new, self._life, self._made = new, life, 0
-        self._alive, self._lives, self._interest = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+        self._new, self._life, self._tail, self._made = new, life, tail, 0
+        self._alive, self._born = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._lives, self._first = np.zeros(0), np.zeros(0)
 
     def drift(self, random: np.random.Generator) -> None:
-        self._interest = self._interest * np.exp(-1 / self._lives)
-        alive = self._interest > 1e-5
-        self._alive, self._lives, self._interest = self._alive[alive], self._lives[alive], self._interest[alive]
+        alive = self._interest() > 1e-5
+        self._alive, self._born = self._alive[alive], self._born[alive]
+        self._lives, self._first = self._lives[alive], self._first[alive]
 
     def draw(self, uniform: Floats) -> Ids:
         random = generator(self.seed, DRAWS + 100, self.slot)
         fresh = uniform < self._new if len(self._alive) else np.ones(len(uniform), np.bool_)
         asked = np.zeros(len(uniform), np.int64)
         if not fresh.all():
-            weight = self._interest / self._interest.sum()
-            asked[~fresh] = random.choice(self._alive, int((~fresh).sum()), p=weight)
+            upto = np.cumsum(self._interest())
+            at = np.searchsorted(upto, random.random(int((~fresh).sum())) * upto[-1], side="right")
+            asked[~fresh] = self._alive[np.minimum(at, len(upto) - 1)]
         born = self._made + np.arange(int(fresh.sum()))
         asked[fresh] = born
         self._made += len(born)
         lives = self._life * np.exp(random.standard_normal(len(born)))
-        self._alive, self._lives = np.concatenate([self._alive, born]), np.concatenate([self._lives, lives])
-        self._interest = np.concatenate([self._interest, np.exp(random.standard_normal(len(born))) / lives])
+        first = np.exp(random.standard_normal(len(born))) / lives
+        self._alive = np.concatenate([self._alive, born])
+        self._born = np.concatenate([self._born, np.full(len(born), self.slot)])
+        self._lives, self._first = np.concatenate([self._lives, lives]), np.concatenate([self._first, first])
         return asked
+
+    def _interest(self) -> Floats:
+        age = (self.slot - self._born) / self._lives
+        return np.asarray(self._first * (1 + age) ** -self._tail)
 
     def current(self) -> Floats:
         raise NotImplementedError("nobody asks for the truth of a training stream")
@@ -60,7 +70,7 @@ class Sessions(Stream):
 def generated(seed: int) -> tuple[Stream, int]:
     """A stream of some kind, and how many slots to take of it."""
     random = np.random.default_rng([seed, 77])
-    kind = random.choice(["drifting", "topics", "small", "sessions"], p=[0.3, 0.3, 0.15, 0.25])
+    kind = random.choice(["drifting", "topics", "small", "sessions"], p=[0.25, 0.3, 0.1, 0.35])
     if kind == "drifting":
         return _drifting(random, seed, 10 ** random.uniform(4, 5.1), 10 ** random.uniform(2.3, 3.2))
     if kind == "topics":
@@ -69,7 +79,8 @@ def generated(seed: int) -> tuple[Stream, int]:
         return _drifting(random, seed, 10 ** random.uniform(2.5, 3.8), 10 ** random.uniform(0, 1.5))
     slots = int(random.integers(1500, 4000))
     preset = _preset("full", items=2, requests_per_user=int(10 ** max(0.0, random.uniform(-0.7, 1))))
-    return Sessions(preset, seed, random.uniform(0.4, 0.95), 10 ** random.uniform(0.5, 2.7), slots), slots
+    tail = random.uniform(1, 3)
+    return Sessions(preset, seed, random.uniform(0.4, 0.95), 10 ** random.uniform(0.5, 2.7), tail, slots), slots
 
 
 def _drifting(random: np.random.Generator, seed: int, items: float, requests: float) -> tuple[Stream, int]:

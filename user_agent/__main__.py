@@ -53,6 +53,10 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     about = await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
     mine = [spec for spec in specs(scenario) if spec.edge == about.edge or len(scenario.edges) == 1]
     chosen = mine[args.first :][: args.users]
+    if not chosen:
+        raise ScenarioError(
+            f"--first {args.first} --users {args.users}: the scenario has {len(mine)} devices that ask {about.edge}"
+        )
     thread = compute_thread(scenario.model.device)
     loop = asyncio.get_running_loop()
     denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)

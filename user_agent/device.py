@@ -70,7 +70,7 @@ class Device:
                 f"no output within the deadline of {self._scenario.deadline_s:g} s",
             )
         except asyncio.CancelledError:  # the run ended: the slowest requests must not vanish from its record
-            row.result, row.error = "failed", "the run ended before it was finished"
+            row.result, row.error = "failed", "it was stopped before it was finished"
         except MidstepError as error:
             row.result, row.error = "failed", str(error)
         except Exception as error:  # a device's failure is one row, not the host's end

@@ -135,7 +135,8 @@ class DeviceHost:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """End the engine and its thread."""
+        """End the engine and its thread, and devices that nobody has stopped."""
+        await self.stop(0.0)
         self._engine_task.cancel()
         await asyncio.gather(self._engine_task, return_exceptions=True)  # one that broke has told its jobs
         if self._thread is not None:

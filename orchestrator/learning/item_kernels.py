@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
 FORGET = 0.995  # of a forecast's log likelihood, per slot
 FLOOR = 3e-4  # requests a slot that every forecast allows for: nothing is impossible
+PRIOR = 0.5  # requests of a part before the first: the shape of the Gamma that knows nothing (Jeffreys)
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -71,3 +74,31 @@ def products(ids, members, log_share, out):  # type: ignore[no-untyped-def]
             if part >= 0:
                 for k in range(log_share.shape[1]):
                     out[j, k] += log_share[part, k]
+
+
+@numba.njit(cache=True)
+def judge(asked, requests, count, total, change, belief):  # type: ignore[no-untyped-def]
+    """Weigh each decay by how well it forecast a slot's requests `asked` (parts,): belief (parts, K), in place.
+
+    A decay believes in a Gamma of count (parts, K) + PRIOR requests among total (K,); what it forecasts is therefore
+    negative binomial.
+    """
+    decays = count.shape[1]
+    log_like, log_none, log_one = np.empty(decays), np.empty(decays), np.empty(decays)
+    for k in range(decays):
+        slots = total[k] / requests
+        log_none[k], log_one[k] = math.log1p(1 / slots), math.log1p(slots)
+    for i in range(len(asked)):
+        c, most = asked[i], -1e300
+        for k in range(decays):
+            shape = count[i, k] + PRIOR
+            chance = math.lgamma(shape + c) - math.lgamma(shape) if c else 0.0
+            chance -= shape * log_none[k] + c * log_one[k]
+            log_like[k] = chance + math.log(belief[i, k])
+            most = max(most, log_like[k])
+        whole = 0.0
+        for k in range(decays):
+            belief[i, k] = math.exp(log_like[k] - most)
+            whole += belief[i, k]
+        for k in range(decays):
+            belief[i, k] = (1 - change) * belief[i, k] / whole + change / decays

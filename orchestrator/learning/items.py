@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
 
 DECAYS = (3.0, 8.0, 20.0, 50.0, 120.0, 300.0, 1000.0, np.inf)  # e-folding times, slots
-WINDOWS = (4, 7)  # the decays over which requests are compared with what their parts let expect
+WINDOWS = (5, 7)  # the decays over which requests are compared with what their parts let expect
 FIRST = (5, 6)  # the decays of parts that say what was to be expected of an item before it was first asked for
 SHRINK = (0.5, 2.0)  # requests as expected that are added to both
 SILENCE = 4096  # slots of silence that are told apart
@@ -31,7 +31,8 @@ WEIGHTS = K + 1  # how likely each decay's forecasts were
 TIMES = (
     WEIGHTS + K
 )  # slots since the last request, between the last two, since the first; slots with requests; last count
-SLOT, LOAD, HAS_PARTS = TIMES + 5, TIMES + 6, TIMES + 7
+SLOT, LOAD, NEW = TIMES + 5, TIMES + 6, TIMES + 7  # the stream's: slots so far, requests a slot, share of new items
+HAS_PARTS = TIMES + 8
 PRODUCT = HAS_PARTS + 1  # requests a slot if parts were independent, by each decay of parts and by the adapted shares
 _ENDS = PRODUCT + PRODUCTS + len(WINDOWS) * len(SHRINK)
 EXPECTED = list(range(PRODUCT + PRODUCTS - 1, _ENDS))  # the adapted product, and corrected by the item's own ratio
@@ -58,6 +59,7 @@ class ItemTable:
         self.slot = self.start = -1  # the last slot with requests, and the first
         self.parts = PartShares() if parts else None
         self._requests = np.zeros(K)  # of all items, decayed
+        self._new = np.zeros(K)  # those for items that were new, decayed
         self._items: dict[str, NDArray[Any]] = {
             "count": np.zeros((0, K), np.float32),
             "like": np.zeros((0, K), np.float32),  # log likelihood of each decay's forecasts
@@ -67,8 +69,9 @@ class ItemTable:
             "distinct": np.zeros(0, np.float32),
             "latest": np.zeros(0, np.float32),
             "expected": np.zeros((0, len(WINDOWS)), np.float32),  # requests, as of slot `updated`
-            "expecting": np.zeros(0, np.float32),  # requests a slot, then
             "updated": np.zeros(0, np.int64),
+            "sum": np.zeros(0),  # of the logs of the share that was expected, once for every request until then
+            "requests": np.zeros(0),  # of all items until then
         }
         self._fade = np.exp(-1 / np.array(DECAYS))
         self._keep = (self._fade[:, None] ** np.arange(SILENCE)).astype(np.float32)
@@ -92,6 +95,7 @@ class ItemTable:
         )  # fmt: skip
         elapsed = slot - self.slot if self.start >= 0 else 1
         self._requests = self._requests * self._fade**elapsed + counts.sum()
+        self._new = self._new * self._fade**elapsed + len(fresh)
         self.slot, self.start = slot, slot if self.start < 0 else self.start
         if self.parts is not None:
             self.parts.observe(ids, counts)
@@ -102,6 +106,11 @@ class ItemTable:
     def load(self) -> float:
         """Requests a slot, over some 50 slots."""
         return float(self._requests[3] / self._slots()[3])
+
+    @property
+    def new_share(self) -> float:
+        """Share of requests that were for something new, over some 300 slots: what is tried out is dropped again."""
+        return float(self._new[5] / max(self._requests[5], 1e-6))
 
     def last(self, ids: Ids) -> Ids:
         """The slot of each item's last request (n,), -1 where there was none."""
@@ -128,6 +137,7 @@ class ItemTable:
         out[:, TIMES:SLOT] = np.log(times)
         out[:, SLOT] = np.log1p(slot - max(self.start, 0))
         out[:, LOAD] = np.log(self.load + 1e-6)
+        out[:, NEW] = np.log(self.new_share + 1e-3)
         if self.parts is None:
             out[:, EXPECTED] = NEVER
         else:
@@ -142,7 +152,8 @@ class ItemTable:
         return np.maximum(slots, 1).astype(np.float32)
 
     def _part_features(self, ids: Ids, slot: int, out: Features) -> None:
-        product = self._expect(ids, slot)
+        product = self._products(ids)
+        self._expect(ids, slot)
         s, at = self._items, PRODUCT + PRODUCTS
         out[:, HAS_PARTS] = 1
         out[:, PRODUCT:at] = product
@@ -159,24 +170,35 @@ class ItemTable:
         assert self.parts is not None
         return np.asarray(self.parts.log_products(ids) + np.float32(np.log(self.load + 1e-6)))
 
-    def _expect(self, ids: Ids, slot: int) -> Features:
-        """Bring what parts let expect of items (n,) up to `slot`: a straight line between two looks."""
-        s, product = self._items, self._products(ids)
-        now = np.exp(product[:, -1])
+    def _expect(self, ids: Ids, slot: int) -> None:
+        """Bring what parts let expect of items (n,) up to `slot`, as if evenly since the last look at them.
+
+        The geometric mean of what was expected meanwhile costs no more than a look; a straight line between two looks
+        would be biased, since trends are what brings looks.
+        """
+        s = self._items
         passed = np.minimum(slot - s["updated"][ids], SILENCE - 1)
-        between = (s["expecting"][ids] + now) / 2
+        total, requests = self._sums(ids)
+        since = requests - s["requests"][ids]
+        with np.errstate(invalid="ignore"):
+            share = np.exp(np.where(since > 0, (total - s["sum"][ids]) / since, -np.inf))
+        a_slot = since * share / np.maximum(passed, 1)
         for j, k in enumerate(WINDOWS):
             over = np.where(passed > 0, self._kept[k, np.maximum(passed - 1, 0)] + 1, 0)
-            s["expected"][ids, j] = s["expected"][ids, j] * self._keep[k, passed] + between * over
-        s["expecting"][ids], s["updated"][ids] = now, slot
-        return product
+            s["expected"][ids, j] = s["expected"][ids, j] * self._keep[k, passed] + a_slot * over
+        s["updated"][ids], s["sum"][ids], s["requests"][ids] = slot, total, requests
 
     def _expect_first(self, ids: Ids) -> None:
         """What was to be expected of new items (n,) before anyone asked: as their parts were asked for until now."""
         s, product, slots = self._items, self._products(ids), self._slots()
         for j, k in enumerate(WINDOWS):
             s["expected"][ids, j] = np.exp(product[:, FIRST[j]]) * slots[k]
-        s["expecting"][ids], s["updated"][ids] = np.exp(product[:, -1]), self.slot
+        s["updated"][ids] = self.slot
+        s["sum"][ids], s["requests"][ids] = self._sums(ids)
+
+    def _sums(self, ids: Ids) -> tuple[Floats, float]:
+        assert self.parts is not None
+        return self.parts.log_sums(ids), self.parts.requests
 
     def _grow(self, ids: Ids) -> None:
         top = int(ids.max(initial=-1)) + 1
@@ -185,13 +207,14 @@ class ItemTable:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "slot": self.slot, "start": self.start, "requests": self._requests.copy(),
+            "slot": self.slot, "start": self.start, "requests": self._requests.copy(), "new": self._new.copy(),
             "items": {name: value.copy() for name, value in self._items.items()},
             "parts": None if self.parts is None else self.parts.state_dict(),
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.slot, self.start, self._requests = int(state["slot"]), int(state["start"]), state["requests"].copy()
+        self.slot, self.start = int(state["slot"]), int(state["start"])
+        self._requests, self._new = state["requests"].copy(), state["new"].copy()
         self._items = {name: value.copy() for name, value in state["items"].items()}
         if self.parts is not None and state["parts"] is not None:
             self.parts.load_state_dict(state["parts"])

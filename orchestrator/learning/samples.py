@@ -15,12 +15,13 @@ Floats = NDArray[np.float64]
 
 _KEPT = ("_features", "_item", "_slot", "_before", "_label")
 
-SLOTS, REQUESTS, LONGEST = 40.0, 2_000.0, 400.0
+SLOTS, REQUESTS, LONGEST = 10.0, 2_000.0, 400.0
 
 
 def horizon(requests: float) -> float:
-    """How many slots count as "next" where a slot has this many requests: 40, or 2,000 requests if that is longer,
-    since where little is asked for a slot is short beside the time that an output stays; at most 400."""
+    """How many slots count as "next" where a slot has this many requests: 10, or 2,000 requests if that is longer,
+    since where little is asked for a slot is short beside the time that an output stays; at most 400. Every slot plans
+    anew, so that what a trend will be when it has passed should not count against it now."""
     return min(max(SLOTS, REQUESTS / requests), LONGEST)
 
 

@@ -21,6 +21,7 @@ REUSE = 8  # how often a sample is learned from, on average
 BATCH = 1024
 YOUNGEST = 10  # slots that a sample waits for its label
 LEARNING_RATE = 1e-3
+ENOUGH = 10_000  # samples: with fewer, steps are as much smaller; what was shipped knows more than some hundred samples
 PATIENCE = 8  # an item that was silent for n slots is scored anew every 1 + n / PATIENCE slots: little has changed
 RECENT = 200_000  # requests among which samples are taken: what is silent for longer has no say
 
@@ -104,6 +105,7 @@ class DrcItem(Ranked):
             drawn = self._samples.draw(BATCH, self._slot, YOUNGEST, self._random)
             self._due -= BATCH
             if drawn is not None:
+                self._training().pace(LEARNING_RATE * min(1.0, self._samples.taken / ENOUGH))
                 losses.append(self._training().step(*drawn))
                 self._updates += 1
         return LearnerStats(float(np.mean(losses)), taken, self._updates) if losses else None

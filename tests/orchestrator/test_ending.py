@@ -45,7 +45,7 @@ def test_requests_that_were_cut_off_are_in_the_record(tmp_path: Path) -> None:
     slow = [{"class": "phone", "count": 4, "speed_ratio": 0.004}]  # some 40 s a picture, the grace is 20
     assert run(parse(paced.tree(devices=slow, duration_s=5)), Options(out=str(tmp_path / "run"))) == 0
     rows, slots = read_run(tmp_path / "run")
-    assert {row["error"] for row in rows} == {"the run ended before it was finished"}
+    assert {row["error"] for row in rows} == {"it was stopped before it was finished"}
     assert len(rows) == 4 and slots
 
 

@@ -1,7 +1,8 @@
-"""Two Ray nodes for edge and devices, on one machine: placement, one record, and what a dead node takes with it."""
+"""Ray nodes for edge and devices, on one machine: placement, one record, and what a dead node takes with it."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[dict[str, Any]]:
-    """A head, a node with `gpu_like`, a node with `midstep-devices`: their ids and raylets' pids."""
+    """A head, a node with `gpu_like`, two with `midstep-devices`: their ids and raylets' pids."""
     root, environment = Path(__file__).parents[2], {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     head = subprocess.Popen(
         [sys.executable, "-m", "tests.ray_nodes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -40,17 +41,27 @@ def test_the_edge_lands_where_its_resource_is_and_a_dead_node_takes_only_its_dev
     with live(tmp_path / "run", nodes["address"], *PACED, *asked, "--duration", "120s") as running:
         running.until_requests(12)
         rows = [json.loads(line) for line in (running.folder / "requests.jsonl").read_text().splitlines()]
-        assert {ppid(pid) for pid in {row["process_id"] for row in rows}} == {nodes["nodes"]["devices"]["pid"]}, (
-            "devices are not where midstep-devices is"
-        )
+        raylets = {row["process_id"]: ppid(row["process_id"]) for row in rows}
+        dying, staying = (nodes["nodes"][name]["pid"] for name in ("devices", "others"))
+        assert set(raylets.values()) == {dying, staying}, "hosts are not spread over the nodes with midstep-devices"
         assert ppid(running.edge_pid()) == nodes["nodes"]["edge"]["pid"], "the edge is not where gpu_like is"
-        os.kill(nodes["nodes"]["devices"]["pid"], signal.SIGKILL)
+        os.kill(dying, signal.SIGKILL)
+        running.until(lambda: "5 devices fewer" in running.text(), "word of the dead host")
+        journal = running.folder / "requests.jsonl"
+        before = [json.loads(line)["request_id"] for line in journal.read_text().splitlines()]
+        running.until_requests(len(before) + 6)
+        running.signal(signal.SIGINT)
         assert running.end(90) == 3
         said = running.text()
-    assert "midstep: host-0 died: 5 devices fewer" in said and "midstep: host-1 died: 5 devices fewer" in said
+    assert len(re.findall(r"midstep: host-\d died: 5 devices fewer", said)) == 1
     assert "Raylet is terminated" not in said  # Ray's own paragraphs
     rows, slots = read_run(running.folder)
-    assert len(rows) >= 12 and len(slots) >= 5 and {row["result"] for row in rows} == {"done"}
+    assert {row["result"] for row in rows} == {"done"} and [slot["slot"] for slot in slots] == list(range(len(slots)))
+    assert set(before) < {row["request_id"] for row in rows}, "what was measured before the death is lost"
+    after = {raylets[row["process_id"]] for row in rows if row["request_id"] not in before}
+    assert after == {staying}, "the other node's devices went on"
+    for row in rows:
+        assert (running.folder / "images" / f"{row['request_id']}.png").read_bytes()[1:4] == b"PNG"
     assert "5 devices fewer" in (running.folder / "report.html").read_text()
 
 

@@ -90,7 +90,7 @@ def test_summary_counts_what_the_rows_say() -> None:
         row(3, reuse="shared", edge_steps=0, saved_steps=6, total_s=4.0).dict(),
         row(4, result="rejected", total_s=None).dict(), row(5, result="failed", total_s=None).dict(),
     ]  # fmt: skip
-    made = summary.metrics(rows, [vars(slot(0))], step_s=0.01)
+    made = summary.metrics(rows, [vars(slot(0))], step_s={"edge-0": 0.01})
     assert (made["requests"]["mean"], made["rejected"]["mean"], made["failed"]["mean"]) == (3, 1, 1)
     assert made["hit_ratio"]["mean"] == pytest.approx(1 / 3)
     assert made["hit_ratio_in_slot"]["mean"] == pytest.approx(2 / 3)

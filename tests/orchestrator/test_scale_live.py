@@ -25,6 +25,11 @@ def count(running: Live, name: str) -> float:
     return sum(value for one in samples for label, value in one.items() if label.startswith(f"midstep_{name}{{"))
 
 
+def lines(running: Live, journal: str) -> list[str]:
+    """What a journal of the run holds."""
+    return (running.folder / f"{journal}.jsonl").read_text().splitlines()
+
+
 def until_users(running: Live, users: int) -> None:
     """Wait until centre and hosts both count so many."""
     running.until(lambda: count(running, "users") == count(running, "devices") == users, f"{users} users", 60)
@@ -49,6 +54,11 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(ray_address: str, tmp
         _refused_without_the_token(running)
         door = running.folder / "control.json"
         assert stat.S_IMODE(door.stat().st_mode) == 0o600
+        assert running.scale(0).returncode == 0  # all leave when they have what they asked for: then counts stand still
+        running.until(lambda: count(running, "devices") == 0, "nobody")
+        lookups, slot = count(running, "store_lookups_total"), len(lines(running, "slots"))
+        running.until(lambda: len(lines(running, "slots")) > slot + 4, "two slots more")
+        assert lookups == len(lines(running, "requests")), "the edges were asked for more than the record has"
         running.process.terminate()
         assert running.end(60) == 0
         assert not door.exists()

@@ -1,6 +1,7 @@
 """Users come and go in mid-run, in virtual time; and the arithmetic of who gets how many."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midstep.channel import newcomer, specs
+from midstep.channel import Newcomers, specs
 from midstep.errors import PartDied, ScenarioError
 from midstep.scenario import parse
+from midstep.workload import Wish
+from orchestrator.inprocess import LocalHost
 from orchestrator.parts import Cell, Parts
 from orchestrator.recorder import read_run
 from orchestrator.run import Options, run
 from orchestrator.scaling import Scaler, shares
 from tests import paced
+from user_agent.device import Device, Finished
 
 
 def rows_of(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -23,9 +27,24 @@ def rows_of(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[di
     return read_run(folder)
 
 
-def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(tmp_path: Path) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of all requests that devices begin."""
+    ids: list[str] = []
+    really = Device.request
+
+    async def request(self: Device, request_id: str, wish: Wish) -> Finished:
+        ids.append(request_id)
+        return await really(self, request_id, wish)
+
+    monkeypatch.setattr(Device, "request", request)
+    return ids
+
+
+def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(asked: list[str], tmp_path: Path) -> None:
     timeline = [{"at_s": 20.5, "users": 3}, {"at_s": 5.5, "users": 30}]
     rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=40)
+    assert len(asked) > 100 and sorted(asked) == sorted(row["request_id"] for row in rows)
     assert {row["result"] for row in rows} == {"done"}
     assert [slot["users"] for slot in slots[:40]] == [4] * 5 + [30] * 15 + [3] * 20
     assert len({row["request_id"] for row in rows}) == len(rows)
@@ -60,6 +79,53 @@ def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Pat
     assert "timeline at 3 s: a list of prompts is dealt out" in (tmp_path / "a" / "report.html").read_text()
 
 
+def test_who_would_come_when_the_run_ends_does_not(asked: list[str], tmp_path: Path) -> None:
+    timeline = [{"at_s": 20.5, "users": 30}]  # requests in flight are awaited then
+    rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=20)
+    assert sorted(asked) == sorted(row["request_id"] for row in rows)
+    assert {slot["users"] for slot in slots} == {4}
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_host_that_answers_late_at_the_end_loses_nothing(
+    last: bool, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, calls = LocalHost.drain, list[float]()
+
+    async def drain(self: LocalHost) -> Any:
+        calls.append(self._host._clock.now())
+        found = await really(self)
+        if calls[-1] > 20.01 if last else 19.5 < calls[-1] < 20.01:
+            await asyncio.sleep(1.5)  # what it had is on its way when the run ends
+        return found
+
+    monkeypatch.setattr(LocalHost, "drain", drain)
+    rows, _ = rows_of(tmp_path / "a", duration_s=20)
+    assert sorted(asked) == sorted(row["request_id"] for row in rows)
+
+
+def test_a_silent_host_costs_the_others_one_second_and_ends_as_a_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = LocalHost.drain
+
+    async def drain(self: LocalHost) -> Any:
+        if self.name == "host-1" and self._host._clock.now() > 8:
+            await asyncio.sleep(10_000)
+        return await really(self)
+
+    monkeypatch.setattr(LocalHost, "drain", drain)
+    assert run(parse(paced.tree(slot_seconds=0.25)), Options(out=str(tmp_path / "a"))) == 3
+    rows, slots = read_run(tmp_path / "a")
+    assert max(row["arrived_s"] for row in rows if row["user"] < 2) > 25
+    assert 1 <= sum(slot["late_s"] > 0.1 for slot in slots) <= 3, "one second, until the others have caught up"
+    told = json.loads((tmp_path / "a" / "summary.json").read_text())["run"]["events"]
+    assert [event["text"] for event in told] == [
+        "host-1 is silent; the others do not wait for it",
+        "host-1 is silent, what it measured last is lost: 2 devices fewer",
+    ]
+
+
 def test_newcomers_keep_the_mix_of_classes() -> None:
     devices = [
         {"class": "phone", "count": 6},
@@ -67,13 +133,23 @@ def test_newcomers_keep_the_mix_of_classes() -> None:
         {"class": "pc", "count": 1},
     ]
     scenario = parse(paced.tree(devices=devices))
-    present = specs(scenario)
-    for user in range(10, 40):
-        present.append(newcomer(scenario, present, "edge-0", user))
+    present, newcomers = specs(scenario), Newcomers(scenario)
+    for number in (1, 9, 20):
+        present += newcomers.come("edge-0", present, number)
+    assert [spec.user for spec in present] == list(range(40))
     kinds = [spec.kind for spec in present]
     assert [kinds.count(kind) for kind in ("phone", "tablet", "pc")] == [24, 12, 4]
     assert all(120 <= spec.distance_m <= 255 for spec in present)
     assert len({spec.distance_m for spec in present[10:]}) == 30
+
+
+def test_the_mix_is_of_each_edge_and_a_class_is_more_than_its_name() -> None:
+    edges = [{"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south")]
+    devices = [{"class": "phone", "count": 6, "edge": "north"}, {"class": "phone", "count": 12, "speed_ratio": 0.2}]
+    scenario = parse(paced.tree(edges=edges, devices=devices))
+    present = [spec for spec in specs(scenario) if spec.edge == "north"]
+    coming = Newcomers(scenario).come("north", present, 24)
+    assert sum(spec.speed_ratio == 0.2 for spec in coming) == 12
 
 
 @given(st.integers(0, 5000), st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 100), min_size=1))
