@@ -158,6 +158,9 @@ def seen(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         beside = run.with_name(f"{run.name}.targets.json")  # what deploy/prometheus looks for
         assert beside.read_text() == (run / "targets.json").read_text()
         answers = fill_panels(running, told[1])
+        assert running.scale(7).returncode == 0
+        (users,) = _panel("Users")
+        running.until(lambda: [s["value"][1] for s in ask(told[1], filled(users.expr, run))] == ["7"], "7 on the panel")
         running.process.send_signal(2)  # as Ctrl-C: the rest of the minute is not needed
         assert running.end() == 0
         assert "what Prometheus saw is kept" in running.text() and not beside.exists()
@@ -197,7 +200,7 @@ def test_a_live_run_fills_the_panel(seen: Seen, panel: Panel) -> None:
 def test_the_runs_events_are_marked(seen: Seen) -> None:
     found = ask(seen.prometheus, filled(EVENTS.expr, seen.run), start=seen.began_s, end=seen.ended_s, step=1)
     marked = {series["metric"]["event"] for series in found}
-    assert {"started", "stopping", "ended"} <= marked and "slot" not in marked
+    assert {"started", "scaled", "stopping", "ended"} <= marked and "slot" not in marked
     assert all(len(series["values"]) < 12 for series in found), "a mark is a moment"
 
 
