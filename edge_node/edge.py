@@ -175,7 +175,7 @@ class Edge:
         for name, most in (("capacity", self.store.capacity), ("staging", self.staging.capacity)):
             if frame_bytes > most:
                 raise ScenarioError(
-                    f"{self.name}: {name}: {most} bytes cannot hold one output of this model ({frame_bytes} bytes); "
+                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this model ({frame_bytes} bytes); "
                     f"give at least {frame_bytes}"
                 )
 

@@ -268,6 +268,8 @@ class Scenario(_Tree):
 
     def with_users(self, users: int) -> Scenario:
         """The same mix of classes with `users` devices in all (largest remainder). Raises ScenarioError."""
+        if users < 1:
+            raise ScenarioError(f"--users {users}: give at least 1")
         if users < len(self.devices):
             raise ScenarioError(f"--users {users}: the scenario has {len(self.devices)} device classes, each needs one")
         shares = [devices.count * users / self.users for devices in self.devices]

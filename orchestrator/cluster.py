@@ -25,6 +25,7 @@ from midstep.scenario import Scenario
 from midstep.security import Credentials, ephemeral, is_loopback
 from orchestrator.actors import EdgeActor, HostActor, LearnerActor, RemoteEdge, RemoteHost, RemoteLearner
 from orchestrator.capacity import check_memory
+from orchestrator.head import unreachable
 from orchestrator.parts import Cell, Census, HostPart, LearnerPart, Parts, grouped
 
 T = TypeVar("T")
@@ -170,6 +171,8 @@ class RayCluster:
 
     def _init(self, hosts: int) -> None:
         """Start or join Ray. Raises ScenarioError, one line."""
+        if self._address not in (None, "auto") and (why := unreachable(self._address)):
+            raise ScenarioError(f"--address: {why}; start the head (ray start --head), or let its port through")
         needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
         try:
             if self._address is None:

@@ -119,6 +119,16 @@ class Recorder:
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()
 
+    def discard(self) -> None:
+        """Remove what a run that never began has left."""
+        for name, journal in self._journals.items():
+            journal.close()
+            (self.folder / f"{name}.jsonl").unlink(missing_ok=True)
+        (self.folder / "scenario.yaml").unlink(missing_ok=True)
+        for folder in (self.folder / "images", self.folder):
+            with contextlib.suppress(OSError):  # somebody else's files are in it
+                folder.rmdir()
+
     def _write(self, journal: str, row: dict[str, Any]) -> None:
         self._journals[journal].write(json.dumps(row) + "\n")
         self._journals[journal].flush()

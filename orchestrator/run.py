@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
-from midstep.errors import EXIT_DIED, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError, PartDied, ScenarioError
+from midstep.errors import EXIT_DIED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError, PartDied, ScenarioError
 from midstep.exporter import Target, export, write_targets
 from midstep.metrics import RunMetrics
 from midstep.pipelines import locate
@@ -114,6 +114,9 @@ class _Run:
             except MidstepError as error:
                 self._happened(str(error))
                 status = error.exit_status
+                if status == EXIT_INPUT and not self.recorder.slots:
+                    self.recorder.discard()  # nothing has begun: bad input leaves nothing
+                    return status
             except asyncio.CancelledError:  # the second Ctrl-C
                 self._happened("stopped at once; requests in flight are lost")
                 status = EXIT_INTERRUPTED
@@ -181,7 +184,8 @@ class _Run:
             stack.callback(timeline.cancel)
             await loop.run(self.stopping, self.progress.show)
         self.cpu = round(psutil.cpu_percent() / 100, 3)
-        if parts.alive and self.scenario.report.references and self.recorder.rows and not self.stopping.is_set():
+        compared = self.scenario.report.references and self.scenario.modes.denoiser == "real"  # paced pictures are none
+        if parts.alive and compared and self.recorder.rows and not self.stopping.is_set():
             await self._compare(parts)
         if self.monitor is not None:
             await asyncio.to_thread(self.monitor.linger)

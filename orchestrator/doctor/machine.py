@@ -140,7 +140,7 @@ def clock(asked: Asked) -> Iterator[Finding]:
         f"(a run's bound: {LATE_S * 1e3:.0f} ms)"
     )
     if p99 > LATE_S / 2:
-        yield warn("clock", text, "stop what else keeps this machine busy; runs would be INVALID")
+        yield warn("clock", text, "stop what else keeps this machine busy: over half the bound, runs may be INVALID")
     else:
         yield ok("clock", text)
 

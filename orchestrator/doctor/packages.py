@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +17,11 @@ from packaging.version import Version
 
 import midstep.v1
 from orchestrator.doctor.findings import Asked, Finding, fail, first_line, needed, ok, version_of, warn
+from orchestrator.head import unreachable
 
 STUBS = Path(midstep.v1.__file__).parent
 INSTALL = "pip install -c constraints.txt -e . in the repository"
 RAY_START_S = 120.0
-JOIN_S = 2.0
 
 _START_RAY = """
 import sys
@@ -156,14 +155,8 @@ def _reachable(address: str) -> Finding:
         if not told.is_file():
             return fail("Ray's head", "--address auto: no Ray was started on this machine", do)
         address = told.read_text().strip()
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return fail("Ray's head", f"{address} is no address", "write --address auto or HOST:PORT")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), JOIN_S).close()
-    except (OSError, OverflowError) as error:
-        return fail("Ray's head", f"nobody answers at {address}: {error}", do)
-    return ok("Ray's head", f"somebody answers at {address}")
+    why = unreachable(address)
+    return ok("Ray's head", f"somebody answers at {address}") if why is None else fail("Ray's head", why, do)
 
 
 def _missing(package: str, extra: str) -> list[str]:

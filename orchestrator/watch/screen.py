@@ -73,10 +73,10 @@ def _stages(figures: Figures, total: Tally) -> list[Cells]:
 
 
 def _fidelity(figures: Figures) -> list[Cells]:
-    rows = [["lateness", "p50", "p99", "bound", "error"]]
+    rows = [["late, ms", "p50", "p99", "bound", "error"]]
     for error in figures.errors():
         times = (error.late_p50_ms, error.late_p99_ms, error.bound_ms)
-        rows.append([error.part, *(f"{ms:.1f} ms" for ms in times), f"{error.relative_p50:.2%}"])
+        rows.append([error.part, *(f"{ms:.1f}" for ms in times), f"{error.relative_p50:.2%}"])
     return rows
 
 

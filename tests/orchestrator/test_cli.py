@@ -45,7 +45,7 @@ def paced_run(tmp_path: Path, *settings: str) -> list[str]:
 
 def test_a_capacity_below_one_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*paced_run(tmp_path, "edges.0.capacity=5KB"), "--clock", "virtual"]) == 2
-    assert "edges.0.capacity: 5000 bytes cannot hold one output of this model (8192 bytes)" in capsys.readouterr().err
+    assert "edges.N.capacity of edge-0: 5000 bytes cannot hold one output of this model (8192 bytes)" in capsys.readouterr().err
     assert (tmp_path / "run" / "report.html").is_file()
 
 
@@ -86,3 +86,12 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "requests.parquet").write_bytes(b"PAR1 no more")
     assert main(["report", str(tmp_path)]) == 2
     assert "requests.parquet: cannot be read" in capsys.readouterr().err
+
+
+def test_a_head_that_nobody_is_at_is_one_line_at_once_and_leaves_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--denoiser", "paced", "--address", "127.0.0.1:1", "--out", str(tmp_path / "run")]) == 2
+    said = [line for line in capfd.readouterr().err.splitlines() if "--address" in line]
+    assert len(said) == 1 and "nobody answers at 127.0.0.1:1" in said[0]
+    assert not list(tmp_path.iterdir())  # else `midstep top` would take it for the newest run
