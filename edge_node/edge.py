@@ -175,8 +175,8 @@ class Edge:
         for name, most in (("capacity", self.store.capacity), ("staging", self.staging.capacity)):
             if frame_bytes > most:
                 raise ScenarioError(
-                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this model ({frame_bytes} bytes); "
-                    f"give at least {frame_bytes}"
+                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this model "
+                    f"({frame_bytes} bytes); give at least {frame_bytes}"
                 )
 
 
