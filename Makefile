@@ -17,7 +17,7 @@ run: setup  ## the main job on the shipped model: about two minutes, ends with r
 	$(BIN)/midstep run $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: setup  ## style, types, import directions, stubs up to date
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ PROFILE = StepProfile({1: 0.010, 2: 0.012, 4: 0.016, 8: 0.024}, encode_s=0.002, 
 def profile_file() -> str:
     """PROFILE as a file."""
     path = Path(tempfile.gettempdir()) / "midstep-test-profile.json"
-    PROFILE.save(path)
+    fresh = path.with_name(f"{path.stem}-{os.getpid()}.json")
+    PROFILE.save(fresh)
+    os.replace(fresh, path)  # at once: tests run in two processes
     return str(path)
 
 
