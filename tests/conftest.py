@@ -18,6 +18,7 @@ from midstep.scenario import Scenario, parse
 from tests import paced
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of Ray stay together in one process: they wait most of the time, so that others can compute beside them."""
     for item in items:
