@@ -18,14 +18,6 @@ from midstep.scenario import Scenario, parse
 from tests import paced
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of Ray stay together in one process: they wait most of the time, so that others can compute beside them."""
-    for item in items:
-        if item.get_closest_marker("ray") is not None:
-            item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 @pytest.fixture
 def scenario() -> Scenario:
     """A small paced scenario in virtual time."""

@@ -12,8 +12,6 @@ import pytest
 
 from deploy import check_monitoring
 
-pytestmark = pytest.mark.xdist_group("grafana-types")  # they share build/grafana-schema
-
 DEPLOY = Path(__file__).parents[2] / "deploy"
 promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason=f"no promtool here: {check_monitoring.MISSING['promtool']}"
