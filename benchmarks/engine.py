@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from statistics import median
 from typing import Any
 
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.batched import BatchedDenoiser
 from midstep.clock import WallClock
 from midstep.engine import Engine, EngineStats

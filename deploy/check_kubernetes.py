@@ -154,7 +154,7 @@ def pod_monitor(root: Path, path: Path) -> list[str]:
 def scenario(root: Path, path: Path) -> list[str]:
     """midstep's own reading."""
     from midstep.errors import ScenarioError
-    from midstep.scenario import load
+    from midstep.scenario_file import load
 
     try:
         load(str(path))

@@ -10,7 +10,7 @@ import sys
 
 from edge_node.node import EdgeNode
 from edge_node.service import serve, stop
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.clock import WallClock
 from midstep.errors import MidstepError, ScenarioError
 from midstep.exporter import export_at

@@ -11,8 +11,8 @@ from edge_node.store import Store
 from midstep.clock import Clock
 from midstep.denoise import Denoiser
 from midstep.engine import Engine, EngineStats
-from midstep.metrics import gauge, on_tick
-from midstep.open import compute_thread, gpu_memory_bytes, measure, named_profile
+from midstep.metrics import on_tick
+from midstep.open import compute_thread, measure, named_profile
 from midstep.profile import StepProfile
 from midstep.scenario import Scenario
 
@@ -50,7 +50,6 @@ class EdgeNode:
             denoiser, clock, queue_limit=settings.queue_limit, max_batch=settings.max_batch, executor=thread,
             profile=paced, stats=EngineStats(on_tick(settings.name, "edge")),
         )  # fmt: skip
-        gauge("gpu_memory_bytes").set_function(gpu_memory_bytes)
         store, staging = Store(settings.capacity), Staging(settings.staging)
         edge = Edge(
             settings.name,

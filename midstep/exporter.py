@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,15 @@ def export_at(part: str, address: str) -> str:
 
 @functools.cache
 def _of_the_process() -> None:
-    """The standard process_* metrics: CPU, memory, open files."""
+    """The standard process_* metrics (CPU, memory, open files), and the GPU's memory."""
     ProcessCollector(registry=REGISTRY)
+    gauge("gpu_memory_bytes").set_function(_gpu_memory_bytes)
+
+
+def _gpu_memory_bytes() -> float:
+    """What this process's tensors take of the GPU; 0 where it computes on none."""
+    torch = sys.modules.get("torch")  # a paced process has none, and need not load it for this
+    return float(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_initialized() else 0.0
 
 
 def write_targets(path: Path, targets: Sequence[Target], run: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,12 +76,6 @@ def named_profile(model: Model) -> StepProfile:
         return StepProfile.load(Path(name))
     known = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
     raise ScenarioError(f"model.profile: no file {name}, and {model.path} ships {', '.join(known) or 'no profiles'}")
-
-
-def gpu_memory_bytes() -> float:
-    """What this process's tensors take of the GPU; 0 where it computes on none."""
-    torch = sys.modules.get("torch")  # a paced process has none, and need not load it for this
-    return float(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_initialized() else 0.0
 
 
 def measure(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
@@ -13,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -21,18 +17,18 @@ from pydantic import (
 from midstep import units
 from midstep.errors import ScenarioError
 
-SHIPPED = Path(__file__).parent / "scenarios"
-
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
 Range = tuple[float, float]
 
 
-class _Tree(BaseModel):
+class Tree(BaseModel):
+    """What every part of a scenario is: immutable, and strict about its keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Model(_Tree):
+class Model(Tree):
     """The pipeline and how it is cut: steps 1..split_step on the edge, the rest on the device."""
 
     path: str = "midstep-emoji"
@@ -53,7 +49,7 @@ class Model(_Tree):
         return self
 
 
-class Edge(_Tree):
+class Edge(Tree):
     """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy; `resources` are what
     its process takes of a Ray cluster's own resources, beside its CPU and GPU."""
 
@@ -68,7 +64,7 @@ class Edge(_Tree):
     resources: dict[str, float] = {}
 
 
-class Devices(_Tree):
+class Devices(Tree):
     """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of (6); `edge` is the
     one that they ask, null deals them out over all edges in turn."""
 
@@ -88,7 +84,7 @@ class Devices(_Tree):
         return value
 
 
-class Hosts(_Tree):
+class Hosts(Tree):
     """How devices share processes. A host's devices ask one edge and share one engine of `max_batch` requests a step;
     `resources` are what each host takes of a Ray cluster's own resources."""
 
@@ -99,7 +95,7 @@ class Hosts(_Tree):
     resources: dict[str, float] = {}
 
 
-class Channel(_Tree):
+class Channel(Tree):
     """(6) and its gains. `frame_bytes` is D, the size on the air of every frame; null: each frame's own."""
 
     power_w: float = Field(50.0, gt=0)
@@ -111,25 +107,25 @@ class Channel(_Tree):
     frame_bytes: Bytes | None = 500_000
 
 
-class Popularity(_Tree):
+class Popularity(Tree):
     """Rank r is asked for in proportion to r^-zipf."""
 
     zipf: float = Field(0.8, ge=0)
 
 
-class Closed(_Tree):
+class Closed(Tree):
     """A user asks again `think_s` (exponential mean) after having its picture."""
 
     think_s: Seconds = 0.5
 
 
-class Poisson(_Tree):
+class Poisson(Tree):
     """A user asks at this rate, whether or not the last picture is there."""
 
     per_user_per_minute: float = Field(6.0, gt=0)
 
 
-class Arrivals(_Tree):
+class Arrivals(Tree):
     """Exactly one of `closed` and `poisson`."""
 
     closed: Closed | None = None
@@ -142,7 +138,7 @@ class Arrivals(_Tree):
         return self
 
 
-class Workload(_Tree):
+class Workload(Tree):
     """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped one's);
     `prompts` a file of prompts, one a line, asked for in that order instead."""
 
@@ -157,7 +153,7 @@ class Workload(_Tree):
     arrivals: Arrivals = Arrivals(closed=Closed())
 
 
-class Policy(_Tree):
+class Policy(Tree):
     """What decides what is kept. `latency_target_s` is the Lbar of (23); null: the mean of the first slots."""
 
     name: str = "lru"
@@ -166,7 +162,7 @@ class Policy(_Tree):
     latency_target_s: float | None = Field(None, gt=0)
 
 
-class Modes(_Tree):
+class Modes(Tree):
     """What is real, what emulated, what modelled."""
 
     edge: Literal["shared"] = "shared"
@@ -176,14 +172,14 @@ class Modes(_Tree):
     time_scale: float = Field(1.0, gt=0)
 
 
-class Report(_Tree):
+class Report(Tree):
     """`references`: requests whose picture is made again without reuse, for psnr_db and the gallery."""
 
     references: int = Field(24, ge=0)
     images: bool = True
 
 
-class Event(_Tree):
+class Event(Tree):
     """At `at_s`, let the run (or one `edge`) have `users` devices: what `midstep scale` does by hand."""
 
     at_s: Seconds
@@ -191,14 +187,14 @@ class Event(_Tree):
     edge: str | None = None
 
 
-class Threshold(_Tree):
+class Threshold(Tree):
     """Bounds on a metric of summary.json; a run outside them ends with status 1."""
 
     min: float | None = None
     max: float | None = None
 
 
-class Scenario(_Tree):
+class Scenario(Tree):
     """Everything about a run. Immutable; `seed` decides every draw that is not a measurement."""
 
     name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
@@ -285,117 +281,3 @@ class Scenario(_Tree):
     def dump(self) -> str:
         """As YAML, every value resolved."""
         return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, width=110)
-
-
-def shipped() -> list[str]:
-    """Names of the scenarios in the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-
-
-def load(name: str | None, settings: Sequence[str] = ()) -> Scenario:
-    """The scenario of a shipped name or a file, with `key.path=value` settings. Raises ScenarioError."""
-    return parse(read(name), settings, name or "laptop")
-
-
-def read(name: str | None) -> dict[str, Any]:
-    """The unvalidated tree of a shipped name or a file. Raises ScenarioError."""
-    path = SHIPPED / f"{name or 'laptop'}.yaml"
-    if not path.is_file():
-        path = Path(str(name)).expanduser()
-    if not path.is_file():
-        raise ScenarioError(f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}")
-    try:
-        tree = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ScenarioError(f"{path}: not YAML: {reason}") from error
-    if not isinstance(tree, dict):
-        raise ScenarioError(f"{path}: a scenario is a tree of keys, this is a {type(tree).__name__}")
-    return tree
-
-
-def parse(tree: Mapping[str, Any], settings: Sequence[str] = (), where: str = "scenario") -> Scenario:
-    """Validate a tree. Raises ScenarioError: one line with the key's path and what would be right."""
-    merged = yaml.safe_load(yaml.safe_dump(dict(tree)))
-    merged.pop("versions", None)  # a recorded scenario.yaml carries them; they are no setting
-    for setting in settings:
-        _set(merged, setting)
-    try:
-        return Scenario.model_validate(merged)
-    except ValidationError as error:
-        raise ScenarioError(f"{where}: {_explain(error)}") from error
-
-
-def put(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at a dotted path of an unvalidated tree. Raises ScenarioError."""
-    _put(tree, path, value, f"{path}={value}")
-
-
-def _set(tree: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals or not path:
-        raise ScenarioError(f"--set {setting}: write --set path.to.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"--set {setting}: the value is not YAML") from error
-    _put(tree, path, value, setting)
-
-
-def _put(tree: dict[str, Any], path: str, value: Any, setting: str) -> None:
-    *parents, last = path.split(".")
-    node: Any = tree
-    for part in parents:
-        if isinstance(node, list):
-            node = _item(node, part, setting)
-        else:
-            if node.get(part) is None:
-                node[part] = [{}] if part in {"edges", "devices"} else {}
-            node = node[part]
-        if not isinstance(node, (dict, list)):
-            raise ScenarioError(f"--set {setting}: {part} is a value, it has no keys")
-    if isinstance(node, list):
-        _item(node, last, setting)
-        node[int(last)] = value
-    else:
-        node[last] = value
-
-
-def _item(node: list[Any], part: str, setting: str) -> Any:
-    if not part.isdigit() or int(part) >= len(node):
-        raise ScenarioError(
-            f"--set {setting}: {part!r} is no index into a list of {len(node)}; write e.g. edges.0.capacity=1MB"
-        )
-    return node[int(part)]
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = _keys(first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        return f"{path}: unknown key; {hint}"
-    reason = first["msg"].removeprefix("Value error, ")
-    return f"{path}: {reason}" if path else reason
-
-
-def _keys(parents: tuple[int | str, ...]) -> list[str]:
-    """The keys that may stand at a path of the tree."""
-    node: Any = Scenario
-    for part in parents:
-        if isinstance(part, int):
-            continue
-        field = next((f for n, f in node.model_fields.items() if part in (n, f.alias)), None)
-        inner = _tree_in(field.annotation) if field is not None else None
-        if inner is None:
-            return []
-        node = inner
-    return [field.alias or name for name, field in node.model_fields.items()]
-
-
-def _tree_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, _Tree):
-        return annotation
-    return next((found for arg in getattr(annotation, "__args__", ()) if (found := _tree_in(arg)) is not None), None)

@@ -118,10 +118,11 @@ class EdgePort(Protocol):
     """An edge server as devices reach it, over whatever wire."""
 
     async def describe(self) -> Description:
-        """Raises EdgeUnreachable."""
+        """Raises EdgeUnreachable, CredentialsError."""
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
-        """Raises PromptError, QueueFull, FrameError, TimeoutError (past `timeout_s` wall seconds), EdgeUnreachable."""
+        """Raises PromptError, QueueFull, FrameError, TimeoutError (past `timeout_s` wall seconds), EdgeUnreachable,
+        CredentialsError."""
 
 
 class ControlPort(Protocol):

@@ -38,7 +38,7 @@ def unpack(blob: bytes) -> dict[str, Any]:
             raise ValueError(f"its format is {state['format']}, this version reads {FORMAT}")
         tree: dict[str, Any] = _restored(state["tree"], safetensors.numpy.load(blob))
         return tree
-    except (safetensors.SafetensorError, KeyError, TypeError, AttributeError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is damaged: {error!r}") from error
 
 

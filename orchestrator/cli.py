@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from midstep import __version__, units
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.errors import MidstepError
 from midstep.scenario import Scenario
 

@@ -25,19 +25,13 @@ from midstep.scenario import Scenario
 from midstep.security import Credentials, ephemeral, is_loopback
 from orchestrator.actors import EdgeActor, HostActor, LearnerActor, RemoteEdge, RemoteHost, RemoteLearner
 from orchestrator.capacity import check_memory
-from orchestrator.head import unreachable
+from orchestrator.head import surrounding, unreachable
 from orchestrator.parts import Cell, Census, HostPart, LearnerPart, Parts, grouped
 
 T = TypeVar("T")
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
 TAG = 0.001  # of the resources midstep-edge and midstep-devices: they say where, not how many
 EDGE_CPUS, LEARNER_CPUS, HOST_CPUS = 1.0, 0.1, 0.5
-
-
-def surrounding() -> str | None:
-    """The Ray of the environment, as `ray job submit` sets it for what it starts; None where there is none."""
-    address = os.environ.get("RAY_ADDRESS", "")
-    return address if address and not address.startswith("http") else None
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
@@ -83,7 +77,7 @@ class RayCluster:
             listens += [edge.address for edge in scenario.edges if edge.address]
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
-        return Parts(list(cells), self._targets, _census)
+        return Parts(list(cells), self._targets, ray.util.get_node_ip_address(), _census)
 
     async def _cell(self, number: int, groups: Sequence[Sequence[DeviceSpec]]) -> Cell:
         """Everything of one edge; its processes start side by side, and meet when the edge serves."""
@@ -171,7 +165,7 @@ class RayCluster:
 
     def _init(self, hosts: int) -> None:
         """Start or join Ray. Raises ScenarioError, one line."""
-        if self._address not in (None, "auto") and (why := unreachable(self._address)):
+        if self._address is not None and (why := unreachable(self._address)):
             raise ScenarioError(f"--address: {why}; start the head (ray start --head), or let its port through")
         needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
         try:

@@ -1,14 +1,33 @@
-"""Whether somebody answers at a Ray's address: Ray itself takes half a minute and more to find that nobody does."""
+"""The Ray that a run joins: which one, and whether somebody answers there, which Ray takes half a minute to find."""
 
 from __future__ import annotations
 
+import os
 import socket
+from pathlib import Path
 
 JOIN_S = 3.0
 
 
+def surrounding() -> str | None:
+    """The Ray of the environment, as `ray job submit` sets it for what it starts; None where there is none."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return address if address and not address.startswith("http") else None
+
+
+def last_started() -> str | None:
+    """The Ray that was started last on this machine, which `auto` means; None where Ray has not noted one."""
+    told = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
+    return told.read_text().strip() if told.is_file() else None
+
+
 def unreachable(address: str) -> str | None:
-    """Why nobody can be joined at HOST:PORT; None where somebody answers there."""
+    """Why nobody can be joined at HOST:PORT or `auto`; None where somebody answers there."""
+    if address == "auto":
+        found = surrounding() or last_started()
+        if found is None:
+            return "auto: no Ray was started on this machine"
+        address = found
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return f"{address} is no address: write auto or HOST:PORT"

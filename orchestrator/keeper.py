@@ -11,6 +11,7 @@ from orchestrator.parts import Cell, LearnerPart
 from orchestrator.problem import Served
 from orchestrator.recorder import Recorder
 
+SAVE_S = 60.0  # wall seconds that a learner has to hand over its state
 EVERY = 10  # slots between two checkpoints
 RESTARTS = 3
 PATIENCE_S = 5.0  # wall seconds that a learner has for a decision; later, slots go on without it until it answers
@@ -79,12 +80,12 @@ class Keeper:
         if not self._can_save:
             return
         try:
-            self._saved = await learner.checkpoint()
+            self._saved = await asyncio.wait_for(learner.checkpoint(), SAVE_S)
         except PolicyFailed as error:
             self._can_save = False
             self._happened(str(error))
-        except MidstepError:
-            pass  # dead or cut off: the last state stays, and the next slot's end tells
+        except (MidstepError, TimeoutError):
+            pass  # dead, cut off or silent: the last state stays, and the next slot's end tells
         else:
             self._from = f"its state after slot {slot}"
             try:

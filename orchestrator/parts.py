@@ -121,6 +121,7 @@ class Parts:
 
     cells: list[Cell]
     targets: list[Target]
+    here: str = "127.0.0.1"  # this machine's address, as the other parts' machines know it
     census: Callable[[], Census] | None = None  # None where no Ray is used
     ending: bool = False  # nobody joins any more
 

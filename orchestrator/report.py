@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.scenario import Scenario
 from orchestrator import plots, summary
 from orchestrator.recorder import read_events, read_run

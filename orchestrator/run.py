@@ -158,7 +158,8 @@ class _Run:
         about = parts.cells[0].description
         self.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
         self.pipeline = asdict(about.pipeline)
-        exporter = None if self.clock.virtual else Target(export("orchestrator"), "orchestrator", "orchestrator")
+        centre = "orchestrator"
+        exporter = None if self.clock.virtual else Target(export(centre, parts.here), centre, centre)
 
         def tell_targets() -> None:
             if exporter is not None:

@@ -14,7 +14,8 @@ os.environ["RAY_AUTH_MODE"] = "disabled"  # the session's Ray listens on loopbac
 
 import pytest
 
-from midstep.scenario import Scenario, parse
+from midstep.scenario import Scenario
+from midstep.scenario_file import parse
 from tests import paced
 
 

@@ -56,16 +56,6 @@ class Sessions(Stream):
         age = (self.slot - self._born) / self._lives
         return np.asarray(self._first * (1 + age) ** -self._tail)
 
-    def current(self) -> Floats:
-        raise NotImplementedError("nobody asks for the truth of a training stream")
-
-    def ranks(self) -> Floats:
-        raise NotImplementedError("nobody asks for the truth of a training stream")
-
-    @property
-    def hazard(self) -> float:
-        raise NotImplementedError("nobody asks for the truth of a training stream")
-
 
 def generated(seed: int) -> tuple[Stream, int]:
     """A stream of some kind, and how many slots to take of it."""

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.channel import specs
 from midstep.clock import WallClock
 from midstep.errors import MidstepError, ScenarioError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal
 from midstep.open import measure, open_denoiser
 from midstep.profile import StepProfile
 from midstep.scenario import Scenario
+from orchestrator.head import surrounding
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class Asked:
     @property
     def cluster(self) -> str | None:
         """The Ray that the run joins: the one asked for, or that of the environment, as `midstep run` does."""
-        around = os.environ.get("RAY_ADDRESS", "")
-        return self.address or (around if around and not around.startswith("http") else None)
+        return self.address or surrounding()
 
     @cached_property
     def measured(self) -> StepProfile:

@@ -149,14 +149,10 @@ def _token() -> Iterator[Finding]:
 
 
 def _reachable(address: str) -> Finding:
-    do = "start the head (`ray start --head`), and let its port through from here"
-    if address == "auto":
-        told = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
-        if not told.is_file():
-            return fail("Ray's head", "--address auto: no Ray was started on this machine", do)
-        address = told.read_text().strip()
     why = unreachable(address)
-    return ok("Ray's head", f"somebody answers at {address}") if why is None else fail("Ray's head", why, do)
+    if why is None:
+        return ok("Ray's head", f"somebody answers at {address}")
+    return fail("Ray's head", why, "start the head (`ray start --head`), and let its port through from here")
 
 
 def _missing(package: str, extra: str) -> list[str]:

@@ -20,7 +20,7 @@ def play(effort: Effort, progress: Callable[[float], None] | None = None) -> Val
     """One value a prompt, the most popular `effort.pictures` of the catalogue: PSNR in dB of the picture after step m
     against that after step m - 1, as (1) is printed, and against the finished one, as the text says."""
     from midstep.open import open_denoiser
-    from midstep.scenario import parse, read
+    from midstep.scenario_file import parse, read
     from midstep.workload import find_catalogue
 
     began = time.perf_counter()

@@ -15,12 +15,12 @@ from orchestrator.policies import Policy
 from orchestrator.policies.ranked import Ranked
 from orchestrator.problem import Problem
 from orchestrator.simulator.presets import Preset
-from orchestrator.simulator.requests import Floats, Ids, Stream
+from orchestrator.simulator.requests import Floats, Ids, KnownStream
 
 Hits = NDArray[np.bool_]
 
 
-def problem(preset: Preset, stream: Stream, capacity: int) -> Problem:
+def problem(preset: Preset, stream: KnownStream, capacity: int) -> Problem:
     """What policies are told of an open catalogue; a prompt's key is its item's number."""
     frame = int(preset.frame_bits) // 8
     return Problem(
@@ -44,7 +44,7 @@ class RankedLane(Lane):
     Several capacities share one policy where what it knows does not depend on what is held.
     """
 
-    def __init__(self, policy: Ranked, stream: Stream, capacities: Sequence[int]) -> None:
+    def __init__(self, policy: Ranked, stream: KnownStream, capacities: Sequence[int]) -> None:
         self.policy, self.stream, self.capacities = policy, stream, capacities
         self.held = [np.empty(0, np.int64) for _ in capacities]  # in order of admission
         self._cached = np.zeros((len(capacities), stream.items), np.bool_)
@@ -83,7 +83,7 @@ class RankedLane(Lane):
 class RuleLane(Lane):
     """Drives `on_access` request by request, at one capacity: rules act at once, within the slot."""
 
-    def __init__(self, policy: Policy, stream: Stream, preset: Preset) -> None:
+    def __init__(self, policy: Policy, stream: KnownStream, preset: Preset) -> None:
         self.policy, self._keys, self._step = policy, [str(i) for i in range(stream.items)], preset.split_step
         self._bytes = int(preset.frame_bits) // 8
         self._held: set[str] = set()
@@ -105,7 +105,7 @@ class RuleLane(Lane):
         return hits
 
 
-def open_lane(name: str, preset: Preset, stream: Stream, seed: int, capacities: Sequence[int]) -> Lane:
+def open_lane(name: str, preset: Preset, stream: KnownStream, seed: int, capacities: Sequence[int]) -> Lane:
     """The named policy, reset. Raises ScenarioError where it cannot serve an open catalogue."""
     cls = policies.find(name)
     told = problem(preset, stream, capacities[0])

@@ -30,7 +30,7 @@ def zipf(items: int, exponent: float) -> Floats:
 
 
 class Stream(ABC):
-    """The requests of one seed, and the truth behind them (`orchestrator.problem.Truth`).
+    """The requests of one seed.
 
     Items are numbers 0..items-1. `advance` moves to the next slot; the law drifts *between* slots.
     """
@@ -59,6 +59,14 @@ class Stream(ABC):
     def draw(self, uniform: Floats) -> Ids:
         """The items at these points (n,) of [0, 1) under the current law, shape (n,)."""
 
+    def prompt(self, item: int) -> str:
+        """The item's words."""
+        return str(item)
+
+
+class KnownStream(Stream):
+    """Requests with the truth behind them (`orchestrator.problem.Truth`), which ceilings such as `bayes` are told."""
+
     @abstractmethod
     def current(self) -> Floats:
         """Expected requests of each item in the current slot, shape (items,)."""
@@ -78,10 +86,6 @@ class Stream(ABC):
     def hazard(self) -> float:
         """Chance that an item changes its rank within a slot."""
 
-    def prompt(self, item: int) -> str:
-        """The item's words."""
-        return str(item)
-
 
 def swaps(expected: float, random: np.random.Generator) -> int:
     """How many swaps a slot has where `expected` are due: its whole part, and one more with the odds of the rest."""
@@ -89,7 +93,7 @@ def swaps(expected: float, random: np.random.Generator) -> int:
     return whole + int(random.random() < expected - whole)
 
 
-class Drifting(Stream):
+class Drifting(KnownStream):
     """Preset `full`: Zipf over ranks; pairs of ranks, drawn uniformly, change places."""
 
     def __init__(self, preset: Preset, seed: int) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from midstep.errors import ScenarioError
 from orchestrator.simulator.presets import Preset, Topics
-from orchestrator.simulator.requests import FACTOR, START, Drifting, Floats, Ids, Stream, generator, swaps, zipf
+from orchestrator.simulator.requests import FACTOR, START, Drifting, Floats, Ids, KnownStream, generator, swaps, zipf
 
 
-class TopicStream(Stream):
+class TopicStream(KnownStream):
     """A prompt's popularity is the product of its parts' popularities, times a lognormal factor of its own.
 
     Each class of parts (objects, scenes, layouts, sizes) is Zipf over its own ranks, of which pairs change places; a
@@ -81,6 +81,6 @@ class TopicStream(Stream):
         return tuple(prompt.split())
 
 
-def open_stream(preset: Preset, seed: int) -> Stream:
+def open_stream(preset: Preset, seed: int) -> KnownStream:
     """The preset's requests. Raises ScenarioError where it is none of an open catalogue's."""
     return TopicStream(preset, seed) if preset.topics is not None else Drifting(preset, seed)

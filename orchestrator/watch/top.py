@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.errors import ScenarioError
 from orchestrator.watch.figures import Figures
 from orchestrator.watch.screen import Screen

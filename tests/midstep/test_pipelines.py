@@ -6,7 +6,7 @@ import pytest
 from midstep import pipelines
 from midstep.errors import ModelError
 from midstep.open import open_denoiser
-from midstep.scenario import load, parse
+from midstep.scenario_file import load, parse
 from tests import paced, tiny
 
 

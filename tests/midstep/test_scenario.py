@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from midstep import scenario
+from midstep import scenario_file as scenario
 from midstep.errors import ScenarioError
 from tests import paced
 

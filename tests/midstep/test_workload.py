@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.scenario import Scenario, parse
+from midstep.scenario import Scenario
+from midstep.scenario_file import parse
 from midstep.workload import CatalogueWorkload, Drift, StreamWorkload, find_catalogue, open_workload, read_prompts
 from tests import paced
 

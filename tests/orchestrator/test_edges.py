@@ -8,7 +8,7 @@ import pytest
 
 from midstep.channel import specs
 from midstep.errors import PartDied, ScenarioError
-from midstep.scenario import parse
+from midstep.scenario_file import parse
 from orchestrator import inprocess
 from orchestrator.recorder import read_run
 from orchestrator.run import Options, run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from midstep.scenario import parse
+from midstep.scenario_file import parse
 from orchestrator import fidelity, recorder
 from orchestrator.inprocess import InProcess
 from orchestrator.recorder import read_run

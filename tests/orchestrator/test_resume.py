@@ -9,7 +9,7 @@ import pytest
 from midstep.catalogue import load_catalogue
 from midstep.errors import ScenarioError
 from midstep.pipelines import catalogue_file
-from midstep.scenario import parse
+from midstep.scenario_file import parse
 from orchestrator import checkpoint, parts
 from orchestrator.policies import Policy, base
 from orchestrator.recorder import read_run

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,10 +18,10 @@ from midstep.wire import Access, Held
 from orchestrator import policies
 from orchestrator.policies.chance import Random
 from orchestrator.policies.clairvoyant import Clairvoyant
-from orchestrator.policies.lfu_decay import LfuDecay
 from orchestrator.policies.rule import Rule
 from orchestrator.policies.s3_fifo import S3Fifo
 from orchestrator.problem import Problem
+from tests.orchestrator.slow_rules import DEFINITIONS, size_of, steps_of
 
 CAPACITIES = (20, 50, 100)
 # What libCacheSim 0.3.5 (PyPI's libcachesim) counts on `zipf_trace()`, every object of size 1, its own defaults.
@@ -42,16 +41,6 @@ def zipf_trace(items: int = 300, rows: int = 5000, seed: int = 2024) -> tuple[st
     """Item i is drawn with weight 1 / (i + 1)^0.8."""
     weights = [1 / (i + 1) ** 0.8 for i in range(items)]
     return tuple(map(str, random.Random(seed).choices(range(items), weights, k=rows)))
-
-
-def size_of(key: str) -> int:
-    """Unequal sizes, from 1 to 13, the same for a key each time."""
-    return 1 + int(key) * 7 % 13
-
-
-def steps_of(key: str) -> int:
-    """Unequal steps, from 2 to 6."""
-    return 2 + int(key) * 3 % 5
 
 
 def one(key: str) -> int:
@@ -97,121 +86,7 @@ def test_counts_are_those_of_libcachesim(name: str) -> None:
     assert tuple(sum(play(new(name), zipf_trace(), capacity)) for capacity in CAPACITIES) == GOLDEN[name]
 
 
-# --- slow definitions: lists, and the whole history at every victim -------------------------------------------------
-
-
-def by_key(worth: Callable[[str, list[str], int, int], object]) -> Callable[[Sequence[str], int], list[bool]]:
-    """Who leaves is the least by worth(key, the trace so far, when it came in, when it was used last)."""
-
-    def simulate(trace: Sequence[str], capacity: int) -> list[bool]:
-        came: dict[str, int] = {}
-        last: dict[str, int] = {}
-        hits = []
-        for i, key in enumerate(trace):
-            hits.append(key in came)
-            if key not in came:
-                while came and sum(map(size_of, came)) + size_of(key) > capacity:
-                    past = list(trace[:i])
-                    del came[min(came, key=lambda k: worth(k, past, came[k], last[k]))]  # type: ignore[arg-type]
-                came[key] = i
-            last[key] = i
-        return hits
-
-    return simulate
-
-
-def uses(key: str, past: list[str], came: int) -> int:
-    return past[came:].count(key)
-
-
-DEFINITIONS = {
-    "fifo": by_key(lambda key, past, came, last: came),
-    "lru": by_key(lambda key, past, came, last: last),
-    "lfu": by_key(lambda key, past, came, last: (uses(key, past, came), last)),
-    "lcbfu": by_key(lambda key, past, came, last: (uses(key, past, came) * steps_of(key), last)),
-}
-
-
-def gdsf(trace: Sequence[str], capacity: int) -> list[bool]:
-    clock, hits = 0.0, []
-    held: dict[str, tuple[int, float, int]] = {}  # uses, priority, last use
-    for i, key in enumerate(trace):
-        hits.append(key in held)
-        if key not in held:
-            while sum(map(size_of, held)) + size_of(key) > capacity:
-                victim = min(held, key=lambda k: held[k][1:])
-                clock = held.pop(victim)[1]
-        count = held[key][0] + 1 if key in held else 1
-        held[key] = count, clock + count * steps_of(key) / size_of(key), i
-    return hits
-
-
-def sieve(trace: Sequence[str], capacity: int) -> list[bool]:
-    queue: list[list[object]] = []  # [key, used], oldest first
-    hand, hits = 0, []
-    for key in trace:
-        there = [entry for entry in queue if entry[0] == key]
-        hits.append(bool(there))
-        for entry in there:
-            entry[1] = True
-        if there:
-            continue
-        while sum(size_of(str(k)) for k, _ in queue) + size_of(key) > capacity:
-            while queue[hand := hand % len(queue)][1]:
-                queue[hand][1] = False
-                hand += 1
-            del queue[hand]
-            hand = hand if hand < len(queue) else 0  # beyond the newest is the oldest, also if newer ones come
-        queue.append([key, False])
-    return hits
-
-
-def s3_fifo(trace: Sequence[str], capacity: int) -> list[bool]:
-    small: list[str] = []
-    main: list[str] = []
-    ghost: list[str] = []
-    count: dict[str, int] = {}
-    small_room, ghost_room, evicted, hits = int(capacity * 0.1), int(capacity * 0.9), False, []
-
-    def total(keys: list[str]) -> int:
-        return sum(map(size_of, keys))
-
-    for key in trace:
-        hits.append(key in count)
-        if key in count:
-            count[key] += 1
-            continue
-        returns = key in ghost
-        if returns:
-            ghost.remove(key)
-        while total(small) + total(main) + size_of(key) > capacity:
-            evicted = True
-            if total(main) > capacity - small_room or not small:
-                oldest = main.pop(0)
-                if count[oldest]:
-                    main.append(oldest)
-                    count[oldest] = min(3, count[oldest]) - 1
-                else:
-                    del count[oldest]
-                continue
-            while small:  # what is promoted does not count as room made, and nothing is looked at in between
-                oldest = small.pop(0)
-                if count[oldest] >= 2:
-                    main.append(oldest)
-                    count[oldest] = 0
-                    continue
-                del count[oldest]
-                if size_of(oldest) <= ghost_room:
-                    ghost.append(oldest)
-                while total(ghost) > ghost_room:
-                    del ghost[0]
-                break
-        count[key] = 0
-        (main if returns or (not evicted and total(small) >= small_room) else small).append(key)
-    return hits
-
-
-DEFINITIONS.update({"gdsf": gdsf, "sieve": sieve, "s3-fifo": s3_fifo})
+# --- against the slow definitions -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("capacity", [14, 40, 90])
@@ -392,51 +267,3 @@ def test_a_new_run_forgets(name: str) -> None:
     rule = new(name)
     first = play(rule, zipf_trace(rows=1000), 20)
     assert play(rule, zipf_trace(rows=1000), 20) == first
-
-
-# --- frequency that fades -------------------------------------------------------------------------------------------
-
-
-def fading(efold_slots: float) -> LfuDecay:
-    decay = LfuDecay(efold_slots=efold_slots)
-    decay.reset(Problem(10, 20, 6), 0)
-    return decay
-
-
-def test_scores_are_the_sums_of_what_has_faded() -> None:
-    decay, rng = fading(7.0), np.random.default_rng(1)
-    asked = rng.integers(0, 4, (60, 5))
-    for slot, row in enumerate(asked):
-        ids, counts = np.unique(row, return_counts=True)
-        decay.observe(ids.astype(np.int64), counts.astype(np.int64), slot)
-    age = 62 - np.arange(60)
-    expected = [float(((asked == item).sum(axis=1) * np.exp(-age / 7.0)).sum()) for item in range(4)]
-    assert decay.scores(np.arange(4), 62) == pytest.approx(expected, rel=1e-12)
-
-
-def test_scores_neither_overflow_nor_vanish_and_items_may_be_of_any_number() -> None:
-    decay = fading(1.0)
-    decay.observe(np.array([5, 1_000_000]), np.array([1, 2]), 0)
-    decay.observe(np.array([7]), np.array([1]), 10_000_000)
-    scores = decay.scores(np.array([7, 1_000_000, 5, 2_000_000]), 10_000_000)
-    assert scores[0] == pytest.approx(1.0) and (scores > 0).all() and np.isfinite(scores).all()
-    recent = decay.scores(np.array([5, 1_000_000]), 3)
-    assert recent[1] == pytest.approx(2 * recent[0])
-
-
-def test_the_order_of_the_untouched_stays() -> None:
-    decay = fading(150.0)
-    decay.observe(np.arange(50), np.arange(1, 51), 0)
-    early, late = decay.scores(np.arange(50), 1), decay.scores(np.arange(50), 90_000)
-    assert (np.argsort(early) == np.argsort(late)).all()
-
-
-def test_it_goes_on_where_its_state_was_taken() -> None:
-    decay, again = fading(10.0), fading(10.0)
-    for slot, key in enumerate("abac"):
-        decay.observe(np.array([decay.number(key, key)]), np.ones(1, np.int64), slot)
-    again.load_state_dict(decay.state_dict())
-    assert [again.number(key, key) for key in "cabd"] == [2, 0, 1, 3]
-    assert (again.scores(np.arange(4), 5) == decay.scores(np.arange(4), 5)).all()
-    with pytest.raises(ValueError, match="efold_slots"):
-        LfuDecay(efold_slots=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from midstep.channel import Newcomers, specs
 from midstep.errors import PartDied, ScenarioError
-from midstep.scenario import parse
+from midstep.scenario_file import parse
 from midstep.workload import Wish
 from orchestrator.inprocess import LocalHost
 from orchestrator.parts import Cell, Parts

@@ -17,7 +17,8 @@ import pytest
 from rich.console import Console
 
 from midstep.record import STAGES
-from midstep.scenario import Scenario, parse
+from midstep.scenario import Scenario
+from midstep.scenario_file import parse
 from orchestrator.cli import main
 from orchestrator.recorder import read_run
 from orchestrator.run import Options, run

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from midstep.scenario import parse
+from midstep.scenario_file import parse
 from orchestrator.recorder import read_run
 from orchestrator.run import Options, run
 from tests import paced

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from midstep import scenario as scenarios
+from midstep import scenario_file as scenarios
 from midstep.errors import ScenarioError
 from midstep.open import named_profile
 from orchestrator.simulator.command import is_open, run

@@ -1,0 +1,66 @@
+"""The model and its step times: what is missing or damaged is found without loading it."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from midstep.pipelines import MODELS
+from orchestrator.doctor import model
+from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(MODELS / "midstep-emoji", tmp_path / "model"))
+
+
+def cut(folder: Path) -> None:
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def index(folder: Path) -> None:
+    shards = {"weight_map": {"a": "diffusion_pytorch_model.safetensors", "b": "model-00002.safetensors"}}
+    (folder / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(shards))
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (cut, "unet/diffusion_pytorch_model.safetensors is damaged"),
+        (index, "unet/model-00002.safetensors is missing"),
+        (lambda folder: shutil.rmtree(folder / "vae"), "vae/ is missing"),
+        (lambda folder: (folder / "text_encoder" / "model.safetensors").unlink(), "text_encoder/ has no weights"),
+        (lambda folder: (folder / "unet" / "config.json").unlink(), "unet/ has no configuration"),
+        (lambda folder: (folder / "model_index.json").write_text("{"), "model_index.json cannot be read"),
+        (lambda folder: (folder / "vae" / "config.json").with_name("x.bin").touch(), "vae/x.bin is empty"),
+    ],
+)
+def test_a_damaged_model_is_found_without_loading_it(damage: Callable[[Path], None], text: str, folder: Path) -> None:
+    of = asked(REAL, f"model.path={folder}")
+    assert told(model.model, of, "model").state == "ok"
+    damage(folder)
+    found = told(model.model, of, "model")
+    assert found.state == "fail" and text in found.text
+
+
+def test_a_model_that_is_nowhere_fails_one_of_the_hub_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(model.model, asked(REAL, "model.path=./nowhere"), "model")
+    assert found.state == "fail" and "./nowhere" in found.text and "midstep-emoji" in found.do
+    cached = SimpleNamespace(try_to_load_from_cache=lambda name, file: None)
+    monkeypatch.setattr(importlib, "import_module", lambda name: cached)
+    found = told(model.model, asked(REAL, "model.path=someone/something"), "model")
+    assert found.state == "warn" and "first run downloads it" in found.text
+
+
+def test_a_profile_that_is_none_fails_where_it_is_waited_out(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("{}")
+    setting = f"model.profile={tmp_path / 'p.json'}"
+    assert told(model.profile, asked(PACED, setting), "profile").state == "fail"
+    assert told(model.profile, asked(REAL, setting), "profile").state == "warn"
+    assert told(model.profile, asked(PACED), "profile").state == "ok"
