@@ -2,6 +2,6 @@
 
 import os
 
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before grpc is loaded: else a line for each handshake that fails
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is loaded: what it would print, we raise in one line
 
 __version__ = "0.1.0"
