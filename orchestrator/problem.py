@@ -104,14 +104,14 @@ class SlotCost:
 def slot_cost(served: Iterable[Served]) -> SlotCost:
     """L_r is the slowest of a prompt's requesters (15); a prompt misses where any of its requests did (12)."""
     worst: dict[str, float] = {}
-    missed: set[str] = set()
+    missed: dict[str, None] = {}  # in order: a set's differs from process to process, and a sum's last bit with it
     requests = hits = 0
     for request in served:
         requests += 1
         hits += request.hit
         worst[request.prompt_key] = max(worst.get(request.prompt_key, 0.0), request.latency_s)
         if not request.hit:
-            missed.add(request.prompt_key)
+            missed[request.prompt_key] = None
     average = sum(worst[key] for key in missed) / len(missed) if missed else 0.0
     return SlotCost(requests, hits, requests - hits, len(worst), average, sum(worst.values()))
 
