@@ -1,4 +1,4 @@
-"""Write the golden files anew: `python -m tests.golden [NAME ...]`. Say in the commit which fault or law changed them."""
+"""Write the golden files anew: `python -m tests.golden [NAME ...]`; say in the commit what changed them."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ RUNS: dict[str, Callable[[], Tree]] = {
     "real": _real,
 }
 
-CLOSED = "ncldc,dnn,oo,drc-paper,drc,drc-item,greedy,lru".split(",")
-OPEN = "none,lru,s3-fifo,lfu-decay,drc-item,bayes,informed".split(",")
+CLOSED = ["ncldc", "dnn", "oo", "drc-paper", "drc", "drc-item", "greedy", "lru"]
+OPEN = ["none", "lru", "s3-fifo", "lfu-decay", "drc-item", "bayes", "informed"]
 SMALL = ["items=600", "users=4", "requests_per_user=15", "capacity=60"]
 
 SIMULATIONS: dict[str, tuple[list[str], list[str], int]] = {  # preset -> settings, policies, slots
@@ -75,7 +75,20 @@ SIMULATIONS: dict[str, tuple[list[str], list[str], int]] = {  # preset -> settin
     "full": ([*SMALL, "drift_swaps_per_slot=2.5"], OPEN, 80),
     "topics": ([*SMALL, "topics.parts=[10, 5, 4, 3]"], [*OPEN, "parts-ratio"], 80),
 }
-REPLAYED = "none,fifo,lru,lfu,random,gdsf,lcbfu,sieve,s3-fifo,lfu-decay,drc-item,clairvoyant".split(",")
+REPLAYED = [
+    "none",
+    "fifo",
+    "lru",
+    "lfu",
+    "random",
+    "gdsf",
+    "lcbfu",
+    "sieve",
+    "s3-fifo",
+    "lfu-decay",
+    "drc-item",
+    "clairvoyant",
+]
 
 
 def play_run(name: str, folder: Path) -> dict[str, list[Tree]]:
