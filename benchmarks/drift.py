@@ -20,14 +20,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator import policies, replay
+from orchestrator import policies
+from orchestrator.evaluation import replay
+from orchestrator.evaluation.simulator.lanes import RankedLane, RuleLane, distinct, problem
+from orchestrator.evaluation.simulator.presets import Preset, find
+from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.policies import Policy
+from orchestrator.policies.kinds.score_planner import Ranked
 from orchestrator.policies.lfu_decay import LfuDecay
 from orchestrator.policies.parts_ratio import PartsRatio
-from orchestrator.policies.ranked import Ranked
-from orchestrator.simulator.lanes import RankedLane, RuleLane, distinct, problem
-from orchestrator.simulator.presets import Preset, find
-from orchestrator.simulator.topics import open_stream
 
 Floats = NDArray[np.float64]
 Makers = Mapping[str, Callable[[], Policy]]

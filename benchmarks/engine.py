@@ -17,14 +17,14 @@ from statistics import median
 from typing import Any
 
 from midstep import scenario_file as scenarios
-from midstep.batched import BatchedDenoiser
 from midstep.clock import WallClock
-from midstep.engine import Engine, EngineStats
+from midstep.diffusion.batched import BatchedDenoiser
+from midstep.diffusion.engine import Engine, EngineStats
+from midstep.diffusion.factory import compute_thread, open_denoiser
 from midstep.errors import ModelError
-from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
-from midstep.tuning import bind_threads
-from midstep.workload import find_catalogue
+from midstep.wire.tuning import bind_threads
+from midstep.workload.requests import find_catalogue
 
 ROUNDS = 5
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from midstep.tuning import bind_threads
+from midstep.wire.tuning import bind_threads
 from orchestrator import policies
+from orchestrator.evaluation.simulator import presets
+from orchestrator.evaluation.simulator.closed import GAP_EVERY, Play, calibrate, metrics
+from orchestrator.evaluation.simulator.many import interval
+from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import Policy
-from orchestrator.policies.drc import Drc
-from orchestrator.simulator import presets
-from orchestrator.simulator.closed import GAP_EVERY, Play, calibrate, metrics
-from orchestrator.simulator.many import interval
-from orchestrator.simulator.world import World
+from orchestrator.policies.drc.policy import Drc
 
 LARGE = ("items=1000", "capacity=250", "requests_per_user=50")
 SETTINGS: tuple[tuple[str, str, Sequence[str], str], ...] = (

@@ -21,19 +21,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from benchmarks.plain_drc import PlainDrc
-from midstep.wire import Access, Contents, Held
+from midstep.wire.messages import Access, Contents, Held
 from orchestrator import policies
-from orchestrator.learning.drc import EXPLORE, NORMALS
+from orchestrator.decision.draws import key, mix
+from orchestrator.decision.problem import SlotCost
+from orchestrator.evaluation.simulator import closed
+from orchestrator.evaluation.simulator.lanes import problem
+from orchestrator.evaluation.simulator.presets import Preset, find
+from orchestrator.evaluation.simulator.topics import open_stream
+from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import SlotRecord
-from orchestrator.policies.drc import INTERVAL
-from orchestrator.policies.ranked import Ranked
-from orchestrator.problem import SlotCost
-from orchestrator.simulator import closed
-from orchestrator.simulator.draws import key, mix
-from orchestrator.simulator.lanes import problem
-from orchestrator.simulator.presets import Preset, find
-from orchestrator.simulator.topics import open_stream
-from orchestrator.simulator.world import World
+from orchestrator.policies.drc.actor import EXPLORE, NORMALS
+from orchestrator.policies.drc.policy import INTERVAL
+from orchestrator.policies.kinds.score_planner import Ranked
 
 Ms = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from midstep.pipelines import MODELS
+from midstep.diffusion.pipelines import MODELS
 
 TINY_BLOCKS = {"down_block_types": ("CrossAttnDownBlock2D",) * 3, "up_block_types": ("CrossAttnUpBlock2D",) * 3}
 UNETS: dict[str, dict[str, Any]] = {

@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from orchestrator.learning.drc import CHANNEL_SCALE, DEMAND_SCALE, DEMAND_TOP
-from orchestrator.learning.memory import BATCH, SIZE
-from orchestrator.learning.network import HIDDEN, RATE, SKIP
-from orchestrator.learning.quantise import WINDOW
-from orchestrator.policies.drc import INTERVAL, NOISE, NOISY
-from orchestrator.policies.priced import PricedSlots
+from orchestrator.decision.slots import PricedSlots
+from orchestrator.policies.drc.actor import CHANNEL_SCALE, DEMAND_SCALE, DEMAND_TOP
+from orchestrator.policies.drc.memory import BATCH, SIZE
+from orchestrator.policies.drc.network import HIDDEN, RATE, SKIP
+from orchestrator.policies.drc.policy import INTERVAL, NOISE, NOISY
+from orchestrator.policies.drc.quantise import WINDOW
 
 Noise = Callable[[int, int], NDArray[np.float64]]  # (slot, ranking) -> (R,) of normal numbers
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from deploy.generated import settle
 from deploy.grafana import BOARDS
-from midstep.metrics import EVENTS, SPECS, Spec
-from midstep.record import STAGES
+from midstep.telemetry.metrics import EVENTS, SPECS, Spec
+from midstep.telemetry.record import STAGES
 
 ROOT = Path(__file__).parents[1]
 UNITS = ("seconds", "bytes", "joules", "ratio")

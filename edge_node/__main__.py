@@ -12,12 +12,12 @@ from edge_node.node import EdgeNode
 from edge_node.service import serve, stop
 from midstep import scenario_file as scenarios
 from midstep.clock import WallClock
+from midstep.diffusion.factory import compute_thread, open_denoiser
 from midstep.errors import MidstepError, ScenarioError
-from midstep.exporter import export_at
-from midstep.open import compute_thread, open_denoiser
 from midstep.scenario import Scenario
-from midstep.security import Credentials, check_listen, is_loopback
-from midstep.tuning import bind_threads, keep_pages
+from midstep.telemetry.exporter import export_at
+from midstep.wire.security import Credentials, check_listen, is_loopback
+from midstep.wire.tuning import bind_threads, keep_pages
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,16 +7,16 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from edge_node.staging import Staging
-from edge_node.store import Entry, Store
+from edge_node.cache.staging import Staging
+from edge_node.cache.store import Entry, Store
 from midstep.clock import Clock
-from midstep.denoise import Trajectory
-from midstep.engine import Engine, Outcome
+from midstep.diffusion.denoise import Trajectory
+from midstep.diffusion.engine import Engine, Outcome
+from midstep.diffusion.profile import StepProfile
 from midstep.errors import FrameError, PromptError, ScenarioError
-from midstep.identity import OutputKey, check_prompt, shared_seed
-from midstep.metrics import EdgeMetrics
-from midstep.profile import StepProfile
-from midstep.wire import Access, Answer, Contents, Description, Edit, EditResult, Held, Request, Reuse
+from midstep.telemetry.metrics import EdgeMetrics
+from midstep.wire.identity import OutputKey, check_prompt, shared_seed
+from midstep.wire.messages import Access, Answer, Contents, Description, Edit, EditResult, Held, Request, Reuse
 
 BACKLOG = 100_000  # accesses kept for a slow watcher; beyond, the oldest are lost to it
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+from edge_node.cache.staging import Staging
+from edge_node.cache.store import Store
 from edge_node.edge import Edge
-from edge_node.staging import Staging
-from edge_node.store import Store
 from midstep.clock import Clock
-from midstep.denoise import Denoiser
-from midstep.engine import Engine, EngineStats
-from midstep.metrics import on_tick
-from midstep.open import compute_thread, measure, named_profile
-from midstep.profile import StepProfile
+from midstep.diffusion.denoise import Denoiser
+from midstep.diffusion.engine import Engine, EngineStats
+from midstep.diffusion.factory import compute_thread, measure, named_profile
+from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
+from midstep.telemetry.metrics import on_tick
 
 
 class EdgeNode:

@@ -12,13 +12,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from edge_node.edge import Edge
-from midstep import convert
-from midstep.channels import TokenCheck, add_port
 from midstep.errors import FrameError, PromptError, QueueFull
-from midstep.security import Credentials
-from midstep.tuning import SERVER_OPTIONS
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
+from midstep.wire import convert
+from midstep.wire.grpc_channels import TokenCheck, add_port
+from midstep.wire.security import Credentials
+from midstep.wire.tuning import SERVER_OPTIONS
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]  # generic in the stubs only

@@ -26,9 +26,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from orchestrator import policies
-from orchestrator.environment import SlotEnv
-from orchestrator.simulator.closed import Play
-from orchestrator.simulator.world import World
+from orchestrator.evaluation.environment import SlotEnv
+from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.world import World
 
 SETTINGS = ("items=20", "users=5", "requests_per_user=6", "capacity=8")
 LANES = (1_000_001, 1_000_002, 1_000_003, 1_000_004)  # training draws others

@@ -185,13 +185,13 @@ def _has_no_profile(tree: dict[str, Any]) -> bool:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from orchestrator.run import Options, run
+    from orchestrator.live.run import Options, run
 
     return run(_load(args), Options(args.out, args.address, args.strict, args.resume, args.credentials, args.monitor))
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    from orchestrator.calibrate import calibrate
+    from orchestrator.doctor.calibrate import calibrate
 
     batches = tuple(int(n) for n in args.batches.split(",") if n.strip().isdigit() and int(n) > 0)
     if not batches:
@@ -206,32 +206,32 @@ def _validate(args: argparse.Namespace) -> int:
 
 
 def _simulate(args: argparse.Namespace) -> int:
-    from orchestrator.simulator import presets
+    from orchestrator.evaluation.simulator import presets
 
     if args.preset in presets.PRESETS or not (args.preset in scenarios.shipped() or Path(args.preset).is_file()):
         preset = presets.find(args.preset, args.set)
     else:
-        from orchestrator.simulator.scenarios import preset_of
+        from orchestrator.evaluation.simulator.scenarios import preset_of
 
         tree = scenarios.read(args.preset)
         if _has_no_profile(tree):
             scenarios.put(tree, "model.profile", "cpu")
         preset = preset_of(scenarios.parse(tree, args.set, args.preset))
     names = (args.policies or presets.COMPARED[preset.timing]).split(",")
-    from orchestrator.simulator.command import simulate
+    from orchestrator.evaluation.simulator.command import simulate
 
     return simulate(preset, [*dict.fromkeys(name.strip() for name in names)], args.seeds, args.slots, args.out)
 
 
 def _reproduce(args: argparse.Namespace) -> int:
-    from orchestrator.figures.command import effort, reproduce
+    from orchestrator.evaluation.figures.command import effort, reproduce
 
     only = None if args.policies is None else [name.strip() for name in args.policies.split(",")]
     return reproduce(args.figures, effort(args.quick, args.seeds, args.slots), args.out, only)
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from orchestrator.replay import replay
+    from orchestrator.evaluation.replay import replay
 
     capacities = [n.strip() for n in args.capacity.split(",")]
     if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
@@ -241,7 +241,7 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _scale(args: argparse.Namespace) -> int:
-    from orchestrator.run_service import scale
+    from orchestrator.live.run_service import scale
 
     print(f"{scale(Path(args.run), args.users, args.edge)} users")
     return 0
@@ -264,14 +264,14 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from orchestrator.report import write
+    from orchestrator.records.report import write
 
     print(write(Path(args.run)))
     return 0
 
 
 def _certs(args: argparse.Namespace) -> int:
-    from orchestrator.certs import certs
+    from orchestrator.doctor.certs import certs
 
     return certs(Path(args.folder), args.days)
 
@@ -290,7 +290,7 @@ def _scenarios(args: argparse.Namespace) -> int:
     for name in scenarios.shipped():
         first = (scenarios.SHIPPED / f"{name}.yaml").read_text().splitlines()[0]
         print(f"{name:12} {first.lstrip('# ')}")
-    from orchestrator.simulator import presets
+    from orchestrator.evaluation.simulator import presets
 
     print("\npresets of `midstep simulate`:")
     for name, about in presets.ABOUT.items():

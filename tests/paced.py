@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from midstep.identity import PipelineIdentity
-from midstep.paced import PacedDenoiser
-from midstep.profile import StepProfile
+from midstep.diffusion.paced import PacedDenoiser
+from midstep.diffusion.profile import StepProfile
+from midstep.wire.identity import PipelineIdentity
 
 PROFILE = StepProfile({1: 0.010, 2: 0.012, 4: 0.016, 8: 0.024}, encode_s=0.002, decode_s=0.005)
 

@@ -76,8 +76,8 @@ def test_the_models_names_are_defined(dotted: str) -> None:
 
 def test_the_policy_of_policies_md_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestrator import policies
+    from orchestrator.evaluation.replay import Trace, play
     from orchestrator.policies import base
-    from orchestrator.replay import Trace, play
 
     page = (ROOT / "docs" / "policies.md").read_text()
     block = page[page.index('    """Most recently used') :].split("\n`midstep run")[0]

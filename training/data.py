@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from midstep.catalogue import UNSAID, Catalogue, Ending
+from midstep.workload.catalogue import UNSAID, Catalogue, Ending
 from training.render import Picture, Spec, render
 
 

@@ -16,7 +16,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from midstep.catalogue import Catalogue, load_catalogue
+from midstep.workload.catalogue import Catalogue, load_catalogue
 from training.data import held_out_specs, pictures, to_pictures, to_tensor
 from training.judge import judge
 from training.paths import MODEL, SIZE

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.catalogue import Catalogue, Edge, Ending
+from midstep.workload.catalogue import Catalogue, Edge, Ending
 from training.paths import SIZE
 from training.render import Picture, Spec, backdrop, place
 

@@ -10,7 +10,7 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from midstep.catalogue import Catalogue
+from midstep.workload.catalogue import Catalogue
 from training import text
 from training.data import pictures, to_tensor
 from training.render import Spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from midstep.catalogue import Catalogue, load_catalogue
+from midstep.workload.catalogue import Catalogue, load_catalogue
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"

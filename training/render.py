@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from midstep.catalogue import UNSAID, Catalogue, Edge, Ending
+from midstep.workload.catalogue import UNSAID, Catalogue, Edge, Ending
 from training.paths import GLYPHS, SIZE
 from training.scenes import scene
 

@@ -1,6 +1,6 @@
 """Train the scorer of `drc-item` on generated streams and write the weights that ship with it.
 
-    python -m training.scorer [--streams 240] [--steps 10000] [--out orchestrator/learning/scorer.json]
+    python -m training.scorer [--streams 240] [--steps 10000] [--out orchestrator/policies/drc_item/scorer.json]
 
 Six minutes on one quiet core. One set of hyperparameters and one file for all settings.
 """
@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.learning import scorer
-from orchestrator.learning.items import ItemTable, K
-from orchestrator.learning.samples import Samples
-from orchestrator.policies import drc_item
-from orchestrator.simulator.lanes import distinct
-from orchestrator.simulator.requests import Stream
+from orchestrator.evaluation.simulator.lanes import distinct
+from orchestrator.evaluation.simulator.requests import Stream
+from orchestrator.policies.drc_item import policy as drc_item
+from orchestrator.policies.drc_item import scorer
+from orchestrator.policies.drc_item.features import ItemTable, K
+from orchestrator.policies.drc_item.samples import Samples
 from training.streams import generated
 
 PER_STREAM = 8_000  # samples

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from orchestrator.simulator.presets import Preset, Topics, find
-from orchestrator.simulator.requests import DRAWS, Drifting, Floats, Ids, Stream, generator
-from orchestrator.simulator.topics import TopicStream
+from orchestrator.evaluation.simulator.presets import Preset, Topics, find
+from orchestrator.evaluation.simulator.requests import DRAWS, Drifting, Floats, Ids, Stream, generator
+from orchestrator.evaluation.simulator.topics import TopicStream
 
 PARTS = ((50, 20, 20, 5), (30, 20, 10, 5), (200, 25, 10), (100, 30, 10, 3), (60, 40, 20))
 

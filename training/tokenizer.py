@@ -13,7 +13,7 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from midstep.catalogue import Catalogue
+from midstep.workload.catalogue import Catalogue
 
 LENGTH = 32
 """Tokens of a prompt, both markers included; the longest prompt of the grammar needs 17."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from midstep.catalogue import Catalogue
+from midstep.workload.catalogue import Catalogue
 from training import evaluate, tokenizer, unet, vae
 from training.data import held_out_specs, pictures, sample_specs, to_tensor
 from training.export import export, pipeline

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from torch import Tensor
 
-from midstep.catalogue import Catalogue
+from midstep.workload.catalogue import Catalogue
 from training.data import held_out_specs, pictures, sample_specs, to_tensor
 from training.muon import Muon, split
 from training.schedule import Average, load, rate, save, set_rate

@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 from midstep import scenario_file as scenarios
-from midstep.channel import specs
 from midstep.clock import WallClock
+from midstep.diffusion.factory import compute_thread, open_denoiser
 from midstep.errors import MidstepError, ScenarioError
-from midstep.exporter import export_at
-from midstep.open import compute_thread, open_denoiser
+from midstep.radio.fading import specs
 from midstep.scenario import Scenario
-from midstep.security import Credentials
-from midstep.tuning import bind_threads, keep_pages
-from midstep.workload import open_workload
+from midstep.telemetry.exporter import export_at
+from midstep.wire.security import Credentials
+from midstep.wire.tuning import bind_threads, keep_pages
+from midstep.workload.requests import open_workload
 from user_agent.client import GrpcEdge
 from user_agent.host import DeviceHost
 

@@ -7,13 +7,13 @@ import time
 import grpc
 import grpc.aio
 
-from midstep import convert
-from midstep.channels import bearer, mismatch, open_channel
 from midstep.errors import CredentialsError, EdgeUnreachable, FrameError, PromptError, QueueFull
-from midstep.security import Credentials
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
-from midstep.wire import Answer, Description, Request
+from midstep.wire import convert
+from midstep.wire.grpc_channels import bearer, mismatch, open_channel
+from midstep.wire.messages import Answer, Description, Request
+from midstep.wire.security import Credentials
 
 _REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT: PromptError,
@@ -25,7 +25,7 @@ _REFUSALS = {
 
 
 class GrpcEdge:
-    """See midstep.wire.EdgePort. One channel; create it in the process and loop that use it."""
+    """See midstep.wire.messages.EdgePort. One channel; create it in the process and loop that use it."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
         self.address, self._credentials, self._bearer = address, credentials, bearer(credentials)

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from midstep.channel import DeviceChannel, DeviceSpec
 from midstep.clock import Clock
-from midstep.denoise import Picture, Trajectory, Variation
-from midstep.engine import Engine
+from midstep.diffusion.denoise import Picture, Trajectory, Variation
+from midstep.diffusion.engine import Engine
 from midstep.errors import MidstepError, PromptError, QueueFull
-from midstep.frame import Frame
-from midstep.identity import OutputKey, shared_seed
-from midstep.metrics import UserMetrics
-from midstep.record import RequestRow
+from midstep.radio.fading import DeviceChannel, DeviceSpec
 from midstep.scenario import Scenario
-from midstep.wire import Description, EdgePort, Request
-from midstep.workload import Wish
+from midstep.telemetry.metrics import UserMetrics
+from midstep.telemetry.record import RequestRow
+from midstep.wire.frame import Frame
+from midstep.wire.identity import OutputKey, shared_seed
+from midstep.wire.messages import Description, EdgePort, Request
+from midstep.workload.requests import Wish
 from user_agent.link import Link
 from user_agent.throttle import Throttle
 

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from midstep import physics
-from midstep.channel import DeviceSpec
 from midstep.clock import Clock
-from midstep.denoise import Denoiser
-from midstep.engine import Engine, EngineStats
+from midstep.diffusion.denoise import Denoiser
+from midstep.diffusion.engine import Engine, EngineStats
+from midstep.diffusion.factory import compute_thread
 from midstep.errors import FrameError
-from midstep.metrics import UserMetrics, on_tick
-from midstep.open import compute_thread
-from midstep.record import Gallery
+from midstep.radio import physics
+from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
-from midstep.wire import EdgePort
-from midstep.workload import Wish, Workload, pause_s
+from midstep.telemetry.metrics import UserMetrics, on_tick
+from midstep.telemetry.record import Gallery
+from midstep.wire.messages import EdgePort
+from midstep.workload.requests import Wish, Workload, pause_s
 from user_agent.device import Device, Finished, encoder, png
 
 UNBOUNDED = 10**9

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from midstep.channel import DeviceChannel
 from midstep.clock import Clock
-from midstep.pace import finish
+from midstep.radio.fading import DeviceChannel
+from midstep.radio.pace import finish
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from midstep.open import measure, open_denoiser
-from midstep.profile import StepProfile
+from midstep.diffusion.factory import measure, open_denoiser
+from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
-from orchestrator.head import surrounding
+from orchestrator.cluster.head import surrounding
 
 
 @dataclass(frozen=True)

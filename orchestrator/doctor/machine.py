@@ -13,13 +13,13 @@ from pathlib import Path
 
 import psutil
 
+from midstep.diffusion.factory import named_profile
+from midstep.diffusion.pipelines import locate
+from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
-from midstep.open import named_profile
-from midstep.pipelines import locate
-from midstep.profile import StepProfile
-from orchestrator import capacity
+from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Asked, Finding, fail, needed, ok, warn
-from orchestrator.fidelity import LATE_S
+from orchestrator.records.fidelity import LATE_S
 
 RUNS = Path("runs")
 LEAST_DISK, LITTLE_DISK = 100e6, 1e9

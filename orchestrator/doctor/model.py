@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from midstep.diffusion.factory import named_profile
+from midstep.diffusion.pipelines import locate, revision, shipped
 from midstep.errors import MidstepError
-from midstep.open import named_profile
-from midstep.pipelines import locate, revision, shipped
 from orchestrator.doctor.findings import Asked, Finding, needed, ok, warn
 
 HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a second's work

@@ -16,8 +16,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import midstep.v1
+from orchestrator.cluster.head import unreachable
 from orchestrator.doctor.findings import Asked, Finding, fail, first_line, needed, ok, version_of, warn
-from orchestrator.head import unreachable
 
 STUBS = Path(midstep.v1.__file__).parent
 INSTALL = "pip install -c constraints.txt -e . in the repository"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from midstep.errors import ScenarioError
-from midstep.wire import Access, Contents, Edit, Held
-from orchestrator.problem import Prices, Problem, SlotCost
+from midstep.wire.messages import Access, Contents, Edit, Held
+from orchestrator.decision.problem import Prices, Problem, SlotCost
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Policy:
 
 
 if TYPE_CHECKING:
-    from orchestrator.policies.priced import Priced
+    from orchestrator.policies.kinds.price_planner import Priced
 
 P = TypeVar("P", bound=type[Policy])
 _REGISTRY: dict[str, type[Policy]] = {}

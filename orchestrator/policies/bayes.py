@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.ranked import Floats, Ids, Ranked
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 
 BINS = 96  # of ranks, evenly spaced in their logarithm
 
@@ -30,7 +30,7 @@ class Bayes(Ranked):
         self._belief: np.ndarray | None = None
 
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
-        from orchestrator.learning import belief
+        from orchestrator.decision import belief
 
         truth = self.problem.truth
         assert truth is not None  # `needs` says so

@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 from typing import ClassVar
 
-from midstep.wire import Access, Edit
+from midstep.wire.messages import Access, Edit
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.rule import NOTHING, Rule
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.eviction_rule import NOTHING, Rule
 
 
 @policy("clairvoyant")

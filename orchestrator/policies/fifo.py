@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.rule import Rule
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.eviction_rule import Rule
 
 
 @policy("fifo")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.weighed import Weighed
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.priority_rule import Weighed
 
 
 @policy("gdsf")

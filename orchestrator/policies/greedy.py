@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from orchestrator.decision.problem import Problem
+from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
-from orchestrator.policies.priced import Choice, Priced, PricedSlots
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.price_planner import Priced
 
 
 @policy("greedy")
@@ -19,7 +20,7 @@ class Greedy(Priced):
         pass
 
     def decide(self, slots: PricedSlots) -> Choice:
-        from orchestrator.exact import solve_lanes  # numba: loaded where it is used
+        from orchestrator.decision.exact import solve_lanes  # numba: loaded where it is used
 
         choice = np.zeros_like(slots.cached)
         solve_lanes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from orchestrator.policies.base import policy
-from orchestrator.policies.ranked import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 
 
 @policy("informed")

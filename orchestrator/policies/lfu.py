@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.policies.base import policy
-from orchestrator.policies.weighed import Weighed
+from orchestrator.policies.kinds.priority_rule import Weighed
 
 
 @policy("lfu")

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.ranked import Floats, Ids, Ranked
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 
 LEAST = -700.0  # the logarithm below which a score is given as e^LEAST: it has to stay above 0
 

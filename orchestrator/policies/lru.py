@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.policies.base import policy
-from orchestrator.policies.rule import Rule
+from orchestrator.policies.kinds.eviction_rule import Rule
 
 
 @policy("lru")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.decision.problem import Problem
+from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
-from orchestrator.policies.priced import Choice, Priced, PricedSlots
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.price_planner import Priced
 
 
 @policy("ncldc")

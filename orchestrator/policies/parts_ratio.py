@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from orchestrator.learning.part_shares import PartShares
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.ranked import Floats, Ids, Ranked
-from orchestrator.problem import Problem
+from orchestrator.policies.drc_item.part_shares import PartShares
+from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 
 EFOLD_SLOTS = 2.0  # of the parts' shares
 SHRINK = 1.0  # requests as expected that are added to an item's actual and expected count

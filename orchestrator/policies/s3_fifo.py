@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.rule import Rule
-from orchestrator.problem import Problem
+from orchestrator.policies.kinds.eviction_rule import Rule
 
 SMALL = 0.1  # of the capacity
 GHOST = 0.9

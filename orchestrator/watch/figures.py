@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from midstep.scenario import Scenario
-from orchestrator import fidelity
+from orchestrator.records import fidelity
 from orchestrator.watch.tally import Row, Sample, Tally
 
 WINDOW = 20  # slots that rates, ratios and quantiles are taken over

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from midstep.record import STAGES
+from midstep.telemetry.record import STAGES
 from orchestrator.watch.figures import EdgeFigures, Figures
 from orchestrator.watch.tally import Tally
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from midstep.record import STAGES
+from midstep.telemetry.record import STAGES
 
 Row = dict[str, Any]  # of requests.parquet or slots.parquet
 

@@ -68,7 +68,7 @@ class Watch:
 
     def _read_whole(self) -> None:
         """The tables of a run that ended, in place of what was followed."""
-        from orchestrator.recorder import read_run  # pyarrow, which a run that goes on does not need
+        from orchestrator.records.recorder import read_run  # pyarrow, which a run that goes on does not need
 
         rows, slots = read_run(self._folder)
         self.figures, self.state = Figures(self.figures.scenario, whole=True), "ended"

@@ -10,7 +10,7 @@ import yaml
 
 from deploy.grafana import BOARDS
 from deploy.grafana.panels import EVENTS
-from midstep.metrics import Spec
+from midstep.telemetry.metrics import Spec
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -23,9 +23,9 @@ from deploy.dashboards import FOLDER, made
 from deploy.grafana import BOARDS, overview
 from deploy.grafana.panels import EVENTS, Panel, Query, of_edge, quantile, ratio, so_far
 from deploy.grafana.render import render
-from midstep.metrics import SECONDS, SPECS
-from midstep.record import STAGES
-from orchestrator.recorder import read_run
+from midstep.telemetry.metrics import SECONDS, SPECS
+from midstep.telemetry.record import STAGES
+from orchestrator.records.recorder import read_run
 from orchestrator.watch import programs
 from orchestrator.watch.leash import Leashed
 from tests.deploy import promql

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
-from midstep.exporter import Target, write_targets
+from midstep.telemetry.exporter import Target, write_targets
 from orchestrator.watch import programs
 from orchestrator.watch.leash import Leashed
 from orchestrator.watch.monitor import query

@@ -10,7 +10,7 @@ from typing import Any
 from edge_node.edge import Edge
 from edge_node.service import serve, stop
 from midstep.clock import WallClock
-from midstep.security import Credentials
+from midstep.wire.security import Credentials
 from tests.edge_node.world import make_edge
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import FrameError, PromptError, QueueFull, ScenarioError
-from midstep.wire import Access, Answer, Edit
+from midstep.wire.messages import Access, Answer, Edit
 from tests.edge_node.world import FRAME, ask, with_edge
 
 

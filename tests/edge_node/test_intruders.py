@@ -25,15 +25,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from edge_node import service
-from midstep.channels import bearer, open_channel
 from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError, PromptError
-from midstep.metrics import REGISTRY
-from midstep.security import NAME, Credentials, ephemeral
-from midstep.tuning import REQUEST_LIMIT
+from midstep.telemetry.metrics import REGISTRY
 from midstep.v1 import edge_pb2 as pb
-from midstep.wire import Edit, Request
-from orchestrator.certs import certs
-from orchestrator.control import GrpcControl
+from midstep.wire.grpc_channels import bearer, open_channel
+from midstep.wire.messages import Edit, Request
+from midstep.wire.security import NAME, Credentials, ephemeral
+from midstep.wire.tuning import REQUEST_LIMIT
+from orchestrator.doctor.certs import certs
+from orchestrator.live.edge_client import GrpcControl
 from tests import paced
 from tests.edge_node.served import served
 from tests.edge_node.world import ask

@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from edge_node.service import serve
 from midstep.clock import WallClock
 from midstep.errors import EdgeUnreachable, FrameError, PromptError, QueueFull, ScenarioError
-from midstep.wire import Edit, EditResult
-from orchestrator.control import GrpcControl
+from midstep.wire.messages import Edit, EditResult
+from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served
 from tests.edge_node.world import FRAME, ask, make_edge
 from user_agent.client import GrpcEdge

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_node.staging import Staging
-from edge_node.store import Entry, Store
-from midstep.frame import Frame
+from edge_node.cache.staging import Staging
+from edge_node.cache.store import Entry, Store
+from midstep.wire.frame import Frame
 
 
 def entry(key: str, nbytes: int, step: int = 6) -> Entry:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from edge_node.cache.staging import Staging
+from edge_node.cache.store import Store
 from edge_node.edge import Edge
-from edge_node.staging import Staging
-from edge_node.store import Store
 from midstep.clock import Clock, VirtualClock, run_virtual
-from midstep.engine import Engine
-from midstep.wire import Request
+from midstep.diffusion.engine import Engine
+from midstep.wire.messages import Request
 from tests import paced
 
 T = TypeVar("T")

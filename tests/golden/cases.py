@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from midstep.scenario_file import parse
-from orchestrator.recorder import read_run
-from orchestrator.replay import replay
-from orchestrator.run import Options, run
-from orchestrator.simulator import presets
-from orchestrator.simulator.command import simulate
+from orchestrator.evaluation.replay import replay
+from orchestrator.evaluation.simulator import presets
+from orchestrator.evaluation.simulator.command import simulate
+from orchestrator.live.run import Options, run
+from orchestrator.records.recorder import read_run
 from tests import paced, tiny
 
 Tree = dict[str, Any]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from midstep.denoise import Denoiser, Variation
-from midstep.frame import Frame
+from midstep.diffusion.denoise import Denoiser, Variation
+from midstep.wire.frame import Frame
 
 STEPS, GUIDANCE, PROMPT = 10, 3.0, "a panda on a beach"
 CASES = [
@@ -42,9 +42,9 @@ def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:
     """The denoiser of a tiny pipeline, batched or windowed."""
     import torch
 
-    from midstep.batched import BatchedDenoiser
-    from midstep.pipelines import identify, load
-    from midstep.windowed import WindowedDenoiser
+    from midstep.diffusion.batched import BatchedDenoiser
+    from midstep.diffusion.pipelines import identify, load
+    from midstep.diffusion.windowed import WindowedDenoiser
 
     torch.set_num_threads(1)
     pipe = load(str(folder), "float32", "cpu", scheduler)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from midstep.catalogue import Catalogue, Edge, Ending, load_catalogue
+from midstep.workload.catalogue import Catalogue, Edge, Ending, load_catalogue
 
 MODEL = Path(__file__).parents[2] / "midstep" / "models" / "midstep-emoji"
 

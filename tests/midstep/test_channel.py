@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from midstep.channel import DeviceChannel, draw, specs
+from midstep.radio.fading import DeviceChannel, draw, specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
 from tests import paced

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from midstep.denoise import Denoiser
+from midstep.diffusion.denoise import Denoiser
+from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.errors import FrameError
-from midstep.frame import Frame
-from midstep.payload import Payload, pack, unpack
+from midstep.wire.frame import Frame
 from tests import tiny
 from tests.midstep.cuts import CASES, GUIDANCE, PROMPT, STEPS, Cut, denoiser, finish, run
 

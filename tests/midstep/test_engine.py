@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from midstep.clock import VirtualClock, run_virtual
-from midstep.denoise import Trajectory
-from midstep.engine import Engine, EngineStats
+from midstep.diffusion.denoise import Trajectory
+from midstep.diffusion.engine import Engine, EngineStats
 from midstep.errors import QueueFull
 from tests import paced
 

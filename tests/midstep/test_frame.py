@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midstep import payload
+from midstep.diffusion import payload
+from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.errors import FrameError
-from midstep.frame import Frame
-from midstep.payload import Payload, pack, unpack
+from midstep.wire.frame import Frame
 
 
 def frame() -> Frame:

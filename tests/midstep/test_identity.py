@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from midstep.identity import OutputKey, PipelineIdentity, check_prompt, shared_seed
+from midstep.wire.identity import OutputKey, PipelineIdentity, check_prompt, shared_seed
 from tests import paced
 
 OTHER = dict(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
-from midstep.pace import finish
+from midstep.radio.pace import finish
 
 RATES = st.lists(st.floats(0.1, 100), min_size=1, max_size=8)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from midstep import physics
+from midstep.radio import physics
 
 
 def test_rate_of_equation_6() -> None:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from midstep import pipelines
+from midstep.diffusion import pipelines
+from midstep.diffusion.factory import open_denoiser
 from midstep.errors import ModelError
-from midstep.open import open_denoiser
 from midstep.scenario_file import load, parse
 from tests import paced, tiny
 
@@ -73,7 +73,7 @@ def test_what_only_paces_loads_no_torch() -> None:
     import sys
 
     code = (
-        "import sys; import user_agent.host, midstep.open, midstep.paced, orchestrator.cli\n"
+        "import sys; import user_agent.host, midstep.diffusion.factory, midstep.diffusion.paced, orchestrator.cli\n"
         "orchestrator.cli.main(['policies'])\n"
         "print([m for m in ('torch', 'diffusers', 'ray') if m in sys.modules])"
     )

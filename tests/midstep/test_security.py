@@ -12,11 +12,11 @@ import pytest
 
 import edge_node.__main__ as edge_main
 import user_agent.__main__ as agent_main
-from midstep import certificates
-from midstep.certificates import make
 from midstep.errors import CredentialsError
-from midstep.security import Credentials, check_listen, ephemeral, is_loopback
-from orchestrator.certs import certs
+from midstep.wire import certificates
+from midstep.wire.certificates import make
+from midstep.wire.security import Credentials, check_listen, ephemeral, is_loopback
+from orchestrator.doctor.certs import certs
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,14 @@ import pytest
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
-from midstep.workload import CatalogueWorkload, Drift, StreamWorkload, find_catalogue, open_workload, read_prompts
+from midstep.workload.requests import (
+    CatalogueWorkload,
+    Drift,
+    StreamWorkload,
+    find_catalogue,
+    open_workload,
+    read_prompts,
+)
 from tests import paced
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from midstep.security import Credentials
+from midstep.wire.security import Credentials
 from orchestrator.cli import main
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from midstep.errors import ScenarioError
-from orchestrator import checkpoint
-from orchestrator.checkpoint import of_run, pack, unpack
+from orchestrator.live import checkpoint
+from orchestrator.live.checkpoint import of_run, pack, unpack
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?", ">f8", ">i4"]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)

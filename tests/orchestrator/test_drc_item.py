@@ -8,19 +8,20 @@ import sys
 import numpy as np
 import pytest
 
-from midstep.wire import Access, Contents, Held
-from orchestrator import checkpoint, policies
-from orchestrator.learning import scorer
-from orchestrator.learning.items import ItemTable
-from orchestrator.learning.part_shares import PartShares
-from orchestrator.learning.samples import Samples
+from midstep.wire.messages import Access, Contents, Held
+from orchestrator import policies
+from orchestrator.decision.problem import Problem, SlotCost
+from orchestrator.evaluation.simulator.lanes import RankedLane, problem
+from orchestrator.evaluation.simulator.presets import Preset, find
+from orchestrator.evaluation.simulator.topics import open_stream
+from orchestrator.live import checkpoint
 from orchestrator.policies import SlotRecord
-from orchestrator.policies.drc_item import DrcItem
+from orchestrator.policies.drc_item import scorer
+from orchestrator.policies.drc_item.features import ItemTable
+from orchestrator.policies.drc_item.part_shares import PartShares
+from orchestrator.policies.drc_item.policy import DrcItem
+from orchestrator.policies.drc_item.samples import Samples
 from orchestrator.policies.lfu_decay import LfuDecay
-from orchestrator.problem import Problem, SlotCost
-from orchestrator.simulator.lanes import RankedLane, problem
-from orchestrator.simulator.presets import Preset, find
-from orchestrator.simulator.topics import open_stream
 
 FULL = find("full", ["items=3000", "users=4", "requests_per_user=50", "capacity=200", "drift_swaps_per_slot=10"])
 TRENDS = find("topics", ["items=4000", "users=4", "requests_per_user=50", "topics.parts=[20, 20, 10]",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from midstep.channel import specs
 from midstep.errors import PartDied, ScenarioError
+from midstep.radio.fading import specs
 from midstep.scenario_file import parse
-from orchestrator import inprocess
-from orchestrator.recorder import read_run
-from orchestrator.run import Options, run
+from orchestrator.live import inprocess
+from orchestrator.live.run import Options, run
+from orchestrator.records.recorder import read_run
 from tests import paced
 
 NORTH, SOUTH = ({"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south"))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from midstep.scenario_file import parse
-from orchestrator import fidelity, recorder
-from orchestrator.inprocess import InProcess
-from orchestrator.recorder import read_run
-from orchestrator.run import Options, run
+from orchestrator.live.inprocess import InProcess
+from orchestrator.live.run import Options, run
+from orchestrator.records import fidelity, recorder
+from orchestrator.records.recorder import read_run
 from tests import paced
 
 

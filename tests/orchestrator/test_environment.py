@@ -12,7 +12,7 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium")
 
 from midstep.errors import ScenarioError  # noqa: E402
-from orchestrator.environment import SlotEnv  # noqa: E402
+from orchestrator.evaluation.environment import SlotEnv  # noqa: E402
 from orchestrator.policies.greedy import Greedy  # noqa: E402
 
 SMALL = ("items=20", "users=5", "requests_per_user=6", "capacity=6")
@@ -103,8 +103,8 @@ def test_the_core_does_without_gymnasium() -> None:
     """Nothing else imports it, and where it is missing the environment says so in one line."""
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
-        "import orchestrator.simulator.closed, orchestrator.policies, orchestrator.learning.drc\n"
-        "try:\n    import orchestrator.environment\nexcept ImportError as error:\n    print(error)\n"
+        "import orchestrator.evaluation.simulator.closed, orchestrator.policies, orchestrator.policies.drc.actor\n"
+        "try:\n    import orchestrator.evaluation.environment\nexcept ImportError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "orchestrator.environment needs gymnasium: pip install 'midstep[gym]'\n"
+    assert done.stdout == "orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'\n"

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from orchestrator import exact
+from orchestrator.decision import exact
 
 V = 1.8
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midstep.wire import Access, Contents, Held, Reuse
-from orchestrator.hindsight import Hindsight, Planned, Priced, Usual, gap, objective, plan_of, price, solve
-from orchestrator.problem import Served
+from midstep.wire.messages import Access, Contents, Held, Reuse
+from orchestrator.decision.problem import Served
+from orchestrator.live.regret import Hindsight, Planned, Priced, Usual, gap, objective, plan_of, price, solve
 
 V = 1.8
 

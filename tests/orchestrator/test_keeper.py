@@ -11,10 +11,10 @@ import pytest
 
 from midstep.errors import PartDied, PolicyFailed, ScenarioError
 from midstep.scenario import Scenario
-from orchestrator.keeper import EVERY, RESTARTS, Keeper
-from orchestrator.learner import Decision
-from orchestrator.problem import Served
-from orchestrator.recorder import Recorder
+from orchestrator.decision.problem import Served
+from orchestrator.live.learner import Decision
+from orchestrator.live.supervisor import EVERY, RESTARTS, Keeper
+from orchestrator.records.recorder import Recorder
 
 DECISION = cast(Decision, object())
 

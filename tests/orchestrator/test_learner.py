@@ -4,9 +4,9 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import EdgeUnreachable, PolicyFailed
-from midstep.wire import Edit, EditResult
-from orchestrator.learner import Decision, Learner, merge
-from orchestrator.problem import Problem, Served
+from midstep.wire.messages import Edit, EditResult
+from orchestrator.decision.problem import Problem, Served
+from orchestrator.live.learner import Decision, Learner, merge
 from tests.edge_node.world import FRAME, ask, with_edge
 
 

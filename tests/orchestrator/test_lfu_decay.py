@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.lfu_decay import LfuDecay
-from orchestrator.problem import Problem
 
 
 def fading(efold_slots: float) -> LfuDecay:

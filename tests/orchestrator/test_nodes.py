@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.recorder import read_run
+from orchestrator.records.recorder import read_run
 from tests.orchestrator.live import PACED, live
 
 pytestmark = pytest.mark.ray

@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from midstep.pipelines import MODELS
+from midstep.diffusion.pipelines import MODELS
 from tests import tiny
 from tests.orchestrator import stock
 from tests.orchestrator.live import live

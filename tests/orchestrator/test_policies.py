@@ -8,11 +8,11 @@ from collections import Counter, OrderedDict
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire import Access, Held
+from midstep.wire.messages import Access, Held
 from orchestrator import policies
+from orchestrator.decision.problem import Problem
 from orchestrator.policies import Policy
 from orchestrator.policies.base import policy
-from orchestrator.problem import Problem
 
 PLACES = 3
 TRACE = "abcdabeabcde"  # the textbook's page-fault string: LRU hits twice with three places

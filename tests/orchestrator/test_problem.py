@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.problem import CALIBRATION_SLOTS, WEIGHT_V, Backlog, Served, SlotCost, slot_cost
+from orchestrator.decision.problem import CALIBRATION_SLOTS, WEIGHT_V, Backlog, Served, SlotCost, slot_cost
 
 
 def cost(latency: float, misses: int = 1) -> SlotCost:

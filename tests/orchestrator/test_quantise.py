@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from orchestrator import exact
-from orchestrator.learning import quantise
+from orchestrator.decision import exact
+from orchestrator.policies.drc import quantise
 from tests.orchestrator.test_exact import Case, draw
 
 RELAXED = st.lists(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from midstep.metrics import SPECS
-from orchestrator.checkpoint import unpack
-from orchestrator.recorder import read_run
+from midstep.telemetry.metrics import SPECS
+from orchestrator.live.checkpoint import unpack
+from orchestrator.records.recorder import read_run
 from tests.orchestrator.live import PACED, live, scrape
 
 pytestmark = pytest.mark.ray

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.record import COLUMNS, RequestRow
 from midstep.scenario import Scenario, Threshold
-from orchestrator import fidelity, report, summary
-from orchestrator.parts import Ended
-from orchestrator.recorder import Recorder, SlotRow, read_run, run_folder
+from midstep.telemetry.record import COLUMNS, RequestRow
+from orchestrator.live.cell import Ended
+from orchestrator.records import fidelity, report, summary
+from orchestrator.records.recorder import Recorder, SlotRow, read_run, run_folder
 
 
 def row(number: int, **changes: object) -> RequestRow:

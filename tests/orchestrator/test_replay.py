@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 from midstep.errors import PolicyFailed, ScenarioError
-from midstep.wire import Access, Edit
-from orchestrator import policies, replay
+from midstep.wire.messages import Access, Edit
+from orchestrator import policies
 from orchestrator.cli import main
+from orchestrator.decision.problem import Problem
+from orchestrator.evaluation import replay
+from orchestrator.evaluation.replay import ByAccess, ByPlan, ByScore, Trace, open_cache, read_trace
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
+from orchestrator.policies.kinds.eviction_rule import Rule
+from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 from orchestrator.policies.lfu_decay import LfuDecay
 from orchestrator.policies.lru import Lru
-from orchestrator.policies.ranked import Floats, Ids, Ranked
-from orchestrator.policies.rule import Rule
-from orchestrator.problem import Problem
-from orchestrator.replay import ByAccess, ByPlan, ByScore, Trace, open_cache, read_trace
 
 TEXTBOOK = "abcdabeabcde"  # three places: LRU 2 hits, FIFO 3
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from midstep.catalogue import load_catalogue
+from midstep.diffusion.pipelines import catalogue_file
 from midstep.errors import ScenarioError
-from midstep.pipelines import catalogue_file
 from midstep.scenario_file import parse
-from orchestrator import checkpoint, parts
+from midstep.workload.catalogue import load_catalogue
+from orchestrator.live import cell as parts
+from orchestrator.live import checkpoint
+from orchestrator.live.run import Options, run
 from orchestrator.policies import Policy, base
-from orchestrator.recorder import read_run
-from orchestrator.run import Options, run
+from orchestrator.records.recorder import read_run
 from tests import paced
 from tests.orchestrator.tiny_policy import Tiny, tiny
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
-from midstep.wire import Access, Held
+from midstep.wire.messages import Access, Held
 from orchestrator import policies
-from orchestrator.policies.chance import Random
+from orchestrator.decision.problem import Problem
 from orchestrator.policies.clairvoyant import Clairvoyant
-from orchestrator.policies.rule import Rule
+from orchestrator.policies.kinds.eviction_rule import Rule
+from orchestrator.policies.random_choice import Random
 from orchestrator.policies.s3_fifo import S3Fifo
-from orchestrator.problem import Problem
 from tests.orchestrator.slow_rules import DEFINITIONS, size_of, steps_of
 
 CAPACITIES = (20, 50, 100)

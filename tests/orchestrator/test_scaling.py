@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midstep.channel import Newcomers, specs
 from midstep.errors import PartDied, ScenarioError
+from midstep.radio.fading import Newcomers, specs
 from midstep.scenario_file import parse
-from midstep.workload import Wish
-from orchestrator.inprocess import LocalHost
-from orchestrator.parts import Cell, Parts
-from orchestrator.recorder import read_run
-from orchestrator.run import Options, run
-from orchestrator.scaling import Scaler, shares
+from midstep.workload.requests import Wish
+from orchestrator.live.cell import Cell, Parts
+from orchestrator.live.inprocess import LocalHost
+from orchestrator.live.run import Options, run
+from orchestrator.live.scaling import Scaler, shares
+from orchestrator.records.recorder import read_run
 from tests import paced
 from user_agent.device import Device, Finished
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from midstep.record import STAGES
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.telemetry.record import STAGES
 from orchestrator.cli import main
-from orchestrator.recorder import read_run
-from orchestrator.run import Options, run
+from orchestrator.live.run import Options, run
+from orchestrator.records.recorder import read_run
 from orchestrator.watch import live, top
 from orchestrator.watch.figures import WINDOW, Figures
 from orchestrator.watch.screen import ASCII_BARS, Screen, sparkline

@@ -10,9 +10,9 @@ import pytest
 from edge_node.edge import Edge
 from midstep.clock import WallClock
 from midstep.errors import PolicyFailed, ScenarioError
-from orchestrator import checkpoint
-from orchestrator.learner import Decision, Learner
-from orchestrator.problem import Problem, Served
+from orchestrator.decision.problem import Problem, Served
+from orchestrator.live import checkpoint
+from orchestrator.live.learner import Decision, Learner
 from tests.edge_node.world import FRAME, ask, make_edge, with_edge
 from tests.orchestrator.test_learner import served
 from tests.orchestrator.tiny_policy import Tiny, tiny

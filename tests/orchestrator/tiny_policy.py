@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from midstep.wire import Edit
+from midstep.wire.messages import Edit
+from orchestrator.decision.problem import Problem
 from orchestrator.policies import LearnerStats, Policy, SlotRecord, base
-from orchestrator.problem import Problem
 
 
 class Tiny(Policy):

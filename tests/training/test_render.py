@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midstep.catalogue import Catalogue, Edge, Ending
+from midstep.workload.catalogue import Catalogue, Edge, Ending
 from training.data import held_out_specs, pictures, sample_specs, to_pictures, to_tensor
 from training.judge import judge
 from training.paths import GLYPHS, SIZE, catalogue

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.learning import scorer
-from orchestrator.simulator.presets import Preset, find
-from orchestrator.simulator.requests import Drifting
+from orchestrator.evaluation.simulator.presets import Preset, find
+from orchestrator.evaluation.simulator.requests import Drifting
+from orchestrator.policies.drc_item import scorer
 from training.scorer import collect, loss, train
 from training.streams import Sessions, generated
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.certs import certs
+from orchestrator.doctor.certs import certs
 from tests import paced
 
 PACED = ["--set", "modes.denoiser=paced", "--set", f"model.profile={paced.profile_file()}"]

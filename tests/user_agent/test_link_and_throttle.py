@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from midstep.channel import DeviceChannel, specs
 from midstep.clock import VirtualClock, run_virtual
+from midstep.radio.fading import DeviceChannel, specs
 from midstep.scenario import Scenario
 from user_agent.link import Link, Transfer
 from user_agent.throttle import Throttle

@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from midstep.errors import FrameError
-from midstep.tuning import REPLY_LIMIT
-from midstep.wire import Request
+from midstep.wire.messages import Request
+from midstep.wire.tuning import REPLY_LIMIT
 from user_agent.client import GrpcEdge
 
 TWO_GB = (1 << 31) - 1

@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 import pytest
 
+from midstep.diffusion.profile import StepProfile
 from midstep.errors import ScenarioError
-from midstep.profile import StepProfile
 from midstep.scenario_file import parse
-from orchestrator import capacity
+from orchestrator.cluster import capacity
 from orchestrator.doctor import machine
-from orchestrator.parts import grouped
+from orchestrator.live.cell import grouped
 from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
 
 # cores, load, memory
@@ -67,7 +67,7 @@ def test_a_container_has_the_cores_of_its_quota(tmp_path: Path, monkeypatch: pyt
 
 
 def test_hosts_are_counted_as_a_run_groups_its_devices() -> None:
-    from midstep.channel import specs
+    from midstep.radio.fading import specs
 
     edges = [{"name": name} for name in ("north", "south", "west")]
     devices = [{"class": "a", "count": 17}, {"class": "b", "count": 9, "edge": "south"}]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from midstep.pipelines import MODELS
+from midstep.diffusion.pipelines import MODELS
 from orchestrator.doctor import model
 from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
 

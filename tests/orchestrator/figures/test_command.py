@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from orchestrator.cli import main
-from orchestrator.figures import command, sweeps, values
-from orchestrator.figures.values import Effort, Values
-from orchestrator.simulator.many import Workers, play_lanes
+from orchestrator.evaluation.figures import command, sweeps, values
+from orchestrator.evaluation.figures.values import Effort, Values
+from orchestrator.evaluation.simulator.many import Workers, play_lanes
 
 TINY = Effort(seeds=2, slots=100, pictures=2)
 

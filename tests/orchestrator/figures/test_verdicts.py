@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.figures import claims
-from orchestrator.figures.values import Floats, Values
-from orchestrator.figures.verdicts import IN_FORM, NOT, REPRODUCED, best, law, number, trend
+from orchestrator.evaluation.figures import claims
+from orchestrator.evaluation.figures.values import Floats, Values
+from orchestrator.evaluation.figures.verdicts import IN_FORM, NOT, REPRODUCED, best, law, number, trend
 
 NOISE = np.array([-0.001, 0.0, 0.002, -0.001])  # of four seeds
 

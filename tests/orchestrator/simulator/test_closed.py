@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
 from orchestrator import policies
+from orchestrator.decision.slots import Choice, PricedSlots
+from orchestrator.evaluation.simulator import presets
+from orchestrator.evaluation.simulator.closed import Play, calibrate, metrics, play_all
+from orchestrator.evaluation.simulator.objects import objects
+from orchestrator.evaluation.simulator.presets import Preset
+from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.greedy import Greedy
-from orchestrator.policies.priced import Choice, PricedSlots
-from orchestrator.simulator import presets
-from orchestrator.simulator.closed import Play, calibrate, metrics, play_all
-from orchestrator.simulator.objects import objects
-from orchestrator.simulator.presets import Preset
-from orchestrator.simulator.world import World
 
 SMALL = presets.find("compact", ["items=30", "users=6", "requests_per_user=5", "capacity=8"])
 

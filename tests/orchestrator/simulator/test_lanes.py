@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator import policies
-from orchestrator.policies.acting import Acting
-from orchestrator.simulator.closed import Lane, Play
-from orchestrator.simulator.presets import find
-from orchestrator.simulator.world import World
+from orchestrator.evaluation.simulator.closed import Lane, Play
+from orchestrator.evaluation.simulator.presets import find
+from orchestrator.evaluation.simulator.world import World
+from orchestrator.policies.kinds.network_planner import Acting
 
 LEARNERS = ["drc", "drc-paper", "dnn", "drc-item"]
 SMALL = ["items=30", "requests_per_user=6"]

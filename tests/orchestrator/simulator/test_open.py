@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire import Access, Contents, Held
+from midstep.wire.messages import Access, Contents, Held
 from orchestrator import policies
+from orchestrator.decision.problem import SlotCost
+from orchestrator.evaluation.simulator import lanes
+from orchestrator.evaluation.simulator.open import simulate
+from orchestrator.evaluation.simulator.presets import Preset, find
+from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.policies import Policy, SlotRecord
 from orchestrator.policies.base import policy
-from orchestrator.policies.ranked import Floats, Ids, Ranked
-from orchestrator.problem import SlotCost
-from orchestrator.simulator import lanes
-from orchestrator.simulator.open import simulate
-from orchestrator.simulator.presets import Preset, find
-from orchestrator.simulator.topics import open_stream
+from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 
 SMALL = ["items=600", "users=4", "requests_per_user=15", "capacity=60"]
 FULL = find("full", [*SMALL, "drift_swaps_per_slot=2.5"])

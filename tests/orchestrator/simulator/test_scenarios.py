@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from midstep import scenario_file as scenarios
+from midstep.diffusion.factory import named_profile
 from midstep.errors import ScenarioError
-from midstep.open import named_profile
-from orchestrator.simulator.command import is_open, run
-from orchestrator.simulator.scenarios import preset_of
+from orchestrator.evaluation.simulator.command import is_open, run
+from orchestrator.evaluation.simulator.scenarios import preset_of
 
 
 def test_the_times_are_those_that_a_run_would_be_paced_by() -> None:

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from orchestrator.simulator.ticks import ready_times
+from orchestrator.evaluation.simulator.ticks import ready_times
 
 STEP = {1: 0.010, 2: 0.012, 3: 0.013, 4: 0.020}
 

@@ -1,0 +1,1 @@
+"""What an edge keeps: the store under its capacity, and staging, where fresh outputs wait for the policy."""

@@ -1,0 +1,45 @@
+"""Where a fresh output waits until the policy keeps it or lets it go: bounded, and counted apart from the store."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from edge_node.cache.store import Entry
+
+
+class Staging:
+    """Entries by prompt_key; the oldest leave where room is needed. It never serves a request."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self.nbytes = 0
+
+    def put(self, entry: Entry) -> bool:
+        """Let an entry wait, in place of the same prompt's older one; False where it alone is above the capacity."""
+        self.take(entry.frame.prompt_key)
+        if entry.frame.nbytes > self.capacity:
+            return False
+        self._entries[entry.frame.prompt_key] = entry
+        self.nbytes += entry.frame.nbytes
+        while self.nbytes > self.capacity:
+            self.take(next(iter(self._entries)))
+        return True
+
+    def peek(self, prompt_key: str) -> Entry | None:
+        """The waiting entry, left where it is."""
+        return self._entries.get(prompt_key)
+
+    def take(self, prompt_key: str) -> Entry | None:
+        """Remove and return the waiting entry."""
+        entry = self._entries.pop(prompt_key, None)
+        if entry is not None:
+            self.nbytes -= entry.frame.nbytes
+        return entry
+
+    def entries(self) -> list[Entry]:
+        """All entries, oldest first."""
+        return list(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,232 @@
+"""Step-level batching for SD 1.x and SDXL: one network call advances requests that are each at their own step.
+
+The arithmetic is the stock pipelines' own, in their order, so that at batch 1 the bits are the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
+from midstep.diffusion.payload import Payload, pack, unpack
+from midstep.diffusion.pipelines import settle
+from midstep.diffusion.profile import StepProfile
+from midstep.diffusion.solver import bound, carried, restore, snapshot
+from midstep.diffusion.variation import vary
+from midstep.wire.frame import Frame
+from midstep.wire.identity import PipelineIdentity
+
+CONDITIONING_BYTES = 64 << 20  # of encoded prompts that are kept
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Encoded text. `embeds` and `pooled` hold [negative, positive] where there is guidance, else [positive]."""
+
+    embeds: torch.Tensor
+    pooled: torch.Tensor | None
+    time_ids: torch.Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        return sum(t.numel() * t.element_size() for t in (self.embeds, self.pooled, self.time_ids) if t is not None)
+
+
+@dataclass
+class _Body:
+    latent: torch.Tensor  # [1, channels, h, w]
+    conditioning: Conditioning
+    scheduler: Any
+    fresh: dict[str, Any]
+    generator: torch.Generator
+    rng_start: torch.Tensor
+    index: int  # entry of scheduler.timesteps that comes next
+
+
+class BatchedDenoiser:
+    """See midstep.diffusion.denoise.Denoiser. `pipe` is a StableDiffusionPipeline or StableDiffusionXLPipeline."""
+
+    batched = True
+
+    def __init__(self, pipe: Any, identity: PipelineIdentity) -> None:
+        self.pipe, self.identity = pipe, identity
+        self.steps, self.guidance = identity.steps, identity.guidance
+        self.device, self.dtype = pipe.unet.device, pipe.unet.dtype
+        self.xl = "StableDiffusionXL" in type(pipe).__name__
+        self.guided = identity.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
+        self._conditionings: OrderedDict[str, Conditioning] = OrderedDict()
+        self._template = copy.deepcopy(pipe.scheduler)
+        self._template.set_timesteps(identity.steps, device=self.device)
+        if self.xl and hasattr(self._template, "set_begin_index"):
+            self._template.set_begin_index(0)
+        pipe.scheduler = self._template  # prepare_latents asks it for init_noise_sigma, which depends on the steps
+        timestep_cond = pipe.unet.config.time_cond_proj_dim
+        self._timestep_cond = None
+        if timestep_cond is not None:
+            scale = torch.tensor(self.guidance - 1).repeat(1)
+            self._timestep_cond = pipe.get_guidance_scale_embedding(scale, embedding_dim=timestep_cond).to(
+                device=self.device, dtype=self.dtype
+            )
+
+    @property
+    def profile(self) -> StepProfile | None:
+        return None
+
+    @torch.no_grad()
+    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+        check_steps(0, self.steps, until)
+        conditioning = self._encode(prompt)
+        body = self._body(torch.empty(0), conditioning, torch.Generator("cpu").manual_seed(seed))
+        size = self.identity.height, self.identity.width
+        body.latent = self.pipe.prepare_latents(
+            1,
+            self.pipe.unet.config.in_channels,
+            *size,
+            conditioning.embeds.dtype,
+            self.device,
+            body.generator,
+        )
+        body.rng_start = body.generator.get_state()
+        return Trajectory(prompt, 0, self.steps, until, body)
+
+    @torch.no_grad()
+    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
+        check_steps(frame.step, self.steps, until)
+        factor = self.pipe.vae_scale_factor
+        shape = (
+            1,
+            self.pipe.unet.config.in_channels,
+            self.identity.height // factor,
+            self.identity.width // factor,
+        )
+        payload = unpack(frame.payload, shape)
+        generator = torch.Generator("cpu")
+        latent = payload.latent
+        if variation is not None:
+            generator.manual_seed(variation.seed)
+            latent = vary(latent, variation, generator)
+        elif payload.rng is not None:
+            generator.set_state(payload.rng)
+        body = self._body(latent.to(self.device, self.dtype), self._encode(prompt), generator)
+        restore(body.scheduler, payload.solver, self.device)
+        body.index = bound(body.scheduler, frame.step, self.steps)
+        return Trajectory(prompt, frame.step, self.steps, until, body)
+
+    @torch.no_grad()
+    def advance(self, batch: Sequence[Trajectory]) -> None:
+        bodies: list[_Body] = [trajectory.body for trajectory in batch]
+        times = [body.scheduler.timesteps[body.index] for body in bodies]
+        scaled = torch.cat([b.scheduler.scale_model_input(b.latent, t) for b, t in zip(bodies, times, strict=True)])
+        t = torch.stack([torch.as_tensor(x) for x in times]).to(self.device)
+        conditionings = [body.conditioning for body in bodies]
+        embeds = _sides([c.embeds for c in conditionings])
+        added = None
+        if self.xl:
+            added = {
+                "text_embeds": _sides([c.pooled for c in conditionings if c.pooled is not None]),
+                "time_ids": _sides([c.time_ids for c in conditionings if c.time_ids is not None]),
+            }
+        noise = self.pipe.unet(
+            torch.cat([scaled] * 2) if self.guided else scaled,
+            torch.cat([t] * 2) if self.guided else t,
+            encoder_hidden_states=embeds,
+            timestep_cond=None if self._timestep_cond is None else self._timestep_cond.repeat(len(batch), 1),
+            added_cond_kwargs=added,
+            return_dict=False,
+        )[0]
+        if self.guided:
+            negative, positive = noise.chunk(2)
+            noise = negative + self.guidance * (positive - negative)
+        for i, (trajectory, body, time) in enumerate(zip(batch, bodies, times, strict=True)):
+            extra = self.pipe.prepare_extra_step_kwargs(body.generator, 0.0)
+            body.latent = body.scheduler.step(noise[i : i + 1], time, body.latent, **extra, return_dict=False)[0]
+            body.index += 1
+            while trajectory.step < self.steps and body.index >= bound(body.scheduler, trajectory.step + 1, self.steps):
+                trajectory.step += 1
+        settle(self.device)
+
+    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
+        body: _Body = trajectory.body
+        rng = body.generator.get_state()
+        drawn = None if torch.equal(rng, body.rng_start) else rng
+        blob = pack(Payload(body.latent, carried(body.scheduler, body.fresh), drawn))
+        return Frame.seal(self.identity.digest(), prompt_key, trajectory.step, self.steps, blob)
+
+    @torch.no_grad()
+    def decode(self, trajectory: Trajectory) -> Picture:
+        vae, latent = self.pipe.vae, trajectory.body.latent
+        upcast = self.xl and vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False)
+        if upcast:
+            vae.to(torch.float32)
+            latent = latent.float()
+        mean, std = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
+        if self.xl and mean is not None and std is not None:
+            shift, scale = (torch.tensor(x).view(1, -1, 1, 1).to(latent.device, latent.dtype) for x in (mean, std))
+            latent = latent * scale / vae.config.scaling_factor + shift
+        else:
+            latent = latent / vae.config.scaling_factor
+        try:
+            image = vae.decode(latent, return_dict=False)[0]
+        finally:
+            if upcast:
+                vae.to(torch.float16)
+        picture: Picture = np.asarray(self.pipe.image_processor.postprocess(image, output_type="pil")[0])
+        return picture
+
+    def truncated(self, prompt: str) -> bool:
+        tokenizer = self.pipe.tokenizer
+        return len(tokenizer(prompt, truncation=False).input_ids) > int(tokenizer.model_max_length)
+
+    def _body(self, latent: torch.Tensor, conditioning: Conditioning, generator: torch.Generator) -> _Body:
+        scheduler = copy.deepcopy(self._template)  # per request: a shared one would mix their solver states
+        return _Body(latent, conditioning, scheduler, snapshot(scheduler), generator, generator.get_state(), 0)
+
+    def _encode(self, prompt: str) -> Conditioning:
+        known = self._conditionings.get(prompt)
+        if known is not None:
+            self._conditionings.move_to_end(prompt)
+            return known
+        made = self._conditionings[prompt] = self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
+        while len(self._conditionings) * made.nbytes > CONDITIONING_BYTES and len(self._conditionings) > 1:
+            self._conditionings.popitem(last=False)  # all are of one size
+        return made
+
+    def _encode_sd(self, prompt: str) -> Conditioning:
+        positive, negative = self.pipe.encode_prompt(prompt, self.device, 1, self.guided)
+        return Conditioning(torch.cat([negative, positive]) if self.guided else positive, None, None)
+
+    def _encode_xl(self, prompt: str) -> Conditioning:
+        positive, negative, pooled, negative_pooled = self.pipe.encode_prompt(
+            prompt=prompt,
+            device=self.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=self.guided,
+        )
+        second = self.pipe.text_encoder_2
+        size = (self.identity.height, self.identity.width)
+        ids = self.pipe._get_add_time_ids(
+            size,
+            (0, 0),
+            size,
+            dtype=positive.dtype,
+            text_encoder_projection_dim=int(pooled.shape[-1]) if second is None else second.config.projection_dim,
+        ).to(self.device)
+        if not self.guided:
+            return Conditioning(positive, pooled, ids)
+        return Conditioning(
+            torch.cat([negative, positive]), torch.cat([negative_pooled, pooled]), torch.cat([ids, ids])
+        )
+
+
+def _sides(pairs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """[negative, positive] of each request -> all negatives, then all positives, as the pipelines order them."""
+    stacked = torch.stack(list(pairs), dim=1)  # [sides, requests, ...]
+    return stacked.flatten(0, 1)

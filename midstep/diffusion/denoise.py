@@ -1,0 +1,82 @@
+"""A diffusers pipeline cut at step m: first part, resume, decode. What engine, edge and device know of diffusion.
+
+Four denoisers do the work behind one interface: `batched` (SD 1.x, SDXL: every request in flight advances in
+one call of the network), `windowed` (any other diffusers pipeline, one request at a time), and `paced`
+(no tensor is computed; the measured time is waited out by the engine).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midstep.diffusion.profile import StepProfile
+from midstep.wire.frame import Frame
+from midstep.wire.identity import PipelineIdentity
+
+Picture = NDArray[np.uint8]  # [height, width, 3]
+
+VARIATION_STRENGTH = 0.35  # share of the latent's direction that a variation seed replaces
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A user's own variation: at the hand-over the latent is turned towards fresh noise of this seed.
+
+    x' = sqrt(1 - strength^2) x + strength std(x) n keeps the latent's variance whatever the solver is (the
+    variation seed of the Stable Diffusion user interfaces, applied at step m instead of step 0). Stochastic
+    solvers draw their remaining noise from `seed` too.
+    """
+
+    seed: int
+    strength: float = VARIATION_STRENGTH
+
+
+@dataclass
+class Trajectory:
+    """One picture on its way from noise to image: `step` of `steps` are done. `body` belongs to the denoiser."""
+
+    prompt: str
+    step: int
+    steps: int
+    until: int
+    body: Any = field(repr=False, default=None)
+
+
+class Denoiser(Protocol):
+    """The heavy part. Not thread-safe: the engine calls it from one thread at a time."""
+
+    identity: PipelineIdentity
+    batched: bool  # True: advance() takes one step; False: it runs one trajectory to its `until`
+
+    @property
+    def profile(self) -> StepProfile | None:
+        """The step times to use instead of measured ones, None where this denoiser's own time counts."""
+
+    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+        """Noise of `seed`, about to be denoised for `prompt`; text encoding included."""
+
+    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
+        """Go on from `frame`, for `prompt`. Raises FrameError where the payload is not this pipeline's."""
+
+    def advance(self, batch: Sequence[Trajectory]) -> None:
+        """One denoising step for every trajectory, each at its own timestep, in place."""
+
+    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
+        """The intermediate output as it travels. The trajectory may go on."""
+
+    def decode(self, trajectory: Trajectory) -> Picture:
+        """The picture in the latent as it is, finished or not; uint8 [height, width, 3]."""
+
+    def truncated(self, prompt: str) -> bool:
+        """Whether the tokenizer cuts this prompt, as diffusers does."""
+
+
+def check_steps(step: int, steps: int, until: int) -> None:
+    """Raise ValueError unless 0 <= step <= until <= steps."""
+    if not 0 <= step <= until <= steps:
+        raise ValueError(f"cannot run steps {step + 1}..{until} of {steps}")

@@ -1,0 +1,147 @@
+"""Find, load and identify a diffusers text-to-image pipeline: a shipped name, a local folder, or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+from midstep.errors import ModelError
+from midstep.wire.identity import PipelineIdentity, digest
+
+MODELS = Path(__file__).parents[1] / "models"
+SCHEDULERS = {  # the scenario's name -> class and changed settings; `default` keeps the pipeline's own
+    "ddim": ("DDIMScheduler", {}),
+    "dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler-a": ("EulerAncestralDiscreteScheduler", {}),
+    "flow-euler": ("FlowMatchEulerDiscreteScheduler", {}),
+}
+
+
+def shipped() -> list[str]:
+    """Names of the pipelines in the package."""
+    return sorted(path.parent.name for path in MODELS.glob("*/model_index.json"))
+
+
+def locate(model: str) -> str:
+    """A folder's path or a hub id for what the user wrote. Raises ModelError for a folder that is none."""
+    if model in shipped():
+        return str(MODELS / model)
+    path = Path(model).expanduser()
+    if (path / "model_index.json").is_file():
+        return str(path)
+    if path.exists():
+        raise ModelError(f"model.path: {model} has no model_index.json: it is not a diffusers pipeline folder")
+    if model.count("/") == 1 and not model.startswith((".", "/", "~")):
+        return model
+    raise ModelError(
+        f"model.path: no folder {model}, and no shipped model of that name (there is: {', '.join(shipped()) or 'none'})"
+    )
+
+
+def load(model: str, dtype: str, device: str, scheduler: str = "default") -> Any:
+    """The pipeline, on `device`, with the scheduler that the scenario names. Raises ModelError, one line."""
+    where = locate(model)
+    import torch
+
+    diffusers = _quiet_diffusers()
+    try:
+        pipe = diffusers.DiffusionPipeline.from_pretrained(where, dtype=getattr(torch, dtype))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"model.path: {model} cannot be loaded as a diffusers pipeline: {reason}") from error
+    if scheduler != "default":
+        name, settings = SCHEDULERS[scheduler]
+        if ("FlowMatch" in name) != ("FlowMatch" in type(pipe.scheduler).__name__):
+            raise ModelError(f"model.scheduler: {scheduler} does not fit {type(pipe).__name__}; use default")
+        pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config, **settings)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(pick_device(device))
+
+
+def pick_device(device: str) -> str:
+    """`auto` is the GPU where there is one. Raises ModelError for a GPU that is not there."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"model.device: {device} was asked for, torch sees no GPU; use auto or cpu")
+    return device
+
+
+def settle(device: Any) -> None:
+    """Wait for what was launched on a GPU, so that whoever reads a clock next measures the work and not its launch."""
+    if getattr(device, "type", "cpu") == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
+def identify(
+    pipe: Any, model: str, steps: int, guidance: float, height: int, width: int, dtype: str
+) -> PipelineIdentity:
+    """The complete identity of this pipeline's outputs."""
+    return PipelineIdentity(
+        model=model,
+        revision=revision(locate(model)),
+        scheduler=type(pipe.scheduler).__name__,
+        scheduler_config=digest({k: repr(v) for k, v in pipe.scheduler.config.items() if not k.startswith("_")}),
+        steps=steps,
+        guidance=guidance,
+        height=height,
+        width=width,
+        dtype=dtype,
+    )
+
+
+def revision(where: str) -> str:
+    """A digest of the model folder's files, or the hub's snapshot of a hub id."""
+    folder = Path(where)
+    if not folder.is_dir():
+        hub = importlib.import_module("huggingface_hub")
+        folder = Path(hub.snapshot_download(where, local_files_only=True, allow_patterns=["model_index.json"]))
+        return folder.name
+    total = hashlib.blake2b(digest_size=16)
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}):
+        if path.name in {"quality.json", "catalogue.json"} or "profiles" in path.parts:
+            continue  # about the model, not of it
+        total.update(f"{path.relative_to(folder).as_posix()}\x00".encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "blake2b").digest())
+    return total.hexdigest()
+
+
+def default_size(pipe: Any) -> tuple[int, int]:
+    """The pipeline's own height and width, in pixels."""
+    core = getattr(pipe, "unet", None) or pipe.transformer
+    sample = getattr(pipe, "default_sample_size", None) or core.config.sample_size
+    height, width = (sample, sample) if isinstance(sample, int) else sample
+    return int(height * pipe.vae_scale_factor), int(width * pipe.vae_scale_factor)
+
+
+def weight_bytes(model: str) -> int:
+    """Bytes of a local model's weight files; 0 for a hub id that has not been asked for yet."""
+    folder = Path(locate(model))
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin"})
+
+
+def catalogue_file(model: str) -> Path | None:
+    """The catalogue of prompts that comes with a model folder, if one does."""
+    folder = MODELS / model
+    path = (folder if folder.is_dir() else Path(model).expanduser()) / "catalogue.json"
+    return path if path.is_file() else None
+
+
+def _quiet_diffusers() -> Any:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    transformers = importlib.import_module("transformers")
+    transformers.logging.set_verbosity_error()  # first: importing diffusers makes it talk
+    diffusers = importlib.import_module("diffusers")
+    diffusers.logging.set_verbosity_error()  # a tiny autoencoder in a pipeline is no reason to warn
+    for library in (diffusers, transformers):
+        library.logging.disable_progress_bar()
+    return diffusers

@@ -1,0 +1,121 @@
+"""Any diffusers text-to-image pipeline, unmodified, cut by a window on its scheduler; one request at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
+from midstep.diffusion.payload import Payload, pack, unpack
+from midstep.diffusion.pipelines import settle
+from midstep.diffusion.profile import StepProfile
+from midstep.diffusion.solver import Window
+from midstep.diffusion.variation import vary
+from midstep.wire.frame import Frame
+from midstep.wire.identity import PipelineIdentity
+
+
+@dataclass
+class _Body:
+    generator: torch.Generator
+    latent: torch.Tensor | None = None  # the family's own shape; None before the first step
+    solver: dict[str, Any] = field(default_factory=dict)
+    rng: torch.Tensor | None = None
+
+
+class WindowedDenoiser:
+    """See midstep.diffusion.denoise.Denoiser. `advance` runs a trajectory to its `until` in one call of the pipeline."""
+
+    batched = False
+
+    def __init__(self, pipe: Any, identity: PipelineIdentity) -> None:
+        self.pipe, self.identity = pipe, identity
+        self.steps = identity.steps
+        self._scheduler = pipe.scheduler
+        self._extra: dict[str, Any] = {}
+        options = inspect.signature(pipe.__call__).parameters
+        if "clean_caption" in options:
+            self._extra["clean_caption"] = False  # needs libraries that we do not install
+        if "use_resolution_binning" in options and pipe.transformer.config.sample_size not in (
+            32,
+            64,
+            128,
+            256,
+        ):
+            self._extra["use_resolution_binning"] = False  # PixArt has bins for these sample sizes only
+
+    @property
+    def profile(self) -> StepProfile | None:
+        return None
+
+    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+        check_steps(0, self.steps, until)
+        return Trajectory(prompt, 0, self.steps, until, _Body(torch.Generator("cpu").manual_seed(seed)))
+
+    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
+        check_steps(frame.step, self.steps, until)
+        payload = unpack(frame.payload)
+        generator, latent = torch.Generator("cpu"), payload.latent
+        if variation is not None:
+            generator.manual_seed(variation.seed)
+            latent = vary(latent, variation, generator)
+        elif payload.rng is not None:
+            generator.set_state(payload.rng)
+        latent = latent.to(self.pipe.device, self.pipe.dtype)
+        return Trajectory(prompt, frame.step, self.steps, until, _Body(generator, latent, payload.solver, payload.rng))
+
+    def advance(self, batch: Sequence[Trajectory]) -> None:
+        for trajectory in batch:
+            body: _Body = trajectory.body
+            if trajectory.until == trajectory.step:
+                continue
+            window, scheduler, latent = self._run(trajectory, trajectory.until, "latent")
+            body.latent, body.solver = latent, window.carried(scheduler)
+            body.rng = body.rng if window.rng is None else window.rng
+            trajectory.step = trajectory.until
+        settle(self.pipe.device)
+
+    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
+        body: _Body = trajectory.body
+        blob = pack(Payload(self._latent(trajectory), body.solver, body.rng))
+        return Frame.seal(self.identity.digest(), prompt_key, trajectory.step, self.steps, blob)
+
+    def decode(self, trajectory: Trajectory) -> Picture:
+        self._latent(trajectory)
+        image = self._run(trajectory, trajectory.step, "pil")[2]  # an empty window: the pipeline only decodes
+        return np.asarray(image)
+
+    def truncated(self, prompt: str) -> bool:
+        tokenizers = [t for name in ("tokenizer", "tokenizer_2") if (t := getattr(self.pipe, name, None)) is not None]
+        return any(len(t(prompt, truncation=False).input_ids) > int(t.model_max_length) for t in tokenizers)
+
+    def _run(self, trajectory: Trajectory, stop: int, output: str) -> tuple[Window, Any, Any]:
+        body: _Body = trajectory.body
+        window = Window(self.steps, trajectory.step, stop, body.solver, self.pipe.device)
+        scheduler = self.pipe.scheduler = window.of(self._scheduler)
+        try:
+            images = self.pipe(
+                prompt=trajectory.prompt,
+                num_inference_steps=self.steps,
+                guidance_scale=self.identity.guidance,
+                height=self.identity.height,
+                width=self.identity.width,
+                generator=body.generator,
+                latents=body.latent,
+                output_type=output,
+                **self._extra,
+            ).images
+        finally:
+            self.pipe.scheduler = self._scheduler
+        return window, scheduler, images if output == "latent" else images[0]
+
+    def _latent(self, trajectory: Trajectory) -> torch.Tensor:
+        latent: torch.Tensor | None = trajectory.body.latent
+        if latent is None:
+            raise ValueError("nothing was denoised yet: there is no latent to freeze or decode")
+        return latent

@@ -1,0 +1,1 @@
+"""What is measured: every metric, its exporter, and the row that a request leaves."""

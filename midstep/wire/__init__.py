@@ -1,0 +1,1 @@
+"""What crosses between device, edge and learner: plain values, their protocol messages, frames and credentials."""

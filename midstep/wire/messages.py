@@ -1,0 +1,138 @@
+"""What crosses between device, edge and learner, as plain values: transports carry them, the logic knows only them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from midstep.wire.frame import Frame
+from midstep.wire.identity import PipelineIdentity
+
+Reuse = Literal["exact", "similar", "shared", "computed", "local", "final"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an edge serves. `step_s`, `decode_s`: seconds of one request alone on this edge."""
+
+    edge: str
+    pipeline: PipelineIdentity
+    split_step: int
+    scenario_seed: int
+    step_s: float
+    decode_s: float
+    process_id: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """A device's wish: the output of `prompt` (the edge prompt), computed to `steps` where it is not there.
+
+    `pipeline` is the digest of what the device can continue; a `private_seed` makes the output the user's own.
+    """
+
+    request_id: str
+    prompt: str
+    pipeline: str
+    steps: int
+    private_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An edge's answer and how it was made; edge_steps + saved_steps is the frame's step."""
+
+    frame: Frame
+    reuse: Reuse
+    similarity: float
+    edge_steps: int
+    saved_steps: int
+    queue_s: float
+    edge_s: float
+    seed: int
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Access:
+    """One request as the policy sees it, sent when its frame is ready: what was asked, how big, how served."""
+
+    request_id: str
+    prompt_key: str
+    prompt: str
+    step: int
+    nbytes: int
+    reuse: Reuse
+    at_s: float
+    edge_s: float
+
+    @property
+    def hit(self) -> bool:
+        """Whether the store served it."""
+        return self.reuse in ("exact", "similar", "final")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Differences, never the whole content: evictions first, then admissions (prompt_key, step) from staging."""
+
+    admit: tuple[tuple[str, int], ...] = ()
+    evict: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.admit or self.evict)
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What became of an edit; `refused` admissions were no longer in staging, or did not fit."""
+
+    admitted: int = 0
+    evicted: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class Held:
+    """One output that the edge has: what a policy may name."""
+
+    prompt_key: str
+    prompt: str
+    step: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the store holds and what staging has."""
+
+    store: tuple[Held, ...]
+    staging: tuple[Held, ...]
+    capacity: int
+    store_bytes: int
+    staging_bytes: int
+
+
+class EdgePort(Protocol):
+    """An edge server as devices reach it, over whatever wire."""
+
+    async def describe(self) -> Description:
+        """Raises EdgeUnreachable, CredentialsError."""
+
+    async def obtain(self, request: Request, timeout_s: float) -> Answer:
+        """Raises PromptError, QueueFull, FrameError, TimeoutError (past `timeout_s` wall seconds), EdgeUnreachable,
+        CredentialsError."""
+
+
+class ControlPort(Protocol):
+    """An edge server as the learner reaches it."""
+
+    def watch(self) -> AsyncIterator[Access]:
+        """Accesses from now on, as they end. Raises EdgeUnreachable where the edge is gone."""
+
+    async def apply(self, edit: Edit) -> EditResult:
+        """Change the store."""
+
+    async def contents(self) -> Contents:
+        """What it holds now."""

@@ -1,0 +1,1 @@
+"""What users ask for: the catalogue of prompts, and requests by (user, index, slot)."""

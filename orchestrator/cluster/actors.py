@@ -1,0 +1,218 @@
+"""The processes of a run as Ray actors: an edge, a host of devices, a learner; and how the centre speaks with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
+
+import ray
+import ray.exceptions
+
+from midstep.clock import WallClock
+from midstep.errors import MidstepError, PartDied
+from midstep.radio.fading import DeviceSpec
+from midstep.scenario import Scenario
+from midstep.telemetry.record import Gallery
+from midstep.wire.messages import Description
+from midstep.wire.security import Credentials
+from midstep.wire.tuning import bind_threads, keep_pages
+from orchestrator.decision.problem import Served
+from orchestrator.live.cell import EdgeStatus, Ended, problem, setting, split_step, whole
+from orchestrator.live.learner import Decision
+
+T = TypeVar("T")
+
+
+class EdgeActor:
+    """An edge server's process."""
+
+    async def open(self, scenario: Scenario, credentials: Credentials) -> tuple[str, str, Description, int]:
+        """Serve; the service's address, the exporter's, what is served, and the bytes of an output."""
+        from edge_node.node import EdgeNode
+        from edge_node.service import serve
+        from midstep.diffusion.factory import compute_thread, open_denoiser
+        from midstep.telemetry.exporter import export
+
+        bind_threads(scenario.edge.threads)
+        keep_pages()
+        loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
+        thread = compute_thread(scenario.model.device)
+        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
+        self._clock = clock
+        self._node = await EdgeNode.open(scenario, denoiser, clock, split_step(scenario), thread)
+        host = ray.util.get_node_ip_address()
+        listen = scenario.edge.address or f"{host}:0"
+        self._server, port = await serve(self._node.edge, listen, credentials)
+        named = listen.rpartition(":")[0]
+        address = f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
+        return address, export("edge", host), await self._node.edge.describe(), self._node.frame_bytes
+
+    async def start(self, epoch_s: float) -> None:
+        """See EdgePart."""
+        self._clock.begin(epoch_s)
+
+    async def status(self) -> EdgeStatus:
+        """What it is doing now."""
+        from orchestrator.live.inprocess import edge_status
+
+        return edge_status(self._node)
+
+    async def close(self) -> None:
+        """End in order."""
+        from edge_node.service import stop
+
+        await stop(self._server)
+        await self._node.close()
+
+
+class HostActor:
+    """A host of devices' process."""
+
+    async def open(
+        self,
+        scenario: Scenario,
+        devices: list[DeviceSpec],
+        edge: str,
+        credentials: Credentials,
+        prompts: list[str] | None,
+        references: int,
+    ) -> str:
+        """Meet the edge; the exporter's address."""
+        from midstep.diffusion.factory import compute_thread, open_denoiser
+        from midstep.telemetry.exporter import export
+        from midstep.workload.requests import open_workload
+        from user_agent.client import GrpcEdge
+        from user_agent.host import DeviceHost
+
+        bind_threads(scenario.hosts.threads)
+        keep_pages()
+        if not ray.get_gpu_ids():  # the edge's device need not be here
+            scenario = scenario.model_copy(update={"model": scenario.model.model_copy(update={"device": "cpu"})})
+        loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
+        thread = compute_thread(scenario.model.device)
+        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)
+        self._host = await DeviceHost.open(
+            scenario, devices, GrpcEdge(edge, credentials), denoiser, clock, open_workload(scenario, prompts),
+            whole=whole(scenario), references=references, thread=thread,
+        )  # fmt: skip
+        return export("host", ray.util.get_node_ip_address())
+
+    async def start(self, epoch_s: float) -> None:
+        self._host.start(epoch_s)
+
+    async def drain(self) -> tuple[list[Ended], bool]:
+        from orchestrator.live.inprocess import drained
+
+        return drained(self._host)
+
+    async def join(self, devices: list[DeviceSpec]) -> None:
+        self._host.join(devices)
+
+    async def leave(self, users: list[int]) -> None:
+        self._host.leave(users)
+
+    async def stop(self, grace_s: float) -> None:
+        await self._host.stop(grace_s)
+
+    async def gallery(self) -> list[Gallery]:
+        return await self._host.gallery()
+
+
+class LearnerActor:
+    """The process of the learner that is in charge of an edge."""
+
+    async def open(
+        self, scenario: Scenario, edge: str, credentials: Credentials, frame_bytes: int, saved: bytes | None
+    ) -> tuple[str, int]:
+        """Follow the edge, from a state on where there is one; the exporter's address, and this process's id."""
+        from midstep.telemetry.exporter import export
+        from orchestrator.live.edge_client import GrpcControl
+        from orchestrator.live.learner import Learner
+
+        bind_threads(1)
+        policy, self._scenario = scenario.policy, scenario
+        self._learner = Learner(
+            policy.name,
+            problem(scenario, frame_bytes),
+            scenario.seed,
+            GrpcControl(edge, credentials),
+            policy.admission == "slot",
+            policy.latency_target_s,
+            beside=True,
+            edge=scenario.edge.name,
+        )
+        await self._learner.open(saved)
+        self._learner.start()
+        return export("learner", ray.util.get_node_ip_address()), os.getpid()
+
+    async def end_slot(self, slot: int, served: list[Served]) -> Decision:
+        return await self._learner.end_slot(slot, served)
+
+    async def checkpoint(self) -> bytes:
+        return await self._learner.checkpoint(setting(self._scenario))
+
+
+class _Remote:
+    """An actor's handle that speaks of a dead process in one line."""
+
+    def __init__(self, name: str, actor: Any) -> None:
+        self.name, self.actor = name, actor
+
+    async def call(self, ref: Awaitable[T]) -> T:
+        try:
+            return await ref
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            raise (cause if isinstance(cause, MidstepError) else PartDied(f"{self.name} failed: {cause!r}")) from error
+        except ray.exceptions.RayError as error:
+            raise PartDied(f"{self.name} died") from error
+
+
+class RemoteEdge(_Remote):
+    """See EdgePart."""
+
+    async def start(self, epoch_s: float) -> None:
+        await self.call(self.actor.start.remote(epoch_s))
+
+    async def status(self) -> EdgeStatus:
+        return await self.call(self.actor.status.remote())
+
+
+class RemoteHost(_Remote):
+    """See HostPart."""
+
+    def __init__(self, name: str, actor: Any, devices: Sequence[DeviceSpec]) -> None:
+        super().__init__(name, actor)
+        self.devices = list(devices)
+
+    async def start(self, epoch_s: float) -> None:
+        await self.call(self.actor.start.remote(epoch_s))
+
+    async def drain(self) -> tuple[list[Ended], bool]:
+        return await self.call(self.actor.drain.remote())
+
+    async def join(self, devices: Sequence[DeviceSpec]) -> None:
+        await self.call(self.actor.join.remote(list(devices)))
+
+    async def leave(self, users: Sequence[int]) -> None:
+        await self.call(self.actor.leave.remote(list(users)))
+
+    async def stop(self, grace_s: float) -> None:
+        await self.call(self.actor.stop.remote(grace_s))
+
+    async def gallery(self) -> list[Gallery]:
+        return await self.call(self.actor.gallery.remote())
+
+
+class RemoteLearner(_Remote):
+    """See LearnerPart."""
+
+    process_id = 0  # until it is open
+
+    async def end_slot(self, slot: int, served: list[Served]) -> Decision:
+        return await self.call(self.actor.end_slot.remote(slot, served))
+
+    async def checkpoint(self) -> bytes:
+        return await self.call(self.actor.checkpoint.remote())

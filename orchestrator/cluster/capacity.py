@@ -1,0 +1,101 @@
+"""What a scenario asks of the machine that runs it: processes, memory, open files, and cores of computing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from midstep.diffusion.pipelines import weight_bytes
+from midstep.diffusion.profile import StepProfile
+from midstep.errors import ScenarioError
+from midstep.radio.fading import SPEED_LOW
+from midstep.scenario import Devices, Scenario
+
+REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
+PACED_HOST_BYTES = 120e6
+REST_BYTES = 5e8  # Ray's own processes, and the run's
+FILES, FILES_PER_PROCESS = 100, 4  # open in the busiest process, Ray's raylet: 67 with 2 hosts, 109 with 16
+MOST_LOAD = 0.6  # of the cores: what is left keeps every instant in time (docs/design.md)
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What users ask for, if all of it is computed and nothing waits: requests a second, and cores of computing."""
+
+    requests_s: float
+    edge_cores: float
+    device_cores: float
+
+
+def hosts(scenario: Scenario) -> int:
+    """Processes that the scenario's devices share; each serves one edge."""
+    dealt = sum(devices.count for devices in scenario.devices if devices.edge is None)
+    per, edges = scenario.hosts.devices_per_host, len(scenario.edges)
+    found = 0
+    for number, edge in enumerate(scenario.edges):
+        own = sum(devices.count for devices in scenario.devices if devices.edge == edge.name)
+        found += -(-(own + dealt // edges + (number < dealt % edges)) // per)
+    return found
+
+
+def memory_bytes(scenario: Scenario, hosts: int) -> float:
+    """What so many hosts and the scenario's edges need of this machine's memory."""
+    return _process_bytes(scenario) * (hosts + len(scenario.edges)) + REST_BYTES
+
+
+def check_memory(scenario: Scenario, hosts: int) -> None:
+    """Raise ScenarioError where this machine cannot carry so many processes."""
+    needed, free = memory_bytes(scenario, hosts), psutil.virtual_memory().available
+    if needed > free:
+        most = int((free - REST_BYTES) / _process_bytes(scenario)) - len(scenario.edges)
+        raise ScenarioError(
+            f"{scenario.users} devices in {hosts} hosts need about {needed / 1e9:.1f} GB, this machine has "
+            f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now {scenario.hosts.devices_per_host}) "
+            f"so that at most {max(1, most)} hosts are needed, or ask for fewer --users"
+        )
+
+
+def open_files(scenario: Scenario, hosts: int) -> int:
+    """Files and sockets that the busiest process of the run has open."""
+    return FILES + FILES_PER_PROCESS * (hosts + 2 * len(scenario.edges))
+
+
+def cores() -> float:
+    """Cores that this process may use: fewer than the machine has in many containers."""
+    count = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    try:
+        quota, period = _QUOTA.read_text().split()
+        return min(count, float(quota) / float(period))
+    except (OSError, ValueError):  # no cgroup, or no bound: "max"
+        return count
+
+
+def load(scenario: Scenario, profile: StepProfile) -> Load:
+    """The load at these step times, one request at a time: batches make it less, and so does every reuse."""
+    model, step_s = scenario.model, profile.step(1)
+    rate = sum(devices.count / between_requests_s(scenario, devices, step_s) for devices in scenario.devices)
+    edge_s = model.split_step * step_s + profile.encode_s
+    device_s = (model.steps - model.split_step) * step_s + profile.encode_s + profile.decode_s
+    return Load(rate, rate * edge_s, rate * device_s)
+
+
+def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> float:
+    """How long a user of this class takes from one request to the next, where nothing waits and the link is fast."""
+    arrivals = scenario.workload.arrivals
+    if arrivals.poisson is not None:
+        return 60.0 / arrivals.poisson.per_user_per_minute
+    assert arrivals.closed is not None
+    model, mean_speed = scenario.model, (SPEED_LOW + 1) / 2
+    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * mean_speed)
+    return arrivals.closed.think_s + model.split_step * step_s + device_s
+
+
+def _process_bytes(scenario: Scenario) -> float:
+    if scenario.modes.denoiser == "paced":
+        return PACED_HOST_BYTES
+    return REAL_HOST_BYTES + 2 * weight_bytes(scenario.model.path)

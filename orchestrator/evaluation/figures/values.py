@@ -1,0 +1,102 @@
+"""What a figure is made of: one value a seed, for every point, policy and metric; on disk as it is in memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.evaluation.simulator.many import interval
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is simulated: the paper has 12 seeds and 10,000 slots."""
+
+    seeds: int = 12
+    slots: int = 10_000
+    pictures: int = 48  # Fig. 7: prompts that are drawn
+    quick: bool = False
+
+    @property
+    def warmup(self) -> int:
+        """Slots that are not measured: the first fifth."""
+        return self.slots // 5
+
+
+@dataclass
+class Values:
+    """`points[i][policy][metric]`: one value a seed (Fig. 7: a prompt) at `x[i]`; nan where there is none."""
+
+    figure: str
+    seeds: int
+    slots: int
+    x: list[float]
+    points: list[dict[str, dict[str, list[float]]]] = field(default_factory=list)
+    wall_s: float = 0.0
+
+    def at(self, x: float, policy: str, metric: str) -> Floats:
+        """(seeds,). Raises KeyError where there is no such point, policy or metric."""
+        return np.array(self.points[self._place(x)][policy][metric], np.float64)
+
+    def sweep(self, policy: str, metric: str) -> Floats:
+        """(points, seeds)."""
+        return np.array([point[policy][metric] for point in self.points], np.float64)
+
+    def policies(self) -> list[str]:
+        """In the order in which they were asked for."""
+        return list(self.points[0])
+
+    def means(self, policy: str, metric: str) -> tuple[Floats, Floats]:
+        """Means and half-widths of the 95 % intervals, both (points,); nan where there is nothing to say."""
+        told = [interval(point[policy][metric]) for point in self.points]
+        both = np.array([[np.nan if t[k] is None else t[k] for t in told] for k in ("mean", "ci95")], np.float64)
+        return both[0], both[1]
+
+    def save(self, folder: Path) -> None:
+        """FIGURE.values.json, from which everything else can be made again, and FIGURE.csv, for people."""
+        tree = asdict(self) | {"points": [_known(point) for point in self.points]}
+        (folder / f"{self.figure}.values.json").write_text(json.dumps(tree, allow_nan=False) + "\n")
+        with (folder / f"{self.figure}.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["point", "policy", "metric", "mean", "ci95", "seeds"])
+            for x, point in zip(self.x, self.points, strict=True):
+                for policy, metrics in point.items():
+                    rows.writerows([f"{x:g}", policy, metric, *_told(v)] for metric, v in metrics.items())
+
+    def _place(self, x: float) -> int:
+        near = int(np.abs(np.array(self.x) - x).argmin())
+        if abs(self.x[near] - x) > 1e-9:
+            raise KeyError(x)
+        return near
+
+
+def load(folder: Path, figure: str, seeds: int, slots: int) -> Values | None:
+    """What `save` wrote, where it is there with as many seeds and slots."""
+    try:
+        tree: dict[str, Any] = json.loads((folder / f"{figure}.values.json").read_text())
+        for point in tree["points"]:
+            for metrics in point.values():
+                metrics |= {m: [np.nan if v is None else v for v in vs] for m, vs in metrics.items()}
+        values = Values(**tree)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return values if (values.seeds, values.slots) == (seeds, slots) else None
+
+
+def _known(point: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float | None]]]:
+    """JSON has no nan."""
+    return {p: {m: [v if np.isfinite(v) else None for v in vs] for m, vs in ms.items()} for p, ms in point.items()}
+
+
+def _told(values: Sequence[float]) -> list[str]:
+    told = interval(values)
+    return [*("" if told[k] is None else f"{told[k]:.6g}" for k in ("mean", "ci95")), str(len(values))]

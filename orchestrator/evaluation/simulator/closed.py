@@ -1,0 +1,220 @@
+"""The slotted model over a closed catalogue: policies that choose by price, all lanes of a comparison side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator import policies
+from orchestrator.decision import exact
+from orchestrator.decision.slots import Choice, PricedSlots
+from orchestrator.evaluation.simulator import accounts
+from orchestrator.evaluation.simulator.presets import Preset
+from orchestrator.evaluation.simulator.world import World
+from orchestrator.policies.base import LearnerStats
+from orchestrator.policies.greedy import Greedy
+from orchestrator.policies.kinds.price_planner import Priced
+
+Floats = NDArray[np.float64]
+Lane = tuple[Preset, int]
+CALIBRATION_SLOTS = 2_000
+TIGHTNESS = 0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
+GAP_EVERY = 5  # slots between two comparisons with exact P2
+
+
+@dataclass
+class Series:
+    """What a policy did over time, (slots, B) each, where somebody asked for it."""
+
+    queue_s: list[Floats]
+    loss: list[float]
+    k: list[float]
+    gap: list[Floats]
+
+
+class Play:
+    """One policy in every lane of a world: its cache, its queue, its sums."""
+
+    def __init__(
+        self, name: str, decide: Callable[[PricedSlots], Choice] | None, world: World, target_s: Floats
+    ) -> None:
+        self.name, self.decide, self.world, self.target_s = name, decide, world, target_s
+        lanes, items, choices = world.base_s.shape
+        self.cached = np.zeros((lanes, items), np.int8)
+        self.last_use = np.full((lanes, items), -1, np.int64)
+        self.queue_s, self.wait_s = np.zeros(lanes), np.zeros(lanes)
+        self.cost_s = np.full((lanes, items, choices), np.inf)
+        self.hit = np.zeros((lanes, items, choices), np.bool_)
+        self.weight = np.zeros((lanes, items))
+        self.sums = np.zeros((lanes, len(accounts.SUMS)))
+        self.histogram = np.zeros((lanes, accounts.BINS), np.int64)
+        self.carry, self.guarded, self.frozen = True, False, False
+        self.last_gap = np.full(lanes, np.nan)
+
+    def slot(self, measure: bool, gap: bool) -> Choice:
+        """Decide and serve the world's present slot."""
+        assert self.decide is not None
+        self._price()
+        choice = self.decide(self.view())
+        if gap:
+            self._compare(choice, measure)
+        self._settle(choice, measure)
+        return choice
+
+    def _price(self) -> None:
+        world = self.world
+        accounts.price(
+            world.base_s, world.count, self.cached, world.tolerated, world.edge_step_s, world.shared, world.split,
+            self.wait_s, self.cost_s, self.hit, self.weight,
+        )  # fmt: skip
+
+    def _settle(self, choice: Choice, measure: bool) -> None:
+        world = self.world
+        accounts.settle(
+            world.requests, world.count, world.transfer_s, world.step_s, world.steps, world.shared, world.split,
+            world.edge_step_s, self.wait_s, self.cost_s, self.hit, choice, world.capacity, self.cached, self.last_use,
+            world.slot, self.carry, self.guarded, self.target_s, self.queue_s, self.frozen, self.sums,
+            self.histogram, measure,
+        )  # fmt: skip
+
+    def view(self) -> PricedSlots:
+        """The slot as a policy sees it; not to be changed."""
+        world = self.world
+        return PricedSlots(
+            self.weight, world.count.astype(float), self.cost_s, self.hit, world.channel, self.cached, self.queue_s,
+            self.target_s, world.weight_v, world.capacity, world.reusable,
+        )  # fmt: skip
+
+    def _compare(
+        self, choice: Choice, measure: bool, cost_s: Floats | None = None, hit: NDArray[np.bool_] | None = None
+    ) -> None:
+        """The objective (33) of this choice, of exact P2 on the same state, and of keeping nothing."""
+        best, value, world = np.zeros_like(choice), np.zeros(len(choice)), self.world
+        cost_s, hit = self.cost_s if cost_s is None else cost_s, self.hit if hit is None else hit
+        exact.solve_lanes(
+            self.weight, cost_s, hit, world.capacity, self.queue_s, world.weight_v, self.target_s, best, value
+        )
+        mine, nothing = (self._objective(c) for c in (choice, np.zeros_like(choice)))
+        won = nothing - value
+        self.last_gap = np.where(won > 1e-12, (mine - value) / np.where(won > 1e-12, won, 1.0), np.nan)
+        if measure:
+            self.sums[:, accounts.AT["objective"]] += mine
+            self.sums[:, accounts.AT["exact"]] += value
+            self.sums[:, accounts.AT["nothing"]] += nothing
+
+    def _objective(self, choice: Choice) -> Floats:
+        w = self.world
+        return exact.objective_lanes(
+            self.weight, self.cost_s, self.hit, choice, self.queue_s, w.weight_v, self.target_s
+        )
+
+
+def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
+    """Lbar and Lhat of each lane, seconds: the preset's own, else 0.993 x mean L_avg of `greedy` with Q = 0."""
+    given = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
+    if not np.isnan(given).any():
+        return given
+    world = World(lanes)
+    play = Play("greedy", Greedy().decide, world, np.zeros(len(lanes)))
+    play.frozen = True
+    for _ in range(min(slots, CALIBRATION_SLOTS)):
+        world.advance()
+        play.slot(measure=True, gap=False)
+    averages: Floats = play.sums[:, accounts.AT["average_s"]] / play.sums[:, 0]
+    return np.where(np.isnan(given), TIGHTNESS * averages, given)
+
+
+def play_all(
+    lanes: Sequence[Lane],
+    names: Sequence[str],
+    slots: int,
+    warmup: int,
+    targets: Floats | None = None,
+    tick: Callable[[int], None] | None = None,
+    series: dict[str, Series] | None = None,
+) -> dict[str, Play]:
+    """Run `slots` slots of every lane under every policy; sums are of the slots from `warmup` on.
+
+    `tick` is told of every slot; `series` is filled where it is given. Raises ScenarioError for an unknown policy.
+    """
+    world = World(lanes)
+    targets = calibrate(lanes, slots) if targets is None else targets
+    learners: dict[str, Priced | None] = {}
+    plays: dict[str, Play] = {}
+    for name in names:
+        plays[name], learners[name] = _open(name, world, targets)
+        if series is not None:
+            series[name] = Series([], [], [], [])
+    for slot in range(slots):
+        world.advance()
+        for name, play in plays.items():
+            play.slot(measure=slot >= warmup, gap=slot % GAP_EVERY == 0)
+            learner = learners[name]
+            stats = learner.learn() if learner is not None else None
+            if series is not None:
+                _note(series[name], play, stats, slot)
+        if tick is not None:
+            tick(slot)
+    return plays
+
+
+def _open(name: str, world: World, targets: Floats) -> tuple[Play, Priced | None]:
+    """All lanes as one program where the policy can, else an object for each."""
+    problems, seeds = [world.problem(b) for b in range(world.size)], [int(seed) for seed in world.seeds]
+    for problem in problems:
+        policies.check(name, problem)
+    made = policies.find(name)()
+    twin = made.priced() if problems[0].timing == "reactive" else None
+    if twin is None:
+        from orchestrator.evaluation.simulator.objects import objects
+
+        play: Play = objects(name, type(made), world, seeds, targets)
+    else:
+        twin.open(problems, seeds)
+        play = Play(name, twin.decide, world, targets)
+        play.guarded = twin.guarded
+    play.guarded = play.guarded and all(p.serve_guard for p, _ in world.lanes)
+    return play, twin
+
+
+def _note(series: Series, play: Play, stats: LearnerStats | None, slot: int) -> None:
+    series.queue_s.append(play.queue_s.copy())
+    if slot % GAP_EVERY == 0:
+        series.gap.append(play.last_gap.copy())
+    if stats is not None:
+        series.loss.append(stats.loss)
+        series.k.append(stats.k)
+
+
+def metrics(play: Play) -> dict[str, Floats]:
+    """The metrics of docs/model.md, one value a lane: milliseconds, or fractions."""
+    sums = {name: play.sums[:, i] for name, i in accounts.AT.items()}
+    slots, requests = np.maximum(sums["slots"], 1), np.maximum(sums["requests"], 1)
+    won = sums["nothing"] - sums["exact"]
+    gap = np.where(won > 0, (sums["objective"] - sums["exact"]) / np.where(won > 0, won, 1), np.nan)
+    return {
+        "response_ms": 1e3 * sums["response_s"] / slots,
+        "response_per_request_ms": 1e3 * sums["request_s"] / requests,
+        "reduction_vs_ncldc" if not play.world.shared.any() else "reduction_vs_none": sums["reduction"] / slots,
+        "hit_ratio": sums["hits"] / requests,
+        "hit_ratio_in_slot": sums["hits_in_slot"] / requests,
+        "saved_ms": 1e3 * sums["saved_s"] / slots,
+        "saved_per_request_ms": 1e3 * sums["saved_s"] / requests,
+        "gap_to_exact": gap,
+        "queue_ms": 1e3 * sums["queue_s"] / slots,
+        "queue_last_ms": 1e3 * play.queue_s,
+        "latency_avg_ms": 1e3 * sums["average_s"] / slots,
+        "system_cost_ms": 1e3 * sums["system_s"] / slots,
+        "stored_per_slot": sums["store_s"] / slots,
+        **{f"p{q}_s": _quantile(play.histogram, q / 100) for q in (50, 95, 99)},
+    }
+
+
+def _quantile(histogram: NDArray[np.int64], share: float) -> Floats:
+    """Seconds, the upper bound of the bin: at most 3 % too much."""
+    total = np.cumsum(histogram, axis=1)
+    at = (total >= share * total[:, -1:]).argmax(axis=1)
+    return np.asarray(accounts.FINEST_S * accounts.FACTOR ** (at + 1.0), np.float64)

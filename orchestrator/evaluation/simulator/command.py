@@ -1,0 +1,143 @@
+"""`midstep simulate`: a preset under several policies, many seeds; a table, seeds.csv and summary.json."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from midstep.errors import ScenarioError
+from orchestrator import policies
+from orchestrator.evaluation.simulator.many import play_lanes, summarised
+from orchestrator.evaluation.simulator.presets import Preset
+from orchestrator.records import summary
+from orchestrator.records.recorder import versions
+
+SHOWN = {  # the header's two lines, what mean and interval are multiplied with, decimals at most
+    "response_ms": ("response\nms", 1.0, 2),
+    "response_per_request_ms": ("per request\nms", 1.0, 2),
+    "reduction_vs_ncldc": ("below\nncldc, %", 100.0, 2),
+    "hit_ratio": ("hit ratio\n%", 100.0, 1),
+    "gap_to_exact": ("gap to\nexact, %", 100.0, 2),
+    "queue_ms": ("Q\nms", 1.0, 0),
+}
+
+
+def is_open(preset: Preset) -> bool:
+    """Whether the catalogue is simulated request by request, by the open model, instead of lane by lane."""
+    return preset.edge == "shared" and preset.timing == "proactive" and not preset.distinct
+
+
+def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: str | None) -> int:
+    """The command's exit status. The first fifth of the slots (half of them in open catalogues) is not measured.
+    Raises ScenarioError, one line."""
+    if slots < 10 or seeds < 1:
+        raise ScenarioError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
+    for name in names:
+        policies.find(name)
+    folder = Path(out) if out else Path("runs") / f"simulate-{preset.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    warmup = slots // 2 if is_open(preset) else slots // 5
+    began = time.perf_counter()
+    with bar(f"{preset.name}, {len(names)} policies, {seeds} seeds, {slots} slots") as advance:
+        results = run(preset, names, list(range(seeds)), slots, warmup, advance)
+    wall = time.perf_counter() - began
+    about = {
+        "name": preset.name, "preset": preset.model_dump(mode="json"), "seeds": list(range(seeds)), "slots": slots,
+        "warmup": warmup, "modes": {"edge": preset.edge, "timing": preset.timing}, "wall_s": round(wall, 3),
+        "versions": versions(),
+    }  # fmt: skip
+    found = summarised(results)
+    write(folder, results, {"policies": found, "run": about})
+    show(
+        found,
+        f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds, {slots - warmup} slots measured",
+    )
+    print(f"{wall:.1f} s; {folder / 'summary.json'}")
+    return 0
+
+
+def run(
+    preset: Preset,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    slots: int,
+    warmup: int,
+    advance: Callable[[float], None] | None = None,
+) -> Mapping[str, Mapping[str, Any]]:
+    """policy -> metric -> one value a seed. `advance` is told the share done since its last call."""
+    if not is_open(preset):
+        return play_lanes([(preset, seed) for seed in seeds], names, slots, warmup, advance)
+    from orchestrator.evaluation.simulator import open as open_catalogue
+
+    before = 0.0
+
+    def total(share: float) -> None:
+        nonlocal before
+        if advance is not None:
+            advance(share - before)
+        before = share
+
+    return open_catalogue.simulate(preset, names, seeds, slots, warmup, total)
+
+
+def write(folder: Path, results: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> None:
+    """seeds.csv, every value of every seed, and summary.json. Raises ScenarioError where they cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "seeds.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["policy", "metric", "seed", "value"])
+            for name, metrics in results.items():
+                for metric, values in metrics.items():
+                    rows.writerows([name, metric, seed, float(v)] for seed, v in enumerate(values))
+        summary.write(folder, told)
+    except OSError as error:
+        raise ScenarioError(f"--out {folder}: cannot be written: {error}") from error
+
+
+def show(told: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str) -> None:
+    """The table that people read, within 80 columns."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("policy", no_wrap=True, vertical="bottom")
+    shown = [metric for metric in SHOWN if any(metric in metrics for metrics in told.values())]
+    for metric in shown:
+        table.add_column(SHOWN[metric][0], justify="right", no_wrap=True)
+    for name, metrics in told.items():
+        table.add_row(name, *(cell(metrics.get(metric, {}), *SHOWN[metric][1:]) for metric in shown))
+    Console().print(table)
+
+
+def cell(value: Mapping[str, float | None], scale: float, decimals: int) -> str:
+    """Mean±half, both in the same unit and with as many decimals, at most four digits of the mean in all."""
+    mean, half = value.get("mean"), value.get("ci95")
+    if mean is None:
+        return "-"
+    size = abs(scale * mean)
+    decimals = min(decimals, 2 if size < 100 else 1 if size < 1000 else 0)
+    text = f"{scale * mean:.{decimals}f}"
+    return text if half is None else f"{text}±{scale * half:.{decimals}f}"
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[float], None]]:
+    """A progress bar on a terminal's stderr; yields what is to be told each further share of the work."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task(title, total=1.0)
+        yield lambda share: progress.advance(task, share)

@@ -1,0 +1,135 @@
+"""Response times on a shared edge: channel and device of each user, the edge's queue, and what a run is measured by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midstep.diffusion.profile import StepProfile
+from midstep.radio import physics
+from orchestrator.evaluation.simulator.presets import Preset
+from orchestrator.evaluation.simulator.requests import CHANNEL, PLACE, Floats, Ids, generator
+
+CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN = 915e6, 3.0, 3.0
+POWER_W, NOISE_W = 50.0, 1e-13
+SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Served:
+    """The measured slots of one policy. Requests (slots, n): response and all-local time, ms; `used`: served from
+    the cache; `computed`: the edge made its output for it. `group` numbers the (slot, prompt) pairs,
+    `slot_of` (groups,) says which slot each is of."""
+
+    response_ms: Floats
+    local_ms: Floats
+    used: Flags
+    computed: Flags
+    group: Ids
+    slot_of: Ids
+
+
+def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> Served:
+    """Price requests `asked` (slots, n) of which `hits` (slots, n) were cached; the first `warmup` slots only load the
+    edge's queue. Seconds inside, as equations (4) to (8) and (14) say with O multiplying the wait, too."""
+    slots, requests = asked.shape
+    transfer, rest, local = _devices(preset, seed, slots, requests)
+    used = hits & (transfer + rest <= local) if preset.serve_guard else hits
+    edge, computed = _edge(preset, asked, hits)
+    response = np.where(hits & ~used, local, transfer + rest + edge)
+    codes = (np.arange(slots)[:, None] * preset.items + asked)[warmup:]
+    unique, group = np.unique(codes, return_inverse=True)
+    keep = slice(warmup, None)
+    return Served(
+        response[keep] * 1e3, local[keep] * 1e3, used[keep], computed[keep], group.reshape(codes.shape),
+        unique // preset.items - warmup,
+    )  # fmt: skip
+
+
+def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floats, Floats, Floats]:
+    """Of every request (slots, requests): T of (8), loc(m0) and loc(0) of (5), seconds; number i is user i % users'."""
+    place = generator(seed, PLACE)
+    bandwidth = place.uniform(*preset.bandwidth_mhz, preset.users) * 1e6
+    gain = physics.mean_gain(np.linspace(*preset.distance_m, preset.users), CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN)
+    fade, speed = np.empty((slots, preset.users)), np.empty((slots, preset.users))
+    for slot in range(slots):
+        random = generator(seed, CHANNEL, slot)
+        fade[slot] = np.maximum(random.exponential(size=preset.users), 1e-9)
+        speed[slot] = random.uniform(SPEED_LOW, 1, preset.users) * preset.device_ghz * 1e9
+    rate = physics.rate_bps(bandwidth, POWER_W, gain * fade, NOISE_W)
+    user = np.arange(requests) % preset.users
+    by_user = (
+        physics.transfer_seconds(preset.frame_bits, rate, preset.split_step),
+        physics.device_seconds(preset.split_step, preset.steps, preset.frame_bits, speed),
+        physics.device_seconds(0, preset.steps, preset.frame_bits, speed),
+    )
+    transfer, rest, local = (np.asarray(value[:, user]) for value in by_user)
+    return transfer, rest, local
+
+
+def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
+    """w + E(m0) of every request, 0 where it hit, seconds, and whether its output was made for it; (slots, n)."""
+    from orchestrator.evaluation.simulator import ticks  # compiles
+
+    edge, computed = np.zeros(asked.shape), np.zeros(asked.shape, np.bool_)
+    missed = ~hits
+    count = missed.sum(1, keepdims=True)
+    nth = np.cumsum(missed, 1) - 1
+    slot = np.broadcast_to(np.arange(len(asked))[:, None], asked.shape)
+    at = ((slot + (nth + 0.5) / np.maximum(count, 1)) * preset.slot_seconds)[missed]
+    alone_s = preset.frame_bits / (preset.edge_ghz * 1e9)  # (4): kappa D / f_es
+    step_s = StepProfile.load(Path(preset.profile)).step if preset.profile else lambda batch: batch * alone_s
+    ready, computed[missed] = ticks.ready_times(
+        at, asked[missed], slot[missed], step_s, preset.max_batch, preset.split_step, preset.items, preset.slot_seconds
+    )
+    edge[missed] = ready - at
+    return edge, computed
+
+
+def misses_ms(served: Served) -> float:
+    """Mean over slots of L_avg (16), ms."""
+    return float(_slots(served)[2].mean())
+
+
+def measure(served: Served, target_ms: float) -> dict[str, float]:
+    """A run's metrics (docs/model.md, section 6); times in ms, costs per slot unless they say otherwise."""
+    response, local, average = _slots(served)
+    queue = backlog = 0.0
+    for value in average.tolist():  # (23)
+        backlog = max(backlog + value - target_ms, 0.0)
+        queue += backlog
+    requests = served.response_ms.size
+    p50, p95, p99 = np.quantile(served.response_ms, (0.5, 0.95, 0.99)).tolist()
+    by_slot = np.bincount(served.slot_of, response, minlength=len(average))
+    saved = np.bincount(served.slot_of, local - response, minlength=len(average))
+    return {
+        "hit_ratio": float(served.used.mean()),
+        "hit_ratio_in_slot": 1 - float(served.computed.sum()) / requests,
+        "response_per_request_ms": float(served.response_ms.mean()),
+        "response_ms": float(response.mean()),
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "saved_ms": float(saved.mean()),
+        "saved_per_request_ms": float((served.local_ms - served.response_ms).mean()),
+        "system_cost_ms": float(by_slot.mean()),
+        "latency_avg_ms": float(average.mean()),
+        "queue_ms": queue / len(average),
+    }
+
+
+def _slots(served: Served) -> tuple[Floats, Floats, Floats]:
+    """L_r and L_r(0) of (15), the slowest of a prompt's requesters, both (groups,); L_avg of (16), (slots,)."""
+    groups, slots = len(served.slot_of), len(served.response_ms)
+    response, local, missed = np.zeros(groups), np.zeros(groups), np.zeros(groups, np.bool_)
+    np.maximum.at(response, served.group.ravel(), served.response_ms.ravel())
+    np.maximum.at(local, served.group.ravel(), served.local_ms.ravel())
+    missed[served.group[~served.used]] = True
+    count = np.bincount(served.slot_of[missed], minlength=slots)
+    total = np.bincount(served.slot_of[missed], response[missed], minlength=slots)
+    return response, local, total / np.maximum(count, 1)

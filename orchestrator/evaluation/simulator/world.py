@@ -1,0 +1,195 @@
+"""The world of a closed catalogue: who asks for what in each slot, over which channel, and what each choice would cost.
+
+Lanes run side by side: a lane is one preset with one seed. Nothing here depends on a policy, so every policy of a
+comparison meets the same world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from midstep.radio import physics
+from orchestrator.decision import draws
+from orchestrator.decision.problem import Problem
+from orchestrator.evaluation.simulator.presets import Preset
+
+Floats = NDArray[np.float64]
+POWER_W, NOISE_W, CARRIER_HZ, PATH_LOSS, ANTENNA = 50.0, 1e-13, 915e6, 3.0, 3.0
+SPEED_LOW = 0.7
+BLOCK = 64  # slots whose channel is drawn at once
+
+
+class World:
+    """B lanes of a slotted world. After `advance`, the arrays hold the slot:
+
+    `requests` (B, U, k) item of each request, -1 where the lane has fewer; `count` (B, R) requests of each item;
+    `transfer_s` (B, U), (8) for a frame; `step_s` (B, U), seconds of a step on each device; `channel` (B, U),
+    log2(1 + SNR), 0 for users that a lane does not have; `base_s` (B, R, J), the slowest requester's transfer and
+    device time of (14) for choice j, inf for choices that the lane forbids; `tolerated` (B, R, J), whether a cached
+    step may serve.
+    """
+
+    def __init__(self, lanes: Sequence[tuple[Preset, int]]) -> None:
+        self.lanes = list(lanes)
+        presets = [preset for preset, _ in lanes]
+        self.size = len(presets)
+        self.items = _same(presets, "items")
+        self.steps = _same(presets, "steps")
+        self.seeds = np.array([seed for _, seed in lanes], np.int64)
+        self.users = np.array([p.users for p in presets])
+        self.asked = np.array([p.requests_per_user for p in presets])
+        self.reusable = np.array([p.reusable_steps for p in presets])
+        self.capacity = np.array([float(p.capacity) for p in presets])
+        self.weight_v = np.array([p.weight_v for p in presets])
+        self.tolerant = np.array([p.tolerance for p in presets])
+        self.shared = np.array([p.edge == "shared" for p in presets])
+        self.split = np.array([p.split_step for p in presets])
+        self.bits = np.array([p.frame_bits for p in presets])
+        self.edge_step_s = np.array([float(physics.edge_seconds(1, p.frame_bits, p.edge_ghz * 1e9)) for p in presets])
+        top = int(self.users.max())
+        self.choices = int(self.reusable.max()) + 1
+        self._mean_gain, self._bandwidth = np.zeros((self.size, top)), np.ones((self.size, top))
+        for b, p in enumerate(presets):
+            place = np.linspace(*p.distance_m, p.users) if p.users > 1 else np.array([p.distance_m[0]])
+            self._mean_gain[b, : p.users] = physics.mean_gain(place, CARRIER_HZ, PATH_LOSS, ANTENNA)
+            spread = [draws.uniform(int(self.seeds[b]), draws.BANDWIDTH, 0, u, 0) for u in range(p.users)]
+            low, high = p.bandwidth_mhz
+            self._bandwidth[b, : p.users] = (low + (high - low) * np.array(spread)) * 1e6
+        self._device_hz = np.array([p.device_ghz * 1e9 for p in presets])
+        self._weights = np.stack([np.cumsum(np.arange(1, self.items + 1, dtype=float) ** -p.zipf) for p in presets])
+        self._order = np.tile(np.arange(self.items), (self.size, 1))
+        self._swaps = np.array([p.drift_swaps_per_slot for p in presets])
+        self.requests = np.full((self.size, top, int(self.asked.max())), -1, np.int32)
+        self.count = np.zeros((self.size, self.items), np.int64)
+        self.base_s = np.zeros((self.size, self.items, self.choices))
+        self.tolerated = np.ones((self.size, self.items, self.choices), np.bool_)
+        self.slot = -1
+        self._block = -1
+
+    def advance(self) -> None:
+        """The next slot."""
+        self.slot += 1
+        if self.slot // BLOCK != self._block:
+            self._block = self.slot // BLOCK
+            self._draw_channels(self._block * BLOCK)
+        at = self.slot % BLOCK
+        self.transfer_s, self.step_s, self.channel = self._transfers[:, at], self._paces[:, at], self._channels[:, at]
+        if self.slot:
+            _drift(self._order, self._swaps, self.seeds, self.slot)
+        _ask(self.seeds, self.slot, self.users, self.asked, self._weights, self._order, self.requests, self.count)
+        _price(
+            self.requests, self.count, self.transfer_s, self.step_s, self.steps, self.reusable, self.shared, self.split,
+            self.base_s,
+        )  # fmt: skip
+        _tolerate(self.seeds, self.slot, self.tolerant, self.count, self.tolerated)
+
+    def problem(self, lane: int, timing: str = "reactive") -> Problem:
+        """The lane as a policy is told of it: sizes in bytes, items numbered by their key."""
+        preset = self.lanes[lane][0]
+        nbytes = round(preset.frame_kb * 1e3)
+        return Problem(
+            capacity=preset.capacity * nbytes, steps=preset.steps, split_step=preset.split_step, frame_bytes=nbytes,
+            reusable_steps=preset.reusable_steps, items=preset.items, users=preset.users, edge=preset.edge,
+            timing=preset.timing, weight_v=preset.weight_v, number=int,
+        )  # fmt: skip
+
+    def _draw_channels(self, start: int) -> None:
+        """Rates, transfer times and paces of BLOCK slots, (B, BLOCK, U)."""
+        fade, speed = (np.empty((self.size, BLOCK, self._mean_gain.shape[1])) for _ in range(2))
+        draws.grid(self.seeds, draws.GAIN, start, fade)
+        draws.grid(self.seeds, draws.SPEED, start, speed)
+        gain = self._mean_gain[:, None] * np.maximum(-np.log1p(-fade), 1e-9)
+        rate = physics.rate_bps(self._bandwidth[:, None], POWER_W, gain, NOISE_W)
+        self._channels = rate / self._bandwidth[:, None]
+        with np.errstate(divide="ignore"):  # users that a lane does not have
+            self._transfers = physics.transfer_seconds(self.bits[:, None, None], rate, 1)
+        hertz = (SPEED_LOW + (1 - SPEED_LOW) * speed) * self._device_hz[:, None, None]
+        self._paces = physics.device_seconds(0, 1, self.bits[:, None, None], hertz)
+
+
+def _same(presets: Sequence[Preset], field: str) -> int:
+    values = {getattr(preset, field) for preset in presets}
+    if len(values) != 1:
+        raise ValueError(f"lanes that run side by side have one {field}, not {sorted(values)}")
+    return int(values.pop())
+
+
+@njit(cache=True)
+def _drift(order: Any, swaps: Any, seeds: Any, slot: int) -> None:
+    """Random pairs of ranks exchange their items."""
+    items = order.shape[1]
+    for b in range(order.shape[0]):
+        whole = int(swaps[b])
+        extra = 1 if draws.uniform(seeds[b], draws.DRIFT, slot, 0, 0) < swaps[b] - whole else 0
+        for i in range(whole + extra):
+            first = int(draws.uniform(seeds[b], draws.DRIFT, slot, 1, i) * items)
+            second = int(draws.uniform(seeds[b], draws.DRIFT, slot, 2, i) * items)
+            order[b, first], order[b, second] = order[b, second], order[b, first]
+
+
+@njit(cache=True)
+def _ask(seeds: Any, slot: int, users: Any, asked: Any, weights: Any, order: Any, requests: Any, count: Any) -> None:
+    """Each user draws distinct prompts from the popularity law; where a user asks for all, all are asked for."""
+    items = order.shape[1]
+    taken = np.empty(items, np.int64)
+    for b in range(requests.shape[0]):
+        count[b] = 0
+        requests[b] = -1
+        total = weights[b, items - 1]
+        for u in range(users[b]):
+            if asked[b] == items:
+                for i in range(items):
+                    requests[b, u, i] = i
+                    count[b, i] += 1
+                continue
+            taken[:] = 0
+            tries = 0
+            for i in range(asked[b]):
+                while True:
+                    draw = draws.uniform(seeds[b], draws.REQUEST, slot, u, tries) * total
+                    tries += 1
+                    item = order[b, min(np.searchsorted(weights[b], draw, side="right"), items - 1)]
+                    if not taken[item]:
+                        break
+                taken[item] = 1
+                requests[b, u, i] = item
+                count[b, item] += 1
+
+
+@njit(cache=True)
+def _price(
+    requests: Any, count: Any, transfer: Any, pace: Any, steps: int, reusable: Any, shared: Any, split: Any, base: Any
+) -> None:
+    """The slowest requester's T + loc of (14), (15): j = 0 is all local, or split at m0 where the edge is shared."""
+    lanes, users, asked = requests.shape
+    for b in range(lanes):
+        for r in range(count.shape[1]):
+            for j in range(base.shape[2]):
+                base[b, r, j] = np.inf if j == 1 or j > reusable[b] else 0.0
+        for u in range(users):
+            for i in range(asked):
+                r = requests[b, u, i]
+                if r < 0:
+                    continue
+                nothing = transfer[b, u] + (steps - split[b]) * pace[b, u] if shared[b] else steps * pace[b, u]
+                base[b, r, 0] = max(base[b, r, 0], nothing)
+                for j in range(2, reusable[b] + 1):
+                    base[b, r, j] = max(base[b, r, j], transfer[b, u] + (steps - j) * pace[b, u])
+
+
+@njit(cache=True)
+def _tolerate(seeds: Any, slot: int, tolerant: Any, count: Any, tolerated: Any) -> None:
+    """rho(m) = 1 - 0.05 max(0, m - 5): one draw for each item and slot."""
+    for b in range(count.shape[0]):
+        if not tolerant[b]:
+            continue
+        for r in range(count.shape[1]):
+            if count[b, r] > 0:
+                draw = draws.uniform(seeds[b], draws.TOLERANCE, slot, r, 0)
+                for j in range(tolerated.shape[2]):
+                    tolerated[b, r, j] = draw < 1.0 - 0.05 * max(0, j - 5)

@@ -1,1 +1,0 @@
-"""What the learners share: networks with a lane axis, replay memory, quantisation. Imports torch."""

@@ -1,0 +1,191 @@
+"""The parts of a run as the slot loop sees them, wherever they live: in Ray actors, or in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from midstep.errors import ScenarioError
+from midstep.radio.fading import DeviceSpec
+from midstep.scenario import Scenario
+from midstep.telemetry.exporter import Target
+from midstep.telemetry.record import Gallery, RequestRow
+from midstep.wire.messages import Description
+from midstep.workload.requests import find_catalogue
+from orchestrator import policies
+from orchestrator.decision.problem import Problem, Served
+from orchestrator.live.learner import Decision
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A request that ended at a host: its row, and its picture (PNG) where there is one."""
+
+    row: RequestRow
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
+class EdgeStatus:
+    """What the edge is doing now."""
+
+    queue: int
+    in_flight: int
+    store_bytes: int
+    store_entries: int
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a Ray cluster has: nodes alive, and its resources by name, all and free."""
+
+    nodes: int
+    total: Mapping[str, float]
+    free: Mapping[str, float]
+
+
+class EdgePart(Protocol):
+    """An edge of the run. Every call raises PartDied where its process is gone."""
+
+    async def start(self, epoch_s: float) -> None:
+        """Let the run's time begin at this Unix time."""
+
+    async def status(self) -> EdgeStatus: ...
+
+
+class HostPart(Protocol):
+    """A host of devices of the run. Every call raises PartDied where its process is gone. `devices` are those that live
+    there and have not been told to leave."""
+
+    name: str
+    devices: list[DeviceSpec]
+
+    async def start(self, epoch_s: float) -> None:
+        """Let the run's time begin at this Unix time, and the devices with it."""
+
+    async def drain(self) -> tuple[list[Ended], bool]:
+        """What ended since the last call, and whether the host has nothing left to do."""
+
+    async def join(self, devices: Sequence[DeviceSpec]) -> None:
+        """Devices more, which ask from now on."""
+
+    async def leave(self, users: Sequence[int]) -> None:
+        """Devices fewer: they ask no more, and are gone when their requests in flight have ended."""
+
+    async def stop(self, grace_s: float) -> None: ...
+    async def gallery(self) -> list[Gallery]: ...
+
+
+class LearnerPart(Protocol):
+    """The learner of the run. Calls raise PartDied where its process is gone, EdgeUnreachable where its edge is."""
+
+    process_id: int
+
+    async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
+
+    async def checkpoint(self) -> bytes:
+        """Its state, from which another can go on (orchestrator.live.checkpoint). Raises PolicyFailed where it has none."""
+
+
+@dataclass
+class Cell:
+    """One edge with all that belongs to it: its learner, and the hosts of the devices that ask it.
+
+    `another` starts a learner in place of a dead one, from a state or from nothing; None where the learner cannot die
+    alone. `host` makes one host more, which waits for its start; it raises ScenarioError where nobody has room for it.
+    """
+
+    description: Description
+    edge: EdgePart
+    address: str
+    learner: LearnerPart
+    hosts: list[HostPart]
+    host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
+    another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
+    over: str | None = None  # what it died of
+
+    @property
+    def name(self) -> str:
+        return self.description.edge
+
+    @property
+    def devices(self) -> list[DeviceSpec]:
+        """Of all its hosts."""
+        return [spec for host in self.hosts for spec in host.devices]
+
+
+@dataclass
+class Parts:
+    """A run's parts, started and introduced to each other: a cell an edge, and where their metrics are."""
+
+    cells: list[Cell]
+    targets: list[Target]
+    here: str = "127.0.0.1"  # this machine's address, as the other parts' machines know it
+    census: Callable[[], Census] | None = None  # None where no Ray is used
+    ending: bool = False  # nobody joins any more
+
+    @property
+    def alive(self) -> list[Cell]:
+        """The cells that go on."""
+        return [cell for cell in self.cells if cell.over is None]
+
+    @property
+    def hosts(self) -> list[HostPart]:
+        """Of all cells."""
+        return [host for cell in self.cells for host in cell.hosts]
+
+
+class Cluster(Protocol):
+    """Whatever starts the parts and ends them."""
+
+    async def open(self) -> Parts:
+        """Start everything. Raises MidstepError, one line."""
+
+    async def close(self) -> None:
+        """End everything that `open` started, as far as it came."""
+
+
+def grouped(devices: Sequence[DeviceSpec], edges: Sequence[str], per_host: int) -> dict[str, list[list[DeviceSpec]]]:
+    """For each edge its devices, `per_host` to a host at most."""
+    of_edge = {edge: [spec for spec in devices if spec.edge == edge] for edge in edges}
+    return {edge: [of[i : i + per_host] for i in range(0, len(of), per_host)] for edge, of in of_edge.items()}
+
+
+def split_step(scenario: Scenario) -> int:
+    """Where the edge stops: the scenario's split step, or the last step where finished pictures are cached."""
+    final = policies.find(scenario.policy.name).stores == "final"
+    return scenario.model.steps if final else scenario.model.split_step
+
+
+def whole(scenario: Scenario) -> bool:
+    """Whether the edge is asked for the user's whole prompt instead of its core."""
+    return policies.find(scenario.policy.name).stores == "final"
+
+
+def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
+    """The policy's problem; `frame_bytes` is what the store counts for one output, where the edge has told it.
+
+    Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come.
+    """
+    if scenario.policy.timing == "reactive":
+        raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
+    items, parts = None, None
+    if scenario.workload.prompts is None:
+        catalogue = find_catalogue(scenario)
+        items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
+        items, parts = (items * len(catalogue.endings), None) if whole(scenario) else (items, catalogue.parts)
+    step = split_step(scenario)
+    return Problem(
+        scenario.edge.capacity, scenario.model.steps, step, frame_bytes or scenario.edge.capacity, step, items,
+        scenario.users, scenario.modes.edge, scenario.policy.timing, parts=parts,
+    )  # fmt: skip
+
+
+def setting(scenario: Scenario) -> dict[str, Any]:
+    """What a learner's state depends on, flat: where one of these differs, what was learnt does not fit."""
+    asked, model = problem(scenario), scenario.model.model_dump(mode="json", exclude={"device", "profile"})
+    return {
+        "policy.name": scenario.policy.name, "seed": scenario.seed, **{f"model.{k}": v for k, v in model.items()},
+        "modes.edge": asked.edge, "policy.timing": asked.timing, "users": asked.users, "catalogue": asked.items,
+    }  # fmt: skip

@@ -1,0 +1,75 @@
+"""The edge as the learner reaches it over gRPC: ControlPort on a channel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import grpc.aio
+
+from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError
+from midstep.v1 import edge_pb2 as pb
+from midstep.v1 import edge_pb2_grpc as rpc
+from midstep.wire import convert
+from midstep.wire.grpc_channels import bearer, open_channel
+from midstep.wire.messages import Access, Contents, Edit, EditResult
+from midstep.wire.security import Credentials
+
+TIMEOUT_S = 10.0
+KEYS = 20_000  # of an edit in one message: 1.4 MB, where an edge takes REQUEST_LIMIT
+
+
+def parts(edit: Edit) -> Iterator[Edit]:
+    """The edit in messages that an edge takes; evictions stay before admissions, so that what fits is the same."""
+    if len(edit.evict) + len(edit.admit) <= KEYS:
+        yield edit
+        return
+    for at in range(0, len(edit.evict), KEYS):
+        yield Edit(evict=edit.evict[at : at + KEYS])
+    for at in range(0, len(edit.admit), KEYS):
+        yield Edit(admit=edit.admit[at : at + KEYS])
+
+
+class GrpcControl:
+    """See midstep.wire.messages.ControlPort."""
+
+    def __init__(self, address: str, credentials: Credentials | None = None) -> None:
+        self.address, self._bearer = address, bearer(credentials)
+        self._channel = open_channel(address, credentials)
+        self._stub = rpc.ControlStub(self._channel)
+
+    async def watch(self) -> AsyncIterator[Access]:
+        try:
+            async for message in self._stub.Watch(pb.WatchRequest(), wait_for_ready=True, metadata=self._bearer):
+                yield convert.access_from(message)
+        except grpc.aio.AioRpcError as error:
+            raise self._gone(error) from error
+
+    async def apply(self, edit: Edit) -> EditResult:
+        total = EditResult()
+        try:
+            for part in parts(edit):
+                call = self._stub.Apply(convert.edit_to(part), timeout=TIMEOUT_S, metadata=self._bearer)
+                done = convert.result_from(await call)
+                total = EditResult(
+                    total.admitted + done.admitted, total.evicted + done.evicted, total.refused + done.refused
+                )
+        except grpc.aio.AioRpcError as error:
+            raise self._gone(error) from error
+        return total
+
+    async def contents(self) -> Contents:
+        try:
+            call = self._stub.Contents(pb.ContentsRequest(), timeout=TIMEOUT_S, metadata=self._bearer)
+            return convert.contents_from(await call)
+        except grpc.aio.AioRpcError as error:
+            raise self._gone(error) from error
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+    def _gone(self, error: grpc.aio.AioRpcError) -> MidstepError:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            return CredentialsError(f"the edge at {self.address} refuses the learner: {error.details()}")
+        return EdgeUnreachable(f"the edge at {self.address} does not answer ({error.code().name})")

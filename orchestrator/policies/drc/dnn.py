@@ -1,0 +1,47 @@
+"""The DRC network without its critic: trained on exact labels for the first 1,000 slots, then frozen (the paper's
+second rival)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from orchestrator.decision.problem import Problem
+from orchestrator.decision.slots import Choice, PricedSlots
+from orchestrator.policies.base import LearnerStats, policy
+from orchestrator.policies.drc.policy import INTERVAL
+from orchestrator.policies.greedy import Greedy
+from orchestrator.policies.kinds.network_planner import Acting
+
+TRAINED_SLOTS = 1_000
+
+
+@policy("dnn")
+class Dnn(Acting):
+    """Keeps what the network puts above 0.5, the surest first, at the last reusable step."""
+
+    guarded: ClassVar[bool] = True
+
+    def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
+        from orchestrator.policies.drc.actor import Actor  # torch and numba: loaded where they are used
+
+        self.actor = Actor(problems, seeds)
+        self.teacher = Greedy()
+        self.slots = 0
+
+    def decide(self, slots: PricedSlots) -> Choice:
+        state = self.actor.state(slots)
+        wanted = np.where(slots.weight > 0, self.actor.network.relax(state), 0.0)
+        if self.slots < TRAINED_SLOTS:
+            self.actor.memory.add(state, self.actor.labels(self.teacher.decide(slots)))
+        self.slots += 1
+        place = np.argsort(np.argsort(-wanted, axis=1, kind="stable"), axis=1)
+        kept = (wanted > 0.5) & (place < slots.capacity[:, None])
+        return np.where(kept, slots.reusable[:, None], 0).astype(np.int8)
+
+    def learn(self) -> LearnerStats | None:
+        if self.slots > TRAINED_SLOTS or self.slots % INTERVAL or not self.actor.ready:
+            return None
+        return LearnerStats(self.actor.train(), 1, self.actor.network.updates)

@@ -1,0 +1,1 @@
+"""The kinds of policies: what eviction rules, score planners and price planners share."""

@@ -1,0 +1,81 @@
+"""What the classical cache rules share: they admit every output at once, and differ in whom they let go."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from midstep.wire.messages import Access, Edit, Held
+from orchestrator.decision.problem import Problem
+from orchestrator.policies.base import Policy
+
+NOTHING = Edit()
+
+
+class Rule(Policy, ABC):
+    """Keeps its own view of the store: key -> bytes, least recently used first. Subclasses choose the victim."""
+
+    def reset(self, problem: Problem, seed: int) -> None:
+        self.capacity = problem.capacity
+        self.held: OrderedDict[str, int] = OrderedDict()
+        self.steps: dict[str, int] = {}  # of what is held: the denoising steps that a hit saves
+        self.used = 0
+
+    @abstractmethod
+    def victim(self) -> str:
+        """Who leaves next; only asked while something is held, and what it names is dropped at once."""
+
+    def coming(self, key: str) -> None:
+        """An output is about to be admitted; victims are sought next, then `admitted` is called."""
+
+    def touched(self, key: str) -> None:
+        """An output in the store was used, or, unless `admitted` says otherwise, has just been admitted."""
+
+    def admitted(self, key: str) -> None:
+        """An output has just been admitted; its bytes and steps are in `held` and `steps`."""
+        self.touched(key)
+
+    def found(self, key: str) -> None:
+        """The store holds an output that we knew nothing of: as good as admitted, but before all that we know."""
+        self.admitted(key)
+
+    def dropped(self, key: str) -> None:
+        """An output is leaving the store; its bytes and steps are still in `held` and `steps`."""
+
+    def on_access(self, access: Access) -> Edit:
+        key = access.prompt_key
+        if key in self.held:
+            self.held.move_to_end(key)
+            self.touched(key)
+            return NOTHING
+        if access.hit or access.nbytes > self.capacity:
+            return NOTHING  # evicted while it was served: there is nothing in staging to admit
+        self.coming(key)
+        evict: list[str] = []
+        while self.used + access.nbytes > self.capacity:
+            evict.append(self._drop(self.victim()))
+        self._hold(key, access.step, access.nbytes)
+        self.admitted(key)
+        return Edit(((key, access.step),), tuple(evict))
+
+    def reconcile(self, held: Sequence[Held]) -> None:
+        real = {h.prompt_key: h for h in held}
+        for key in [k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes]:
+            self._drop(key)
+        for key, output in real.items():
+            if key not in self.held:
+                self._hold(key, output.step, output.nbytes)
+                self.held.move_to_end(key, last=False)
+                self.found(key)
+
+    def _hold(self, key: str, step: int, nbytes: int) -> None:
+        self.held[key] = nbytes
+        self.steps[key] = step
+        self.used += nbytes
+
+    def _drop(self, key: str) -> str:
+        self.dropped(key)
+        self.used -= self.held.pop(key)
+        del self.steps[key]
+        return key

@@ -1,0 +1,22 @@
+"""What planners with a network share: how often they have decided, and what has to be kept to go on from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.policies.kinds.price_planner import Priced
+
+
+class Acting(Priced):
+    """A planner by price whose `actor` learns; `open` makes it."""
+
+    actor: Any  # with state_dict and load_state_dict
+    slots: int  # decided so far
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "slots": self.slots, "actor": self.actor.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.slots = int(state["slots"])
+        self.actor.load_state_dict(state["actor"])

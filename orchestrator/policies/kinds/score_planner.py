@@ -1,0 +1,107 @@
+"""What planners by score share: at each slot's end the store holds the best of what is available.
+
+A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so that the same code
+serves strings from a live edge and numbers from the simulator (`simulator.lanes` drives `observe` and `scores`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import compress
+from operator import is_
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midstep.wire.messages import Access, Contents, Edit, Held
+from orchestrator.decision.problem import Problem
+from orchestrator.policies.base import Policy, SlotRecord
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Ranked(Policy, ABC):
+    """Keeps the best by `scores` per byte under the capacity, of what the store holds and what staging has."""
+
+    def reset(self, problem: Problem, seed: int) -> None:
+        self.problem, self.seed = problem, seed
+        self._numbers: dict[str, int] = {}
+        self._left: list[Held] = []  # the store as the last plan left it, and its numbers and bytes
+        self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
+
+    @abstractmethod
+    def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
+        """The slot's requests: distinct items `ids` (n,) in order of first request, asked for `counts` (n,) times."""
+
+    @abstractmethod
+    def scores(self, ids: Ids, slot: int) -> Floats:
+        """How much each of `ids` (n,) is worth keeping for the slots after `slot`; larger is better, above 0."""
+
+    def number(self, key: str, prompt: str) -> int:
+        """An item's number, its own or in order of first request. Subclasses that look at the text override `met`."""
+        known = self._numbers.get(key)
+        if known is None:
+            own = self.problem.number
+            known = self._numbers[key] = len(self._numbers) if own is None else own(key)
+            self.met(known, prompt)
+        return known
+
+    def met(self, item: int, prompt: str) -> None:
+        """Item `item` was asked for the first time, in these words."""
+
+    def plan(self, slot: SlotRecord) -> Edit:
+        self.learn_slot(slot.accesses, slot.slot)
+        return self.keep_best(slot.available, slot.slot)
+
+    def learn_slot(self, accesses: tuple[Access, ...], slot: int) -> None:
+        """Count a slot's accesses and observe them."""
+        count: dict[int, int] = {}
+        for access in accesses:
+            item = self.number(access.prompt_key, access.prompt)
+            count[item] = count.get(item, 0) + 1
+        self.observe(np.fromiter(count, np.int64, len(count)), np.fromiter(count.values(), np.int64, len(count)), slot)
+
+    def keep_best(self, available: Contents, slot: int) -> Edit:
+        """The differences that lead to the best content under the capacity."""
+        store = available.store
+        if not (len(store) == len(self._left) and all(map(is_, store, self._left))):  # else as the last plan left it
+            self._left_rows = self._rows(store)
+        ids, size = self._left_rows
+        fresh = list({h.prompt_key: h for h in available.staging}.values())
+        new, nbytes = self._rows(fresh)
+        there = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
+        there[ids] = True
+        waiting = ~there[new]
+        every = [*store, *compress(fresh, waiting.tolist())]
+        ids, size = np.concatenate([ids, new[waiting]]), np.concatenate([size, nbytes[waiting]])
+        if not every:
+            return Edit()
+        order = np.argsort(-self.scores(ids, slot) / size, kind="stable")  # equals: what is held stays
+        kept = np.zeros(len(every), np.bool_)
+        kept[order[fits(size[order], available.capacity)]] = True
+        self._left, self._left_rows = list(compress(every, kept.tolist())), (ids[kept], size[kept])
+        first = len(store)
+        admit = tuple((every[i].prompt_key, every[i].step) for i in (first + np.flatnonzero(kept[first:])).tolist())
+        return Edit(admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist()))
+
+    def _rows(self, held: Sequence[Held]) -> tuple[Ids, Floats]:
+        """Numbers and bytes of outputs, shapes (n,). Thousands of them: no call for those that are known."""
+        ids = np.array([self._numbers.get(h.prompt_key, -1) for h in held], np.int64)
+        for i in np.flatnonzero(ids < 0).tolist():
+            ids[i] = self.number(held[i].prompt_key, held[i].prompt)
+        return ids, np.array([h.nbytes for h in held], np.float64)
+
+
+def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
+    """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,) -> (n,)."""
+    total = np.cumsum(size)
+    kept = np.asarray(total <= capacity)
+    if kept.all() or size.min() == size.max():
+        return kept
+    used = 0.0
+    for i, nbytes in enumerate(size):
+        kept[i] = used + nbytes <= capacity
+        used += nbytes * kept[i]
+    return kept
