@@ -13,11 +13,13 @@ import numpy as np
 from midstep.wire.tuning import bind_threads
 from orchestrator import policies
 from orchestrator.evaluation.simulator import presets
-from orchestrator.evaluation.simulator.closed import GAP_EVERY, Play, calibrate, metrics
+from orchestrator.evaluation.simulator.closed import GAP_EVERY, Play, metrics
+from orchestrator.evaluation.simulator.compare import calibrate
 from orchestrator.evaluation.simulator.many import interval
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import Policy
 from orchestrator.policies.drc.policy import Drc
+from orchestrator.policies.kinds.price_planner import price_planner
 
 LARGE = ("items=1000", "capacity=250", "requests_per_user=50")
 SETTINGS: tuple[tuple[str, str, Sequence[str], str], ...] = (
@@ -83,7 +85,7 @@ def main() -> None:
 def tell(title: str, preset: str, settings: Sequence[str], cls: type[Policy], slots: int, seeds: int) -> None:
     """One line: a policy in a setting."""
     world = World([(presets.find(preset, settings), seed) for seed in range(seeds)])
-    planner = cls().priced()
+    planner = price_planner(cls())
     assert planner is not None
     planner.open([world.problem(b) for b in range(seeds)], list(range(seeds)))
     play = Play(cls.name, planner.decide, world, calibrate(world.lanes, slots))

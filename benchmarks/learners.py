@@ -25,7 +25,7 @@ from midstep.wire.messages import Access, Contents, Held
 from orchestrator import policies
 from orchestrator.decision.draws import key, mix
 from orchestrator.decision.problem import SlotCost
-from orchestrator.evaluation.simulator import closed
+from orchestrator.evaluation.simulator import closed, compare
 from orchestrator.evaluation.simulator.lanes import problem
 from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
@@ -33,6 +33,7 @@ from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import SlotRecord
 from orchestrator.policies.drc.actor import EXPLORE, NORMALS
 from orchestrator.policies.drc.policy import INTERVAL
+from orchestrator.policies.kinds.price_planner import price_planner
 from orchestrator.policies.kinds.score_planner import Ranked
 
 Ms = NDArray[np.float64]
@@ -60,12 +61,12 @@ class Clock:
 def setting(preset: Preset, lanes: int) -> tuple[World, NDArray[np.float64]]:
     """A world of lanes with seeds of their own, and their Lbar."""
     each = [(preset, seed) for seed in range(lanes)]
-    return World(each), closed.calibrate(each, 100)
+    return World(each), compare.calibrate(each, 100)
 
 
 def opened(name: str, world: World, target_s: NDArray[np.float64]) -> tuple[closed.Play, Any]:
     """A policy in every lane of a world."""
-    learner = policies.find(name)().priced()
+    learner = price_planner(policies.find(name)())
     assert learner is not None
     learner.open([world.problem(b) for b in range(world.size)], [int(seed) for seed in world.seeds])
     return closed.Play(name, learner.decide, world, target_s), learner
@@ -259,7 +260,7 @@ def lanes(slots: int) -> None:
     share = 1_000 / wide  # of the slots in which the DNN learns
     dnn = share * cost["dnn"] + (1 - share) * cost["dnn, frozen"]
     policies_s = cost["ncldc"] + cost["oo"] + dnn + cost["drc"] + 4 * gap
-    calibration = closed.CALIBRATION_SLOTS / wide * (cost["environment"] + cost["greedy"])
+    calibration = compare.CALIBRATION_SLOTS / wide * (cost["environment"] + cost["greedy"])
     whole = (cost["environment"] + policies_s + calibration) * wide * seeds * points * figures
     print(f"  {figures} figures x {points} points x {seeds} seeds x {wide:,} slots of ncldc, {', '.join(COMPARED)}: "
           f"{whole / 60:.1f} processor minutes, {whole / 120:.1f} minutes on two cores")  # fmt: skip

@@ -16,6 +16,7 @@ from midstep.diffusion.factory import compute_thread, open_denoiser
 from midstep.errors import MidstepError, ScenarioError
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
+from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials, check_listen, is_loopback
 from midstep.wire.tuning import bind_threads, keep_pages
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     settings += [f"model.device={args.device}"] if args.device else []
     settings += [f"model.dtype={args.dtype}"] if args.dtype else []
     try:
-        credentials = Credentials.load(args.credentials) if args.credentials else None
+        credentials = load_credentials(args.credentials) if args.credentials else None
         check_listen(args.listen, credentials, args.insecure)
         scenario = _at(scenarios.load(args.scenario, settings), args.edge)
         bind_threads(scenario.edge.threads)

@@ -185,9 +185,18 @@ def _has_no_profile(tree: dict[str, Any]) -> bool:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from orchestrator.live.run import Options, run
+    from orchestrator.live.inprocess import InProcess
+    from orchestrator.live.launch import ClusterKind, Options
+    from orchestrator.live.run import run
 
-    return run(_load(args), Options(args.out, args.address, args.strict, args.resume, args.credentials, args.monitor))
+    scenario = _load(args)
+    cluster: ClusterKind = InProcess
+    if scenario.modes.wire == "grpc":
+        from orchestrator.cluster.ray_cluster import RayCluster
+
+        cluster = RayCluster
+    options = Options(args.out, args.address, args.strict, args.resume, args.credentials, args.monitor)
+    return run(scenario, options, cluster)
 
 
 def _calibrate(args: argparse.Namespace) -> int:

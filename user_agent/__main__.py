@@ -17,7 +17,7 @@ from midstep.errors import MidstepError, ScenarioError
 from midstep.radio.fading import specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
-from midstep.wire.security import Credentials
+from midstep.wire.certificates import load_credentials
 from midstep.wire.tuning import bind_threads, keep_pages
 from midstep.workload.requests import open_workload
 from user_agent.client import GrpcEdge
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
-    edge = GrpcEdge(args.join, Credentials.load(args.credentials) if args.credentials else None)
+    edge = GrpcEdge(args.join, load_credentials(args.credentials) if args.credentials else None)
     about = await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
     mine = [spec for spec in specs(scenario) if spec.edge == about.edge or len(scenario.edges) == 1]
     chosen = mine[args.first :][: args.users]

@@ -1,8 +1,10 @@
-"""A CA and an edge's certificate, made and checked with the library `cryptography`."""
+"""Credentials made and read: a token, and a CA with an edge's certificate by the library `cryptography`."""
 
 from __future__ import annotations
 
 import datetime as dt
+import os
+import secrets
 from pathlib import Path
 
 from cryptography import x509
@@ -12,10 +14,38 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from midstep.errors import CredentialsError
-from midstep.wire.security import CA, CERTIFICATE, KEY, NAME
+from midstep.wire.security import CA, CERTIFICATE, KEY, NAME, TOKEN, Credentials
 
+TOKEN_BYTES = 32  # of randomness
+SHORTEST, LONGEST = 16, 1024  # characters of a token
 PEM = serialization.Encoding.PEM
 _SLACK = dt.timedelta(days=1)  # between the clocks of two machines
+
+
+def load_credentials(folder: str | Path) -> Credentials:
+    """What `midstep certs` wrote: an edge's folder, or the part of it that a device has.
+
+    Raises CredentialsError where a file is missing, open to others, expired or of something else.
+    """
+    folder = Path(folder)
+    token, ca = _secret(folder / TOKEN).decode("ascii", "replace").strip(), _read(folder / CA)
+    certificate = key = None
+    if (folder / CERTIFICATE).exists() or (folder / KEY).exists():
+        certificate, key = _read(folder / CERTIFICATE), _secret(folder / KEY)
+    if not SHORTEST <= len(token) <= LONGEST or not token.isascii() or not token.isprintable() or " " in token:
+        raise CredentialsError(
+            f"{folder / TOKEN}: a token has {SHORTEST} to {LONGEST} printable characters and no spaces"
+        )
+    check(folder, ca, certificate, key)
+    return Credentials(token, ca, certificate, key)
+
+
+def ephemeral(tls: bool) -> Credentials:
+    """Fresh ones for one run, never on disk: a token, and with `tls` a CA (its key is dropped) and a certificate."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    if not tls:
+        return Credentials(token)
+    return Credentials(token, *make(days=365))
 
 
 def make(days: int) -> tuple[bytes, bytes, bytes]:
@@ -108,3 +138,22 @@ def _usage(signs_certificates: bool) -> x509.KeyUsage:
         content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CredentialsError(
+            f"{path} cannot be read ({error.strerror}): an edge's credentials are {CA}, {CERTIFICATE}, {KEY} and "
+            f"{TOKEN}, a device's {CA} and {TOKEN}; midstep certs DIR makes both"
+        ) from error
+
+
+def _secret(path: Path) -> bytes:
+    """A file that others must not read; like libpq, a group may where the file is not ours (a mounted secret)."""
+    content, about = _read(path), path.stat()
+    ours = not hasattr(os, "geteuid") or about.st_uid == os.geteuid()
+    if os.name == "posix" and about.st_mode & (0o077 if ours else 0o037):
+        raise CredentialsError(f"{path} can be read by others: chmod 600 {path}")
+    return content

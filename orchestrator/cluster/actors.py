@@ -19,8 +19,10 @@ from midstep.wire.messages import Description
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import bind_threads, keep_pages
 from orchestrator.decision.problem import Served
-from orchestrator.live.cell import EdgeStatus, Ended, problem, setting, split_step, whole
+from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
+from orchestrator.live.setting import problem, setting, split_step, whole
+from orchestrator.records.rows import Ended
 
 T = TypeVar("T")
 

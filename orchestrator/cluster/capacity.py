@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from midstep.diffusion.pipelines import weight_bytes
-from midstep.diffusion.profile import StepProfile
 from midstep.errors import ScenarioError
-from midstep.radio.fading import SPEED_LOW
-from midstep.scenario import Devices, Scenario
+from midstep.scenario import Scenario
 
 REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
 PACED_HOST_BYTES = 120e6
@@ -21,15 +18,6 @@ FILES, FILES_PER_PROCESS = 100, 4  # open in the busiest process, Ray's raylet: 
 MOST_LOAD = 0.6  # of the cores: what is left keeps every instant in time (docs/design.md)
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-
-
-@dataclass(frozen=True)
-class Load:
-    """What users ask for, if all of it is computed and nothing waits: requests a second, and cores of computing."""
-
-    requests_s: float
-    edge_cores: float
-    device_cores: float
 
 
 def hosts(scenario: Scenario) -> int:
@@ -73,26 +61,6 @@ def cores() -> float:
         return min(count, float(quota) / float(period))
     except (OSError, ValueError):  # no cgroup, or no bound: "max"
         return count
-
-
-def load(scenario: Scenario, profile: StepProfile) -> Load:
-    """The load at these step times, one request at a time: batches make it less, and so does every reuse."""
-    model, step_s = scenario.model, profile.step(1)
-    rate = sum(devices.count / between_requests_s(scenario, devices, step_s) for devices in scenario.devices)
-    edge_s = model.split_step * step_s + profile.encode_s
-    device_s = (model.steps - model.split_step) * step_s + profile.encode_s + profile.decode_s
-    return Load(rate, rate * edge_s, rate * device_s)
-
-
-def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> float:
-    """How long a user of this class takes from one request to the next, where nothing waits and the link is fast."""
-    arrivals = scenario.workload.arrivals
-    if arrivals.poisson is not None:
-        return 60.0 / arrivals.poisson.per_user_per_minute
-    assert arrivals.closed is not None
-    model, mean_speed = scenario.model, (SPEED_LOW + 1) / 2
-    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * mean_speed)
-    return arrivals.closed.think_s + model.split_step * step_s + device_s
 
 
 def _process_bytes(scenario: Scenario) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,11 +22,13 @@ from midstep.errors import ScenarioError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
-from midstep.wire.security import Credentials, ephemeral, is_loopback
+from midstep.wire.certificates import ephemeral
+from midstep.wire.security import is_loopback
 from orchestrator.cluster.actors import EdgeActor, HostActor, LearnerActor, RemoteEdge, RemoteHost, RemoteLearner
 from orchestrator.cluster.capacity import check_memory
 from orchestrator.cluster.head import surrounding, unreachable
 from orchestrator.live.cell import Cell, Census, HostPart, LearnerPart, Parts, grouped
+from orchestrator.live.launch import Launch
 
 T = TypeVar("T")
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
@@ -49,15 +51,11 @@ async def _settled(ref: Awaitable[T]) -> T:
 
 
 class RayCluster:
-    """See Cluster. `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one. `saved` is what
-    gives the state that an edge's learner goes on from; `credentials` None makes fresh ones for the run."""
+    """See Cluster. The launch's `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one."""
 
-    def __init__(
-        self, scenario: Scenario, address: str | None, prompts: list[str] | None,
-        saved: Callable[[str], bytes | None] = lambda edge: None, credentials: Credentials | None = None,
-    ) -> None:  # fmt: skip
-        self._scenario, self._address, self._prompts = scenario, address or surrounding(), prompts
-        self._saved, self._credentials = saved, credentials
+    def __init__(self, launch: Launch) -> None:
+        self._scenario, self._address, self._prompts = launch.scenario, launch.address or surrounding(), launch.prompts
+        self._states, self._credentials = launch.states, launch.credentials
         self._actors: list[Any] = []
         self._edges: list[RemoteEdge] = []
         self._targets: list[Target] = []
@@ -97,7 +95,7 @@ class RayCluster:
         introduce = partial(self._introduce, scenario, address, frame_bytes)
         await opening(
             asyncio.gather(
-                introduce(learner, self._saved(settings.name)), *(self._furnish(host, address) for host in hosts)
+                introduce(learner, self._states.get(settings.name)), *(self._furnish(host, address) for host in hosts)
             ),
             "learner and hosts",
         )

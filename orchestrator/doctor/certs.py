@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from midstep.errors import MidstepError
-from midstep.wire.certificates import make
-from midstep.wire.security import CA, CERTIFICATE, DEVICE, KEY, TOKEN, ephemeral, write_secret
+from midstep.wire.certificates import ephemeral, make
+from midstep.wire.security import CA, CERTIFICATE, DEVICE, KEY, TOKEN, write_secret
 
 
 def certs(folder: Path, days: int) -> int:

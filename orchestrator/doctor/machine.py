@@ -17,6 +17,7 @@ from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
+from midstep.workload import load as workload_load
 from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Asked, Finding, fail, needed, ok, warn
 from orchestrator.records.fidelity import LATE_S
@@ -59,7 +60,7 @@ def load(asked: Asked) -> Iterator[Finding]:
             "load", "not known: the model has no step times", "--deep measures them, so does `midstep calibrate`"
         )
         return
-    asks, there = capacity.load(scenario, profile), capacity.cores()
+    asks, there = workload_load.load(scenario, profile), capacity.cores()
     share = (asks.edge_cores + asks.device_cores) / there
     what = (
         f"about {share:.0%} of {there:g} cores: {asks.requests_s:.2g} requests/s, {asks.edge_cores:.2f} cores at the "

@@ -23,7 +23,8 @@ from midstep.errors import ScenarioError
 from orchestrator.decision.exact import SORTS
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.evaluation.simulator import accounts, presets
-from orchestrator.evaluation.simulator.closed import Play, calibrate
+from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.compare import calibrate
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.drc import quantise
 

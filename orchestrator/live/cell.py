@@ -6,24 +6,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from midstep.errors import ScenarioError
 from midstep.radio.fading import DeviceSpec
-from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
-from midstep.telemetry.record import Gallery, RequestRow
+from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description
-from midstep.workload.requests import find_catalogue
-from orchestrator import policies
-from orchestrator.decision.problem import Problem, Served
+from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A request that ended at a host: its row, and its picture (PNG) where there is one."""
-
-    row: RequestRow
-    picture: bytes | None
+from orchestrator.records.rows import Ended
 
 
 @dataclass(frozen=True)
@@ -150,42 +139,3 @@ def grouped(devices: Sequence[DeviceSpec], edges: Sequence[str], per_host: int) 
     """For each edge its devices, `per_host` to a host at most."""
     of_edge = {edge: [spec for spec in devices if spec.edge == edge] for edge in edges}
     return {edge: [of[i : i + per_host] for i in range(0, len(of), per_host)] for edge, of in of_edge.items()}
-
-
-def split_step(scenario: Scenario) -> int:
-    """Where the edge stops: the scenario's split step, or the last step where finished pictures are cached."""
-    final = policies.find(scenario.policy.name).stores == "final"
-    return scenario.model.steps if final else scenario.model.split_step
-
-
-def whole(scenario: Scenario) -> bool:
-    """Whether the edge is asked for the user's whole prompt instead of its core."""
-    return policies.find(scenario.policy.name).stores == "final"
-
-
-def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
-    """The policy's problem; `frame_bytes` is what the store counts for one output, where the edge has told it.
-
-    Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come.
-    """
-    if scenario.policy.timing == "reactive":
-        raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
-    items, parts = None, None
-    if scenario.workload.prompts is None:
-        catalogue = find_catalogue(scenario)
-        items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
-        items, parts = (items * len(catalogue.endings), None) if whole(scenario) else (items, catalogue.parts)
-    step = split_step(scenario)
-    return Problem(
-        scenario.edge.capacity, scenario.model.steps, step, frame_bytes or scenario.edge.capacity, step, items,
-        scenario.users, scenario.modes.edge, scenario.policy.timing, parts=parts,
-    )  # fmt: skip
-
-
-def setting(scenario: Scenario) -> dict[str, Any]:
-    """What a learner's state depends on, flat: where one of these differs, what was learnt does not fit."""
-    asked, model = problem(scenario), scenario.model.model_dump(mode="json", exclude={"device", "profile"})
-    return {
-        "policy.name": scenario.policy.name, "seed": scenario.seed, **{f"model.{k}": v for k, v in model.items()},
-        "modes.edge": asked.edge, "policy.timing": asked.timing, "users": asked.users, "catalogue": asked.items,
-    }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,6 @@ def unpack(blob: bytes) -> dict[str, Any]:
         return tree
     except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is damaged: {error!r}") from error
-
-
-def file(edge: str, edges: Sequence[str]) -> str:
-    """The name of the file that holds the state of an edge's learner, in a run of these edges."""
-    return "learner.ckpt" if len(edges) == 1 else f"learner-{edge}.ckpt"
 
 
 def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt") -> bytes:

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from edge_node.node import EdgeNode
-from midstep.clock import Clock
 from midstep.diffusion.factory import open_denoiser
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
 from midstep.workload.requests import open_workload
 from orchestrator.decision.problem import Served
-from orchestrator.live.cell import (
-    Cell,
-    EdgeStatus,
-    Ended,
-    HostPart,
-    Parts,
-    grouped,
-    problem,
-    setting,
-    split_step,
-    whole,
-)
+from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
+from orchestrator.live.launch import Launch
 from orchestrator.live.learner import Decision, Learner
+from orchestrator.live.setting import problem, setting, split_step, whole
+from orchestrator.records.rows import Ended
 from user_agent.host import DeviceHost
 
 
@@ -82,14 +73,11 @@ class LocalLearner:
 
 
 class InProcess:
-    """See Cluster. `saved` gives the state that an edge's learner goes on from."""
+    """See Cluster."""
 
-    def __init__(
-        self, scenario: Scenario, clock: Clock, prompts: list[str] | None = None,
-        saved: Callable[[str], bytes | None] = lambda edge: None,
-    ) -> None:  # fmt: skip
-        self._scenario, self._clock, self._saved = scenario, clock, saved
-        self._workload = open_workload(scenario, prompts)
+    def __init__(self, launch: Launch) -> None:
+        self._scenario, self._clock, self._states = launch.scenario, launch.clock, launch.states
+        self._workload = open_workload(launch.scenario, launch.prompts)
         self._stack = contextlib.AsyncExitStack()
         self._hosts = 0
 
@@ -116,7 +104,7 @@ class InProcess:
             beside=not clock.virtual,
             edge=scenario.edge.name,
         )
-        await learner.open(self._saved(scenario.edge.name))
+        await learner.open(self._states.get(scenario.edge.name))
         learner.start()
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()

@@ -15,8 +15,9 @@ import grpc.aio
 from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError, ScenarioError
 from midstep.v1 import run_pb2 as pb
 from midstep.v1 import run_pb2_grpc as rpc
+from midstep.wire.certificates import ephemeral
 from midstep.wire.grpc_channels import TokenCheck, add_port, bearer, open_channel
-from midstep.wire.security import Credentials, ephemeral, write_secret
+from midstep.wire.security import Credentials, write_secret
 from midstep.wire.tuning import SERVER_OPTIONS
 from orchestrator.live.scaling import Scaler
 

@@ -5,32 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from midstep.clock import Clock
 from midstep.errors import PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import RunMetrics
 from orchestrator.decision.problem import Served, slot_cost
-from orchestrator.live.cell import Cell, EdgeStatus, Ended, HostPart, Parts
+from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts
 from orchestrator.live.supervisor import Keeper
-from orchestrator.records.recorder import Recorder, SlotRow
+from orchestrator.records.recorder import Recorder
+from orchestrator.records.rows import Ended, Glance, SlotRow
 
 HITS = ("exact", "similar", "final")
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 SILENT_S = 1.0  # wall seconds that a slot's end waits for a host
 LAST_S = 10.0  # wall seconds, beyond the grace, for a host's last answer
 CENSUS_EVERY = 5  # slots between two looks at what the cluster has
-
-
-@dataclass(frozen=True)
-class Glance:
-    """A slot in passing, for whoever shows progress."""
-
-    at_s: float
-    rows: list[SlotRow]  # one an edge
-    hosts: int
-    devices: int
 
 
 class SlotLoop:

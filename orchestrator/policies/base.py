@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from midstep.errors import ScenarioError
 from midstep.wire.messages import Access, Contents, Edit, Held
@@ -59,10 +59,6 @@ class Policy:
         """The slot has ended; planners act here."""
         return Edit()
 
-    def priced(self) -> Priced | None:
-        """The planner by price that stands for this policy where all lanes of a simulation run as one program."""
-        return None
-
     def learn(self) -> LearnerStats | None:
         """Train: one short, bounded step, called once a slot after its edit has been applied; None where none was due.
 
@@ -81,9 +77,6 @@ class Policy:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where state_dict was taken."""
 
-
-if TYPE_CHECKING:
-    from orchestrator.policies.kinds.price_planner import Priced
 
 P = TypeVar("P", bound=type[Policy])
 _REGISTRY: dict[str, type[Policy]] = {}

@@ -9,8 +9,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, TextIO, get_type_hints
 
@@ -22,39 +22,9 @@ from midstep import __version__
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
-from orchestrator.live import checkpoint
-from orchestrator.live.cell import Ended
+from orchestrator.records.rows import Ended, SlotRow
 
 JOURNALS = ("requests", "slots", "events")
-
-
-@dataclass
-class SlotRow:
-    """One row of slots.parquet; see docs/record.md."""
-
-    slot: int
-    start_s: float
-    requests: int
-    hits: int
-    misses: int
-    latency_avg_s: float
-    system_cost_s: float
-    late_s: float  # how late the slot's end was noticed
-    queue_s: float | None = None  # Q; this and what follows is null where the learner did not answer
-    store_bytes: int | None = None
-    store_entries: int | None = None
-    admitted: int | None = None
-    evicted: int | None = None
-    decision_s: float | None = None
-    gap_to_exact: float | None = None
-    loss: float | None = None
-    k: int | None = None
-    edge: str = "edge-0"
-    users: int | None = None  # devices that ask the edge, at the slot's end
-    edge_queue: int | None = None  # requests that wait for their first tick, and that are being computed
-    edge_in_flight: int | None = None
-    drift_plus_penalty: float | None = None  # (33)
-    updates: int | None = None  # that the learner has made
 
 
 class Recorder:
@@ -97,7 +67,7 @@ class Recorder:
 
     def checkpoint(self, edge: str, state: bytes) -> None:
         """The state of an edge's learner, in place of the one before: a reader sees the old file or the new one."""
-        path = self.folder / checkpoint.file(edge, self._edges)
+        path = self.folder / checkpoint_file(edge, self._edges)
         fresh = path.with_suffix(".tmp")
         fresh.write_bytes(state)
         os.replace(fresh, path)
@@ -132,6 +102,11 @@ class Recorder:
     def _write(self, journal: str, row: dict[str, Any]) -> None:
         self._journals[journal].write(json.dumps(row) + "\n")
         self._journals[journal].flush()
+
+
+def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
+    """The name of the file that holds the state of an edge's learner, in a run of these edges."""
+    return "learner.ckpt" if len(edges) == 1 else f"learner-{edge}.ckpt"
 
 
 def run_folder(scenario: Scenario, out: str | None) -> Path:

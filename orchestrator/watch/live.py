@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.live import Live
 
 from midstep.scenario import Scenario
-from orchestrator.live.slot_loop import Glance
 from orchestrator.records.recorder import Recorder
+from orchestrator.records.rows import Glance
 from orchestrator.watch.figures import Figures
 from orchestrator.watch.screen import Screen
 from orchestrator.watch.tally import Tally

@@ -28,9 +28,10 @@ from edge_node import service
 from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError, PromptError
 from midstep.telemetry.metrics import REGISTRY
 from midstep.v1 import edge_pb2 as pb
+from midstep.wire.certificates import ephemeral, load_credentials
 from midstep.wire.grpc_channels import bearer, open_channel
 from midstep.wire.messages import Edit, Request
-from midstep.wire.security import NAME, Credentials, ephemeral
+from midstep.wire.security import NAME, Credentials
 from midstep.wire.tuning import REQUEST_LIMIT
 from orchestrator.doctor.certs import certs
 from orchestrator.live.edge_client import GrpcControl
@@ -84,7 +85,7 @@ def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     options, credentials = PACED, None
     if request.param == "tls":
         certs(folder / "edge", 2)
-        options, credentials = [*PACED, "--credentials", str(folder / "edge")], Credentials.load(folder / "edge/device")
+        options, credentials = [*PACED, "--credentials", str(folder / "edge")], load_credentials(folder / "edge/device")
     with (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "edge_node", "--listen", "127.0.0.1:0", *options],

@@ -14,7 +14,8 @@ from midstep.scenario_file import parse
 from orchestrator.evaluation.replay import replay
 from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.command import simulate
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced, tiny
 

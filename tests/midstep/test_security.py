@@ -14,8 +14,8 @@ import edge_node.__main__ as edge_main
 import user_agent.__main__ as agent_main
 from midstep.errors import CredentialsError
 from midstep.wire import certificates
-from midstep.wire.certificates import make
-from midstep.wire.security import Credentials, check_listen, ephemeral, is_loopback
+from midstep.wire.certificates import ephemeral, load_credentials, make
+from midstep.wire.security import Credentials, check_listen, is_loopback
 from orchestrator.doctor.certs import certs
 
 ROOT = Path(__file__).parents[2]
@@ -30,13 +30,13 @@ def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(CredentialsError) as error:
-        Credentials.load(folder)
+        load_credentials(folder)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_an_edge_and_its_devices_load_what_they_share(folder: Path) -> None:
-    edge, device = Credentials.load(folder), Credentials.load(folder / "device")
+    edge, device = load_credentials(folder), load_credentials(folder / "device")
     assert edge.key is not None and edge.certificate is not None
     assert device == edge.public() == Credentials(edge.token, edge.ca)
 
@@ -74,7 +74,7 @@ def test_a_group_may_read_a_secret_that_is_somebody_elses(folder: Path, mode: in
     os.chown(folder / "device" / "token", 12345, 12345)
     (folder / "device" / "token").chmod(mode)
     if right:
-        Credentials.load(folder / "device")
+        load_credentials(folder / "device")
     else:
         assert "read by others" in refusal(folder / "device")
 
@@ -94,7 +94,7 @@ def test_certificates_that_do_not_belong_together_are_refused(folder: Path) -> N
     (folder / "edge.pem").write_bytes(certificate)
     assert "is not signed by ca.pem" in refusal(folder)
     (folder / "ca.pem").write_bytes(ca)
-    Credentials.load(folder)
+    load_credentials(folder)
 
 
 @pytest.mark.parametrize(

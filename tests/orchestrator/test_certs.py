@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from midstep.wire.security import Credentials
+from midstep.wire.certificates import load_credentials
 from orchestrator.cli import main
 
 
@@ -20,9 +20,9 @@ def test_it_makes_an_edges_folder_and_a_devices_part(tmp_path: Path, capsys: pyt
     for secret in (folder / "token", folder / "edge-key.pem", folder / "device" / "token"):
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert Credentials.load(folder).public() == Credentials.load(folder / "device")
+    assert load_credentials(folder).public() == load_credentials(folder / "device")
     said = capsys.readouterr().out
-    assert f"--credentials {folder}" in said and Credentials.load(folder).token not in said
+    assert f"--credentials {folder}" in said and load_credentials(folder).token not in said
 
 
 def test_it_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,4 +52,4 @@ def test_a_loose_umask_does_not_open_the_secrets(tmp_path: Path) -> None:
         assert main(["certs", str(tmp_path / "a")]) == 0
     finally:
         os.umask(before)
-    Credentials.load(tmp_path / "a")
+    load_credentials(tmp_path / "a")

@@ -10,7 +10,8 @@ from midstep.errors import PartDied, ScenarioError
 from midstep.radio.fading import specs
 from midstep.scenario_file import parse
 from orchestrator.live import inprocess
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced
 

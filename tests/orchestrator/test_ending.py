@@ -8,7 +8,8 @@ import pytest
 
 from midstep.scenario_file import parse
 from orchestrator.live.inprocess import InProcess
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.records import fidelity, recorder
 from orchestrator.records.recorder import read_run
 from tests import paced

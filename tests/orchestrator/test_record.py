@@ -9,9 +9,9 @@ import pytest
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import COLUMNS, RequestRow
-from orchestrator.live.cell import Ended
 from orchestrator.records import fidelity, report, summary
-from orchestrator.records.recorder import Recorder, SlotRow, read_run, run_folder
+from orchestrator.records.recorder import Recorder, read_run, run_folder
+from orchestrator.records.rows import Ended, SlotRow
 
 
 def row(number: int, **changes: object) -> RequestRow:

@@ -12,7 +12,8 @@ from midstep.scenario_file import parse
 from midstep.workload.catalogue import load_catalogue
 from orchestrator.live import cell as parts
 from orchestrator.live import checkpoint
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.policies import Policy, base
 from orchestrator.records.recorder import read_run
 from tests import paced

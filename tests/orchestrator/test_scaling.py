@@ -15,7 +15,8 @@ from midstep.scenario_file import parse
 from midstep.workload.requests import Wish
 from orchestrator.live.cell import Cell, Parts
 from orchestrator.live.inprocess import LocalHost
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.live.scaling import Scaler, shares
 from orchestrator.records.recorder import read_run
 from tests import paced

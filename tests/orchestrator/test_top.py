@@ -20,7 +20,8 @@ from midstep.scenario import Scenario
 from midstep.scenario_file import parse
 from midstep.telemetry.record import STAGES
 from orchestrator.cli import main
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from orchestrator.watch import live, top
 from orchestrator.watch.figures import WINDOW, Figures

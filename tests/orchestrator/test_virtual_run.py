@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from midstep.scenario_file import parse
-from orchestrator.live.run import Options, run
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced
 

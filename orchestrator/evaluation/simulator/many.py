@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from orchestrator.evaluation.simulator.presets import Preset
 
 if TYPE_CHECKING:
-    from orchestrator.evaluation.simulator.closed import Series
+    from orchestrator.evaluation.simulator.compare import Series
 
 T = TypeVar("T")
 Floats = NDArray[np.float64]
@@ -132,7 +132,8 @@ def _worker(task: Task[T], job: Job, done: Any) -> T:
 
 def _play(job: Job, tick: Callable[[], None]) -> Results:
     from midstep.wire.tuning import bind_threads
-    from orchestrator.evaluation.simulator.closed import metrics, play_all
+    from orchestrator.evaluation.simulator.closed import metrics
+    from orchestrator.evaluation.simulator.compare import play_all
 
     bind_threads(1)
     lanes, names, slots, warmup = job
@@ -142,7 +143,7 @@ def _play(job: Job, tick: Callable[[], None]) -> Results:
 
 def _follow(job: Job, tick: Callable[[], None]) -> dict[str, Series]:
     from midstep.wire.tuning import bind_threads
-    from orchestrator.evaluation.simulator.closed import play_all
+    from orchestrator.evaluation.simulator.compare import play_all
 
     bind_threads(1)
     lanes, names, slots, warmup = job

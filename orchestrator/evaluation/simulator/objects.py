@@ -18,6 +18,7 @@ from orchestrator.decision.slots import Choice
 from orchestrator.evaluation.simulator.closed import Play
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import Policy, SlotRecord
+from orchestrator.policies.kinds.price_planner import price_planner
 
 Floats = NDArray[np.float64]
 IDLE = SlotCost(0, 0, 0, 0, 0.0, 0.0)
@@ -101,7 +102,7 @@ class ObjectPlay(Play):
         edit = policy.plan(SlotRecord(self.world.slot, tuple(accesses), cost, queue, available, prices))
         self._apply(held, edit)
         policy.learn()
-        return prices is not None and policy.priced() is not None
+        return prices is not None and price_planner(policy) is not None
 
     def _apply(self, held: dict[int, int], edit: Edit) -> None:
         for key in edit.evict:

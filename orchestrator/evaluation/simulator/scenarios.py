@@ -9,8 +9,8 @@ from midstep.diffusion.factory import named_profile
 from midstep.diffusion.paced import PACED_BYTES
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
+from midstep.workload.load import between_requests_s
 from midstep.workload.requests import find_catalogue
-from orchestrator.cluster.capacity import between_requests_s
 from orchestrator.evaluation.simulator.presets import Preset, made
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from midstep.wire.messages import Edit
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import LearnerStats, SlotRecord, policy
+from orchestrator.policies.kinds.price_planner import HasPriceTwin, Priced
 from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
 
 if TYPE_CHECKING:
     from orchestrator.policies.drc_item.scorer import Trainer, Weights
-    from orchestrator.policies.kinds.price_planner import Priced
 
 REPLAY = 100_000  # samples: 200 slots of them where much is asked for
 PER_SLOT = 512  # samples taken of a slot at most; no more than it had requests
@@ -27,14 +27,14 @@ RECENT = 200_000  # requests among which samples are taken: what is silent for l
 
 
 @policy("drc-item")
-class DrcItem(Ranked):
+class DrcItem(Ranked, HasPriceTwin):
     """Keeps what the network expects to be asked for most in the slots to come.
 
     Its size does not depend on the catalogue; memory grows with the items seen, work with those touched in a slot. It
     starts from shipped weights, trained on generated streams (training/scorer.py), and goes on learning from requests.
     """
 
-    def priced(self) -> Priced:
+    def price_twin(self) -> Priced:
         from orchestrator.policies.drc_item.reactive import PricedItems
 
         return PricedItems()
@@ -47,7 +47,7 @@ class DrcItem(Ranked):
         from orchestrator.policies.drc_item import samples, scorer
 
         super().reset(problem, seed)
-        self._priced = self.priced() if problem.timing == "reactive" else None
+        self._priced = self.price_twin() if problem.timing == "reactive" else None
         if self._priced is not None:
             self._priced.reset(problem, seed)
             return

@@ -58,9 +58,6 @@ class Priced(Policy, ABC):
             raise IndexError(f"prompt {key} is number {at + 1} of a catalogue of {self.items}")
         return at
 
-    def priced(self) -> Priced | None:
-        return self
-
     def plan(self, slot: SlotRecord) -> Edit:
         return self._react(slot) if slot.prices is not None else self._foresee(slot)
 
@@ -136,3 +133,18 @@ class Priced(Policy, ABC):
         new = np.array([miss, max(0.0, miss - edge)])
         first = tuple(self._price_s) == UNKNOWN_S
         self._price_s = new if first else PAST * self._price_s + (1 - PAST) * new
+
+
+class HasPriceTwin(ABC):
+    """A policy of another kind that decides by price where a slot's prices are known before its plan (`reactive`)."""
+
+    @abstractmethod
+    def price_twin(self) -> Priced:
+        """The planner by price that stands for it there."""
+
+
+def price_planner(policy: Policy) -> Priced | None:
+    """The planner by price that a policy is, or that stands for it; None where it does not decide by price."""
+    if isinstance(policy, Priced):
+        return policy
+    return policy.price_twin() if isinstance(policy, HasPriceTwin) else None

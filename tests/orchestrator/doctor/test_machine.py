@@ -13,6 +13,7 @@ import pytest
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
+from midstep.workload.load import load
 from orchestrator.cluster import capacity
 from orchestrator.doctor import machine
 from orchestrator.live.cell import grouped
@@ -36,13 +37,13 @@ def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(m
 def test_the_load_is_users_by_their_cycle_by_what_a_request_computes() -> None:
     profile = StepProfile({1: 0.02}, encode_s=0.001, decode_s=0.005)
     scenario = parse({"devices": [{"class": "a", "count": 3}], "workload": {"arrivals": {"closed": {"think_s": 1}}}})
-    load = capacity.load(scenario, profile)
+    cores = load(scenario, profile)
     cycle = 1 + 6 * 0.02 + 14 * 0.02 / (0.075 * 0.85)
-    assert load.requests_s == pytest.approx(3 / cycle)
-    assert load.edge_cores == pytest.approx(3 / cycle * (6 * 0.02 + 0.001))
-    assert load.device_cores == pytest.approx(3 / cycle * (14 * 0.02 + 0.001 + 0.005))
+    assert cores.requests_s == pytest.approx(3 / cycle)
+    assert cores.edge_cores == pytest.approx(3 / cycle * (6 * 0.02 + 0.001))
+    assert cores.device_cores == pytest.approx(3 / cycle * (14 * 0.02 + 0.001 + 0.005))
     poisson = {"workload": {"arrivals": {"poisson": {"per_user_per_minute": 6}}}}
-    assert capacity.load(parse(poisson), profile).requests_s == pytest.approx(1.0)
+    assert load(parse(poisson), profile).requests_s == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("tree", [REAL, PACED])

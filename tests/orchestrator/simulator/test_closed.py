@@ -13,11 +13,13 @@ from midstep.errors import ScenarioError
 from orchestrator import policies
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.evaluation.simulator import presets
-from orchestrator.evaluation.simulator.closed import Play, calibrate, metrics, play_all
+from orchestrator.evaluation.simulator.closed import Play, metrics
+from orchestrator.evaluation.simulator.compare import calibrate, play_all
 from orchestrator.evaluation.simulator.objects import objects
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.greedy import Greedy
+from orchestrator.policies.kinds.price_planner import price_planner
 
 SMALL = presets.find("compact", ["items=30", "users=6", "requests_per_user=5", "capacity=8"])
 
@@ -139,7 +141,7 @@ def one_lane(name: str, seed: int, slots: int, target: float) -> tuple[list[list
 
 def as_lanes(name: str, slots: int, target: float) -> tuple[list[list[int]], dict[str, float]]:
     world = World([(SMALL, 8), (SMALL, 9)])
-    planner = policies.find(name)().priced()
+    planner = price_planner(policies.find(name)())
     assert planner is not None
     planner.open([world.problem(b) for b in range(2)], [8, 9])
     play = Play(name, planner.decide, world, np.full(2, target))

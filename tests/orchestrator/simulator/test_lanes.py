@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator import policies
-from orchestrator.evaluation.simulator.closed import Lane, Play
+from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.compare import Lane
 from orchestrator.evaluation.simulator.presets import find
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.kinds.network_planner import Acting
+from orchestrator.policies.kinds.price_planner import price_planner
 
 LEARNERS = ["drc", "drc-paper", "dnn", "drc-item"]
 SMALL = ["items=30", "requests_per_user=6"]
@@ -37,7 +39,7 @@ class Run:
         self.losses: list[float] = []
 
     def open(self) -> Acting:
-        learner = policies.find(self.name)().priced()
+        learner = price_planner(policies.find(self.name)())
         assert isinstance(learner, Acting)
         learner.open([self.world.problem(b) for b in range(self.world.size)], [int(s) for s in self.world.seeds])
         return learner

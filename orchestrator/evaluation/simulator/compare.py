@@ -1,0 +1,110 @@
+"""Policies compared in a closed catalogue: every one in every lane of the same world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator import policies
+from orchestrator.evaluation.simulator import accounts
+from orchestrator.evaluation.simulator.closed import GAP_EVERY, Play
+from orchestrator.evaluation.simulator.presets import Preset
+from orchestrator.evaluation.simulator.world import World
+from orchestrator.policies.base import LearnerStats
+from orchestrator.policies.greedy import Greedy
+from orchestrator.policies.kinds.price_planner import Priced, price_planner
+
+Floats = NDArray[np.float64]
+Lane = tuple[Preset, int]
+CALIBRATION_SLOTS = 2_000
+TIGHTNESS = 0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
+
+
+@dataclass
+class Series:
+    """What a policy did over time, (slots, B) each, where somebody asked for it."""
+
+    queue_s: list[Floats]
+    loss: list[float]
+    k: list[float]
+    gap: list[Floats]
+
+
+def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
+    """Lbar and Lhat of each lane, seconds: the preset's own, else 0.993 x mean L_avg of `greedy` with Q = 0."""
+    given = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
+    if not np.isnan(given).any():
+        return given
+    world = World(lanes)
+    play = Play("greedy", Greedy().decide, world, np.zeros(len(lanes)))
+    play.frozen = True
+    for _ in range(min(slots, CALIBRATION_SLOTS)):
+        world.advance()
+        play.slot(measure=True, gap=False)
+    averages: Floats = play.sums[:, accounts.AT["average_s"]] / play.sums[:, 0]
+    return np.where(np.isnan(given), TIGHTNESS * averages, given)
+
+
+def play_all(
+    lanes: Sequence[Lane],
+    names: Sequence[str],
+    slots: int,
+    warmup: int,
+    targets: Floats | None = None,
+    tick: Callable[[int], None] | None = None,
+    series: dict[str, Series] | None = None,
+) -> dict[str, Play]:
+    """Run `slots` slots of every lane under every policy; sums are of the slots from `warmup` on.
+
+    `tick` is told of every slot; `series` is filled where it is given. Raises ScenarioError for an unknown policy.
+    """
+    world = World(lanes)
+    targets = calibrate(lanes, slots) if targets is None else targets
+    learners: dict[str, Priced | None] = {}
+    plays: dict[str, Play] = {}
+    for name in names:
+        plays[name], learners[name] = _open(name, world, targets)
+        if series is not None:
+            series[name] = Series([], [], [], [])
+    for slot in range(slots):
+        world.advance()
+        for name, play in plays.items():
+            play.slot(measure=slot >= warmup, gap=slot % GAP_EVERY == 0)
+            learner = learners[name]
+            stats = learner.learn() if learner is not None else None
+            if series is not None:
+                _note(series[name], play, stats, slot)
+        if tick is not None:
+            tick(slot)
+    return plays
+
+
+def _open(name: str, world: World, targets: Floats) -> tuple[Play, Priced | None]:
+    """All lanes as one program where the policy can, else an object for each."""
+    problems, seeds = [world.problem(b) for b in range(world.size)], [int(seed) for seed in world.seeds]
+    for problem in problems:
+        policies.check(name, problem)
+    made = policies.find(name)()
+    twin = price_planner(made) if problems[0].timing == "reactive" else None
+    if twin is None:
+        from orchestrator.evaluation.simulator.objects import objects
+
+        play: Play = objects(name, type(made), world, seeds, targets)
+    else:
+        twin.open(problems, seeds)
+        play = Play(name, twin.decide, world, targets)
+        play.guarded = twin.guarded
+    play.guarded = play.guarded and all(p.serve_guard for p, _ in world.lanes)
+    return play, twin
+
+
+def _note(series: Series, play: Play, stats: LearnerStats | None, slot: int) -> None:
+    series.queue_s.append(play.queue_s.copy())
+    if slot % GAP_EVERY == 0:
+        series.gap.append(play.last_gap.copy())
+    if stats is not None:
+        series.loss.append(stats.loss)
+        series.k.append(stats.k)

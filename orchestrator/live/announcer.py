@@ -1,0 +1,48 @@
+"""What a run says in its terminal: how it starts, which parts it has, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from midstep.scenario import Scenario
+from orchestrator.live.cell import Cell
+
+
+def start_line(scenario: Scenario) -> str:
+    """What is about to be run, and what of it is real."""
+    model, modes = scenario.model, scenario.modes
+    return (
+        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} cut at {model.split_step}, "
+        f"policy {scenario.policy.name}, {scenario.duration_s:g} s "
+        f"({modes.denoiser}, {modes.clock}, {modes.wire})"
+    )
+
+
+def announce_cell(cell: Cell, policy: str, folder: Path, say: Callable[[str], None]) -> None:
+    """An edge, its devices and its learner, two lines."""
+    about = cell.description
+    say(
+        f"{about.edge} at {cell.address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a step; "
+        f"{len(cell.devices)} devices in {len(cell.hosts)} hosts; metrics in {folder / 'targets.json'}"
+    )
+    say(f"policy {policy} decides in the learner (pid {cell.learner.process_id})")
+
+
+def headline(summary: Mapping[str, Any], policy: str) -> str:
+    """A run in three lines."""
+    means = {name: value["mean"] for name, value in summary["policies"][policy].items()}
+
+    def show(name: str, form: str) -> str:
+        return "-" if means[name] is None else form.format(means[name])
+
+    return (
+        f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "
+        f"{show('failed', '{:.0f}')} failed; "
+        f"hit ratio {show('hit_ratio', '{:.1%}')}\n"
+        f"response p50 {show('p50_s', '{:.2f}')} s, p95 {show('p95_s', '{:.2f}')} s; "
+        f"edge time saved {show('saved_ms', '{:.0f}')} ms a request; "
+        f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
+        f"{summary['verdict']}"
+    )
