@@ -29,7 +29,7 @@ from orchestrator.records.recorder import read_run
 from orchestrator.watch import programs
 from orchestrator.watch.leash import Leashed
 from tests.deploy import promql
-from tests.orchestrator.live import PACED, Live, get_json, live
+from tests.orchestrator.cluster.live_run import PACED, Live, get_json, live
 
 PANELS = [(board.name, panel) for board in BOARDS for panel in board.panels]
 _PANEL_IDS = [f"{name}: {panel.title}" for name, panel in PANELS]

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, start_http_server
 from orchestrator.watch import programs
 from orchestrator.watch.leash import Leashed
 from orchestrator.watch.monitor import Monitor, query
-from tests.orchestrator.live import PACED, live
+from tests.orchestrator.cluster.live_run import PACED, live
 
 # answers /-/ready where it was told to listen, as Prometheus does
 _FAKE_PROMETHEUS = f"""#!{sys.executable}

@@ -109,7 +109,7 @@ def test_another_format_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_imported_without_torch_and_reads_arrays_without_it(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(pack({"a": np.arange(3)}))
     code = (
-        "import sys; from pathlib import Path; from orchestrator import checkpoint;"
+        "import sys; from pathlib import Path; from orchestrator.live import checkpoint;"
         f"print(checkpoint.unpack(Path({str(tmp_path / 'c')!r}).read_bytes()), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What the cut is tested on, and the second process: `python -m tests.midstep.cuts FOLDER` finishes FOLDER's."""
+"""What the cut is tested on, and the second process: `python -m tests.midstep.diffusion.cuts FOLDER` finishes FOLDER's."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 from midstep.v1 import run_pb2, run_pb2_grpc
 from orchestrator.records.recorder import read_run
-from tests.orchestrator.live import PACED, Live, live, scrape
+from tests.orchestrator.cluster.live_run import PACED, Live, live, scrape
 
 pytestmark = pytest.mark.ray
 MANY = (

@@ -29,8 +29,8 @@ from orchestrator.watch.screen import ASCII_BARS, Screen, sparkline
 from orchestrator.watch.tally import Sample, Tally
 from orchestrator.watch.top import Journal, Watch, newest_run
 from tests import paced
-from tests.orchestrator.live import PACED
-from tests.orchestrator.live import live as going_on
+from tests.orchestrator.cluster.live_run import PACED
+from tests.orchestrator.cluster.live_run import live as going_on
 
 SECONDS = dict.fromkeys((f"{stage}_s" for stage in STAGES), 0.1)
 
@@ -282,7 +282,7 @@ def test_watching_loads_neither_torch_nor_ray(going: Going) -> None:
     )
     told = subprocess.run(
         [sys.executable, "-c", code, str(going.folder)], capture_output=True, text=True, check=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert told.stdout.splitlines()[-1] == "set()"
 

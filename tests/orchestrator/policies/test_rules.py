@@ -21,7 +21,7 @@ from orchestrator.policies.clairvoyant import Clairvoyant
 from orchestrator.policies.kinds.eviction_rule import Rule
 from orchestrator.policies.random_choice import Random
 from orchestrator.policies.s3_fifo import S3Fifo
-from tests.orchestrator.slow_rules import DEFINITIONS, size_of, steps_of
+from tests.orchestrator.policies.slow_rules import DEFINITIONS, size_of, steps_of
 
 CAPACITIES = (20, 50, 100)
 # What libCacheSim 0.3.5 (PyPI's libcachesim) counts on `zipf_trace()`, every object of size 1, its own defaults.

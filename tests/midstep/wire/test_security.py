@@ -18,7 +18,7 @@ from midstep.wire.certificates import ephemeral, load_credentials, make
 from midstep.wire.security import Credentials, check_listen, is_loopback
 from orchestrator.doctor.certs import certs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from orchestrator.decision.problem import Problem, Served
 from orchestrator.live import checkpoint
 from orchestrator.live.learner import Decision, Learner
 from tests.edge_node.world import FRAME, ask, make_edge, with_edge
-from tests.orchestrator.test_learner import served
-from tests.orchestrator.tiny_policy import Tiny, tiny
+from tests.orchestrator.live.test_learner import served
+from tests.orchestrator.live.tiny_policy import Tiny, tiny
 
 __all__ = ["tiny"]
 

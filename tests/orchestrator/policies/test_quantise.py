@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.decision import exact
 from orchestrator.policies.drc import quantise
-from tests.orchestrator.test_exact import Case, draw
+from tests.orchestrator.decision.test_exact import Case, draw
 
 RELAXED = st.lists(
     st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.5, 0.55, 0.7, 0.9]) | st.floats(0.01, 0.99), min_size=1, max_size=12

@@ -18,7 +18,7 @@ from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.errors import FrameError
 from midstep.wire.frame import Frame
 from tests import tiny
-from tests.midstep.cuts import CASES, GUIDANCE, PROMPT, STEPS, Cut, denoiser, finish, run
+from tests.midstep.diffusion.cuts import CASES, GUIDANCE, PROMPT, STEPS, Cut, denoiser, finish, run
 
 SEED = 11
 KINDS = [(f, s, k) for f, s in CASES for k in (("batched", "windowed") if f in ("sd", "sdxl") else ("windowed",))]
@@ -65,7 +65,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[A
         fields = {k: v for k, v in dataclasses.asdict(frame).items() if k != "payload"}
         listed.append({"model": str(tiny.folder(cut.family)), "cut": dataclasses.asdict(cut), **fields})
     (folder / "cuts.json").write_text(json.dumps(listed))
-    subprocess.run([sys.executable, "-m", "tests.midstep.cuts", str(folder)], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-m", "tests.midstep.diffusion.cuts", str(folder)], check=True, cwd=Path(__file__).parents[3]
+    )
     return {cut.name: np.load(folder / f"{cut.name}.npy") for cut in CUTS + OTHER + VARIED}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator.records.recorder import read_run
-from tests.orchestrator.live import PACED, live
+from tests.orchestrator.cluster.live_run import PACED, live
 
 pytestmark = pytest.mark.ray
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[dict[str, Any]]:
     """A head, a node with `gpu_like`, two with `midstep-devices`: their ids and raylets' pids."""
-    root, environment = Path(__file__).parents[2], {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    root, environment = Path(__file__).parents[3], {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     head = subprocess.Popen(
         [sys.executable, "-m", "tests.ray_nodes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         cwd=root, env=environment,

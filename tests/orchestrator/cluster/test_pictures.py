@@ -8,8 +8,8 @@ import pytest
 
 from midstep.diffusion.pipelines import MODELS
 from tests import tiny
-from tests.orchestrator import stock
-from tests.orchestrator.live import live
+from tests.orchestrator.cluster import stock
+from tests.orchestrator.cluster.live_run import live
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 QUICK = (

@@ -10,14 +10,14 @@ from midstep.diffusion.pipelines import catalogue_file
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from midstep.workload.catalogue import load_catalogue
-from orchestrator.live import cell as parts
+from orchestrator.live import setting as parts
 from orchestrator.live import checkpoint
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.policies import Policy, base
 from orchestrator.records.recorder import read_run
 from tests import paced
-from tests.orchestrator.tiny_policy import Tiny, tiny
+from tests.orchestrator.live.tiny_policy import Tiny, tiny
 
 __all__ = ["tiny"]
 

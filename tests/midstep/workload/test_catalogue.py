@@ -9,7 +9,7 @@ import pytest
 
 from midstep.workload.catalogue import Catalogue, Edge, Ending, load_catalogue
 
-MODEL = Path(__file__).parents[2] / "midstep" / "models" / "midstep-emoji"
+MODEL = Path(__file__).parents[3] / "midstep" / "models" / "midstep-emoji"
 
 
 @pytest.fixture(scope="module")
