@@ -1,10 +1,11 @@
-"""What a learned score wins over rules that count, where popularity drifts and where prompts are made of parts.
+"""What a learned score wins over rules that count, where popularity drifts and where prompts are
+made of parts.
 
     python -m benchmarks.drift [--quick] [--only drift,parts,prompts,speed] [--prompts FILE]
 
-Shares of requests that were cached at their slot's start, in percent, means over the seeds; rules are tuned per setting
-on seeds of their own. The whole takes an hour on one core, --quick some minutes. `prompts` replays a file with one
-prompt a line, and is left out without one.
+Shares of requests that were cached at their slot's start, in percent, means over the seeds; rules
+are tuned per setting on seeds of their own. The whole takes an hour on one core, --quick some
+minutes. `prompts` replays a file with one prompt a line, and is left out without one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Size:
 
 
 def hits(preset: Preset, seed: int, makers: Makers, size: Size) -> dict[str, Floats]:
-    """Of each policy the share of requests that hit in the measured slots, by capacity (3,): one pass over a stream."""
+    """Of each policy the share of requests that hit in the measured slots, by capacity (3,): one
+    pass over a stream."""
     stream = open_stream(preset, seed)
     lanes: dict[str, list[RankedLane] | list[RuleLane]] = {}
     for name, make in makers.items():
@@ -70,7 +72,9 @@ def hits(preset: Preset, seed: int, makers: Makers, size: Size) -> dict[str, Flo
     return {name: value / (size.slots - size.warmup) for name, value in total.items()}
 
 
-def mean_hits(preset: Preset, seeds: tuple[int, ...], makers: Makers, size: Size) -> dict[str, Floats]:
+def mean_hits(
+    preset: Preset, seeds: tuple[int, ...], makers: Makers, size: Size
+) -> dict[str, Floats]:
     every = [hits(preset, seed, makers, size) for seed in seeds]
     return {name: np.mean([one[name] for one in every], axis=0) for name in makers}
 
@@ -84,11 +88,15 @@ def decays() -> dict[str, Callable[[], Policy]]:
 
 
 def row(name: str, value: Floats, note: str = "") -> None:
-    print(f"  {name:24s}" + "".join(f"{100 * share:9.2f}" for share in value) + f"  {note}", flush=True)
+    print(
+        f"  {name:24s}" + "".join(f"{100 * share:9.2f}" for share in value) + f"  {note}",
+        flush=True,
+    )
 
 
 def tuned(preset: Preset, size: Size) -> tuple[list[str], dict[str, Floats]]:
-    """The best e-folding time at each capacity, on seeds that are not reported; and all of them there."""
+    """The best e-folding time at each capacity, on seeds that are not reported; and all of them
+    there."""
     tried = mean_hits(preset, size.tuning, decays(), size)
     return [max(tried, key=lambda name: tried[name][c]) for c in range(len(CAPACITIES))], tried
 
@@ -97,15 +105,21 @@ def drift(size: Size) -> None:
     """DRIFT: nine settings."""
     print(f"\nfull: 100,000 prompts, 1,000 requests a slot, seeds {size.seeds}; hits in %")
     presets = {swaps: find("full", [f"drift_swaps_per_slot={swaps}"]) for swaps in DRIFTS}
-    choice, tried = {}, {}
+    choice = {}
+    tried = {}
     for swaps, preset in presets.items():
         choice[swaps], tried[swaps] = tuned(preset, size)
     single = max(tried[0], key=lambda name: np.mean([tried[swaps][name] for swaps in DRIFTS]))
-    gains, lone, ways = [], [], {}
+    gains = []
+    lone = []
+    ways = {}
     for swaps, preset in presets.items():
         wanted = {name: decays()[name] for name in {*choice[swaps], single}}
-        result = mean_hits(preset, size.seeds, {**named("drc-item", "bayes", "informed"), **wanted}, size)
-        result |= mean_hits(preset, size.seeds[:1], named("lru", "s3-fifo"), size)  # slow, and far behind
+        result = mean_hits(
+            preset, size.seeds, {**named("drc-item", "bayes", "informed"), **wanted}, size
+        )
+        # slow, and far behind
+        result |= mean_hits(preset, size.seeds[:1], named("lru", "s3-fifo"), size)
         rule = np.array([result[name][c] for c, name in enumerate(choice[swaps])])
         print(f"\n  {swaps} swaps a slot, capacity" + "".join(f"{c:9d}" for c in CAPACITIES))
         for name in ("lru", "s3-fifo"):
@@ -127,23 +141,38 @@ def drift(size: Size) -> None:
 
 def parts(size: Size) -> None:
     """STRUCTURE: prompts made of parts, with and without a factor of their own."""
-    grid = {f"{efold:g}, {shrink:g}": (efold, shrink) for efold in (1.0, 2.0, 4.0) for shrink in (0.25, 0.5, 1, 2, 8)}
+    grid = {
+        f"{efold:g}, {shrink:g}": (efold, shrink)
+        for efold in (1.0, 2.0, 4.0)
+        for shrink in (0.25, 0.5, 1, 2, 8)
+    }
     ratios = {name: lambda at=at: PartsRatio(*at) for name, at in grid.items()}
     for sigma in (1, 0):
         preset = find("topics", [f"topics.sigma={sigma}"])
         choice, _ = tuned(preset, size)
         tried = mean_hits(preset, size.tuning[:1], ratios, size)
         ratio = max(tried, key=lambda name: float(tried[name].mean()))
-        makers = {**named("drc-item", "parts-ratio", "informed"), **{name: decays()[name] for name in choice}}
+        makers = {
+            **named("drc-item", "parts-ratio", "informed"),
+            **{name: decays()[name] for name in choice},
+        }
         result = mean_hits(preset, size.seeds, {**makers, "tuned": ratios[ratio]}, size)
         rule = np.array([result[name][c] for c, name in enumerate(choice)])
-        print(f"\n  topics, sigma {sigma}, capacity" + "".join(f"{c:9d}" for c in CAPACITIES) + f"  seeds {size.seeds}")
+        print(
+            f"\n  topics, sigma {sigma}, capacity"
+            + "".join(f"{c:9d}" for c in CAPACITIES)
+            + f"  seeds {size.seeds}"
+        )
         row("lfu-decay, tuned", rule, f"e-folding {', '.join(choice)}")
         row("parts-ratio", result["parts-ratio"])
         row("parts-ratio, tuned", result["tuned"], f"e-folding, shrink {ratio}")
         row("drc-item", result["drc-item"])
         row("informed", result["informed"])
-        row("way to informed", (result["drc-item"] - rule) / (result["informed"] - rule), "drc-item, % of the way")
+        row(
+            "way to informed",
+            (result["drc-item"] - rule) / (result["informed"] - rule),
+            "drc-item, % of the way",
+        )
         row("drc-item - parts-ratio", result["drc-item"] - result["tuned"])
 
 
@@ -151,7 +180,10 @@ def prompts(path: Path) -> None:
     """REAL PROMPTS: exact repeats, hits on the second half of the rows."""
     trace = replay.read_trace(str(path))
     half = len(trace.keys) // 2
-    print(f"\n{trace.name}: {len(trace.keys)} rows, {trace.distinct} distinct; hits in rows {half}.., capacity {ROWS}")
+    print(
+        f"\n{trace.name}: {len(trace.keys)} rows, {trace.distinct} distinct; hits in rows "
+        f"{half}.., capacity {ROWS}"
+    )
 
     def play(make: Callable[[], Policy], capacity: int) -> tuple[int, int]:
         policy = make()
@@ -160,8 +192,12 @@ def prompts(path: Path) -> None:
         return cache.ask(trace.keys[:half]), cache.ask(trace.keys[half:])
 
     for name in ("lru", "fifo", "lfu", "sieve", "s3-fifo", "gdsf", "drc-item", "clairvoyant"):
-        print(f"  {name:24s}" + "".join(f"{play(policies.find(name), c)[1]:9d}" for c in ROWS), flush=True)
-    line, chosen = "", []
+        print(
+            f"  {name:24s}" + "".join(f"{play(policies.find(name), c)[1]:9d}" for c in ROWS),
+            flush=True,
+        )
+    line = ""
+    chosen = []
     for capacity in ROWS:
         tried = {name: play(make, capacity) for name, make in decays().items()}
         best = max(tried, key=lambda name: tried[name][0])
@@ -179,7 +215,8 @@ def speed() -> None:
         policy = policies.find("drc-item")()
         policy.reset(problem(preset, stream, 10_000), 5)
         assert isinstance(policy, Ranked)
-        lane, took = RankedLane(policy, stream, [10_000]), []
+        lane = RankedLane(policy, stream, [10_000])
+        took = []
         for slot in range(120):
             asked = stream.advance()
             if slot < 80:
@@ -195,12 +232,17 @@ def speed() -> None:
             policy.learn()
             marks.append(time.thread_time())
             took.append(np.diff(marks) * 1e3)
-        shown = ", ".join(f"{m:.1f} ({low:.1f})" for m, low in zip(np.median(took, 0), np.min(took, 0), strict=True))
+        shown = ", ".join(
+            f"{m:.1f} ({low:.1f})"
+            for m, low in zip(np.median(took, 0), np.min(took, 0), strict=True)
+        )
         print(f"  {name:8s} {shown}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="drift,parts,prompts,speed")
     parser.add_argument("--prompts", type=Path)
@@ -208,7 +250,8 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    size, wanted = Size(options.quick), options.only.split(",")
+    size = Size(options.quick)
+    wanted = options.only.split(",")
     if "speed" in wanted:
         speed()
     if "prompts" in wanted and options.prompts:

@@ -1,9 +1,11 @@
-"""The step-level engine against the same requests one at a time through stock diffusers, on the same cores.
+"""The step-level engine against the same requests one at a time through stock diffusers, on the
+same cores.
 
-`python -m benchmarks.engine [--model M] [--device D] [--size 512] [--in-flight 8] [--pictures 24] [--threads N]`
+`python -m benchmarks.engine [--model M] [--device D] [--size 512] [--in-flight 8] [--pictures 24]
+[--threads N]`
 
-Prints pictures per minute both ways and their ratio, and what a tick costs beyond the network's own call. The two ways
-take turns, so that whatever else the machine does falls on both.
+Prints pictures per minute both ways and their ratio, and what a tick costs beyond the network's own
+call. The two ways take turns, so that whatever else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -37,43 +39,80 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="pixels a side (default: the model's own)")
     parser.add_argument("--in-flight", type=int, default=8)
     parser.add_argument("--pictures", type=int, default=24, help="a round; there are five")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of both ways (default: every core)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="of both ways (default: every core)",
+    )
     args = parser.parse_args()
     bind_threads(args.threads)
-    settings = [f"model.path={args.model}", f"model.device={args.device}", "model.scheduler=default"]
+    settings = [
+        f"model.path={args.model}",
+        f"model.device={args.device}",
+        "model.scheduler=default",
+    ]
     settings += [f"model.height={args.size}", f"model.width={args.size}"] if args.size else []
     scenario = scenarios.load(None, settings)
-    # All of it in one thread: each thread that computes gets an OpenMP team of its own, and two teams get in each
+    # All of it in one thread: each thread that computes gets an OpenMP team of its own, and two
+    # teams get in each
     # other's way on as many cores.
     thread = compute_thread("bench")
     denoiser = thread.submit(open_denoiser, scenario, args.threads).result()
     if not isinstance(denoiser, BatchedDenoiser):
-        raise ModelError(f"{args.model} is run one request at a time: there is no batching to measure")
+        raise ModelError(
+            f"{args.model} is run one request at a time: there is no batching to measure"
+        )
     prompts = [find_catalogue(scenario).edge_prompts[i] for i in range(args.pictures)]
     calls = _timed(denoiser)
-    thread.submit(stock, denoiser, scenario, prompts[:1]).result()  # both ways have run once before either is timed
+    # both ways have run once before either is timed
+    thread.submit(stock, denoiser, scenario, prompts[:1]).result()
     asyncio.run(engine(denoiser, thread, prompts[:2], args.in_flight, []))
-    alone, batched, ticks = [], [], []
+    alone = []
+    batched = []
+    ticks = []
     for _ in range(ROUNDS):
         alone.append(thread.submit(stock, denoiser, scenario, prompts).result())
         calls.clear()
         seen: list[tuple[int, float]] = []
         batched.append(asyncio.run(engine(denoiser, thread, prompts, args.in_flight, seen)))
-        ticks += [(tick, call) for (batch, tick), call in zip(seen, calls, strict=True) if batch == args.in_flight]
-    print(f"{args.model}, {denoiser.device}, {args.threads} thread(s), {denoiser.identity.width} pixels a side")
+        ticks += [
+            (tick, call)
+            for (batch, tick), call in zip(seen, calls, strict=True)
+            if batch == args.in_flight
+        ]
+    print(
+        f"{args.model}, {denoiser.device}, {args.threads} thread(s), {denoiser.identity.width} "
+        f"pixels a side"
+    )
     report(args.pictures, args.in_flight, alone, batched, ticks)
 
 
 def report(
-    pictures: int, in_flight: int, alone: list[float], batched: list[float], ticks: list[tuple[float, float]]
+    pictures: int,
+    in_flight: int,
+    alone: list[float],
+    batched: list[float],
+    ticks: list[tuple[float, float]],
 ) -> None:
     """Print the figures; `ticks` are (tick, network call) seconds at a full batch."""
     ratios = [a / b for a, b in zip(alone, batched, strict=True)]
     beyond = median((tick - call) / call for tick, call in ticks)
-    print(f"one at a time, stock diffusers   {60 * pictures / median(alone):8.1f} pictures a minute")
-    print(f"step-level engine, {in_flight:2} in flight  {60 * pictures / median(batched):8.1f} pictures a minute")
-    print(f"ratio                            {median(ratios):8.2f}  (rounds: {', '.join(f'{r:.2f}' for r in ratios)})")
-    print(f"tick beyond the network's call   {beyond:8.1%}  (median of {len(ticks)} ticks at batch {in_flight})")
+    print(
+        f"one at a time, stock diffusers   {60 * pictures / median(alone):8.1f} pictures a minute"
+    )
+    print(
+        f"step-level engine, {in_flight:2} in flight  {60 * pictures / median(batched):8.1f} "
+        f"pictures a minute"
+    )
+    print(
+        f"ratio                            {median(ratios):8.2f}  (rounds: "
+        f"{', '.join(f'{r:.2f}' for r in ratios)})"
+    )
+    print(
+        f"tick beyond the network's call   {beyond:8.1%}  (median of {len(ticks)} ticks at batch "
+        f"{in_flight})"
+    )
 
 
 def stock(denoiser: BatchedDenoiser, scenario: Scenario, prompts: list[str]) -> float:
@@ -83,20 +122,31 @@ def stock(denoiser: BatchedDenoiser, scenario: Scenario, prompts: list[str]) -> 
     began = time.perf_counter()
     for seed, prompt in enumerate(prompts):
         denoiser.pipe(
-            prompt, num_inference_steps=scenario.model.steps, guidance_scale=scenario.model.guidance,
-            height=denoiser.identity.height, width=denoiser.identity.width,
+            prompt,
+            num_inference_steps=scenario.model.steps,
+            guidance_scale=scenario.model.guidance,
+            height=denoiser.identity.height,
+            width=denoiser.identity.width,
             generator=torch.Generator("cpu").manual_seed(seed),
-        )  # fmt: skip
+        )
     return time.perf_counter() - began
 
 
 async def engine(
-    denoiser: BatchedDenoiser, thread: Executor, prompts: list[str], in_flight: int, seen: list[tuple[int, float]]
+    denoiser: BatchedDenoiser,
+    thread: Executor,
+    prompts: list[str],
+    in_flight: int,
+    seen: list[tuple[int, float]],
 ) -> float:
-    """Seconds for the prompts through the engine, `in_flight` at a time; `seen` takes each tick's batch and seconds."""
+    """Seconds for the prompts through the engine, `in_flight` at a time; `seen` takes each tick's
+    batch and seconds."""
     stats = EngineStats(lambda batch, step_s, tick_s: seen.append((batch, tick_s)))
-    running = Engine(denoiser, WallClock(), queue_limit=10**6, max_batch=in_flight, executor=thread, stats=stats)
-    task, steps = asyncio.create_task(running.run()), denoiser.steps
+    running = Engine(
+        denoiser, WallClock(), queue_limit=10**6, max_batch=in_flight, executor=thread, stats=stats
+    )
+    task = asyncio.create_task(running.run())
+    steps = denoiser.steps
     began = time.perf_counter()
     jobs = [
         running.submit(lambda p=prompt, s=seed: denoiser.begin(p, s, steps), denoiser.decode)  # type: ignore[misc]

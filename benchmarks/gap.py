@@ -1,4 +1,5 @@
-"""How far the learners are from exact P2: the gap, the response time below ncldc, and what each part of DRC is worth.
+"""How far the learners are from exact P2: the gap, the response time below ncldc, and what each
+part of DRC is worth.
 
 python -m benchmarks.gap [--slots 10000] [--seeds 3]
 """
@@ -66,13 +67,16 @@ ABLATIONS = {
 
 def main() -> None:
     """Print two tables."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--slots", type=int, default=10_000)
     arguments.add_argument("--seeds", type=int, default=3)
     given = arguments.parse_args()
     bind_threads(1)
     print(
-        f"{given.seeds} seeds, {given.slots} slots, the first fifth not measured; gap: (policy - exact)/(ncldc - exact)"
+        f"{given.seeds} seeds, {given.slots} slots, the first fifth not measured; gap: (policy - "
+        f"exact)/(ncldc - exact)"
     )
     for title, preset, settings, names in SETTINGS:
         for name in names.split(","):
@@ -82,7 +86,9 @@ def main() -> None:
         tell(label, "compact", ("capacity=30",), cls, given.slots, given.seeds)
 
 
-def tell(title: str, preset: str, settings: Sequence[str], cls: type[Policy], slots: int, seeds: int) -> None:
+def tell(
+    title: str, preset: str, settings: Sequence[str], cls: type[Policy], slots: int, seeds: int
+) -> None:
     """One line: a policy in a setting."""
     world = World([(presets.find(preset, settings), seed) for seed in range(seeds)])
     planner = price_planner(cls())
@@ -95,10 +101,12 @@ def tell(title: str, preset: str, settings: Sequence[str], cls: type[Policy], sl
         play.slot(slot >= slots // 5, slot % GAP_EVERY == 0)
         planner.learn()
     told = metrics(play)
-    gap, below = interval(told["gap_to_exact"]), interval(told["reduction_vs_ncldc"])
+    gap = interval(told["gap_to_exact"])
+    below = interval(told["reduction_vs_ncldc"])
     queue = float(np.mean(told["queue_ms"]))
     print(
-        f"{title:32} {cls.name:10} gap {100 * (gap['mean'] or 0):6.2f} % ± {100 * (gap['ci95'] or 0):.2f}   "
+        f"{title:32} {cls.name:10} gap {100 * (gap['mean'] or 0):6.2f} % ± "
+        f"{100 * (gap['ci95'] or 0):.2f}   "
         f"below ncldc {100 * (below['mean'] or 0):5.2f} %   Q {queue:8.0f} ms",
         flush=True,
     )

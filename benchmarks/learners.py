@@ -1,8 +1,10 @@
-"""What deciding and learning cost, as ratios within one run: `python -m benchmarks.learners [--only drc,one,lanes]`.
+"""What deciding and learning cost, as ratios within one run: `python -m benchmarks.learners [--only
+drc,one,lanes]`.
 
-drc: DRC in a batch of 60 lanes against the same algorithm in plain Python (benchmarks/plain_drc.py), one lane;
-one: a decision as a live run asks for it, in milliseconds;
-lanes: each policy in 60 lanes, and what the whole evaluation would take. One thread; seconds are of the processor.
+drc: DRC in a batch of 60 lanes against the same algorithm in plain Python
+(benchmarks/plain_drc.py), one lane; one: a decision as a live run asks for it, in milliseconds;
+lanes: each policy in 60 lanes, and what the whole evaluation would take. One thread; seconds are of
+the processor.
 """
 
 from __future__ import annotations
@@ -77,11 +79,15 @@ def drc(slots: int) -> None:
     preset = find("compact")
     same, compared = agreement(preset)
     print(f"DRC, {preset.items} prompts, {preset.users} users; processor time, one thread")
-    print(f"  the plain loop with the same weights and noise: the same choice in {same} of {compared} slots\n")
+    print(
+        f"  the plain loop with the same weights and noise: the same choice in {same} of "
+        f"{compared} slots\n"
+    )
 
     world, target_s = setting(preset, LANES)
     play, learner = opened("drc", world, target_s)
-    batch, decide = Clock(), learner.decide
+    batch = Clock()
+    decide = learner.decide
     play.decide = lambda view: batch("decision", decide, view)
     for slot in range(WARM + slots):
         if slot == WARM:
@@ -92,9 +98,13 @@ def drc(slots: int) -> None:
 
     world, target_s = setting(preset, 1)
     random = np.random.default_rng(1)
-    plain = PlainDrc(preset.items, preset.users, lambda slot, i: random.standard_normal(preset.items))
+    plain = PlainDrc(
+        preset.items, preset.users, lambda slot, i: random.standard_normal(preset.items)
+    )
     loop = Clock()
-    play = closed.Play("plain", lambda view: choice(loop("decision", plain.decide, view)), world, target_s)
+    play = closed.Play(
+        "plain", lambda view: choice(loop("decision", plain.decide, view)), world, target_s
+    )
     for slot in range(WARM + slots):
         if slot == WARM:
             loop.spent.clear()
@@ -106,7 +116,8 @@ def drc(slots: int) -> None:
     for clock in (batch, loop):
         clock.spent["both"] = clock.spent["decision"] + clock.spent["training"]
     for part in ("decision", "training", "both"):
-        slow, fast = slots / loop.spent[part], slots * LANES / batch.spent[part]
+        slow = slots / loop.spent[part]
+        fast = slots * LANES / batch.spent[part]
         print(f"  {part:28} {slow:12.0f} {fast:12.0f} {fast / slow:8.1f}")
     print(f"  training is every {INTERVAL} slots; both ways it is the same matrix products\n")
 
@@ -116,7 +127,8 @@ def choice(steps: list[int]) -> NDArray[np.int8]:
 
 
 def agreement(preset: Preset, slots: int = 20) -> tuple[int, int]:
-    """In how many slots the plain loop decides as lane 0 of a batch, with the weights and the noise of that lane."""
+    """In how many slots the plain loop decides as lane 0 of a batch, with the weights and the noise
+    of that lane."""
 
     @njit
     def noise(seed: int, slot: int, i: int, items: int) -> Any:
@@ -144,7 +156,10 @@ def lane(view: Any, b: int) -> Any:
 
 def one() -> None:
     """A decision as it is asked for in a live run: one lane."""
-    print(f"{'one decision, ms of the wall clock and of the processor':54}" + f"{'p50':>8}{'p95':>8}" * 2)
+    print(
+        f"{'one decision, ms of the wall clock and of the processor':54}"
+        + f"{'p50':>8}{'p95':>8}" * 2
+    )
     for name, items, capacity in (("drc", 300, 75), ("drc-item", 1000, 250)):
         sizes = (f"items={items}", f"capacity={capacity}", "requests_per_user=50")
         world, target_s = setting(find("compact", sizes), 1)
@@ -158,7 +173,8 @@ def one() -> None:
             took.append(now() - began)
             return made
 
-        play.decide, asked = timed, []
+        play.decide = timed
+        asked = []
         for _ in range(WARM + DECISIONS):
             world.advance()
             play.slot(measure=False, gap=False)
@@ -170,7 +186,8 @@ def one() -> None:
 
 
 def now() -> Ms:
-    """Wall-clock and processor time, milliseconds: other programs delay the one, and hardly touch the other."""
+    """Wall-clock and processor time, milliseconds: other programs delay the one, and hardly touch
+    the other."""
     return 1e3 * np.array([time.perf_counter(), time.process_time()])
 
 
@@ -184,7 +201,8 @@ def ahead() -> None:
     preset = find("full", ["capacity=10000"])
     held: dict[str, Held] = {}
     stream = open_stream(preset, 5)
-    told, policy = problem(preset, stream, preset.capacity), policies.find("drc-item")()
+    told = problem(preset, stream, preset.capacity)
+    policy = policies.find("drc-item")()
     assert isinstance(policy, Ranked)
     try:
         policy.reset(told, 5)
@@ -197,12 +215,27 @@ def ahead() -> None:
     for slot in range(60 + 40):
         asked = [str(item) for item in stream.advance().tolist()]
         accesses = tuple(
-            Access(k, k, k, preset.split_step, nbytes, "exact" if k in held else "computed", float(slot), 0.0)
+            Access(
+                k,
+                k,
+                k,
+                preset.split_step,
+                nbytes,
+                "exact" if k in held else "computed",
+                float(slot),
+                0.0,
+            )
             for k in asked
         )
-        staging = tuple(Held(k, k, preset.split_step, nbytes) for k in dict.fromkeys(asked) if k not in held)
-        contents = Contents(tuple(held.values()), staging, told.capacity, len(held) * nbytes, len(staging) * nbytes)
-        record = SlotRecord(slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, contents)
+        staging = tuple(
+            Held(k, k, preset.split_step, nbytes) for k in dict.fromkeys(asked) if k not in held
+        )
+        contents = Contents(
+            tuple(held.values()), staging, told.capacity, len(held) * nbytes, len(staging) * nbytes
+        )
+        record = SlotRecord(
+            slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, contents
+        )
         began = now()
         edit = policy.plan(record)
         planned.append(now() - began)
@@ -250,7 +283,8 @@ def lanes(slots: int) -> None:
         row(name, clock)
     world, target_s = setting(preset, LANES)
     play, learner = opened("ncldc", world, target_s)
-    clock, spent = Clock(), cost["ncldc"]
+    clock = Clock()
+    spent = cost["ncldc"]
     for _ in range(slots):
         world.advance()
         clock("", play.slot, True, True)
@@ -262,14 +296,21 @@ def lanes(slots: int) -> None:
     policies_s = cost["ncldc"] + cost["oo"] + dnn + cost["drc"] + 4 * gap
     calibration = compare.CALIBRATION_SLOTS / wide * (cost["environment"] + cost["greedy"])
     whole = (cost["environment"] + policies_s + calibration) * wide * seeds * points * figures
-    print(f"  {figures} figures x {points} points x {seeds} seeds x {wide:,} slots of ncldc, {', '.join(COMPARED)}: "
-          f"{whole / 60:.1f} processor minutes, {whole / 120:.1f} minutes on two cores")  # fmt: skip
+    print(
+        f"  {figures} figures x {points} points x {seeds} seeds x {wide:,} slots of ncldc, "
+        f"{', '.join(COMPARED)}: "
+        f"{whole / 60:.1f} processor minutes, {whole / 120:.1f} minutes on two cores"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="drc,one,lanes")
-    parser.add_argument("--slots", type=int, default=100, help="that are measured (default: %(default)s)")
+    parser.add_argument(
+        "--slots", type=int, default=100, help="that are measured (default: %(default)s)"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     wanted = options.only.split(",")

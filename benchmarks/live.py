@@ -1,9 +1,11 @@
-"""Policies against each other on a live edge near what it can compute: the same seed, the same requests.
+"""Policies against each other on a live edge near what it can compute: the same seed, the same
+requests.
 
-    python -m benchmarks.live [--out DIR] [--duration 120s] [--policies none,final,lru,s3-fifo,drc,drc-item]
+python -m benchmarks.live [--out DIR] [--duration 120s] [--policies
+none,final,lru,s3-fifo,drc,drc-item]
 
-Every run is `midstep run saturated --policy P`: processes, gRPC, shaped links; denoising is paced with the default
-model's measured step times, because no laptop computes for 120 devices.
+Every run is `midstep run saturated --policy P`: processes, gRPC, shaped links; denoising is paced
+with the default model's measured step times, because no laptop computes for 120 devices.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ POLICIES = "none,final,lru,s3-fifo,drc,drc-item"
 
 def main() -> int:
     """Run what is not there yet, and print a Markdown table."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--out", default="runs/live")
     arguments.add_argument("--duration", default="120s")
     arguments.add_argument("--policies", default=POLICIES)
@@ -31,9 +35,22 @@ def main() -> int:
     for name in names:
         folder = Path(given.out) / name
         if not (folder / "summary.json").is_file():
-            command = [sys.executable, "-m", "orchestrator.cli", "run", "saturated", "--policy", name]
-            subprocess.run([*command, "--duration", given.duration, "--out", str(folder)], check=True)
-    print("| policy | done | not served | hit ratio | edge part, mean | p95 | response, mean | p95 | verdict |")
+            command = [
+                sys.executable,
+                "-m",
+                "orchestrator.cli",
+                "run",
+                "saturated",
+                "--policy",
+                name,
+            ]
+            subprocess.run(
+                [*command, "--duration", given.duration, "--out", str(folder)], check=True
+            )
+    print(
+        "| policy | done | not served | hit ratio | edge part, mean | p95 | response, mean | p95 | "
+        "verdict |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for name in names:
         print(row(name, Path(given.out) / name))
@@ -49,8 +66,10 @@ def row(name: str, folder: Path) -> str:
     total = np.array([r["total_s"] for r in done])
     hits = told["policies"][name]["hit_ratio"]["mean"]
     return (
-        f"| `{name}` | {len(done)} | {len(rows) - len(done)} | {100 * hits:.1f} % | {1e3 * edge.mean():.0f} ms | "
-        f"{1e3 * np.percentile(edge, 95):.0f} ms | {total.mean():.2f} s | {np.percentile(total, 95):.2f} s | "
+        f"| `{name}` | {len(done)} | {len(rows) - len(done)} | {100 * hits:.1f} % | "
+        f"{1e3 * edge.mean():.0f} ms | "
+        f"{1e3 * np.percentile(edge, 95):.0f} ms | {total.mean():.2f} s | "
+        f"{np.percentile(total, 95):.2f} s | "
         f"{told['verdict'].split(':')[0]} |"
     )
 

@@ -1,6 +1,7 @@
 """What a request costs beyond its stages: gRPC, hand-overs, bookkeeping.
 
-`python -m benchmarks.overhead [RUN]` reads a run's folder, or makes a short one of the default scenario first.
+`python -m benchmarks.overhead [RUN]` reads a run's folder, or makes a short one of the default
+scenario first.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ def main() -> int:
     overhead = np.array([row["overhead_s"] for row in rows]) * 1e3
     share = np.median([row["overhead_s"] / row["total_s"] for row in rows])
     p50, p95, p99 = np.percentile(overhead, [50, 95, 99])
-    print(f"overhead of {len(rows)} requests: p50 {p50:.2f} ms, p95 {p95:.2f} ms, p99 {p99:.2f} ms; "
-          f"{share:.2%} of a request in the median")  # fmt: skip
+    print(
+        f"overhead of {len(rows)} requests: p50 {p50:.2f} ms, p95 {p95:.2f} ms, p99 {p99:.2f} ms; "
+        f"{share:.2%} of a request in the median"
+    )
     return 0
 
 

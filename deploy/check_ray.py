@@ -13,11 +13,16 @@ from typing import Any
 
 from deploy.documents import document
 
-EDGE, DEVICES = "midstep-edge", "midstep-devices"
+EDGE = "midstep-edge"
+DEVICES = "midstep-devices"
 COMMANDS = (
-    "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
-    "head_start_ray_commands", "worker_start_ray_commands",
-)  # fmt: skip
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
+)
 
 
 def cloud(root: Path, path: Path) -> list[str]:
@@ -31,7 +36,11 @@ def own(root: Path, path: Path) -> list[str]:
     tree = document(path)
     found = _validated(tree) or list(_everywhere(root, tree))
     starts = " ".join(tree.get("worker_start_ray_commands") or [])
-    found += [f"no worker is started with the resource {name}" for name in (EDGE, DEVICES) if name not in starts]
+    found += [
+        f"no worker is started with the resource {name}"
+        for name in (EDGE, DEVICES)
+        if name not in starts
+    ]
     return found
 
 
@@ -42,7 +51,9 @@ def _validated(tree: dict[str, Any]) -> list[str]:
     logging.getLogger("ray.autoscaler._private.util").setLevel(logging.WARNING)
     try:
         validate_config(prepare_config(tree))
-    except Exception as error:  # jsonschema's, ValueError, KeyError, click's: as many kinds as mistakes
+    except (
+        Exception
+    ) as error:  # jsonschema's, ValueError, KeyError, click's: as many kinds as mistakes
         where = ".".join(str(part) for part in getattr(error, "absolute_path", ()))
         message = str(getattr(error, "message", None) or error or "") or type(error).__name__
         return [f"{where}: {message}" if where else message]
@@ -91,10 +102,20 @@ def _starts(commands: list[str]) -> Iterator[str]:
 
 
 def _installs(root: Path, tree: dict[str, Any], mounts: dict[str, str]) -> Iterator[str]:
-    """One setup command installs this repository, as it was mounted, with the extra that pyproject.toml has."""
+    """One setup command installs this repository, as it was mounted, with the extra that
+    pyproject.toml has."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
-    lines = [shlex.split(line) for line in tree.get("setup_commands") or [] if "pip" in line and "install" in line]
-    targets = [match for line in lines for word in line if (match := re.fullmatch(r"(\$HOME/[\w/.-]+)\[(\w+)\]", word))]
+    lines = [
+        shlex.split(line)
+        for line in tree.get("setup_commands") or []
+        if "pip" in line and "install" in line
+    ]
+    targets = [
+        match
+        for line in lines
+        for word in line
+        if (match := re.fullmatch(r"(\$HOME/[\w/.-]+)\[(\w+)\]", word))
+    ]
     if len(targets) != 1:
         yield 'setup_commands: one must be pip install -c .../constraints.txt "$HOME/midstep[cluster]"'
         return
@@ -106,7 +127,9 @@ def _installs(root: Path, tree: dict[str, Any], mounts: dict[str, str]) -> Itera
         yield f"setup_commands: pyproject.toml has no extra {extra}"
     if mounts.get(folder) != ".":
         yield f"file_mounts: {folder} must be the repository, `.`"
-    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    packages = {
+        name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]
+    }
     left_out = {name.strip("/") for name in tree.get("rsync_exclude") or []}
     for name in {*packages, "pyproject.toml", "constraints.txt", "README.md"} & left_out:
         yield f"rsync_exclude leaves out {name}, which the installation needs"

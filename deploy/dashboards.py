@@ -1,4 +1,5 @@
-"""Write the dashboards' JSON and docs/dashboards.md from deploy/grafana, or check that what is committed is that."""
+"""Write the dashboards' JSON and docs/dashboards.md from deploy/grafana, or check that what is
+committed is that."""
 
 from __future__ import annotations
 

@@ -29,7 +29,9 @@ _Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 def documents(path: Path) -> list[Any]:
     """The documents of a YAML file. Raises ValueError where it is none, or a key is there twice."""
     try:
-        return [made for made in yaml.load_all(path.read_text(), Loader=_Strict) if made is not None]
+        return [
+            made for made in yaml.load_all(path.read_text(), Loader=_Strict) if made is not None
+        ]
     except yaml.YAMLError as error:
         raise ValueError(f"no YAML: {error}") from error
 

@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def settle(made: Mapping[Path, str], command: str) -> int:
-    """Exit status: 0 written or equal, 1 with `--check` on the command line where a committed file differs."""
+    """Exit status: 0 written or equal, 1 with `--check` on the command line where a committed file
+    differs."""
     if "--check" not in sys.argv:
         for path, text in made.items():
             path.write_text(text)

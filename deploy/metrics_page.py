@@ -40,9 +40,13 @@ def page() -> str:
 
 def _row(name: str, spec: Spec) -> str:
     cells = (
-        f"`midstep_{name}`", spec.kind.__name__.lower(), _unit(name), ", ".join(f"`{label}`" for label in spec.labels),
-        spec.text, ", ".join(_boards(name)),
-    )  # fmt: skip
+        f"`midstep_{name}`",
+        spec.kind.__name__.lower(),
+        _unit(name),
+        ", ".join(f"`{label}`" for label in spec.labels),
+        spec.text,
+        ", ".join(_boards(name)),
+    )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -53,7 +57,11 @@ def _unit(name: str) -> str:
 
 def _boards(name: str) -> list[str]:
     """The dashboards that show it; events of the run are marked on all."""
-    found = [b.title.removeprefix("midstep: ") for b in BOARDS if any(f"midstep_{name}" in e for e in _asked(b.panels))]
+    found = [
+        b.title.removeprefix("midstep: ")
+        for b in BOARDS
+        if any(f"midstep_{name}" in e for e in _asked(b.panels))
+    ]
     return ["all"] if name == "scenario_events_total" else found
 
 

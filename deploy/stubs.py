@@ -1,4 +1,5 @@
-"""Write midstep/v1 from proto/midstep/v1, or check that the committed stubs are what the sources say."""
+"""Write midstep/v1 from proto/midstep/v1, or check that the committed stubs are what the sources
+say."""
 
 from __future__ import annotations
 
@@ -28,10 +29,19 @@ def main() -> int:
         made = {path.name: path.read_text() for path in (Path(name) / "midstep" / "v1").iterdir()}
     made["__init__.py"] = '"""Generated from proto/midstep/v1 by `make stubs`. Do not edit."""\n'
     if "--check" in sys.argv:
-        here = {path.name: path.read_text() for path in STUBS.iterdir() if path.suffix in {".py", ".pyi"}}
-        stale = sorted(name for name in made.keys() | here.keys() if made.get(name) != here.get(name))
+        here = {
+            path.name: path.read_text()
+            for path in STUBS.iterdir()
+            if path.suffix in {".py", ".pyi"}
+        }
+        stale = sorted(
+            name for name in made.keys() | here.keys() if made.get(name) != here.get(name)
+        )
         if stale:
-            print(f"midstep/v1 differs from proto/midstep/v1 in {', '.join(stale)}: run `make stubs` and commit")
+            print(
+                f"midstep/v1 differs from proto/midstep/v1 in {', '.join(stale)}: run `make stubs` "
+                f"and commit"
+            )
         return int(bool(stale))
     STUBS.mkdir(exist_ok=True)
     for name, text in made.items():

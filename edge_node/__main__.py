@@ -1,4 +1,5 @@
-"""An edge server alone: `python -m edge_node --listen HOST:PORT [--scenario FILE] [--set key=value]`."""
+"""An edge server alone: `python -m edge_node --listen HOST:PORT [--scenario FILE] [--set
+key=value]`."""
 
 from __future__ import annotations
 
@@ -26,16 +27,28 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:50051", help="HOST:PORT of the gRPC service")
     parser.add_argument(
-        "--credentials", metavar="DIR", help="TLS and token, as midstep certs makes them; needed beyond loopback"
+        "--credentials",
+        metavar="DIR",
+        help="TLS and token, as midstep certs makes them; needed beyond loopback",
     )
-    parser.add_argument("--insecure", action="store_true", help="let anybody on the network call, and read along")
-    parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
+    parser.add_argument(
+        "--insecure", action="store_true", help="let anybody on the network call, and read along"
+    )
+    parser.add_argument(
+        "--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one"
+    )
     parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
-    parser.add_argument("--edge", metavar="NAME", help="which of the scenario's edges this is (default: the first)")
+    parser.add_argument(
+        "--edge", metavar="NAME", help="which of the scenario's edges this is (default: the first)"
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the model runs")
-    parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], help="precision of the model")
+    parser.add_argument(
+        "--dtype", choices=["float32", "float16", "bfloat16"], help="precision of the model"
+    )
     parser.add_argument("--model", help="a shipped name, a local folder or a hub id")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value"
+    )
     args = parser.parse_args(argv)
     settings = [*args.set]
     settings += [f"model.path={args.model}"] if args.model else []
@@ -61,16 +74,21 @@ def _at(scenario: Scenario, edge: str | None) -> Scenario:
     return scenario.at(edge or names[0])
 
 
-async def _serve(scenario: Scenario, listen: str, metrics: str, credentials: Credentials | None) -> None:
+async def _serve(
+    scenario: Scenario, listen: str, metrics: str, credentials: Credentials | None
+) -> None:
     keep_pages()
     thread = compute_thread(scenario.model.device)
-    denoiser = await asyncio.get_running_loop().run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
+    denoiser = await asyncio.get_running_loop().run_in_executor(
+        thread, open_denoiser, scenario, scenario.edge.threads
+    )
     node = await EdgeNode.open(
         scenario, denoiser, WallClock(scenario.modes.time_scale), scenario.model.split_step, thread
     )
     server, port = await serve(node.edge, listen, credentials)
     exporter = export_at("edge", metrics)
-    step_ms, where = node.edge.profile.step(1) * 1e3, f"{listen.rpartition(':')[0]}:{port}"
+    step_ms = node.edge.profile.step(1) * 1e3
+    where = f"{listen.rpartition(':')[0]}:{port}"
     how = " over TLS" if credentials else "" if is_loopback(listen) else " in clear, to anybody,"
     print(
         f"{node.edge.name} serves {scenario.model.path} on {where}{how} "

@@ -16,7 +16,17 @@ from midstep.diffusion.profile import StepProfile
 from midstep.errors import FrameError, PromptError, ScenarioError
 from midstep.telemetry.metrics import EdgeMetrics
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
-from midstep.wire.messages import Access, Answer, Contents, Description, Edit, EditResult, Held, Request, Reuse
+from midstep.wire.messages import (
+    Access,
+    Answer,
+    Contents,
+    Description,
+    Edit,
+    EditResult,
+    Held,
+    Request,
+    Reuse,
+)
 
 BACKLOG = 100_000  # accesses kept for a slow watcher; beyond, the oldest are lost to it
 
@@ -33,11 +43,26 @@ class Edge:
     """The edge server without its wire: implements EdgePort and ControlPort in-process."""
 
     def __init__(
-        self, name: str, engine: Engine, store: Store, staging: Staging, clock: Clock, *,
-        split_step: int, seed: int, profile: StepProfile, metrics: EdgeMetrics | None = None,
-    ) -> None:  # fmt: skip
-        self.name, self.engine, self.store, self.staging, self.clock = name, engine, store, staging, clock
-        self.split_step, self.seed, self.profile = split_step, seed, profile
+        self,
+        name: str,
+        engine: Engine,
+        store: Store,
+        staging: Staging,
+        clock: Clock,
+        *,
+        split_step: int,
+        seed: int,
+        profile: StepProfile,
+        metrics: EdgeMetrics | None = None,
+    ) -> None:
+        self.name = name
+        self.engine = engine
+        self.store = store
+        self.staging = staging
+        self.clock = clock
+        self.split_step = split_step
+        self.seed = seed
+        self.profile = profile
         self.identity = engine.denoiser.identity
         self._pipeline = self.identity.digest()
         self._making: dict[str, _Making] = {}
@@ -47,23 +72,32 @@ class Edge:
 
     async def describe(self) -> Description:
         """What this edge serves."""
-        step, decode = self.profile.step(1), self.profile.decode_s
-        return Description(self.name, self.identity, self.split_step, self.seed, step, decode, os.getpid())
+        step = self.profile.step(1)
+        decode = self.profile.decode_s
+        return Description(
+            self.name, self.identity, self.split_step, self.seed, step, decode, os.getpid()
+        )
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
-        """The output of request.prompt. Raises as EdgePort says; past `timeout_s` the work is given up."""
+        """The output of request.prompt. Raises as EdgePort says; past `timeout_s` the work is given
+        up."""
         if (why := check_prompt(request.prompt)) is not None:
             raise PromptError(why)
         if request.pipeline != self._pipeline:
             raise FrameError(
                 f"{self.name} serves pipeline {self._pipeline[:12]} ({self.identity.model}), "
-                f"the device continues {request.pipeline[:12]}: start both with the same model and steps"
+                f"the device continues {request.pipeline[:12]}: start both with the same model and "
+                f"steps"
             )
         if not 1 <= request.steps <= self.identity.steps:
             raise FrameError(f"{request.steps} edge steps of {self.identity.steps} were asked for")
         arrived = self.clock.now()
         private = request.private_seed is not None
-        seed = shared_seed(request.prompt, self.seed) if request.private_seed is None else request.private_seed
+        seed = (
+            shared_seed(request.prompt, self.seed)
+            if request.private_seed is None
+            else request.private_seed
+        )
         key = OutputKey(self._pipeline, request.prompt, seed, private).digest()
         self.metrics.lookup()
         held = self.store.get(key)
@@ -77,12 +111,16 @@ class Edge:
         steps = outcome.value.frame.step if reuse == "computed" else 0
         return self._answer(request, outcome.value, reuse, steps, arrived, queue_s, seed)
 
-    async def _made(self, key: str, request: Request, seed: int, private: bool) -> tuple[Outcome[Entry], Reuse]:
+    async def _made(
+        self, key: str, request: Request, seed: int, private: bool
+    ) -> tuple[Outcome[Entry], Reuse]:
         """Compute, or share what is being computed; the last to give up takes the work with it."""
-        making, reuse = self._making.get(key), "shared"
+        making = self._making.get(key)
+        reuse = "shared"
         if making is None:
             task = asyncio.create_task(self._compute(key, request, seed, private))
-            making, reuse = _Making(task), "computed"
+            making = _Making(task)
+            reuse = "computed"
             self._making[key] = making
             task.add_done_callback(lambda _: self._forget(key, task))
         making.waiting += 1
@@ -100,35 +138,63 @@ class Edge:
         if making is not None and making.task is task:
             del self._making[key]
 
-    async def _compute(self, key: str, request: Request, seed: int, private: bool) -> Outcome[Entry]:
+    async def _compute(
+        self, key: str, request: Request, seed: int, private: bool
+    ) -> Outcome[Entry]:
         denoiser = self.engine.denoiser
 
         def freeze(trajectory: Trajectory) -> Entry:
-            # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
-            return Entry(request.prompt, denoiser.freeze(trajectory, key), denoiser.truncated(request.prompt))
+            # the tokenizer is asked here, in the computing thread: it cannot be shared between
+            # threads
+            return Entry(
+                request.prompt, denoiser.freeze(trajectory, key), denoiser.truncated(request.prompt)
+            )
 
-        outcome = await self.engine.submit(lambda: denoiser.begin(request.prompt, seed, request.steps), freeze)
+        outcome = await self.engine.submit(
+            lambda: denoiser.begin(request.prompt, seed, request.steps), freeze
+        )
         if not private:
             self.staging.put(outcome.value)
         return outcome
 
     def _answer(
-        self, request: Request, entry: Entry, reuse: Reuse, edge_steps: int, arrived: float, queue_s: float, seed: int
+        self,
+        request: Request,
+        entry: Entry,
+        reuse: Reuse,
+        edge_steps: int,
+        arrived: float,
+        queue_s: float,
+        seed: int,
     ) -> Answer:
-        frame, now = entry.frame, self.clock.now()
+        frame = entry.frame
+        now = self.clock.now()
         edge_s = max(0.0, now - arrived - queue_s)
         if request.private_seed is None:
             self._tell(
                 Access(
-                    request.request_id, frame.prompt_key, request.prompt, frame.step, frame.nbytes, reuse, now,
+                    request.request_id,
+                    frame.prompt_key,
+                    request.prompt,
+                    frame.step,
+                    frame.nbytes,
+                    reuse,
+                    now,
                     queue_s + edge_s,
                 )
-            )  # fmt: skip
+            )
         self.refresh()
         return Answer(
-            frame, reuse, 1.0 if reuse != "computed" else 0.0, edge_steps, frame.step - edge_steps, queue_s, edge_s,
-            seed, entry.truncated,
-        )  # fmt: skip
+            frame,
+            reuse,
+            1.0 if reuse != "computed" else 0.0,
+            edge_steps,
+            frame.step - edge_steps,
+            queue_s,
+            edge_s,
+            seed,
+            entry.truncated,
+        )
 
     def _tell(self, access: Access) -> None:
         for queue in self._watchers:
@@ -147,7 +213,8 @@ class Edge:
             self._watchers.remove(queue)
 
     async def apply(self, edit: Edit) -> EditResult:
-        """Evict, then admit from staging. What is not there, or does not fit, is counted, never forced."""
+        """Evict, then admit from staging. What is not there, or does not fit, is counted, never
+        forced."""
         evicted = sum(self.store.evict(key) for key in edit.evict)
         admitted = 0
         for key, step in edit.admit:
@@ -162,20 +229,26 @@ class Edge:
     async def contents(self) -> Contents:
         """What the store holds and what staging has."""
         return Contents(
-            _held(self.store.entries()), _held(self.staging.entries()),
-            self.store.capacity, self.store.nbytes, self.staging.nbytes,
-        )  # fmt: skip
+            _held(self.store.entries()),
+            _held(self.staging.entries()),
+            self.store.capacity,
+            self.store.nbytes,
+            self.staging.nbytes,
+        )
 
     def refresh(self) -> None:
         """Bring the gauges up to date."""
-        self.metrics.state(len(self.store), self.store.nbytes, self.staging.nbytes, self.engine.queue_depth)
+        self.metrics.state(
+            len(self.store), self.store.nbytes, self.staging.nbytes, self.engine.queue_depth
+        )
 
     def check_capacity(self, frame_bytes: int) -> None:
         """Raise ScenarioError where store or staging could not hold even one output."""
         for name, most in (("capacity", self.store.capacity), ("staging", self.staging.capacity)):
             if frame_bytes > most:
                 raise ScenarioError(
-                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this model "
+                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this "
+                    f"model "
                     f"({frame_bytes} bytes); give at least {frame_bytes}"
                 )
 

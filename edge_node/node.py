@@ -1,4 +1,5 @@
-"""An edge node put together from a scenario: denoiser, engine, store, staging, and the task that ticks."""
+"""An edge node put together from a scenario: denoiser, engine, store, staging, and the task that
+ticks."""
 
 from __future__ import annotations
 
@@ -23,16 +24,25 @@ class EdgeNode:
     `frame_bytes` is an output's size as the store counts it.
     """
 
-    def __init__(self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None, frame_bytes: int) -> None:
-        self.edge, self._thread, self.frame_bytes = edge, thread, frame_bytes
+    def __init__(
+        self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None, frame_bytes: int
+    ) -> None:
+        self.edge = edge
+        self._thread = thread
+        self.frame_bytes = frame_bytes
         self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
 
     @classmethod
     async def open(
-        cls, scenario: Scenario, denoiser: Denoiser, clock: Clock, split_step: int,
+        cls,
+        scenario: Scenario,
+        denoiser: Denoiser,
+        clock: Clock,
+        split_step: int,
         thread: ThreadPoolExecutor | None = None,
-    ) -> EdgeNode:  # fmt: skip
-        """Warm up, measure the step time, check that the store can hold an output. Raises ScenarioError.
+    ) -> EdgeNode:
+        """Warm up, measure the step time, check that the store can hold an output. Raises
+        ScenarioError.
 
         `thread` is the one in which the denoiser was opened, where it was opened in one.
         """
@@ -42,15 +52,23 @@ class EdgeNode:
         if thread is None:
             profile, frame_bytes = _prepare(scenario, denoiser, split_step)
         else:
-            profile, frame_bytes = await loop.run_in_executor(thread, _prepare, scenario, denoiser, split_step)
+            profile, frame_bytes = await loop.run_in_executor(
+                thread, _prepare, scenario, denoiser, split_step
+            )
         if denoiser.profile is None and not scenario.model.profile:
             profile = profile.scaled(clock.scale)
         paced = profile if clock.virtual or denoiser.profile is not None else None
         engine = Engine(
-            denoiser, clock, queue_limit=settings.queue_limit, max_batch=settings.max_batch, executor=thread,
-            profile=paced, stats=EngineStats(on_tick(settings.name, "edge")),
-        )  # fmt: skip
-        store, staging = Store(settings.capacity), Staging(settings.staging)
+            denoiser,
+            clock,
+            queue_limit=settings.queue_limit,
+            max_batch=settings.max_batch,
+            executor=thread,
+            profile=paced,
+            stats=EngineStats(on_tick(settings.name, "edge")),
+        )
+        store = Store(settings.capacity)
+        staging = Staging(settings.staging)
         edge = Edge(
             settings.name,
             engine,

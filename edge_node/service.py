@@ -1,4 +1,5 @@
-"""The edge on the wire: gRPC around Edge, with deadlines, health checking, and a status code that tells why."""
+"""The edge on the wire: gRPC around Edge, with deadlines, health checking, and a status code that
+tells why."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
         left = context.time_remaining()
         try:
             return convert.answer_to(
-                await self.edge.obtain(convert.request_from(request), DEFAULT_TIMEOUT_S if left is None else left)
+                await self.edge.obtain(
+                    convert.request_from(request), DEFAULT_TIMEOUT_S if left is None else left
+                )
             )
         except PromptError as error:
             await self._refuse(context, "prompt", grpc.StatusCode.INVALID_ARGUMENT, error)
@@ -64,20 +67,26 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
     async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
         return convert.contents_to(await self.edge.contents())
 
-    async def _refuse(self, context: Context, reason: str, code: grpc.StatusCode, error: Exception) -> None:
+    async def _refuse(
+        self, context: Context, reason: str, code: grpc.StatusCode, error: Exception
+    ) -> None:
         self.edge.metrics.rejected(reason)
         await context.abort(code, str(error) or "the deadline passed before the output was ready")
 
 
 async def serve(
     edge: Edge, address: str, credentials: Credentials | None = None
-) -> tuple[grpc.aio.Server, int]:  # fmt: skip
+) -> tuple[grpc.aio.Server, int]:
     """Serve an edge at HOST:PORT (port 0: a free one); the server and its port.
 
-    With credentials each call needs their token, and TLS where they have a key. Raises ScenarioError and
-    CredentialsError, one line.
+    With credentials each call needs their token, and TLS where they have a key. Raises
+    ScenarioError and CredentialsError, one line.
     """
-    checks = [] if credentials is None else [TokenCheck(credentials, lambda: edge.metrics.rejected("token"))]
+    checks = (
+        []
+        if credentials is None
+        else [TokenCheck(credentials, lambda: edge.metrics.rejected("token"))]
+    )
     server = grpc.aio.server(interceptors=checks, options=SERVER_OPTIONS)
     service = EdgeService(edge)
     rpc.add_EdgeServicer_to_server(service, server)

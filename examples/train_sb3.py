@@ -1,11 +1,13 @@
-"""Somebody else's learner on the slot problem: PPO of Stable-Baselines3 beside `drc`, exact P2 and chance.
+"""Somebody else's learner on the slot problem: PPO of Stable-Baselines3 beside `drc`, exact P2 and
+chance.
 
     pip install 'midstep[gym]' stable-baselines3
     python examples/train_sb3.py [--steps 60000]
 
-Trains on lanes of its own for two to three minutes on one core, then plays lanes that it has not seen. Prints each
-one's gap to exact P2, 0 for exact and 1 for keeping nothing, over the slots after a warm-up, in which `drc`, which
-learns as it goes and starts from nothing in each lane, has learned.
+Trains on lanes of its own for two to three minutes on one core, then plays lanes that it has not
+seen. Prints each one's gap to exact P2, 0 for exact and 1 for keeping nothing, over the slots after
+a warm-up, in which `drc`, which learns as it goes and starts from nothing in each lane, has
+learned.
 """
 
 from __future__ import annotations
@@ -32,27 +34,40 @@ from orchestrator.evaluation.simulator.world import World
 
 SETTINGS = ("items=20", "users=5", "requests_per_user=6", "capacity=8")
 LANES = (1_000_001, 1_000_002, 1_000_003, 1_000_004)  # training draws others
-SLOTS, WARMUP = 600, 300
+SLOTS = 600
+WARMUP = 300
 ENVIRONMENTS = 4
 
 Act = Callable[[Any], Any]
 
 
 def environment() -> Any:
-    """The slot problem with actions in [-1, 1]: around 0, where Gaussian policies start, half of all is wanted."""
+    """The slot problem with actions in [-1, 1]: around 0, where Gaussian policies start, half of
+    all is wanted."""
     return RescaleAction(
-        gymnasium.make("midstep/Slot-v0", settings=SETTINGS, slots=SLOTS), np.float32(-1), np.float32(1)
+        gymnasium.make("midstep/Slot-v0", settings=SETTINGS, slots=SLOTS),
+        np.float32(-1),
+        np.float32(1),
     )
 
 
 def train(steps: int) -> PPO:
-    """PPO for that many slots. gamma is 0: a slot's reward is measured against exact P2 in the same state."""
+    """PPO for that many slots. gamma is 0: a slot's reward is measured against exact P2 in the same
+    state."""
     world = DummyVecEnv([environment] * ENVIRONMENTS)
     model = PPO(
-        "MlpPolicy", world, seed=0, device="cpu", gamma=0.0, gae_lambda=0.0, n_steps=256, batch_size=256,
-        n_epochs=8, learning_rate=lambda left: 1e-3 * left,
+        "MlpPolicy",
+        world,
+        seed=0,
+        device="cpu",
+        gamma=0.0,
+        gae_lambda=0.0,
+        n_steps=256,
+        batch_size=256,
+        n_epochs=8,
+        learning_rate=lambda left: 1e-3 * left,
         policy_kwargs={"net_arch": [128, 128], "log_std_init": -0.5},
-    )  # fmt: skip
+    )
     return model.learn(steps)
 
 
@@ -89,20 +104,28 @@ def planner(name: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60_000, help="slots of training (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--steps", type=int, default=60_000, help="slots of training (default: %(default)s)"
+    )
     steps = parser.parse_args().steps
     torch.set_num_threads(1)
     dice = np.random.default_rng(0)
     print(f"{', '.join(SETTINGS)}; slots {WARMUP}..{SLOTS} of {len(LANES)} lanes: gap to exact P2")
-    print(f"  random action      {play(lambda seen: dice.uniform(-1, 1, 20).astype(np.float32)):8.3f}")
+    print(
+        f"  random action      {play(lambda seen: dice.uniform(-1, 1, 20).astype(np.float32)):8.3f}"
+    )
     for name in ("greedy", "drc"):
         print(f"  {name:18} {planner(name):8.3f}", flush=True)
     began = time.perf_counter()
     model = train(steps)
     took = time.perf_counter() - began
-    print(f"  PPO                {play(lambda seen: model.predict(seen, deterministic=True)[0]):8.3f}"
-          f"   {steps} slots of training in {took:.0f} s")  # fmt: skip
+    print(
+        f"  PPO                {play(lambda seen: model.predict(seen, deterministic=True)[0]):8.3f}"
+        f"   {steps} slots of training in {took:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Time: wall (with a scale) or virtual (an event loop that jumps to its next timer; deterministic)."""
+"""Time: wall (with a scale) or virtual (an event loop that jumps to its next timer;
+deterministic)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Clock(Protocol):
 class WallClock:
     """The machine's clock; `scale` scenario seconds pass in one of its seconds.
 
-    Processes agree on the start only as well as their machines' clocks do; durations use one monotonic clock.
+    Processes agree on the start only as well as their machines' clocks do; durations use one
+    monotonic clock.
     """
 
     virtual = False
@@ -82,13 +84,16 @@ class _JumpingSelector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         if timeout is None:
-            raise RuntimeError("virtual time stands still: every task waits for something that no timer brings")
+            raise RuntimeError(
+                "virtual time stands still: every task waits for something that no timer brings"
+            )
         self.loop.advance(timeout)
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer. No threads: what they compute takes no virtual time."""
+    """An event loop whose time jumps to the next timer. No threads: what they compute takes no
+    virtual time."""
 
     def __init__(self) -> None:
         self._virtual = 0.0

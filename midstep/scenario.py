@@ -50,8 +50,9 @@ class Model(Tree):
 
 
 class Edge(Tree):
-    """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy; `resources` are what
-    its process takes of a Ray cluster's own resources, beside its CPU and GPU."""
+    """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy;
+    `resources` are what its process takes of a Ray cluster's own resources, beside its CPU and GPU.
+    """
 
     name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$")
     capacity: Bytes = 256_000
@@ -59,14 +60,15 @@ class Edge(Tree):
     queue_limit: int = Field(256, ge=1)
     max_batch: int = Field(16, ge=1)
     threads: int = Field(1, ge=1)
-    gpus: float | None = Field(None, ge=0, le=1)  # null: one where the cluster has one and model.device is not cpu
+    # null: one where the cluster has one and model.device is not cpu
+    gpus: float | None = Field(None, ge=0, le=1)
     address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
     resources: dict[str, float] = {}
 
 
 class Devices(Tree):
-    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of (6); `edge` is the
-    one that they ask, null deals them out over all edges in turn."""
+    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of
+    (6); `edge` is the one that they ask, null deals them out over all edges in turn."""
 
     kind: str = Field("phone", alias="class")
     count: int = Field(10, ge=1)
@@ -85,8 +87,9 @@ class Devices(Tree):
 
 
 class Hosts(Tree):
-    """How devices share processes. A host's devices ask one edge and share one engine of `max_batch` requests a step;
-    `resources` are what each host takes of a Ray cluster's own resources."""
+    """How devices share processes. A host's devices ask one edge and share one engine of
+    `max_batch` requests a step; `resources` are what each host takes of a Ray cluster's own
+    resources."""
 
     devices_per_host: int = Field(5, ge=1)
     max_batch: int = Field(16, ge=1)
@@ -96,7 +99,8 @@ class Hosts(Tree):
 
 
 class Channel(Tree):
-    """(6) and its gains. `frame_bytes` is D, the size on the air of every frame; null: each frame's own."""
+    """(6) and its gains. `frame_bytes` is D, the size on the air of every frame; null: each frame's
+    own."""
 
     power_w: float = Field(50.0, gt=0)
     noise_w: float = Field(1e-13, gt=0)
@@ -134,13 +138,23 @@ class Arrivals(Tree):
     @model_validator(mode="after")
     def _one(self) -> Arrivals:
         if (self.closed is None) == (self.poisson is None):
-            raise ValueError("give exactly one of closed: {think_s: ...} and poisson: {per_user_per_minute: ...}")
+            raise ValueError(
+                "give exactly one of closed: {think_s: ...} and poisson: {per_user_per_minute: ...}"
+            )
         return self
+
+    @property
+    def mean_pause_s(self) -> float:
+        """What a user's pauses are drawn around: thinking, or from one request to the next."""
+        if self.closed is not None:
+            return self.closed.think_s
+        assert self.poisson is not None  # _one
+        return 60.0 / self.poisson.per_user_per_minute
 
 
 class Workload(Tree):
-    """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped one's);
-    `prompts` a file of prompts, one a line, asked for in that order instead."""
+    """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped
+    one's); `prompts` a file of prompts, one a line, asked for in that order instead."""
 
     catalogue: str = "auto"
     catalogue_size: int | None = Field(None, ge=1)
@@ -154,7 +168,8 @@ class Workload(Tree):
 
 
 class Policy(Tree):
-    """What decides what is kept. `latency_target_s` is the Lbar of (23); null: the mean of the first slots."""
+    """What decides what is kept. `latency_target_s` is the Lbar of (23); null: the mean of the
+    first slots."""
 
     name: str = "lru"
     timing: Literal["proactive", "reactive"] = "proactive"
@@ -173,14 +188,16 @@ class Modes(Tree):
 
 
 class Report(Tree):
-    """`references`: requests whose picture is made again without reuse, for psnr_db and the gallery."""
+    """`references`: requests whose picture is made again without reuse, for psnr_db and the
+    gallery."""
 
     references: int = Field(24, ge=0)
     images: bool = True
 
 
 class Event(Tree):
-    """At `at_s`, let the run (or one `edge`) have `users` devices: what `midstep scale` does by hand."""
+    """At `at_s`, let the run (or one `edge`) have `users` devices: what `midstep scale` does by
+    hand."""
 
     at_s: Seconds
     users: int = Field(ge=0)
@@ -233,7 +250,9 @@ class Scenario(Tree):
             *((f"timeline.{i}.edge", event.edge) for i, event in enumerate(self.timeline)),
         ]:
             if asked is not None and asked not in names:
-                raise ValueError(f"{where}: there is no edge {asked}; the scenario has {', '.join(names)}")
+                raise ValueError(
+                    f"{where}: there is no edge {asked}; the scenario has {', '.join(names)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -242,7 +261,8 @@ class Scenario(Tree):
             raise ValueError("modes.clock: virtual runs in one process; set modes.wire: inprocess")
         if self.modes.denoiser == "paced" and self.model.profile is None:
             raise ValueError(
-                "modes.denoiser: paced waits measured times; set model.profile (cpu, or a file of `midstep calibrate`)"
+                "modes.denoiser: paced waits measured times; set model.profile (cpu, or a file of "
+                "`midstep calibrate`)"
             )
         if self.modes.clock == "virtual" and self.model.profile is None:
             raise ValueError("modes.clock: virtual advances by measured times; set model.profile")
@@ -255,7 +275,9 @@ class Scenario(Tree):
 
     def at(self, name: str) -> Scenario:
         """What concerns one edge: the same scenario without the others."""
-        return self.model_copy(update={"edges": tuple(edge for edge in self.edges if edge.name == name)})
+        return self.model_copy(
+            update={"edges": tuple(edge for edge in self.edges if edge.name == name)}
+        )
 
     @property
     def users(self) -> int:
@@ -263,11 +285,15 @@ class Scenario(Tree):
         return sum(devices.count for devices in self.devices)
 
     def with_users(self, users: int) -> Scenario:
-        """The same mix of classes with `users` devices in all (largest remainder). Raises ScenarioError."""
+        """The same mix of classes with `users` devices in all (largest remainder). Raises
+        ScenarioError."""
         if users < 1:
             raise ScenarioError(f"--users {users}: give at least 1")
         if users < len(self.devices):
-            raise ScenarioError(f"--users {users}: the scenario has {len(self.devices)} device classes, each needs one")
+            raise ScenarioError(
+                f"--users {users}: the scenario has {len(self.devices)} device classes, each needs "
+                f"one"
+            )
         shares = [devices.count * users / self.users for devices in self.devices]
         counts = [max(1, int(share)) for share in shares]
         while sum(counts) != users:
@@ -275,9 +301,13 @@ class Scenario(Tree):
             gaps = [step * (share - count) for share, count in zip(shares, counts, strict=True)]
             open_ = [i for i in range(len(counts)) if step > 0 or counts[i] > 1]
             counts[max(open_, key=lambda i: gaps[i])] += step
-        devices = [d.model_copy(update={"count": n}) for d, n in zip(self.devices, counts, strict=True)]
+        devices = [
+            d.model_copy(update={"count": n}) for d, n in zip(self.devices, counts, strict=True)
+        ]
         return self.model_copy(update={"devices": tuple(devices)})
 
     def dump(self) -> str:
         """As YAML, every value resolved."""
-        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, width=110)
+        return yaml.safe_dump(
+            self.model_dump(mode="json", by_alias=True), sort_keys=False, width=110
+        )

@@ -1,4 +1,5 @@
-"""From a file, or a tree of keys, to a Scenario; what is wrong is told in one line, with the key's path."""
+"""From a file, or a tree of keys, to a Scenario; what is wrong is told in one line, with the key's
+path."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def shipped() -> list[str]:
 
 
 def load(name: str | None, settings: Sequence[str] = ()) -> Scenario:
-    """The scenario of a shipped name or a file, with `key.path=value` settings. Raises ScenarioError."""
+    """The scenario of a shipped name or a file, with `key.path=value` settings. Raises
+    ScenarioError."""
     return parse(read(name), settings, name or "laptop")
 
 
@@ -32,19 +34,26 @@ def read(name: str | None) -> dict[str, Any]:
     if not path.is_file():
         path = Path(str(name)).expanduser()
     if not path.is_file():
-        raise ScenarioError(f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}")
+        raise ScenarioError(
+            f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}"
+        )
     try:
         tree = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ScenarioError(f"{path}: not YAML: {reason}") from error
     if not isinstance(tree, dict):
-        raise ScenarioError(f"{path}: a scenario is a tree of keys, this is a {type(tree).__name__}")
+        raise ScenarioError(
+            f"{path}: a scenario is a tree of keys, this is a {type(tree).__name__}"
+        )
     return tree
 
 
-def parse(tree: Mapping[str, Any], settings: Sequence[str] = (), where: str = "scenario") -> Scenario:
-    """Validate a tree. Raises ScenarioError: one line with the key's path and what would be right."""
+def parse(
+    tree: Mapping[str, Any], settings: Sequence[str] = (), where: str = "scenario"
+) -> Scenario:
+    """Validate a tree. Raises ScenarioError: one line with the key's path and what would be
+    right."""
     merged = yaml.safe_load(yaml.safe_dump(dict(tree)))
     merged.pop("versions", None)  # a recorded scenario.yaml carries them; they are no setting
     for setting in settings:
@@ -93,7 +102,8 @@ def _put(tree: dict[str, Any], path: str, value: Any, setting: str) -> None:
 def _item(node: list[Any], part: str, setting: str) -> Any:
     if not part.isdigit() or int(part) >= len(node):
         raise ScenarioError(
-            f"--set {setting}: {part!r} is no index into a list of {len(node)}; write e.g. edges.0.capacity=1MB"
+            f"--set {setting}: {part!r} is no index into a list of {len(node)}; write e.g. "
+            f"edges.0.capacity=1MB"
         )
     return node[int(part)]
 
@@ -127,4 +137,11 @@ def _keys(parents: tuple[int | str, ...]) -> list[str]:
 def _tree_in(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, Tree):
         return annotation
-    return next((found for arg in getattr(annotation, "__args__", ()) if (found := _tree_in(arg)) is not None), None)
+    return next(
+        (
+            found
+            for arg in getattr(annotation, "__args__", ())
+            if (found := _tree_in(arg)) is not None
+        ),
+        None,
+    )

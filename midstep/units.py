@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_BYTES = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
 
 
 def seconds(value: object) -> float:
-    """Seconds in `value`: a number, or text such as `90s`. Raises ValueError that says what would be right."""
+    """Seconds in `value`: a number, or text such as `90s`. Raises ValueError that says what would
+    be right."""
     return _parse(value, _SECONDS, "a duration such as 60s, 500ms or 2min")
 
 
 def size(value: object) -> int:
-    """Bytes in `value`: a number, or text such as `500KB` (10^3) or `64KiB` (2^10). Raises ValueError."""
+    """Bytes in `value`: a number, or text such as `500KB` (10^3) or `64KiB` (2^10). Raises
+    ValueError."""
     return round(_parse(value, _BYTES, "a size such as 500KB, 2MB or 64KiB"))
 
 

@@ -47,9 +47,16 @@ def tree(**changes: Any) -> dict[str, Any]:
 def identity(**changes: Any) -> PipelineIdentity:
     """A pipeline of 10 steps."""
     made = dict(
-        model="m", revision="r", scheduler="DDIM", scheduler_config="c", steps=10, guidance=3.0, height=64, width=64,
+        model="m",
+        revision="r",
+        scheduler="DDIM",
+        scheduler_config="c",
+        steps=10,
+        guidance=3.0,
+        height=64,
+        width=64,
         dtype="float32",
-    )  # fmt: skip
+    )
     return PipelineIdentity(**{**made, **changes})
 
 

@@ -1,4 +1,5 @@
-"""The test session's Ray, in a process of its own: one that has run gRPC cannot fork Ray's processes reliably."""
+"""The test session's Ray, in a process of its own: one that has run gRPC cannot fork Ray's
+processes reliably."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ def main() -> None:
     """Print the address, and live until stdin is closed."""
     import ray
 
-    context = ray.init(num_cpus=16, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    context = ray.init(
+        num_cpus=16, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+    )
     print(context.address_info["gcs_address"], flush=True)
     sys.stdin.read()
     ray.shutdown()

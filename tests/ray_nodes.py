@@ -1,4 +1,5 @@
-"""A Ray of four nodes on one machine, in a process of its own: a head, one with `gpu_like`, two for devices."""
+"""A Ray of four nodes on one machine, in a process of its own: a head, one with `gpu_like`, two for
+devices."""
 
 from __future__ import annotations
 
@@ -7,10 +8,13 @@ import sys
 
 
 def main() -> None:
-    """Print the address and each node's id and raylet's pid as one line of JSON, and live until stdin is closed."""
+    """Print the address and each node's id and raylet's pid as one line of JSON, and live until
+    stdin is closed."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
     there = {
         "edge": cluster.add_node(num_cpus=2, resources={"gpu_like": 1}),
         "devices": cluster.add_node(num_cpus=4, resources={"midstep-devices": 1000}),
@@ -18,7 +22,8 @@ def main() -> None:
     }
     cluster.wait_for_nodes()
     nodes = {
-        name: {"id": node.node_id, "pid": node.all_processes["raylet"][0].process.pid} for name, node in there.items()
+        name: {"id": node.node_id, "pid": node.all_processes["raylet"][0].process.pid}
+        for name, node in there.items()
     }
     print(json.dumps({"address": cluster.address, "nodes": nodes}), flush=True)
     sys.stdin.read()

@@ -27,7 +27,8 @@ def test_a_documented_command_is_one(command: str) -> None:
     if "..." in command or "[" in command:
         pytest.skip("a synopsis")
     if " " not in command:
-        assert command in parser().format_help()  # a name in a sentence: its arguments are told elsewhere
+        # a name in a sentence: its arguments are told elsewhere
+        assert command in parser().format_help()
         return
     parser().parse_args(shlex.split(command))
 
@@ -56,7 +57,12 @@ def test_no_page_names_a_machine_of_ours() -> None:
 @pytest.mark.parametrize(
     "dotted",
     sorted(
-        set(re.findall(r"`((?:midstep|orchestrator|user_agent)(?:\.\w+)+)`", (ROOT / "docs" / "model.md").read_text()))
+        set(
+            re.findall(
+                r"`((?:midstep|orchestrator|user_agent)(?:\.\w+)+)`",
+                (ROOT / "docs" / "model.md").read_text(),
+            )
+        )
     ),
 )
 def test_the_models_names_are_defined(dotted: str) -> None:
@@ -81,7 +87,10 @@ def test_the_policy_of_policies_md_works_as_it_stands(monkeypatch: pytest.Monkey
 
     page = (ROOT / "docs" / "policies.md").read_text()
     block = page[page.index('    """Most recently used') :].split("\n`midstep run")[0]
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))  # it is no policy of ours beyond this test
+    # it is no policy of ours beyond this test
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
     exec(textwrap.dedent(block), {"__name__": "mru"})
     loop = Trace("loop", tuple("abcdabcdabcd"), 0, 4)
-    assert play(policies.find("mru")(), loop, 3).hits > play(policies.find("lru")(), loop, 3).hits == 0
+    assert (
+        play(policies.find("mru")(), loop, 3).hits > play(policies.find("lru")(), loop, 3).hits == 0
+    )

@@ -13,7 +13,10 @@ from training.render import Picture, Spec, render
 def training_specs(catalogue: Catalogue) -> list[Spec]:
     """Every object, background, size and position, without the held-out pairs."""
     return [
-        Spec(edge, ending) for edge in catalogue.edges if edge not in catalogue.held_out for ending in catalogue.endings
+        Spec(edge, ending)
+        for edge in catalogue.edges
+        if edge not in catalogue.held_out
+        for ending in catalogue.endings
     ]
 
 
@@ -22,7 +25,9 @@ def held_out_specs(catalogue: Catalogue, ending: Ending = UNSAID) -> list[Spec]:
     return [Spec(edge, ending) for edge in catalogue.edges if edge in catalogue.held_out]
 
 
-def sample_specs(catalogue: Catalogue, count: int, rng: np.random.Generator, plain: float = 0.2) -> list[Spec]:
+def sample_specs(
+    catalogue: Catalogue, count: int, rng: np.random.Generator, plain: float = 0.2
+) -> list[Spec]:
     """Draw ``count`` training specifications; a share ``plain`` is made of core prompts.
 
     The core prompt runs the first steps of every served picture, so it deserves more than one

@@ -22,7 +22,8 @@ from training.judge import judge
 from training.paths import MODEL, SIZE
 from training.render import Picture, Spec
 
-STEPS, GUIDANCE = 20, 3.0
+STEPS = 20
+GUIDANCE = 3.0
 HAND_OVER = 6
 """Steps done under the core prompt before the user's own prompt takes over."""
 
@@ -40,7 +41,11 @@ def load(folder: Path) -> StableDiffusionPipeline:
 
 
 def generate(
-    pipe: StableDiffusionPipeline, prompts: list[str], then: list[str] | None = None, at: int = HAND_OVER, seed: int = 0
+    pipe: StableDiffusionPipeline,
+    prompts: list[str],
+    then: list[str] | None = None,
+    at: int = HAND_OVER,
+    seed: int = 0,
 ) -> Picture:
     """Pictures ``(N, SIZE, SIZE, 3)``; from step ``at`` on the prompts in ``then`` apply.
 
@@ -91,7 +96,10 @@ def score(words: Catalogue, images: Picture, specs: list[Spec]) -> dict[str, flo
         "size": _share([a == s.ending.size for a, (_, s) in zip(size, pairs, strict=True)]),
         "position": _share([v.ending.position == s.ending.position for v, s in pairs]),
         "all": _share(
-            [(v.thing, v.background, v.ending) == (s.edge.thing, s.edge.background, s.ending) for v, s in pairs]
+            [
+                (v.thing, v.background, v.ending) == (s.edge.thing, s.edge.background, s.ending)
+                for v, s in pairs
+            ]
         ),
     }
 
@@ -109,7 +117,10 @@ def seams(images: Picture) -> float:
     """Mean step between neighbours across latent cells over that within them; 1 = no seams."""
     grey = images.astype(float).mean(-1)
     ratios = []
-    for steps in (np.abs(np.diff(grey, axis=2)).mean((0, 1)), np.abs(np.diff(grey, axis=1)).mean((0, 2))):
+    for steps in (
+        np.abs(np.diff(grey, axis=2)).mean((0, 1)),
+        np.abs(np.diff(grey, axis=1)).mean((0, 2)),
+    ):
         across = np.arange(len(steps)) % CELL == CELL - 1
         ratios.append(steps[across].mean() / steps[~across].mean())
     return round(float(np.mean(ratios)), 3)
@@ -117,13 +128,17 @@ def seams(images: Picture) -> float:
 
 def sheet(images: Picture, columns: int = 20) -> Image.Image:
     """A contact sheet, row by row."""
-    rows = [np.concatenate(images[i : i + columns], 1) for i in range(0, len(images) // columns * columns, columns)]
+    rows = [
+        np.concatenate(images[i : i + columns], 1)
+        for i in range(0, len(images) // columns * columns, columns)
+    ]
     return Image.fromarray(np.concatenate(rows))
 
 
 def run(folder: Path, output: Path, count: int = 200, sheets: Path | None = None) -> dict[str, Any]:
     """Measure everything on the first ``count`` held-out pairs and write it to ``output``."""
-    words, pipe = load_catalogue(folder), load(folder)
+    words = load_catalogue(folder)
+    pipe = load(folder)
     core = held_out_specs(words)[:count]
     # Endings 1..14 in turn: every user asks for something that the core prompt leaves unsaid.
     own = [Spec(s.edge, words.endings[1 + i % 14]) for i, s in enumerate(core)]

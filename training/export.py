@@ -17,7 +17,9 @@ from training.unet import Denoiser, scheduler
 PARTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae", "model_index.json")
 
 
-def pipeline(vae: AutoencoderTiny, networks: Denoiser, tokenizer: CLIPTokenizer) -> StableDiffusionPipeline:
+def pipeline(
+    vae: AutoencoderTiny, networks: Denoiser, tokenizer: CLIPTokenizer
+) -> StableDiffusionPipeline:
     """The parts as one pipeline, without the checker that has no place in a toy."""
     return StableDiffusionPipeline(
         vae=vae,
@@ -51,7 +53,8 @@ def export(pipe: StableDiffusionPipeline, tokenizer_files: Path, folder: Path) -
         half.save_pretrained(fresh, safe_serialization=True)
         # AutoencoderTiny notes a value in its config that it then warns about when it reads it.
         edit(fresh / "vae" / "config.json", block_out_channels=None)
-        # Without a dtype, transformers loads what its config says and diffusers loads float32: they must agree.
+        # Without a dtype, transformers loads what its config says and diffusers loads float32: they
+        # must agree.
         edit(fresh / "text_encoder" / "config.json", dtype="float32")
         # The plain files say the same in every version of the library, so they are what ships.
         shutil.rmtree(fresh / "tokenizer")

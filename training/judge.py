@@ -43,7 +43,8 @@ class Verdict:
 def backdrops(catalogue: Catalogue) -> tuple[Array, Array]:
     """Mean and variance of each background's pixels: two ``(B, SIZE, SIZE, 3)``."""
     rng = np.random.default_rng(11)
-    means, variances = [], []
+    means = []
+    variances = []
     for index, background in enumerate(catalogue.backgrounds):
         count = 1 if background.rgb else SAMPLES
         drawn = np.stack([np.asarray(backdrop(catalogue, index, rng)) for _ in range(count)])

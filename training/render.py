@@ -45,7 +45,9 @@ def backdrop(catalogue: Catalogue, index: int, rng: np.random.Generator) -> Imag
     return Image.new("RGB", (SIZE, SIZE), background.rgb)
 
 
-def place(catalogue: Catalogue, spec: Spec, shift: tuple[int, int] = (0, 0), scale: float = 1.0) -> Image.Image:
+def place(
+    catalogue: Catalogue, spec: Spec, shift: tuple[int, int] = (0, 0), scale: float = 1.0
+) -> Image.Image:
     """The object alone (RGBA, ``SIZE`` x ``SIZE``), moved by ``shift`` pixels."""
     size = catalogue.sizes[spec.ending.size].pixels * scale
     position = catalogue.positions[spec.ending.position]

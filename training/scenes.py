@@ -41,7 +41,8 @@ def _band(
 
 def _ridge(rng: Rng, base: float, height: float) -> list[tuple[float, float]]:
     """The outline of rolling ground: a polygon down to the lower edge."""
-    phase, waves = rng.uniform(0, 6.28), rng.uniform(0.8, 1.6)
+    phase = rng.uniform(0, 6.28)
+    waves = rng.uniform(0.8, 1.6)
     x = np.linspace(0, FULL, 17)
     y = base + height * np.sin(phase + x / FULL * 6.28 * waves)
     return [(0.0, FULL), *zip(x.tolist(), y.tolist(), strict=True), (FULL, FULL)]
@@ -61,7 +62,8 @@ def _meadow(draw: ImageDraw.ImageDraw, rng: Rng) -> None:
     draw.polygon(_ridge(rng, 50, 6), fill=(115, 190, 95))
     draw.polygon(_ridge(rng, 70, 6), fill=(80, 165, 65))
     for _ in range(9):
-        x, y = rng.uniform(4, 124), rng.uniform(82, 124)
+        x = rng.uniform(4, 124)
+        y = rng.uniform(82, 124)
         colour = [(250, 250, 250), (250, 215, 70), (240, 120, 150)][int(rng.integers(3))]
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
 
@@ -71,7 +73,9 @@ def _snow(draw: ImageDraw.ImageDraw, rng: Rng) -> None:
     base = rng.uniform(64, 72)
     for x in rng.uniform(0, 22, 5) + np.arange(5) * 26.0:
         height = rng.uniform(24, 38)
-        draw.polygon([(x - 10, base + 10), (x, base - height), (x + 10, base + 10)], fill=(45, 95, 90))
+        draw.polygon(
+            [(x - 10, base + 10), (x, base - height), (x + 10, base + 10)], fill=(45, 95, 90)
+        )
     draw.polygon(_ridge(rng, base, 4), fill=(246, 249, 253))
     for x, y in rng.uniform(3, 125, (12, 2)) * (1.0, 0.5):
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(255, 255, 255))
@@ -83,12 +87,14 @@ def _street(draw: ImageDraw.ImageDraw, rng: Rng) -> None:
     walls = [(165, 95, 85), (120, 130, 150), (185, 145, 110), (140, 115, 130)]
     turn = int(rng.integers(4))
     while x < FULL:
-        width, top = 30.0, float(rng.uniform(8, 36))
+        width = 30.0
+        top = float(rng.uniform(8, 36))
         draw.rectangle((x, top, x + width - 2, 92), fill=walls[turn % 4])
         for row in range(int(top) + 8, 80, 18):
             for left in (x + 5, x + 16):
                 draw.rectangle((left, row, left + 6, row + 8), fill=(250, 230, 150))
-        x, turn = x + width, turn + 1
+        x = x + width
+        turn = turn + 1
     draw.rectangle((0, 86, FULL, 94), fill=(190, 188, 184))
     draw.rectangle((0, 94, FULL, FULL), fill=(75, 77, 84))
     for left in range(int(rng.integers(-30, 0)), FULL, 34):

@@ -1,6 +1,7 @@
 """Train the scorer of `drc-item` on generated streams and write the weights that ship with it.
 
-    python -m training.scorer [--streams 240] [--steps 10000] [--out orchestrator/policies/drc_item/scorer.json]
+python -m training.scorer [--streams 240] [--steps 10000] [--out
+orchestrator/policies/drc_item/scorer.json]
 
 Six minutes on one quiet core. One set of hyperparameters and one file for all settings.
 """
@@ -31,7 +32,9 @@ Data = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--streams", type=int, default=240)
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=10_000, help="of the first stream")
@@ -48,9 +51,11 @@ def main() -> None:
 
 
 def collect(stream: Stream, slots: int, seed: int) -> Data:
-    """Features (n, WIDTH), exposures (n,) and labels (n,) of items as `drc-item` would sample them."""
+    """Features (n, WIDTH), exposures (n,) and labels (n,) of items as `drc-item` would sample
+    them."""
     random = np.random.default_rng([seed, 78])
-    table, samples = ItemTable(stream.parts is not None), Samples(drc_item.REPLAY)
+    table = ItemTable(stream.parts is not None)
+    samples = Samples(drc_item.REPLAY)
     met = np.full(stream.items, stream.parts is None)
     recent = np.zeros(0, np.int64)
     per_slot = max(4, 3 * PER_STREAM // slots)
@@ -77,9 +82,12 @@ def train(data: list[Data], held: list[Data], steps: int, seed: int = 0) -> scor
     weights = scorer.fresh(seed)
     weights["mean"] = features.mean(0, dtype=np.float64).astype(np.float32)
     weights["scale"] = (1 / np.maximum(features.std(0, dtype=np.float64), 0.05)).astype(np.float32)
-    trainer, random = scorer.Trainer(weights, LEARNING_RATE), np.random.default_rng(seed)
+    trainer = scorer.Trainer(weights, LEARNING_RATE)
+    random = np.random.default_rng(seed)
     for step in range(steps):
-        trainer.pace(LEARNING_RATE * min(1, step / 100) * (0.505 + 0.495 * np.cos(np.pi * step / steps)))
+        trainer.pace(
+            LEARNING_RATE * min(1, step / 100) * (0.505 + 0.495 * np.cos(np.pi * step / steps))
+        )
         at = random.integers(0, len(features), BATCH)
         trainer.step(features[at], exposure[at], label[at])
         if step % 1000 == 999:
@@ -88,14 +96,17 @@ def train(data: list[Data], held: list[Data], steps: int, seed: int = 0) -> scor
 
 
 def loss(weights: scorer.Weights, data: list[Data]) -> float:
-    """The Poisson loss on whole streams, less that of the plain likelihood-weighted mean of decays, each sample weighed
-    as in training, but by the latter's forecast: below 0 is better than no network."""
+    """The Poisson loss on whole streams, less that of the plain likelihood-weighted mean of decays,
+    each sample weighed as in training, but by the latter's forecast: below 0 is better than no
+    network."""
     total = weight = 0.0
     for features, exposure, label in data:
         plain = features[:, K].astype(np.float64)
         by = 1 / (1 + exposure * np.exp(plain))
         score = scorer.log_scores(weights, features).astype(np.float64)
-        total += float((by * (exposure * (np.exp(score) - np.exp(plain)) - label * (score - plain))).sum())
+        total += float(
+            (by * (exposure * (np.exp(score) - np.exp(plain)) - label * (score - plain))).sum()
+        )
         weight += float(by.sum())
     return total / weight
 

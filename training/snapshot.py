@@ -18,8 +18,10 @@ def snapshot(work: Path, folder: Path) -> int:
     """Write the pipeline from the checkpoints in ``work``; returns the UNet's step."""
     words = catalogue()
     tokens = tokenizer.load(work / "tokenizer")
-    codec, saved = vae.build(), load(work / "vae.pt")
-    networks, trained = unet.Denoiser(unet.build(), text.build(tokens)), load(work / "unet.pt")
+    codec = vae.build()
+    saved = load(work / "vae.pt")
+    networks = unet.Denoiser(unet.build(), text.build(tokens))
+    trained = load(work / "unet.pt")
     if saved is None or trained is None:
         raise FileNotFoundError(f"no checkpoints in {work}: train first")
     codec.load_state_dict(saved["average"])

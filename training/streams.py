@@ -1,4 +1,5 @@
-"""Generated requests on which `drc-item` is trained before it is shipped: other settings than any that is reported."""
+"""Generated requests on which `drc-item` is trained before it is shipped: other settings than any
+that is reported."""
 
 from __future__ import annotations
 
@@ -7,32 +8,50 @@ import math
 import numpy as np
 
 from orchestrator.evaluation.simulator.presets import Preset, Topics, find
-from orchestrator.evaluation.simulator.requests import DRAWS, Drifting, Floats, Ids, Stream, generator
+from orchestrator.evaluation.simulator.requests import (
+    DRAWS,
+    Drifting,
+    Floats,
+    Ids,
+    Stream,
+    generator,
+)
 from orchestrator.evaluation.simulator.topics import TopicStream
 
 PARTS = ((50, 20, 20, 5), (30, 20, 10, 5), (200, 25, 10), (100, 30, 10, 3), (60, 40, 20))
 
 
 class Sessions(Stream):
-    """What people try out: new prompts come, are asked for some more times, are dropped, and come back now and then.
+    """What people try out: new prompts come, are asked for some more times, are dropped, and come
+    back now and then.
 
-    A request is for a new prompt with probability `new`; else for one of the old ones, by interest. Interest is
-    lognormal to begin with and fades as (1 + age / lifetime) ** -tail, with lifetimes lognormal around `life` slots: a
-    power law (Anderson and Schooler, Psychological Science 2, 1991), so that what was liked comes back after a long
-    silence, as it does in real streams, where exponential fading would rule it out.
+    A request is for a new prompt with probability `new`; else for one of the old ones, by interest.
+    Interest is lognormal to begin with and fades as (1 + age / lifetime) ** -tail, with lifetimes
+    lognormal around `life` slots: a power law (Anderson and Schooler, Psychological Science 2,
+    1991), so that what was liked comes back after a long silence, as it does in real streams, where
+    exponential fading would rule it out.
     """
 
-    def __init__(self, preset: Preset, seed: int, new: float, life: float, tail: float, slots: int) -> None:
+    def __init__(
+        self, preset: Preset, seed: int, new: float, life: float, tail: float, slots: int
+    ) -> None:
         super().__init__(preset, seed)
         self.items = slots * self.requests
-        self._new, self._life, self._tail, self._made = new, life, tail, 0
-        self._alive, self._born = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._lives, self._first = np.zeros(0), np.zeros(0)
+        self._new = new
+        self._life = life
+        self._tail = tail
+        self._made = 0
+        self._alive = np.zeros(0, np.int64)
+        self._born = np.zeros(0, np.int64)
+        self._lives = np.zeros(0)
+        self._first = np.zeros(0)
 
     def drift(self, random: np.random.Generator) -> None:
         alive = self._interest() > 1e-5
-        self._alive, self._born = self._alive[alive], self._born[alive]
-        self._lives, self._first = self._lives[alive], self._first[alive]
+        self._alive = self._alive[alive]
+        self._born = self._born[alive]
+        self._lives = self._lives[alive]
+        self._first = self._first[alive]
 
     def draw(self, uniform: Floats) -> Ids:
         random = generator(self.seed, DRAWS + 100, self.slot)
@@ -49,7 +68,8 @@ class Sessions(Stream):
         first = np.exp(random.standard_normal(len(born))) / lives
         self._alive = np.concatenate([self._alive, born])
         self._born = np.concatenate([self._born, np.full(len(born), self.slot)])
-        self._lives, self._first = np.concatenate([self._lives, lives]), np.concatenate([self._first, first])
+        self._lives = np.concatenate([self._lives, lives])
+        self._first = np.concatenate([self._first, first])
         return asked
 
     def _interest(self) -> Floats:
@@ -68,30 +88,45 @@ def generated(seed: int) -> tuple[Stream, int]:
     if kind == "small":
         return _drifting(random, seed, 10 ** random.uniform(2.5, 3.8), 10 ** random.uniform(0, 1.5))
     slots = int(random.integers(1500, 4000))
-    preset = _preset("full", items=2, requests_per_user=int(10 ** max(0.0, random.uniform(-0.7, 1))))
+    preset = _preset(
+        "full", items=2, requests_per_user=int(10 ** max(0.0, random.uniform(-0.7, 1)))
+    )
     tail = random.uniform(1, 3)
-    return Sessions(preset, seed, random.uniform(0.4, 0.95), 10 ** random.uniform(0.5, 2.7), tail, slots), slots
+    return Sessions(
+        preset, seed, random.uniform(0.4, 0.95), 10 ** random.uniform(0.5, 2.7), tail, slots
+    ), slots
 
 
-def _drifting(random: np.random.Generator, seed: int, items: float, requests: float) -> tuple[Stream, int]:
+def _drifting(
+    random: np.random.Generator, seed: int, items: float, requests: float
+) -> tuple[Stream, int]:
     still = random.random() < 0.15
     swaps = 0.0 if still else items * 10 ** random.uniform(-4.6, -2.3)
     preset = _preset(
-        "full", items=int(items), requests_per_user=int(requests), zipf=random.uniform(0.6, 1.1),
+        "full",
+        items=int(items),
+        requests_per_user=int(requests),
+        zipf=random.uniform(0.6, 1.1),
         drift_swaps_per_slot=swaps,
-    )  # fmt: skip
+    )
     return Drifting(preset, seed), int(random.choice([200, 400, 800, 1400, 2000]))
 
 
 def _topics(random: np.random.Generator, seed: int) -> tuple[Stream, int]:
     parts = PARTS[random.integers(len(PARTS))]
     topics = Topics(
-        parts=parts, zipf=random.uniform(0.7, 1.1), drift_swaps_per_slot=random.uniform(0, 0.2),
-        bursts_per_slot=random.uniform(0, 0.1), burst_factor=10 ** random.uniform(0.7, 1.5),
+        parts=parts,
+        zipf=random.uniform(0.7, 1.1),
+        drift_swaps_per_slot=random.uniform(0, 0.2),
+        bursts_per_slot=random.uniform(0, 0.1),
+        burst_factor=10 ** random.uniform(0.7, 1.5),
         sigma=float(random.choice([0, 0.5, 1, 1.3])),
-    )  # fmt: skip
+    )
     preset = _preset(
-        "topics", items=math.prod(parts), requests_per_user=int(10 ** random.uniform(2.5, 3.2)), topics=topics
+        "topics",
+        items=math.prod(parts),
+        requests_per_user=int(10 ** random.uniform(2.5, 3.2)),
+        topics=topics,
     )
     stream = TopicStream(preset, seed)
     if random.random() < 0.25:

@@ -19,7 +19,8 @@ LENGTH = 32
 """Tokens of a prompt, both markers included; the longest prompt of the grammar needs 17."""
 
 END = "</w>"
-BOS, EOS = "<|startoftext|>", "<|endoftext|>"
+BOS = "<|startoftext|>"
+EOS = "<|endoftext|>"
 
 
 def byte_symbols() -> list[str]:

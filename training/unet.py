@@ -102,7 +102,12 @@ def make_batch(pool: Pool, noise: DDIMScheduler, count: int, rng: torch.Generato
     spread = torch.rand(count, generator=rng)
     steps = (spread * torch.where(low, USEFUL, total)).long()
     added = torch.randn(latents.shape, generator=rng)
-    return Batch(noise.add_noise(latents, added, steps), steps, tokens, noise.get_velocity(latents, added, steps))
+    return Batch(
+        noise.add_noise(latents, added, steps),
+        steps,
+        tokens,
+        noise.get_velocity(latents, added, steps),
+    )
 
 
 def loss_of(model: nn.Module, batch: Batch) -> Tensor:
@@ -151,7 +156,8 @@ def train(
             with torch.no_grad():
                 mark = loss_of(average.model, exam).item()
             print(
-                f"unet {step + 1}/{steps} loss {loss.item():.4f} held-out {mark:.4f} {time.time() - began:.0f} s",
+                f"unet {step + 1}/{steps} loss {loss.item():.4f} held-out {mark:.4f} "
+                f"{time.time() - began:.0f} s",
                 flush=True,
             )
             save(

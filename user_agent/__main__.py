@@ -1,4 +1,5 @@
-"""A host of devices alone: `python -m user_agent --join HOST:PORT [--scenario FILE] [--set key=value]`."""
+"""A host of devices alone: `python -m user_agent --join HOST:PORT [--scenario FILE] [--set
+key=value]`."""
 
 from __future__ import annotations
 
@@ -28,14 +29,25 @@ def main(argv: list[str] | None = None) -> int:
     """Run the scenario's devices against an edge. Exit status: 0 done, 2 bad input, 3 no edge."""
     parser = argparse.ArgumentParser(prog="python -m user_agent", description=__doc__)
     parser.add_argument("--join", required=True, metavar="HOST:PORT", help="the edge")
-    parser.add_argument("--credentials", metavar="DIR", help="the device's part of what midstep certs made")
-    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of this host's first user")
     parser.add_argument(
-        "--users", type=int, metavar="N", help="how many of the scenario's devices live here (default all)"
+        "--credentials", metavar="DIR", help="the device's part of what midstep certs made"
+    )
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="number of this host's first user"
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        metavar="N",
+        help="how many of the scenario's devices live here (default all)",
     )
     parser.add_argument("--scenario", help="a shipped scenario's name or a file (default: laptop)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value")
-    parser.add_argument("--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a scenario's value"
+    )
+    parser.add_argument(
+        "--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one"
+    )
     parser.add_argument("--out", metavar="DIR", help="write requests.jsonl and pictures there")
     args = parser.parse_args(argv)
     try:
@@ -50,12 +62,14 @@ def main(argv: list[str] | None = None) -> int:
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
     edge = GrpcEdge(args.join, load_credentials(args.credentials) if args.credentials else None)
-    about = await edge.describe()  # before the model is loaded: an absent edge should cost nobody that time
+    # before the model is loaded: an absent edge should cost nobody that time
+    about = await edge.describe()
     mine = [spec for spec in specs(scenario) if spec.edge == about.edge or len(scenario.edges) == 1]
     chosen = mine[args.first :][: args.users]
     if not chosen:
         raise ScenarioError(
-            f"--first {args.first} --users {args.users}: the scenario has {len(mine)} devices that ask {about.edge}"
+            f"--first {args.first} --users {args.users}: the scenario has {len(mine)} devices that "
+            f"ask {about.edge}"
         )
     thread = compute_thread(scenario.model.device)
     loop = asyncio.get_running_loop()
@@ -98,7 +112,10 @@ def _write(host: DeviceHost, out: str | None) -> int:
         done += row.result == "done"
         if out is None:
             shown = f"{row.total_s:.2f} s" if row.total_s is not None else row.error
-            print(f"{row.request_id} {row.result} {row.reuse or ''} {shown} {row.prompt[:60]}", flush=True)
+            print(
+                f"{row.request_id} {row.result} {row.reuse or ''} {shown} {row.prompt[:60]}",
+                flush=True,
+            )
             continue
         folder = Path(out)
         try:

@@ -25,15 +25,19 @@ _REFUSALS = {
 
 
 class GrpcEdge:
-    """See midstep.wire.messages.EdgePort. One channel; create it in the process and loop that use it."""
+    """See midstep.wire.messages.EdgePort. One channel; create it in the process and loop that use
+    it."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self.address, self._credentials, self._bearer = address, credentials, bearer(credentials)
+        self.address = address
+        self._credentials = credentials
+        self._bearer = bearer(credentials)
         self._channel = open_channel(address, credentials)
         self._stub = rpc.EdgeStub(self._channel)
 
     async def describe(self, timeout_s: float = 20.0) -> Description:
-        """Waits up to `timeout_s` for somebody to answer; at once CredentialsError where the two ends cannot meet."""
+        """Waits up to `timeout_s` for somebody to answer; at once CredentialsError where the two
+        ends cannot meet."""
         ends = time.monotonic() + timeout_s
         try:
             return await self._describe(timeout_s, False)
@@ -47,7 +51,9 @@ class GrpcEdge:
             )
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                raise CredentialsError(f"the edge at {self.address} refuses us: {error.details()}") from error
+                raise CredentialsError(
+                    f"the edge at {self.address} refuses us: {error.details()}"
+                ) from error
             why = await mismatch(self.address, self._credentials)
             if why is not None:
                 raise CredentialsError(why) from error
@@ -59,7 +65,9 @@ class GrpcEdge:
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
         try:
-            call = self._stub.Obtain(convert.request_to(request), timeout=timeout_s, metadata=self._bearer)
+            call = self._stub.Obtain(
+                convert.request_to(request), timeout=timeout_s, metadata=self._bearer
+            )
             return convert.answer_from(await call)
         except grpc.aio.AioRpcError as error:
             said = error.details() or f"the edge at {self.address} answers {error.code().name}"

@@ -28,7 +28,8 @@ from user_agent.throttle import Throttle
 
 @dataclass(frozen=True)
 class Finished:
-    """A row, and where the request came that far its picture (PNG) and the frame as it was received."""
+    """A row, and where the request came that far its picture (PNG) and the frame as it was
+    received."""
 
     row: RequestRow
     picture: bytes | None = None
@@ -39,11 +40,24 @@ class Device:
     """Devices of one host share `engine`; each has its own link, throttle and identity check."""
 
     def __init__(
-        self, spec: DeviceSpec, scenario: Scenario, edge: EdgePort, engine: Engine, clock: Clock,
-        description: Description, metrics: UserMetrics, whole: bool,
-    ) -> None:  # fmt: skip
-        self.spec, self._scenario, self._edge, self._engine, self._clock = spec, scenario, edge, engine, clock
-        self._about, self._metrics, self._whole = description, metrics, whole
+        self,
+        spec: DeviceSpec,
+        scenario: Scenario,
+        edge: EdgePort,
+        engine: Engine,
+        clock: Clock,
+        description: Description,
+        metrics: UserMetrics,
+        whole: bool,
+    ) -> None:
+        self.spec = spec
+        self._scenario = scenario
+        self._edge = edge
+        self._engine = engine
+        self._clock = clock
+        self._about = description
+        self._metrics = metrics
+        self._whole = whole
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
@@ -52,29 +66,41 @@ class Device:
         self.state = "thinking"
 
     async def request(self, request_id: str, wish: Wish) -> Finished:
-        """Live one request to its end. Never raises: what went wrong, a cancellation too, is in the row."""
+        """Live one request to its end. Never raises: what went wrong, a cancellation too, is in the
+        row."""
         row = RequestRow(
-            request_id, self._about.edge, self.spec.user, self.spec.kind, os.getpid(), wish.prompt,
-            wish.prompt if self._whole else wish.edge_prompt, variation_seed=wish.variation_seed,
+            request_id,
+            self._about.edge,
+            self.spec.user,
+            self.spec.kind,
+            os.getpid(),
+            wish.prompt,
+            wish.prompt if self._whole else wish.edge_prompt,
+            variation_seed=wish.variation_seed,
             arrived_s=self._clock.now(),
-        )  # fmt: skip
-        picture, frame = None, None
+        )
+        picture = None
+        frame = None
         try:
             frame, picture = await self._live(row, wish)
             row.result = "done"
         except (PromptError, QueueFull) as error:
-            row.result, row.error = "rejected", str(error)
+            row.result = "rejected"
+            row.error = str(error)
         except TimeoutError:
-            row.result, row.error = (
-                "failed",
-                f"no output within the deadline of {self._scenario.deadline_s:g} s",
-            )
-        except asyncio.CancelledError:  # the run ended: the slowest requests must not vanish from its record
-            row.result, row.error = "failed", "it was stopped before it was finished"
+            row.result = "failed"
+            row.error = f"no output within the deadline of {self._scenario.deadline_s:g} s"
+        except (
+            asyncio.CancelledError
+        ):  # the run ended: the slowest requests must not vanish from its record
+            row.result = "failed"
+            row.error = "it was stopped before it was finished"
         except MidstepError as error:
-            row.result, row.error = "failed", str(error)
+            row.result = "failed"
+            row.error = str(error)
         except Exception as error:  # a device's failure is one row, not the host's end
-            row.result, row.error = "failed", f"{type(error).__name__}: {error}"
+            row.result = "failed"
+            row.error = f"{type(error).__name__}: {error}"
         finally:
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
@@ -82,39 +108,56 @@ class Device:
         return Finished(row, picture, frame)
 
     async def _live(self, row: RequestRow, wish: Wish) -> tuple[Frame, bytes]:
-        clock, steps = self._clock, self._about.pipeline.steps
+        clock = self._clock
+        steps = self._about.pipeline.steps
         self._move("waiting")
         private = wish.private_seed if not self._whole else wish.private_seed or wish.variation_seed
-        ask = Request(row.request_id, row.edge_prompt, self._pipeline, self._about.split_step, private)
+        ask = Request(
+            row.request_id, row.edge_prompt, self._pipeline, self._about.split_step, private
+        )
         scale = clock.scale
         answer = await self._edge.obtain(ask, self._scenario.deadline_s / scale)
-        seed = shared_seed(row.edge_prompt, self._about.scenario_seed) if private is None else private
-        row.prompt_key = OutputKey(self._pipeline, row.edge_prompt, seed, private is not None).digest()
-        row.seed, row.truncated = seed, answer.truncated
-        row.reuse, row.similarity = answer.reuse, answer.similarity
+        seed = (
+            shared_seed(row.edge_prompt, self._about.scenario_seed) if private is None else private
+        )
+        row.prompt_key = OutputKey(
+            self._pipeline, row.edge_prompt, seed, private is not None
+        ).digest()
+        row.seed = seed
+        row.truncated = answer.truncated
+        row.reuse = answer.reuse
+        row.similarity = answer.similarity
         answer.frame.verify(self._pipeline, row.prompt_key)
-        row.edge_steps, row.saved_steps, row.device_steps = (
-            answer.edge_steps, answer.saved_steps, steps - answer.frame.step,
-        )  # fmt: skip
-        row.queue_s, row.edge_s = answer.queue_s, answer.edge_s
+        row.edge_steps = answer.edge_steps
+        row.saved_steps = answer.saved_steps
+        row.device_steps = steps - answer.frame.step
+        row.queue_s = answer.queue_s
+        row.edge_s = answer.edge_s
         self._move("receiving")
         transfer = await self._link.carry(answer.frame.nbytes)
-        row.transfer_s, row.transfer_late_s = transfer.achieved_s, transfer.late_s
-        row.frame_bytes, row.link_rate_bps = transfer.nbytes, transfer.rate_bps
+        row.transfer_s = transfer.achieved_s
+        row.transfer_late_s = transfer.late_s
+        row.frame_bytes = transfer.nbytes
+        row.link_rate_bps = transfer.rate_bps
         self._move("computing")
         picture = await self._finish(row, wish, answer.frame)
         row.total_s = clock.now() - row.arrived_s
-        row.overhead_s = row.total_s - row.queue_s - row.edge_s - row.transfer_s - (row.device_s or 0.0)
+        row.overhead_s = (
+            row.total_s - row.queue_s - row.edge_s - row.transfer_s - (row.device_s or 0.0)
+        )
         return answer.frame, picture
 
     async def _finish(self, row: RequestRow, wish: Wish, frame: Frame) -> bytes:
         """Steps m+1..S with the user's own prompt, and the decoding, held to the device's pace."""
-        start, steps = self._clock.now(), self._about.pipeline.steps
+        start = self._clock.now()
+        steps = self._about.pipeline.steps
         work = steps - frame.step + self._about.decode_s / self._about.step_s
         due = self._throttle.due(start, work)
         denoiser = self._engine.denoiser
         finished = frame.step == steps  # nothing would smooth the fresh noise of a variation
-        variation = None if wish.variation_seed is None or finished else Variation(wish.variation_seed)
+        variation = (
+            None if wish.variation_seed is None or finished else Variation(wish.variation_seed)
+        )
 
         def resume() -> Trajectory:
             row.truncated = row.truncated or denoiser.truncated(wish.prompt)
@@ -122,7 +165,8 @@ class Device:
 
         outcome = await self._engine.submit(resume, encoder(denoiser.decode), decodes=True)
         pace = await self._throttle.hold(start, due)
-        row.device_s, row.device_late_s = pace.achieved_s, pace.late_s
+        row.device_s = pace.achieved_s
+        row.device_late_s = pace.late_s
         row.joules = self.spec.watts * pace.commanded_s
         return outcome.value
 

@@ -1,4 +1,5 @@
-"""A host of many devices: one coroutine each, one engine for all, rows and pictures handed over when asked for."""
+"""A host of many devices: one coroutine each, one engine for all, rows and pictures handed over
+when asked for."""
 
 from __future__ import annotations
 
@@ -40,13 +41,28 @@ class _Member:
 
 
 class DeviceHost:
-    """Owns its devices' tasks, the shared engine and its thread: `open`, `start`, and `drain` now and then."""
+    """Owns its devices' tasks, the shared engine and its thread: `open`, `start`, and `drain` now
+    and then."""
 
-    def __init__(self, scenario: Scenario, make: Callable[[DeviceSpec], Device], engine: Engine, clock: Clock,
-                 workload: Workload, metrics: UserMetrics, thread: ThreadPoolExecutor | None,
-                 references: int) -> None:  # fmt: skip
-        self._scenario, self._make, self._engine, self._clock = scenario, make, engine, clock
-        self._workload, self._metrics, self._thread, self._references = workload, metrics, thread, references
+    def __init__(
+        self,
+        scenario: Scenario,
+        make: Callable[[DeviceSpec], Device],
+        engine: Engine,
+        clock: Clock,
+        workload: Workload,
+        metrics: UserMetrics,
+        thread: ThreadPoolExecutor | None,
+        references: int,
+    ) -> None:
+        self._scenario = scenario
+        self._make = make
+        self._engine = engine
+        self._clock = clock
+        self._workload = workload
+        self._metrics = metrics
+        self._thread = thread
+        self._references = references
         self._members: dict[int, _Member] = {}
         self._begun = False
         self._ended: list[Finished] = []
@@ -55,22 +71,38 @@ class DeviceHost:
 
     @classmethod
     async def open(
-        cls, scenario: Scenario, specs: Iterable[DeviceSpec], edge: EdgePort, denoiser: Denoiser, clock: Clock,
-        workload: Workload, *, whole: bool = False, references: int = 0,
+        cls,
+        scenario: Scenario,
+        specs: Iterable[DeviceSpec],
+        edge: EdgePort,
+        denoiser: Denoiser,
+        clock: Clock,
+        workload: Workload,
+        *,
+        whole: bool = False,
+        references: int = 0,
         thread: ThreadPoolExecutor | None = None,
-    ) -> DeviceHost:  # fmt: skip
-        """Meet the edge, and check that what it begins can be continued here. Raises EdgeUnreachable, FrameError."""
+    ) -> DeviceHost:
+        """Meet the edge, and check that what it begins can be continued here. Raises
+        EdgeUnreachable, FrameError."""
         about = await edge.describe()
         difference = denoiser.identity.difference(about.pipeline)
         if difference is not None:
-            raise FrameError(f"{about.edge} serves another pipeline than this host has: {difference}")
+            raise FrameError(
+                f"{about.edge} serves another pipeline than this host has: {difference}"
+            )
         thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
-        # where times are modelled a device has its own pace and no other: sharing a process is of no account
+        # where times are modelled a device has its own pace and no other: sharing a process is of
+        # no account
         modelled = denoiser.profile is not None
         engine = Engine(
-            denoiser, clock, queue_limit=UNBOUNDED, max_batch=UNBOUNDED if modelled else scenario.hosts.max_batch,
-            executor=None if modelled else thread, stats=EngineStats(on_tick(about.edge, "device")),
-        )  # fmt: skip
+            denoiser,
+            clock,
+            queue_limit=UNBOUNDED,
+            max_batch=UNBOUNDED if modelled else scenario.hosts.max_batch,
+            executor=None if modelled else thread,
+            stats=EngineStats(on_tick(about.edge, "device")),
+        )
         metrics = UserMetrics(about.edge, scenario.policy.name)
 
         def make(spec: DeviceSpec) -> Device:
@@ -81,8 +113,8 @@ class DeviceHost:
         return host
 
     def start(self, epoch_s: float | None) -> None:
-        """Let the run's time begin at this Unix time (None: it runs already); every device asks after its first
-        pause."""
+        """Let the run's time begin at this Unix time (None: it runs already); every device asks
+        after its first pause."""
         if epoch_s is not None:
             self._clock.begin(epoch_s)
         self._begun = True
@@ -98,7 +130,8 @@ class DeviceHost:
                 member.task = asyncio.create_task(self._live(member))
 
     def leave(self, users: Iterable[int]) -> None:
-        """Devices fewer: they ask no more, and are gone when their requests in flight have ended."""
+        """Devices fewer: they ask no more, and are gone when their requests in flight have
+        ended."""
         for user in users:
             member = self._members[user]
             member.stopping.set()
@@ -113,13 +146,16 @@ class DeviceHost:
 
     def drain(self) -> list[Finished]:
         """What ended since the last call."""
-        ended, self._ended = self._ended, []
+        ended = self._ended
+        self._ended = []
         return ended
 
     @property
     def idle(self) -> bool:
         """Whether every device has stopped asking and has its last answer."""
-        return all(member.task is not None and member.task.done() for member in self._members.values())
+        return all(
+            member.task is not None and member.task.done() for member in self._members.values()
+        )
 
     async def stop(self, grace_s: float) -> None:
         """Ask no more; give requests in flight `grace_s` scenario seconds, then cancel them."""
@@ -138,7 +174,8 @@ class DeviceHost:
         """End the engine and its thread, and devices that nobody has stopped."""
         await self.stop(0.0)
         self._engine_task.cancel()
-        await asyncio.gather(self._engine_task, return_exceptions=True)  # one that broke has told its jobs
+        # one that broke has told its jobs
+        await asyncio.gather(self._engine_task, return_exceptions=True)
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -148,16 +185,20 @@ class DeviceHost:
         return list(await asyncio.gather(*(self._compare(finished) for finished in chosen)))
 
     async def _live(self, member: _Member) -> None:
-        device, arrivals, seed = member.device, self._scenario.workload.arrivals, self._scenario.seed
+        device = member.device
+        arrivals = self._scenario.workload.arrivals
+        seed = self._scenario.seed
         user = device.spec.user
         asking: set[asyncio.Task[float]] = set()
-        when, index = max(0.0, self._clock.now()), 0
+        when = max(0.0, self._clock.now())
+        index = 0
         while not member.stopping.is_set():
-            mean = arrivals.closed.think_s if arrivals.closed else 60.0 / arrivals.poisson.per_user_per_minute  # type: ignore[union-attr]
-            when += pause_s(seed, user, index, mean)
+            when += pause_s(seed, user, index, arrivals.mean_pause_s)
             if await self._stopped_before(when, member.stopping):
                 break
-            wish = self._workload.wish(user, index, int(self._clock.now() // self._scenario.slot_seconds))
+            wish = self._workload.wish(
+                user, index, int(self._clock.now() // self._scenario.slot_seconds)
+            )
             if wish is None:
                 break
             asked = self._ask(device, f"{user:05d}-{index:05d}", wish)
@@ -188,20 +229,29 @@ class DeviceHost:
         return stopped in done
 
     def _sample(self, finished: Finished) -> None:
-        if finished.frame is None or finished.row.result != "done" or finished.row.variation_seed is not None:
+        if (
+            finished.frame is None
+            or finished.row.result != "done"
+            or finished.row.variation_seed is not None
+        ):
             return  # a variation differs from its reference by intent, not by reuse
         kind = self._samples.setdefault(finished.row.reuse or "", [])
         if len(kind) < (self._references + 1) // 2:
             kind.append(finished)
 
     async def _compare(self, finished: Finished) -> Gallery:
-        denoiser, row, frame = self._engine.denoiser, finished.row, finished.frame
+        denoiser = self._engine.denoiser
+        row = finished.row
+        frame = finished.frame
         assert frame is not None and row.seed is not None and finished.picture is not None
-        seed, steps = row.seed, denoiser.identity.steps
+        seed = row.seed
+        steps = denoiser.identity.steps
         as_received = await self._engine.submit(
             lambda: denoiser.resume(frame, row.prompt, frame.step, None), encoder(denoiser.decode)
         )
-        alone = await self._engine.submit(lambda: denoiser.begin(row.prompt, seed, steps), denoiser.decode)
+        alone = await self._engine.submit(
+            lambda: denoiser.begin(row.prompt, seed, steps), denoiser.decode
+        )
         psnr = physics.psnr_db(pixels(finished.picture), alone.value)
         return Gallery(row.request_id, as_received.value, finished.picture, png(alone.value), psnr)
 

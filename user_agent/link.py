@@ -1,4 +1,5 @@
-"""The radio link between edge and device: a frame is held until its bits have passed at R_n(t), equation (6)."""
+"""The radio link between edge and device: a frame is held until its bits have passed at R_n(t),
+equation (6)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from midstep.radio.pace import finish
 
 @dataclass(frozen=True)
 class Transfer:
-    """One frame over the air: bytes, seconds commanded and achieved, and the mean rate commanded (bit/s)."""
+    """One frame over the air: bytes, seconds commanded and achieved, and the mean rate commanded
+    (bit/s)."""
 
     nbytes: int
     commanded_s: float
@@ -27,25 +29,29 @@ class Transfer:
 
 
 class Link:
-    """One device's downlink. `frame_bytes` is D of the scenario; None puts each frame's own size on the air."""
+    """One device's downlink. `frame_bytes` is D of the scenario; None puts each frame's own size on
+    the air."""
 
-    def __init__(self, channel: DeviceChannel, clock: Clock, slot_seconds: float, frame_bytes: int | None) -> None:
-        self._channel, self._clock, self._slot_seconds, self._frame_bytes = (
-            channel,
-            clock,
-            slot_seconds,
-            frame_bytes,
-        )
+    def __init__(
+        self, channel: DeviceChannel, clock: Clock, slot_seconds: float, frame_bytes: int | None
+    ) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._slot_seconds = slot_seconds
+        self._frame_bytes = frame_bytes
         self._free_at = 0.0
 
     async def carry(self, nbytes: int) -> Transfer:
-        """Hold a frame that came now until its bits have passed, after those of the device's earlier frames.
+        """Hold a frame that came now until its bits have passed, after those of the device's
+        earlier frames.
 
         The rate is integrated over the slots it spans.
         """
         start = self._clock.now()
         on_air = self._frame_bytes or nbytes
-        end = finish(max(start, self._free_at), 8.0 * on_air, self._channel.rate_bps, self._slot_seconds)
+        end = finish(
+            max(start, self._free_at), 8.0 * on_air, self._channel.rate_bps, self._slot_seconds
+        )
         self._free_at = end
         await self._clock.sleep_until(end)
         return Transfer(on_air, end - start, self._clock.now() - start)

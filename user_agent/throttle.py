@@ -1,4 +1,5 @@
-"""A device's own pace: what its host computed at once is handed over no earlier than f_n(t) allows."""
+"""A device's own pace: what its host computed at once is handed over no earlier than f_n(t)
+allows."""
 
 from __future__ import annotations
 
@@ -22,17 +23,25 @@ class Pace:
 
 
 class Throttle:
-    """`step_s` is the edge's time of one step; the device needs step_s / f_n(t), f_n in units of f_es."""
+    """`step_s` is the edge's time of one step; the device needs step_s / f_n(t), f_n in units of
+    f_es."""
 
-    def __init__(self, channel: DeviceChannel, clock: Clock, slot_seconds: float, step_s: float) -> None:
-        self._channel, self._clock, self._slot_seconds, self._step_s = channel, clock, slot_seconds, step_s
+    def __init__(
+        self, channel: DeviceChannel, clock: Clock, slot_seconds: float, step_s: float
+    ) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._slot_seconds = slot_seconds
+        self._step_s = step_s
         self._free_at = 0.0
 
     def due(self, start_s: float, steps: float) -> float:
-        """The instant at which `steps` denoising steps are done that are asked for at `start_s`: the device does one
-        picture after the other."""
+        """The instant at which `steps` denoising steps are done that are asked for at `start_s`:
+        the device does one picture after the other."""
         work = steps * self._step_s
-        self._free_at = finish(max(start_s, self._free_at), work, self._channel.speed, self._slot_seconds)
+        self._free_at = finish(
+            max(start_s, self._free_at), work, self._channel.speed, self._slot_seconds
+        )
         return self._free_at
 
     async def hold(self, start_s: float, due_s: float) -> Pace:

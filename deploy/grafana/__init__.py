@@ -1,4 +1,5 @@
-"""The dashboards as code: what each panel asks, tells and advises. `python -m deploy.dashboards` writes their JSON."""
+"""The dashboards as code: what each panel asks, tells and advises. `python -m deploy.dashboards`
+writes their JSON."""
 
 from deploy.grafana import cluster, fidelity, learner, overview
 

@@ -16,77 +16,138 @@ def _used_of_total(resource: str) -> tuple[Query, ...]:
     )
 
 
-PROCESSES = Row("Processes", (
-    Panel(
-        "Processes up", "short", (Query(f"sum by (part) ({of_run('up')})", "{{part}}"),),
-        "Exporters that answer, by part: edges, hosts of devices, learners, the orchestrator.",
-        "a part at 0 died or is out of reach; the run's log says which, and the report keeps it.", "stat", base="red",
-        steps=((1, "green"),), width=12,
+PROCESSES = Row(
+    "Processes",
+    (
+        Panel(
+            "Processes up",
+            "short",
+            (Query(f"sum by (part) ({of_run('up')})", "{{part}}"),),
+            "Exporters that answer, by part: edges, hosts of devices, learners, the orchestrator.",
+            "a part at 0 died or is out of reach; the run's log says which, and the report keeps "
+            "it.",
+            "stat",
+            base="red",
+            steps=((1, "green"),),
+            width=12,
+        ),
+        Panel(
+            "Processes down",
+            "short",
+            (Query(f"count({of_run('up')} == 0) or 0 * count({of_run('up')})", "down"),),
+            "Exporters that the run names and that do not answer.",
+            "on other nodes: is the exporter's port open between them? Else the process is gone.",
+            "stat",
+            steps=((1, "red"),),
+            width=4,
+        ),
+        Panel(
+            "Nodes",
+            "short",
+            (
+                Query(f"max({latest(of_run('cluster_nodes'))})", "Ray nodes"),
+                Query(f"count(count by (node) ({latest(of_run('up'))}))", "with parts of the run"),
+            ),
+            "Ray's nodes that are alive, and how many addresses the run's parts are on.",
+            "fewer than were started: `ray status` on the head; a node that dies takes its devices "
+            "with it.",
+            "stat",
+            base="blue",
+            width=8,
+        ),
+        Panel(
+            "What runs where",
+            "none",
+            (Query(f"max by (node, part, process, version) ({latest(of_run('build_info'))})", ""),),
+            "Every process with its node and the version of midstep that it runs.",
+            "two versions in one run: install the same one on all nodes.",
+            "table",
+            base="blue",
+            width=24,
+        ),
     ),
-    Panel(
-        "Processes down", "short",
-        (Query(f"count({of_run('up')} == 0) or 0 * count({of_run('up')})", "down"),),
-        "Exporters that the run names and that do not answer.",
-        "on other nodes: is the exporter's port open between them? Else the process is gone.", "stat",
-        steps=((1, "red"),), width=4,
-    ),
-    Panel(
-        "Nodes", "short", (Query(f"max({latest(of_run('cluster_nodes'))})", "Ray nodes"),
-                           Query(f"count(count by (node) ({latest(of_run('up'))}))", "with parts of the run")),
-        "Ray's nodes that are alive, and how many addresses the run's parts are on.",
-        "fewer than were started: `ray status` on the head; a node that dies takes its devices with it.", "stat",
-        base="blue", width=8,
-    ),
-    Panel(
-        "What runs where", "none",
-        (Query(f"max by (node, part, process, version) ({latest(of_run('build_info'))})", ""),),
-        "Every process with its node and the version of midstep that it runs.",
-        "two versions in one run: install the same one on all nodes.", "table", base="blue", width=24,
-    ),
-))  # fmt: skip
+)
 
-MACHINE = Row("CPU, memory, GPU", (
-    Panel(
-        "CPU by process", "percentunit",
-        (Query(f"sum by (process) ({rate(of_run('process_cpu_seconds_total'))})", "{{process}}"),),
-        "CPU time that each process takes; 100 % is one core.",
-        "the sum near the machine's cores: lateness follows. Fewer users, more nodes, or paced.",
-        stacked=True, base="blue",
+MACHINE = Row(
+    "CPU, memory, GPU",
+    (
+        Panel(
+            "CPU by process",
+            "percentunit",
+            (
+                Query(
+                    f"sum by (process) ({rate(of_run('process_cpu_seconds_total'))})", "{{process}}"
+                ),
+            ),
+            "CPU time that each process takes; 100 % is one core.",
+            "the sum near the machine's cores: lateness follows. Fewer users, more nodes, or "
+            "paced.",
+            stacked=True,
+            base="blue",
+        ),
+        Panel(
+            "Memory by process",
+            "bytes",
+            (
+                Query(
+                    f"sum by (process) ({of_run('process_resident_memory_bytes')})", "{{process}}"
+                ),
+            ),
+            "Resident memory of each process; a host with a model takes some 300 MB and 20 KB a "
+            "device.",
+            "steady growth is a leak: tell us. Otherwise fewer hosts with more devices each "
+            "(hosts.devices_per_host).",
+            stacked=True,
+            base="blue",
+        ),
+        Panel(
+            "GPU memory",
+            "bytes",
+            (Query(f"sum by (process) ({of_run('gpu_memory_bytes')})", "{{process}}"),),
+            "Memory that the edge's model takes on its GPU; 0 where it computes on a CPU.",
+            "near the card's size: model.dtype: float16, or a smaller model.",
+            base="blue",
+        ),
+        Panel(
+            "Open files",
+            "short",
+            (
+                Query(
+                    f"max by (process) ({of_run('process_open_fds')} / "
+                    f"{of_run('process_max_fds')})",
+                    "{{process}}",
+                ),
+            ),
+            "Open files and sockets as a share of what the process may have.",
+            "near 100 %: raise `ulimit -n`, or fewer devices a host.",
+            steps=((0.7, "yellow"), (0.9, "red")),
+            most=1,
+        ),
+        Panel(
+            "Ray: CPUs and GPUs",
+            "short",
+            _used_of_total("CPU|GPU"),
+            "Units that Ray has promised to actors, and what it has. A promise, not a measurement: "
+            "see CPU by process.",
+            "all used: hosts that do not fit are not started. Add nodes, or put more devices on "
+            "each host "
+            "(hosts.devices_per_host).",
+            base="blue",
+        ),
+        Panel(
+            "Ray: memory",
+            "bytes",
+            _used_of_total("memory"),
+            "Memory that Ray has promised, and what it has to promise.",
+            "see Memory by process for what is really taken.",
+            base="blue",
+        ),
     ),
-    Panel(
-        "Memory by process", "bytes",
-        (Query(f"sum by (process) ({of_run('process_resident_memory_bytes')})", "{{process}}"),),
-        "Resident memory of each process; a host with a model takes some 300 MB and 20 KB a device.",
-        "steady growth is a leak: tell us. Otherwise fewer hosts with more devices each (hosts.devices_per_host).",
-        stacked=True, base="blue",
-    ),
-    Panel(
-        "GPU memory", "bytes", (Query(f"sum by (process) ({of_run('gpu_memory_bytes')})", "{{process}}"),),
-        "Memory that the edge's model takes on its GPU; 0 where it computes on a CPU.",
-        "near the card's size: model.dtype: float16, or a smaller model.", base="blue",
-    ),
-    Panel(
-        "Open files", "short",
-        (Query(f"max by (process) ({of_run('process_open_fds')} / {of_run('process_max_fds')})", "{{process}}"),),
-        "Open files and sockets as a share of what the process may have.",
-        "near 100 %: raise `ulimit -n`, or fewer devices a host.", steps=((0.7, "yellow"), (0.9, "red")), most=1,
-    ),
-    Panel(
-        "Ray: CPUs and GPUs", "short", _used_of_total("CPU|GPU"),
-        "Units that Ray has promised to actors, and what it has. A promise, not a measurement: see CPU by process.",
-        "all used: hosts that do not fit are not started. Add nodes, or put more devices on each host "
-        "(hosts.devices_per_host).",
-        base="blue",
-    ),
-    Panel(
-        "Ray: memory", "bytes", _used_of_total("memory"),
-        "Memory that Ray has promised, and what it has to promise.",
-        "see Memory by process for what is really taken.",
-        base="blue",
-    ),
-))  # fmt: skip
+)
 
 BOARD = Board(
-    "cluster", "midstep: Cluster", "Which processes run where, and what do they take of the machines?",
+    "cluster",
+    "midstep: Cluster",
+    "Which processes run where, and what do they take of the machines?",
     (PROCESSES, MACHINE),
-)  # fmt: skip
+)

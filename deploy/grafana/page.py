@@ -61,12 +61,22 @@ def _alert(rule: dict[str, Any]) -> str:
 def _board(board: Board) -> str:
     lines = [f"\n## {board.title.removeprefix('midstep: ')}", "", board.about]
     for row in board.rows:
-        lines += ["", f"### {row.title}", "", "| panel | tells | when it looks bad |", "|---|---|---|"]
+        lines += [
+            "",
+            f"### {row.title}",
+            "",
+            "| panel | tells | when it looks bad |",
+            "|---|---|---|",
+        ]
         lines += [_panel(panel) for panel in row.panels]
     return "\n".join(lines) + "\n"
 
 
 def _panel(panel: Panel) -> str:
-    tells = f"{panel.tells} No data under a policy that does not train." if panel.learning else panel.tells
+    tells = (
+        f"{panel.tells} No data under a policy that does not train."
+        if panel.learning
+        else panel.tells
+    )
     cells = (f"**{panel.title}**", tells, panel.bad[0].upper() + panel.bad[1:])
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,7 +1,9 @@
-"""What a dashboard is made of, and the PromQL that panels share. Dashboards, docs and tests read these objects.
+"""What a dashboard is made of, and the PromQL that panels share. Dashboards, docs and tests read
+these objects.
 
-A query may use `$run`, `$edge`, `$window` (what rates and quantiles are taken over) and Grafana's `$__range`. What is
-told "so far" takes each series' highest value in the range shown: exact for counters, also when their process is gone.
+A query may use `$run`, `$edge`, `$window` (what rates and quantiles are taken over) and Grafana's
+`$__range`. What is told "so far" takes each series' highest value in the range shown: exact for
+counters, also when their process is gone.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """`tells`: what it shows. `bad`: what to do when it looks bad. `steps`: (from this value on, colour), after green.
-    `words`: value -> (text, colour). `learning`: has data only where the policy is one that trains."""
+    """`tells`: what it shows. `bad`: what to do when it looks bad. `steps`: (from this value on,
+    colour), after green. `words`: value -> (text, colour). `learning`: has data only where the
+    policy is one that trains."""
 
     title: str
     unit: str
@@ -75,7 +78,8 @@ class Board:
 
 
 def of_run(name: str, matchers: str = "") -> str:
-    """A metric of the chosen run: a midstep metric, or a standard one where it has a name with a known prefix."""
+    """A metric of the chosen run: a midstep metric, or a standard one where it has a name with a
+    known prefix."""
     full = name if name.startswith(("process_", "up")) else f"midstep_{name}"
     return f'{full}{{run="$run"{matchers and ","}{matchers}}}'
 
@@ -118,13 +122,18 @@ def ratio(part: str, whole: str) -> str:
 
 def mean(name: str, matchers: str = "") -> str:
     """A histogram's mean over the window, for each edge."""
-    parts = (f"sum by (edge) ({rate(of_edge(f'{name}_{suffix}', matchers))})" for suffix in ("sum", "count"))
+    parts = (
+        f"sum by (edge) ({rate(of_edge(f'{name}_{suffix}', matchers))})"
+        for suffix in ("sum", "count")
+    )
     return " / ".join(parts)
 
 
 _EVENTS = of_run("scenario_events_total", 'event!="slot"')
 EVENTS = Query(
-    # more than a moment ago, or than nothing: increase() does not see what a process counted before its first scrape
-    f"sum by (event) ({_EVENTS}) > (sum by (event) ({_EVENTS} offset {MOMENT}) or 0 * sum by (event) ({_EVENTS}))",
+    # more than a moment ago, or than nothing: increase() does not see what a process counted before
+    # its first scrape
+    f"sum by (event) ({_EVENTS}) > (sum by (event) ({_EVENTS} offset {MOMENT}) or 0 * sum by "
+    f"(event) ({_EVENTS}))",
     "{{event}}",
 )

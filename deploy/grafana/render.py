@@ -22,13 +22,31 @@ _LEGEND = ("mean", "lastNotNull")
 def render(board: Board) -> str:
     """The JSON of one dashboard, the same for the same board."""
     built = (
-        dash.Dashboard(board.title).uid(f"midstep-{board.name}").description(board.about).tags(["midstep"]).editable()
-        .tooltip(dashboard.DashboardCursorSync.CROSSHAIR).time("now-15m", "now").refresh("5s").timezone("browser")
-        .link(dash.DashboardLink("midstep").type(dashboard.DashboardLinkType.DASHBOARDS).tags(["midstep"])
-              .include_vars(True).keep_time(True))
-        .annotation(dash.AnnotationQuery().name("Events of the run").datasource(SOURCE).enable(True)
-                    .icon_color("purple").expr(EVENTS.expr))
-    )  # fmt: skip
+        dash.Dashboard(board.title)
+        .uid(f"midstep-{board.name}")
+        .description(board.about)
+        .tags(["midstep"])
+        .editable()
+        .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
+        .time("now-15m", "now")
+        .refresh("5s")
+        .timezone("browser")
+        .link(
+            dash.DashboardLink("midstep")
+            .type(dashboard.DashboardLinkType.DASHBOARDS)
+            .tags(["midstep"])
+            .include_vars(True)
+            .keep_time(True)
+        )
+        .annotation(
+            dash.AnnotationQuery()
+            .name("Events of the run")
+            .datasource(SOURCE)
+            .enable(True)
+            .icon_color("purple")
+            .expr(EVENTS.expr)
+        )
+    )
     for variable in _variables():
         built.with_variable(variable)
     number = 0
@@ -39,7 +57,9 @@ def render(board: Board) -> str:
             number += 1
             built.with_panel(_panel(panel).id(number))
     tree = _without_nulls(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
-    for variable in tree["templating"]["list"]:  # the SDK gives every kind of variable what an interval has
+    for variable in tree["templating"][
+        "list"
+    ]:  # the SDK gives every kind of variable what an interval has
         for key in ("auto", "auto_min", "auto_count"):
             variable.pop(key, None)
     # what the SDK has no words for: without a step Grafana asks for events once a minute
@@ -50,36 +70,51 @@ def render(board: Board) -> str:
 def _variables() -> list[Any]:
     return [
         dash.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _labels("run", "label_values(midstep_build_info, run)").label("Run").sort(
-            dashboard.VariableSort.ALPHABETICAL_DESC
-        ),
-        _labels("edge", 'label_values(midstep_store_entries{run="$run"}, edge)').label("Edge").multi(True)
-        .include_all(True).all_value(".*").current(dashboard.VariableOption(True, "All", "$__all")),
-        dash.CustomVariable("window").label("Rates over").values(",".join(WINDOWS))
+        _labels("run", "label_values(midstep_build_info, run)")
+        .label("Run")
+        .sort(dashboard.VariableSort.ALPHABETICAL_DESC),
+        _labels("edge", 'label_values(midstep_store_entries{run="$run"}, edge)')
+        .label("Edge")
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(dashboard.VariableOption(True, "All", "$__all")),
+        dash.CustomVariable("window")
+        .label("Rates over")
+        .values(",".join(WINDOWS))
         .current(dashboard.VariableOption(True, "30s", "30s"))
         .options([dashboard.VariableOption(w == "30s", w, w) for w in WINDOWS]),
-    ]  # fmt: skip
+    ]
 
 
 def _labels(name: str, query: str) -> dash.QueryVariable:
     return (
-        dash.QueryVariable(name).datasource(SOURCE).refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .query({"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"})
-    )  # fmt: skip
+        dash.QueryVariable(name)
+        .datasource(SOURCE)
+        .refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .query(
+            {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
+        )
+    )
 
 
 def _panel(panel: Panel) -> Any:
     built: Any = {"timeseries": _lines, "stat": _figures, "table": _rows}[panel.kind](panel)
     built.title(panel.title).description(panel.description).datasource(SOURCE).unit(panel.unit)
     built.span(panel.width).height(HEIGHT[panel.kind])
-    steps = [dashboard.Threshold(None, panel.base)] + [dashboard.Threshold(*step) for step in panel.steps]
+    steps = [dashboard.Threshold(None, panel.base)] + [
+        dashboard.Threshold(*step) for step in panel.steps
+    ]
     built.thresholds(dash.ThresholdsConfig().mode(dashboard.ThresholdsMode.ABSOLUTE).steps(steps))
     if panel.least is not None:
         built.min(panel.least)
     if panel.most is not None:
         built.max(panel.most)
     if panel.words:
-        words = {str(v): dashboard.ValueMappingResult(text=text, color=hue) for v, (text, hue) in panel.words.items()}
+        words = {
+            str(v): dashboard.ValueMappingResult(text=text, color=hue)
+            for v, (text, hue) in panel.words.items()
+        }
         built.mappings([dashboard.ValueMap(options=words)])
     for number, query in enumerate(panel.queries):
         built.with_target(_target(query, chr(ord("A") + number), panel.kind))
@@ -87,7 +122,13 @@ def _panel(panel: Panel) -> Any:
 
 
 def _target(query: Query, ref_id: str, kind: str) -> prometheus.Dataquery:
-    target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(ref_id).datasource(SOURCE)
+    target = (
+        prometheus.Dataquery()
+        .expr(query.expr)
+        .legend_format(query.legend)
+        .ref_id(ref_id)
+        .datasource(SOURCE)
+    )
     if kind == "timeseries":
         return target.range()
     return target.instant().format("table" if kind == "table" else "time_series")  # type: ignore[arg-type]
@@ -113,11 +154,16 @@ def _lines(panel: Panel) -> timeseries.Panel:
 
 def _figures(panel: Panel) -> stat.Panel:
     return (
-        stat.Panel().color_mode(common.BigValueColorMode.VALUE).graph_mode(common.BigValueGraphMode.NONE)
+        stat.Panel()
+        .color_mode(common.BigValueColorMode.VALUE)
+        .graph_mode(common.BigValueGraphMode.NONE)
         .reduce_options(options.ReduceDataOptions().calcs(["lastNotNull"]))
-        .text_mode(common.BigValueTextMode.VALUE_AND_NAME if len(panel.queries) > 1 or "{{" in panel.queries[0].legend
-                   else common.BigValueTextMode.VALUE)
-    )  # fmt: skip
+        .text_mode(
+            common.BigValueTextMode.VALUE_AND_NAME
+            if len(panel.queries) > 1 or "{{" in panel.queries[0].legend
+            else common.BigValueTextMode.VALUE
+        )
+    )
 
 
 def _rows(panel: Panel) -> table.Panel:

@@ -1,4 +1,5 @@
-"""Where a fresh output waits until the policy keeps it or lets it go: bounded, and counted apart from the store."""
+"""Where a fresh output waits until the policy keeps it or lets it go: bounded, and counted apart
+from the store."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ class Staging:
         self.nbytes = 0
 
     def put(self, entry: Entry) -> bool:
-        """Let an entry wait, in place of the same prompt's older one; False where it alone is above the capacity."""
+        """Let an entry wait, in place of the same prompt's older one; False where it alone is above
+        the capacity."""
         self.take(entry.frame.prompt_key)
         if entry.frame.nbytes > self.capacity:
             return False

@@ -1,4 +1,5 @@
-"""The cache of intermediate outputs: byte-accurate, never over capacity, at most one step per prompt."""
+"""The cache of intermediate outputs: byte-accurate, never over capacity, at most one step per
+prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from midstep.wire.frame import Frame
 
 @dataclass(frozen=True)
 class Entry:
-    """A kept frame, the prompt it belongs to (for people; the key decides), and whether the tokenizer cut that."""
+    """A kept frame, the prompt it belongs to (for people; the key decides), and whether the
+    tokenizer cut that."""
 
     prompt: str
     frame: Frame
@@ -17,7 +19,8 @@ class Entry:
 
 
 class Store:
-    """Frames by prompt_key. What enters and leaves is the policy's business; the bounds are the store's."""
+    """Frames by prompt_key. What enters and leaves is the policy's business; the bounds are the
+    store's."""
 
     def __init__(self, capacity: int) -> None:
         if capacity <= 0:
@@ -32,7 +35,8 @@ class Store:
         return self._entries.get(prompt_key)
 
     def admit(self, entry: Entry) -> bool:
-        """Keep an entry, in place of the same prompt's other step; False, changing nothing, where it does not fit."""
+        """Keep an entry, in place of the same prompt's other step; False, changing nothing, where
+        it does not fit."""
         key = entry.frame.prompt_key
         old = self._entries.get(key)
         after = self._bytes + entry.frame.nbytes - (old.frame.nbytes if old else 0)

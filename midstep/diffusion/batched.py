@@ -1,6 +1,8 @@
-"""Step-level batching for SD 1.x and SDXL: one network call advances requests that are each at their own step.
+"""Step-level batching for SD 1.x and SDXL: one network call advances requests that are each at
+their own step.
 
-The arithmetic is the stock pipelines' own, in their order, so that at batch 1 the bits are the same.
+The arithmetic is the stock pipelines' own, in their order, so that at batch 1 the bits are the
+same.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ CONDITIONING_BYTES = 64 << 20  # of encoded prompts that are kept
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Encoded text. `embeds` and `pooled` hold [negative, positive] where there is guidance, else [positive]."""
+    """Encoded text. `embeds` and `pooled` hold [negative, positive] where there is guidance, else
+    [positive]."""
 
     embeds: torch.Tensor
     pooled: torch.Tensor | None
@@ -37,7 +40,11 @@ class Conditioning:
     @property
     def nbytes(self) -> int:
         """Bytes of its tensors."""
-        return sum(t.numel() * t.element_size() for t in (self.embeds, self.pooled, self.time_ids) if t is not None)
+        return sum(
+            t.numel() * t.element_size()
+            for t in (self.embeds, self.pooled, self.time_ids)
+            if t is not None
+        )
 
 
 @dataclass
@@ -52,14 +59,18 @@ class _Body:
 
 
 class BatchedDenoiser:
-    """See midstep.diffusion.denoise.Denoiser. `pipe` is a StableDiffusionPipeline or StableDiffusionXLPipeline."""
+    """See midstep.diffusion.denoise.Denoiser. `pipe` is a StableDiffusionPipeline or
+    StableDiffusionXLPipeline."""
 
     batched = True
 
     def __init__(self, pipe: Any, identity: PipelineIdentity) -> None:
-        self.pipe, self.identity = pipe, identity
-        self.steps, self.guidance = identity.steps, identity.guidance
-        self.device, self.dtype = pipe.unet.device, pipe.unet.dtype
+        self.pipe = pipe
+        self.identity = identity
+        self.steps = identity.steps
+        self.guidance = identity.guidance
+        self.device = pipe.unet.device
+        self.dtype = pipe.unet.dtype
         self.xl = "StableDiffusionXL" in type(pipe).__name__
         self.guided = identity.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
         self._conditionings: OrderedDict[str, Conditioning] = OrderedDict()
@@ -67,14 +78,15 @@ class BatchedDenoiser:
         self._template.set_timesteps(identity.steps, device=self.device)
         if self.xl and hasattr(self._template, "set_begin_index"):
             self._template.set_begin_index(0)
-        pipe.scheduler = self._template  # prepare_latents asks it for init_noise_sigma, which depends on the steps
+        # prepare_latents asks it for init_noise_sigma, which depends on the steps
+        pipe.scheduler = self._template
         timestep_cond = pipe.unet.config.time_cond_proj_dim
         self._timestep_cond = None
         if timestep_cond is not None:
             scale = torch.tensor(self.guidance - 1).repeat(1)
-            self._timestep_cond = pipe.get_guidance_scale_embedding(scale, embedding_dim=timestep_cond).to(
-                device=self.device, dtype=self.dtype
-            )
+            self._timestep_cond = pipe.get_guidance_scale_embedding(
+                scale, embedding_dim=timestep_cond
+            ).to(device=self.device, dtype=self.dtype)
 
     @property
     def profile(self) -> StepProfile | None:
@@ -98,7 +110,9 @@ class BatchedDenoiser:
         return Trajectory(prompt, 0, self.steps, until, body)
 
     @torch.no_grad()
-    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
+    def resume(
+        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+    ) -> Trajectory:
         check_steps(frame.step, self.steps, until)
         factor = self.pipe.vae_scale_factor
         shape = (
@@ -124,7 +138,9 @@ class BatchedDenoiser:
     def advance(self, batch: Sequence[Trajectory]) -> None:
         bodies: list[_Body] = [trajectory.body for trajectory in batch]
         times = [body.scheduler.timesteps[body.index] for body in bodies]
-        scaled = torch.cat([b.scheduler.scale_model_input(b.latent, t) for b, t in zip(bodies, times, strict=True)])
+        scaled = torch.cat(
+            [b.scheduler.scale_model_input(b.latent, t) for b, t in zip(bodies, times, strict=True)]
+        )
         t = torch.stack([torch.as_tensor(x) for x in times]).to(self.device)
         conditionings = [body.conditioning for body in bodies]
         embeds = _sides([c.embeds for c in conditionings])
@@ -138,7 +154,9 @@ class BatchedDenoiser:
             torch.cat([scaled] * 2) if self.guided else scaled,
             torch.cat([t] * 2) if self.guided else t,
             encoder_hidden_states=embeds,
-            timestep_cond=None if self._timestep_cond is None else self._timestep_cond.repeat(len(batch), 1),
+            timestep_cond=None
+            if self._timestep_cond is None
+            else self._timestep_cond.repeat(len(batch), 1),
             added_cond_kwargs=added,
             return_dict=False,
         )[0]
@@ -147,9 +165,13 @@ class BatchedDenoiser:
             noise = negative + self.guidance * (positive - negative)
         for i, (trajectory, body, time) in enumerate(zip(batch, bodies, times, strict=True)):
             extra = self.pipe.prepare_extra_step_kwargs(body.generator, 0.0)
-            body.latent = body.scheduler.step(noise[i : i + 1], time, body.latent, **extra, return_dict=False)[0]
+            body.latent = body.scheduler.step(
+                noise[i : i + 1], time, body.latent, **extra, return_dict=False
+            )[0]
             body.index += 1
-            while trajectory.step < self.steps and body.index >= bound(body.scheduler, trajectory.step + 1, self.steps):
+            while trajectory.step < self.steps and body.index >= bound(
+                body.scheduler, trajectory.step + 1, self.steps
+            ):
                 trajectory.step += 1
         settle(self.device)
 
@@ -162,14 +184,21 @@ class BatchedDenoiser:
 
     @torch.no_grad()
     def decode(self, trajectory: Trajectory) -> Picture:
-        vae, latent = self.pipe.vae, trajectory.body.latent
-        upcast = self.xl and vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False)
+        vae = self.pipe.vae
+        latent = trajectory.body.latent
+        upcast = (
+            self.xl and vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False)
+        )
         if upcast:
             vae.to(torch.float32)
             latent = latent.float()
-        mean, std = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
+        mean = getattr(vae.config, "latents_mean", None)
+        std = getattr(vae.config, "latents_std", None)
         if self.xl and mean is not None and std is not None:
-            shift, scale = (torch.tensor(x).view(1, -1, 1, 1).to(latent.device, latent.dtype) for x in (mean, std))
+            shift, scale = (
+                torch.tensor(x).view(1, -1, 1, 1).to(latent.device, latent.dtype)
+                for x in (mean, std)
+            )
             latent = latent * scale / vae.config.scaling_factor + shift
         else:
             latent = latent / vae.config.scaling_factor
@@ -178,30 +207,50 @@ class BatchedDenoiser:
         finally:
             if upcast:
                 vae.to(torch.float16)
-        picture: Picture = np.asarray(self.pipe.image_processor.postprocess(image, output_type="pil")[0])
+        picture: Picture = np.asarray(
+            self.pipe.image_processor.postprocess(image, output_type="pil")[0]
+        )
         return picture
 
     def truncated(self, prompt: str) -> bool:
         tokenizer = self.pipe.tokenizer
         return len(tokenizer(prompt, truncation=False).input_ids) > int(tokenizer.model_max_length)
 
-    def _body(self, latent: torch.Tensor, conditioning: Conditioning, generator: torch.Generator) -> _Body:
-        scheduler = copy.deepcopy(self._template)  # per request: a shared one would mix their solver states
-        return _Body(latent, conditioning, scheduler, snapshot(scheduler), generator, generator.get_state(), 0)
+    def _body(
+        self, latent: torch.Tensor, conditioning: Conditioning, generator: torch.Generator
+    ) -> _Body:
+        # per request: a shared one would mix their solver states
+        scheduler = copy.deepcopy(self._template)
+        return _Body(
+            latent,
+            conditioning,
+            scheduler,
+            snapshot(scheduler),
+            generator,
+            generator.get_state(),
+            0,
+        )
 
     def _encode(self, prompt: str) -> Conditioning:
         known = self._conditionings.get(prompt)
         if known is not None:
             self._conditionings.move_to_end(prompt)
             return known
-        made = self._conditionings[prompt] = self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
-        while len(self._conditionings) * made.nbytes > CONDITIONING_BYTES and len(self._conditionings) > 1:
+        made = self._conditionings[prompt] = (
+            self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
+        )
+        while (
+            len(self._conditionings) * made.nbytes > CONDITIONING_BYTES
+            and len(self._conditionings) > 1
+        ):
             self._conditionings.popitem(last=False)  # all are of one size
         return made
 
     def _encode_sd(self, prompt: str) -> Conditioning:
         positive, negative = self.pipe.encode_prompt(prompt, self.device, 1, self.guided)
-        return Conditioning(torch.cat([negative, positive]) if self.guided else positive, None, None)
+        return Conditioning(
+            torch.cat([negative, positive]) if self.guided else positive, None, None
+        )
 
     def _encode_xl(self, prompt: str) -> Conditioning:
         positive, negative, pooled, negative_pooled = self.pipe.encode_prompt(
@@ -217,16 +266,21 @@ class BatchedDenoiser:
             (0, 0),
             size,
             dtype=positive.dtype,
-            text_encoder_projection_dim=int(pooled.shape[-1]) if second is None else second.config.projection_dim,
+            text_encoder_projection_dim=int(pooled.shape[-1])
+            if second is None
+            else second.config.projection_dim,
         ).to(self.device)
         if not self.guided:
             return Conditioning(positive, pooled, ids)
         return Conditioning(
-            torch.cat([negative, positive]), torch.cat([negative_pooled, pooled]), torch.cat([ids, ids])
+            torch.cat([negative, positive]),
+            torch.cat([negative_pooled, pooled]),
+            torch.cat([ids, ids]),
         )
 
 
 def _sides(pairs: Sequence[torch.Tensor]) -> torch.Tensor:
-    """[negative, positive] of each request -> all negatives, then all positives, as the pipelines order them."""
+    """[negative, positive] of each request -> all negatives, then all positives, as the pipelines
+    order them."""
     stacked = torch.stack(list(pairs), dim=1)  # [sides, requests, ...]
     return stacked.flatten(0, 1)

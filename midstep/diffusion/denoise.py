@@ -1,8 +1,9 @@
-"""A diffusers pipeline cut at step m: first part, resume, decode. What engine, edge and device know of diffusion.
+"""A diffusers pipeline cut at step m: first part, resume, decode. What engine, edge and device know
+of diffusion.
 
-Four denoisers do the work behind one interface: `batched` (SD 1.x, SDXL: every request in flight advances in
-one call of the network), `windowed` (any other diffusers pipeline, one request at a time), and `paced`
-(no tensor is computed; the measured time is waited out by the engine).
+Four denoisers do the work behind one interface: `batched` (SD 1.x, SDXL: every request in flight
+advances in one call of the network), `windowed` (any other diffusers pipeline, one request at a
+time), and `paced` (no tensor is computed; the measured time is waited out by the engine).
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ VARIATION_STRENGTH = 0.35  # share of the latent's direction that a variation se
 
 @dataclass(frozen=True)
 class Variation:
-    """A user's own variation: at the hand-over the latent is turned towards fresh noise of this seed.
+    """A user's own variation: at the hand-over the latent is turned towards fresh noise of this
+    seed.
 
-    x' = sqrt(1 - strength^2) x + strength std(x) n keeps the latent's variance whatever the solver is (the
-    variation seed of the Stable Diffusion user interfaces, applied at step m instead of step 0). Stochastic
-    solvers draw their remaining noise from `seed` too.
+    x' = sqrt(1 - strength^2) x + strength std(x) n keeps the latent's variance whatever the solver
+    is (the variation seed of the Stable Diffusion user interfaces, applied at step m instead of
+    step 0). Stochastic solvers draw their remaining noise from `seed` too.
     """
 
     seed: int
@@ -38,7 +40,8 @@ class Variation:
 
 @dataclass
 class Trajectory:
-    """One picture on its way from noise to image: `step` of `steps` are done. `body` belongs to the denoiser."""
+    """One picture on its way from noise to image: `step` of `steps` are done. `body` belongs to the
+    denoiser."""
 
     prompt: str
     step: int
@@ -55,13 +58,17 @@ class Denoiser(Protocol):
 
     @property
     def profile(self) -> StepProfile | None:
-        """The step times to use instead of measured ones, None where this denoiser's own time counts."""
+        """The step times to use instead of measured ones, None where this denoiser's own time
+        counts."""
 
     def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
         """Noise of `seed`, about to be denoised for `prompt`; text encoding included."""
 
-    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
-        """Go on from `frame`, for `prompt`. Raises FrameError where the payload is not this pipeline's."""
+    def resume(
+        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+    ) -> Trajectory:
+        """Go on from `frame`, for `prompt`. Raises FrameError where the payload is not this
+        pipeline's."""
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         """One denoising step for every trajectory, each at its own timestep, in place."""

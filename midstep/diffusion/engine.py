@@ -1,8 +1,9 @@
-"""Step-level batching: every request in flight advances by one denoising step a tick, each at its own timestep.
+"""Step-level batching: every request in flight advances by one denoising step a tick, each at its
+own timestep.
 
-Requests join and leave between ticks. Edge and device host run the same engine: the edge from noise to the
-split step, the host from a frame to the picture. Where a denoiser cannot batch, its trajectories run one at a
-time, each to its end, through the same interface.
+Requests join and leave between ticks. Edge and device host run the same engine: the edge from noise
+to the split step, the host from a frame to the picture. Where a denoiser cannot batch, its
+trajectories run one at a time, each to its end, through the same interface.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What a job came to: its value, and scenario seconds in the queue and from the first tick to the end."""
+    """What a job came to: its value, and scenario seconds in the queue and from the first tick to
+    the end."""
 
     value: T
     queue_s: float
@@ -47,16 +49,18 @@ class _Job:
 
 @dataclass
 class EngineStats:
-    """Callbacks for whoever measures: a tick's batch size, its denoiser seconds, its whole seconds."""
+    """Callbacks for whoever measures: a tick's batch size, its denoiser seconds, its whole
+    seconds."""
 
     on_tick: Callable[[int, float, float], None] = field(default=lambda batch, step_s, tick_s: None)
 
 
 class Engine:
-    """Owns the running batch of one denoiser. `submit` from the event loop; `run` is the engine's task.
+    """Owns the running batch of one denoiser. `submit` from the event loop; `run` is the engine's
+    task.
 
-    `executor` takes the computing off the event loop; None computes inline (virtual time). `profile` makes a
-    tick last the profiled time instead of the measured one (paced, virtual).
+    `executor` takes the computing off the event loop; None computes inline (virtual time).
+    `profile` makes a tick last the profiled time instead of the measured one (paced, virtual).
     """
 
     def __init__(
@@ -70,9 +74,12 @@ class Engine:
         profile: StepProfile | None = None,
         stats: EngineStats | None = None,
     ) -> None:
-        self.denoiser, self.clock = denoiser, clock
-        self.queue_limit, self.max_batch = queue_limit, max_batch
-        self._executor, self._profile = executor, profile
+        self.denoiser = denoiser
+        self.clock = clock
+        self.queue_limit = queue_limit
+        self.max_batch = max_batch
+        self._executor = executor
+        self._profile = profile
         self._stats = stats or EngineStats()
         self._queue: deque[_Job] = deque()
         self._active: list[_Job] = []
@@ -89,18 +96,28 @@ class Engine:
         return len(self._active)
 
     async def submit(
-        self, open: Callable[[], Trajectory], close: Callable[[Trajectory], T], *, decodes: bool = False
+        self,
+        open: Callable[[], Trajectory],
+        close: Callable[[Trajectory], T],
+        *,
+        decodes: bool = False,
     ) -> Outcome[T]:
-        """Run a trajectory from `open()` to its `until`, then `close` it; both run where the denoiser computes.
+        """Run a trajectory from `open()` to its `until`, then `close` it; both run where the
+        denoiser computes.
 
         `decodes` says that `close` makes a picture, so that a profiled tick is charged for it.
 
-        Raises QueueFull at once where `queue_limit` jobs wait, and whatever `open`, `close` or the denoiser
-        raise. A cancelled caller's job leaves the batch at the next tick.
+        Raises QueueFull at once where `queue_limit` jobs wait, and whatever `open`, `close` or the
+        denoiser raise. A cancelled caller's job leaves the batch at the next tick.
         """
         if len(self._queue) >= self.queue_limit:
-            raise QueueFull(f"the queue is full: {len(self._queue)} requests wait, the limit is {self.queue_limit}")
-        job = _Job(open, close, decodes, asyncio.get_running_loop().create_future(), self.clock.now())
+            raise QueueFull(
+                f"the queue is full: {len(self._queue)} requests wait, the limit is "
+                f"{self.queue_limit}"
+            )
+        job = _Job(
+            open, close, decodes, asyncio.get_running_loop().create_future(), self.clock.now()
+        )
         self._queue.append(job)
         self._wake.set()
         outcome: Outcome[T] = await job.future
@@ -114,7 +131,8 @@ class Engine:
                     self._wake.clear()
                     await self._wake.wait()
                 await self._tick()
-        except Exception as error:  # not a job's own failure: nothing can be computed any more, and all should know
+        # not a job's own failure: nothing can be computed any more, and all should know
+        except Exception as error:
             for job in self._jobs():
                 job.future.set_exception(error)
             raise
@@ -142,7 +160,9 @@ class Engine:
         if self._executor is None:
             measured = self._compute(entering, batch)
         else:
-            measured = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, entering, batch)
+            measured = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._compute, entering, batch
+            )
         if self._profile is not None:
             measured = self._profiled(entering, batch)
             await self.clock.sleep_until(start + measured)
@@ -155,7 +175,11 @@ class Engine:
         for job in entering:
             with _kept(job):
                 job.trajectory = job.open()
-        moving = [job.trajectory for job in batch if job.trajectory is not None and _unfinished(job.trajectory)]
+        moving = [
+            job.trajectory
+            for job in batch
+            if job.trajectory is not None and _unfinished(job.trajectory)
+        ]
         began = self.clock.now() if self._executor is not None else 0.0
         if moving:
             try:
@@ -172,10 +196,14 @@ class Engine:
 
     def _profiled(self, entering: list[_Job], batch: list[_Job]) -> float:
         assert self._profile is not None
-        done = [job for job in batch if job.trajectory is not None and not _unfinished(job.trajectory)]
+        done = [
+            job for job in batch if job.trajectory is not None and not _unfinished(job.trajectory)
+        ]
         decoding = sum(job.decodes for job in done)
         return (
-            self._profile.step(len(batch)) + self._profile.encode_s * len(entering) + self._profile.decode_s * decoding
+            self._profile.step(len(batch))
+            + self._profile.encode_s * len(entering)
+            + self._profile.decode_s * decoding
         )
 
     def _settle(self, job: _Job, end: float) -> bool:
@@ -186,7 +214,9 @@ class Engine:
             if job.error is not None:
                 job.future.set_exception(job.error)
             else:
-                job.future.set_result(Outcome(job.value, job.started_at - job.queued_at, end - job.started_at))
+                job.future.set_result(
+                    Outcome(job.value, job.started_at - job.queued_at, end - job.started_at)
+                )
         return True
 
 

@@ -1,4 +1,5 @@
-"""From a scenario's model section to a denoiser, real or paced; and how long its steps take here."""
+"""From a scenario's model section to a denoiser, real or paced; and how long its steps take
+here."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ BATCHED = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
 
 def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
-    """The denoiser of a scenario's model and modes. Raises ModelError or ScenarioError, one line each."""
+    """The denoiser of a scenario's model and modes. Raises ModelError or ScenarioError, one line
+    each."""
     if scenario.modes.denoiser == "paced":
         from midstep.diffusion.paced import PacedDenoiser
 
@@ -50,8 +52,8 @@ def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
 def compute_thread(device: str) -> ThreadPoolExecutor:
     """The one thread that computes, off the event loop, named for profilers.
 
-    Open the denoiser in it, too: every thread that computes gets an OpenMP team of its own, and two teams on as many
-    cores as one needs slow each other down (docs/design.md, "Measured choices").
+    Open the denoiser in it, too: every thread that computes gets an OpenMP team of its own, and two
+    teams on as many cores as one needs slow each other down (docs/design.md, "Measured choices").
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ThreadPoolExecutor(1, thread_name_prefix=f"denoise-{device}")
@@ -62,12 +64,20 @@ def paced_identity(model: Model) -> PipelineIdentity:
     size = (model.height or 64, model.width or 64)
     settings = digest([model.scheduler, "paced"])
     return PipelineIdentity(
-        model.path, "paced", model.scheduler, settings, model.steps, model.guidance, *size, model.dtype
+        model.path,
+        "paced",
+        model.scheduler,
+        settings,
+        model.steps,
+        model.guidance,
+        *size,
+        model.dtype,
     )
 
 
 def named_profile(model: Model) -> StepProfile:
-    """The profile that the scenario names: one of the model's own, or a file. Raises ScenarioError."""
+    """The profile that the scenario names: one of the model's own, or a file. Raises
+    ScenarioError."""
     name = str(model.profile)
     folder = Path(pipelines.locate(model.path)) / "profiles"
     if (folder / f"{name}.json").is_file():
@@ -75,25 +85,33 @@ def named_profile(model: Model) -> StepProfile:
     if Path(name).is_file():
         return StepProfile.load(Path(name))
     known = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
-    raise ScenarioError(f"model.profile: no file {name}, and {model.path} ships {', '.join(known) or 'no profiles'}")
+    raise ScenarioError(
+        f"model.profile: no file {name}, and {model.path} ships {', '.join(known) or 'no profiles'}"
+    )
 
 
 def measure(
     denoiser: Denoiser, batches: tuple[int, ...] = (1,), repeats: int = 3, measured_on: str = ""
 ) -> StepProfile:
-    """Run a few steps and time them: medians over `repeats`, after a first run that warms up. Blocks."""
+    """Run a few steps and time them: medians over `repeats`, after a first run that warms up.
+    Blocks."""
     if denoiser.profile is not None:
         return denoiser.profile
-    steps = 1 if denoiser.batched else min(4, denoiser.identity.steps)  # a windowed call encodes the text, too
+    # a windowed call encodes the text, too
+    steps = 1 if denoiser.batched else min(4, denoiser.identity.steps)
     times: dict[int, float] = {}
     encodings: list[float] = []
     for batch in batches:
         spent: list[float] = []
         for repeat in range(repeats + 1):
             began = time.perf_counter()
-            trajectories = [denoiser.begin(f"a warm-up {repeat} {i}", i, steps) for i in range(batch)]
+            trajectories = [
+                denoiser.begin(f"a warm-up {repeat} {i}", i, steps) for i in range(batch)
+            ]
             encoded = time.perf_counter()
-            while trajectories[0].step < steps:  # a second-order solver calls the network twice a step
+            while (
+                trajectories[0].step < steps
+            ):  # a second-order solver calls the network twice a step
                 denoiser.advance(trajectories)
             spent.append((time.perf_counter() - encoded) / steps)
             encodings.append((encoded - began) / batch)

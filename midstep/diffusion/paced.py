@@ -1,4 +1,5 @@
-"""A denoiser that computes no tensor: the engine waits out the profiled times. Ships as the small fake, too."""
+"""A denoiser that computes no tensor: the engine waits out the profiled times. Ships as the small
+fake, too."""
 
 from __future__ import annotations
 
@@ -17,12 +18,17 @@ PACED_BYTES = 8192  # of a paced frame: a 16 x 16 x 8 latent in float32
 
 
 class PacedDenoiser:
-    """See midstep.diffusion.denoise.Denoiser. Frames have `frame_bytes` zeros; pictures one grey level that tells the prompt."""
+    """See midstep.diffusion.denoise.Denoiser. Frames have `frame_bytes` zeros; pictures one grey
+    level that tells the prompt."""
 
     batched = True
 
-    def __init__(self, identity: PipelineIdentity, profile: StepProfile, frame_bytes: int = PACED_BYTES) -> None:
-        self.identity, self._profile, self._blob = identity, profile, bytes(frame_bytes)
+    def __init__(
+        self, identity: PipelineIdentity, profile: StepProfile, frame_bytes: int = PACED_BYTES
+    ) -> None:
+        self.identity = identity
+        self._profile = profile
+        self._blob = bytes(frame_bytes)
 
     @property
     def profile(self) -> StepProfile | None:
@@ -32,10 +38,14 @@ class PacedDenoiser:
         check_steps(0, self.identity.steps, until)
         return Trajectory(prompt, 0, self.identity.steps, until)
 
-    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
+    def resume(
+        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+    ) -> Trajectory:
         check_steps(frame.step, self.identity.steps, until)
         if len(frame.payload) != len(self._blob):
-            raise FrameError(f"the frame has {len(frame.payload)} bytes, a paced one {len(self._blob)}")
+            raise FrameError(
+                f"the frame has {len(frame.payload)} bytes, a paced one {len(self._blob)}"
+            )
         return Trajectory(prompt, frame.step, self.identity.steps, until)
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
@@ -43,7 +53,9 @@ class PacedDenoiser:
             trajectory.step += 1
 
     def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
-        return Frame.seal(self.identity.digest(), prompt_key, trajectory.step, self.identity.steps, self._blob)
+        return Frame.seal(
+            self.identity.digest(), prompt_key, trajectory.step, self.identity.steps, self._blob
+        )
 
     def decode(self, trajectory: Trajectory) -> Picture:
         return np.full((8, 8, 3), zlib.crc32(trajectory.prompt.encode()) % 256, np.uint8)

@@ -1,6 +1,7 @@
 """The tensors of a frame, to bytes and back: latent, solver state, random state. Never pickle.
 
-What a blob announces is checked against what it has, and against what the pipeline expects, before a tensor is made.
+What a blob announces is checked against what it has, and against what the pipeline expects, before
+a tensor is made.
 """
 
 from __future__ import annotations
@@ -22,17 +23,29 @@ HEADER_LIMIT = 256 << 10  # bytes; the largest that a solver of diffusers was se
 DIMENSIONS = 8
 RNG_BYTES = 64 << 10  # torch's on the CPU has 5,056
 _ITEM_BYTES = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
-    "U8": 1, "BOOL": 1,
-}  # fmt: skip
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U64": 8,
+    "U32": 4,
+    "U16": 2,
+    "U8": 1,
+    "BOOL": 1,
+}
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _MARK = "\x00t"  # stands in the JSON where a tensor was
 
 
 @dataclass(frozen=True)
 class Payload:
-    """`latent` [1, channels, h, w] or whatever shape the family's transformer takes, `solver` the attributes
-    in which a scheduler differs from a fresh one, `rng` the random generator's state where a solver draws."""
+    """`latent` [1, channels, h, w] or whatever shape the family's transformer takes, `solver` the
+    attributes in which a scheduler differs from a fresh one, `rng` the random generator's state
+    where a solver draws."""
 
     latent: torch.Tensor
     solver: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +53,8 @@ class Payload:
 
 
 def pack(payload: Payload) -> bytes:
-    """Bytes of a payload. Raises FrameError for a solver attribute that is no tensor, number, text or list of them."""
+    """Bytes of a payload. Raises FrameError for a solver attribute that is no tensor, number, text
+    or list of them."""
     tensors = {"latent": _portable(payload.latent)}
     if payload.rng is not None:
         tensors["rng"] = _portable(payload.rng)
@@ -50,25 +64,38 @@ def pack(payload: Payload) -> bytes:
 
 
 def unpack(blob: bytes, shape: tuple[int, ...] | None = None) -> Payload:
-    """The payload in `blob`. Raises FrameError for anything that is not one, or whose latent has not this `shape`."""
+    """The payload in `blob`. Raises FrameError for anything that is not one, or whose latent has
+    not this `shape`."""
     try:
         solver = _checked(blob, shape)
         tensors = safetensors.torch.load(blob)
-        latent, rng = tensors.pop("latent"), tensors.pop("rng", None)
-        return Payload(latent, {name: _restore(value, tensors) for name, value in solver.items()}, rng)
+        latent = tensors.pop("latent")
+        rng = tensors.pop("rng", None)
+        return Payload(
+            latent, {name: _restore(value, tensors) for name, value in solver.items()}, rng
+        )
     except RecursionError as error:
-        raise FrameError("the frame's payload cannot be read: its header is nested too deeply") from error
+        raise FrameError(
+            "the frame's payload cannot be read: its header is nested too deeply"
+        ) from error
     except KeyError as error:
-        raise FrameError(f"the frame's payload cannot be read: {error} is missing or unknown") from error
+        raise FrameError(
+            f"the frame's payload cannot be read: {error} is missing or unknown"
+        ) from error
     except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise FrameError(f"the frame's payload cannot be read: {error}") from error
 
 
 def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
-    """The solver's attributes in a blob whose header keeps its word. Makes no tensor; raises like unpack."""
-    length, there = int.from_bytes(blob[:8], "little"), len(blob) - 8
+    """The solver's attributes in a blob whose header keeps its word. Makes no tensor; raises like
+    unpack."""
+    length = int.from_bytes(blob[:8], "little")
+    there = len(blob) - 8
     if not 2 <= length <= min(HEADER_LIMIT, there):
-        raise ValueError(f"a header of {length} bytes is announced, {max(0, there)} follow, {HEADER_LIMIT} are allowed")
+        raise ValueError(
+            f"a header of {length} bytes is announced, {max(0, there)} follow, {HEADER_LIMIT} are "
+            f"allowed"
+        )
     header = json.loads(blob[8 : 8 + length], object_pairs_hook=_once)
     solver = json.loads(header.pop("__metadata__")["solver"], object_pairs_hook=_once)
     if odd := [name for name in solver if not name.isidentifier() or name.startswith("__")]:
@@ -77,24 +104,32 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
     ends = [0, *(end for _, end in spans)]
     if [begin for begin, _ in spans] != ends[:-1] or ends[-1] != there - length:
         raise ValueError(f"tensors of {ends[-1]} bytes are announced, {there - length} follow")
-    latent, rng = header["latent"], header.get("rng")
+    latent = header["latent"]
+    rng = header.get("rng")
     if latent["dtype"] not in _FLOATS:
         raise ValueError(f"the latent is of {latent['dtype']}")
-    if rng is not None and (rng["dtype"] != "U8" or len(rng["shape"]) != 1 or rng["shape"][0] > RNG_BYTES):
+    if rng is not None and (
+        rng["dtype"] != "U8" or len(rng["shape"]) != 1 or rng["shape"][0] > RNG_BYTES
+    ):
         raise ValueError(f"no random generator has a state {rng['shape']} of {rng['dtype']}")
     if shape is not None and tuple(latent["shape"]) != shape:
-        raise FrameError(f"the frame's latent is {tuple(latent['shape'])}, this pipeline's is {shape}")
+        raise FrameError(
+            f"the frame's latent is {tuple(latent['shape'])}, this pipeline's is {shape}"
+        )
     return solver  # type: ignore[no-any-return]
 
 
 def _span(name: str, about: dict[str, Any]) -> tuple[int, int]:
     """Where a tensor's bytes are, if they are as many as its shape needs."""
-    dims, item = about["shape"], _ITEM_BYTES[about["dtype"]]
+    dims = about["shape"]
+    item = _ITEM_BYTES[about["dtype"]]
     if len(dims) > DIMENSIONS or not all(type(d) is int and 0 <= d < 1 << 32 for d in dims):
         raise ValueError(f"no tensor has the shape that {name[:40]!r} announces")
     begin, end = about["data_offsets"]
     if type(begin) is not int or type(end) is not int or end - begin != math.prod(dims) * item:
-        raise ValueError(f"{name[:40]!r} announces {math.prod(dims) * item} bytes as bytes {begin} to {end}")
+        raise ValueError(
+            f"{name[:40]!r} announces {math.prod(dims) * item} bytes as bytes {begin} to {end}"
+        )
     return begin, end
 
 
@@ -107,7 +142,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _portable(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().to("cpu").contiguous().clone()  # clone: safetensors refuses shared storage
+    # clone: safetensors refuses shared storage
+    return tensor.detach().to("cpu").contiguous().clone()
 
 
 def _flatten(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -121,7 +157,9 @@ def _flatten(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise FrameError(f"the solver keeps {name} as {type(value).__name__}, which cannot travel in a frame")
+    raise FrameError(
+        f"the solver keeps {name} as {type(value).__name__}, which cannot travel in a frame"
+    )
 
 
 def _restore(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

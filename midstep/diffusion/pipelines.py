@@ -1,4 +1,5 @@
-"""Find, load and identify a diffusers text-to-image pipeline: a shipped name, a local folder, or a hub id."""
+"""Find, load and identify a diffusers text-to-image pipeline: a shipped name, a local folder, or a
+hub id."""
 
 from __future__ import annotations
 
@@ -12,9 +13,13 @@ from midstep.errors import ModelError
 from midstep.wire.identity import PipelineIdentity, digest
 
 MODELS = Path(__file__).parents[1] / "models"
-SCHEDULERS = {  # the scenario's name -> class and changed settings; `default` keeps the pipeline's own
+# the scenario's name -> class and changed settings; `default` keeps the pipeline's own
+SCHEDULERS = {
     "ddim": ("DDIMScheduler", {}),
-    "dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "dpm++2m": (
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "solver_order": 2},
+    ),
     "euler": ("EulerDiscreteScheduler", {}),
     "euler-a": ("EulerAncestralDiscreteScheduler", {}),
     "flow-euler": ("FlowMatchEulerDiscreteScheduler", {}),
@@ -27,23 +32,28 @@ def shipped() -> list[str]:
 
 
 def locate(model: str) -> str:
-    """A folder's path or a hub id for what the user wrote. Raises ModelError for a folder that is none."""
+    """A folder's path or a hub id for what the user wrote. Raises ModelError for a folder that is
+    none."""
     if model in shipped():
         return str(MODELS / model)
     path = Path(model).expanduser()
     if (path / "model_index.json").is_file():
         return str(path)
     if path.exists():
-        raise ModelError(f"model.path: {model} has no model_index.json: it is not a diffusers pipeline folder")
+        raise ModelError(
+            f"model.path: {model} has no model_index.json: it is not a diffusers pipeline folder"
+        )
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return model
     raise ModelError(
-        f"model.path: no folder {model}, and no shipped model of that name (there is: {', '.join(shipped()) or 'none'})"
+        f"model.path: no folder {model}, and no shipped model of that name (there is: "
+        f"{', '.join(shipped()) or 'none'})"
     )
 
 
 def load(model: str, dtype: str, device: str, scheduler: str = "default") -> Any:
-    """The pipeline, on `device`, with the scheduler that the scenario names. Raises ModelError, one line."""
+    """The pipeline, on `device`, with the scheduler that the scenario names. Raises ModelError, one
+    line."""
     where = locate(model)
     import torch
 
@@ -52,11 +62,15 @@ def load(model: str, dtype: str, device: str, scheduler: str = "default") -> Any
         pipe = diffusers.DiffusionPipeline.from_pretrained(where, dtype=getattr(torch, dtype))
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"model.path: {model} cannot be loaded as a diffusers pipeline: {reason}") from error
+        raise ModelError(
+            f"model.path: {model} cannot be loaded as a diffusers pipeline: {reason}"
+        ) from error
     if scheduler != "default":
         name, settings = SCHEDULERS[scheduler]
         if ("FlowMatch" in name) != ("FlowMatch" in type(pipe.scheduler).__name__):
-            raise ModelError(f"model.scheduler: {scheduler} does not fit {type(pipe).__name__}; use default")
+            raise ModelError(
+                f"model.scheduler: {scheduler} does not fit {type(pipe).__name__}; use default"
+            )
         pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config, **settings)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(pick_device(device))
@@ -69,12 +83,15 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"model.device: {device} was asked for, torch sees no GPU; use auto or cpu")
+        raise ModelError(
+            f"model.device: {device} was asked for, torch sees no GPU; use auto or cpu"
+        )
     return device
 
 
 def settle(device: Any) -> None:
-    """Wait for what was launched on a GPU, so that whoever reads a clock next measures the work and not its launch."""
+    """Wait for what was launched on a GPU, so that whoever reads a clock next measures the work and
+    not its launch."""
     if getattr(device, "type", "cpu") == "cuda":
         import torch
 
@@ -89,7 +106,9 @@ def identify(
         model=model,
         revision=revision(locate(model)),
         scheduler=type(pipe.scheduler).__name__,
-        scheduler_config=digest({k: repr(v) for k, v in pipe.scheduler.config.items() if not k.startswith("_")}),
+        scheduler_config=digest(
+            {k: repr(v) for k, v in pipe.scheduler.config.items() if not k.startswith("_")}
+        ),
         steps=steps,
         guidance=guidance,
         height=height,
@@ -103,10 +122,16 @@ def revision(where: str) -> str:
     folder = Path(where)
     if not folder.is_dir():
         hub = importlib.import_module("huggingface_hub")
-        folder = Path(hub.snapshot_download(where, local_files_only=True, allow_patterns=["model_index.json"]))
+        folder = Path(
+            hub.snapshot_download(where, local_files_only=True, allow_patterns=["model_index.json"])
+        )
         return folder.name
     total = hashlib.blake2b(digest_size=16)
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}):
+    for path in sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}
+    ):
         if path.name in {"quality.json", "catalogue.json"} or "profiles" in path.parts:
             continue  # about the model, not of it
         total.update(f"{path.relative_to(folder).as_posix()}\x00".encode())
@@ -126,7 +151,9 @@ def default_size(pipe: Any) -> tuple[int, int]:
 def weight_bytes(model: str) -> int:
     """Bytes of a local model's weight files; 0 for a hub id that has not been asked for yet."""
     folder = Path(locate(model))
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin"})
+    return sum(
+        path.stat().st_size for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin"}
+    )
 
 
 def catalogue_file(model: str) -> Path | None:

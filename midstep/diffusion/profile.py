@@ -1,4 +1,5 @@
-"""Measured step times: what a paced or virtual run waits, and what a device's pace is a ratio of."""
+"""Measured step times: what a paced or virtual run waits, and what a device's pace is a ratio
+of."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from midstep.errors import ScenarioError
 
 @dataclass(frozen=True)
 class StepProfile:
-    """Seconds of one denoiser call at each measured batch size, of one text encoding, and of one decoding."""
+    """Seconds of one denoiser call at each measured batch size, of one text encoding, and of one
+    decoding."""
 
     step_s: dict[int, float]
     encode_s: float = 0.0
@@ -20,7 +22,8 @@ class StepProfile:
     measured_on: str = ""
 
     def step(self, batch: int) -> float:
-        """Seconds of one step of `batch` requests: linear between measured sizes, and in proportion beyond."""
+        """Seconds of one step of `batch` requests: linear between measured sizes, and in proportion
+        beyond."""
         sizes = sorted(self.step_s)
         if batch <= sizes[0]:
             return self.step_s[sizes[0]]
@@ -47,8 +50,14 @@ class StepProfile:
             step_s = {int(k): float(v) for k, v in data["step_s"].items()}
             if not step_s or min(step_s.values()) <= 0:
                 raise ValueError("step_s must hold at least one time above 0")
-            return cls(step_s, float(data["encode_s"]), float(data["decode_s"]), str(data.get("measured_on", "")))
+            return cls(
+                step_s,
+                float(data["encode_s"]),
+                float(data["decode_s"]),
+                str(data.get("measured_on", "")),
+            )
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ScenarioError(
-                f"model.profile: {path} is no step profile ({error}); `midstep calibrate` writes one"
+                f"model.profile: {path} is no step profile ({error}); `midstep calibrate` writes "
+                f"one"
             ) from error

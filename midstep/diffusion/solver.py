@@ -1,7 +1,9 @@
-"""A diffusers scheduler cut at a step: a window on its timesteps, and the state it must carry over the cut.
+"""A diffusers scheduler cut at a step: a window on its timesteps, and the state it must carry over
+the cut.
 
-The window is a subclass of the pipeline's own scheduler class: `set_timesteps` runs the full schedule, the
-pipeline's loop then sees only `timesteps[a:b]`, and `step` sees them all, because multistep solvers look ahead.
+The window is a subclass of the pipeline's own scheduler class: `set_timesteps` runs the full
+schedule, the pipeline's loop then sees only `timesteps[a:b]`, and `step` sees them all, because
+multistep solvers look ahead.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from midstep.errors import ModelError
 def bound(scheduler: Any, step: int, steps: int) -> int:
     """How many entries of the full `timesteps` belong to the first `step` of `steps` steps.
 
-    Second-order solvers (Heun) evaluate twice a step, PNDM has warm-up entries: the last step is open-ended.
+    Second-order solvers (Heun) evaluate twice a step, PNDM has warm-up entries: the last step is
+    open-ended.
     """
     total = len(scheduler.timesteps)
     return total if step >= steps else min(step * int(getattr(scheduler, "order", 1)), total)
@@ -27,11 +30,15 @@ def bound(scheduler: Any, step: int, steps: int) -> int:
 
 def snapshot(scheduler: Any) -> dict[str, Any]:
     """The scheduler's attributes now; lists are copied, because solvers change them in place."""
-    return {name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()}
+    return {
+        name: list(value) if isinstance(value, list) else value
+        for name, value in vars(scheduler).items()
+    }
 
 
 def carried(scheduler: Any, fresh: dict[str, Any]) -> dict[str, Any]:
-    """The attributes in which `scheduler` differs from its snapshot `fresh`: what a frame must carry."""
+    """The attributes in which `scheduler` differs from its snapshot `fresh`: what a frame must
+    carry."""
     return {
         name: value
         for name, value in snapshot(scheduler).items()
@@ -48,14 +55,24 @@ def restore(scheduler: Any, state: dict[str, Any], device: torch.device | str) -
 class Window:
     """Which part of the schedule is to run, and, once it has, what has to be carried on.
 
-    `start`, `stop`: steps; `state`, `rng`: what the frame at `start` carried; after the run `carried` is
-    what the frame at `stop` must carry and `rng` the generator's new state, None where nothing was drawn.
+    `start`, `stop`: steps; `state`, `rng`: what the frame at `start` carried; after the run
+    `carried` is what the frame at `stop` must carry and `rng` the generator's new state, None where
+    nothing was drawn.
     """
 
     def __init__(
-        self, steps: int, start: int, stop: int, state: dict[str, Any], device: torch.device | str = "cpu"
+        self,
+        steps: int,
+        start: int,
+        stop: int,
+        state: dict[str, Any],
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.steps, self.start, self.stop, self.state, self.device = steps, start, stop, state, device
+        self.steps = steps
+        self.start = start
+        self.stop = stop
+        self.state = state
+        self.device = device
         self.inside = 0
         self.fresh: dict[str, Any] = {}
         self.rng_before: torch.Tensor | None = None
@@ -106,7 +123,9 @@ def _windowed(base: Any) -> Any:
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         window = self._midstep
         generator = kwargs.get("generator")
-        before = generator.get_state() if generator is not None and window.rng_before is None else None
+        before = (
+            generator.get_state() if generator is not None and window.rng_before is None else None
+        )
         if before is not None:
             window.rng_before = before
         window.inside += 1
@@ -119,12 +138,15 @@ def _windowed(base: Any) -> Any:
                 window.rng = None if torch.equal(after, window.rng_before) else after
 
     def timesteps(self: Any) -> Any:
-        full, window = self._midstep_timesteps, self._midstep
+        full = self._midstep_timesteps
+        window = self._midstep
         if window.inside or full is None or not window.fresh:
             return full
         window.inside += 1
         try:
-            return full[bound(self, window.start, window.steps) : bound(self, window.stop, window.steps)]
+            return full[
+                bound(self, window.start, window.steps) : bound(self, window.stop, window.steps)
+            ]
         finally:
             window.inside -= 1
 

@@ -1,4 +1,5 @@
-"""Any diffusers text-to-image pipeline, unmodified, cut by a window on its scheduler; one request at a time."""
+"""Any diffusers text-to-image pipeline, unmodified, cut by a window on its scheduler; one request
+at a time."""
 
 from __future__ import annotations
 
@@ -29,12 +30,14 @@ class _Body:
 
 
 class WindowedDenoiser:
-    """See midstep.diffusion.denoise.Denoiser. `advance` runs a trajectory to its `until` in one call of the pipeline."""
+    """See midstep.diffusion.denoise.Denoiser. `advance` runs a trajectory to its `until` in one
+    call of the pipeline."""
 
     batched = False
 
     def __init__(self, pipe: Any, identity: PipelineIdentity) -> None:
-        self.pipe, self.identity = pipe, identity
+        self.pipe = pipe
+        self.identity = identity
         self.steps = identity.steps
         self._scheduler = pipe.scheduler
         self._extra: dict[str, Any] = {}
@@ -47,7 +50,9 @@ class WindowedDenoiser:
             128,
             256,
         ):
-            self._extra["use_resolution_binning"] = False  # PixArt has bins for these sample sizes only
+            self._extra["use_resolution_binning"] = (
+                False  # PixArt has bins for these sample sizes only
+            )
 
     @property
     def profile(self) -> StepProfile | None:
@@ -55,19 +60,30 @@ class WindowedDenoiser:
 
     def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
         check_steps(0, self.steps, until)
-        return Trajectory(prompt, 0, self.steps, until, _Body(torch.Generator("cpu").manual_seed(seed)))
+        return Trajectory(
+            prompt, 0, self.steps, until, _Body(torch.Generator("cpu").manual_seed(seed))
+        )
 
-    def resume(self, frame: Frame, prompt: str, until: int, variation: Variation | None) -> Trajectory:
+    def resume(
+        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+    ) -> Trajectory:
         check_steps(frame.step, self.steps, until)
         payload = unpack(frame.payload)
-        generator, latent = torch.Generator("cpu"), payload.latent
+        generator = torch.Generator("cpu")
+        latent = payload.latent
         if variation is not None:
             generator.manual_seed(variation.seed)
             latent = vary(latent, variation, generator)
         elif payload.rng is not None:
             generator.set_state(payload.rng)
         latent = latent.to(self.pipe.device, self.pipe.dtype)
-        return Trajectory(prompt, frame.step, self.steps, until, _Body(generator, latent, payload.solver, payload.rng))
+        return Trajectory(
+            prompt,
+            frame.step,
+            self.steps,
+            until,
+            _Body(generator, latent, payload.solver, payload.rng),
+        )
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
@@ -75,7 +91,8 @@ class WindowedDenoiser:
             if trajectory.until == trajectory.step:
                 continue
             window, scheduler, latent = self._run(trajectory, trajectory.until, "latent")
-            body.latent, body.solver = latent, window.carried(scheduler)
+            body.latent = latent
+            body.solver = window.carried(scheduler)
             body.rng = body.rng if window.rng is None else window.rng
             trajectory.step = trajectory.until
         settle(self.pipe.device)
@@ -87,12 +104,19 @@ class WindowedDenoiser:
 
     def decode(self, trajectory: Trajectory) -> Picture:
         self._latent(trajectory)
-        image = self._run(trajectory, trajectory.step, "pil")[2]  # an empty window: the pipeline only decodes
+        # an empty window: the pipeline only decodes
+        image = self._run(trajectory, trajectory.step, "pil")[2]
         return np.asarray(image)
 
     def truncated(self, prompt: str) -> bool:
-        tokenizers = [t for name in ("tokenizer", "tokenizer_2") if (t := getattr(self.pipe, name, None)) is not None]
-        return any(len(t(prompt, truncation=False).input_ids) > int(t.model_max_length) for t in tokenizers)
+        tokenizers = [
+            t
+            for name in ("tokenizer", "tokenizer_2")
+            if (t := getattr(self.pipe, name, None)) is not None
+        ]
+        return any(
+            len(t(prompt, truncation=False).input_ids) > int(t.model_max_length) for t in tokenizers
+        )
 
     def _run(self, trajectory: Trajectory, stop: int, output: str) -> tuple[Window, Any, Any]:
         body: _Body = trajectory.body

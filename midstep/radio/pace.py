@@ -1,4 +1,5 @@
-"""When an amount of work is done at a rate that changes from slot to slot: bits on a link, steps on a device."""
+"""When an amount of work is done at a rate that changes from slot to slot: bits on a link, steps on
+a device."""
 
 from __future__ import annotations
 
@@ -9,22 +10,29 @@ from midstep.errors import ScenarioError
 LONGEST = 10_000  # slots
 
 
-def finish(start_s: float, amount: float, rate: Callable[[int], float], slot_seconds: float) -> float:
+def finish(
+    start_s: float, amount: float, rate: Callable[[int], float], slot_seconds: float
+) -> float:
     """The instant at which `amount` units are done that begin at `start_s` (scenario seconds).
 
-    `rate(slot)` is in units per second, above 0, and constant within a slot. An absolute deadline comes out:
-    holding to it does not drift, as a sleep per chunk would. Raises ScenarioError beyond LONGEST slots.
+    `rate(slot)` is in units per second, above 0, and constant within a slot. An absolute deadline
+    comes out: holding to it does not drift, as a sleep per chunk would. Raises ScenarioError beyond
+    LONGEST slots.
     """
-    now, left = start_s, amount
-    slot, pace = int(start_s // slot_seconds), 0.0
+    now = start_s
+    left = amount
+    slot = int(start_s // slot_seconds)
+    pace = 0.0
     while slot < start_s // slot_seconds + LONGEST:
         pace = rate(slot)
         end = (slot + 1) * slot_seconds
         if left <= pace * (end - now):
             return now + left / pace
         left -= pace * max(0.0, end - now)
-        now, slot = end, slot + 1
+        now = end
+        slot = slot + 1
     raise ScenarioError(
-        f"{amount:.3g} bits (or edge-seconds) are not done within {LONGEST} slots at about {pace:.3g} a second: "
+        f"{amount:.3g} bits (or edge-seconds) are not done within {LONGEST} slots at about "
+        f"{pace:.3g} a second: "
         f"look at channel.* (units?), devices.speed_ratio and slot_seconds"
     )

@@ -19,8 +19,8 @@ from midstep.telemetry.metrics import REGISTRY, gauge
 
 @dataclass(frozen=True)
 class Target:
-    """One exporter as a Prometheus is told of it. `part`: edge, host, learner or orchestrator; `process`: its own name,
-    such as host-3; `node`: the address of the machine that it is on."""
+    """One exporter as a Prometheus is told of it. `part`: edge, host, learner or orchestrator;
+    `process`: its own name, such as host-3; `node`: the address of the machine that it is on."""
 
     address: str
     part: str
@@ -32,13 +32,16 @@ class Target:
 
 
 def export(part: str, host: str = "127.0.0.1", port: int = 0) -> str:
-    """Start this process's exporter; its HOST:PORT. A port of 0 takes a free one. Raises ScenarioError."""
+    """Start this process's exporter; its HOST:PORT. A port of 0 takes a free one. Raises
+    ScenarioError."""
     gauge("build_info", __version__, part).set(1)
     _of_the_process()
     try:
         server, _ = start_http_server(port, addr=host, registry=REGISTRY)
     except (OSError, OverflowError) as error:
-        raise ScenarioError(f"the exporter cannot listen on {host}:{port}: {error}; give another port, or 0") from error
+        raise ScenarioError(
+            f"the exporter cannot listen on {host}:{port}: {error}; give another port, or 0"
+        ) from error
     return f"{host}:{server.server_port}"
 
 
@@ -60,7 +63,11 @@ def _of_the_process() -> None:
 def _gpu_memory_bytes() -> float:
     """What this process's tensors take of the GPU; 0 where it computes on none."""
     torch = sys.modules.get("torch")  # a paced process has none, and need not load it for this
-    return float(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_initialized() else 0.0
+    return (
+        float(torch.cuda.memory_allocated())
+        if torch is not None and torch.cuda.is_initialized()
+        else 0.0
+    )
 
 
 def write_targets(path: Path, targets: Sequence[Target], run: str) -> None:
@@ -69,12 +76,15 @@ def write_targets(path: Path, targets: Sequence[Target], run: str) -> None:
         {
             "targets": [target.address],
             "labels": {
-                "job": "midstep", "run": run, "part": target.part, "process": target.process,
+                "job": "midstep",
+                "run": run,
+                "part": target.part,
+                "process": target.process,
                 "node": target.node,
             },
         }
         for target in targets
-    ]  # fmt: skip
+    ]
     fresh = path.with_suffix(".tmp")
     fresh.write_text(json.dumps(groups, indent=2) + "\n")
     os.replace(fresh, path)

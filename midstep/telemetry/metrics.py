@@ -1,4 +1,5 @@
-"""Every metric's name, unit and labels, in one place; and the little objects through which the parts write them.
+"""Every metric's name, unit and labels, in one place; and the little objects through which the
+parts write them.
 
 Base units, no per-user labels, ratios are left to PromQL. One registry a process.
 """
@@ -16,7 +17,8 @@ from midstep.telemetry.record import STAGES, RequestRow
 
 REGISTRY = CollectorRegistry()
 
-# Neighbouring bounds at most a factor 1.25 apart, so that a quantile is known within one of them: 1 ms to 100 s.
+# Neighbouring bounds at most a factor 1.25 apart, so that a quantile is known within one of them: 1
+# ms to 100 s.
 SECONDS = tuple(round(0.001 * 1.25**i, 7) for i in range(53))
 RATIO = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -35,10 +37,18 @@ class Spec:
 EVENTS = ("started", "slot", "scaled", "died", "stopping", "ended")
 
 SPECS: dict[str, Spec] = {
-    "requests_total": Spec(Counter, "Requests that ended, by how.", ("edge", "policy", "result", "reuse")),
-    "request_seconds": Spec(Histogram, "Stage times of finished requests.", ("edge", "stage"), SECONDS),
-    "denoise_step_seconds": Spec(Histogram, "A call of the denoiser, whatever its batch.", ("edge", "where"), SECONDS),
-    "denoise_batch_size": Spec(Histogram, "Requests advanced by one tick.", ("edge", "where"), BATCH),
+    "requests_total": Spec(
+        Counter, "Requests that ended, by how.", ("edge", "policy", "result", "reuse")
+    ),
+    "request_seconds": Spec(
+        Histogram, "Stage times of finished requests.", ("edge", "stage"), SECONDS
+    ),
+    "denoise_step_seconds": Spec(
+        Histogram, "A call of the denoiser, whatever its batch.", ("edge", "where"), SECONDS
+    ),
+    "denoise_batch_size": Spec(
+        Histogram, "Requests advanced by one tick.", ("edge", "where"), BATCH
+    ),
     "edge_queue_depth": Spec(Gauge, "Requests that wait for their first tick.", ("edge",)),
     "edge_rejections_total": Spec(Counter, "Requests refused, by why.", ("edge", "reason")),
     "store_lookups_total": Spec(Counter, "Lookups in the store.", ("edge",)),
@@ -49,31 +59,46 @@ SPECS: dict[str, Spec] = {
     "store_evictions_total": Spec(Counter, "Outputs that the policy let go.", ("edge",)),
     "staging_bytes": Spec(Gauge, "Bytes of outputs that wait for the policy.", ("edge",)),
     "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices.", ("edge",)),
-    "link_rate_error_ratio": Spec(Histogram, "Achieved transfer time over commanded, minus 1.", (), RATIO),
-    "device_pace_error_ratio": Spec(Histogram, "Achieved device time over commanded, minus 1.", (), RATIO),
-    "lateness_seconds": Spec(Histogram, "How late a commanded instant was met.", ("part",), SECONDS),
+    "link_rate_error_ratio": Spec(
+        Histogram, "Achieved transfer time over commanded, minus 1.", (), RATIO
+    ),
+    "device_pace_error_ratio": Spec(
+        Histogram, "Achieved device time over commanded, minus 1.", (), RATIO
+    ),
+    "lateness_seconds": Spec(
+        Histogram, "How late a commanded instant was met.", ("part",), SECONDS
+    ),
     "backlog_seconds": Spec(Gauge, "The Lyapunov queue Q of (23).", ("edge",)),
-    "slot_latency_seconds": Spec(Gauge, "L_avg of the last slot, (16): mean over its misses.", ("edge",)),
+    "slot_latency_seconds": Spec(
+        Gauge, "L_avg of the last slot, (16): mean over its misses.", ("edge",)
+    ),
     "drift_plus_penalty": Spec(
         Gauge, "Q (L_avg - Lbar) + V L / |A| of the last slot, (33), seconds squared.", ("edge",)
     ),
     "optimality_gap_ratio": Spec(
         Gauge,
-        "How far the last slot's plan was from the best in hindsight: 0 the best, 1 no better than no cache.",
+        "How far the last slot's plan was from the best in hindsight: 0 the best, 1 no better than "
+        "no cache.",
         ("edge",),
     ),
     "learner_loss": Spec(Gauge, "Mean loss of the last training.", ("edge",)),
-    "learner_candidates": Spec(Gauge, "Candidates K that the learner weighs against each other.", ("edge",)),
+    "learner_candidates": Spec(
+        Gauge, "Candidates K that the learner weighs against each other.", ("edge",)
+    ),
     "learner_updates_total": Spec(Counter, "Training updates done.", ("edge",)),
     "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", ("edge",), SECONDS),
     "devices": Spec(Gauge, "Devices by what they are doing.", ("edge", "state")),
-    "device_joules_total": Spec(Counter, "Energy of device computing, as the scenario's watts have it.", ("edge",)),
+    "device_joules_total": Spec(
+        Counter, "Energy of device computing, as the scenario's watts have it.", ("edge",)
+    ),
     "users": Spec(Gauge, "Devices that the run has now, as its centre counts them.", ("edge",)),
     "scenario_events_total": Spec(Counter, "Events of the run, see EVENTS.", ("event",)),
     "run_valid": Spec(Gauge, "1 while the emulator keeps its own bounds, else 0."),
     "cluster_nodes": Spec(Gauge, "Ray's nodes that are alive; 0 where no Ray is used."),
     "cluster_resource": Spec(
-        Gauge, "Ray's resources, CPU and GPU in units, memory in bytes: total and used.", ("resource", "state")
+        Gauge,
+        "Ray's resources, CPU and GPU in units, memory in bytes: total and used.",
+        ("resource", "state"),
     ),
     "gpu_memory_bytes": Spec(Gauge, "GPU memory that this process's model takes; 0 without a GPU."),
     "build_info": Spec(Gauge, "Always 1; the labels say what runs.", ("version", "part")),
@@ -85,7 +110,14 @@ def metric(name: str) -> Counter | Gauge | Histogram:
     """The metric of this process. Raises KeyError for a name that is not in SPECS."""
     spec = SPECS[name]
     if spec.kind is Histogram:
-        return Histogram(name, spec.text, spec.labels, namespace="midstep", registry=REGISTRY, buckets=spec.bounds)
+        return Histogram(
+            name,
+            spec.text,
+            spec.labels,
+            namespace="midstep",
+            registry=REGISTRY,
+            buckets=spec.bounds,
+        )
     return spec.kind(name, spec.text, spec.labels, namespace="midstep", registry=REGISTRY)
 
 
@@ -114,7 +146,8 @@ def histogram(name: str, *labels: str) -> Histogram:
 
 
 class EdgeMetrics:
-    """What the edge writes; every series exists from the start, so that a rate is never missing its first event."""
+    """What the edge writes; every series exists from the start, so that a rate is never missing its
+    first event."""
 
     def __init__(self, edge: str) -> None:
         self.edge = edge
@@ -155,9 +188,13 @@ class LearnerMetrics:
     """What the learner writes; what is not known yet is NaN, never a 0 that looks measured."""
 
     GAUGES = (
-        "backlog_seconds", "slot_latency_seconds", "drift_plus_penalty", "optimality_gap_ratio", "learner_loss",
+        "backlog_seconds",
+        "slot_latency_seconds",
+        "drift_plus_penalty",
+        "optimality_gap_ratio",
+        "learner_loss",
         "learner_candidates",
-    )  # fmt: skip
+    )
 
     def __init__(self, edge: str) -> None:
         self.edge = edge
@@ -166,7 +203,9 @@ class LearnerMetrics:
         counter("learner_updates_total", edge)
         histogram("decision_seconds", edge)
 
-    def slot(self, queue_s: float, latency_avg_s: float, objective: float, gap: float | None) -> None:
+    def slot(
+        self, queue_s: float, latency_avg_s: float, objective: float, gap: float | None
+    ) -> None:
         """A slot's end: Q, L_avg, the objective (33), and its plan's gap where there is one."""
         gauge("backlog_seconds", self.edge).set(queue_s)
         gauge("slot_latency_seconds", self.edge).set(latency_avg_s)
@@ -186,7 +225,8 @@ class LearnerMetrics:
 
 
 def on_tick(edge: str, where: str) -> Callable[[int, float, float], None]:
-    """What an engine's tick calls with its batch, the denoiser's seconds and its own; `where`: edge or device."""
+    """What an engine's tick calls with its batch, the denoiser's seconds and its own; `where`: edge
+    or device."""
     step_seconds = histogram("denoise_step_seconds", edge, where)
     batch_size = histogram("denoise_batch_size", edge, where)
 
@@ -237,7 +277,8 @@ class UserMetrics:
     STATES = ("thinking", "waiting", "receiving", "computing")
 
     def __init__(self, edge: str, policy: str) -> None:
-        self._edge, self._policy = edge, policy
+        self._edge = edge
+        self._policy = policy
         self._states = {state: gauge("devices", edge, state) for state in self.STATES}
         for reuse in ("computed", "exact", "shared"):
             counter("requests_total", edge, policy, "done", reuse)

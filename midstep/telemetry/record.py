@@ -1,4 +1,5 @@
-"""One row of requests.parquet: what became of one request. Times are scenario seconds of one clock each."""
+"""One row of requests.parquet: what became of one request. Times are scenario seconds of one clock
+each."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ COLUMNS = tuple(field.name for field in fields(RequestRow))
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one request, PNG bytes: the frame as received, the result, and the same without reuse."""
+    """Pictures of one request, PNG bytes: the frame as received, the result, and the same without
+    reuse."""
 
     request_id: str
     frame: bytes

@@ -1,1 +1,2 @@
-"""What crosses between device, edge and learner: plain values, their protocol messages, frames and credentials."""
+"""What crosses between device, edge and learner: plain values, their protocol messages, frames and
+credentials."""

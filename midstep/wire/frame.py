@@ -1,8 +1,8 @@
 """An intermediate output on the wire: its identity, its tensors, and a checksum over both.
 
-The tensors (latent, solver state, random state) travel in the safetensors format, which cannot execute
-anything and is checked for overlapping or overlong regions when read. This file never looks inside them,
-so a process that only stores or paces frames needs no torch.
+The tensors (latent, solver state, random state) travel in the safetensors format, which cannot
+execute anything and is checked for overlapping or overlong regions when read. This file never looks
+inside them, so a process that only stores or paces frames needs no torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ class Frame:
     @classmethod
     def seal(cls, pipeline: str, prompt_key: str, step: int, steps: int, payload: bytes) -> Frame:
         """A frame with its checksum computed."""
-        return cls(pipeline, prompt_key, step, steps, payload, _checksum(pipeline, prompt_key, step, steps, payload))
+        return cls(
+            pipeline,
+            prompt_key,
+            step,
+            steps,
+            payload,
+            _checksum(pipeline, prompt_key, step, steps, payload),
+        )
 
     @property
     def nbytes(self) -> int:
@@ -42,14 +49,22 @@ class Frame:
 
     def verify(self, pipeline: str, prompt_key: str) -> None:
         """Raise FrameError unless this is an undamaged frame of just that pipeline and prompt."""
-        if _checksum(self.pipeline, self.prompt_key, self.step, self.steps, self.payload) != self.checksum:
+        if (
+            _checksum(self.pipeline, self.prompt_key, self.step, self.steps, self.payload)
+            != self.checksum
+        ):
             raise FrameError(
-                f"the frame of {self.prompt_key[:12]} at step {self.step} is damaged: its checksum differs"
+                f"the frame of {self.prompt_key[:12]} at step {self.step} is damaged: its checksum "
+                f"differs"
             )
         if self.pipeline != pipeline:
-            raise FrameError(f"the frame is of pipeline {self.pipeline[:12]}, asked was {pipeline[:12]}")
+            raise FrameError(
+                f"the frame is of pipeline {self.pipeline[:12]}, asked was {pipeline[:12]}"
+            )
         if self.prompt_key != prompt_key:
-            raise FrameError(f"the frame is of prompt {self.prompt_key[:12]}, asked was {prompt_key[:12]}")
+            raise FrameError(
+                f"the frame is of prompt {self.prompt_key[:12]}, asked was {prompt_key[:12]}"
+            )
         if not 0 <= self.step <= self.steps:
             raise FrameError(f"the frame says step {self.step} of {self.steps}")
 

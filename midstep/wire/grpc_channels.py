@@ -1,4 +1,5 @@
-"""gRPC channels and ports with credentials: TLS for one fixed name, a token in every call's metadata."""
+"""gRPC channels and ports with credentials: TLS for one fixed name, a token in every call's
+metadata."""
 
 from __future__ import annotations
 
@@ -24,11 +25,14 @@ _PROBE_S = 3.0
 
 
 def open_channel(address: str, credentials: Credentials | None = None) -> grpc.aio.Channel:
-    """A channel to HOST:PORT; with TLS where the credentials have a CA. Calls need metadata=bearer(credentials)."""
+    """A channel to HOST:PORT; with TLS where the credentials have a CA. Calls need
+    metadata=bearer(credentials)."""
     if credentials is None or credentials.ca is None:
         return grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
     options = [*CLIENT_OPTIONS, ("grpc.ssl_target_name_override", NAME)]
-    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(credentials.ca), options=options)
+    return grpc.aio.secure_channel(
+        address, grpc.ssl_channel_credentials(credentials.ca), options=options
+    )
 
 
 def bearer(credentials: Credentials | None) -> tuple[tuple[str, str], ...] | None:
@@ -37,12 +41,16 @@ def bearer(credentials: Credentials | None) -> tuple[tuple[str, str], ...] | Non
 
 
 def add_port(server: grpc.aio.Server, address: str, credentials: Credentials | None = None) -> int:
-    """Let a server listen at HOST:PORT (port 0: a free one), with TLS where there is a key; the port.
+    """Let a server listen at HOST:PORT (port 0: a free one), with TLS where there is a key; the
+    port.
 
-    Raises CredentialsError for credentials of a caller, ScenarioError where nobody can listen there.
+    Raises CredentialsError for credentials of a caller, ScenarioError where nobody can listen
+    there.
     """
     if credentials is not None and credentials.ca is not None and credentials.key is None:
-        raise CredentialsError("these credentials are a device's: an edge needs its certificate and key, too")
+        raise CredentialsError(
+            "these credentials are a device's: an edge needs its certificate and key, too"
+        )
     try:
         if credentials is None or credentials.key is None:
             return server.add_insecure_port(address)
@@ -50,45 +58,63 @@ def add_port(server: grpc.aio.Server, address: str, credentials: Credentials | N
         return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
     except RuntimeError as error:
         raise ScenarioError(
-            f"{address} cannot be listened on: the port is in use or the host is not this machine's; "
+            f"{address} cannot be listened on: the port is in use or the host is not this "
+            f"machine's; "
             f"give another (--listen, edges.N.address), or port 0 for a free one"
         ) from error
 
 
 class TokenCheck(grpc.aio.ServerInterceptor):
-    """Refuses calls without the token, before their message is read; health checks pass. `refused` is told of each."""
+    """Refuses calls without the token, before their message is read; health checks pass. `refused`
+    is told of each."""
 
-    def __init__(self, credentials: Credentials, refused: Callable[[], None] = lambda: None) -> None:
-        self._credentials, self._refused = credentials, refused
+    def __init__(
+        self, credentials: Credentials, refused: Callable[[], None] = lambda: None
+    ) -> None:
+        self._credentials = credentials
+        self._refused = refused
 
     async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        details: grpc.HandlerCallDetails,
     ) -> Handler:
         metadata = dict(details.invocation_metadata or ())
         scheme, _, token = str(metadata.get(BEARER, "")).partition(" ")
-        if details.method.startswith(_OPEN) or (scheme == "Bearer" and self._credentials.accept(token)):
+        if details.method.startswith(_OPEN) or (
+            scheme == "Bearer" and self._credentials.accept(token)
+        ):
             return await continuation(details)
         self._refused()
         why = "the token is wrong" if token else "a token is asked for"
 
         async def refuse(_: Any, context: Context) -> None:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"{why}: give the credentials that the edge has")
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED, f"{why}: give the credentials that the edge has"
+            )
 
-        return grpc.stream_unary_rpc_method_handler(refuse)  # a stream's handler is called before a message is there
+        # a stream's handler is called before a message is there
+        return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 async def mismatch(address: str, credentials: Credentials | None) -> str | None:
-    """Why the two ends' TLS cannot meet, in words; None where it can, or where nobody answers at all."""
+    """Why the two ends' TLS cannot meet, in words; None where it can, or where nobody answers at
+    all."""
     if credentials is None or credentials.ca is None:
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE  # only to see whether there is TLS
+        # only to see whether there is TLS
+        trusting.check_hostname = False
+        trusting.verify_mode = ssl.CERT_NONE
         if await _handshake(address, trusting) is None:
             return f"the edge at {address} speaks TLS: give the --credentials that were made with its own"
         return None
-    failed = await _handshake(address, ssl.create_default_context(cadata=credentials.ca.decode("ascii")))
+    failed = await _handshake(
+        address, ssl.create_default_context(cadata=credentials.ca.decode("ascii"))
+    )
     if isinstance(failed, ssl.SSLCertVerificationError):
         return (
-            f"the certificate of the edge at {address} is not what our CA vouches for ({failed.verify_message}): "
+            f"the certificate of the edge at {address} is not what our CA vouches for "
+            f"({failed.verify_message}): "
             f"copy the device folder of its credentials again"
         )
     if isinstance(failed, ssl.SSLError):
@@ -103,7 +129,9 @@ async def _handshake(address: str, context: ssl.SSLContext) -> BaseException | N
     context.set_alpn_protocols(["h2"])
     try:
         async with asyncio.timeout(_PROBE_S):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context, server_hostname=NAME)
+            _, writer = await asyncio.open_connection(
+                host.strip("[]"), int(port), ssl=context, server_hostname=NAME
+            )
     except (OSError, ValueError) as error:  # of TLS, of the network, or a timeout
         return error
     writer.close()

@@ -43,9 +43,11 @@ class PipelineIdentity:
 
         The dtype may differ: a device casts the edge's latent to its own precision.
         """
-        mine, theirs = replace(self, model="", dtype=""), replace(other, model="", dtype="")
+        mine = replace(self, model="", dtype="")
+        theirs = replace(other, model="", dtype="")
         for field in fields(self):
-            ours, its = getattr(mine, field.name), getattr(theirs, field.name)
+            ours = getattr(mine, field.name)
+            its = getattr(theirs, field.name)
             if ours != its:
                 return f"{field.name} is {its!r} there and {ours!r} here"
         return None
@@ -70,7 +72,9 @@ class OutputKey:
 
 def shared_seed(prompt: str, scenario_seed: int) -> int:
     """The seed of an edge prompt's shared part: the same for everybody in the scenario, 53 bits."""
-    data = hashlib.blake2b(f"{scenario_seed}\x00{prompt}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    data = hashlib.blake2b(
+        f"{scenario_seed}\x00{prompt}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
     return int.from_bytes(data, "big") >> 11
 
 

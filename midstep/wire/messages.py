@@ -1,4 +1,5 @@
-"""What crosses between device, edge and learner, as plain values: transports carry them, the logic knows only them."""
+"""What crosses between device, edge and learner, as plain values: transports carry them, the logic
+knows only them."""
 
 from __future__ import annotations
 
@@ -27,9 +28,11 @@ class Description:
 
 @dataclass(frozen=True)
 class Request:
-    """A device's wish: the output of `prompt` (the edge prompt), computed to `steps` where it is not there.
+    """A device's wish: the output of `prompt` (the edge prompt), computed to `steps` where it is
+    not there.
 
-    `pipeline` is the digest of what the device can continue; a `private_seed` makes the output the user's own.
+    `pipeline` is the digest of what the device can continue; a `private_seed` makes the output the
+    user's own.
     """
 
     request_id: str
@@ -56,7 +59,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Access:
-    """One request as the policy sees it, sent when its frame is ready: what was asked, how big, how served."""
+    """One request as the policy sees it, sent when its frame is ready: what was asked, how big, how
+    served."""
 
     request_id: str
     prompt_key: str
@@ -75,7 +79,8 @@ class Access:
 
 @dataclass(frozen=True)
 class Edit:
-    """Differences, never the whole content: evictions first, then admissions (prompt_key, step) from staging."""
+    """Differences, never the whole content: evictions first, then admissions (prompt_key, step)
+    from staging."""
 
     admit: tuple[tuple[str, int], ...] = ()
     evict: tuple[str, ...] = ()
@@ -121,8 +126,8 @@ class EdgePort(Protocol):
         """Raises EdgeUnreachable, CredentialsError."""
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
-        """Raises PromptError, QueueFull, FrameError, TimeoutError (past `timeout_s` wall seconds), EdgeUnreachable,
-        CredentialsError."""
+        """Raises PromptError, QueueFull, FrameError, TimeoutError (past `timeout_s` wall seconds),
+        EdgeUnreachable, CredentialsError."""
 
 
 class ControlPort(Protocol):

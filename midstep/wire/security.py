@@ -1,7 +1,7 @@
 """Who may speak with an edge: a token for the callers, a certificate for the edge. Knows no gRPC.
 
-Certificates are for one fixed name, NAME, and callers check against their CA alone: an edge's address may change, or
-be known only once it runs.
+Certificates are for one fixed name, NAME, and callers check against their CA alone: an edge's
+address may change, or be known only once it runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from pathlib import Path
 from midstep.errors import CredentialsError
 
 NAME = "midstep-edge"  # the DNS name in every edge's certificate
-CA, CERTIFICATE, KEY, TOKEN = "ca.pem", "edge.pem", "edge-key.pem", "token"  # the files of a folder
+# the files of a folder
+CA = "ca.pem"
+CERTIFICATE = "edge.pem"
+KEY = "edge-key.pem"
+TOKEN = "token"
 DEVICE = "device"  # the folder in it that devices get: CA and token
 
 
@@ -23,7 +27,8 @@ DEVICE = "device"  # the folder in it that devices get: CA and token
 class Credentials:
     """A `token` that is always asked for; PEM texts where there is TLS.
 
-    `ca` is what a caller checks the edge against, `certificate` and `key` what an edge shows: a device has `ca` only.
+    `ca` is what a caller checks the edge against, `certificate` and `key` what an edge shows: a
+    device has `ca` only.
     """
 
     token: str = field(repr=False)
@@ -36,18 +41,21 @@ class Credentials:
         return Credentials(self.token, self.ca)
 
     def accept(self, token: str | bytes | None) -> bool:
-        """Whether a caller's token is the one; in a time that tells nothing of how much of it was right."""
+        """Whether a caller's token is the one; in a time that tells nothing of how much of it was
+        right."""
         given = token.encode("utf-8", "replace") if isinstance(token, str) else token or b""
         return hmac.compare_digest(given, self.token.encode())
 
 
 def check_listen(address: str, credentials: Credentials | None, insecure: bool = False) -> None:
-    """Raise CredentialsError where `address` is open to other machines and nobody asks who calls, or in clear."""
+    """Raise CredentialsError where `address` is open to other machines and nobody asks who calls,
+    or in clear."""
     encrypted = credentials is not None and credentials.key is not None
     if insecure or encrypted or is_loopback(address):
         return
     raise CredentialsError(
-        f"{address} is open to other machines: make credentials (midstep certs DIR) and give --credentials DIR, "
+        f"{address} is open to other machines: make credentials (midstep certs DIR) and give "
+        f"--credentials DIR, "
         f"or --insecure on a network where you trust everybody"
     )
 

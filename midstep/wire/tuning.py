@@ -1,4 +1,5 @@
-"""Settings of the process and of gRPC that measurements asked for (see docs/design.md, "Measured choices")."""
+"""Settings of the process and of gRPC that measurements asked for (see docs/design.md, "Measured
+choices")."""
 
 from __future__ import annotations
 
@@ -8,9 +9,12 @@ import os
 
 from midstep.wire.frame import PAYLOAD_LIMIT
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_M_TRIM_THRESHOLD = -1
+_M_TOP_PAD = -2
+_M_MMAP_THRESHOLD = -3
 
-REQUEST_LIMIT = 4 << 20  # bytes to an edge: a prompt has 2,000 characters, an edit of 50,000 outputs 4 MB
+# bytes to an edge: a prompt has 2,000 characters, an edit of 50,000 outputs 4 MB
+REQUEST_LIMIT = 4 << 20
 REPLY_LIMIT = PAYLOAD_LIMIT + (1 << 20)  # bytes from an edge: a frame and its account
 CLIENT_OPTIONS = [
     ("grpc.max_send_message_length", REQUEST_LIMIT),
@@ -19,18 +23,25 @@ CLIENT_OPTIONS = [
 SERVER_OPTIONS = [
     ("grpc.max_send_message_length", REPLY_LIMIT),
     ("grpc.max_receive_message_length", REQUEST_LIMIT),
-    ("grpc.server_handshake_timeout_ms", 20_000),  # a caller that connects and says nothing is let go
+    (
+        "grpc.server_handshake_timeout_ms",
+        20_000,
+    ),  # a caller that connects and says nothing is let go
     (
         "grpc.so_reuseport",
         0,
     ),  # else a second edge on the same port would take half of the first one's requests
-    ("grpc.server.max_pending_requests", 100_000),  # beyond 1,000, the default, requests are CANCELLED
+    (
+        "grpc.server.max_pending_requests",
+        100_000,
+    ),  # beyond 1,000, the default, requests are CANCELLED
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
 ]
 
 
 def keep_pages() -> None:
-    """Keep freed memory in the process: page faults cost more than half the throughput of 500 KB messages."""
+    """Keep freed memory in the process: page faults cost more than half the throughput of 500 KB
+    messages."""
     name = ctypes.util.find_library("c")
     if name is None:
         return

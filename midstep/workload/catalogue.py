@@ -117,7 +117,8 @@ class Catalogue:
     def endings(self) -> tuple[Ending, ...]:
         """All size-position pairs; the first one leaves both unsaid."""
         return tuple(
-            Ending(size, position) for size, position in product(range(len(self.sizes)), range(len(self.positions)))
+            Ending(size, position)
+            for size, position in product(range(len(self.sizes)), range(len(self.positions)))
         )
 
     @cached_property
@@ -136,7 +137,8 @@ class Catalogue:
         return dict(zip(self.edge_prompts, self.edges, strict=True))
 
     def parts(self, edge_prompt: str) -> tuple[str, ...]:
-        """What an edge prompt is made of: object and background. Other words are one part, themselves."""
+        """What an edge prompt is made of: object and background. Other words are one part,
+        themselves."""
         edge = self._edge_by_prompt.get(edge_prompt)
         if edge is None:
             return (edge_prompt,)
@@ -145,7 +147,8 @@ class Catalogue:
     def prompt(self, edge: Edge, ending: Ending = UNSAID) -> str:
         """The words for a picture: the core, and whatever the ending says about it."""
         thing = self.things[edge.thing]
-        word, place = self.sizes[ending.size].word, self.positions[ending.position].phrase
+        word = self.sizes[ending.size].word
+        place = self.positions[ending.position].phrase
         # The size words all start with a consonant, so they always take "a".
         noun = f"a {word} {thing.name}" if word else f"{thing.article} {thing.name}"
         joint = f" {place}, " if place else " "

@@ -11,7 +11,8 @@ from midstep.scenario import Devices, Scenario
 
 @dataclass(frozen=True)
 class Load:
-    """What users ask for, if all of it is computed and nothing waits: requests a second, and cores of computing."""
+    """What users ask for, if all of it is computed and nothing waits: requests a second, and cores
+    of computing."""
 
     requests_s: float
     edge_cores: float
@@ -19,20 +20,27 @@ class Load:
 
 
 def load(scenario: Scenario, profile: StepProfile) -> Load:
-    """The load at these step times, one request at a time: batches make it less, and so does every reuse."""
-    model, step_s = scenario.model, profile.step(1)
-    rate = sum(devices.count / between_requests_s(scenario, devices, step_s) for devices in scenario.devices)
+    """The load at these step times, one request at a time: batches make it less, and so does every
+    reuse."""
+    model = scenario.model
+    step_s = profile.step(1)
+    rate = sum(
+        devices.count / between_requests_s(scenario, devices, step_s)
+        for devices in scenario.devices
+    )
     edge_s = model.split_step * step_s + profile.encode_s
     device_s = (model.steps - model.split_step) * step_s + profile.encode_s + profile.decode_s
     return Load(rate, rate * edge_s, rate * device_s)
 
 
 def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> float:
-    """How long a user of this class takes from one request to the next, where nothing waits and the link is fast."""
+    """How long a user of this class takes from one request to the next, where nothing waits and the
+    link is fast."""
     arrivals = scenario.workload.arrivals
     if arrivals.poisson is not None:
         return 60.0 / arrivals.poisson.per_user_per_minute
     assert arrivals.closed is not None
-    model, mean_speed = scenario.model, (SPEED_LOW + 1) / 2
+    model = scenario.model
+    mean_speed = (SPEED_LOW + 1) / 2
     device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * mean_speed)
     return arrivals.closed.think_s + model.split_step * step_s + device_s

@@ -17,12 +17,15 @@ from midstep.scenario import Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
 
-_CHOICE, _DRIFT, _THINK = 10, 11, 12
+_CHOICE = 10
+_DRIFT = 11
+_THINK = 12
 
 
 @dataclass(frozen=True)
 class Wish:
-    """One request before it is asked: the user's prompt in full, its semantic core, and the user's own seeds."""
+    """One request before it is asked: the user's prompt in full, its semantic core, and the user's
+    own seeds."""
 
     prompt: str
     edge_prompt: str
@@ -34,7 +37,8 @@ class Workload(Protocol):
     """Deterministic in (user, index, slot): it never depends on who asks first."""
 
     def wish(self, user: int, index: int, slot: int) -> Wish | None:
-        """What `user` asks for as its `index`-th request, made in `slot`; None where nothing is left to ask."""
+        """What `user` asks for as its `index`-th request, made in `slot`; None where nothing is
+        left to ask."""
 
 
 def generator(seed: int, kind: int, user: int, index: int) -> np.random.Generator:
@@ -48,16 +52,21 @@ def pause_s(seed: int, user: int, index: int, mean_s: float) -> float:
 
 
 class Drift:
-    """Which item holds which popularity rank in each slot: `swaps` random pairs of ranks exchange every slot."""
+    """Which item holds which popularity rank in each slot: `swaps` random pairs of ranks exchange
+    every slot."""
 
     def __init__(self, items: int, swaps_per_slot: float, seed: int) -> None:
-        self._swaps, self._seed, self._slot = swaps_per_slot, seed, 0
+        self._swaps = swaps_per_slot
+        self._seed = seed
+        self._slot = 0
         self._order: NDArray[np.int64] = np.arange(items)
 
     def order(self, slot: int) -> NDArray[np.int64]:
-        """Item of each rank, most popular first. Slots may be asked for in any order; forward is cheap."""
+        """Item of each rank, most popular first. Slots may be asked for in any order; forward is
+        cheap."""
         if slot < self._slot:
-            self._order, self._slot = np.arange(len(self._order)), 0
+            self._order = np.arange(len(self._order))
+            self._slot = 0
         while self._slot < slot:
             self._slot += 1
             rng = generator(self._seed, _DRIFT, 0, self._slot)
@@ -69,14 +78,19 @@ class Drift:
 
 
 class CatalogueWorkload:
-    """Zipf over the catalogue's edge prompts; the user's prompt adds a size and a position in its own way."""
+    """Zipf over the catalogue's edge prompts; the user's prompt adds a size and a position in its
+    own way."""
 
     def __init__(self, catalogue: Catalogue, settings: Settings, seed: int) -> None:
-        self._catalogue, self._settings, self._seed = catalogue, settings, seed
+        self._catalogue = catalogue
+        self._settings = settings
+        self._seed = seed
         total = len(catalogue.edge_prompts)
         size = settings.catalogue_size or total
         if size > total:
-            raise ScenarioError(f"workload.catalogue_size: {size} is above the catalogue's {total} edge prompts")
+            raise ScenarioError(
+                f"workload.catalogue_size: {size} is above the catalogue's {total} edge prompts"
+            )
         weight = np.arange(1, size + 1, dtype=np.float64) ** -settings.popularity.zipf
         self._cumulative = np.cumsum(weight / weight.sum())
         self._drift = Drift(size, settings.drift_swaps_per_slot, seed)
@@ -95,17 +109,20 @@ class CatalogueWorkload:
         )
         seeds = rng.integers(2**31, size=2)
         return Wish(
-            said, core,
+            said,
+            core,
             int(seeds[0]) if vary < self._settings.variation_share else None,
             int(seeds[1]) if own < self._settings.private_share else None,
-        )  # fmt: skip
+        )
 
 
 class StreamWorkload:
-    """Prompts in their order: of `users` users, number u asks for prompts u, u + users, u + 2 users, ..."""
+    """Prompts in their order: of `users` users, number u asks for prompts u, u + users, u + 2
+    users, ..."""
 
     def __init__(self, prompts: Sequence[str], users: int) -> None:
-        self._prompts, self._users = prompts, users
+        self._prompts = prompts
+        self._users = users
 
     def wish(self, user: int, index: int, slot: int) -> Wish | None:
         at = user + index * self._users
@@ -113,21 +130,27 @@ class StreamWorkload:
 
 
 def read_prompts(path: str) -> list[str]:
-    """A file's prompts, one a line; empty ones stay in: they are asked for, and rejected. Raises ScenarioError."""
+    """A file's prompts, one a line; empty ones stay in: they are asked for, and rejected. Raises
+    ScenarioError."""
     try:
         lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"workload.prompts: {path} cannot be read as UTF-8 text: {error}") from error
+        raise ScenarioError(
+            f"workload.prompts: {path} cannot be read as UTF-8 text: {error}"
+        ) from error
     if not any(line.strip() for line in lines):
         raise ScenarioError(f"workload.prompts: {path} holds no prompt")
     return lines
 
 
 def open_workload(scenario: Scenario, prompts: Sequence[str] | None = None) -> Workload:
-    """The scenario's workload; `prompts` are those of its file where somebody has read them already."""
+    """The scenario's workload; `prompts` are those of its file where somebody has read them
+    already."""
     settings = scenario.workload
     if settings.prompts is not None:
-        return StreamWorkload(read_prompts(settings.prompts) if prompts is None else prompts, scenario.users)
+        return StreamWorkload(
+            read_prompts(settings.prompts) if prompts is None else prompts, scenario.users
+        )
     return CatalogueWorkload(find_catalogue(scenario), settings, scenario.seed)
 
 
@@ -138,5 +161,7 @@ def find_catalogue(scenario: Scenario) -> Catalogue:
     if path is None and name == "auto":
         path = pipelines.catalogue_file("midstep-emoji")
     if path is None:
-        raise ScenarioError(f"workload.catalogue: {name} has no catalogue.json; use auto or midstep-emoji")
+        raise ScenarioError(
+            f"workload.catalogue: {name} has no catalogue.json; use auto or midstep-emoji"
+        )
     return load_catalogue(path)

@@ -1,4 +1,5 @@
-"""The processes of a run as Ray actors: an edge, a host of devices, a learner; and how the centre speaks with them."""
+"""The processes of a run as Ray actors: an edge, a host of devices, a learner; and how the centre
+speaks with them."""
 
 from __future__ import annotations
 
@@ -30,8 +31,11 @@ T = TypeVar("T")
 class EdgeActor:
     """An edge server's process."""
 
-    async def open(self, scenario: Scenario, credentials: Credentials) -> tuple[str, str, Description, int]:
-        """Serve; the service's address, the exporter's, what is served, and the bytes of an output."""
+    async def open(
+        self, scenario: Scenario, credentials: Credentials
+    ) -> tuple[str, str, Description, int]:
+        """Serve; the service's address, the exporter's, what is served, and the bytes of an
+        output."""
         from edge_node.node import EdgeNode
         from edge_node.service import serve
         from midstep.diffusion.factory import compute_thread, open_denoiser
@@ -39,17 +43,27 @@ class EdgeActor:
 
         bind_threads(scenario.edge.threads)
         keep_pages()
-        loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
+        loop = asyncio.get_running_loop()
+        clock = WallClock(scenario.modes.time_scale)
         thread = compute_thread(scenario.model.device)
-        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.edge.threads)
+        denoiser = await loop.run_in_executor(
+            thread, open_denoiser, scenario, scenario.edge.threads
+        )
         self._clock = clock
         self._node = await EdgeNode.open(scenario, denoiser, clock, split_step(scenario), thread)
         host = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{host}:0"
         self._server, port = await serve(self._node.edge, listen, credentials)
         named = listen.rpartition(":")[0]
-        address = f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
-        return address, export("edge", host), await self._node.edge.describe(), self._node.frame_bytes
+        address = (
+            f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
+        )
+        return (
+            address,
+            export("edge", host),
+            await self._node.edge.describe(),
+            self._node.frame_bytes,
+        )
 
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
@@ -91,14 +105,26 @@ class HostActor:
         bind_threads(scenario.hosts.threads)
         keep_pages()
         if not ray.get_gpu_ids():  # the edge's device need not be here
-            scenario = scenario.model_copy(update={"model": scenario.model.model_copy(update={"device": "cpu"})})
-        loop, clock = asyncio.get_running_loop(), WallClock(scenario.modes.time_scale)
+            scenario = scenario.model_copy(
+                update={"model": scenario.model.model_copy(update={"device": "cpu"})}
+            )
+        loop = asyncio.get_running_loop()
+        clock = WallClock(scenario.modes.time_scale)
         thread = compute_thread(scenario.model.device)
-        denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)
+        denoiser = await loop.run_in_executor(
+            thread, open_denoiser, scenario, scenario.hosts.threads
+        )
         self._host = await DeviceHost.open(
-            scenario, devices, GrpcEdge(edge, credentials), denoiser, clock, open_workload(scenario, prompts),
-            whole=whole(scenario), references=references, thread=thread,
-        )  # fmt: skip
+            scenario,
+            devices,
+            GrpcEdge(edge, credentials),
+            denoiser,
+            clock,
+            open_workload(scenario, prompts),
+            whole=whole(scenario),
+            references=references,
+            thread=thread,
+        )
         return export("host", ray.util.get_node_ip_address())
 
     async def start(self, epoch_s: float) -> None:
@@ -126,15 +152,22 @@ class LearnerActor:
     """The process of the learner that is in charge of an edge."""
 
     async def open(
-        self, scenario: Scenario, edge: str, credentials: Credentials, frame_bytes: int, saved: bytes | None
+        self,
+        scenario: Scenario,
+        edge: str,
+        credentials: Credentials,
+        frame_bytes: int,
+        saved: bytes | None,
     ) -> tuple[str, int]:
-        """Follow the edge, from a state on where there is one; the exporter's address, and this process's id."""
+        """Follow the edge, from a state on where there is one; the exporter's address, and this
+        process's id."""
         from midstep.telemetry.exporter import export
         from orchestrator.live.edge_client import GrpcControl
         from orchestrator.live.learner import Learner
 
         bind_threads(1)
-        policy, self._scenario = scenario.policy, scenario
+        policy = scenario.policy
+        self._scenario = scenario
         self._learner = Learner(
             policy.name,
             problem(scenario, frame_bytes),
@@ -160,14 +193,19 @@ class _Remote:
     """An actor's handle that speaks of a dead process in one line."""
 
     def __init__(self, name: str, actor: Any) -> None:
-        self.name, self.actor = name, actor
+        self.name = name
+        self.actor = actor
 
     async def call(self, ref: Awaitable[T]) -> T:
         try:
             return await ref
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
-            raise (cause if isinstance(cause, MidstepError) else PartDied(f"{self.name} failed: {cause!r}")) from error
+            raise (
+                cause
+                if isinstance(cause, MidstepError)
+                else PartDied(f"{self.name} failed: {cause!r}")
+            ) from error
         except ray.exceptions.RayError as error:
             raise PartDied(f"{self.name} died") from error
 

@@ -1,4 +1,5 @@
-"""What a scenario asks of the machine that runs it: processes, memory, open files, and cores of computing."""
+"""What a scenario asks of the machine that runs it: processes, memory, open files, and cores of
+computing."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from midstep.scenario import Scenario
 REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
 PACED_HOST_BYTES = 120e6
 REST_BYTES = 5e8  # Ray's own processes, and the run's
-FILES, FILES_PER_PROCESS = 100, 4  # open in the busiest process, Ray's raylet: 67 with 2 hosts, 109 with 16
+# open in the busiest process, Ray's raylet: 67 with 2 hosts, 109 with 16
+FILES = 100
+FILES_PER_PROCESS = 4
 MOST_LOAD = 0.6  # of the cores: what is left keeps every instant in time (docs/design.md)
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -23,7 +26,8 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 def hosts(scenario: Scenario) -> int:
     """Processes that the scenario's devices share; each serves one edge."""
     dealt = sum(devices.count for devices in scenario.devices if devices.edge is None)
-    per, edges = scenario.hosts.devices_per_host, len(scenario.edges)
+    per = scenario.hosts.devices_per_host
+    edges = len(scenario.edges)
     found = 0
     for number, edge in enumerate(scenario.edges):
         own = sum(devices.count for devices in scenario.devices if devices.edge == edge.name)
@@ -38,12 +42,15 @@ def memory_bytes(scenario: Scenario, hosts: int) -> float:
 
 def check_memory(scenario: Scenario, hosts: int) -> None:
     """Raise ScenarioError where this machine cannot carry so many processes."""
-    needed, free = memory_bytes(scenario, hosts), psutil.virtual_memory().available
+    needed = memory_bytes(scenario, hosts)
+    free = psutil.virtual_memory().available
     if needed > free:
         most = int((free - REST_BYTES) / _process_bytes(scenario)) - len(scenario.edges)
         raise ScenarioError(
-            f"{scenario.users} devices in {hosts} hosts need about {needed / 1e9:.1f} GB, this machine has "
-            f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now {scenario.hosts.devices_per_host}) "
+            f"{scenario.users} devices in {hosts} hosts need about {needed / 1e9:.1f} GB, this "
+            f"machine has "
+            f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now "
+            f"{scenario.hosts.devices_per_host}) "
             f"so that at most {max(1, most)} hosts are needed, or ask for fewer --users"
         )
 
@@ -55,7 +62,9 @@ def open_files(scenario: Scenario, hosts: int) -> int:
 
 def cores() -> float:
     """Cores that this process may use: fewer than the machine has in many containers."""
-    count = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    count = float(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         quota, period = _QUOTA.read_text().split()
         return min(count, float(quota) / float(period))

@@ -1,4 +1,5 @@
-"""The Ray that a run joins: which one, and whether somebody answers there, which Ray takes half a minute to find."""
+"""The Ray that a run joins: which one, and whether somebody answers there, which Ray takes half a
+minute to find."""
 
 from __future__ import annotations
 
@@ -10,13 +11,15 @@ JOIN_S = 3.0
 
 
 def surrounding() -> str | None:
-    """The Ray of the environment, as `ray job submit` sets it for what it starts; None where there is none."""
+    """The Ray of the environment, as `ray job submit` sets it for what it starts; None where there
+    is none."""
     address = os.environ.get("RAY_ADDRESS", "")
     return address if address and not address.startswith("http") else None
 
 
 def last_started() -> str | None:
-    """The Ray that was started last on this machine, which `auto` means; None where Ray has not noted one."""
+    """The Ray that was started last on this machine, which `auto` means; None where Ray has not
+    noted one."""
     told = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
     return told.read_text().strip() if told.is_file() else None
 

@@ -1,4 +1,5 @@
-"""Starts a run's processes as Ray actors, on this machine or on a cluster: who is placed where, and who ends them."""
+"""Starts a run's processes as Ray actors, on this machine or on a cluster: who is placed where, and
+who ends them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ os.environ.setdefault("RAY_USE_UVLOOP", "0")  # uvloop fires timers up to 1 ms e
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
 # what died is said by us, in one line
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead")
+os.environ.setdefault(
+    "RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead"
+)
 
 import ray
 import ray.exceptions
@@ -24,7 +27,14 @@ from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
 from midstep.wire.certificates import ephemeral
 from midstep.wire.security import is_loopback
-from orchestrator.cluster.actors import EdgeActor, HostActor, LearnerActor, RemoteEdge, RemoteHost, RemoteLearner
+from orchestrator.cluster.actors import (
+    EdgeActor,
+    HostActor,
+    LearnerActor,
+    RemoteEdge,
+    RemoteHost,
+    RemoteLearner,
+)
 from orchestrator.cluster.capacity import check_memory
 from orchestrator.cluster.head import surrounding, unreachable
 from orchestrator.live.cell import Cell, Census, HostPart, LearnerPart, Parts, grouped
@@ -33,16 +43,20 @@ from orchestrator.live.launch import Launch
 T = TypeVar("T")
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
 TAG = 0.001  # of the resources midstep-edge and midstep-devices: they say where, not how many
-EDGE_CPUS, LEARNER_CPUS, HOST_CPUS = 1.0, 0.1, 0.5
+EDGE_CPUS = 1.0
+LEARNER_CPUS = 0.1
+HOST_CPUS = 0.5
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
-    """What comes of starting a part. Raises ScenarioError where nobody has room for it, instead of waiting for ever."""
+    """What comes of starting a part. Raises ScenarioError where nobody has room for it, instead of
+    waiting for ever."""
     try:
         return await asyncio.wait_for(opened, OPEN_S)
     except TimeoutError as error:
         raise ScenarioError(
-            f"{what} did not start within {OPEN_S} s: the cluster has no free CPU, GPU or memory for it"
+            f"{what} did not start within {OPEN_S} s: the cluster has no free CPU, GPU or memory "
+            f"for it"
         ) from error
 
 
@@ -51,11 +65,15 @@ async def _settled(ref: Awaitable[T]) -> T:
 
 
 class RayCluster:
-    """See Cluster. The launch's `address` None starts Ray on this machine; `auto` or HOST:PORT joins a running one."""
+    """See Cluster. The launch's `address` None starts Ray on this machine; `auto` or HOST:PORT
+    joins a running one."""
 
     def __init__(self, launch: Launch) -> None:
-        self._scenario, self._address, self._prompts = launch.scenario, launch.address or surrounding(), launch.prompts
-        self._states, self._credentials = launch.states, launch.credentials
+        self._scenario = launch.scenario
+        self._address = launch.address or surrounding()
+        self._prompts = launch.prompts
+        self._states = launch.states
+        self._credentials = launch.credentials
         self._actors: list[Any] = []
         self._edges: list[RemoteEdge] = []
         self._targets: list[Target] = []
@@ -69,7 +87,9 @@ class RayCluster:
         hosts = sum(len(of) for of in groups.values())
         self._check_memory(hosts)
         await asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
-        self._check_gpus(sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts)
+        self._check_gpus(
+            sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts
+        )
         if self._credentials is None:
             listens = [f"{node['NodeManagerAddress']}:0" for node in ray.nodes() if node["Alive"]]
             listens += [edge.address for edge in scenario.edges if edge.address]
@@ -78,7 +98,8 @@ class RayCluster:
         return Parts(list(cells), self._targets, ray.util.get_node_ip_address(), _census)
 
     async def _cell(self, number: int, groups: Sequence[Sequence[DeviceSpec]]) -> Cell:
-        """Everything of one edge; its processes start side by side, and meet when the edge serves."""
+        """Everything of one edge; its processes start side by side, and meet when the edge
+        serves."""
         scenario = self._scenario.at(self._scenario.edges[number].name)
         settings = scenario.edge
         edge = RemoteEdge(
@@ -95,7 +116,8 @@ class RayCluster:
         introduce = partial(self._introduce, scenario, address, frame_bytes)
         await opening(
             asyncio.gather(
-                introduce(learner, self._states.get(settings.name)), *(self._furnish(host, address) for host in hosts)
+                introduce(learner, self._states.get(settings.name)),
+                *(self._furnish(host, address) for host in hosts),
             ),
             "learner and hosts",
         )
@@ -113,7 +135,8 @@ class RayCluster:
                 try:
                     await opening(self._furnish(fresh, address), fresh.name)
                 except BaseException:
-                    ray.kill(fresh.actor)  # one that nobody waits for would take its CPU when there is one
+                    # one that nobody waits for would take its CPU when there is one
+                    ray.kill(fresh.actor)
                     raise
             finally:
                 self._starting -= 1
@@ -127,17 +150,27 @@ class RayCluster:
         return RemoteLearner(name, self._spawn(LearnerActor, None, LEARNER_CPUS))
 
     def _spawn_host(self, devices: Sequence[DeviceSpec], cpus: float) -> RemoteHost:
-        number, settings = self._hosts, self._scenario.hosts
+        number = self._hosts
+        settings = self._scenario.hosts
         self._hosts += 1
-        actor = self._spawn(HostActor, "devices", cpus, settings.gpus, settings.resources, spread=True)
+        actor = self._spawn(
+            HostActor, "devices", cpus, settings.gpus, settings.resources, spread=True
+        )
         return RemoteHost(f"host-{number}", actor, devices)
 
     async def _introduce(
-        self, scenario: Scenario, address: str, frame_bytes: int, learner: RemoteLearner, saved: bytes | None
+        self,
+        scenario: Scenario,
+        address: str,
+        frame_bytes: int,
+        learner: RemoteLearner,
+        saved: bytes | None,
     ) -> None:
         """Let a learner meet its edge."""
         assert self._credentials is not None
-        ref = learner.actor.open.remote(scenario, address, self._credentials.public(), frame_bytes, saved)
+        ref = learner.actor.open.remote(
+            scenario, address, self._credentials.public(), frame_bytes, saved
+        )
         exporter, learner.process_id = await learner.call(ref)
         process = f"learner-{scenario.edge.name}"
         self._targets[:] = [target for target in self._targets if target.process != process]
@@ -148,7 +181,12 @@ class RayCluster:
         assert self._credentials is not None
         references = -(-self._scenario.report.references // max(1, self._hosts))
         ref = host.actor.open.remote(
-            self._scenario, host.devices, address, self._credentials.public(), self._prompts, references
+            self._scenario,
+            host.devices,
+            address,
+            self._credentials.public(),
+            self._prompts,
+            references,
         )
         self._targets.append(Target(await host.call(ref), "host", host.name))
 
@@ -164,42 +202,63 @@ class RayCluster:
     def _init(self, hosts: int) -> None:
         """Start or join Ray. Raises ScenarioError, one line."""
         if self._address is not None and (why := unreachable(self._address)):
-            raise ScenarioError(f"--address: {why}; start the head (ray start --head), or let its port through")
+            raise ScenarioError(
+                f"--address: {why}; start the head (ray start --head), or let its port through"
+            )
         needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
         try:
             if self._address is None:
-                cpus = max(os.cpu_count() or 1, int(needed + 1))  # a laptop may be asked for more processes than cores
-                ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+                # a laptop may be asked for more processes than cores
+                cpus = max(os.cpu_count() or 1, int(needed + 1))
+                ray.init(
+                    num_cpus=cpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                )
             else:
                 ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:
             what = "started" if self._address is None else f"joined at {self._address}"
-            raise ScenarioError(f"Ray cannot be {what}: {(str(error) or repr(error)).splitlines()[0]}") from error
+            raise ScenarioError(
+                f"Ray cannot be {what}: {(str(error) or repr(error)).splitlines()[0]}"
+            ) from error
         self._started = True
         have = ray.cluster_resources().get("CPU", 0)
         if have < needed:
             raise ScenarioError(
-                f"the cluster has {have:g} CPUs, {len(self._scenario.edges)} edges and {hosts} hosts need {needed:g}: "
+                f"the cluster has {have:g} CPUs, {len(self._scenario.edges)} edges and {hosts} "
+                f"hosts need {needed:g}: "
                 f"raise hosts.devices_per_host"
             )
 
     def _spawn(
-        self, cls: type, role: str | None, cpus: float, gpus: float = 0.0, asked: dict[str, float] | None = None,
+        self,
+        cls: type,
+        role: str | None,
+        cpus: float,
+        gpus: float = 0.0,
+        asked: dict[str, float] | None = None,
         spread: bool = False,
-    ) -> Any:  # fmt: skip
-        """An actor where its role belongs: on a node that has the resource midstep-<role>, if any has, and those that
-        the scenario asks for."""
+    ) -> Any:
+        """An actor where its role belongs: on a node that has the resource midstep-<role>, if any
+        has, and those that the scenario asks for."""
         resources = dict(asked or {})
         there = ray.cluster_resources()
         if f"midstep-{role}" in there:
             resources[f"midstep-{role}"] = TAG
-        missing = next((name for name, amount in resources.items() if there.get(name, 0.0) < amount), None)
+        missing = next(
+            (name for name, amount in resources.items() if there.get(name, 0.0) < amount), None
+        )
         if missing is not None:
-            key, lacks = "edges.N" if role == "edge" else "hosts", f"{resources[missing]:g} of {missing}"
+            key = "edges.N" if role == "edge" else "hosts"
+            lacks = f"{resources[missing]:g} of {missing}"
             has = ", ".join(sorted(name for name in there if not name.startswith("node:")))
             raise ScenarioError(f"{key}.resources: the cluster has no {lacks}; it has {has}")
         options = {"scheduling_strategy": "SPREAD"} if spread else {}
-        actor = ray.remote(num_cpus=cpus, num_gpus=gpus, resources=resources, max_restarts=0, **options)(cls).remote()
+        actor = ray.remote(
+            num_cpus=cpus, num_gpus=gpus, resources=resources, max_restarts=0, **options
+        )(cls).remote()
         self._actors.append(actor)
         return actor
 
@@ -212,14 +271,21 @@ class RayCluster:
             return asked
         there = ray.cluster_resources().get("GPU", 0.0)
         each = there / len(scenario.edges)
-        return 1.0 if each >= 1 and not scenario.hosts.gpus else round(min(0.5, each / 2), 3) if there else 0.0
+        return (
+            1.0
+            if each >= 1 and not scenario.hosts.gpus
+            else round(min(0.5, each / 2), 3)
+            if there
+            else 0.0
+        )
 
     def _check_gpus(self, needed: float) -> None:
         """Raise ScenarioError where more GPU is asked for than the cluster has."""
         there = ray.cluster_resources().get("GPU", 0.0)
         if needed > there:
             raise ScenarioError(
-                f"edges.N.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has {there:g}: ask for less"
+                f"edges.N.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has "
+                f"{there:g}: ask for less"
             )
 
     def _check_memory(self, hosts: int) -> None:

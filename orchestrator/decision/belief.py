@@ -1,6 +1,9 @@
-"""Beliefs about rates that may jump: the kernels of `bayes`. Importing this compiles; import it where it is used."""
+"""Beliefs about rates that may jump: the kernels of `bayes`. Importing this compiles; import it
+where it is used."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numba
 import numpy as np
@@ -8,7 +11,14 @@ from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, fastmath=True)
-def _advance(belief, silent, log_rate, prior, hazard, counts):  # type: ignore[no-untyped-def]
+def _advance(
+    belief: Any,
+    silent: Any,
+    log_rate: Any,
+    prior: Any,
+    hazard: Any,
+    counts: Any,
+) -> Any:
     items, bins = belief.shape
     stay = np.float32(1.0 - hazard)
     for i in range(items):
@@ -23,7 +33,9 @@ def _advance(belief, silent, log_rate, prior, hazard, counts):  # type: ignore[n
             for b in range(bins):
                 most = max(most, counts[i] * log_rate[b] + np.log(silent[b]))
             for b in range(bins):
-                row[b] = (stay * row[b] + prior[b]) * np.exp(counts[i] * log_rate[b] + np.log(silent[b]) - most)
+                row[b] = (stay * row[b] + prior[b]) * np.exp(
+                    counts[i] * log_rate[b] + np.log(silent[b]) - most
+                )
                 total += row[b]
         scale = np.float32(1.0) / total
         for b in range(bins):
@@ -37,8 +49,8 @@ def advance_all(
     hazard: float,
     counts: NDArray[np.int64],
 ) -> None:
-    """One slot for every row of `belief` (items, bins), in place: a jump with `hazard` to `prior` (bins,), then Poisson
-    evidence of `counts` (items,) at `rate` (bins,)."""
+    """One slot for every row of `belief` (items, bins), in place: a jump with `hazard` to `prior`
+    (bins,), then Poisson evidence of `counts` (items,) at `rate` (bins,)."""
     silent = np.maximum(np.exp(-rate), 1e-30).astype(np.float32)
     log_rate = np.log(np.maximum(rate, 1e-30)).astype(np.float32)
     _advance(belief, silent, log_rate, (hazard * prior).astype(np.float32), hazard, counts)

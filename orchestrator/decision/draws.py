@@ -1,5 +1,6 @@
-"""Random numbers by what they are for: a draw depends on its seed and its place alone, never on who asks first, on the
-number of lanes, or on how many slots are drawn at once (splitmix64 as a counter-based generator; Steele et al. 2014).
+"""Random numbers by what they are for: a draw depends on its seed and its place alone, never on who
+asks first, on the number of lanes, or on how many slots are drawn at once (splitmix64 as a
+counter-based generator; Steele et al. 2014).
 """
 
 from __future__ import annotations
@@ -9,7 +10,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-GAIN, SPEED, BANDWIDTH, REQUEST, DRIFT, TOLERANCE = 1, 2, 3, 4, 5, 6
+GAIN = 1
+SPEED = 2
+BANDWIDTH = 3
+REQUEST = 4
+DRIFT = 5
+TOLERANCE = 6
 
 
 @njit(cache=True, inline="always")

@@ -1,9 +1,11 @@
-"""P2 (33) and OO (52) solved: a multiple-choice knapsack, its ratio term linearised. Compiled; one lane, or many.
+"""P2 (33) and OO (52) solved: a multiple-choice knapsack, its ratio term linearised. Compiled; one
+lane, or many.
 
-Shapes, for one lane: `weight` (R,), how much a prompt counts: 1 where it was requested, 0 where not, its chance of
-being requested where demand is forecast; `cost` (R, J) seconds, L_r(j) for j = 0..J-1, inf where j may not be chosen;
-`hit` (R, J), whether choice j is served from the cache (O = 0); `size` (R,) in units of `capacity`; a choice is (R,)
-int8, 0 = nothing kept. |A| is the sum of the weights.
+Shapes, for one lane: `weight` (R,), how much a prompt counts: 1 where it was requested, 0 where
+not, its chance of being requested where demand is forecast; `cost` (R, J) seconds, L_r(j) for j =
+0..J-1, inf where j may not be chosen; `hit` (R, J), whether choice j is served from the cache (O =
+0); `size` (R,) in units of `capacity`; a choice is (R,) int8, 0 = nothing kept. |A| is the sum of
+the weights.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def totals(weight: Any, cost: Any, hit: Any, choice: Any) -> Any:
 
 
 @njit(cache=True)
-def objective(weight: Any, cost: Any, hit: Any, choice: Any, queue: float, v: float, target: float) -> float:
+def objective(
+    weight: Any, cost: Any, hit: Any, choice: Any, queue: float, v: float, target: float
+) -> float:
     """(33): Q (L_avg - Lbar) + V L / |A|; L_avg is 0 where nothing misses (16)."""
     system, missed, misses, active = totals(weight, cost, hit, choice)
     average = missed / misses if misses > TINY else 0.0
@@ -45,9 +49,18 @@ def objective(weight: Any, cost: Any, hit: Any, choice: Any, queue: float, v: fl
 
 @njit(cache=True)
 def pick(
-    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, v: float, q: float, level: float, choice: Any
+    weight: Any,
+    cost: Any,
+    hit: Any,
+    size: Any,
+    capacity: float,
+    v: float,
+    q: float,
+    level: float,
+    choice: Any,
 ) -> None:
-    """The choice that minimises sum of v L + q (L - level) [miss]: best j for each prompt, then by benefit per size."""
+    """The choice that minimises sum of v L + q (L - level) [miss]: best j for each prompt, then by
+    benefit per size."""
     n, steps = cost.shape
     gain = np.zeros(n)
     best = np.zeros(n, np.int8)
@@ -80,8 +93,11 @@ def _fill(order: Any, best: Any, size: Any, capacity: float, choice: Any) -> Non
 
 
 @njit(cache=True)
-def least_average(weight: Any, cost: Any, hit: Any, size: Any, capacity: float, choice: Any) -> float:
-    """Minimise L_avg of (16) (Dinkelbach: at the least ratio, sum of (L - ratio) over the misses is 0)."""
+def least_average(
+    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, choice: Any
+) -> float:
+    """Minimise L_avg of (16) (Dinkelbach: at the least ratio, sum of (L - ratio) over the misses is
+    0)."""
     level = np.inf
     trial = np.zeros_like(choice)
     for r in range(weight.shape[0]):
@@ -101,7 +117,8 @@ def least_average(weight: Any, cost: Any, hit: Any, size: Any, capacity: float, 
 
 @njit(cache=True)
 def all_hits(weight: Any, hit: Any, size: Any, capacity: float, choice: Any) -> bool:
-    """The choice that serves every prompt from the cache, where there is one: L_avg is then 0, which no slope shows."""
+    """The choice that serves every prompt from the cache, where there is one: L_avg is then 0,
+    which no slope shows."""
     room = capacity + 1e-9
     for r in range(weight.shape[0]):
         choice[r] = 0
@@ -118,12 +135,21 @@ def all_hits(weight: Any, hit: Any, size: Any, capacity: float, choice: Any) -> 
 
 @njit(cache=True)
 def solve(
-    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, queue: float, v: float, target: float, choice: Any
+    weight: Any,
+    cost: Any,
+    hit: Any,
+    size: Any,
+    capacity: float,
+    queue: float,
+    v: float,
+    target: float,
+    choice: Any,
 ) -> float:
     """Minimise (33) under (10) and (11); fills `choice`, returns the objective.
 
-    With Q = 0 and equal sizes one sort is exact. Otherwise the ratio N/M is linearised around the last choice, at most
-    SORTS times, from the cheapest choice and from the one of least L_avg; the best that was seen is taken.
+    With Q = 0 and equal sizes one sort is exact. Otherwise the ratio N/M is linearised around the
+    last choice, at most SORTS times, from the cheapest choice and from the one of least L_avg; the
+    best that was seen is taken.
     """
     n = weight.shape[0]
     active = 0.0
@@ -144,7 +170,17 @@ def solve(
         if start == 1:
             least_average(weight, cost, hit, size, capacity, trial)
         elif start == 2:  # few misses are dear: look from where only one is left
-            pick(weight, cost, hit, size, capacity, share, queue / max(1.0, 0.25 * active), 0.0, trial)
+            pick(
+                weight,
+                cost,
+                hit,
+                size,
+                capacity,
+                share,
+                queue / max(1.0, 0.25 * active),
+                0.0,
+                trial,
+            )
         else:
             trial[:] = choice
         last = np.inf
@@ -170,8 +206,11 @@ def solve(
 
 
 @njit(cache=True)
-def solve_oo(weight: Any, cost: Any, hit: Any, size: Any, capacity: float, limit: float, choice: Any) -> float:
-    """(52): minimise L under L_avg <= `limit`; where no choice meets it, minimise L_avg. Fills `choice`, returns L.
+def solve_oo(
+    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, limit: float, choice: Any
+) -> float:
+    """(52): minimise L under L_avg <= `limit`; where no choice meets it, minimise L_avg. Fills
+    `choice`, returns L.
 
     A price on the violation is bisected; the cheapest choice that keeps the limit is taken.
     """
@@ -185,13 +224,16 @@ def solve_oo(weight: Any, cost: Any, hit: Any, size: Any, capacity: float, limit
     ):
         return totals(weight, cost, hit, choice)[0]
     best = totals(weight, cost, hit, choice)[0]
-    low, high, bracketed = 0.0, 1.0, False
+    low = 0.0
+    high = 1.0
+    bracketed = False
     for _ in range(PRICES):
         price = 0.5 * (low + high) if bracketed else high
         pick(weight, cost, hit, size, capacity, 1.0, price, limit, trial)
         system, missed, misses, _ = totals(weight, cost, hit, trial)
         if missed <= limit * misses + TINY:
-            bracketed, high = True, price
+            bracketed = True
+            high = price
             if system < best:
                 best = system
                 choice[:] = trial
@@ -216,10 +258,18 @@ def solve_oo(weight: Any, cost: Any, hit: Any, size: Any, capacity: float, limit
 
 @njit(cache=True)
 def _polish(
-    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, queue: float, share: float, limit: float, choice: Any
+    weight: Any,
+    cost: Any,
+    hit: Any,
+    size: Any,
+    capacity: float,
+    queue: float,
+    share: float,
+    limit: float,
+    choice: Any,
 ) -> None:
-    """What slopes leave open, an item or two: the best single change or swap, again and again. The value is (33) where
-    `limit` is 0, else L under L_avg <= `limit`."""
+    """What slopes leave open, an item or two: the best single change or swap, again and again. The
+    value is (33) where `limit` is 0, else L under L_avg <= `limit`."""
     n, steps = cost.shape
     for _ in range(n):
         system, missed, misses, _ = totals(weight, cost, hit, choice)
@@ -227,7 +277,9 @@ def _polish(
         used = 0.0
         for r in range(n):
             used += size[r] if choice[r] > 0 else 0.0
-        at, to, out = -1, 0, -1
+        at = -1
+        to = 0
+        out = -1
         for r in range(n):
             if weight[r] <= 0:
                 continue
@@ -235,11 +287,19 @@ def _polish(
                 if j == 1 or j == choice[r] or cost[r, j] == np.inf:
                     continue
                 moved = _moved(weight, cost, hit, choice, r, j, system, missed, misses)
-                room = capacity + 1e-9 - used - size[r] * ((1 if j > 0 else 0) - (1 if choice[r] > 0 else 0))
+                room = (
+                    capacity
+                    + 1e-9
+                    - used
+                    - size[r] * ((1 if j > 0 else 0) - (1 if choice[r] > 0 else 0))
+                )
                 if room >= 0:
                     value = _value(moved[0], moved[1], moved[2], queue, share, limit)
                     if value < least:
-                        least, at, to, out = value, r, j, -1
+                        least = value
+                        at = r
+                        to = j
+                        out = -1
                     continue
                 for s in range(n):
                     if s == r or choice[s] == 0 or weight[s] <= 0 or room + size[s] < 0:
@@ -247,7 +307,10 @@ def _polish(
                     both = _moved(weight, cost, hit, choice, s, 0, moved[0], moved[1], moved[2])
                     value = _value(both[0], both[1], both[2], queue, share, limit)
                     if value < least:
-                        least, at, to, out = value, r, j, s
+                        least = value
+                        at = r
+                        to = j
+                        out = s
         if at < 0:
             return
         choice[at] = to
@@ -256,7 +319,9 @@ def _polish(
 
 
 @njit(cache=True)
-def _value(system: float, missed: float, misses: float, queue: float, share: float, limit: float) -> float:
+def _value(
+    system: float, missed: float, misses: float, queue: float, share: float, limit: float
+) -> float:
     average = missed / misses if misses > TINY else 0.0
     if limit > 0:
         return system if average <= limit * (1 + 1e-12) else np.inf
@@ -265,7 +330,15 @@ def _value(system: float, missed: float, misses: float, queue: float, share: flo
 
 @njit(cache=True)
 def _moved(
-    weight: Any, cost: Any, hit: Any, choice: Any, r: int, j: int, system: float, missed: float, misses: float
+    weight: Any,
+    cost: Any,
+    hit: Any,
+    choice: Any,
+    r: int,
+    j: int,
+    system: float,
+    missed: float,
+    misses: float,
 ) -> Any:
     """The totals after prompt r changes to choice j."""
     before = choice[r]
@@ -280,16 +353,29 @@ def _moved(
 
 @njit(cache=True)
 def solve_lanes(
-    weight: Any, cost: Any, hit: Any, capacity: Any, queue: Any, v: Any, target: Any, choice: Any, value: Any
+    weight: Any,
+    cost: Any,
+    hit: Any,
+    capacity: Any,
+    queue: Any,
+    v: Any,
+    target: Any,
+    choice: Any,
+    value: Any,
 ) -> None:
-    """`solve` for lanes of equal sizes: arrays have a lane axis in front, `capacity` counts items."""
+    """`solve` for lanes of equal sizes: arrays have a lane axis in front, `capacity` counts
+    items."""
     size = np.ones(weight.shape[1])
     for b in range(weight.shape[0]):
-        value[b] = solve(weight[b], cost[b], hit[b], size, capacity[b], queue[b], v[b], target[b], choice[b])
+        value[b] = solve(
+            weight[b], cost[b], hit[b], size, capacity[b], queue[b], v[b], target[b], choice[b]
+        )
 
 
 @njit(cache=True)
-def objective_lanes(weight: Any, cost: Any, hit: Any, choice: Any, queue: Any, v: Any, target: Any) -> Any:
+def objective_lanes(
+    weight: Any, cost: Any, hit: Any, choice: Any, queue: Any, v: Any, target: Any
+) -> Any:
     """(33) of each lane's choice."""
     value = np.empty(weight.shape[0])
     for b in range(weight.shape[0]):

@@ -1,4 +1,5 @@
-"""What a slot cost and how far the system is behind: the costs (15) to (17), the queue (23), the objective (33)."""
+"""What a slot cost and how far the system is behind: the costs (15) to (17), the queue (23), the
+objective (33)."""
 
 from __future__ import annotations
 
@@ -14,13 +15,15 @@ CALIBRATION_SLOTS = 10  # slots with misses whose mean becomes Lbar where the sc
 
 
 class Truth(Protocol):
-    """What only a simulated workload can tell: the true law behind the requests. Items are numbered 0..items-1."""
+    """What only a simulated workload can tell: the true law behind the requests. Items are numbered
+    0..items-1."""
 
     def rates(self, slot: int) -> NDArray[np.float64]:
         """Expected requests of each item in `slot`, shape (items,)."""
 
     def ranks(self) -> NDArray[np.float64]:
-        """The popularity law: expected requests a slot at each rank, most popular first, shape (items,)."""
+        """The popularity law: expected requests a slot at each rank, most popular first, shape
+        (items,)."""
 
     @property
     def hazard(self) -> float:
@@ -31,10 +34,11 @@ class Truth(Protocol):
 class Problem:
     """What a policy is up against.
 
-    `capacity` bytes for outputs of `frame_bytes` each (most of them), cached at `split_step` of `steps`, at most at
-    `reusable_steps` (S*; 0: the split step). `items` is R where the catalogue is closed, None where it is open; a
-    prompt's number is its own where `number` is given, else the order in which it was first asked for. `parts` says
-    what a prompt is made of, where that is known; `truth` and `future` are told by simulations and traces alone.
+    `capacity` bytes for outputs of `frame_bytes` each (most of them), cached at `split_step` of
+    `steps`, at most at `reusable_steps` (S*; 0: the split step). `items` is R where the catalogue
+    is closed, None where it is open; a prompt's number is its own where `number` is given, else the
+    order in which it was first asked for. `parts` says what a prompt is made of, where that is
+    known; `truth` and `future` are told by simulations and traces alone.
     """
 
     capacity: int
@@ -65,11 +69,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Prices:
-    """What each choice would cost in a slot whose requests are known (`reactive`): row i is the prompt `keys[i]`.
+    """What each choice would cost in a slot whose requests are known (`reactive`): row i is the
+    prompt `keys[i]`.
 
-    Shapes: `count` (n,) requests; `cost_s` (n, S*+1), L_r(j) of (15) for j = 0 (nothing kept), 1 (never), 2..S*;
-    `hit` (n, S*+1), whether that choice is served from the cache (O = 0); `channel` (U,), log2(1 + SNR); `target_s`,
-    Lbar.
+    Shapes: `count` (n,) requests; `cost_s` (n, S*+1), L_r(j) of (15) for j = 0 (nothing kept), 1
+    (never), 2..S*; `hit` (n, S*+1), whether that choice is served from the cache (O = 0); `channel`
+    (U,), log2(1 + SNR); `target_s`, Lbar.
     """
 
     keys: tuple[str, ...]
@@ -82,7 +87,8 @@ class Prices:
 
 @dataclass(frozen=True)
 class Served:
-    """One request that ended in the slot: its prompt, whether the store served it, its response time in seconds."""
+    """One request that ended in the slot: its prompt, whether the store served it, its response
+    time in seconds."""
 
     prompt_key: str
     hit: bool
@@ -91,7 +97,8 @@ class Served:
 
 @dataclass(frozen=True)
 class SlotCost:
-    """`latency_avg_s`: L_avg of (16), 0 without a miss; `system_cost_s`: L of (17); `prompts`: |A|."""
+    """`latency_avg_s`: L_avg of (16), 0 without a miss; `system_cost_s`: L of (17); `prompts`:
+    |A|."""
 
     requests: int
     hits: int
@@ -102,9 +109,11 @@ class SlotCost:
 
 
 def slot_cost(served: Iterable[Served]) -> SlotCost:
-    """L_r is the slowest of a prompt's requesters (15); a prompt misses where any of its requests did (12)."""
+    """L_r is the slowest of a prompt's requesters (15); a prompt misses where any of its requests
+    did (12)."""
     worst: dict[str, float] = {}
-    missed: dict[str, None] = {}  # in order: a set's differs from process to process, and a sum's last bit with it
+    # in order: a set's differs from process to process, and a sum's last bit with it
+    missed: dict[str, None] = {}
     requests = hits = 0
     for request in served:
         requests += 1
@@ -117,8 +126,8 @@ def slot_cost(served: Iterable[Served]) -> SlotCost:
 
 
 class Backlog:
-    """The Lyapunov queue Q of (23), seconds. Without a target, Lbar is the mean L_avg of the first slots with misses,
-    and Q stays 0 until it is known."""
+    """The Lyapunov queue Q of (23), seconds. Without a target, Lbar is the mean L_avg of the first
+    slots with misses, and Q stays 0 until it is known."""
 
     def __init__(self, target_s: float | None = None) -> None:
         self.target_s = target_s
@@ -143,11 +152,15 @@ class Backlog:
         return {"target_s": self.target_s, "queue_s": self.queue_s, "seen": list(self._seen)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where state_dict was taken; a target that is given goes before the one that was found then."""
+        """Go on where state_dict was taken; a target that is given goes before the one that was
+        found then."""
         self.target_s = state["target_s"] if self.target_s is None else self.target_s
-        self.queue_s, self._seen = state["queue_s"], list(state["seen"])
+        self.queue_s = state["queue_s"]
+        self._seen = list(state["seen"])
 
     def drift_plus_penalty(self, cost: SlotCost) -> float:
         """The objective of (33): Q (L_avg - Lbar) + V L / |A|, seconds squared."""
         target = cost.latency_avg_s if self.target_s is None else self.target_s
-        return self.queue_s * (cost.latency_avg_s - target) + WEIGHT_V * cost.system_cost_s / max(1, cost.prompts)
+        return self.queue_s * (cost.latency_avg_s - target) + WEIGHT_V * cost.system_cost_s / max(
+            1, cost.prompts
+        )

@@ -1,4 +1,5 @@
-"""`midstep certs`: a test CA, an edge's certificate and a token, and the part of them that devices get."""
+"""`midstep certs`: a test CA, an edge's certificate and a token, and the part of them that devices
+get."""
 
 from __future__ import annotations
 
@@ -11,14 +12,17 @@ from midstep.wire.security import CA, CERTIFICATE, DEVICE, KEY, TOKEN, write_sec
 
 
 def certs(folder: Path, days: int) -> int:
-    """Write `folder` (the edge's) and its `device` (what each device's machine gets); the command's exit status.
+    """Write `folder` (the edge's) and its `device` (what each device's machine gets); the command's
+    exit status.
 
     Never overwrites: a device that has the old CA would no longer find its edge.
     """
     if not 1 <= days <= 3650:
         raise MidstepError(f"--days {days}: give 1 to 3650")
     if folder.exists():
-        raise MidstepError(f"{folder} is there already: give a new folder, or delete it where no edge uses it")
+        raise MidstepError(
+            f"{folder} is there already: give a new folder, or delete it where no edge uses it"
+        )
     ca, certificate, key = make(days)
     token = ephemeral(tls=False).token.encode() + b"\n"
     try:
@@ -30,12 +34,14 @@ def certs(folder: Path, days: int) -> int:
         (folder / CERTIFICATE).write_bytes(certificate)
         write_secret(folder / KEY, key)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)  # it was not there before; half of it would only be refused
+        # it was not there before; half of it would only be refused
+        shutil.rmtree(folder, ignore_errors=True)
         raise MidstepError(f"{folder} cannot be written: {error.strerror}") from error
     print(
         f"wrote {folder}, valid for {days} days\n"
         f"  the edge:    python -m edge_node --listen 0.0.0.0:50051 --credentials {folder}\n"
-        f"  its devices: copy {folder / DEVICE} to their machine (it has no private key), then there\n"
+        f"  its devices: copy {folder / DEVICE} to their machine (it has no private key), then "
+        f"there\n"
         f"               python -m user_agent --join EDGE:50051 --credentials {DEVICE}"
     )
     return 0

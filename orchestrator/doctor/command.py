@@ -31,10 +31,20 @@ def doctor(asked: Asked, as_json: bool = False) -> int:
     """Print what was found; 0 where what the asked run needs works, 1 where not."""
     asked = replace(asked, scenario=at_most(asked.scenario))
     found = examine(asked)
-    states: Counter[str] = Counter(finding.state for findings in found.values() for finding in findings)
+    states: Counter[str] = Counter(
+        finding.state for findings in found.values() for finding in findings
+    )
     if as_json:
-        checks = [{"group": group, **asdict(finding)} for group, findings in found.items() for finding in findings]
-        about = {"scenario": asked.scenario.name, "users": asked.scenario.users, "address": asked.cluster}
+        checks = [
+            {"group": group, **asdict(finding)}
+            for group, findings in found.items()
+            for finding in findings
+        ]
+        about = {
+            "scenario": asked.scenario.name,
+            "users": asked.scenario.users,
+            "address": asked.cluster,
+        }
         print(json.dumps({"works": not states["fail"], **about, "checks": checks}, indent=2))
     else:
         _tell(asked, found, states)
@@ -48,14 +58,20 @@ def at_most(scenario: Scenario) -> Scenario:
 
 
 def examine(asked: Asked, checks: Mapping[str, Sequence[Check]] = CHECKS) -> Findings:
-    """What every check found. Those that wait for others (a daemon, an import) do so side by side."""
+    """What every check found. Those that wait for others (a daemon, an import) do so side by
+    side."""
     with ThreadPoolExecutor(1 if asked.deep else 8) as pool:
         coming: dict[Check, Future[list[Finding]]] = {}
-        for check in sorted((c for of in checks.values() for c in of), key=lambda check: check is not machine.clock):
+        for check in sorted(
+            (c for of in checks.values() for c in of), key=lambda check: check is not machine.clock
+        ):
             coming[check] = pool.submit(_asked, check, asked)
             if check is machine.clock:  # alone: what ran beside it would make its sleeps late
                 coming[check].result()
-        return {group: [one for check in of for one in coming[check].result()] for group, of in checks.items()}
+        return {
+            group: [one for check in of for one in coming[check].result()]
+            for group, of in checks.items()
+        }
 
 
 def _asked(check: Check, asked: Asked) -> list[Finding]:
@@ -77,5 +93,6 @@ def _tell(asked: Asked, found: Findings, states: Counter[str]) -> None:
     run = f"{scenario.name} with {scenario.users} users, {scenario.modes.denoiser} denoising"
     verdict = "cannot run here" if states["fail"] else "can run here"
     console.print(
-        Text(f"{run}: {verdict}; {states['fail']} fail, {states['warn']} warn, {states['ok']} ok"), soft_wrap=True
+        Text(f"{run}: {verdict}; {states['fail']} fail, {states['warn']} warn, {states['ok']} ok"),
+        soft_wrap=True,
     )

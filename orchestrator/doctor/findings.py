@@ -17,8 +17,8 @@ from orchestrator.cluster.head import surrounding
 
 @dataclass(frozen=True)
 class Asked:
-    """The run that is to work: its scenario, the Ray that it joins (None: its own), and whether to try what takes
-    long."""
+    """The run that is to work: its scenario, the Ray that it joins (None: its own), and whether to
+    try what takes long."""
 
     scenario: Scenario
     address: str | None = None
@@ -36,18 +36,22 @@ class Asked:
 
     @property
     def cluster(self) -> str | None:
-        """The Ray that the run joins: the one asked for, or that of the environment, as `midstep run` does."""
+        """The Ray that the run joins: the one asked for, or that of the environment, as `midstep
+        run` does."""
         return self.address or surrounding()
 
     @cached_property
     def measured(self) -> StepProfile:
         """The model's step times on this machine; loads it. Raises ModelError."""
-        return measure(open_denoiser(self.scenario, self.scenario.edges[0].threads), measured_on="this machine")
+        return measure(
+            open_denoiser(self.scenario, self.scenario.edges[0].threads), measured_on="this machine"
+        )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's: `fail` means that the run asked for cannot work. `do` is what would change it."""
+    """One line of the doctor's: `fail` means that the run asked for cannot work. `do` is what would
+    change it."""
 
     state: Literal["ok", "warn", "fail"]
     name: str
@@ -84,9 +88,12 @@ def version_of(package: str) -> str | None:
 
 
 def first_line(command: list[str], timeout_s: float) -> tuple[int, str]:
-    """A program's exit status and the first line that it printed; status -1 where it did not answer in time."""
+    """A program's exit status and the first line that it printed; status -1 where it did not answer
+    in time."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
     except subprocess.TimeoutExpired:
         return -1, f"no answer within {timeout_s:g} s"
     except OSError as error:

@@ -23,15 +23,20 @@ from orchestrator.doctor.findings import Asked, Finding, fail, needed, ok, warn
 from orchestrator.records.fidelity import LATE_S
 
 RUNS = Path("runs")
-LEAST_DISK, LITTLE_DISK = 100e6, 1e9
-BUSY_PER_CORE, IDLE_PER_CORE = 2, 25  # hosts that compute, and that only wait: an idle actor takes 1 % of a core
+LEAST_DISK = 100e6
+LITTLE_DISK = 1e9
+# hosts that compute, and that only wait: an idle actor takes 1 % of a core
+BUSY_PER_CORE = 2
+IDLE_PER_CORE = 25
 USUAL_PORTS = {"Prometheus": 9090, "Grafana": 3000}
-SLEEPS, SLEEP_S = 80, 0.0025
+SLEEPS = 80
+SLEEP_S = 0.0025
 
 
 def cores(asked: Asked) -> Iterator[Finding]:
     """How many there are, against the processes that compute."""
-    scenario, there = asked.scenario, capacity.cores()
+    scenario = asked.scenario
+    there = capacity.cores()
     processes = capacity.hosts(scenario) if asked.ray else 1
     what = f"{there:g} usable; devices: {scenario.users}, in processes: {processes}, edges: {len(scenario.edges)}"
     threads = max(scenario.hosts.threads, *(edge.threads for edge in scenario.edges))
@@ -39,11 +44,17 @@ def cores(asked: Asked) -> Iterator[Finding]:
         yield ok("cores", f"{what}, on the cluster's nodes")
     elif processes > there * (IDLE_PER_CORE if asked.paced else BUSY_PER_CORE):
         per = -(-scenario.users // max(1, int(there)))
-        yield warn("cores", what, f"--set hosts.devices_per_host={per}: a process costs, a device next to nothing")
+        yield warn(
+            "cores",
+            what,
+            f"--set hosts.devices_per_host={per}: a process costs, a device next to nothing",
+        )
     elif asked.paced:
         yield ok("cores", what)
     elif threads > there:
-        yield warn("cores", f"{what}, {threads} threads each", "set edges.N.threads and hosts.threads to 1")
+        yield warn(
+            "cores", f"{what}, {threads} threads each", "set edges.N.threads and hosts.threads to 1"
+        )
     else:
         yield ok("cores", what)
 
@@ -57,23 +68,29 @@ def load(asked: Asked) -> Iterator[Finding]:
     profile = _profile(asked)
     if profile is None:
         yield warn(
-            "load", "not known: the model has no step times", "--deep measures them, so does `midstep calibrate`"
+            "load",
+            "not known: the model has no step times",
+            "--deep measures them, so does `midstep calibrate`",
         )
         return
-    asks, there = workload_load.load(scenario, profile), capacity.cores()
+    asks = workload_load.load(scenario, profile)
+    there = capacity.cores()
     share = (asks.edge_cores + asks.device_cores) / there
     what = (
-        f"about {share:.0%} of {there:g} cores: {asks.requests_s:.2g} requests/s, {asks.edge_cores:.2f} cores at the "
-        f"edge, {asks.device_cores:.2f} for devices, at {profile.step(1) * 1e3:.0f} ms a step ({profile.measured_on})"
+        f"about {share:.0%} of {there:g} cores: {asks.requests_s:.2g} requests/s, "
+        f"{asks.edge_cores:.2f} cores at the "
+        f"edge, {asks.device_cores:.2f} for devices, at {profile.step(1) * 1e3:.0f} ms a step "
+        f"({profile.measured_on})"
     )
     if asked.cluster is not None:
         yield ok("load", f"{what}; the cluster has its own")
     elif share > capacity.MOST_LOAD:
         users = max(1, int(scenario.users * capacity.MOST_LOAD / share))
         yield warn(
-            "load", f"{what}; above {capacity.MOST_LOAD:.0%} devices fall behind",
+            "load",
+            f"{what}; above {capacity.MOST_LOAD:.0%} devices fall behind",
             f"--denoiser paced, or --users {users}; a GPU takes the edge's part",
-        )  # fmt: skip
+        )
     else:
         yield ok("load", what)
 
@@ -105,9 +122,16 @@ def files(asked: Asked) -> Iterator[Finding]:
     hosts = capacity.hosts(asked.scenario) if asked.ray and asked.cluster is None else 1
     needs = capacity.open_files(asked.scenario, hosts)
     if soft == resource.RLIM_INFINITY or soft >= 2 * needs:
-        yield ok("open files", f"limit {soft if soft != resource.RLIM_INFINITY else 'none'}, about {needs} needed")
+        yield ok(
+            "open files",
+            f"limit {soft if soft != resource.RLIM_INFINITY else 'none'}, about {needs} needed",
+        )
         return
-    bound = "" if hard == resource.RLIM_INFINITY or hard >= 2 * needs else f" (the hard limit is {hard}: ask its admin)"
+    bound = (
+        ""
+        if hard == resource.RLIM_INFINITY or hard >= 2 * needs
+        else f" (the hard limit is {hard}: ask its admin)"
+    )
     do = f"ulimit -n {2 * needs}{bound}, or raise hosts.devices_per_host"
     yield needed(soft < needs, "open files", f"limit {soft}, about {needs} needed", do)
 
@@ -117,13 +141,20 @@ def disk(asked: Asked) -> Iterator[Finding]:
     folder = next(path for path in (RUNS, *RUNS.absolute().parents) if path.exists())
     name = f"{RUNS}/" if folder == RUNS else f"{RUNS}/, which is to be made here,"
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        yield fail("disk", f"{name} cannot be written", "give yourself the right to, or use --out DIR elsewhere")
+        yield fail(
+            "disk",
+            f"{name} cannot be written",
+            "give yourself the right to, or use --out DIR elsewhere",
+        )
         return
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.1f} GB free for {name.rstrip(',')}"
     if free < LITTLE_DISK:
         yield needed(
-            free < LEAST_DISK, "disk", text, "make room, use --out DIR elsewhere, or --set report.images=false"
+            free < LEAST_DISK,
+            "disk",
+            text,
+            "make room, use --out DIR elsewhere, or --set report.images=false",
         )
     else:
         yield ok("disk", text)
@@ -132,16 +163,22 @@ def disk(asked: Asked) -> Iterator[Finding]:
 def clock(asked: Asked) -> Iterator[Finding]:
     """How exactly instants can be met: resolution, and how late sleeps end, measured in 0.2 s."""
     late = sorted(_lateness() for _ in range(SLEEPS))
-    middle, p99 = late[len(late) // 2], late[int(0.99 * len(late))]
+    middle = late[len(late) // 2]
+    p99 = late[int(0.99 * len(late))]
     resolution = time.get_clock_info("monotonic").resolution
     slack = Path("/proc/self/timerslack_ns")
     told = f", timer slack {int(slack.read_text()) / 1e3:g} us" if slack.is_file() else ""
     text = (
-        f"resolution {resolution * 1e9:g} ns{told}, sleeps end {middle * 1e3:.2f} ms late, p99 {p99 * 1e3:.1f} ms "
+        f"resolution {resolution * 1e9:g} ns{told}, sleeps end {middle * 1e3:.2f} ms late, p99 "
+        f"{p99 * 1e3:.1f} ms "
         f"(a run's bound: {LATE_S * 1e3:.0f} ms)"
     )
     if p99 > LATE_S / 2:
-        yield warn("clock", text, "stop what else keeps this machine busy: over half the bound, runs may be INVALID")
+        yield warn(
+            "clock",
+            text,
+            "stop what else keeps this machine busy: over half the bound, runs may be INVALID",
+        )
     else:
         yield ok("clock", text)
 
@@ -173,7 +210,8 @@ def ports(asked: Asked) -> Iterator[Finding]:
 
 
 def _profile(asked: Asked) -> StepProfile | None:
-    """Step times to reckon with: measured here where that is asked, else the scenario's, else the model's own."""
+    """Step times to reckon with: measured here where that is asked, else the scenario's, else the
+    model's own."""
     model = asked.scenario.model
     named = model if model.profile is not None else model.model_copy(update={"profile": "cpu"})
     try:
@@ -193,7 +231,9 @@ def _lateness() -> float:
 def _taken(host: str, port: int) -> str:
     """Why nobody can listen there; empty where one can."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host or "127.0.0.1", port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(
+            host or "127.0.0.1", port, type=socket.SOCK_STREAM
+        )[0]
         with socket.socket(family) as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(address)

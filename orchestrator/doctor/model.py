@@ -1,4 +1,5 @@
-"""The model: whether its folder is whole, without loading it; with `--deep`, whether it computes."""
+"""The model: whether its folder is whole, without loading it; with `--deep`, whether it
+computes."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a
 
 def model(asked: Asked) -> Iterator[Finding]:
     """Every component's folder, configuration and weights; then, where asked, a few steps."""
-    name, real = asked.scenario.model.path, not asked.paced
+    name = asked.scenario.model.path
+    real = not asked.paced
     do = f"name a shipped model ({', '.join(shipped())}), a diffusers folder or a hub id"
     try:
         folder = Path(locate(name))
@@ -29,7 +31,9 @@ def model(asked: Asked) -> Iterator[Finding]:
     else:
         faults = list(_faults(folder))
         if faults:
-            yield needed(real, "model", f"{name}: {'; '.join(faults)}", "copy or download the folder again")
+            yield needed(
+                real, "model", f"{name}: {'; '.join(faults)}", "copy or download the folder again"
+            )
             return
         nbytes = sum(path.stat().st_size for path in _weights(folder))
         whole = f", revision {revision(str(folder))[:12]}" if nbytes <= HASHED or asked.deep else ""
@@ -52,7 +56,11 @@ def profile(asked: Asked) -> Iterator[Finding]:
         waits = asked.paced or asked.scenario.modes.clock == "virtual"
         yield needed(waits, "profile", str(error), "write one: `midstep calibrate --out FILE`")
         return
-    yield ok("profile", f"{model.profile}: {found.step(1) * 1e3:.1f} ms a step, measured on {found.measured_on or '?'}")
+    yield ok(
+        "profile",
+        f"{model.profile}: {found.step(1) * 1e3:.1f} ms a step, measured on "
+        f"{found.measured_on or '?'}",
+    )
 
 
 def _hub(name: str) -> Iterator[Finding]:
@@ -68,7 +76,11 @@ def _faults(folder: Path) -> Iterator[str]:
     """What is missing or damaged, one line each."""
     try:
         index = json.loads((folder / "model_index.json").read_text())
-        parts = [n for n, kind in index.items() if isinstance(kind, list) and len(kind) == 2 and kind[1] is not None]
+        parts = [
+            n
+            for n, kind in index.items()
+            if isinstance(kind, list) and len(kind) == 2 and kind[1] is not None
+        ]
     except (OSError, ValueError, AttributeError) as error:
         yield f"model_index.json cannot be read ({error})"
         return
@@ -88,7 +100,11 @@ def _faults(folder: Path) -> Iterator[str]:
 def _shards(part: Path) -> Iterator[str]:
     for index in part.glob("*.index.json"):
         named = set(json.loads(index.read_text()).get("weight_map", {}).values())
-        yield from (f"{part.name}/{name} is missing" for name in sorted(named) if not (part / name).is_file())
+        yield from (
+            f"{part.name}/{name} is missing"
+            for name in sorted(named)
+            if not (part / name).is_file()
+        )
 
 
 def _damage(path: Path, folder: Path) -> Iterator[str]:

@@ -17,7 +17,16 @@ from packaging.version import Version
 
 import midstep.v1
 from orchestrator.cluster.head import unreachable
-from orchestrator.doctor.findings import Asked, Finding, fail, first_line, needed, ok, version_of, warn
+from orchestrator.doctor.findings import (
+    Asked,
+    Finding,
+    fail,
+    first_line,
+    needed,
+    ok,
+    version_of,
+    warn,
+)
 
 STUBS = Path(midstep.v1.__file__).parent
 INSTALL = "pip install -c constraints.txt -e . in the repository"
@@ -40,7 +49,9 @@ def python(asked: Asked) -> Iterator[Finding]:
     if platform.python_version() in SpecifierSet(wanted):
         yield ok("Python", text)
     else:
-        yield fail("Python", f"{text}, {wanted} is needed", "make the environment with a newer Python")
+        yield fail(
+            "Python", f"{text}, {wanted} is needed", "make the environment with a newer Python"
+        )
 
 
 def packages(asked: Asked) -> Iterator[Finding]:
@@ -60,7 +71,8 @@ def packages(asked: Asked) -> Iterator[Finding]:
 
 def torch(asked: Asked) -> Iterator[Finding]:
     """torch, and what it computes on. Imports it, unless the run only paces."""
-    version, wanted = version_of("torch"), asked.scenario.model.device
+    version = version_of("torch")
+    wanted = asked.scenario.model.device
     if version is None:
         yield needed(not asked.paced, "torch", "not installed", INSTALL)
         return
@@ -70,19 +82,34 @@ def torch(asked: Asked) -> Iterator[Finding]:
     try:
         module = importlib.import_module("torch")
     except (ImportError, OSError) as error:
-        yield fail("torch", f"{version} cannot be imported: {_first(error)}", "pip install --force-reinstall torch")
+        yield fail(
+            "torch",
+            f"{version} cannot be imported: {_first(error)}",
+            "pip install --force-reinstall torch",
+        )
         return
     if module.cuda.is_available():
         number = module.cuda.device_count()
         index = int(wanted.partition(":")[2] or 0)
         if index >= number:
-            yield fail("torch", f"{version} sees {number} GPU(s), {wanted} is none", "set model.device to cuda")
+            yield fail(
+                "torch",
+                f"{version} sees {number} GPU(s), {wanted} is none",
+                "set model.device to cuda",
+            )
             return
         memory = module.cuda.get_device_properties(index).total_memory
         used = "not used: model.device is cpu" if wanted == "cpu" else "the edge computes there"
-        yield ok("torch", f"{version}, {module.cuda.get_device_name(index)} with {memory / 1e9:.0f} GB; {used}")
+        yield ok(
+            "torch",
+            f"{version}, {module.cuda.get_device_name(index)} with {memory / 1e9:.0f} GB; {used}",
+        )
         return
-    why = "this torch is built without CUDA" if module.version.cuda is None else "CUDA finds no GPU or no driver"
+    why = (
+        "this torch is built without CUDA"
+        if module.version.cuda is None
+        else "CUDA finds no GPU or no driver"
+    )
     threads = f"{module.get_num_threads()} threads unless told otherwise"
     if wanted.startswith("cuda"):
         do = "set model.device to auto or cpu; for a GPU: nvidia-smi must show it, and torch be a build with CUDA"
@@ -95,11 +122,19 @@ def stubs(asked: Asked) -> Iterator[Finding]:
     """Whether the installed gRPC and protobuf are as new as the stubs in the package ask for."""
     text = "\n".join(path.read_text() for path in sorted(STUBS.glob("*_pb2*.py")))
     grpcs = re.findall(r"GRPC_GENERATED_VERSION = '([\d.]+)'", text)
-    protobufs = re.findall(r"ValidateProtobufRuntimeVersion\(\s*\S+\s*(\d+),\s*(\d+),\s*(\d+)", text)
-    for package, versions in (("grpcio", grpcs), ("protobuf", [".".join(version) for version in protobufs])):
-        there, least = version_of(package), max(map(Version, versions))
+    protobufs = re.findall(
+        r"ValidateProtobufRuntimeVersion\(\s*\S+\s*(\d+),\s*(\d+),\s*(\d+)", text
+    )
+    for package, versions in (
+        ("grpcio", grpcs),
+        ("protobuf", [".".join(version) for version in protobufs]),
+    ):
+        there = version_of(package)
+        least = max(map(Version, versions))
         if there is None or Version(there) < least:
-            yield needed(asked.ray, package, f"{there or 'not installed'}, the stubs need {least}", INSTALL)
+            yield needed(
+                asked.ray, package, f"{there or 'not installed'}, the stubs need {least}", INSTALL
+            )
         else:
             yield ok(package, f"{there}, the stubs need {least}")
 
@@ -113,7 +148,9 @@ def ray(asked: Asked) -> Iterator[Finding]:
     missing = _missing("ray", "default")
     if missing:
         do = "pip install 'midstep[cluster]'"
-        lacking = f"{version} without the dashboard ({', '.join(missing)} missing): no `ray job submit`"
+        lacking = (
+            f"{version} without the dashboard ({', '.join(missing)} missing): no `ray job submit`"
+        )
         yield warn("Ray", lacking, do) if asked.cluster else ok("Ray", f"{lacking}; {do} has it")
     else:
         yield ok("Ray", f"{version}, with dashboard and jobs")
@@ -121,7 +158,9 @@ def ray(asked: Asked) -> Iterator[Finding]:
         yield from _token()
         yield _reachable(asked.cluster)
     if asked.deep and asked.ray:
-        status, said = first_line([sys.executable, "-c", _START_RAY, asked.cluster or ""], RAY_START_S)
+        status, said = first_line(
+            [sys.executable, "-c", _START_RAY, asked.cluster or ""], RAY_START_S
+        )
         what = "joins" if asked.cluster else "starts"
         if status == 0:
             yield ok(f"Ray {what}", said)
@@ -134,7 +173,9 @@ def _token() -> Iterator[Finding]:
     mode = os.environ.get("RAY_AUTH_MODE", "").lower()
     if not mode:
         do = "set RAY_AUTH_MODE=token, or disabled where the cluster has it off"
-        yield warn("Ray's token", "RAY_AUTH_MODE is not set: a cluster with tokens lets nobody in", do)
+        yield warn(
+            "Ray's token", "RAY_AUTH_MODE is not set: a cluster with tokens lets nobody in", do
+        )
     elif mode == "token":
         path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
         if os.environ.get("RAY_AUTH_TOKEN"):
@@ -145,20 +186,28 @@ def _token() -> Iterator[Finding]:
             do = "copy the head's ~/.ray/auth_token here, or set RAY_AUTH_TOKEN_PATH"
             yield fail("Ray's token", "RAY_AUTH_MODE is token, and there is none", do)
     else:
-        yield warn("Ray's token", f"RAY_AUTH_MODE is {mode}", "only where nobody else reaches the cluster's ports")
+        yield warn(
+            "Ray's token",
+            f"RAY_AUTH_MODE is {mode}",
+            "only where nobody else reaches the cluster's ports",
+        )
 
 
 def _reachable(address: str) -> Finding:
     why = unreachable(address)
     if why is None:
         return ok("Ray's head", f"somebody answers at {address}")
-    return fail("Ray's head", why, "start the head (`ray start --head`), and let its port through from here")
+    return fail(
+        "Ray's head", why, "start the head (`ray start --head`), and let its port through from here"
+    )
 
 
 def _missing(package: str, extra: str) -> list[str]:
     """What an extra of an installed package asks for and is not there."""
     required = [Requirement(text) for text in importlib.metadata.requires(package) or ()]
-    of_extra = [one for one in required if one.marker is not None and one.marker.evaluate({"extra": extra})]
+    of_extra = [
+        one for one in required if one.marker is not None and one.marker.evaluate({"extra": extra})
+    ]
     return sorted({one.name for one in of_extra if version_of(one.name) is None})
 
 

@@ -1,4 +1,5 @@
-"""Programs beside midstep: what watches a run, and what would shape its links in the kernel. None is needed to run."""
+"""Programs beside midstep: what watches a run, and what would shape its links in the kernel. None
+is needed to run."""
 
 from __future__ import annotations
 
@@ -43,7 +44,11 @@ def grafana(asked: Asked) -> Iterator[Finding]:
 def docker(asked: Asked) -> Iterator[Finding]:
     """The program, and its daemon."""
     if shutil.which("docker") is None:
-        yield warn("Docker", "not there: deploy/compose cannot be used", "install Docker; `midstep run` needs none")
+        yield warn(
+            "Docker",
+            "not there: deploy/compose cannot be used",
+            "install Docker; `midstep run` needs none",
+        )
         return
     status, said = first_line(["docker", "info", "--format", "{{.ServerVersion}}"], ANSWER_S)
     if status != 0 or not said:
@@ -69,6 +74,9 @@ def _fetched(program: programs.Program) -> str:
 def _may_shape() -> bool:
     try:
         lines = _STATUS.read_text().splitlines()
-        return bool(int(next(line.split()[1] for line in lines if line.startswith("CapEff:")), 16) & NET_ADMIN)
+        return bool(
+            int(next(line.split()[1] for line in lines if line.startswith("CapEff:")), 16)
+            & NET_ADMIN
+        )
     except (OSError, StopIteration, ValueError):
         return False

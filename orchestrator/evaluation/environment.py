@@ -1,9 +1,11 @@
 """The slot problem (33) of one lane as a Gymnasium environment, for learners that others wrote.
 
     import gymnasium, orchestrator.evaluation.environment
-    env = gymnasium.make("midstep/Slot-v0", preset="compact", settings=["items=20", "users=5", "capacity=8"])
+env = gymnasium.make("midstep/Slot-v0", preset="compact", settings=["items=20", "users=5",
+"capacity=8"])
 
-The only module that imports gymnasium, which `pip install 'midstep[gym]'` brings; examples/train_sb3.py trains on it.
+The only module that imports gymnasium, which `pip install 'midstep[gym]'` brings;
+examples/train_sb3.py trains on it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from numpy.typing import NDArray
 try:
     import gymnasium
 except ModuleNotFoundError:
-    raise ImportError("orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'") from None
+    raise ImportError(
+        "orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'"
+    ) from None
 
 from midstep.errors import ScenarioError
 from orchestrator.decision.exact import SORTS
@@ -28,7 +32,10 @@ from orchestrator.evaluation.simulator.compare import calibrate
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.drc import quantise
 
-CHANNEL_SCALE, DEMAND_TOP, DEMAND_SCALE = 16.0, 6.0, 3.0  # as `learning.drc` has them
+# as `learning.drc` has them
+CHANNEL_SCALE = 16.0
+DEMAND_TOP = 6.0
+DEMAND_SCALE = 3.0
 TOP = (4.0, 1.0, DEMAND_TOP / DEMAND_SCALE, 20.0)  # bounds of channel, last decision, demand, queue
 SLOTS = 200
 CALIBRATION_SLOTS = 200
@@ -38,17 +45,19 @@ Observation = NDArray[np.float32]
 
 
 class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
-    """One lane of the closed slotted model in `reactive` mode; a step is a slot, an episode `slots` of them.
+    """One lane of the closed slotted model in `reactive` mode; a step is a slot, an episode `slots`
+    of them.
 
-    observation (U + 2 R + 1,), (35): log2(1 + SNR) / 16 of each user; the last decision j / S* and the demand
-    min(count, 6) / 3 of each prompt; log1p(Q / Lbar). action (R,) in [0, 1]: how much each prompt is wanted. Requested
-    prompts above 0.5 are kept in falling order up to the capacity: each at its best step in closed form or, with
-    `fill_step` off, at the last reusable step. reward: the share of what keeping could win by (33), 1 - gap_to_exact:
-    1 for exact P2, 0 for keeping nothing and where nothing can be won, below 0 where keeping does harm.
+    observation (U + 2 R + 1,), (35): log2(1 + SNR) / 16 of each user; the last decision j / S* and
+    the demand min(count, 6) / 3 of each prompt; log1p(Q / Lbar). action (R,) in [0, 1]: how much
+    each prompt is wanted. Requested prompts above 0.5 are kept in falling order up to the capacity:
+    each at its best step in closed form or, with `fill_step` off, at the last reusable step.
+    reward: the share of what keeping could win by (33), 1 - gap_to_exact: 1 for exact P2, 0 for
+    keeping nothing and where nothing can be won, below 0 where keeping does harm.
 
-    info: `gap_to_exact` (0 where nothing can be won), `queue_ms` after the slot, `response_ms` (15), the mean over
-    prompts, `hit_ratio`. `reset(seed=n)` begins lane n; without a seed, lanes follow from the last seed.
-    `options={"slots": n}` sets the length of the episode that begins.
+    info: `gap_to_exact` (0 where nothing can be won), `queue_ms` after the slot, `response_ms`
+    (15), the mean over prompts, `hit_ratio`. `reset(seed=n)` begins lane n; without a seed, lanes
+    follow from the last seed. `options={"slots": n}` sets the length of the episode that begins.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - declared so in the base class
@@ -62,19 +71,24 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         latency_target_ms: float | None = None,
         calibration_slots: int = CALIBRATION_SLOTS,
     ) -> None:
-        """`settings` are KEY=VALUE for a preset that is named; Lbar, where neither the preset nor `latency_target_ms`
-        gives it, is calibrated on lane 0. Raises ScenarioError for what there is not, ValueError for slots below 1."""
+        """`settings` are KEY=VALUE for a preset that is named; Lbar, where neither the preset nor
+        `latency_target_ms` gives it, is calibrated on lane 0. Raises ScenarioError for what there
+        is not, ValueError for slots below 1."""
         self.preset = presets.find(preset, settings) if isinstance(preset, str) else preset
         if self.preset.timing != "reactive":
-            raise ScenarioError(f"{self.preset.name} is {self.preset.timing}; the environment's slots are reactive")
+            raise ScenarioError(
+                f"{self.preset.name} is {self.preset.timing}; the environment's slots are reactive"
+            )
         if slots < 1:
             raise ValueError("an episode has one slot or more")
-        self.slots, self.fill_step = slots, fill_step
+        self.slots = slots
+        self.fill_step = fill_step
         if latency_target_ms is None:
             self.target_s = calibrate([(self.preset, 0)], calibration_slots)
         else:
             self.target_s = np.array([latency_target_ms / 1e3])
-        users, items = self.preset.users, self.preset.items
+        users = self.preset.users
+        items = self.preset.items
         top = np.repeat(np.array(TOP, np.float32), [users, items, items, 1])
         self._top = np.asarray(top)
         self.observation_space = gymnasium.spaces.Box(np.zeros_like(top), top, dtype=np.float32)
@@ -92,14 +106,20 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.world.advance()
         return self._observe(), {}
 
-    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Serve the slot by `action`, and see the next one. Raises ValueError for an action of another shape."""
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Serve the slot by `action`, and see the next one. Raises ValueError for an action of
+        another shape."""
         self._action = np.asarray(action, np.float64)
         if self._action.shape != (self.preset.items,):
-            raise ValueError(f"an action has the shape ({self.preset.items},), not {self._action.shape}")
+            raise ValueError(
+                f"an action has the shape ({self.preset.items},), not {self._action.shape}"
+            )
         self.play.sums[:] = 0
         self.play.slot(measure=True, gap=True)
-        gap, sums = float(self.play.last_gap[0]), self.play.sums[0]
+        gap = float(self.play.last_gap[0])
+        sums = self.play.sums[0]
         info = {
             "gap_to_exact": 0.0 if np.isnan(gap) else gap,
             "queue_ms": 1e3 * float(self.play.queue_s[0]),
@@ -111,7 +131,8 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._observe(), 0.0 if np.isnan(gap) else 1.0 - gap, False, truncated, info
 
     def _observe(self) -> Observation:
-        world, play = self.world, self.play
+        world = self.world
+        play = self.play
         parts = (
             world.channel[0] / CHANNEL_SCALE,
             play.cached[0] / self.preset.reusable_steps,
@@ -125,30 +146,48 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         choice = np.zeros_like(slots.cached)
         wanted = np.flatnonzero((slots.weight[0] > 0) & (self._action > WANTED))
         order = wanted[np.argsort(-self._action[wanted], kind="stable")][: self.preset.capacity]
-        choice[0, order] = self._filled(order, slots) if self.fill_step else self.preset.reusable_steps
+        choice[0, order] = (
+            self._filled(order, slots) if self.fill_step else self.preset.reusable_steps
+        )
         return choice
 
     def _filled(self, order: NDArray[np.int64], slots: PricedSlots) -> Choice:
-        """The best step of each prompt of `order` in closed form, the ratio of (33) linearised as in `exact.solve`."""
-        weight, cost, hit = slots.weight[0], slots.cost_s[0], slots.hit[0]
-        queue, target = float(slots.queue_s[0]), float(slots.target_s[0])
+        """The best step of each prompt of `order` in closed form, the ratio of (33) linearised as
+        in `exact.solve`."""
+        weight = slots.weight[0]
+        cost = slots.cost_s[0]
+        hit = slots.hit[0]
+        queue = float(slots.queue_s[0])
+        target = float(slots.target_s[0])
         left = np.setdiff1d(np.flatnonzero(weight > 0), order)
         price, step = quantise.menu(order, weight, cost, hit)
-        w, free, share = weight[order], hit[order, 0], slots.weight_v[0] / weight.sum()
+        w = weight[order]
+        free = hit[order, 0]
+        share = slots.weight_v[0] / weight.sum()
         asked = np.concatenate([order, left])
         start = quantise.nothing(weight[asked], cost[asked].T, hit[asked, 0])
-        places, value = np.arange(len(order)), np.empty(len(order) + 1)
-        taken, change = np.zeros(len(order), np.int8), np.zeros((3, len(order)))
-        best, kept, q, level = np.inf, step[places, 0], 0.0, 0.0
+        places = np.arange(len(order))
+        value = np.empty(len(order) + 1)
+        taken = np.zeros(len(order), np.int8)
+        change = np.zeros((3, len(order)))
+        best = np.inf
+        kept = step[places, 0]
+        q = 0.0
+        level = 0.0
         for _ in range(SORTS if queue > 0 else 1):
             quantise.pick(w, price, free, share, q, level, taken, change)
-            quantise.walk(places, taken, change, start, slots.capacity[0], share, queue, target, value)
+            quantise.walk(
+                places, taken, change, start, slots.capacity[0], share, queue, target, value
+            )
             if value[-1] < best:
-                best, kept = value[-1], step[places, taken]
-            missed, misses = start[1] + change[1].sum(), start[2] + change[2].sum()
+                best = value[-1]
+                kept = step[places, taken]
+            missed = start[1] + change[1].sum()
+            misses = start[2] + change[2].sum()
             if misses <= quantise.TINY:
                 break
-            q, level = queue / misses, missed / misses
+            q = queue / misses
+            level = missed / misses
         return kept
 
 

@@ -1,7 +1,7 @@
 """`midstep replay`: a list of keys against the policies, as caches are classically compared.
 
-Every row is an access of its own and every output has size 1, so that a capacity is a number of outputs. Rules act on
-each row; for planners each row is a slot.
+Every row is an access of its own and every output has size 1, so that a capacity is a number of
+outputs. Rules act on each row; for planners each row is a slot.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from orchestrator.policies.kinds.score_planner import Ranked
 from orchestrator.records import summary
 from orchestrator.records.recorder import versions
 
-STEPS, SPLIT_STEP = 2, 1  # of what a hit saves a trace says nothing: one step for all
+# of what a hit saves a trace says nothing: one step for all
+STEPS = 2
+SPLIT_STEP = 1
 CHUNK = 10_000  # rows between two looks at the progress bar
 LONG = 200_000  # rows in all from which on there is one
 
@@ -44,7 +46,8 @@ class Trace:
 
 @dataclass(frozen=True)
 class Score:
-    """One policy at one capacity (outputs); `rows_per_s` is this machine's speed, not the policy's merit."""
+    """One policy at one capacity (outputs); `rows_per_s` is this machine's speed, not the policy's
+    merit."""
 
     policy: str
     capacity: int
@@ -58,7 +61,8 @@ class Score:
 
 
 def read_trace(path: str) -> Trace:
-    """A file's lines, kept to the letter but for their ends. Raises ScenarioError: unreadable, not UTF-8, no row."""
+    """A file's lines, kept to the letter but for their ends. Raises ScenarioError: unreadable, not
+    UTF-8, no row."""
     try:
         lines = Path(path).expanduser().read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -71,8 +75,15 @@ def read_trace(path: str) -> Trace:
     return Trace(Path(path).stem, keys, len(lines) - len(keys), len(set(keys)))
 
 
-def replay(path: str, capacities: Sequence[int], names: Sequence[str], seed: int = 0, out: str | None = None) -> int:
-    """The command: play, print the table, leave summary.json; its exit status. Raises ScenarioError for bad input."""
+def replay(
+    path: str,
+    capacities: Sequence[int],
+    names: Sequence[str],
+    seed: int = 0,
+    out: str | None = None,
+) -> int:
+    """The command: play, print the table, leave summary.json; its exit status. Raises ScenarioError
+    for bad input."""
     trace = read_trace(path)
     for name in names:
         for capacity in capacities:
@@ -95,7 +106,13 @@ def problem(trace: Trace, capacity: int) -> Problem:
     if capacity < 1:
         raise ScenarioError(f"--capacity {capacity}: a cache holds at least 1")
     return Problem(
-        capacity, STEPS, SPLIT_STEP, frame_bytes=1, reusable_steps=SPLIT_STEP, timing="access", future=trace.keys
+        capacity,
+        STEPS,
+        SPLIT_STEP,
+        frame_bytes=1,
+        reusable_steps=SPLIT_STEP,
+        timing="access",
+        future=trace.keys,
     )
 
 
@@ -103,16 +120,22 @@ class Cache(Protocol):
     """A store and the policy that decides on it."""
 
     def ask(self, keys: Sequence[str]) -> int:
-        """Ask for `keys` in order; how many hit. Raises PolicyFailed where the policy holds more than fits."""
+        """Ask for `keys` in order; how many hit. Raises PolicyFailed where the policy holds more
+        than fits."""
 
 
 def play(
-    policy: Policy, trace: Trace, capacity: int, seed: int = 0, advance: Callable[[int], None] | None = None
+    policy: Policy,
+    trace: Trace,
+    capacity: int,
+    seed: int = 0,
+    advance: Callable[[int], None] | None = None,
 ) -> Score:
     """The whole trace; `advance` is told now and then how many more rows are done."""
     policy.reset(problem(trace, capacity), seed)
     cache = open_cache(policy, capacity, trace.distinct)
-    started, hits = time.perf_counter(), 0
+    started = time.perf_counter()
+    hits = 0
     for i in range(0, len(trace.keys), CHUNK):
         keys = trace.keys[i : i + CHUNK]
         hits += cache.ask(keys)
@@ -123,7 +146,8 @@ def play(
 
 
 def open_cache(policy: Policy, capacity: int, distinct: int) -> Cache:
-    """The quickest that does as `policy` says, which has been reset; `distinct`: how many keys the trace has."""
+    """The quickest that does as `policy` says, which has been reset; `distinct`: how many keys the
+    trace has."""
     cls = type(policy)
     if isinstance(policy, Rule) and cls.plan is Policy.plan and cls.learn is Policy.learn:
         return ByAccess(policy, capacity)
@@ -141,13 +165,19 @@ class ByAccess:
     """For rules: they act on each row at once."""
 
     def __init__(self, policy: Rule, capacity: int) -> None:
-        self._policy, self._capacity = policy, capacity
+        self._policy = policy
+        self._capacity = capacity
         self._store: set[str] = set()
-        self._served, self._computed = _Accesses("exact"), _Accesses("computed")
+        self._served = _Accesses("exact")
+        self._computed = _Accesses("computed")
 
     def ask(self, keys: Sequence[str]) -> int:
-        store, capacity, on_access = self._store, self._capacity, self._policy.on_access
-        served, computed, hits = self._served, self._computed, 0
+        store = self._store
+        capacity = self._capacity
+        on_access = self._policy.on_access
+        served = self._served
+        computed = self._computed
+        hits = 0
         for key in keys:
             if key in store:
                 hits += 1
@@ -159,21 +189,30 @@ class ByAccess:
             if edit.admit:
                 store.update([k for k, _ in edit.admit if k == key])  # nothing else is in staging
                 if len(store) > capacity:
-                    raise PolicyFailed(f"{self._policy.name} holds {len(store)} outputs where {capacity} fit")
+                    raise PolicyFailed(
+                        f"{self._policy.name} holds {len(store)} outputs where {capacity} fit"
+                    )
         return hits
 
 
 class ByScore:
-    """For planners by score: what `ByPlan` leads to, without an object for every output in every row."""
+    """For planners by score: what `ByPlan` leads to, without an object for every output in every
+    row."""
 
     def __init__(self, policy: Ranked, places: int) -> None:
-        self._policy, self._places, self._row = policy, places, 0
+        self._policy = policy
+        self._places = places
+        self._row = 0
         self._held: set[int] = set()
-        self._items = np.zeros(places + 1, np.int64)  # what is held in order of admission, then the newcomer
+        # what is held in order of admission, then the newcomer
+        self._items = np.zeros(places + 1, np.int64)
         self._learns = type(policy).learn is not Policy.learn
 
     def ask(self, keys: Sequence[str]) -> int:
-        policy, held, once, hits = self._policy, self._held, np.ones(1, np.int64), 0
+        policy = self._policy
+        held = self._held
+        once = np.ones(1, np.int64)
+        hits = 0
         once.flags.writeable = False
         for key in keys:
             item = policy.number(key, key)
@@ -188,7 +227,8 @@ class ByScore:
         return hits
 
     def _offer(self, item: int) -> None:
-        """Where there is no place left, the lowest score goes; of equals the last, so that the newcomer goes first."""
+        """Where there is no place left, the lowest score goes; of equals the last, so that the
+        newcomer goes first."""
         count = len(self._held)
         self._items[count] = item
         if count == self._places:
@@ -202,10 +242,13 @@ class ByScore:
 
 
 class ByPlan:
-    """For every policy, as the emulation drives it: each row is served, then its slot ends and is planned. Slow."""
+    """For every policy, as the emulation drives it: each row is served, then its slot ends and is
+    planned. Slow."""
 
     def __init__(self, policy: Policy, capacity: int) -> None:
-        self._policy, self._capacity, self._row = policy, capacity, 0
+        self._policy = policy
+        self._capacity = capacity
+        self._row = 0
         self._store: dict[str, Held] = {}
         self._learns = type(policy).learn is not Policy.learn
 
@@ -214,14 +257,18 @@ class ByPlan:
         for key in keys:
             hit = key in self._store
             hits += hit
-            access = Access("", key, key, SPLIT_STEP, 1, "exact" if hit else "computed", float(self._row), 0.0)
+            access = Access(
+                "", key, key, SPLIT_STEP, 1, "exact" if hit else "computed", float(self._row), 0.0
+            )
             fresh = () if hit else (Held(key, key, SPLIT_STEP, 1),)
             self._apply(self._policy.on_access(access), fresh)
             held = tuple(self._store.values())
             staging = tuple(output for output in fresh if output.prompt_key not in self._store)
             contents = Contents(held, staging, self._capacity, len(held), len(staging))
             cost = SlotCost(1, int(hit), int(not hit), 1, 0.0, 0.0)
-            self._apply(self._policy.plan(SlotRecord(self._row, (access,), cost, 0.0, contents)), staging)
+            self._apply(
+                self._policy.plan(SlotRecord(self._row, (access,), cost, 0.0, contents)), staging
+            )
             if self._learns:
                 self._policy.learn()
             self._row += 1
@@ -231,9 +278,13 @@ class ByPlan:
         for key in edit.evict:
             self._store.pop(key, None)
         admitted = {key for key, _ in edit.admit}
-        self._store.update({output.prompt_key: output for output in staging if output.prompt_key in admitted})
+        self._store.update(
+            {output.prompt_key: output for output in staging if output.prompt_key in admitted}
+        )
         if len(self._store) > self._capacity:
-            raise PolicyFailed(f"{self._policy.name} holds {len(self._store)} outputs where {self._capacity} fit")
+            raise PolicyFailed(
+                f"{self._policy.name} holds {len(self._store)} outputs where {self._capacity} fit"
+            )
 
 
 class _Accesses(dict[str, Access]):
@@ -249,10 +300,14 @@ class _Accesses(dict[str, Access]):
 
 
 def _folder(trace: Trace, out: str | None) -> Path:
-    folder = Path(out) if out else Path("runs") / f"replay-{trace.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = (
+        Path(out) if out else Path("runs") / f"replay-{trace.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    )
     if (folder / "summary.json").exists():
         if out:
-            raise ScenarioError(f"--out {folder}: results are in there already; name another folder or remove it")
+            raise ScenarioError(
+                f"--out {folder}: results are in there already; name another folder or remove it"
+            )
         folder = folder.with_name(f"{folder.name}-{time.time_ns() % 1000:03d}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -261,11 +316,19 @@ def _folder(trace: Trace, out: str | None) -> Path:
     return folder
 
 
-def _shown(trace: Trace, capacities: Sequence[int], names: Sequence[str], seed: int) -> Iterator[Score]:
-    """Every policy at every capacity, with a progress bar where somebody looks and it takes long."""
+def _shown(
+    trace: Trace, capacities: Sequence[int], names: Sequence[str], seed: int
+) -> Iterator[Score]:
+    """Every policy at every capacity, with a progress bar where somebody looks and it takes
+    long."""
     console = Console(stderr=True)
     total = len(trace.keys) * len(names) * len(capacities)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal or total < LONG
     ) as progress:
@@ -273,7 +336,13 @@ def _shown(trace: Trace, capacities: Sequence[int], names: Sequence[str], seed: 
         for name in names:
             for capacity in capacities:
                 progress.update(task, description=f"{name}, {capacity}")
-                yield play(policies.find(name)(), trace, capacity, seed, lambda rows: progress.advance(task, rows))
+                yield play(
+                    policies.find(name)(),
+                    trace,
+                    capacity,
+                    seed,
+                    lambda rows: progress.advance(task, rows),
+                )
 
 
 def _print(trace: Trace, scores: Sequence[Score]) -> None:
@@ -284,11 +353,15 @@ def _print(trace: Trace, scores: Sequence[Score]) -> None:
     for column in ("capacity", "hits", "hit ratio", "rows/s"):
         table.add_column(column, justify="right")
     for s in scores:
-        table.add_row(s.policy, str(s.capacity), str(s.hits), f"{s.hit_ratio:.2%}", f"{s.rows_per_s:.3g}")
+        table.add_row(
+            s.policy, str(s.capacity), str(s.hits), f"{s.hit_ratio:.2%}", f"{s.rows_per_s:.3g}"
+        )
     Console().print(table)
 
 
-def _summary(path: str, trace: Trace, scores: Sequence[Score], seed: int, wall_s: float) -> dict[str, object]:
+def _summary(
+    path: str, trace: Trace, scores: Sequence[Score], seed: int, wall_s: float
+) -> dict[str, object]:
     capacities = sorted({s.capacity for s in scores})
 
     def value(x: float) -> dict[str, float | None]:

@@ -12,9 +12,11 @@ from orchestrator.live.cell import Cell
 
 def start_line(scenario: Scenario) -> str:
     """What is about to be run, and what of it is real."""
-    model, modes = scenario.model, scenario.modes
+    model = scenario.model
+    modes = scenario.modes
     return (
-        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} cut at {model.split_step}, "
+        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} cut at "
+        f"{model.split_step}, "
         f"policy {scenario.policy.name}, {scenario.duration_s:g} s "
         f"({modes.denoiser}, {modes.clock}, {modes.wire})"
     )
@@ -24,8 +26,10 @@ def announce_cell(cell: Cell, policy: str, folder: Path, say: Callable[[str], No
     """An edge, its devices and its learner, two lines."""
     about = cell.description
     say(
-        f"{about.edge} at {cell.address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a step; "
-        f"{len(cell.devices)} devices in {len(cell.hosts)} hosts; metrics in {folder / 'targets.json'}"
+        f"{about.edge} at {cell.address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a "
+        f"step; "
+        f"{len(cell.devices)} devices in {len(cell.hosts)} hosts; metrics in "
+        f"{folder / 'targets.json'}"
     )
     say(f"policy {policy} decides in the learner (pid {cell.learner.process_id})")
 

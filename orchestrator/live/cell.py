@@ -1,4 +1,5 @@
-"""The parts of a run as the slot loop sees them, wherever they live: in Ray actors, or in this process."""
+"""The parts of a run as the slot loop sees them, wherever they live: in Ray actors, or in this
+process."""
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ class EdgePart(Protocol):
 
 
 class HostPart(Protocol):
-    """A host of devices of the run. Every call raises PartDied where its process is gone. `devices` are those that live
-    there and have not been told to leave."""
+    """A host of devices of the run. Every call raises PartDied where its process is gone. `devices`
+    are those that live there and have not been told to leave."""
 
     name: str
     devices: list[DeviceSpec]
@@ -60,29 +61,33 @@ class HostPart(Protocol):
         """Devices more, which ask from now on."""
 
     async def leave(self, users: Sequence[int]) -> None:
-        """Devices fewer: they ask no more, and are gone when their requests in flight have ended."""
+        """Devices fewer: they ask no more, and are gone when their requests in flight have
+        ended."""
 
     async def stop(self, grace_s: float) -> None: ...
     async def gallery(self) -> list[Gallery]: ...
 
 
 class LearnerPart(Protocol):
-    """The learner of the run. Calls raise PartDied where its process is gone, EdgeUnreachable where its edge is."""
+    """The learner of the run. Calls raise PartDied where its process is gone, EdgeUnreachable where
+    its edge is."""
 
     process_id: int
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
 
     async def checkpoint(self) -> bytes:
-        """Its state, from which another can go on (orchestrator.live.checkpoint). Raises PolicyFailed where it has none."""
+        """Its state, from which another can go on (orchestrator.live.checkpoint). Raises
+        PolicyFailed where it has none."""
 
 
 @dataclass
 class Cell:
     """One edge with all that belongs to it: its learner, and the hosts of the devices that ask it.
 
-    `another` starts a learner in place of a dead one, from a state or from nothing; None where the learner cannot die
-    alone. `host` makes one host more, which waits for its start; it raises ScenarioError where nobody has room for it.
+    `another` starts a learner in place of a dead one, from a state or from nothing; None where the
+    learner cannot die alone. `host` makes one host more, which waits for its start; it raises
+    ScenarioError where nobody has room for it.
     """
 
     description: Description
@@ -106,7 +111,8 @@ class Cell:
 
 @dataclass
 class Parts:
-    """A run's parts, started and introduced to each other: a cell an edge, and where their metrics are."""
+    """A run's parts, started and introduced to each other: a cell an edge, and where their metrics
+    are."""
 
     cells: list[Cell]
     targets: list[Target]
@@ -135,7 +141,12 @@ class Cluster(Protocol):
         """End everything that `open` started, as far as it came."""
 
 
-def grouped(devices: Sequence[DeviceSpec], edges: Sequence[str], per_host: int) -> dict[str, list[list[DeviceSpec]]]:
+def grouped(
+    devices: Sequence[DeviceSpec], edges: Sequence[str], per_host: int
+) -> dict[str, list[list[DeviceSpec]]]:
     """For each edge its devices, `per_host` to a host at most."""
     of_edge = {edge: [spec for spec in devices if spec.edge == edge] for edge in edges}
-    return {edge: [of[i : i + per_host] for i in range(0, len(of), per_host)] for edge, of in of_edge.items()}
+    return {
+        edge: [of[i : i + per_host] for i in range(0, len(of), per_host)]
+        for edge, of in of_edge.items()
+    }

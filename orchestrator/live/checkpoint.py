@@ -1,4 +1,5 @@
-"""A learner's state as bytes and back: arrays as safetensors, everything else as JSON in its header. Never pickle."""
+"""A learner's state as bytes and back: arrays as safetensors, everything else as JSON in its
+header. Never pickle."""
 
 from __future__ import annotations
 
@@ -14,22 +15,29 @@ import safetensors.numpy
 from midstep.errors import ScenarioError
 
 FORMAT = 1
-_ARRAY, _TENSOR, _TUPLE, _PAIRS = "\x00array", "\x00tensor", "\x00tuple", "\x00pairs"  # what JSON has no word for
+# what JSON has no word for
+_ARRAY = "\x00array"
+_TENSOR = "\x00tensor"
+_TUPLE = "\x00tuple"
+_PAIRS = "\x00pairs"
 
 
 def pack(tree: Mapping[str, Any]) -> bytes:
-    """A tree of dicts, lists, tuples, numbers, texts, None, numpy arrays and torch tensors as one safetensors blob.
+    """A tree of dicts, lists, tuples, numbers, texts, None, numpy arrays and torch tensors as one
+    safetensors blob.
 
     Raises ValueError that names the first value of another kind.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     text = json.dumps({"format": FORMAT, "tree": _flat(tree, "", arrays)})
-    blob: bytes = safetensors.numpy.save(arrays, metadata={"state": text})  # one entry: they have no order
+    # one entry: they have no order
+    blob: bytes = safetensors.numpy.save(arrays, metadata={"state": text})
     return blob
 
 
 def unpack(blob: bytes) -> dict[str, Any]:
-    """What `pack` packed; arrays are the caller's to change. Only a tensor in it loads torch. Raises ValueError."""
+    """What `pack` packed; arrays are the caller's to change. Only a tensor in it loads torch.
+    Raises ValueError."""
     try:
         length = int.from_bytes(blob[:8], "little")
         header = json.loads(blob[8 : 8 + length]) if length <= len(blob) else {}
@@ -38,12 +46,19 @@ def unpack(blob: bytes) -> dict[str, Any]:
             raise ValueError(f"its format is {state['format']}, this version reads {FORMAT}")
         tree: dict[str, Any] = _restored(state["tree"], safetensors.numpy.load(blob))
         return tree
-    except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        safetensors.SafetensorError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"it is damaged: {error!r}") from error
 
 
 def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt") -> bytes:
-    """The state that a run left in its folder, for a run of `setting` (orchestrator.live.cell.setting).
+    """The state that a run left in its folder, for a run of `setting`
+    (orchestrator.live.cell.setting).
 
     Raises ScenarioError, one line: none there, damaged, or of a run whose setting differs.
     """
@@ -52,13 +67,16 @@ def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt")
         blob = path.read_bytes()
         there = unpack(blob)["setting"]
     except OSError as error:
-        raise ScenarioError(f"--resume {folder}: no learner's state is in there (no {name})") from error
+        raise ScenarioError(
+            f"--resume {folder}: no learner's state is in there (no {name})"
+        ) from error
     except (ValueError, KeyError) as error:
         raise ScenarioError(f"--resume {folder}: {name} cannot be read: {error}") from error
     for key in setting:
         if there.get(key) != setting[key]:
             raise ScenarioError(
-                f"--resume {folder}: {key} was {there.get(key)!r} there and is {setting[key]!r} here; "
+                f"--resume {folder}: {key} was {there.get(key)!r} there and is {setting[key]!r} "
+                f"here; "
                 "what was learnt does not fit"
             )
     return blob
@@ -73,7 +91,11 @@ def _flat(value: Any, at: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if isinstance(value, Mapping):
         if all(isinstance(key, str) and key[:1] != "\x00" for key in value):
             return {key: _flat(item, f"{at}.{key}", arrays) for key, item in value.items()}
-        return {_PAIRS: [[_flat(k, at, arrays), _flat(v, f"{at}.{k}", arrays)] for k, v in value.items()]}
+        return {
+            _PAIRS: [
+                [_flat(k, at, arrays), _flat(v, f"{at}.{k}", arrays)] for k, v in value.items()
+            ]
+        }
     if isinstance(value, (list, tuple)):
         items = [_flat(item, f"{at}.{i}", arrays) for i, item in enumerate(value)]
         return items if isinstance(value, list) else {_TUPLE: items}
@@ -85,14 +107,15 @@ def _flat(value: Any, at: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
         if name == "bfloat16":  # numpy has none: its bits travel as integers
             tensor = tensor.view(_torch().int16)
         return {_TENSOR: [_aside(tensor.numpy(), arrays), name]}
-    raise ValueError(f"{at.lstrip('.')} is a {type(value).__qualname__}, which a checkpoint cannot hold")
+    raise ValueError(
+        f"{at.lstrip('.')} is a {type(value).__qualname__}, which a checkpoint cannot hold"
+    )
 
 
 def _aside(value: np.ndarray[Any, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> str:
     name = str(len(arrays))
-    arrays[name] = np.array(
-        value, dtype=value.dtype.newbyteorder("="), order="C"
-    )  # dense, and a copy: training goes on
+    # dense, and a copy: training goes on
+    arrays[name] = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
     return name
 
 
@@ -114,7 +137,9 @@ def _restored(value: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
     return {key: _restored(item, arrays) for key, item in value.items()}
 
 
-def _pairs(pairs: list[Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+def _pairs(
+    pairs: list[Any], arrays: Mapping[str, np.ndarray[Any, Any]]
+) -> Iterator[tuple[Any, Any]]:
     for key, item in pairs:
         yield _restored(key, arrays), _restored(item, arrays)
 

@@ -20,7 +20,8 @@ KEYS = 20_000  # of an edit in one message: 1.4 MB, where an edge takes REQUEST_
 
 
 def parts(edit: Edit) -> Iterator[Edit]:
-    """The edit in messages that an edge takes; evictions stay before admissions, so that what fits is the same."""
+    """The edit in messages that an edge takes; evictions stay before admissions, so that what fits
+    is the same."""
     if len(edit.evict) + len(edit.admit) <= KEYS:
         yield edit
         return
@@ -34,13 +35,16 @@ class GrpcControl:
     """See midstep.wire.messages.ControlPort."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
-        self.address, self._bearer = address, bearer(credentials)
+        self.address = address
+        self._bearer = bearer(credentials)
         self._channel = open_channel(address, credentials)
         self._stub = rpc.ControlStub(self._channel)
 
     async def watch(self) -> AsyncIterator[Access]:
         try:
-            async for message in self._stub.Watch(pb.WatchRequest(), wait_for_ready=True, metadata=self._bearer):
+            async for message in self._stub.Watch(
+                pb.WatchRequest(), wait_for_ready=True, metadata=self._bearer
+            ):
                 yield convert.access_from(message)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
@@ -49,10 +53,14 @@ class GrpcControl:
         total = EditResult()
         try:
             for part in parts(edit):
-                call = self._stub.Apply(convert.edit_to(part), timeout=TIMEOUT_S, metadata=self._bearer)
+                call = self._stub.Apply(
+                    convert.edit_to(part), timeout=TIMEOUT_S, metadata=self._bearer
+                )
                 done = convert.result_from(await call)
                 total = EditResult(
-                    total.admitted + done.admitted, total.evicted + done.evicted, total.refused + done.refused
+                    total.admitted + done.admitted,
+                    total.evicted + done.evicted,
+                    total.refused + done.refused,
                 )
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
@@ -60,7 +68,9 @@ class GrpcControl:
 
     async def contents(self) -> Contents:
         try:
-            call = self._stub.Contents(pb.ContentsRequest(), timeout=TIMEOUT_S, metadata=self._bearer)
+            call = self._stub.Contents(
+                pb.ContentsRequest(), timeout=TIMEOUT_S, metadata=self._bearer
+            )
             return convert.contents_from(await call)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
@@ -71,5 +81,7 @@ class GrpcControl:
 
     def _gone(self, error: grpc.aio.AioRpcError) -> MidstepError:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-            return CredentialsError(f"the edge at {self.address} refuses the learner: {error.details()}")
+            return CredentialsError(
+                f"the edge at {self.address} refuses the learner: {error.details()}"
+            )
         return EdgeUnreachable(f"the edge at {self.address} does not answer ({error.code().name})")

@@ -37,8 +37,13 @@ class LocalEdge:
 class LocalHost:
     """See HostPart."""
 
-    def __init__(self, name: str, host: DeviceHost, devices: Sequence[DeviceSpec], late: bool) -> None:
-        self.name, self._host, self.devices, self._late = name, host, list(devices), late
+    def __init__(
+        self, name: str, host: DeviceHost, devices: Sequence[DeviceSpec], late: bool
+    ) -> None:
+        self.name = name
+        self._host = host
+        self.devices = list(devices)
+        self._late = late
 
     async def start(self, epoch_s: float) -> None:
         self._host.start(None if self._late else epoch_s)
@@ -63,7 +68,9 @@ class LocalLearner:
     """See LearnerPart."""
 
     def __init__(self, learner: Learner, scenario: Scenario) -> None:
-        self._learner, self._scenario, self.process_id = learner, scenario, os.getpid()
+        self._learner = learner
+        self._scenario = scenario
+        self.process_id = os.getpid()
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
@@ -76,7 +83,9 @@ class InProcess:
     """See Cluster."""
 
     def __init__(self, launch: Launch) -> None:
-        self._scenario, self._clock, self._states = launch.scenario, launch.clock, launch.states
+        self._scenario = launch.scenario
+        self._clock = launch.clock
+        self._states = launch.states
         self._workload = open_workload(launch.scenario, launch.prompts)
         self._stack = contextlib.AsyncExitStack()
         self._hosts = 0
@@ -84,7 +93,9 @@ class InProcess:
     async def open(self) -> Parts:
         names = [edge.name for edge in self._scenario.edges]
         groups = grouped(specs(self._scenario), names, self._scenario.hosts.devices_per_host)
-        return Parts([await self._cell(self._scenario.at(name), groups[name]) for name in names], [])
+        return Parts(
+            [await self._cell(self._scenario.at(name), groups[name]) for name in names], []
+        )
 
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
         clock = self._clock
@@ -109,18 +120,29 @@ class InProcess:
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
         return Cell(
-            description, LocalEdge(node), "in-process", LocalLearner(learner, scenario), list(hosts),
+            description,
+            LocalEdge(node),
+            "in-process",
+            LocalLearner(learner, scenario),
+            list(hosts),
             lambda devices: self._host(node, devices, late=True),
-        )  # fmt: skip
+        )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:
         """A host of these devices; `late`: it comes when the run's time runs already."""
-        scenario, number = self._scenario, self._hosts
+        scenario = self._scenario
+        number = self._hosts
         self._hosts += 1
         host = await DeviceHost.open(
-            scenario, devices, node.edge, open_denoiser(scenario, scenario.hosts.threads), self._clock, self._workload,
-            whole=whole(scenario), references=-(-scenario.report.references // self._hosts),
-        )  # fmt: skip
+            scenario,
+            devices,
+            node.edge,
+            open_denoiser(scenario, scenario.hosts.threads),
+            self._clock,
+            self._workload,
+            whole=whole(scenario),
+            references=-(-scenario.report.references // self._hosts),
+        )
         self._stack.push_async_callback(host.close)
         return LocalHost(f"host-{number}", host, devices, late)
 
@@ -131,7 +153,9 @@ class InProcess:
 def edge_status(node: EdgeNode) -> EdgeStatus:
     """An edge node's status."""
     edge = node.edge
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, edge.store.nbytes, len(edge.store))
+    return EdgeStatus(
+        edge.engine.queue_depth, edge.engine.in_flight, edge.store.nbytes, len(edge.store)
+    )
 
 
 def drained(host: DeviceHost) -> tuple[list[Ended], bool]:

@@ -1,4 +1,5 @@
-"""A launch of a scenario: what is of this start and not of the scenario, checked before anything is started."""
+"""A launch of a scenario: what is of this start and not of the scenario, checked before anything is
+started."""
 
 from __future__ import annotations
 
@@ -62,7 +63,9 @@ def check(scenario: Scenario, options: Options) -> Launch:
     open_workload(scenario, prompts)
     virtual = scenario.modes.clock == "virtual"
     if virtual and options.monitor:
-        raise ScenarioError("--monitor: in virtual time there is nothing to look at while it runs; leave it out")
+        raise ScenarioError(
+            "--monitor: in virtual time there is nothing to look at while it runs; leave it out"
+        )
     return Launch(
         scenario=scenario,
         clock=VirtualClock() if virtual else WallClock(scenario.modes.time_scale),
@@ -76,4 +79,7 @@ def check(scenario: Scenario, options: Options) -> Launch:
 def _states(scenario: Scenario, folder: Path) -> dict[str, bytes]:
     """What an earlier run's learners left, by edge. Raises ScenarioError."""
     names = [edge.name for edge in scenario.edges]
-    return {name: checkpoint.of_run(folder, setting(scenario.at(name)), checkpoint_file(name, names)) for name in names}
+    return {
+        name: checkpoint.of_run(folder, setting(scenario.at(name)), checkpoint_file(name, names))
+        for name in names
+    }

@@ -1,9 +1,12 @@
-"""The central learner: owns the policy and the backlog, follows the edge's accesses, sends it its edits.
+"""The central learner: owns the policy and the backlog, follows the edge's accesses, sends it its
+edits.
 
-It reaches the edge through a ControlPort alone. If it dies the edge keeps serving with what it holds.
+It reaches the edge through a ControlPort alone. If it dies the edge keeps serving with what it
+holds.
 
-The policy is spoken to by one at a time. What takes long (training, packing its state) runs in a thread: the loop goes
-on following the edge, and the slot's decision has been answered by then. In virtual time everything is inline.
+The policy is spoken to by one at a time. What takes long (training, packing its state) runs in a
+thread: the loop goes on following the edge, and the slot's decision has been answered by then. In
+virtual time everything is inline.
 """
 
 from __future__ import annotations
@@ -31,8 +34,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Decision:
-    """What a slot's end came to. `decision_s` is the policy's own time in the slot, on_access included; `stats` are of
-    the training that ended since the slot before, `gap_to_exact` is the ended slot's (orchestrator.live.regret)."""
+    """What a slot's end came to. `decision_s` is the policy's own time in the slot, on_access
+    included; `stats` are of the training that ended since the slot before, `gap_to_exact` is the
+    ended slot's (orchestrator.live.regret)."""
 
     cost: SlotCost
     queue_s: float
@@ -47,8 +51,8 @@ class Decision:
 
 
 class Learner:
-    """One policy in charge of one edge. `by_slot` holds a rule's edits back until the slot ends; `beside` lets training
-    run in a thread, beside everything else."""
+    """One policy in charge of one edge. `by_slot` holds a rule's edits back until the slot ends;
+    `beside` lets training run in a thread, beside everything else."""
 
     def __init__(
         self,
@@ -64,20 +68,25 @@ class Learner:
         self.policy = policies.find(name)()
         with self._named():
             self.policy.reset(problem, seed)
-        self._problem, self._seed = problem, seed
+        self._problem = problem
+        self._seed = seed
         self.backlog = Backlog(target_s)
-        self._control, self._by_slot = control, by_slot
+        self._control = control
+        self._by_slot = by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
         self._hindsight = Hindsight(problem.weight_v)
         self._metrics = LearnerMetrics(edge)
         self._slot: int | None = None  # the last one that was decided, as the policy counts
-        self._ahead: int | None = 0  # slots that the policy has seen before this run's first; None until that is known
+        self._ahead: int | None = (
+            0  # slots that the policy has seen before this run's first; None until that is known
+        )
         self._astray = False  # whether the policy may think otherwise of the store than the store
         self._accesses: list[Access] = []
         self._pending = Edit()
         self._done = EditResult()
         self._spent_s = 0.0
-        self._turn = asyncio.Lock()  # one at a time speaks to the policy, and changes what it thinks of the store
+        # one at a time speaks to the policy, and changes what it thinks of the store
+        self._turn = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
         self._training: asyncio.Task[None] | None = None
         self._stats: LearnerStats | None = None  # of a training that no slot's row has told yet
@@ -98,13 +107,16 @@ class Learner:
             self._thread.shutdown(wait=False)
 
     async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
-        """The policy's and the backlog's state, for `open`, with the `setting` it is of. Raises PolicyFailed."""
+        """The policy's and the backlog's state, for `open`, with the `setting` it is of. Raises
+        PolicyFailed."""
 
         def packed() -> bytes:
             try:
                 return checkpoint.pack({**about, "policy": self.policy.state_dict()})
             except Exception as error:
-                raise PolicyFailed(f"policy {self.policy.name}: its state cannot be kept: {error}") from error
+                raise PolicyFailed(
+                    f"policy {self.policy.name}: its state cannot be kept: {error}"
+                ) from error
 
         async with self._turn:
             about = {"setting": setting, "slot": self._slot, "updates": self._updates}
@@ -112,7 +124,8 @@ class Learner:
             return await self._aside(packed)
 
     async def open(self, saved: bytes | None) -> None:
-        """Get ready, from a state on if there is one, with what the edge holds. Raises ScenarioError, PolicyFailed."""
+        """Get ready, from a state on if there is one, with what the edge holds. Raises
+        ScenarioError, PolicyFailed."""
         if self._thread is not None:
             with self._named():
                 await self._aside(lambda: warm_up(type(self.policy), self._problem, self._seed))
@@ -121,11 +134,13 @@ class Learner:
                 state = checkpoint.unpack(saved)
                 self.backlog.load_state_dict(state["backlog"])
                 self._updates = state["updates"]
-                self._slot, self._ahead = state["slot"], None
+                self._slot = state["slot"]
+                self._ahead = None
                 self.policy.load_state_dict(state["policy"])
             except Exception as error:
                 raise ScenarioError(
-                    f"policy {self.policy.name} cannot go on from the state that was kept: {error!r}"
+                    f"policy {self.policy.name} cannot go on from the state that was kept: "
+                    f"{error!r}"
                 ) from error
         contents = await self._control.contents()
         self.policy.reconcile(contents.store)
@@ -147,19 +162,24 @@ class Learner:
                     await self._apply(edit)
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
-        """Account for a slot, plan the next, send the edge what changes. Raises PolicyFailed, EdgeUnreachable."""
+        """Account for a slot, plan the next, send the edge what changes. Raises PolicyFailed,
+        EdgeUnreachable."""
         self._check_tasks()
         cost = slot_cost(served)
         async with self._turn:  # a training that is late is awaited here: it is one short step
             await self._align()
             available = after = await self._control.contents()
             queue = self.backlog.update(cost)
-            accesses, self._accesses = tuple(self._accesses), []
+            accesses = tuple(self._accesses)
+            self._accesses = []
             gap = self._hindsight.gap(accesses, served)
             self._slot = self._policys(slot)
             with self._timed():
-                planned = checked(self.policy.plan(SlotRecord(self._slot, accesses, cost, queue, available)))
-            edit, self._pending = merge(self._pending, planned), Edit()
+                planned = checked(
+                    self.policy.plan(SlotRecord(self._slot, accesses, cost, queue, available))
+                )
+            edit = merge(self._pending, planned)
+            self._pending = Edit()
             if edit:
                 await self._apply(edit)
                 after = await self._control.contents()
@@ -169,20 +189,23 @@ class Learner:
         return decision
 
     def _policys(self, slot: int) -> int:
-        """The slot as the policy counts: a resumed run goes on counting, since time must not run backwards for what was
-        counted; a learner that takes over in mid-run finds the run's own count ahead of its state's."""
+        """The slot as the policy counts: a resumed run goes on counting, since time must not run
+        backwards for what was counted; a learner that takes over in mid-run finds the run's own
+        count ahead of its state's."""
         if self._ahead is None:
             self._ahead = max(0, (-1 if self._slot is None else self._slot) + 1 - slot)
         return slot + self._ahead
 
     async def _align(self) -> None:
-        """Tell the policy what the store really holds, where an edit was lost or accesses were missed."""
+        """Tell the policy what the store really holds, where an edit was lost or accesses were
+        missed."""
         if self._astray:
             self.policy.reconcile((await self._control.contents()).store)
             self._astray = False
 
     def _check_tasks(self) -> None:
-        """Follow again where the edge was out of reach for a moment; a policy that failed is told."""
+        """Follow again where the edge was out of reach for a moment; a policy that failed is
+        told."""
         if self._training is not None and self._training.done():
             self._training.result()
         if self._following is None or not self._following.done():
@@ -213,10 +236,8 @@ class Learner:
             stats = await self._aside(learn)
         if stats is not None:
             self._metrics.trained(stats.loss, stats.k, stats.updates - self._updates)
-            self._stats, self._updates = (
-                LearnerStats(float(stats.loss), int(stats.k), int(stats.updates)),
-                stats.updates,
-            )
+            self._stats = LearnerStats(float(stats.loss), int(stats.k), int(stats.updates))
+            self._updates = stats.updates
 
     async def _aside(self, call: Callable[[], T]) -> T:
         """Run in the thread where there is one, else here."""
@@ -255,29 +276,46 @@ class Learner:
         try:
             yield
         except Exception as error:
-            raise PolicyFailed(f"policy {self.policy.name} failed: {type(error).__name__}: {error}") from error
+            raise PolicyFailed(
+                f"policy {self.policy.name} failed: {type(error).__name__}: {error}"
+            ) from error
 
     def _decided(self, cost: SlotCost, contents: Contents, gap: float | None) -> Decision:
-        done, self._done = self._done, EditResult()
-        spent, self._spent_s = self._spent_s, 0.0
-        stats, self._stats = self._stats, None
+        done = self._done
+        self._done = EditResult()
+        spent = self._spent_s
+        self._spent_s = 0.0
+        stats = self._stats
+        self._stats = None
         objective = self.backlog.drift_plus_penalty(cost)
         self._metrics.slot(self.backlog.queue_s, cost.latency_avg_s, objective, gap)
         return Decision(
-            cost, self.backlog.queue_s, objective, done.admitted, done.evicted, spent,
-            contents.store_bytes, len(contents.store), stats, gap,
-        )  # fmt: skip
+            cost,
+            self.backlog.queue_s,
+            objective,
+            done.admitted,
+            done.evicted,
+            spent,
+            contents.store_bytes,
+            len(contents.store),
+            stats,
+            gap,
+        )
 
 
 def checked(edit: object) -> Edit:
-    """What a policy answered, if it is an edit. Raises TypeError: policies are other people's code."""
+    """What a policy answered, if it is an edit. Raises TypeError: policies are other people's
+    code."""
     if not isinstance(edit, Edit):
         raise TypeError(f"it answered {edit!r}, which is no Edit")
     return edit
 
 
 def merge(first: Edit, then: Edit) -> Edit:
-    """One edit that does what two in a row would: what the second lets go, the first need not admit."""
+    """One edit that does what two in a row would: what the second lets go, the first need not
+    admit."""
     admit = {key: step for key, step in first.admit if key not in then.evict} | dict(then.admit)
-    evict = dict.fromkeys([*first.evict, *(key for key in then.evict if key not in dict(first.admit))])
+    evict = dict.fromkeys(
+        [*first.evict, *(key for key in then.evict if key not in dict(first.admit))]
+    )
     return Edit(tuple(admit.items()), tuple(evict))

@@ -1,4 +1,5 @@
-"""`midstep run`: start the parts, drive the slots, and leave a record, whatever happens on the way."""
+"""`midstep run`: start the parts, drive the slots, and leave a record, whatever happens on the
+way."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) 
 
 
 class _Run:
-    def __init__(self, launch: Launch, options: Options, folder: Path, cluster: Cluster, recorder: Recorder) -> None:
+    def __init__(
+        self, launch: Launch, options: Options, folder: Path, cluster: Cluster, recorder: Recorder
+    ) -> None:
         self.launch = launch
         self.scenario = launch.scenario
         self.clock = launch.clock
@@ -67,7 +70,8 @@ class _Run:
         self.monitor = Monitor(folder) if options.monitor else None
 
     async def main(self) -> int:
-        started, status = time.monotonic(), 0
+        started = time.monotonic()
+        status = 0
         stop_on_signals(self.stopping, self._interrupted)
         with self.progress:
             try:
@@ -85,7 +89,10 @@ class _Run:
             try:
                 return self._finish(status, time.monotonic() - started)
             except OSError as error:  # a full disk, most likely
-                self.progress.say(f"midstep: {self.folder} cannot be written ({error}); what its journals hold stays")
+                self.progress.say(
+                    f"midstep: {self.folder} cannot be written ({error}); what its journals hold "
+                    f"stays"
+                )
                 return EXIT_DIED
 
     async def _live(self) -> int:
@@ -112,7 +119,9 @@ class _Run:
         stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
         self.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
         self.pipeline = asdict(parts.cells[0].description.pipeline)
-        exporter = None if self.clock.virtual else Target(export(CENTRE, parts.here), CENTRE, CENTRE)
+        exporter = (
+            None if self.clock.virtual else Target(export(CENTRE, parts.here), CENTRE, CENTRE)
+        )
 
         def renew_targets() -> None:
             if exporter is not None:
@@ -161,7 +170,9 @@ class _Run:
         return bool(self.scenario.report.references and real and self.recorder.rows)
 
     async def _compare(self, parts: Parts) -> None:
-        self.progress.say(f"making {self.scenario.report.references} pictures again without reuse, to compare")
+        self.progress.say(
+            f"making {self.scenario.report.references} pictures again without reuse, to compare"
+        )
 
         def died(text: str) -> None:
             self.recorder.event(self.clock.now(), text)
@@ -206,5 +217,9 @@ class _Run:
         self._happened(text)
 
     def _interrupted(self) -> None:
-        self.recorder.event(self.clock.now(), "interrupted: no new requests, those in flight are awaited")
-        self.progress.say("midstep: stopping; requests in flight are awaited (again to stop at once)")
+        self.recorder.event(
+            self.clock.now(), "interrupted: no new requests, those in flight are awaited"
+        )
+        self.progress.say(
+            "midstep: stopping; requests in flight are awaited (again to stop at once)"
+        )

@@ -1,4 +1,5 @@
-"""The door by which a live run is reached: a gRPC service on loopback, with a token that only its owner can read."""
+"""The door by which a live run is reached: a gRPC service on loopback, with a token that only its
+owner can read."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ class RunService(rpc.RunServicer):
         try:
             edge = request.edge if request.HasField("edge") else None
             # shielded: who hangs up must not leave hosts half started
-            users = await asyncio.shield(asyncio.ensure_future(self._scaler.scale(request.users, edge)))
+            users = await asyncio.shield(
+                asyncio.ensure_future(self._scaler.scale(request.users, edge))
+            )
         except MidstepError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
             raise AssertionError("abort raises") from error
@@ -58,11 +61,14 @@ class Control:
     """Serves while the run lives, and says where in control.json; an async context manager."""
 
     def __init__(self, folder: Path, scaler: Scaler) -> None:
-        self._path, self._scaler = folder / FILE, scaler
+        self._path = folder / FILE
+        self._scaler = scaler
 
     async def __aenter__(self) -> Control:
         credentials = ephemeral(tls=False)
-        self._server = grpc.aio.server(interceptors=[TokenCheck(credentials)], options=SERVER_OPTIONS)
+        self._server = grpc.aio.server(
+            interceptors=[TokenCheck(credentials)], options=SERVER_OPTIONS
+        )
         rpc.add_RunServicer_to_server(RunService(self._scaler), self._server)
         port = add_port(self._server, "127.0.0.1:0", credentials)
         await self._server.start()
@@ -85,10 +91,16 @@ def find(folder: Path) -> Door:
         door = Door(**json.loads(path.read_text()))
     except FileNotFoundError as error:
         ended = (folder / "summary.json").is_file()
-        what = "has ended" if ended else "has not begun yet, or its time is virtual (scale it by its timeline)"
+        what = (
+            "has ended"
+            if ended
+            else "has not begun yet, or its time is virtual (scale it by its timeline)"
+        )
         raise ScenarioError(f"{folder}: this run {what}: only a live one can be scaled") from error
     except (OSError, ValueError, TypeError) as error:
-        raise ScenarioError(f"{path} cannot be read: {error}; it belongs to whoever started the run") from error
+        raise ScenarioError(
+            f"{path} cannot be read: {error}; it belongs to whoever started the run"
+        ) from error
     return door
 
 
@@ -105,14 +117,19 @@ async def _scale(door: Door, folder: Path, users: int, edge: str | None) -> int:
     async with open_channel(door.address, credentials) as channel:
         try:
             call = rpc.RunStub(channel).Scale(
-                pb.ScaleRequest(users=users, edge=edge), timeout=SCALE_S, metadata=bearer(credentials)
+                pb.ScaleRequest(users=users, edge=edge),
+                timeout=SCALE_S,
+                metadata=bearer(credentials),
             )
             return int((await call).users)
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
                 raise ScenarioError(str(error.details())) from error
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                raise CredentialsError(f"{folder / FILE} has another run's token: that run has ended") from error
+                raise CredentialsError(
+                    f"{folder / FILE} has another run's token: that run has ended"
+                ) from error
             raise EdgeUnreachable(
-                f"the run in {folder} (pid {door.pid}) does not answer ({error.code().name}): it may have just ended"
+                f"the run in {folder} (pid {door.pid}) does not answer ({error.code().name}): it "
+                f"may have just ended"
             ) from error

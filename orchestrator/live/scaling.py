@@ -18,20 +18,30 @@ PATIENCE_S = 10.0  # wall seconds that a host has to let devices come or go
 class Scaler:
     """Changes the number of devices of a live run: `midstep scale`, and the scenario's timeline.
 
-    Who leaves came last, and is gone when its requests in flight have ended: none is lost. Who joins gets a number
-    that nobody had before; hosts are filled up to devices_per_host before new ones are started. Hosts that have become
-    empty stay, with what they have measured. `happened` is told what became of it, `renewed` that hosts were added.
+    Who leaves came last, and is gone when its requests in flight have ended: none is lost. Who
+    joins gets a number that nobody had before; hosts are filled up to devices_per_host before new
+    ones are started. Hosts that have become empty stay, with what they have measured. `happened` is
+    told what became of it, `renewed` that hosts were added.
     """
 
     def __init__(
-        self, scenario: Scenario, parts: Parts, epoch_s: float, happened: Callable[[str], None],
+        self,
+        scenario: Scenario,
+        parts: Parts,
+        epoch_s: float,
+        happened: Callable[[str], None],
         renewed: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
-        self._scenario, self._parts, self._epoch_s = scenario, parts, epoch_s
-        self._happened, self._renewed = happened, renewed
+    ) -> None:
+        self._scenario = scenario
+        self._parts = parts
+        self._epoch_s = epoch_s
+        self._happened = happened
+        self._renewed = renewed
         self._newcomers = Newcomers(scenario)
         first = specs(scenario)
-        self._weights = {edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges}
+        self._weights = {
+            edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges
+        }
         self._turn = asyncio.Lock()
 
     @property
@@ -40,12 +50,14 @@ class Scaler:
         return sum(len(cell.devices) for cell in self._parts.alive)
 
     async def scale(self, users: int, edge: str | None = None) -> int:
-        """Let the run, or one edge of it, have `users` devices; how many it has then, in all. Raises ScenarioError, one
-        line, where that cannot be; what could be done of it stays."""
+        """Let the run, or one edge of it, have `users` devices; how many it has then, in all.
+        Raises ScenarioError, one line, where that cannot be; what could be done of it stays."""
         if users < 0:
             raise ScenarioError(f"--users {users}: a run cannot have fewer than 0")
         if self._scenario.workload.prompts is not None:
-            raise ScenarioError("a list of prompts is dealt out to its users when a run starts: none can come or go")
+            raise ScenarioError(
+                "a list of prompts is dealt out to its users when a run starts: none can come or go"
+            )
         async with self._turn:
             self._check(None)
             cells = [cell for cell in self._parts.alive if edge in (None, cell.name)]
@@ -89,7 +101,8 @@ class Scaler:
         coming = self._newcomers.come(cell.name, cell.devices, number)
         per = self._scenario.hosts.devices_per_host
         for host in list(cell.hosts):
-            some, coming = coming[: max(0, per - len(host.devices))], coming[max(0, per - len(host.devices)) :]
+            some = coming[: max(0, per - len(host.devices))]
+            coming = coming[max(0, per - len(host.devices)) :]
             if some:
                 self._check(cell)
                 host.devices = [*host.devices, *some]
@@ -97,7 +110,9 @@ class Scaler:
         if not coming:
             return
         groups = [coming[i : i + per] for i in range(0, len(coming), per)]
-        opened = await asyncio.gather(*(self._host(cell, group) for group in groups), return_exceptions=True)
+        opened = await asyncio.gather(
+            *(self._host(cell, group) for group in groups), return_exceptions=True
+        )
         self._renewed()
         for failed in opened:
             if isinstance(failed, BaseException):
@@ -106,11 +121,13 @@ class Scaler:
     async def _host(self, cell: Cell, group: Sequence[DeviceSpec]) -> None:
         host = await cell.host(group)
         self._check(cell)
-        cell.hosts.append(host)  # first: whoever asks is also drained and stopped, whatever becomes of this call
+        # first: whoever asks is also drained and stopped, whatever becomes of this call
+        cell.hosts.append(host)
         await _or_dead(host.start(self._epoch_s))
 
     def _check(self, cell: Cell | None) -> None:
-        """Raise ScenarioError where nobody can join any more; call it right before the call that lets them."""
+        """Raise ScenarioError where nobody can join any more; call it right before the call that
+        lets them."""
         if self._parts.ending:
             raise ScenarioError("the run is ending: nobody comes or goes any more")
         if cell is not None and cell.over is not None:
@@ -118,7 +135,8 @@ class Scaler:
 
 
 def shares(users: int, weights: Mapping[str, int]) -> dict[str, int]:
-    """`users` in proportion to the weights, by largest remainder; evenly where all weights are 0."""
+    """`users` in proportion to the weights, by largest remainder; evenly where all weights are
+    0."""
     weights = weights if any(weights.values()) else dict.fromkeys(weights, 1)
     exact = {name: users * weight / sum(weights.values()) for name, weight in weights.items()}
     given = {name: int(share) for name, share in exact.items()}
@@ -129,6 +147,7 @@ def shares(users: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 
 async def _or_dead(call: Awaitable[None]) -> None:
-    """A host that died is found, and told, at a slot's end; one that is silent will do it when it wakes."""
+    """A host that died is found, and told, at a slot's end; one that is silent will do it when it
+    wakes."""
     with contextlib.suppress(PartDied, TimeoutError):
         await asyncio.wait_for(call, PATIENCE_S)

@@ -12,7 +12,8 @@ from orchestrator.decision.problem import Problem
 
 
 def split_step(scenario: Scenario) -> int:
-    """Where the edge stops: the scenario's split step, or the last step where finished pictures are cached."""
+    """Where the edge stops: the scenario's split step, or the last step where finished pictures are
+    cached."""
     final = policies.find(scenario.policy.name).stores == "final"
     return scenario.model.steps if final else scenario.model.split_step
 
@@ -23,28 +24,47 @@ def whole(scenario: Scenario) -> bool:
 
 
 def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
-    """The policy's problem; `frame_bytes` is what the store counts for one output, where the edge has told it.
+    """The policy's problem; `frame_bytes` is what the store counts for one output, where the edge
+    has told it.
 
     Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come.
     """
     if scenario.policy.timing == "reactive":
         raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
-    items, parts = None, None
+    items = None
+    parts = None
     if scenario.workload.prompts is None:
         catalogue = find_catalogue(scenario)
         items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
-        items, parts = (items * len(catalogue.endings), None) if whole(scenario) else (items, catalogue.parts)
+        items, parts = (
+            (items * len(catalogue.endings), None) if whole(scenario) else (items, catalogue.parts)
+        )
     step = split_step(scenario)
     return Problem(
-        scenario.edge.capacity, scenario.model.steps, step, frame_bytes or scenario.edge.capacity, step, items,
-        scenario.users, scenario.modes.edge, scenario.policy.timing, parts=parts,
-    )  # fmt: skip
+        scenario.edge.capacity,
+        scenario.model.steps,
+        step,
+        frame_bytes or scenario.edge.capacity,
+        step,
+        items,
+        scenario.users,
+        scenario.modes.edge,
+        scenario.policy.timing,
+        parts=parts,
+    )
 
 
 def setting(scenario: Scenario) -> dict[str, Any]:
-    """What a learner's state depends on, flat: where one of these differs, what was learnt does not fit."""
-    asked, model = problem(scenario), scenario.model.model_dump(mode="json", exclude={"device", "profile"})
+    """What a learner's state depends on, flat: where one of these differs, what was learnt does not
+    fit."""
+    asked = problem(scenario)
+    model = scenario.model.model_dump(mode="json", exclude={"device", "profile"})
     return {
-        "policy.name": scenario.policy.name, "seed": scenario.seed, **{f"model.{k}": v for k, v in model.items()},
-        "modes.edge": asked.edge, "policy.timing": asked.timing, "users": asked.users, "catalogue": asked.items,
-    }  # fmt: skip
+        "policy.name": scenario.policy.name,
+        "seed": scenario.seed,
+        **{f"model.{k}": v for k, v in model.items()},
+        "modes.edge": asked.edge,
+        "policy.timing": asked.timing,
+        "users": asked.users,
+        "catalogue": asked.items,
+    }

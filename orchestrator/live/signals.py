@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 
 def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> None:
-    """Set `stopping` at the first SIGINT or SIGTERM, after `announce`; cancel this task at the second.
+    """Set `stopping` at the first SIGINT or SIGTERM, after `announce`; cancel this task at the
+    second.
 
     Call it again where a library has put a handler of its own in between.
     """
-    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
 
     def stop() -> None:
         if stopping.is_set() and main is not None:

@@ -1,4 +1,5 @@
-"""The slot loop: every tau seconds collect what ended, let the learner decide, and look whether to go on."""
+"""The slot loop: every tau seconds collect what ended, let the learner decide, and look whether to
+go on."""
 
 from __future__ import annotations
 
@@ -24,37 +25,54 @@ CENSUS_EVERY = 5  # slots between two looks at what the cluster has
 
 
 class SlotLoop:
-    """Drives one run from its start to its last row. `deaths` tells what died. `saved` are the states that the edges'
-    learners began with; `renewed` is called when another one has taken over; `happened` is told what a reader should
-    know."""
+    """Drives one run from its start to its last row. `deaths` tells what died. `saved` are the
+    states that the edges' learners began with; `renewed` is called when another one has taken over;
+    `happened` is told what a reader should know."""
 
     def __init__(
-        self, scenario: Scenario, parts: Parts, clock: Clock, recorder: Recorder, metrics: RunMetrics,
-        happened: Callable[[str], None], saved: Mapping[str, bytes], renewed: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
-        self._scenario, self._parts, self._clock, self._recorder = scenario, parts, clock, recorder
-        self._metrics, self._happened, self._renewed = metrics, happened, renewed
+        self,
+        scenario: Scenario,
+        parts: Parts,
+        clock: Clock,
+        recorder: Recorder,
+        metrics: RunMetrics,
+        happened: Callable[[str], None],
+        saved: Mapping[str, bytes],
+        renewed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._scenario = scenario
+        self._parts = parts
+        self._clock = clock
+        self._recorder = recorder
+        self._metrics = metrics
+        self._happened = happened
+        self._renewed = renewed
         self._keepers = {
             cell.name: Keeper(cell, recorder, self._died, happened, saved.get(cell.name), renewed)
             for cell in parts.cells
         }
         self._kept = self._commanded = 0
         self._ahead: list[Ended] = []  # drained, but of a slot that is not over yet
-        self._asked: dict[str, asyncio.Future[tuple[list[Ended], bool]]] = {}  # hosts that have not answered yet
+        # hosts that have not answered yet
+        self._asked: dict[str, asyncio.Future[tuple[list[Ended], bool]]] = {}
         self._looks: dict[str, asyncio.Future[EdgeStatus]] = {}  # edges that have not answered yet
         self._silent: set[str] = set()
         self._closing: list[asyncio.Task[None]] = []  # hosts of edges that died
         self.deaths: list[str] = []
 
     async def run(self, stopping: asyncio.Event, show: Callable[[Glance], None]) -> None:
-        """Until the duration is over, nothing is left to ask, `stopping` is set, or every edge is dead."""
-        slot, tau, end = 0, self._scenario.slot_seconds, self._scenario.duration_s
+        """Until the duration is over, nothing is left to ask, `stopping` is set, or every edge is
+        dead."""
+        slot = 0
+        tau = self._scenario.slot_seconds
+        end = self._scenario.duration_s
         self._metrics.event("started")
         while not stopping.is_set() and self._parts.alive:
             boundary = (slot + 1) * tau
             await self._until(boundary, stopping)
             late = max(0.0, self._clock.now() - boundary)
-            asking = any(cell.devices for cell in self._parts.cells)  # who joins while hosts are asked is not idle
+            # who joins while hosts are asked is not idle
+            asking = any(cell.devices for cell in self._parts.cells)
             ended, idle = await self._drain()
             glance = await self._end_slot(slot, late, ended)
             show(glance)
@@ -84,35 +102,62 @@ class SlotLoop:
         self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
         self._metrics.event("slot")
         self._ahead += ended
-        rows = await asyncio.gather(*(self._account(cell, slot, late) for cell in self._parts.cells))
+        rows = await asyncio.gather(
+            *(self._account(cell, slot, late) for cell in self._parts.cells)
+        )
         self._ahead = [e for e in self._ahead if e.row.slot > slot]
         if self._parts.census is not None and slot % CENSUS_EVERY == 0:
             census = self._parts.census()
             self._metrics.cluster(census.nodes, census.total, census.free)
         hosts = self._parts.hosts
-        return Glance(self._clock.now(), list(rows), len(hosts), sum(len(host.devices) for host in hosts))
+        return Glance(
+            self._clock.now(), list(rows), len(hosts), sum(len(host.devices) for host in hosts)
+        )
 
     async def _account(self, cell: Cell, slot: int, late: float) -> SlotRow:
-        """One slot's row of one edge, from what ended in it; what was drained early waits for its own slot."""
+        """One slot's row of one edge, from what ended in it; what was drained early waits for its
+        own slot."""
         mine = [e.row for e in self._ahead if e.row.slot <= slot and e.row.edge == cell.name]
-        served = [Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0) for r in mine if r.result == "done"]
+        served = [
+            Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0)
+            for r in mine
+            if r.result == "done"
+        ]
         status = await self._status(cell)
-        decision = await self._keepers[cell.name].decide(slot, served) if status is not None else None
-        cost, users = slot_cost(served), len(cell.devices)
+        decision = (
+            await self._keepers[cell.name].decide(slot, served) if status is not None else None
+        )
+        cost = slot_cost(served)
+        users = len(cell.devices)
         self._metrics.users(cell.name, users)
         row = SlotRow(
-            slot, slot * self._scenario.slot_seconds, cost.requests, cost.hits, cost.misses, cost.latency_avg_s,
-            cost.system_cost_s, late, edge=cell.name, users=users,
-        )  # fmt: skip
+            slot,
+            slot * self._scenario.slot_seconds,
+            cost.requests,
+            cost.hits,
+            cost.misses,
+            cost.latency_avg_s,
+            cost.system_cost_s,
+            late,
+            edge=cell.name,
+            users=users,
+        )
         if status is not None:
-            row.edge_queue, row.edge_in_flight = status.queue, status.in_flight
+            row.edge_queue = status.queue
+            row.edge_in_flight = status.in_flight
         if decision is not None:
-            row.queue_s, row.decision_s = decision.queue_s, decision.decision_s
-            row.store_bytes, row.store_entries = decision.store_bytes, decision.store_entries
-            row.admitted, row.evicted = decision.admitted, decision.evicted
-            row.gap_to_exact, row.drift_plus_penalty = decision.gap_to_exact, decision.drift_plus_penalty
+            row.queue_s = decision.queue_s
+            row.decision_s = decision.decision_s
+            row.store_bytes = decision.store_bytes
+            row.store_entries = decision.store_entries
+            row.admitted = decision.admitted
+            row.evicted = decision.evicted
+            row.gap_to_exact = decision.gap_to_exact
+            row.drift_plus_penalty = decision.drift_plus_penalty
             if decision.stats is not None:
-                row.loss, row.k, row.updates = decision.stats.loss, decision.stats.k, decision.stats.updates
+                row.loss = decision.stats.loss
+                row.k = decision.stats.k
+                row.updates = decision.stats.updates
         self._recorder.slot(row)
         return row
 
@@ -134,9 +179,15 @@ class SlotLoop:
         except PartDied as error:
             cell.over = str(error)
             others = len(self._parts.alive)
-            what = f"{len(cell.devices)} devices fewer, {others} edges go on" if others else "the run ends"
+            what = (
+                f"{len(cell.devices)} devices fewer, {others} edges go on"
+                if others
+                else "the run ends"
+            )
             self._died(f"{error}: {what}; what was measured is kept")
-            self._closing += [asyncio.create_task(self._close(host)) for host in cell.hosts if others]
+            self._closing += [
+                asyncio.create_task(self._close(host)) for host in cell.hosts if others
+            ]
         return None
 
     async def _close(self, host: HostPart) -> None:
@@ -156,12 +207,14 @@ class SlotLoop:
         return ended, all(result[1] for result in results if result is not None)
 
     async def _ask(self, cell: Cell, host: HostPart) -> tuple[list[Ended], bool] | None:
-        """A host's answer; one that is silent, as its node may have died, is not waited for: it is heard later."""
+        """A host's answer; one that is silent, as its node may have died, is not waited for: it is
+        heard later."""
         asked = self._asked.get(host.name)
         silent = asked is not None
         if asked is None:
             asked = self._asked[host.name] = asyncio.ensure_future(host.drain())
-        await asyncio.wait({asked}, timeout=0.0 if silent else SILENT_S)  # one second in all, not one a slot
+        # one second in all, not one a slot
+        await asyncio.wait({asked}, timeout=0.0 if silent else SILENT_S)
         if not asked.done():
             self._silence(host.name, silent)
             return [], False
@@ -180,7 +233,9 @@ class SlotLoop:
 
     def _lost(self, cell: Cell, host: HostPart, error: PartDied) -> None:
         cell.hosts.remove(host)
-        self._parts.targets[:] = [target for target in self._parts.targets if target.process != host.name]
+        self._parts.targets[:] = [
+            target for target in self._parts.targets if target.process != host.name
+        ]
         self._renewed()
         self._died(f"{error}: {len(host.devices)} devices fewer")
         if not cell.hosts and cell.over is None:
@@ -188,7 +243,9 @@ class SlotLoop:
 
     async def _last(self, cell: Cell, host: HostPart) -> list[Ended]:
         """Stop a host and take what it leaves; one that stays silent is given up."""
-        grace, before, ended = GRACE_S if cell.over is None else 1.0, self._asked.pop(host.name, None), list[Ended]()
+        grace = GRACE_S if cell.over is None else 1.0
+        before = self._asked.pop(host.name, None)
+        ended = list[Ended]()
         try:
             async with asyncio.timeout(grace / self._clock.scale + LAST_S):
                 if before is not None:
@@ -196,7 +253,9 @@ class SlotLoop:
                 await host.stop(grace)
                 ended += (await host.drain())[0]
         except TimeoutError:
-            self._lost(cell, host, PartDied(f"{host.name} is silent, what it measured last is lost"))
+            self._lost(
+                cell, host, PartDied(f"{host.name} is silent, what it measured last is lost")
+            )
         except PartDied as error:
             self._lost(cell, host, error)
         return ended
@@ -230,4 +289,6 @@ class SlotLoop:
 def _kept(ended: Ended) -> bool:
     row = ended.row
     pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
-    return all(late is None or took is None or late <= max(0.02, 0.02 * took) for late, took in pairs)
+    return all(
+        late is None or took is None or late <= max(0.02, 0.02 * took) for late, took in pairs
+    )

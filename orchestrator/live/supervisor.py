@@ -1,4 +1,5 @@
-"""Keeps a learner at the run's side: asks it at each slot's end, keeps its state, has another started where it died."""
+"""Keeps a learner at the run's side: asks it at each slot's end, keeps its state, has another
+started where it died."""
 
 from __future__ import annotations
 
@@ -14,29 +15,47 @@ from orchestrator.records.recorder import Recorder
 SAVE_S = 60.0  # wall seconds that a learner has to hand over its state
 EVERY = 10  # slots between two checkpoints
 RESTARTS = 3
-PATIENCE_S = 5.0  # wall seconds that a learner has for a decision; later, slots go on without it until it answers
+# wall seconds that a learner has for a decision; later, slots go on without it until it answers
+PATIENCE_S = 5.0
 
 
 class Keeper:
-    """`died` tells a death, `happened` what else a reader should know; `saved` is the state that the learner began
-    with; `renewed` is called when another learner has taken over. Slots never wait for a learner to start."""
+    """`died` tells a death, `happened` what else a reader should know; `saved` is the state that
+    the learner began with; `renewed` is called when another learner has taken over. Slots never
+    wait for a learner to start."""
 
     def __init__(
-        self, cell: Cell, recorder: Recorder, died: Callable[[str], None], happened: Callable[[str], None],
-        saved: bytes | None, renewed: Callable[[], None],
-    ) -> None:  # fmt: skip
-        self._cell, self._recorder, self._died, self._happened = cell, recorder, died, happened
-        self._saved, self._renewed = saved, renewed
-        self._from = "nothing, as no state had been kept" if saved is None else "the state that the run began with"
+        self,
+        cell: Cell,
+        recorder: Recorder,
+        died: Callable[[str], None],
+        happened: Callable[[str], None],
+        saved: bytes | None,
+        renewed: Callable[[], None],
+    ) -> None:
+        self._cell = cell
+        self._recorder = recorder
+        self._died = died
+        self._happened = happened
+        self._saved = saved
+        self._renewed = renewed
+        self._from = (
+            "nothing, as no state had been kept"
+            if saved is None
+            else "the state that the run began with"
+        )
         self._learner: LearnerPart | None = cell.learner
         self._coming: asyncio.Task[LearnerPart] | None = None
-        self._deciding: asyncio.Future[Decision] | None = None  # of an earlier slot, which is not answered yet
+        self._deciding: asyncio.Future[Decision] | None = (
+            None  # of an earlier slot, which is not answered yet
+        )
         self._saving: asyncio.Task[None] | None = None
         self._can_save = True
         self._restarts = 0
 
     async def decide(self, slot: int, served: list[Served]) -> Decision | None:
-        """The learner's decision at a slot's end; None where there is no learner, or its edge does not answer it."""
+        """The learner's decision at a slot's end; None where there is no learner, or its edge does
+        not answer it."""
         self._welcome()
         learner = self._learner
         if learner is None:
@@ -46,7 +65,10 @@ class Keeper:
         await asyncio.wait({asked}, timeout=0.0 if late else PATIENCE_S)
         if not asked.done():
             if not late:
-                self._happened(f"the learner of {self._cell.name} is silent: the edge goes on with the last plan")
+                self._happened(
+                    f"the learner of {self._cell.name} is silent: the edge goes on with the last "
+                    f"plan"
+                )
             self._deciding = asked
             return None
         self._deciding = None
@@ -62,12 +84,15 @@ class Keeper:
             pass  # the edge does not answer the learner; its own status will say what is wrong
         else:
             if slot % EVERY == EVERY - 1 and (self._saving is None or self._saving.done()):
-                self._saving = asyncio.create_task(self._save(learner, slot), name="learner-checkpoint")
+                self._saving = asyncio.create_task(
+                    self._save(learner, slot), name="learner-checkpoint"
+                )
             return None if late else decision
         return None
 
     async def close(self) -> None:
-        """Keep the learner's last state. Raises OSError where the run's folder cannot be written."""
+        """Keep the learner's last state. Raises OSError where the run's folder cannot be
+        written."""
         if self._coming is not None:
             self._coming.cancel()
             await asyncio.gather(self._coming, return_exceptions=True)
@@ -98,12 +123,17 @@ class Keeper:
     def _replace(self, why: str) -> None:
         """Have another learner started, behind the slots' back."""
         if self._cell.another is None or self._restarts == RESTARTS:
-            more = "" if self._cell.another is None else f"; {RESTARTS} others were started before, no more are"
+            more = (
+                ""
+                if self._cell.another is None
+                else f"; {RESTARTS} others were started before, no more are"
+            )
             self._died(f"{why}: the edge goes on with what it holds{more}")
             return
         self._restarts += 1
         self._died(
-            f"{why}: the edge goes on with the last plan, another learner is started ({self._restarts} of {RESTARTS})"
+            f"{why}: the edge goes on with the last plan, another learner is started "
+            f"({self._restarts} of {RESTARTS})"
         )
         self._coming = asyncio.create_task(self._cell.another(self._saved), name="learner-another")
 
@@ -111,7 +141,8 @@ class Keeper:
         """Let a learner that has started take over."""
         if self._coming is None or not self._coming.done():
             return
-        coming, self._coming = self._coming, None
+        coming = self._coming
+        self._coming = None
         try:
             learner = coming.result()
         except MidstepError as error:

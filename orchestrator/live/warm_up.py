@@ -1,4 +1,5 @@
-"""Planners load and compile what they need when it is first used: seconds that the first slots of a run do not have."""
+"""Planners load and compile what they need when it is first used: seconds that the first slots of a
+run do not have."""
 
 from __future__ import annotations
 
@@ -11,16 +12,21 @@ PROMPTS = 4
 
 
 def warm_up(kind: type[Policy], problem: Problem, seed: int) -> None:
-    """Let another policy of this kind plan and learn invented slots until it has trained once. Rules need none."""
+    """Let another policy of this kind plan and learn invented slots until it has trained once.
+    Rules need none."""
     if kind.plan is Policy.plan and kind.learn is Policy.learn:
         return
     scratch = kind()
     scratch.reset(problem, seed)
     nbytes = min(problem.frame_bytes, problem.capacity)
     prompts = min(PROMPTS, problem.items or PROMPTS)
-    held = tuple(Held(f"warm-up {i}", f"warm-up {i}", problem.split_step, nbytes) for i in range(prompts))
+    held = tuple(
+        Held(f"warm-up {i}", f"warm-up {i}", problem.split_step, nbytes) for i in range(prompts)
+    )
     for slot in range(SLOTS):
-        accesses = tuple(Access("", h.prompt_key, h.prompt, h.step, nbytes, "computed", slot, 0.1) for h in held)
+        accesses = tuple(
+            Access("", h.prompt_key, h.prompt, h.step, nbytes, "computed", slot, 0.1) for h in held
+        )
         cost = slot_cost(Served(h.prompt_key, False, 1.0) for h in held)
         contents = Contents(held[:1], held[1:], problem.capacity, nbytes, (prompts - 1) * nbytes)
         scratch.plan(SlotRecord(slot, accesses, cost, 0.1, contents))

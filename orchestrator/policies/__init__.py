@@ -1,4 +1,5 @@
-"""Policies: one file each, found by being here. Add one by adding a file with a `@policy("name")` class."""
+"""Policies: one file each, found by being here. Add one by adding a file with a `@policy("name")`
+class."""
 
 from __future__ import annotations
 

@@ -13,9 +13,11 @@ from orchestrator.decision.problem import Prices, Problem, SlotCost
 
 @dataclass(frozen=True)
 class SlotRecord:
-    """A slot as a planner sees it when it ends: its accesses in order, what it cost, Q, and what may be named.
+    """A slot as a planner sees it when it ends: its accesses in order, what it cost, Q, and what
+    may be named.
 
-    In `reactive` mode it is seen before it is served: `prices` says what each choice would cost, `cost` is empty.
+    In `reactive` mode it is seen before it is served: `prices` says what each choice would cost,
+    `cost` is empty.
     """
 
     slot: int
@@ -36,10 +38,11 @@ class LearnerStats:
 
 
 class Policy:
-    """Decides what the edge keeps. Subclass, override what you need, and put `@policy("name")` above the class.
+    """Decides what the edge keeps. Subclass, override what you need, and put `@policy("name")`
+    above the class.
 
-    `stores` says what is cached: "intermediate" outputs at the split step, shared by the edge prompt, or "final"
-    pictures, computed whole on the edge and keyed by the user's own prompt.
+    `stores` says what is cached: "intermediate" outputs at the split step, shared by the edge
+    prompt, or "final" pictures, computed whole on the edge and keyed by the user's own prompt.
     """
 
     name: ClassVar[str] = ""
@@ -52,7 +55,8 @@ class Policy:
         """A new run of `problem` begins; forget everything."""
 
     def on_access(self, access: Access) -> Edit:
-        """A request was served; rules such as LRU act here, at once. What was computed waits in staging."""
+        """A request was served; rules such as LRU act here, at once. What was computed waits in
+        staging."""
         return Edit()
 
     def plan(self, slot: SlotRecord) -> Edit:
@@ -60,10 +64,12 @@ class Policy:
         return Edit()
 
     def learn(self) -> LearnerStats | None:
-        """Train: one short, bounded step, called once a slot after its edit has been applied; None where none was due.
+        """Train: one short, bounded step, called once a slot after its edit has been applied; None
+        where none was due.
 
-        Runs in a thread beside the run (inline in virtual time), but never at the same time as another method: `plan`
-        of the next slot waits for it. `updates` counts from the policy's first, across load_state_dict.
+        Runs in a thread beside the run (inline in virtual time), but never at the same time as
+        another method: `plan` of the next slot waits for it. `updates` counts from the policy's
+        first, across load_state_dict.
         """
         return None
 
@@ -71,7 +77,8 @@ class Policy:
         """What the store really holds, after an edit was not carried out as asked."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What load_state_dict needs to go on: dicts, lists, tuples, numbers, texts, None, numpy arrays, tensors."""
+        """What load_state_dict needs to go on: dicts, lists, tuples, numbers, texts, None, numpy
+        arrays, tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -87,7 +94,10 @@ def policy(name: str) -> Callable[[P], P]:
 
     def register(cls: P) -> P:
         if name in _REGISTRY:
-            raise ValueError(f"two policies are called {name}: {_REGISTRY[name].__qualname__} and {cls.__qualname__}")
+            raise ValueError(
+                f"two policies are called {name}: {_REGISTRY[name].__qualname__} and "
+                f"{cls.__qualname__}"
+            )
         cls.name = name
         _REGISTRY[name] = cls
         return cls
@@ -114,11 +124,13 @@ def check(name: str, problem: Problem) -> None:
     cls = find(name)
     if problem.timing not in cls.modes:
         raise ScenarioError(
-            f"policy.name: {name} cannot be used {problem.timing}; it can {', '.join(sorted(cls.modes))}"
+            f"policy.name: {name} cannot be used {problem.timing}; it can "
+            f"{', '.join(sorted(cls.modes))}"
         )
     if problem.last_step > cls.most_steps:
         raise ScenarioError(
-            f"policy.name: {name} keeps outputs up to step {cls.most_steps}, here they are cut at {problem.last_step}"
+            f"policy.name: {name} keeps outputs up to step {cls.most_steps}, here they are cut at "
+            f"{problem.last_step}"
         )
     there = {
         "closed": problem.items is not None,

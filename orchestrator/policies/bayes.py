@@ -1,4 +1,5 @@
-"""What counting alone could reach: a Bayes filter that is told the popularity law and how fast ranks change."""
+"""What counting alone could reach: a Bayes filter that is told the popularity law and how fast
+ranks change."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ BINS = 96  # of ranks, evenly spaced in their logarithm
 class Bayes(Ranked):
     """For every item of the catalogue a belief over rank bins, shape (items, bins).
 
-    Between slots an item leaves its rank with the hazard, for one drawn uniformly; within a slot its requests are
-    Poisson with its rank's rate. The score is the expected rate in the next slot. Where the law itself moves (`topics`)
-    it is told the law of the first slot, and is no ceiling.
+    Between slots an item leaves its rank with the hazard, for one drawn uniformly; within a slot
+    its requests are Poisson with its rank's rate. The score is the expected rate in the next slot.
+    Where the law itself moves (`topics`) it is told the law of the first slot, and is no ceiling.
     """
 
     modes: ClassVar[frozenset[str]] = frozenset({"proactive"})
@@ -49,7 +50,8 @@ class Bayes(Ranked):
 
 
 def rank_bins(law: Floats, bins: int) -> tuple[Floats, Floats]:
-    """The law's ranks (items,) in bins: mean rate of each, and its share of the catalogue; both (at most bins,)."""
+    """The law's ranks (items,) in bins: mean rate of each, and its share of the catalogue; both (at
+    most bins,)."""
     edges = np.unique(np.rint(np.geomspace(1, len(law) + 1, bins + 1)).astype(np.int64)) - 1
     width = np.diff(edges)
     return np.add.reduceat(law, edges[:-1]) / width, width / len(law)

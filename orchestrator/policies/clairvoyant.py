@@ -1,4 +1,5 @@
-"""Belady's MIN: it knows what will be asked for, and lets go whose next use is furthest. A ceiling for equal sizes."""
+"""Belady's MIN: it knows what will be asked for, and lets go whose next use is furthest. A ceiling
+for equal sizes."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from orchestrator.policies.kinds.eviction_rule import NOTHING, Rule
 
 @policy("clairvoyant")
 class Clairvoyant(Rule):
-    """The ceiling of all rules that admit every output, as rules here do; on_access must follow `Problem.future`.
+    """The ceiling of all rules that admit every output, as rules here do; on_access must follow
+    `Problem.future`.
 
-    With `bypass`, an output whose next use is further than everything held is not admitted: the ceiling of planners
-    too, which may refuse. Raises ValueError where an access is not the one foreseen.
+    With `bypass`, an output whose next use is further than everything held is not admitted: the
+    ceiling of planners too, which may refuse. Raises ValueError where an access is not the one
+    foreseen.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"future"})
@@ -36,9 +39,18 @@ class Clairvoyant(Rule):
         self._now += 1
         key = access.prompt_key
         if self._now >= len(self._future) or self._future[self._now] != key:
-            raise ValueError(f"clairvoyant: access {self._now} is {key!r}, which is not what Problem.future tells")
+            raise ValueError(
+                f"clairvoyant: access {self._now} is {key!r}, which is not what Problem.future "
+                f"tells"
+            )
         full = self.used + access.nbytes > self.capacity
-        if self.bypass and key not in self.held and full and self.held and self._after[self._now] >= self._furthest():
+        if (
+            self.bypass
+            and key not in self.held
+            and full
+            and self.held
+            and self._after[self._now] >= self._furthest()
+        ):
             return NOTHING
         return super().on_access(access)
 
@@ -64,7 +76,9 @@ class Clairvoyant(Rule):
             self._never[key] = None
             return
         heapq.heappush(self._uses, -use)
-        if len(self._uses) > 2 * len(self.held) + 100:  # uses that are past sink to the bottom and would stay
+        if (
+            len(self._uses) > 2 * len(self.held) + 100
+        ):  # uses that are past sink to the bottom and would stay
             self._uses = [least for least in set(self._uses) if self._pending(-least)]
             heapq.heapify(self._uses)
 
@@ -83,7 +97,8 @@ class Clairvoyant(Rule):
 def next_uses(future: tuple[str, ...]) -> list[int]:
     """For each access the number of the next one with its key; len(future) where there is none."""
     never = len(future)
-    after, later = [never] * never, dict[str, int]()
+    after = [never] * never
+    later = dict[str, int]()
     for i in range(never - 1, -1, -1):
         after[i] = later.get(future[i], never)
         later[future[i]] = i

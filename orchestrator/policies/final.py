@@ -1,7 +1,8 @@
-"""A cache of finished pictures, as it is usually built: right whenever everybody wants the same picture.
+"""A cache of finished pictures, as it is usually built: right whenever everybody wants the same
+picture.
 
-The edge runs all S steps of the user's own prompt and keeps the result, least recently used out first; the device
-only decodes. A hit saves everything, but only for the same prompt to the letter.
+The edge runs all S steps of the user's own prompt and keeps the result, least recently used out
+first; the device only decodes. A hit saves everything, but only for the same prompt to the letter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Greedy dual, size, frequency (Cherkasova 1998): steps saved per byte, and a clock by which old merit ages."""
+"""Greedy dual, size, frequency (Cherkasova 1998): steps saved per byte, and a clock by which old
+merit ages."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from orchestrator.policies.kinds.priority_rule import Weighed
 
 @policy("gdsf")
 class Gdsf(Weighed):
-    """Priority = clock + frequency x steps saved / bytes; the clock is the last victim's priority."""
+    """Priority = clock + frequency x steps saved / bytes; the clock is the last victim's
+    priority."""
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)

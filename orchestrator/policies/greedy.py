@@ -24,7 +24,14 @@ class Greedy(Priced):
 
         choice = np.zeros_like(slots.cached)
         solve_lanes(
-            slots.weight, slots.cost_s, slots.hit, slots.capacity, slots.queue_s, slots.weight_v, slots.target_s,
-            choice, np.empty(len(choice)),
-        )  # fmt: skip
+            slots.weight,
+            slots.cost_s,
+            slots.hit,
+            slots.capacity,
+            slots.queue_s,
+            slots.weight_v,
+            slots.target_s,
+            choice,
+            np.empty(len(choice)),
+        )
         return choice

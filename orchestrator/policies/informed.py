@@ -1,4 +1,5 @@
-"""The ceiling without foresight: it is told every item's true rate, and keeps the best of what it has seen."""
+"""The ceiling without foresight: it is told every item's true rate, and keeps the best of what it
+has seen."""
 
 from __future__ import annotations
 

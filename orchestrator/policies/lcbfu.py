@@ -1,4 +1,5 @@
-"""Least computationally beneficial and frequently used: NIRVANA's rule (Agarwal et al., NSDI 2024)."""
+"""Least computationally beneficial and frequently used: NIRVANA's rule (Agarwal et al., NSDI
+2024)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from orchestrator.policies.kinds.priority_rule import Weighed
 
 @policy("lcbfu")
 class Lcbfu(Weighed):
-    """Keeps what saved most denoising steps: frequency, counted since it came in, x steps that a hit saves."""
+    """Keeps what saved most denoising steps: frequency, counted since it came in, x steps that a
+    hit saves."""
 
     def weight(self, key: str) -> float:
         return self.count[key] * self.steps[key]

@@ -1,4 +1,5 @@
-"""Least frequently used, with in-cache counts (forgotten on eviction); ties go to the least recently used."""
+"""Least frequently used, with in-cache counts (forgotten on eviction); ties go to the least
+recently used."""
 
 from __future__ import annotations
 

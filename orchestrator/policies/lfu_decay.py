@@ -1,4 +1,5 @@
-"""Frequency that fades: every request counts e^(-age / e-folding time), and the store holds the largest sums."""
+"""Frequency that fades: every request counts e^(-age / e-folding time), and the store holds the
+largest sums."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ LEAST = -700.0  # the logarithm below which a score is given as e^LEAST: it has 
 
 @policy("lfu-decay")
 class LfuDecay(Ranked):
-    """Keeps what was asked for most in the last `efold_slots` or so; it counts what it does not hold, too."""
+    """Keeps what was asked for most in the last `efold_slots` or so; it counts what it does not
+    hold, too."""
 
     def __init__(self, efold_slots: float = 150.0) -> None:
         if not efold_slots > 0:
@@ -24,7 +26,8 @@ class LfuDecay(Ranked):
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)
-        # log of the sum of e^(t / efold) over an item's requests at t: fading lowers all alike, so that nothing has to
+        # log of the sum of e^(t / efold) over an item's requests at t: fading lowers all alike, so
+        # that nothing has to
         # be updated as time passes, and as a logarithm it grows with t but never overflows
         self._log = np.full(1024, -np.inf)
 

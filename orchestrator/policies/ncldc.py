@@ -1,4 +1,5 @@
-"""No-cache local denoising computation: every step on the device, nothing is kept (the paper's third rival)."""
+"""No-cache local denoising computation: every step on the device, nothing is kept (the paper's
+third rival)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from orchestrator.policies.kinds.price_planner import Priced
 
 @policy("ncldc")
 class AllLocal(Priced):
-    """Keeps nothing; in `coupled` mode that means that nothing is computed on the edge either (34)."""
+    """Keeps nothing; in `coupled` mode that means that nothing is computed on the edge either
+    (34)."""
 
     needs = frozenset({"closed", "coupled"})
 

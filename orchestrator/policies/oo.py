@@ -1,4 +1,5 @@
-"""Online-optimal caching (52): the least L(t) under L_avg <= Lhat in every slot (the paper's first rival)."""
+"""Online-optimal caching (52): the least L(t) under L_avg <= Lhat in every slot (the paper's first
+rival)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from orchestrator.policies.kinds.price_planner import Priced
 
 @policy("oo")
 class OnlineOptimal(Priced):
-    """No queue: the long-term limit (16) is kept in each slot; where it cannot be, L_avg is as low as can be."""
+    """No queue: the long-term limit (16) is kept in each slot; where it cannot be, L_avg is as low
+    as can be."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
         pass
@@ -26,6 +28,12 @@ class OnlineOptimal(Priced):
         size = np.ones(choice.shape[1])
         for b in range(len(choice)):
             solve_oo(
-                slots.weight[b], slots.cost_s[b], slots.hit[b], size, slots.capacity[b], slots.target_s[b], choice[b]
+                slots.weight[b],
+                slots.cost_s[b],
+                slots.hit[b],
+                size,
+                slots.capacity[b],
+                slots.target_s[b],
+                choice[b],
             )
         return choice

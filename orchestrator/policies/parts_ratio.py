@@ -1,4 +1,5 @@
-"""A hand-made rule that is told a prompt's parts: what a learner of structure has to come near to."""
+"""A hand-made rule that is told a prompt's parts: what a learner of structure has to come near
+to."""
 
 from __future__ import annotations
 
@@ -17,18 +18,21 @@ SHRINK = 1.0  # requests as expected that are added to an item's actual and expe
 
 @policy("parts-ratio")
 class PartsRatio(Ranked):
-    """Score: the product of the decayed shares of an item's parts, times (actual + a) / (expected + a) requests."""
+    """Score: the product of the decayed shares of an item's parts, times (actual + a) / (expected +
+    a) requests."""
 
     modes: ClassVar[frozenset[str]] = frozenset({"proactive", "access"})
     needs: ClassVar[frozenset[str]] = frozenset({"parts"})
 
     def __init__(self, efold_slots: float = EFOLD_SLOTS, shrink: float = SHRINK) -> None:
-        self.efold_slots, self.shrink = efold_slots, shrink
+        self.efold_slots = efold_slots
+        self.shrink = shrink
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)
         self._parts = PartShares((self.efold_slots, np.inf))
-        self._actual, self._expected = np.zeros(0), np.zeros(0)
+        self._actual = np.zeros(0)
+        self._expected = np.zeros(0)
         self._requests = 0  # of all items, ever
 
     def met(self, item: int, prompt: str) -> None:
@@ -47,7 +51,8 @@ class PartsRatio(Ranked):
         requests = int(counts.sum())
         self._requests += requests
         self._expected += requests * self._product(np.arange(len(self._actual)), 0)
-        self._expected[new] = self._requests * self._product(new, 1)  # until now: as their parts had it on the whole
+        # until now: as their parts had it on the whole
+        self._expected[new] = self._requests * self._product(new, 1)
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         ratio = (self._actual[ids] + self.shrink) / (self._expected[ids] + self.shrink)
@@ -55,14 +60,18 @@ class PartsRatio(Ranked):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "numbers": dict(self._numbers), "parts": self._parts.state_dict(), "actual": self._actual.copy(),
-            "expected": self._expected.copy(), "requests": self._requests,
-        }  # fmt: skip
+            "numbers": dict(self._numbers),
+            "parts": self._parts.state_dict(),
+            "actual": self._actual.copy(),
+            "expected": self._expected.copy(),
+            "requests": self._requests,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._numbers = dict(state["numbers"])
         self._parts.load_state_dict(state["parts"])
-        self._actual, self._expected = state["actual"].copy(), state["expected"].copy()
+        self._actual = state["actual"].copy()
+        self._expected = state["expected"].copy()
         self._requests = int(state["requests"])
 
     def _product(self, ids: Ids, decay: int) -> Floats:

@@ -27,7 +27,8 @@ class Random(Rule):
         self._keys.append(key)
 
     def dropped(self, key: str) -> None:
-        place, last = self._place.pop(key), self._keys.pop()
+        place = self._place.pop(key)
+        last = self._keys.pop()
         if last != key:  # the last one takes the free place
             self._keys[place] = last
             self._place[last] = place

@@ -1,8 +1,10 @@
-"""S3-FIFO (Yang et al., SOSP 2023): a small queue on probation, a main queue, and a ghost that remembers keys alone.
+"""S3-FIFO (Yang et al., SOSP 2023): a small queue on probation, a main queue, and a ghost that
+remembers keys alone.
 
-Where the paper leaves room, this does as libCacheSim does: promotion at two uses, the counter reset on promotion, and
-the main queue filled directly before the first eviction once the small one is full. Otherwise than there, what is as
-large as the small queue is admitted: below twenty outputs nothing would be.
+Where the paper leaves room, this does as libCacheSim does: promotion at two uses, the counter reset
+on promotion, and the main queue filled directly before the first eviction once the small one is
+full. Otherwise than there, what is as large as the small queue is admitted: below twenty outputs
+nothing would be.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class _Queue(OrderedDict[str, int]):
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
-        self.capacity, self.used = capacity, 0
+        self.capacity = capacity
+        self.used = 0
 
     def put(self, key: str, nbytes: int) -> None:
         """At the new end."""
@@ -40,18 +43,21 @@ class _Queue(OrderedDict[str, int]):
 
 @policy("s3-fifo")
 class S3Fifo(Rule):
-    """What was not used twice while in the small queue leaves early; asked for again, it goes straight to the main."""
+    """What was not used twice while in the small queue leaves early; asked for again, it goes
+    straight to the main."""
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)
         small = int(self.capacity * SMALL)
-        self._small, self._main = _Queue(small), _Queue(self.capacity - small)
+        self._small = _Queue(small)
+        self._main = _Queue(self.capacity - small)
         self._ghost = _Queue(int(self.capacity * GHOST))
         self._uses: dict[str, int] = {}
         self._evicted = self._returns = False
 
     def coming(self, key: str) -> None:
-        self._returns = key in self._ghost  # asked before room is made: the victims may push it out of the ghost
+        # asked before room is made: the victims may push it out of the ghost
+        self._returns = key in self._ghost
         if self._returns:
             self._ghost.take(key)
 
@@ -84,7 +90,8 @@ class S3Fifo(Rule):
         (self._small if key in self._small else self._main).take(key)
 
     def _from_small(self) -> str | None:
-        """The oldest of the small queue that nobody used enough; who was used enough moves to the main queue."""
+        """The oldest of the small queue that nobody used enough; who was used enough moves to the
+        main queue."""
         while self._small:
             key = next(iter(self._small))
             if self._uses[key] < PROMOTED_AT:

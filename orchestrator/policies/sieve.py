@@ -1,4 +1,5 @@
-"""SIEVE (Zhang et al., NSDI 2024): a queue that nobody moves in, and a hand that spares who was used meanwhile."""
+"""SIEVE (Zhang et al., NSDI 2024): a queue that nobody moves in, and a hand that spares who was
+used meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class _Place:
 
 @policy("sieve")
 class Sieve(Rule):
-    """The hand walks from the oldest to the newest and round again; it takes the first that was not used."""
+    """The hand walks from the oldest to the newest and round again; it takes the first that was not
+    used."""
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)

@@ -1,4 +1,5 @@
-"""The testbed measures its own error: commanded against achieved link rate, device pace and slot length."""
+"""The testbed measures its own error: commanded against achieved link rate, device pace and slot
+length."""
 
 from __future__ import annotations
 
@@ -8,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
+# lateness p99 may be this much, or this share of the stage, whichever is larger
 LATE_S, LATE_SHARE = (
     0.020,
     0.02,
-)  # lateness p99 may be this much, or this share of the stage, whichever is larger
+)
 RATE_ERROR = 0.01  # median
 
 
 @dataclass(frozen=True)
 class Error:
-    """One part's error: how many instants were commanded, lateness in ms, its bound, and whether it is kept."""
+    """One part's error: how many instants were commanded, lateness in ms, its bound, and whether it
+    is kept."""
 
     part: str
     count: int
@@ -32,16 +35,30 @@ class Error:
         return asdict(self)
 
 
-def measure(rows: Sequence[dict[str, Any]], slots: Sequence[dict[str, Any]], slot_seconds: float) -> list[Error]:
-    """The error of link, device and slot over a run's rows; parts that commanded nothing are left out."""
+def measure(
+    rows: Sequence[dict[str, Any]], slots: Sequence[dict[str, Any]], slot_seconds: float
+) -> list[Error]:
+    """The error of link, device and slot over a run's rows; parts that commanded nothing are left
+    out."""
     done = [row for row in rows if row["result"] == "done"]
     stages = (
-        ("link", [(r["transfer_late_s"], r["transfer_s"]) for r in done if r["transfer_late_s"] is not None],
-         "give the machine fewer devices, or the link less bandwidth or larger frames"),
-        ("device", [(r["device_late_s"], r["device_s"]) for r in done if r["device_late_s"] is not None],
-         "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: paced"),
+        (
+            "link",
+            [
+                (r["transfer_late_s"], r["transfer_s"])
+                for r in done
+                if r["transfer_late_s"] is not None
+            ],
+            "give the machine fewer devices, or the link less bandwidth or larger frames",
+        ),
+        (
+            "device",
+            [(r["device_late_s"], r["device_s"]) for r in done if r["device_late_s"] is not None],
+            "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
+            "paced",
+        ),
         ("slot", [(s["late_s"], slot_seconds) for s in slots], "make slots longer (slot_seconds)"),
-    )  # fmt: skip
+    )
     return [_error(part, pairs, change) for part, pairs, change in stages if pairs]
 
 

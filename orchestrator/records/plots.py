@@ -33,7 +33,9 @@ def stages(done: Rows) -> str:
     kinds = [kind for kind in REUSE if any(row["reuse"] == kind for row in done)]
     left = np.zeros(len(kinds))
     for stage, colour in STAGES.items():
-        means = [float(np.mean([r[f"{stage}_s"] for r in done if r["reuse"] == kind])) for kind in kinds]
+        means = [
+            float(np.mean([r[f"{stage}_s"] for r in done if r["reuse"] == kind])) for kind in kinds
+        ]
         axes.barh(kinds, means, left=left, color=colour, label=stage)
         left += means
     axes.legend(ncols=5, fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -62,7 +64,9 @@ def over_time(slots: Rows, tau: float) -> str:
     figure, axes = _axes("time (s)", "hit ratio")
     at = np.array([slot["start_s"] + tau for slot in slots])
     window = np.ones(10)
-    hits, all_ = (np.convolve([slot[k] for slot in slots], window)[: len(slots)] for k in ("hits", "requests"))
+    hits, all_ = (
+        np.convolve([slot[k] for slot in slots], window)[: len(slots)] for k in ("hits", "requests")
+    )
     axes.plot(
         at,
         np.where(all_ > 0, hits / np.maximum(all_, 1), np.nan),
@@ -71,7 +75,13 @@ def over_time(slots: Rows, tau: float) -> str:
     )
     axes.set_ylim(0, 1)
     other = axes.twinx()
-    other.plot(at, [(slot["store_bytes"] or np.nan) / 1e3 for slot in slots], color="#81b29a", lw=1, label="store")
+    other.plot(
+        at,
+        [(slot["store_bytes"] or np.nan) / 1e3 for slot in slots],
+        color="#81b29a",
+        lw=1,
+        label="store",
+    )
     other.set_ylabel("store (KB)", color="#81b29a")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     return _svg(figure)
@@ -116,10 +126,16 @@ def gap(slots: Rows, tau: float) -> str | None:
     if not known:
         return None
     figure, axes = _axes("time (s)", "gap to exact")
-    at, gaps = [slot["start_s"] + tau for slot in known], np.array([slot["gap_to_exact"] for slot in known])
+    at = [slot["start_s"] + tau for slot in known]
+    gaps = np.array([slot["gap_to_exact"] for slot in known])
     sums = np.convolve(gaps, np.ones(10))[: len(gaps)]
     axes.plot(at, gaps, ".", ms=4, color="#f2cc8f", label="a slot's")
-    axes.plot(at, sums / np.minimum(np.arange(len(gaps)) + 1, 10), color="#e07a5f", label="mean of the last 10")
+    axes.plot(
+        at,
+        sums / np.minimum(np.arange(len(gaps)) + 1, 10),
+        color="#e07a5f",
+        label="mean of the last 10",
+    )
     axes.set_ylim(0, max(1.05, float(np.percentile(gaps, 95))))
     axes.legend(fontsize=8, frameon=False)
     return _svg(figure)

@@ -1,5 +1,5 @@
-"""What a run leaves on disk. Rows go to a journal as they come, so that a failure loses nothing; the parquet files
-are made from it at the end, or later by `midstep report`."""
+"""What a run leaves on disk. Rows go to a journal as they come, so that a failure loses nothing;
+the parquet files are made from it at the end, or later by `midstep report`."""
 
 from __future__ import annotations
 
@@ -35,10 +35,15 @@ class Recorder:
             (folder / "images").mkdir(parents=True, exist_ok=True)
             text = scenario.dump() + yaml.safe_dump({"versions": versions()}, sort_keys=True)
             (folder / "scenario.yaml").write_text(text)
-            self._journals: dict[str, TextIO] = {n: (folder / f"{n}.jsonl").open("w") for n in JOURNALS}
+            self._journals: dict[str, TextIO] = {
+                n: (folder / f"{n}.jsonl").open("w") for n in JOURNALS
+            }
         except OSError as error:
-            raise ScenarioError(f"--out {folder}: the run's folder cannot be written: {error}") from error
-        self.folder, self._images = folder, scenario.report.images
+            raise ScenarioError(
+                f"--out {folder}: the run's folder cannot be written: {error}"
+            ) from error
+        self.folder = folder
+        self._images = scenario.report.images
         self._edges = [edge.name for edge in scenario.edges]
         self.rows: dict[str, RequestRow] = {}
         self.slots: list[SlotRow] = []
@@ -66,7 +71,8 @@ class Recorder:
                 self._write("events", self.events[-1])
 
     def checkpoint(self, edge: str, state: bytes) -> None:
-        """The state of an edge's learner, in place of the one before: a reader sees the old file or the new one."""
+        """The state of an edge's learner, in place of the one before: a reader sees the old file or
+        the new one."""
         path = self.folder / checkpoint_file(edge, self._edges)
         fresh = path.with_suffix(".tmp")
         fresh.write_bytes(state)
@@ -84,7 +90,9 @@ class Recorder:
         """Make the parquet files; the journals go once those are on disk."""
         for journal in self._journals.values():
             journal.close()
-        write_parquet(self.folder / "requests.parquet", RequestRow, [row.dict() for row in self.rows.values()])
+        write_parquet(
+            self.folder / "requests.parquet", RequestRow, [row.dict() for row in self.rows.values()]
+        )
         write_parquet(self.folder / "slots.parquet", SlotRow, [asdict(row) for row in self.slots])
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()
@@ -111,10 +119,14 @@ def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
 
 def run_folder(scenario: Scenario, out: str | None) -> Path:
     """`--out` itself, or runs/<name>-<time>. Raises ScenarioError where a run is there already."""
-    folder = Path(out) if out else Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = (
+        Path(out) if out else Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    )
     if (folder / "scenario.yaml").exists():
         if out:
-            raise ScenarioError(f"--out {folder}: a run is in there already; name another folder or remove it")
+            raise ScenarioError(
+                f"--out {folder}: a run is in there already; name another folder or remove it"
+            )
         folder = folder.with_name(f"{folder.name}-{time.time_ns() % 1000:03d}")
     return folder
 
@@ -131,22 +143,28 @@ def write_parquet(path: Path, kind: type, rows: list[dict[str, Any]]) -> None:
 
 
 def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Request and slot rows of a run, from parquet, or from the journal of one that broke off. Raises ScenarioError."""
+    """Request and slot rows of a run, from parquet, or from the journal of one that broke off.
+    Raises ScenarioError."""
     if not (folder / "scenario.yaml").is_file():
         raise ScenarioError(f"{folder}: no run is in there (no scenario.yaml)")
     found = []
     for name in ("requests", "slots"):
-        parquet, journal = folder / f"{name}.parquet", folder / f"{name}.jsonl"
+        parquet = folder / f"{name}.parquet"
+        journal = folder / f"{name}.jsonl"
         if parquet.is_file():
             try:
                 found.append(pq.read_table(parquet).to_pylist())
             except (pa.ArrowException, OSError) as error:
-                raise ScenarioError(f"{parquet}: cannot be read: {str(error).splitlines()[0]}") from error
+                raise ScenarioError(
+                    f"{parquet}: cannot be read: {str(error).splitlines()[0]}"
+                ) from error
         elif journal.is_file():
             found.append(_lines(journal))
         else:
             raise ScenarioError(f"{folder}: neither {name}.parquet nor {name}.jsonl is there")
-    absent = {field.name: field.default for field in fields(SlotRow) if field.default is not MISSING}
+    absent = {
+        field.name: field.default for field in fields(SlotRow) if field.default is not MISSING
+    }
     return found[0], [{**absent, **slot} for slot in found[1]]  # an older run has fewer columns
 
 

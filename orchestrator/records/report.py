@@ -1,4 +1,5 @@
-"""report.html of a run: one file with its numbers, plots and pictures; made from what lies in the run's folder."""
+"""report.html of a run: one file with its numbers, plots and pictures; made from what lies in the
+run's folder."""
 
 from __future__ import annotations
 
@@ -31,12 +32,18 @@ TILES = (
 
 
 def write(folder: Path) -> Path:
-    """Write folder/report.html, and summary.json where a run that broke off left none. Raises ScenarioError."""
+    """Write folder/report.html, and summary.json where a run that broke off left none. Raises
+    ScenarioError."""
     rows, slots = read_run(folder)
-    scenario = scenarios.parse(yaml.safe_load((folder / "scenario.yaml").read_text()), (), str(folder))
+    scenario = scenarios.parse(
+        yaml.safe_load((folder / "scenario.yaml").read_text()), (), str(folder)
+    )
     if not (folder / "summary.json").is_file():
         wall = max((slot["start_s"] for slot in slots), default=0.0)
-        events = [*read_events(folder), {"at_s": wall, "text": "the run broke off; this is what its journals hold"}]
+        events = [
+            *read_events(folder),
+            {"at_s": wall, "text": "the run broke off; this is what its journals hold"},
+        ]
         summary.write(folder, summary.summarise(scenario, rows, slots, events, {}, wall))
     told = json.loads((folder / "summary.json").read_text())
     path = folder / "report.html"
@@ -58,10 +65,19 @@ def _page(
     names = [edge.name for edge in scenario.edges]
     parts += [_edges(told)]
     for name in names:
-        its = [row for row in done if row["edge"] == name], [slot for slot in slots if slot["edge"] == name]
+        its = (
+            [row for row in done if row["edge"] == name],
+            [slot for slot in slots if slot["edge"] == name],
+        )
         parts.append(f"<h2>{html.escape(name)}</h2>" if len(names) > 1 else "")
         parts.append(_plots(*its, scenario.slot_seconds))
-    parts += [_events(told), _gallery(folder, rows), _fidelity(told), _modes(scenario, told), _failures(rows)]
+    parts += [
+        _events(told),
+        _gallery(folder, rows),
+        _fidelity(told),
+        _modes(scenario, told),
+        _failures(rows),
+    ]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
@@ -80,7 +96,11 @@ def _plots(done: list[dict[str, Any]], slots: list[dict[str, Any]], tau: float) 
         plots.gap(slots, tau),
         plots.learning(slots, tau),
     ]
-    return '<div class="plots">' + "".join(f"<figure>{svg}</figure>" for svg in figures if svg) + "</div>"
+    return (
+        '<div class="plots">'
+        + "".join(f"<figure>{svg}</figure>" for svg in figures if svg)
+        + "</div>"
+    )
 
 
 def _edges(told: dict[str, Any]) -> str:
@@ -90,7 +110,10 @@ def _edges(told: dict[str, Any]) -> str:
     lines = []
     for name, metrics in told["edges"].items():
         values = [metrics[metric]["mean"] for metric, _, _ in TILES]
-        shown = ["–" if v is None else form.format(v) for v, (_, _, form) in zip(values, TILES, strict=True)]
+        shown = [
+            "–" if v is None else form.format(v)
+            for v, (_, _, form) in zip(values, TILES, strict=True)
+        ]
         lines.append([name, *shown])
     return "<h2>Edges</h2>" + _table(["edge", *(label for _, label, _ in TILES)], lines)
 
@@ -103,7 +126,8 @@ def _verdict(told: dict[str, Any]) -> str:
 def _tiles(metrics: dict[str, Any]) -> str:
     cells = []
     for name, label, form in TILES:
-        value, half = metrics[name]["mean"], metrics[name]["ci95"]
+        value = metrics[name]["mean"]
+        half = metrics[name]["ci95"]
         shown = "–" if value is None else form.format(value)
         cells.append(
             f"<div><b>{shown}</b>{'' if half is None else f'<i>± {form.format(half)}</i>'}<span>{label}</span></div>"
@@ -115,7 +139,9 @@ def _events(told: dict[str, Any]) -> str:
     events = told["run"]["events"]
     if not events:
         return ""
-    items = "".join(f"<li>{event['at_s']:.1f} s: {html.escape(event['text'])}</li>" for event in events)
+    items = "".join(
+        f"<li>{event['at_s']:.1f} s: {html.escape(event['text'])}</li>" for event in events
+    )
     return f"<h2>What happened</h2><ul>{items}</ul>"
 
 
@@ -124,7 +150,10 @@ def _gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
     compared.sort(key=lambda row: (row["reuse"] != "exact", row["request_id"]))
     figures = []
     for row in compared[:SHOWN]:
-        pictures = [folder / "images" / f"{row['request_id']}{kind}.png" for kind in ("-frame", "", "-reference")]
+        pictures = [
+            folder / "images" / f"{row['request_id']}{kind}.png"
+            for kind in ("-frame", "", "-reference")
+        ]
         if not all(path.is_file() for path in pictures):
             continue
         encoded = [base64.b64encode(path.read_bytes()).decode() for path in pictures]
@@ -132,32 +161,55 @@ def _gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
         figures.append(
             f"<figure>{images}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
             f"edge: {html.escape(row['edge_prompt'])}<br>"
-            f"{row['reuse']}, steps {row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}, "
+            f"{row['reuse']}, steps "
+            f"{row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}, "
             f"{row['psnr_db']:.1f} dB</figcaption></figure>"
         )
     if not figures:
         return ""
     head = (
-        "<h2>Pictures</h2><p>The frame as the device received it, the picture it made of it, and the same picture "
-        "without reuse (the user's own prompt from the first step on, same seed). Steps: edge + saved + device.</p>"
+        "<h2>Pictures</h2><p>The frame as the device received it, the picture it made of it, and "
+        "the same picture "
+        "without reuse (the user's own prompt from the first step on, same seed). Steps: edge + "
+        "saved + device.</p>"
     )
     return f'{head}<div class="gallery">{"".join(figures)}</div>'
 
 
 def _fidelity(told: dict[str, Any]) -> str:
     lines = [
-        [part, error["count"], f"{error['late_p50_ms']:.2f}", f"{error['late_p99_ms']:.2f}", f"{error['bound_ms']:.0f}",
-         f"{error['relative_p50']:.2%}", "kept" if error["kept"] else "not kept"]
+        [
+            part,
+            error["count"],
+            f"{error['late_p50_ms']:.2f}",
+            f"{error['late_p99_ms']:.2f}",
+            f"{error['bound_ms']:.0f}",
+            f"{error['relative_p50']:.2%}",
+            "kept" if error["kept"] else "not kept",
+        ]
         for part, error in told["fidelity"].items()
-    ]  # fmt: skip
-    head = ["part", "commanded", "late p50 (ms)", "late p99 (ms)", "bound (ms)", "relative, median", ""]
+    ]
+    head = [
+        "part",
+        "commanded",
+        "late p50 (ms)",
+        "late p99 (ms)",
+        "bound (ms)",
+        "relative, median",
+        "",
+    ]
     return "<h2>The testbed's own error</h2>" + _table(head, lines)
 
 
 def _modes(scenario: Scenario, told: dict[str, Any]) -> str:
-    modes, model = scenario.modes, scenario.model
+    modes = scenario.modes
+    model = scenario.model
     real = f"real: {model.path}, {model.steps} steps, split at {model.split_step}, guidance {model.guidance:g}"
-    denoising = f"{real}, {model.scheduler}, {model.dtype}" if modes.denoiser == "real" else "paced: nothing computed"
+    denoising = (
+        f"{real}, {model.scheduler}, {model.dtype}"
+        if modes.denoiser == "real"
+        else "paced: nothing computed"
+    )
     cpu = told["run"]["cpu_share"]
     on_air = scenario.channel.frame_bytes or "their own"
     lines = [
@@ -169,7 +221,7 @@ def _modes(scenario: Scenario, told: dict[str, Any]) -> str:
         ["edge step", f"{1e3 * told['run']['step_s']:.1f} ms a request alone"],
         ["this machine", "-" if cpu is None else f"{cpu:.0%} busy while users asked"],
         ["versions", ", ".join(f"{k} {v}" for k, v in told["run"]["versions"].items())],
-    ]  # fmt: skip
+    ]
     return "<h2>What was real, emulated and modelled</h2>" + _table(["", ""], lines)
 
 
@@ -177,7 +229,9 @@ def _failures(rows: Iterable[dict[str, Any]]) -> str:
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         if row["result"] != "done":
-            counts[row["result"], row["error"] or ""] = counts.get((row["result"], row["error"] or ""), 0) + 1
+            counts[row["result"], row["error"] or ""] = (
+                counts.get((row["result"], row["error"] or ""), 0) + 1
+            )
     if not counts:
         return ""
     return "<h2>Not finished</h2>" + _table(
@@ -187,6 +241,8 @@ def _failures(rows: Iterable[dict[str, Any]]) -> str:
 
 def _table(head: list[str], lines: list[list[Any]]) -> str:
     def row(cells: list[Any], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+        return (
+            "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+        )
 
     return f"<table>{row(head, 'th')}{''.join(row(line, 'td') for line in lines)}</table>"

@@ -27,7 +27,9 @@ class SlotRow:
     latency_avg_s: float
     system_cost_s: float
     late_s: float  # how late the slot's end was noticed
-    queue_s: float | None = None  # Q; this and what follows is null where the learner did not answer
+    queue_s: float | None = (
+        None  # Q; this and what follows is null where the learner did not answer
+    )
     store_bytes: int | None = None
     store_entries: int | None = None
     admitted: int | None = None
@@ -38,7 +40,9 @@ class SlotRow:
     k: int | None = None
     edge: str = "edge-0"
     users: int | None = None  # devices that ask the edge, at the slot's end
-    edge_queue: int | None = None  # requests that wait for their first tick, and that are being computed
+    edge_queue: int | None = (
+        None  # requests that wait for their first tick, and that are being computed
+    )
     edge_in_flight: int | None = None
     drift_plus_penalty: float | None = None  # (33)
     updates: int | None = None  # that the learner has made

@@ -28,13 +28,16 @@ def summarise(
     pipeline: dict[str, Any] | None = None,
     resumed: str | None = None,
 ) -> dict[str, Any]:
-    """The summary's tree. `step_s`: each edge's seconds for one step of one request; `cpu`: the machine's busy share;
-    `pipeline`: the identity of its outputs; `resumed`: the run whose learner's state it began with."""
+    """The summary's tree. `step_s`: each edge's seconds for one step of one request; `cpu`: the
+    machine's busy share; `pipeline`: the identity of its outputs; `resumed`: the run whose
+    learner's state it began with."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     names = [edge.name for edge in scenario.edges]
     of_edges = {
-        name: metrics([r for r in rows if r["edge"] == name], [s for s in slots if s["edge"] == name], step_s)
+        name: metrics(
+            [r for r in rows if r["edge"] == name], [s for s in slots if s["edge"] == name], step_s
+        )
         for name in names
     }
     return {
@@ -63,8 +66,11 @@ def summarise(
     }
 
 
-def metrics(rows: Rows, slots: Rows, step_s: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
-    """Every metric's mean and the half-width of its 95 % interval over requests, or over slots where it is a slot's."""
+def metrics(
+    rows: Rows, slots: Rows, step_s: Mapping[str, float]
+) -> dict[str, dict[str, float | None]]:
+    """Every metric's mean and the half-width of its 95 % interval over requests, or over slots
+    where it is a slot's."""
     done = [row for row in rows if row["result"] == "done"]
     total = [row["total_s"] for row in done]
     hit = [float(row["reuse"] in ("exact", "similar", "final")) for row in done]
@@ -79,7 +85,9 @@ def metrics(rows: Rows, slots: Rows, step_s: Mapping[str, float]) -> dict[str, d
         "saved_ms": _mean(1e3 * step_s.get(row["edge"], 0.0) * row["saved_steps"] for row in done),
         "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy if slot["queue_s"] is not None),
         "system_cost_ms": _mean(1e3 * slot["system_cost_s"] for slot in busy),
-        "gap_to_exact": _mean(slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None),
+        "gap_to_exact": _mean(
+            slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None
+        ),
         "psnr_db": {"mean": _pooled(psnr), "ci95": None},
     }
     for q in (50, 95, 99):
@@ -89,7 +97,9 @@ def metrics(rows: Rows, slots: Rows, step_s: Mapping[str, float]) -> dict[str, d
     return made
 
 
-def missed(summary: Mapping[str, Any], policy: str, thresholds: Mapping[str, Threshold]) -> list[str]:
+def missed(
+    summary: Mapping[str, Any], policy: str, thresholds: Mapping[str, Threshold]
+) -> list[str]:
     """The thresholds that the run is outside of, one line each."""
     lines = []
     for name, bound in thresholds.items():
@@ -118,7 +128,8 @@ def _worst_by_prompt(done: Rows) -> list[float]:
 
 
 def _pooled(psnr: Sequence[float]) -> float | None:
-    """PSNR of the mean squared error over all compared pictures: a mean would drown in the capped, equal ones."""
+    """PSNR of the mean squared error over all compared pictures: a mean would drown in the capped,
+    equal ones."""
     return float(-10 * np.log10(np.mean(10 ** (-np.array(psnr) / 10)))) if psnr else None
 
 

@@ -1,7 +1,8 @@
-"""The figures of a run as it goes: what the dashboards show, from the rows that the run writes, a row at a time.
+"""The figures of a run as it goes: what the dashboards show, from the rows that the run writes, a
+row at a time.
 
-A row costs the same whether it is the first or the millionth, and so does asking: nothing here grows with the run,
-unless it is told to keep the whole of it.
+A row costs the same whether it is the first or the millionth, and so does asking: nothing here
+grows with the run, unless it is told to keep the whole of it.
 """
 
 from __future__ import annotations
@@ -20,16 +21,26 @@ JUDGED = 4096  # requests, and slots, that the verdict so far is taken from, at 
 JUDGED_EVERY = 5  # slots: it changes slowly, and is half the cost of a look at the figures
 EVENTS = 5
 _NEWEST = (  # what a slot's row may leave out: the last one that was told stands
-    "loss", "k", "gap_to_exact", "updates", "drift_plus_penalty", "queue_s", "users", "edge_queue", "edge_in_flight",
-    "store_bytes", "store_entries",
-)  # fmt: skip
+    "loss",
+    "k",
+    "gap_to_exact",
+    "updates",
+    "drift_plus_penalty",
+    "queue_s",
+    "users",
+    "edge_queue",
+    "edge_in_flight",
+    "store_bytes",
+    "store_entries",
+)
 
 
 class EdgeFigures:
     """One edge's newest slots, or all of them where `window` is None."""
 
     def __init__(self, name: str, capacity: int, window: int | None) -> None:
-        self.name, self.capacity = name, capacity
+        self.name = name
+        self.capacity = capacity
         self.slots: deque[Row] = deque(maxlen=window)
         self.newest: dict[str, Any] = {}
         self.rate: deque[float | None] = deque(maxlen=HISTORY)  # requests a second, a slot each
@@ -81,22 +92,29 @@ class EdgeFigures:
 
 
 class Figures:
-    """A run in numbers that stay up to date. `whole`: over all of the run instead of its newest slots."""
+    """A run in numbers that stay up to date. `whole`: over all of the run instead of its newest
+    slots."""
 
     def __init__(self, scenario: Scenario, whole: bool = False) -> None:
-        self.scenario, self.whole = scenario, whole
+        self.scenario = scenario
+        self.whole = whole
         window = None if whole else WINDOW
-        self.edges = {edge.name: EdgeFigures(edge.name, edge.capacity, window) for edge in scenario.edges}
+        self.edges = {
+            edge.name: EdgeFigures(edge.name, edge.capacity, window) for edge in scenario.edges
+        }
         self.results: Counter[str] = Counter()
         self.frame_bytes = 0  # over the air, since the start
         self.events: deque[Row] = deque(maxlen=EVENTS)
         self.last_slot = -1
         self.told_verdict: str | None = None  # of a run that ended
-        self._rows, self._slots = Sample(None if whole else JUDGED), Sample(None if whole else JUDGED)
+        self._rows = Sample(None if whole else JUDGED)
+        self._slots = Sample(None if whole else JUDGED)
         self._errors: list[fidelity.Error] = []
         self._judged = -JUDGED_EVERY  # the slot in which that was
 
-    def add(self, requests: Iterable[Row], slots: Iterable[Row], events: Iterable[Row] = ()) -> None:
+    def add(
+        self, requests: Iterable[Row], slots: Iterable[Row], events: Iterable[Row] = ()
+    ) -> None:
         """What came since the last call: rows of requests.parquet, of slots.parquet, and events."""
         for row in requests:
             self.results[row["result"]] += 1
@@ -130,7 +148,9 @@ class Figures:
     def errors(self) -> list[fidelity.Error]:
         """The emulator's own errors so far; of a long run, every k-th request is looked at."""
         if self.last_slot - self._judged >= JUDGED_EVERY:
-            self._errors = fidelity.measure(self._rows.rows, self._slots.rows, self.scenario.slot_seconds)
+            self._errors = fidelity.measure(
+                self._rows.rows, self._slots.rows, self.scenario.slot_seconds
+            )
             self._judged = self.last_slot
         return self._errors
 
@@ -142,5 +162,6 @@ class Figures:
         return fidelity.verdict(self.errors(), done) if done else "nothing is finished yet"
 
     def _edge(self, name: str | None) -> EdgeFigures:
-        """A row of an edge that the scenario does not name belongs to the only one that there is."""
+        """A row of an edge that the scenario does not name belongs to the only one that there
+        is."""
         return self.edges.get(name or "") or next(iter(self.edges.values()))

@@ -1,4 +1,5 @@
-"""Other people's programs beside a run, held so that none outlives it: also where the run itself is killed."""
+"""Other people's programs beside a run, held so that none outlives it: also where the run itself is
+killed."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Holds one child, and ends it when its own standard input closes: the kernel closes that whatever becomes of the run.
+# Holds one child, and ends it when its own standard input closes: the kernel closes that whatever
+# becomes of the run.
 _HOLD = """
 import os, subprocess, sys, threading
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
@@ -29,15 +31,22 @@ GRACE_S = 12.0
 
 
 class Leashed:
-    """One program, in a session of its own: a Ctrl-C in the terminal is the run's alone. Raises OSError."""
+    """One program, in a session of its own: a Ctrl-C in the terminal is the run's alone. Raises
+    OSError."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.log = log
         with log.open("w") as out:
             self._holder = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _HOLD, *command], stdin=subprocess.PIPE, stdout=out, stderr=out,
-                start_new_session=True, env={**os.environ, **(environment or {})},
-            )  # fmt: skip
+                [sys.executable, "-I", "-S", "-c", _HOLD, *command],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
 
     @property
     def alive(self) -> bool:

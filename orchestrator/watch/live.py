@@ -1,4 +1,5 @@
-"""Progress of a run in its own terminal: the figures of `midstep top`; a line every few slots where there is none."""
+"""Progress of a run in its own terminal: the figures of `midstep top`; a line every few slots where
+there is none."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ class Progress:
     def __init__(self, scenario: Scenario, recorder: Recorder) -> None:
         self._recorder = recorder
         self._console = Console(file=sys.stderr)
-        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._live = (
+            Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        )
         self._figures = Figures(scenario)
         self._seen = [0, 0, 0]  # rows, slots and events
         self._drawn = -REDRAW_S
@@ -55,8 +58,11 @@ class Progress:
             self._drawn = time.monotonic()
 
     def _take_in(self) -> None:
-        rows, slots, events = self._recorder.rows, self._recorder.slots, self._recorder.events
-        newest = list(islice(reversed(rows.values()), len(rows) - self._seen[0]))  # not a walk over all of them
+        rows = self._recorder.rows
+        slots = self._recorder.slots
+        events = self._recorder.events
+        # not a walk over all of them
+        newest = list(islice(reversed(rows.values()), len(rows) - self._seen[0]))
         self._figures.add(
             (vars(row) for row in reversed(newest)),
             (vars(slot) for slot in slots[self._seen[1] :]),
@@ -72,7 +78,9 @@ class Progress:
         hits = sum(slot["hits"] for edge in edges for slot in edge.slots)
         backlogs = [edge.newest["queue_s"] for edge in edges if "queue_s" in edge.newest]
         waiting = [edge.newest for edge in edges if "edge_queue" in edge.newest]
-        queue, at_work = (sum(newest[name] for newest in waiting) for name in ("edge_queue", "edge_in_flight"))
+        queue, at_work = (
+            sum(newest[name] for newest in waiting) for name in ("edge_queue", "edge_in_flight")
+        )
         users = figures.scenario.users if figures.users is None else figures.users
         cells = [
             ("t", f"{glance.at_s:.0f} s"),

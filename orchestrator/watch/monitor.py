@@ -1,6 +1,8 @@
-"""`midstep run --monitor`: a Prometheus and a Grafana beside the run, provisioned, on loopback, as long as it lasts.
+"""`midstep run --monitor`: a Prometheus and a Grafana beside the run, provisioned, on loopback, as
+long as it lasts.
 
-Neither is needed: what is not on the PATH is taken from Docker; where there is none either, a line says how to get it.
+Neither is needed: what is not on the PATH is taken from Docker; where there is none either, a line
+says how to get it.
 """
 
 from __future__ import annotations
@@ -23,22 +25,27 @@ from orchestrator.watch import programs
 from orchestrator.watch.leash import Leashed
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-READY_S, PULL_S, LINGER_S = 15.0, 120.0, 5.0
+READY_S = 15.0
+PULL_S = 120.0
+LINGER_S = 5.0
 HOST = "127.0.0.1"
 NO_PROMETHEUS = (
-    "no Prometheus here: apt-get install prometheus (Debian, Ubuntu), brew install prometheus (macOS), "
+    "no Prometheus here: apt-get install prometheus (Debian, Ubuntu), brew install prometheus "
+    "(macOS), "
     "or start Docker (Linux); the run goes on without"
 )
 NO_GRAFANA = (
-    "no Grafana here: see grafana.com/grafana/download, brew install grafana (macOS), or start Docker (Linux); "
+    "no Grafana here: see grafana.com/grafana/download, brew install grafana (macOS), or start "
+    "Docker (Linux); "
     "`midstep top` shows the same figures, deploy/grafana/dashboards has the dashboards"
 )
 
 
 class Monitor:
-    """Everything here blocks for seconds at most (a first `docker run` for the time of its download) and raises
-    nothing: a run does not fail for want of a picture of it. `start` once, `linger` while the exporters are still up,
-    `close` in any case; `start` and `close` return what to tell the user, one line each."""
+    """Everything here blocks for seconds at most (a first `docker run` for the time of its
+    download) and raises nothing: a run does not fail for want of a picture of it. `start` once,
+    `linger` while the exporters are still up, `close` in any case; `start` and `close` return what
+    to tell the user, one line each."""
 
     def __init__(self, run: Path) -> None:
         self._run = run.resolve()
@@ -53,7 +60,10 @@ class Monitor:
         """Prometheus, then Grafana."""
         lines = []
         if not DEPLOY.is_dir():
-            return ["--monitor: an installed package has no deploy/ beside it: run from a checkout; the run goes on"]
+            return [
+                "--monitor: an installed package has no deploy/ beside it: run from a checkout; "
+                "the run goes on"
+            ]
         try:
             lines.append(self._start_prometheus())
             if self.prometheus is not None:
@@ -66,7 +76,8 @@ class Monitor:
         """Wait until every exporter has been scraped once more, `LINGER_S` at most."""
         if self.prometheus is None:
             return
-        since, until = time.time(), time.monotonic() + LINGER_S
+        since = time.time()
+        until = time.monotonic() + LINGER_S
         while time.monotonic() < until:
             with contextlib.suppress(OSError, ValueError):
                 oldest = query(self.prometheus, 'min(timestamp(up{job="midstep"}))')
@@ -86,7 +97,8 @@ class Monitor:
             return []
         self.prometheus = None
         return [
-            f"what Prometheus saw is kept: prometheus --config.file={self._folder / 'prometheus.yml'} "
+            f"what Prometheus saw is kept: prometheus "
+            f"--config.file={self._folder / 'prometheus.yml'} "
             f"--storage.tsdb.path={self._folder / 'data'}"
         ]
 
@@ -98,10 +110,13 @@ class Monitor:
         port = programs.port(9090)
         (self._folder / "data").mkdir(exist_ok=True)
         command = program.command(
-            [f"--config.file={self._folder / 'prometheus.yml'}", f"--storage.tsdb.path={self._folder / 'data'}",
-             f"--web.listen-address={HOST}:{port}"],
+            [
+                f"--config.file={self._folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={self._folder / 'data'}",
+                f"--web.listen-address={HOST}:{port}",
+            ],
             shown=[self._run],
-        )  # fmt: skip
+        )
         address = f"http://{HOST}:{port}"
         started = self._hold(command, self._folder / "log", {})
         patience = PULL_S if program.pulls else READY_S
@@ -112,7 +127,8 @@ class Monitor:
         return f"Prometheus at {address} ({program.name}), this run only"
 
     def _write_config(self) -> None:
-        """deploy/prometheus with this run's targets; it stays in the run's folder, where it can be read again."""
+        """deploy/prometheus with this run's targets; it stays in the run's folder, where it can be
+        read again."""
         self._folder.mkdir(exist_ok=True)
         config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
         for name in config["rule_files"]:
@@ -125,7 +141,8 @@ class Monitor:
         if program is None:
             return NO_GRAFANA
         self._scratch = Path(tempfile.mkdtemp(prefix="midstep-grafana-"))
-        port, password = programs.port(3000), secrets.token_urlsafe(12)
+        port = programs.port(3000)
+        password = secrets.token_urlsafe(12)
         environment = {
             "MIDSTEP_PROMETHEUS": prometheus,
             "MIDSTEP_DASHBOARDS": str(DEPLOY / "grafana" / "dashboards"),
@@ -142,15 +159,21 @@ class Monitor:
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
             "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(DEPLOY / "grafana" / "dashboards" / "overview.json"),
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(
+                DEPLOY / "grafana" / "dashboards" / "overview.json"
+            ),
         }
-        command = program.command([], shown=[DEPLOY / "grafana", self._scratch], told=list(environment))
+        command = program.command(
+            [], shown=[DEPLOY / "grafana", self._scratch], told=list(environment)
+        )
         started = self._hold(command, self._scratch / "log", environment)
-        time.sleep(1)  # long enough to see that it refuses; ready it is later, and nothing waits for that
+        # long enough to see that it refuses; ready it is later, and nothing waits for that
+        time.sleep(1)
         if not started.alive:
             return f"{program.name} did not start ({started.last_words()}); the run goes on without"
         return (
-            f"Grafana at http://{HOST}:{port}/dashboards ({program.name}), user admin, password {password}; "
+            f"Grafana at http://{HOST}:{port}/dashboards ({program.name}), user admin, password "
+            f"{password}; "
             "it needs some seconds to start"
         )
 

@@ -17,7 +17,8 @@ HOMES = ("/usr/share/grafana", "/usr/local/share/grafana", "/opt/homebrew/share/
 
 @dataclass(frozen=True)
 class Program:
-    """A way to start something: `words` in front of its own arguments. `pulls`: Docker may have to fetch it first."""
+    """A way to start something: `words` in front of its own arguments. `pulls`: Docker may have to
+    fetch it first."""
 
     name: str
     words: tuple[str, ...]
@@ -27,12 +28,16 @@ class Program:
     def pulls(self) -> bool:
         return self.image is not None
 
-    def command(self, arguments: Sequence[str], shown: Sequence[Path], told: Sequence[str] = ()) -> list[str]:
-        """The whole command. `shown`: folders that it works in; `told`: variables of the environment that it needs."""
+    def command(
+        self, arguments: Sequence[str], shown: Sequence[Path], told: Sequence[str] = ()
+    ) -> list[str]:
+        """The whole command. `shown`: folders that it works in; `told`: variables of the
+        environment that it needs."""
         if self.image is None:
             return [*self.words, *arguments]
         volumes = [f"--volume={folder}:{folder}" for folder in shown]
-        variables = [word for name in told for word in ("--env", name)]  # by name: a password is not for `ps`
+        # by name: a password is not for `ps`
+        variables = [word for name in told for word in ("--env", name)]
         return [*self.words, *volumes, *variables, self.image, *arguments]
 
 
@@ -77,14 +82,18 @@ def docker_answers() -> bool:
 
 
 def _home(binary: Path) -> Path | None:
-    """Grafana's own files: it looks for them from where it is started, which is never right here."""
+    """Grafana's own files: it looks for them from where it is started, which is never right
+    here."""
     shares = [parent / "share" / "grafana" for parent in binary.parents]
     folders = [*binary.parents, *shares, *(Path(home) for home in HOMES)]
-    return next((folder for folder in folders if (folder / "conf" / "defaults.ini").is_file()), None)
+    return next(
+        (folder for folder in folders if (folder / "conf" / "defaults.ini").is_file()), None
+    )
 
 
 def _from_docker(name: str) -> Program | None:
-    """With the host's network, which is the machine's own on Linux only: exporters listen on loopback."""
+    """With the host's network, which is the machine's own on Linux only: exporters listen on
+    loopback."""
     if sys.platform != "linux" or not docker_answers():
         return None
     words = ("docker", "run", "--rm", "--network=host", f"--user={os.getuid()}:{os.getgid()}")

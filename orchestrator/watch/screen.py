@@ -1,6 +1,8 @@
-"""A run's figures drawn for a terminal: what `midstep top` shows, and `midstep run` where it has a terminal.
+"""A run's figures drawn for a terminal: what `midstep top` shows, and `midstep run` where it has a
+terminal.
 
-Tables are lined up here and not by rich, whose own measure every cell several times: a run draws this beside its work.
+Tables are lined up here and not by rich, whose own measure every cell several times: a run draws
+this beside its work.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from midstep.telemetry.record import STAGES
 from orchestrator.watch.figures import EdgeFigures, Figures
 from orchestrator.watch.tally import Tally
 
-BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.:-=+*#"
 
 STYLES = {"VALID": "bold green", "INVALID": "bold red"}
 
@@ -23,10 +26,12 @@ Cells = list[str]
 
 
 class Screen:
-    """One picture of the figures as they are now; `state` is a word or two on the run: running, ended."""
+    """One picture of the figures as they are now; `state` is a word or two on the run: running,
+    ended."""
 
     def __init__(self, figures: Figures, state: str) -> None:
-        self._figures, self._state = figures, state
+        self._figures = figures
+        self._state = state
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         figures = self._figures
@@ -41,7 +46,9 @@ class Screen:
             _lined_up(_learners(figures)),
             _history(figures, ASCII_BARS if options.ascii_only else BARS),
         )
-        yield Text("\n".join("\n".join(["", *block]) for block in blocks), no_wrap=True, overflow="crop")
+        yield Text(
+            "\n".join("\n".join(["", *block]) for block in blocks), no_wrap=True, overflow="crop"
+        )
         for event in figures.events:
             yield Text(f"{event['at_s']:.1f} s: {event['text']}", style="yellow")
 
@@ -50,17 +57,24 @@ def sparkline(values: Iterable[float | None], top: float, bars: str = BARS) -> s
     """A character a value, the last of `bars` for `top`; a blank where there is none."""
     steps = len(bars) - 1
     return "".join(
-        " " if value is None else bars[min(steps, round(steps * value / top)) if top > 0 else 0] for value in values
+        " " if value is None else bars[min(steps, round(steps * value / top)) if top > 0 else 0]
+        for value in values
     )
 
 
 def _heading(figures: Figures, state: str, total: Tally) -> str:
-    scenario, results = figures.scenario, figures.results
+    scenario = figures.scenario
+    results = figures.results
     users = scenario.users if figures.users is None else figures.users
-    so_far = f"{figures.at_s:g} s in all" if figures.whole else f"{figures.at_s:g} of {scenario.duration_s:g} s"
+    so_far = (
+        f"{figures.at_s:g} s in all"
+        if figures.whole
+        else f"{figures.at_s:g} of {scenario.duration_s:g} s"
+    )
     return (
         f"{scenario.name}: {state}, {so_far}, {users} users\n"
-        f"{results['done']} done, {results['rejected']} rejected, {results['failed']} failed; over the air "
+        f"{results['done']} done, {results['rejected']} rejected, {results['failed']} failed; over "
+        f"the air "
         f"{_bytes(figures.frame_bytes)}, {_bytes(total.frame_bytes / figures.window_s)}/s"
     )
 
@@ -68,7 +82,9 @@ def _heading(figures: Figures, state: str, total: Tally) -> str:
 def _stages(figures: Figures, total: Tally) -> list[Cells]:
     over = "all of it" if figures.whole else f"last {figures.window_s:g} s"
     rows = [[over, "p50", "p95", "p99"]]
-    rows += [[stage, *map(_seconds, total.quantiles_s(stage, (0.5, 0.95, 0.99)))] for stage in STAGES]
+    rows += [
+        [stage, *map(_seconds, total.quantiles_s(stage, (0.5, 0.95, 0.99)))] for stage in STAGES
+    ]
     return rows
 
 
@@ -84,13 +100,22 @@ def _edges(figures: Figures, tallies: Mapping[str, Tally]) -> list[Cells]:
     kinds = sorted({kind for tally in tallies.values() for kind in tally.reuse})
     rows = [["edge", "users", "req/s", "hits", *kinds, "queue", "at work", "store"]]
     for edge in figures.edges.values():
-        tally, newest = tallies[edge.name], edge.newest
+        tally = tallies[edge.name]
+        newest = edge.newest
         seconds = max(1, len(edge.slots)) * figures.scenario.slot_seconds
         shares = [_share(tally.reuse[kind] / tally.done if tally.done else None) for kind in kinds]
-        rows.append([
-            edge.name, _number(newest.get("users")), f"{edge.requests / seconds:.2f}", _share(edge.hit_ratio), *shares,
-            _number(newest.get("edge_queue")), _number(newest.get("edge_in_flight")), _store(edge),
-        ])  # fmt: skip
+        rows.append(
+            [
+                edge.name,
+                _number(newest.get("users")),
+                f"{edge.requests / seconds:.2f}",
+                _share(edge.hit_ratio),
+                *shares,
+                _number(newest.get("edge_queue")),
+                _number(newest.get("edge_in_flight")),
+                _store(edge),
+            ]
+        )
     return rows
 
 
@@ -98,22 +123,36 @@ def _learners(figures: Figures) -> list[Cells]:
     rows = [["learner", "policy", "Q", "drift+penalty", "gap", "loss", "K", "updates", "decision"]]
     for edge in figures.edges.values():
         newest = edge.newest
-        rows.append([
-            edge.name, figures.scenario.policy.name, _seconds(newest.get("queue_s")),
-            _number(newest.get("drift_plus_penalty"), ".3g"), _number(newest.get("gap_to_exact"), ".3f"),
-            _number(newest.get("loss"), ".3g"), _number(newest.get("k")), _number(newest.get("updates")),
-            _seconds(edge.decision_s),
-        ])  # fmt: skip
+        rows.append(
+            [
+                edge.name,
+                figures.scenario.policy.name,
+                _seconds(newest.get("queue_s")),
+                _number(newest.get("drift_plus_penalty"), ".3g"),
+                _number(newest.get("gap_to_exact"), ".3f"),
+                _number(newest.get("loss"), ".3g"),
+                _number(newest.get("k")),
+                _number(newest.get("updates")),
+                _seconds(edge.decision_s),
+            ]
+        )
     return rows
 
 
 def _history(figures: Figures, bars: str) -> list[str]:
     lines = []
     for edge in figures.edges.values():
-        for name, values, full in (("req/s", edge.rate, None), ("hits", edge.hits, 1.0), ("Q, s", edge.backlog, None)):
+        for name, values, full in (
+            ("req/s", edge.rate, None),
+            ("hits", edge.hits, 1.0),
+            ("Q, s", edge.backlog, None),
+        ):
             top = full or max((value for value in values if value is not None), default=0.0)
             label = name if len(figures.edges) == 1 else f"{edge.name} {name}"
-            lines.append(f"{label:{len(label) - len(name) + 5}}  {sparkline(values, top, bars)}  up to {top:.3g}")
+            lines.append(
+                f"{label:{len(label) - len(name) + 5}}  {sparkline(values, top, bars)}  up to "
+                f"{top:.3g}"
+            )
     return lines
 
 
@@ -121,7 +160,12 @@ def _lined_up(rows: Sequence[Cells]) -> list[str]:
     """The first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+        "  ".join(
+            [
+                first.ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
+            ]
+        )
         for first, *rest in rows
     ]
 
@@ -132,7 +176,9 @@ def _beside(left: Sequence[str], right: Sequence[str]) -> list[str]:
 
 
 def _store(edge: EdgeFigures) -> str:
-    return _share(edge.newest["store_bytes"] / edge.capacity if "store_bytes" in edge.newest else None)
+    return _share(
+        edge.newest["store_bytes"] / edge.capacity if "store_bytes" in edge.newest else None
+    )
 
 
 def _number(value: float | None, form: str = "g") -> str:

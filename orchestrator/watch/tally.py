@@ -1,4 +1,5 @@
-"""What many requests come to, in little room: sums, counts and quantiles that need not keep the requests."""
+"""What many requests come to, in little room: sums, counts and quantiles that need not keep the
+requests."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _SMALLEST_S = 1e-6
 class Tally:
     """Sums and stage times of finished requests; tallies can be added up.
 
-    Stage times are counted in buckets that grow by a factor, as in DDSketch (Masson, Rim and Lee, VLDB 2019).
+    Stage times are counted in buckets that grow by a factor, as in DDSketch (Masson, Rim and Lee,
+    VLDB 2019).
     """
 
     def __init__(self) -> None:
@@ -56,9 +58,11 @@ class Tally:
         return self._seconds[stage] / self.done if self.done else None
 
     def quantiles_s(self, stage: str, shares: Iterable[float]) -> list[float | None]:
-        """Nearest-rank quantiles of a stage, seconds, within 1 % of the true ones (below a microsecond: 1e-6); shares
-        must rise. None where nothing was done."""
-        buckets, found, passed = iter(sorted(self._buckets[stage].items())), list[float | None](), 0
+        """Nearest-rank quantiles of a stage, seconds, within 1 % of the true ones (below a
+        microsecond: 1e-6); shares must rise. None where nothing was done."""
+        buckets = iter(sorted(self._buckets[stage].items()))
+        found = list[float | None]()
+        passed = 0
         bucket = 0
         for share in shares:
             while passed < math.ceil(share * self.done):
@@ -70,11 +74,14 @@ class Tally:
 
 
 class Sample:
-    """Every k-th of the rows, with k as small as the bound on their number allows: it covers a run of any length."""
+    """Every k-th of the rows, with k as small as the bound on their number allows: it covers a run
+    of any length."""
 
     def __init__(self, bound: int | None) -> None:
         self.rows: list[Row] = []
-        self._bound, self._every, self._seen = bound, 1, 0
+        self._bound = bound
+        self._every = 1
+        self._seen = 0
 
     def add(self, row: Row) -> None:
         """One row more, kept or not."""
@@ -82,4 +89,5 @@ class Sample:
             self.rows.append(row)
         self._seen += 1
         if self._bound is not None and len(self.rows) > self._bound:
-            self.rows, self._every = self.rows[::2], 2 * self._every
+            self.rows = self.rows[::2]
+            self._every = 2 * self._every

@@ -1,4 +1,5 @@
-"""`midstep top`: a run's figures in the terminal, from what its folder holds, while it goes and after it."""
+"""`midstep top`: a run's figures in the terminal, from what its folder holds, while it goes and
+after it."""
 
 from __future__ import annotations
 
@@ -19,16 +20,21 @@ from midstep.errors import ScenarioError
 from orchestrator.watch.figures import Figures
 from orchestrator.watch.screen import Screen
 
-SILENT_S = 600  # a run that no control.json tells about, and that writes nothing for so long, is no more
+SILENT_S = (
+    600  # a run that no control.json tells about, and that writes nothing for so long, is no more
+)
 SUMMARY_S = 10  # a run's summary comes within this time after its tables
 CHUNK = 1 << 24
 
 
 class Journal:
-    """The rows of a file of JSON lines that is being written: each once, and none before its line has an end."""
+    """The rows of a file of JSON lines that is being written: each once, and none before its line
+    has an end."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._offset, self._rest = path, 0, b""
+        self._path = path
+        self._offset = 0
+        self._rest = b""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What came since the last call. Raises FileNotFoundError where the file is not there."""
@@ -51,7 +57,8 @@ class Watch:
         self.figures = Figures(scenarios.parse(tree, (), str(folder)))
         self.state = "starting"
         self._folder = folder
-        self._requests, self._slots = Journal(folder / "requests.jsonl"), Journal(folder / "slots.jsonl")
+        self._requests = Journal(folder / "requests.jsonl")
+        self._slots = Journal(folder / "slots.jsonl")
         self._events = Journal(folder / "events.jsonl")
 
     def look(self) -> bool:
@@ -68,16 +75,20 @@ class Watch:
 
     def _read_whole(self) -> None:
         """The tables of a run that ended, in place of what was followed."""
-        from orchestrator.records.recorder import read_run  # pyarrow, which a run that goes on does not need
+        from orchestrator.records.recorder import (
+            read_run,
+        )  # pyarrow, which a run that goes on does not need
 
         rows, slots = read_run(self._folder)
-        self.figures, self.state = Figures(self.figures.scenario, whole=True), "ended"
+        self.figures = Figures(self.figures.scenario, whole=True)
+        self.state = "ended"
         summary = self._summary()
         self.figures.add(rows, slots, summary.get("run", {}).get("events", ()))
         self.figures.told_verdict = summary.get("verdict")
 
     def _summary(self) -> dict[str, Any]:
-        """summary.json; it is written a moment after the tables. Nothing where the run died in between."""
+        """summary.json; it is written a moment after the tables. Nothing where the run died in
+        between."""
         path = self._folder / "summary.json"
         while True:
             try:
@@ -89,12 +100,17 @@ class Watch:
                 time.sleep(0.1)
 
     def _alive(self) -> bool:
-        """By the process that control.json names; without one, a run starts, or compares pictures at its end."""
+        """By the process that control.json names; without one, a run starts, or compares pictures
+        at its end."""
         try:
-            alive = psutil.pid_exists(json.loads((self._folder / "control.json").read_text())["pid"])
+            alive = psutil.pid_exists(
+                json.loads((self._folder / "control.json").read_text())["pid"]
+            )
             self.state = "running"
         except (OSError, ValueError, KeyError):
-            newest = max((self._folder / f"{name}.jsonl").stat().st_mtime for name in ("requests", "slots"))
+            newest = max(
+                (self._folder / f"{name}.jsonl").stat().st_mtime for name in ("requests", "slots")
+            )
             alive = time.time() - newest < SILENT_S
             self.state = "starting" if self.state == "starting" else "ending"
         if not alive:
@@ -106,13 +122,17 @@ def newest_run(folder: Path = Path("runs")) -> Path:
     """The run that was started last. Raises ScenarioError where there is none."""
     runs = [path for path in folder.glob("*/scenario.yaml") if path.is_file()]
     if not runs:
-        raise ScenarioError(f"no run is in {folder}/: start one with `midstep run`, or name a run's folder")
+        raise ScenarioError(
+            f"no run is in {folder}/: start one with `midstep run`, or name a run's folder"
+        )
     return max(runs, key=lambda path: path.stat().st_mtime).parent
 
 
 def top(folder: Path, interval_s: float, once: bool) -> int:
-    """Show a run until it ends; one picture where `once` is asked or nobody watches. Raises ScenarioError."""
-    console, watch = Console(), Watch(folder)
+    """Show a run until it ends; one picture where `once` is asked or nobody watches. Raises
+    ScenarioError."""
+    console = Console()
+    watch = Watch(folder)
     lives = watch.look()
     if once or not console.is_terminal:
         console.print(Screen(watch.figures, watch.state))

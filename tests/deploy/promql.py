@@ -14,6 +14,7 @@ from midstep.telemetry.metrics import Spec
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+# exporter.write_targets, and Prometheus' own
 OF_TARGETS = {
     "job",
     "instance",
@@ -21,17 +22,26 @@ OF_TARGETS = {
     "part",
     "process",
     "node",
-}  # exporter.write_targets, and Prometheus' own
+}
 OTHERS = {
-    "up", "ALERTS", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
-}  # fmt: skip
-_NAME = re.compile(r"(?<![\w:$])((?:\w+:)?(?:midstep_|process_)\w+(?::\w+)?|up|ALERTS)(?![\w:])\s*(?:\{([^}]*)\})?")
+    "up",
+    "ALERTS",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+}
+_NAME = re.compile(
+    r"(?<![\w:$])((?:\w+:)?(?:midstep_|process_)\w+(?::\w+)?|up|ALERTS)(?![\w:])\s*(?:\{([^}]*)\})?"
+)
 _BY = re.compile(r"\b(?:by|on|ignoring)\s*\(([^)]*)\)")
 
 
 def dashboards() -> list[str]:
     """Every query of every dashboard."""
-    return [query.expr for board in BOARDS for panel in board.panels for query in panel.queries] + [EVENTS.expr]
+    return [query.expr for board in BOARDS for panel in board.panels for query in panel.queries] + [
+        EVENTS.expr
+    ]
 
 
 def rules() -> dict[str, str]:
@@ -52,17 +62,25 @@ def metrics(expression: str) -> list[tuple[str, set[str]]]:
 
 
 def metric_of(name: str, specs: Mapping[str, Spec]) -> str | None:
-    """The metric of midstep/metrics.py that a sample's name belongs to, None where there is none."""
+    """The metric of midstep/metrics.py that a sample's name belongs to, None where there is
+    none."""
     bare = name.removeprefix("midstep_")
-    for candidate in (bare, *(bare.removesuffix(s) for s in ("_bucket", "_sum", "_count") if bare.endswith(s))):
+    for candidate in (
+        bare,
+        *(bare.removesuffix(s) for s in ("_bucket", "_sum", "_count") if bare.endswith(s)),
+    ):
         if candidate in specs and (candidate == bare) != bool(specs[candidate].bounds):
             return candidate
     return None
 
 
-def wrong(expressions: Iterable[str], recorded: Iterable[str], specs: Mapping[str, Spec]) -> list[str]:
-    """What expressions name that nobody exports: metrics, and labels that a metric does not have."""
-    found, known = [], set(recorded)
+def wrong(
+    expressions: Iterable[str], recorded: Iterable[str], specs: Mapping[str, Spec]
+) -> list[str]:
+    """What expressions name that nobody exports: metrics, and labels that a metric does not
+    have."""
+    found = []
+    known = set(recorded)
     for expression in expressions:
         used = metrics(expression)
         there: set[str] = set(OF_TARGETS) | {"le"}
@@ -79,7 +97,9 @@ def wrong(expressions: Iterable[str], recorded: Iterable[str], specs: Mapping[st
             found += [f"{name} has no label {label} ({expression})" for label in sorted(strange)]
         for names in _BY.findall(expression):
             grouped = {label.strip() for label in names.split(",")} - {""}
-            found += [f"nothing has a label {label} ({expression})" for label in sorted(grouped - there)]
+            found += [
+                f"nothing has a label {label} ({expression})" for label in sorted(grouped - there)
+            ]
         if not used:
             found.append(f"no metric at all ({expression})")
     return found

@@ -1,4 +1,5 @@
-"""What Prometheus and Grafana read is right as it stands; a typical error in each file is found by their own tools."""
+"""What Prometheus and Grafana read is right as it stands; a typical error in each file is found by
+their own tools."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from deploy import check_monitoring
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason=f"no promtool here: {check_monitoring.MISSING['promtool']}"
+    shutil.which("promtool") is None,
+    reason=f"no promtool here: {check_monitoring.MISSING['promtool']}",
 )
 grafanas_types = pytest.mark.skipif(
     not (check_monitoring.TOOLS / "node_modules" / ".bin" / "tsc").is_file(),
@@ -41,11 +43,21 @@ def test_prometheus_files_are_right() -> None:
     ("name", "written", "mistake", "word"),
     [
         ("prometheus.yml", "honor_labels", "honour_labels", "honour_labels"),
-        ("prometheus.yml", "runs/*.targets.json", "runs/*/targets.json", "not valid for file discovery"),
+        (
+            "prometheus.yml",
+            "runs/*.targets.json",
+            "runs/*/targets.json",
+            "not valid for file discovery",
+        ),
         ("prometheus.yml", "scrape_interval: 1s", "scrape_interval: soon", "soon"),
         ("prometheus.yml", "alerts.yml", "alarms.yml", "alarms.yml"),
         ("rules.yml", "histogram_quantile(0.95, ", "histogram_quantile(0.95 ", "parse"),
-        ("rules.yml", "rate(midstep_requests_total[1m])", "rate(midstep_request_total[1m])", "FAILED"),
+        (
+            "rules.yml",
+            "rate(midstep_requests_total[1m])",
+            "rate(midstep_request_total[1m])",
+            "FAILED",
+        ),
         ("rules.yml", "record: run_part", "record: run part", "run part"),
         ("alerts.yml", "for: 5s", "for: long", "long"),
         ("alerts.yml", '"edge"} == 0', '"edge"} == 1', "FAILED"),
@@ -59,7 +71,9 @@ def test_prometheus_files_are_right() -> None:
 def test_a_mistake_in_a_prometheus_file_is_found(
     tmp_path: Path, name: str, written: str, mistake: str, word: str
 ) -> None:
-    (found, *_) = check_monitoring.prometheus(spoilt(DEPLOY / "prometheus", tmp_path / "p", name, written, mistake))
+    (found, *_) = check_monitoring.prometheus(
+        spoilt(DEPLOY / "prometheus", tmp_path / "p", name, written, mistake)
+    )
     assert word in found, found
 
 
@@ -79,7 +93,9 @@ def test_mistakes_in_a_dashboard_are_found_in_their_lines(tmp_path: Path) -> Non
     mistakes: dict[str, Callable[[dict[str, Any]], Any]] = {
         "gridPos": lambda tree: tree["panels"][1]["gridPos"].update(h="4"),
         "titel": lambda tree: tree["panels"][1].update(titel="?"),
-        "mode": lambda tree: _at(tree, "panels", 1, "fieldConfig", "defaults", "thresholds").update(mode="percent"),
+        "mode": lambda tree: _at(tree, "panels", 1, "fieldConfig", "defaults", "thresholds").update(
+            mode="percent"
+        ),
         "refresh": lambda tree: _at(tree, "templating", "list", 1).update(refresh=9),
         "enable": lambda tree: _at(tree, "annotations", "list", 0).pop("enable"),
         "schemaVersion": lambda tree: tree.pop("schemaVersion"),
@@ -98,7 +114,12 @@ def test_mistakes_in_a_dashboard_are_found_in_their_lines(tmp_path: Path) -> Non
     ("name", "written", "mistake", "word"),
     [
         ("datasources/prometheus.yaml", "isDefault", "isDefaults", "isDefaults"),
-        ("datasources/prometheus.yaml", "MIDSTEP_PROMETHEUS}", "MIDSTEP_PROM}", "nobody sets MIDSTEP_PROM"),
+        (
+            "datasources/prometheus.yaml",
+            "MIDSTEP_PROMETHEUS}",
+            "MIDSTEP_PROM}",
+            "nobody sets MIDSTEP_PROM",
+        ),
         ("datasources/prometheus.yaml", "datasources:", "datasource:", "no key datasources"),
         ("dashboards/midstep.yaml", "    type: file\n", "", "need a key type"),
         ("dashboards/midstep.yaml", "providers:", "providers: [", "no YAML"),
@@ -113,8 +134,14 @@ def test_a_mistake_in_the_provisioning_is_found(
     assert any(word in line for line in found), found
 
 
-def test_a_missing_tool_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_tool_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PATH", "")
     assert check_monitoring.main() == 0
     told = capsys.readouterr().out.splitlines()
-    assert len(told) == 3 and "apt-get install prometheus" in told[0] and "apt-get install npm" in told[1]
+    assert (
+        len(told) == 3
+        and "apt-get install prometheus" in told[0]
+        and "apt-get install npm" in told[1]
+    )

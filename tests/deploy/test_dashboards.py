@@ -1,4 +1,5 @@
-"""The dashboards: their JSON is what their source says, they name what exists, and a live run fills every panel."""
+"""The dashboards: their JSON is what their source says, they name what exists, and a live run fills
+every panel."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def test_what_is_committed_is_what_the_sources_say() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {f"{board.name}.json" for board in BOARDS}
     for path, text in made().items():
         assert path.read_text() == text, f"{path.name}: run python -m deploy.dashboards"
-    assert (promql.ROOT / "docs" / "metrics.md").read_text() == metrics_page.page(), "run python -m deploy.metrics_page"
+    assert (promql.ROOT / "docs" / "metrics.md").read_text() == metrics_page.page(), (
+        "run python -m deploy.metrics_page"
+    )
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -49,7 +52,9 @@ def test_a_dashboards_json_is_whole(board: Any) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in tree["panels"]:
         place = panel["gridPos"]
-        cells = {(place["x"] + i, place["y"] + j) for i in range(place["w"]) for j in range(place["h"])}
+        cells = {
+            (place["x"] + i, place["y"] + j) for i in range(place["w"]) for j in range(place["h"])
+        }
         assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
         taken |= cells
         if panel["type"] == "row":
@@ -58,11 +63,17 @@ def test_a_dashboards_json_is_whole(board: Any) -> None:
         assert len(panel["description"]) > 40 and panel["fieldConfig"]["defaults"]["unit"]
         assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
         targets = panel["targets"]
-        assert [target["refId"] for target in targets] == [chr(ord("A") + n) for n in range(len(targets))]
+        assert [target["refId"] for target in targets] == [
+            chr(ord("A") + n) for n in range(len(targets))
+        ]
         assert all(target["datasource"] == panel["datasource"] for target in targets)
     variables = {variable["name"]: variable for variable in tree["templating"]["list"]}
     assert set(variables) == {"datasource", "run", "edge", "window"}
-    assert variables["edge"]["multi"] and variables["edge"]["includeAll"] and variables["edge"]["allValue"] == ".*"
+    assert (
+        variables["edge"]["multi"]
+        and variables["edge"]["includeAll"]
+        and variables["edge"]["allValue"] == ".*"
+    )
     (events,) = tree["annotations"]["list"]
     assert events["expr"] == EVENTS.expr and events["step"] == "5s" and events["enable"]
 
@@ -75,20 +86,26 @@ def test_dashboards_and_rules_name_only_what_is_exported() -> None:
 
 def test_every_metric_is_on_a_dashboard_and_a_renamed_one_is_noticed() -> None:
     for name, spec in SPECS.items():
-        renamed = {other: s for other, s in SPECS.items() if other != name} | {f"other_{name}": spec}
+        renamed = {other: s for other, s in SPECS.items() if other != name} | {
+            f"other_{name}": spec
+        }
         assert promql.wrong(promql.dashboards(), [], renamed), f"midstep_{name} is on no dashboard"
 
 
 def test_a_renamed_label_and_a_misspelt_record_are_noticed() -> None:
     assert promql.wrong(['sum(midstep_users{edgy="a"})'], [], SPECS)
     assert promql.wrong(["sum by (edgy) (midstep_users)"], [], SPECS)
-    assert promql.wrong(["run_edge:midstep_hit_ratio:rate1m"], ["run_edge:midstep_hit_ratio:rate5m"], SPECS)
-    assert promql.wrong(["midstep_request_seconds"], [], SPECS)  # a histogram has no sample of its own name
+    assert promql.wrong(
+        ["run_edge:midstep_hit_ratio:rate1m"], ["run_edge:midstep_hit_ratio:rate5m"], SPECS
+    )
+    # a histogram has no sample of its own name
+    assert promql.wrong(["midstep_request_seconds"], [], SPECS)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A live run that is over, what its panels said while it went on, and a Prometheus that has seen it."""
+    """A live run that is over, what its panels said while it went on, and a Prometheus that has
+    seen it."""
 
     run: Path
     answers: dict[str, list[dict[str, Any]]]
@@ -112,7 +129,8 @@ def ask(prometheus: str, expression: str, **of_range: float) -> list[dict[str, A
 
 
 def filled(expression: str, run: Path) -> str:
-    """Grafana's part: the template variables. All edges, the short window, a range that covers the run."""
+    """Grafana's part: the template variables. All edges, the short window, a range that covers the
+    run."""
     values = {"$run": run.name, "$edge": ".*", "$window": "15s", "$__range": "10m"}
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -125,7 +143,8 @@ def has_data(found: list[dict[str, Any]]) -> bool:
 
 
 def fill_panels(running: Live, prometheus: str) -> dict[str, list[dict[str, Any]]]:
-    """Every panel's queries, asked until all have data at once; on the run's last moments what they said then."""
+    """Every panel's queries, asked until all have data at once; on the run's last moments what they
+    said then."""
     expressions = sorted({query.expr for _, panel in PANELS for query in panel.queries})
     answers: dict[str, list[dict[str, Any]]] = {}
 
@@ -153,19 +172,28 @@ def seen(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     plain = ("--set", "report.references=0", "--users", "12", "--duration", "60s", "--monitor")
     began = time.time()
     with live(run, ray_address, *PACED, *quick, *plain) as running:
-        told = running.until(lambda: re.search(r"Prometheus at (\S+)", running.text()), "Prometheus")
+        told = running.until(
+            lambda: re.search(r"Prometheus at (\S+)", running.text()), "Prometheus"
+        )
         running.until_slots(8)
         beside = run.with_name(f"{run.name}.targets.json")  # what deploy/prometheus looks for
         assert beside.read_text() == (run / "targets.json").read_text()
         answers = fill_panels(running, told[1])
         assert running.scale(7).returncode == 0
         (users,) = _panel("Users")
-        running.until(lambda: [s["value"][1] for s in ask(told[1], filled(users.expr, run))] == ["7"], "7 on the panel")
+        running.until(
+            lambda: [s["value"][1] for s in ask(told[1], filled(users.expr, run))] == ["7"],
+            "7 on the panel",
+        )
         running.process.send_signal(2)  # as Ctrl-C: the rest of the minute is not needed
         assert running.end() == 0
         assert "what Prometheus saw is kept" in running.text() and not beside.exists()
-    ended, port = time.time(), programs.port(0)
-    options = [f"--config.file={run}/prometheus/prometheus.yml", f"--storage.tsdb.path={run}/prometheus/data"]
+    ended = time.time()
+    port = programs.port(0)
+    options = [
+        f"--config.file={run}/prometheus/prometheus.yml",
+        f"--storage.tsdb.path={run}/prometheus/data",
+    ]
     again = Leashed([binary, *options, f"--web.listen-address=127.0.0.1:{port}"], run / "again.log")
     try:
         yield Seen(run, answers, began, ended, _ready(f"http://127.0.0.1:{port}", again))
@@ -191,14 +219,18 @@ def test_a_live_run_fills_the_panel(seen: Seen, panel: Panel) -> None:
         found = seen.answers[query.expr]
         assert has_data(found), query.expr
         named = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
-        assert all(named <= set(series["metric"]) for series in found), f"{query.legend} of {found[0]['metric']}"
+        assert all(named <= set(series["metric"]) for series in found), (
+            f"{query.legend} of {found[0]['metric']}"
+        )
         if panel.unit == "percentunit" and panel.most == 1:
             assert all(0 <= float(s["value"][1]) <= 1 for s in found if s["value"][1] != "NaN")
 
 
 @pytest.mark.ray
 def test_the_runs_events_are_marked(seen: Seen) -> None:
-    found = ask(seen.prometheus, filled(EVENTS.expr, seen.run), start=seen.began_s, end=seen.ended_s, step=1)
+    found = ask(
+        seen.prometheus, filled(EVENTS.expr, seen.run), start=seen.began_s, end=seen.ended_s, step=1
+    )
     marked = {series["metric"]["event"] for series in found}
     assert {"started", "scaled", "stopping", "ended"} <= marked and "slot" not in marked
     assert all(len(series["values"]) < 12 for series in found), "a mark is a moment"
@@ -220,8 +252,14 @@ def test_counts_means_and_hit_ratios_agree_with_the_summary(seen: Seen) -> None:
     for query, value in pairs:
         assert value > 0 and seen.value(query.expr) == pytest.approx(value, rel=0.02), query.expr
     done = seen.value(_panel("Requests done")[0].expr)
-    assert done == told["requests"]["mean"], "the exporters were up for one scrape more after the last request"
-    assert seen.value(_panel("Rejected or failed")[0].expr) == 0 == told["failed"]["mean"] + told["rejected"]["mean"]
+    assert done == told["requests"]["mean"], (
+        "the exporters were up for one scrape more after the last request"
+    )
+    assert (
+        seen.value(_panel("Rejected or failed")[0].expr)
+        == 0
+        == told["failed"]["mean"] + told["rejected"]["mean"]
+    )
 
 
 @pytest.mark.ray
@@ -238,11 +276,14 @@ def test_a_stages_mean_and_quantiles_agree_with_the_record(seen: Seen, stage: st
     rows, _ = read_run(seen.run)
     times = np.array([row[f"{stage}_s"] for row in rows if row["result"] == "done"])
     total, count, buckets = (
-        so_far(of_edge(f"request_seconds_{kind}", f'stage="{stage}"')) for kind in ("sum", "count", "bucket")
+        so_far(of_edge(f"request_seconds_{kind}", f'stage="{stage}"'))
+        for kind in ("sum", "count", "bucket")
     )
     assert seen.value(ratio(total, count)) == pytest.approx(times.mean(), rel=0.02, abs=1e-9)
     for q in (0.5, 0.95, 0.99):
-        assert _buckets_apart(seen.value(quantile(q, buckets)), float(np.quantile(times, q))) <= 1, (stage, q)
+        assert (
+            _buckets_apart(seen.value(quantile(q, buckets)), float(np.quantile(times, q))) <= 1
+        ), (stage, q)
 
 
 def _buckets_apart(a: float, b: float) -> int:

@@ -1,4 +1,5 @@
-"""`ray job submit` against a real local head, with Ray's token authentication on: how every cluster is used."""
+"""`ray job submit` against a real local head, with Ray's token authentication on: how every cluster
+is used."""
 
 from __future__ import annotations
 
@@ -23,30 +24,57 @@ from tests import paced
 
 pytestmark = pytest.mark.ray
 RAY = str(Path(sys.executable).parent / "ray")
-OFFERS = {"midstep-edge": 1, "midstep-devices": 1000, "only-here": 1}  # a run that starts a Ray of its own lacks these
+# a run that starts a Ray of its own lacks these
+OFFERS = {
+    "midstep-edge": 1,
+    "midstep-devices": 1000,
+    "only-here": 1,
+}
 SMALL = (
-    "--denoiser", "paced", "--users", "2", "--set", "slot_seconds=0.5", "--set", "devices.0.speed_ratio=0.2",
-    "--set", f"model.profile={paced.profile_file()}", "--set", "hosts.resources={only-here: 0.1}",
-    "--set", "report.references=0", "--set", "report.images=false",
-)  # fmt: skip
+    "--denoiser",
+    "paced",
+    "--users",
+    "2",
+    "--set",
+    "slot_seconds=0.5",
+    "--set",
+    "devices.0.speed_ratio=0.2",
+    "--set",
+    f"model.profile={paced.profile_file()}",
+    "--set",
+    "hosts.resources={only-here: 0.1}",
+    "--set",
+    "report.references=0",
+    "--set",
+    "report.images=false",
+)
 
 
 @dataclass(frozen=True)
 class Head:
-    """A Ray head that is up: its dashboard's address, the folder it was started in, an environment that may use it."""
+    """A Ray head that is up: its dashboard's address, the folder it was started in, an environment
+    that may use it."""
 
     address: str
     folder: Path
     environment: dict[str, str]
 
-    def submit(self, *entrypoint: str, name: str = "", token: Path | None = None) -> subprocess.Popen[str]:
+    def submit(
+        self, *entrypoint: str, name: str = "", token: Path | None = None
+    ) -> subprocess.Popen[str]:
         """`ray job submit`, in a process of its own."""
-        environment = {**self.environment, "RAY_AUTH_TOKEN_PATH": str(token)} if token else self.environment
+        environment = (
+            {**self.environment, "RAY_AUTH_TOKEN_PATH": str(token)} if token else self.environment
+        )
         named = ["--submission-id", name] if name else []
         return subprocess.Popen(
             [RAY, "job", "submit", "--address", self.address, *named, "--", *entrypoint],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=self.folder,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=self.folder,
+        )
 
 
 def free_ports(number: int) -> list[int]:
@@ -72,26 +100,54 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     token.write_text(secrets.token_hex(32))
     scripts = str(Path(sys.executable).parent)
     environment = {
-        **os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", "PYTHONUNBUFFERED": "1",
-        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "120",
-    }  # fmt: skip
-    names = ("port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port",
-             "metrics-export-port", "ray-client-server-port")  # fmt: skip
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "200",
+        "PYTHONUNBUFFERED": "1",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_JOB_STOP_SIGNAL": "SIGINT",
+        "RAY_JOB_STOP_WAIT_TIME_S": "120",
+    }
+    names = (
+        "port",
+        "dashboard-port",
+        "dashboard-agent-listen-port",
+        "dashboard-agent-grpc-port",
+        "metrics-export-port",
+        "ray-client-server-port",
+    )
     ports = dict(zip(names, free_ports(len(names)), strict=True))
-    temporary = tempfile.mkdtemp(prefix="ray")  # short: Ray's sockets live below it, and their paths must not be long
+    # short: Ray's sockets live below it, and their paths must not be long
+    temporary = tempfile.mkdtemp(prefix="ray")
     log = (folder / "head.log").open("w")
     process = subprocess.Popen(
-        [RAY, "start", "--head", "--block", "--num-cpus=4", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
-         f"--resources={json.dumps(OFFERS)}", "--dashboard-host=127.0.0.1", f"--temp-dir={temporary}",
-         *(f"--{name}={port}" for name, port in ports.items())],
-        stdout=log, stderr=log, env=environment, cwd=folder,
-    )  # fmt: skip
+        [
+            RAY,
+            "start",
+            "--head",
+            "--block",
+            "--num-cpus=4",
+            "--disable-usage-stats",
+            "--node-ip-address=127.0.0.1",
+            f"--resources={json.dumps(OFFERS)}",
+            "--dashboard-host=127.0.0.1",
+            f"--temp-dir={temporary}",
+            *(f"--{name}={port}" for name, port in ports.items()),
+        ],
+        stdout=log,
+        stderr=log,
+        env=environment,
+        cwd=folder,
+    )
     address = f"http://127.0.0.1:{ports['dashboard-port']}"
     try:
         end = time.monotonic() + 90
         while not answers(f"{address}/api/gcs_healthz"):
-            assert process.poll() is None and time.monotonic() < end, (folder / "head.log").read_text()
+            assert process.poll() is None and time.monotonic() < end, (
+                folder / "head.log"
+            ).read_text()
             time.sleep(0.2)
         yield Head(address, folder, environment)
     finally:
@@ -129,7 +185,9 @@ def test_a_run_is_submitted_streams_its_progress_and_ends_with_its_status(head: 
 
 def test_a_job_that_is_stopped_ends_in_order(head: Head) -> None:
     record = head.folder / "runs" / "stopped"
-    job = head.submit("midstep", "run", "--duration", "90s", *SMALL, "--out", str(record), name="stopped")
+    job = head.submit(
+        "midstep", "run", "--duration", "90s", *SMALL, "--out", str(record), name="stopped"
+    )
     said = until_progress(job)
     stop = [RAY, "job", "stop", "--address", head.address, "stopped"]
     subprocess.run(stop, env=head.environment, stdout=subprocess.DEVNULL, timeout=100, check=True)
@@ -140,9 +198,18 @@ def test_a_job_that_is_stopped_ends_in_order(head: Head) -> None:
 
 def test_a_missed_threshold_is_the_jobs_failure(head: Head) -> None:
     job = head.submit(
-        "midstep", "run", "--clock", "virtual", "--duration", "10s", *SMALL,
-        "--set", "thresholds={p95_s: {max: 0.001}}", "--out", str(head.folder / "runs" / "missed"),
-    )  # fmt: skip
+        "midstep",
+        "run",
+        "--clock",
+        "virtual",
+        "--duration",
+        "10s",
+        *SMALL,
+        "--set",
+        "thresholds={p95_s: {max: 0.001}}",
+        "--out",
+        str(head.folder / "runs" / "missed"),
+    )
     text, _ = job.communicate(timeout=120)
     assert job.returncode == 1, text
     assert "p95_s" in text and "exit code 1" in text

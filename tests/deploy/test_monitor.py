@@ -1,5 +1,5 @@
-"""`--monitor`: what is started with what, and that nothing of it outlives the run. The Grafana here is a script that
-writes down how it was called: a test of our arguments, not of Grafana."""
+"""`--monitor`: what is started with what, and that nothing of it outlives the run. The Grafana here
+is a script that writes down how it was called: a test of our arguments, not of Grafana."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_with_neither_a_line_says_how_to_get_them_and_nothing_is_left(path: Callable[..., Path]) -> None:
+def test_with_neither_a_line_says_how_to_get_them_and_nothing_is_left(
+    path: Callable[..., Path],
+) -> None:
     run = path()
     monitor = Monitor(run)
     (line,) = monitor.start()
@@ -87,13 +89,17 @@ def test_with_neither_a_line_says_how_to_get_them_and_nothing_is_left(path: Call
     assert monitor.close() == [] and [file.name for file in run.iterdir()] == ["targets.json"]
 
 
-def test_without_its_files_a_line_says_so(path: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_files_a_line_says_so(
+    path: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("orchestrator.watch.monitor.DEPLOY", Path("nowhere"))
     (line,) = Monitor(path(prometheus=_FAKE_PROMETHEUS)).start()
     assert "run from a checkout" in line
 
 
-def test_a_prometheus_that_does_not_start_is_one_line_with_its_words(path: Callable[..., Path]) -> None:
+def test_a_prometheus_that_does_not_start_is_one_line_with_its_words(
+    path: Callable[..., Path],
+) -> None:
     monitor = Monitor(path(prometheus="#!/bin/sh\necho hello\necho it is broken >&2\nexit 1\n"))
     (line,) = monitor.start()
     assert "did not start (it is broken); the run goes on" in line
@@ -103,12 +109,16 @@ def test_a_prometheus_that_does_not_start_is_one_line_with_its_words(path: Calla
 def test_without_a_grafana_prometheus_is_started_all_the_same(path: Callable[..., Path]) -> None:
     monitor = Monitor(path(prometheus=_FAKE_PROMETHEUS))
     first, second = monitor.start()
-    assert re.match(r"Prometheus at http://127\.0\.0\.1:\d+ ", first) and second.startswith("no Grafana here: ")
+    assert re.match(r"Prometheus at http://127\.0\.0\.1:\d+ ", first) and second.startswith(
+        "no Grafana here: "
+    )
     (kept,) = monitor.close()
     assert "--storage.tsdb.path=" in kept
 
 
-def test_grafana_gets_its_provisioning_loopback_and_a_password_of_its_own(path: Callable[..., Path]) -> None:
+def test_grafana_gets_its_provisioning_loopback_and_a_password_of_its_own(
+    path: Callable[..., Path],
+) -> None:
     run = path(prometheus=_FAKE_PROMETHEUS, grafana=_FAKE_GRAFANA)
     passwords = set()
     for _ in range(2):
@@ -124,7 +134,10 @@ def test_grafana_gets_its_provisioning_loopback_and_a_password_of_its_own(path: 
         found = re.search(r"(http://\S+) .*, this run only", first)
         assert found is not None and said["MIDSTEP_PROMETHEUS"] == found[1]
         assert f"Grafana at http://127.0.0.1:{said['GF_SERVER_HTTP_PORT']}/dashboards" in second
-        assert said["GF_SERVER_HTTP_ADDR"] == "127.0.0.1" and said["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        assert (
+            said["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+            and said["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        )
         password = said["GF_SECURITY_ADMIN_PASSWORD"]
         assert len(password) >= 16 and f"user admin, password {password};" in second
         passwords.add(password)
@@ -146,15 +159,23 @@ def test_grafana_is_told_where_its_own_files_are(path: Callable[..., Path]) -> N
     assert found is not None and found.command([], [])[1:] == ["server", f"--homepath={home}"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Docker has the machine's own network on Linux only")
-def test_docker_where_nothing_is_installed_and_no_password_on_its_command_line(path: Callable[..., Path]) -> None:
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="Docker has the machine's own network on Linux only"
+)
+def test_docker_where_nothing_is_installed_and_no_password_on_its_command_line(
+    path: Callable[..., Path],
+) -> None:
     path(docker="#!/bin/sh\nexit 1\n")
     assert programs.prometheus() is None, "a docker without its daemon is none"
     path(docker="#!/bin/sh\nexit 0\n")
-    prometheus, grafana = programs.prometheus(), programs.grafana()
+    prometheus = programs.prometheus()
+    grafana = programs.grafana()
     assert prometheus is not None and grafana is not None and grafana.pulls
     command = grafana.command([], [Path("/a")], ["GF_SECURITY_ADMIN_PASSWORD"])
-    assert command[:4] == ["docker", "run", "--rm", "--network=host"] and command[-1] == programs.IMAGES["grafana"]
+    assert (
+        command[:4] == ["docker", "run", "--rm", "--network=host"]
+        and command[-1] == programs.IMAGES["grafana"]
+    )
     assert "--volume=/a:/a" in command and not any("PASSWORD=" in word for word in command)
     assert prometheus.command(["--x"], [])[-2:] == [programs.IMAGES["prometheus"], "--x"]
 
@@ -174,19 +195,25 @@ def _child(tmp_path: Path) -> list[str]:
     return [
         sys.executable,
         "-c",
-        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)",
+        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); "
+        f"time.sleep(60)",
     ]
 
 
 def _pid(tmp_path: Path) -> int:
-    until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(), "the program did not start")
+    until(
+        lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(),
+        "the program did not start",
+    )
     return int((tmp_path / "pid").read_text())
 
 
 def test_a_leashed_program_ends_with_its_run_and_is_not_its_terminals(tmp_path: Path) -> None:
     program = Leashed(_child(tmp_path), tmp_path / "log")
     pid = _pid(tmp_path)
-    assert program.alive and os.getsid(pid) != os.getsid(0), "a Ctrl-C in the terminal would end it before the run"
+    assert program.alive and os.getsid(pid) != os.getsid(0), (
+        "a Ctrl-C in the terminal would end it before the run"
+    )
     program.end()
     assert gone(pid) and not program.alive
 
@@ -204,7 +231,9 @@ def test_a_leashed_program_does_not_outlive_a_run_that_is_killed(tmp_path: Path)
     until(lambda: gone(pid), "the program lives on")
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus here: apt-get install prometheus")
+@pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="no prometheus here: apt-get install prometheus"
+)
 def test_what_is_counted_last_is_scraped_before_the_exporters_go(tmp_path: Path) -> None:
     registry = CollectorRegistry()
     counter = Counter("counted", "Anything.", registry=registry)
@@ -226,7 +255,9 @@ def test_what_is_counted_last_is_scraped_before_the_exporters_go(tmp_path: Path)
         monitor.close()
 
 
-def test_virtual_time_has_nothing_to_look_at(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_virtual_time_has_nothing_to_look_at(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     from orchestrator.cli import main
 
     assert main(["run", "--clock", "virtual", "--monitor", "--out", str(tmp_path / "run")]) == 2

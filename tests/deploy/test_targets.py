@@ -17,7 +17,9 @@ from orchestrator.watch.monitor import query
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus here: apt-get install prometheus")
+@pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="no prometheus here: apt-get install prometheus"
+)
 def test_prometheus_finds_runs_as_they_come_and_go(tmp_path: Path) -> None:
     here = tmp_path / "etc"
     shutil.copytree(PROMETHEUS, here)
@@ -25,10 +27,14 @@ def test_prometheus_finds_runs_as_they_come_and_go(tmp_path: Path) -> None:
     targets = [Target(f"127.0.0.1:{server.server_port}", "edge", "edge-0")]
     port = programs.port(0)
     options = [f"--config.file={here}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
-    program = Leashed(["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log")
+    program = Leashed(
+        ["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log"
+    )
 
     def runs_up() -> float | None:
-        return query(f"http://127.0.0.1:{port}", 'sum(up{job="midstep",part="edge",run=~"first|second"})')
+        return query(
+            f"http://127.0.0.1:{port}", 'sum(up{job="midstep",part="edge",run=~"first|second"})'
+        )
 
     def until(value: float | None) -> None:
         found: object = "no answer"

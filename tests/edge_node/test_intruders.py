@@ -1,4 +1,5 @@
-"""Callers that an edge must refuse: without its token, without its TLS, or with bytes that are no request.
+"""Callers that an edge must refuse: without its token, without its TLS, or with bytes that are no
+request.
 
 The edges here are processes of their own, so that memory and stderr are theirs alone.
 """
@@ -74,23 +75,31 @@ class Served:
         """Raise unless it serves a proper device."""
         client = GrpcEdge(self.address, self.credentials)
         about = await client.describe(10)
-        answer = await client.obtain(Request("r", "a panda", about.pipeline.digest(), about.split_step), 20)
+        answer = await client.obtain(
+            Request("r", "a panda", about.pipeline.digest(), about.split_step), 20
+        )
         assert answer.frame.step == about.split_step
         await client.close()
 
 
 @pytest.fixture(scope="module", params=["plain", "tls"])
-def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def edge(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp(request.param)
-    options, credentials = PACED, None
+    options = PACED
+    credentials = None
     if request.param == "tls":
         certs(folder / "edge", 2)
-        options, credentials = [*PACED, "--credentials", str(folder / "edge")], load_credentials(folder / "edge/device")
+        options = [*PACED, "--credentials", str(folder / "edge")]
+        credentials = load_credentials(folder / "edge/device")
     with (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "edge_node", "--listen", "127.0.0.1:0", *options],
-            stdout=subprocess.PIPE, stderr=stderr, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -122,19 +131,30 @@ async def spoken(edge: Served, content: bytes, below_tls: bool = False) -> bytes
     return answer
 
 
-def frame(kind: int, flags: int, stream: int, content: bytes, announced: int | None = None) -> bytes:
+def frame(
+    kind: int, flags: int, stream: int, content: bytes, announced: int | None = None
+) -> bytes:
     """An HTTP/2 frame; `announced` is what it says its length is."""
     length = len(content) if announced is None else announced
-    return struct.pack(">I", length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
+    return (
+        struct.pack(">I", length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
+    )
 
 
 def call(credentials: Credentials | None, stream: int = 1) -> bytes:
     """The HTTP/2 headers of a proper call of Obtain, token included."""
     headers = [
-        (":method", "POST"), (":scheme", "http"), (":path", OBTAIN), (":authority", NAME), ("te", "trailers"),
-        ("content-type", "application/grpc"), *(bearer(credentials) or ()),
-    ]  # fmt: skip
-    block = b"".join(b"\0" + bytes([len(k)]) + k.encode() + bytes([len(v)]) + v.encode() for k, v in headers)
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", OBTAIN),
+        (":authority", NAME),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+        *(bearer(credentials) or ()),
+    ]
+    block = b"".join(
+        b"\0" + bytes([len(k)]) + k.encode() + bytes([len(v)]) + v.encode() for k, v in headers
+    )
     return frame(1, 4, stream, block)
 
 
@@ -144,17 +164,23 @@ async def random_bytes(edge: Served) -> None:
         await spoken(edge, noise, below_tls=True)
         await spoken(edge, noise)
         await spoken(edge, PREFACE + noise)
-        await spoken(edge, PREFACE + frame(4, 0, 0, b"") + call(edge.credentials) + frame(0, 1, 1, noise[:5000]))
+        await spoken(
+            edge,
+            PREFACE + frame(4, 0, 0, b"") + call(edge.credentials) + frame(0, 1, 1, noise[:5000]),
+        )
 
 
 async def another_protocol(edge: Served) -> None:
     await spoken(edge, b"GET / HTTP/1.1\r\nHost: edge\r\n\r\n", below_tls=True)
-    await spoken(edge, b"\x16\x03\x01\x02\x00\x01" + b"\0" * 100, below_tls=True)  # the begin of a TLS hello
+    # the begin of a TLS hello
+    await spoken(edge, b"\x16\x03\x01\x02\x00\x01" + b"\0" * 100, below_tls=True)
 
 
 async def a_message_of_2_gb_announced(edge: Served) -> None:
     start = PREFACE + frame(4, 0, 0, b"") + call(edge.credentials)
-    answer = await spoken(edge, start + frame(0, 0, 1, b"\0" + struct.pack(">I", TWO_GB) + b"x" * 10_000))
+    answer = await spoken(
+        edge, start + frame(0, 0, 1, b"\0" + struct.pack(">I", TWO_GB) + b"x" * 10_000)
+    )
     assert f"larger than max ({TWO_GB} vs. {REQUEST_LIMIT})".encode() in answer
     many = b"".join(
         call(edge.credentials, n) + frame(0, 0, n, b"\0" + struct.pack(">I", TWO_GB) + b"x" * 500)
@@ -172,7 +198,9 @@ async def an_http2_frame_of_16_mb_announced(edge: Served) -> None:
 async def headers_of_1_mb(edge: Served) -> None:
     async with open_channel(edge.address, edge.credentials) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            await channel.unary_unary(OBTAIN)(b"", metadata=(("x", "y" * (1 << 20)), *(bearer(edge.credentials) or ())))
+            await channel.unary_unary(OBTAIN)(
+                b"", metadata=(("x", "y" * (1 << 20)), *(bearer(edge.credentials) or ()))
+            )
         assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -184,7 +212,9 @@ async def messages_that_are_none(edge: Served) -> None:
             (b"", grpc.StatusCode.INVALID_ARGUMENT),  # an empty prompt
         ):
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await channel.unary_unary(OBTAIN)(content, metadata=bearer(edge.credentials), timeout=10)
+                await channel.unary_unary(OBTAIN)(
+                    content, metadata=bearer(edge.credentials), timeout=10
+                )
             assert error.value.code() == code
             assert "\n" not in (error.value.details() or "")
 
@@ -193,7 +223,10 @@ async def giant_prompts(edge: Served) -> None:
     client = GrpcEdge(edge.address, edge.credentials)
     about = await client.describe()
     giant = Request("r", "panda " * 500_000, about.pipeline.digest(), about.split_step)
-    for request in (giant, dataclasses.replace(giant, request_id="r" * 3_000_000, prompt="a panda")):
+    for request in (
+        giant,
+        dataclasses.replace(giant, request_id="r" * 3_000_000, prompt="a panda"),
+    ):
         with pytest.raises(PromptError, match=r"3000000 characters, the limit is") as error:
             await client.obtain(request, 20)
         assert "\n" not in str(error.value)
@@ -201,7 +234,9 @@ async def giant_prompts(edge: Served) -> None:
     async with open_without_limit(edge) as channel:
         message = pb.OutputRequest(prompt="x" * (64 << 20)).SerializeToString()
         with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as refused:
-            await channel.unary_unary(OBTAIN)(message, metadata=bearer(edge.credentials), timeout=20)
+            await channel.unary_unary(OBTAIN)(
+                message, metadata=bearer(edge.credentials), timeout=20
+            )
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -210,7 +245,9 @@ def open_without_limit(edge: Served) -> grpc.aio.Channel:
     options = [("grpc.max_send_message_length", -1), ("grpc.ssl_target_name_override", NAME)]
     if edge.credentials is None:
         return grpc.aio.insecure_channel(edge.address, options=options)
-    return grpc.aio.secure_channel(edge.address, grpc.ssl_channel_credentials(edge.credentials.ca), options=options)
+    return grpc.aio.secure_channel(
+        edge.address, grpc.ssl_channel_credentials(edge.credentials.ca), options=options
+    )
 
 
 async def half_open_connections(edge: Served) -> None:
@@ -229,9 +266,15 @@ async def half_open_connections(edge: Served) -> None:
 
 
 ATTACKS: list[Callable[[Served], Awaitable[None]]] = [
-    random_bytes, another_protocol, a_message_of_2_gb_announced, an_http2_frame_of_16_mb_announced, headers_of_1_mb,
-    messages_that_are_none, giant_prompts, half_open_connections,
-]  # fmt: skip
+    random_bytes,
+    another_protocol,
+    a_message_of_2_gb_announced,
+    an_http2_frame_of_16_mb_announced,
+    headers_of_1_mb,
+    messages_that_are_none,
+    giant_prompts,
+    half_open_connections,
+]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
@@ -247,9 +290,11 @@ async def test_the_edge_refuses_keeps_its_memory_and_goes_on(
     assert "Traceback" not in edge.stderr.read_text()
 
 
-OURS, OTHERS = ephemeral(tls=True), ephemeral(tls=True)
+OURS = ephemeral(tls=True)
+OTHERS = ephemeral(tls=True)
 PLAIN = ephemeral(tls=False)
-NO_TOKEN, WRONG_TOKEN = "a token is asked for", "the token is wrong"
+NO_TOKEN = "a token is asked for"
+WRONG_TOKEN = "the token is wrong"
 
 
 @pytest.mark.parametrize(
@@ -267,15 +312,24 @@ NO_TOKEN, WRONG_TOKEN = "a token is asked for", "the token is wrong"
     ],
 )
 async def test_who_does_not_belong_is_told_at_once_what_to_do(
-    edges: Credentials | None, callers: Credentials | None, why: str, capfd: pytest.CaptureFixture[str]
+    edges: Credentials | None,
+    callers: Credentials | None,
+    why: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with served(credentials=edges) as (edge, address):
-        client, learner = GrpcEdge(address, callers), GrpcControl(address, callers)
+        client = GrpcEdge(address, callers)
+        learner = GrpcControl(address, callers)
         with pytest.raises(CredentialsError, match=why) as error:
-            await client.describe(60)  # at once: an edge that is slow to start is waited for, a wrong one is not
+            # at once: an edge that is slow to start is waited for, a wrong one is not
+            await client.describe(60)
         assert "\n" not in str(error.value)
         kind: type[MidstepError] = CredentialsError if "token" in why else EdgeUnreachable
-        for refused in (client.obtain(ask(edge), 5), learner.contents(), learner.apply(Edit(evict=("key",)))):
+        for refused in (
+            client.obtain(ask(edge), 5),
+            learner.contents(),
+            learner.apply(Edit(evict=("key",))),
+        ):
             with pytest.raises(kind) as error:
                 await refused
             assert "\n" not in str(error.value)

@@ -21,7 +21,8 @@ from user_agent.client import GrpcEdge
 
 async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
     async with served() as (edge, address):
-        client, control = GrpcEdge(address), GrpcControl(address)
+        client = GrpcEdge(address)
+        control = GrpcControl(address)
         assert (await client.describe()).pipeline == edge.identity
         answer = await client.obtain(ask(edge, "ein Bär 🐻"), 10)
         assert answer.frame == (edge.staging.entries()[0].frame)
@@ -35,19 +36,27 @@ async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
 
 async def test_the_learner_sees_accesses_as_they_end() -> None:
     async with served() as (edge, address):
-        client, watching = GrpcEdge(address), GrpcControl(address).watch()
+        client = GrpcEdge(address)
+        watching = GrpcControl(address).watch()
         first = asyncio.ensure_future(anext(watching))
         await asyncio.sleep(0.3)
         await client.obtain(ask(edge, request_id="r-1"), 10)
         access = await asyncio.wait_for(first, 5)
-        assert (access.request_id, access.prompt, access.step, access.nbytes) == ("r-1", "a panda", 6, FRAME)
+        assert (access.request_id, access.prompt, access.step, access.nbytes) == (
+            "r-1",
+            "a panda",
+            6,
+            FRAME,
+        )
 
 
 @pytest.mark.parametrize(
     ("change", "kind"),
     [({"prompt": ""}, PromptError), ({"pipeline": "x"}, FrameError), ({"steps": 0}, FrameError)],
 )
-async def test_refusals_have_a_reason_and_their_kind(change: dict[str, Any], kind: type[Exception]) -> None:
+async def test_refusals_have_a_reason_and_their_kind(
+    change: dict[str, Any], kind: type[Exception]
+) -> None:
     async with served() as (edge, address):
         with pytest.raises(kind) as error:
             await GrpcEdge(address).obtain(ask(edge, **change), 10)
@@ -99,8 +108,11 @@ async def test_an_edge_that_is_not_there_is_one_line() -> None:
 
 async def test_an_edit_larger_than_a_message_is_applied_whole_and_in_order() -> None:
     async with served(capacity=FRAME) as (edge, address):
-        client, control = GrpcEdge(address), GrpcControl(address)
-        keys = [(await client.obtain(ask(edge, f"prompt {i}"), 10)).frame.prompt_key for i in range(2)]
+        client = GrpcEdge(address)
+        control = GrpcControl(address)
+        keys = [
+            (await client.obtain(ask(edge, f"prompt {i}"), 10)).frame.prompt_key for i in range(2)
+        ]
         assert await control.apply(Edit(((keys[0], 6),))) == EditResult(1, 0, 0)
         strangers = [f"{i:064x}" for i in range(70_000)]  # 5 MB of keys, above REQUEST_LIMIT
         edit = Edit(((keys[1], 6), *((key, 6) for key in strangers)), (*strangers, keys[0]))

@@ -23,7 +23,14 @@ def make_edge(clock: Clock, capacity: int = 3 * FRAME, **engine: Any) -> Edge:
     options = {"queue_limit": 100, "max_batch": 8, "profile": paced.PROFILE, **engine}
     running = Engine(paced.denoiser(FRAME), clock, **options)
     return Edge(
-        "edge-t", running, Store(capacity), Staging(10 * FRAME), clock, split_step=6, seed=7, profile=paced.PROFILE
+        "edge-t",
+        running,
+        Store(capacity),
+        Staging(10 * FRAME),
+        clock,
+        split_step=6,
+        seed=7,
+        profile=paced.PROFILE,
     )
 
 
@@ -44,5 +51,11 @@ def with_edge(use: Callable[[Edge], Awaitable[T]], **options: Any) -> T:
 def ask(edge: Edge, prompt: str = "a panda", request_id: str = "r", **changes: Any) -> Request:
     """A request for that prompt at six steps."""
     return Request(
-        **{"request_id": request_id, "prompt": prompt, "pipeline": edge.identity.digest(), "steps": 6, **changes}
+        **{
+            "request_id": request_id,
+            "prompt": prompt,
+            "pipeline": edge.identity.digest(),
+            "steps": 6,
+            **changes,
+        }
     )

@@ -1,4 +1,5 @@
-"""Write the golden files anew: `python -m tests.golden [NAME ...]`; say in the commit what changed them."""
+"""Write the golden files anew: `python -m tests.golden [NAME ...]`; say in the commit what changed
+them."""
 
 from __future__ import annotations
 

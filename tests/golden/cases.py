@@ -1,4 +1,5 @@
-"""Runs whose rows must stay equal while the house is rebuilt: what is played, and what of it is compared."""
+"""Runs whose rows must stay equal while the house is rebuilt: what is played, and what of it is
+compared."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ TIMELINE = [
 RUNS: dict[str, Callable[[], Tree]] = {
     "lru-access": _scenario("lru"),
     "s3-fifo-slot": _scenario("s3-fifo", policy={"admission": "slot"}, workload=POISSON),
-    "gdsf-private": _scenario("gdsf", workload={"catalogue_size": 12, "private_share": 0.2, "variation_share": 0.2}),
+    "gdsf-private": _scenario(
+        "gdsf", workload={"catalogue_size": 12, "private_share": 0.2, "variation_share": 0.2}
+    ),
     "lfu-decay-timeline": _scenario("lfu-decay", timeline=TIMELINE, workload=POISSON),
     "drc": _scenario("drc", duration_s=40, workload=POISSON, policy={"latency_target_s": 3.0}),
     "drc-item-two-edges": _scenario(
@@ -93,12 +96,15 @@ REPLAYED = [
 
 
 def play_run(name: str, folder: Path) -> dict[str, list[Tree]]:
-    """A scenario in virtual time: its request rows by id, its slot rows, and digests of its pictures."""
+    """A scenario in virtual time: its request rows by id, its slot rows, and digests of its
+    pictures."""
     tree = RUNS[name]()
     assert run(parse(tree), Options(out=str(folder))) == 0
     requests, slots = read_run(folder)
     requests.sort(key=lambda row: str(row["request_id"]))
-    if name == "real":  # a tiny model lies in another folder every time, and its name is in its revision's path
+    if (
+        name == "real"
+    ):  # a tiny model lies in another folder every time, and its name is in its revision's path
         _number_keys(requests)
     pictures = [
         {"file": path.name, "digest": hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()}
@@ -119,7 +125,8 @@ def play_replay(folder: Path) -> Tree:
     """`policies` of summary.json, without this machine's speed."""
     folder.mkdir(parents=True)
     trace = folder / "keys.txt"
-    state, keys = 1, []
+    state = 1
+    keys = []
     for _ in range(1500):  # a generator that is written down here: no library's
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         keys.append(str(int(60 ** ((state >> 33) / 2**31))))
@@ -138,7 +145,9 @@ def _policies(folder: Path) -> Tree:
 
 
 def _compared(rows: list[Tree]) -> list[Tree]:
-    return [{name: value for name, value in row.items() if name not in NOT_COMPARED} for row in rows]
+    return [
+        {name: value for name, value in row.items() if name not in NOT_COMPARED} for row in rows
+    ]
 
 
 def _number_keys(requests: list[Tree]) -> None:

@@ -13,15 +13,22 @@ FOLDER = Path(__file__).with_name("data")
 
 
 def processor() -> str:
-    """What decides the last bits of logarithms and matrix products: the model, and what numpy found in it."""
-    model = next((line for line in _cpuinfo() if line.startswith("model name")), "unknown").partition(":")[2].strip()
+    """What decides the last bits of logarithms and matrix products: the model, and what numpy found
+    in it."""
+    model = (
+        next((line for line in _cpuinfo() if line.startswith("model name")), "unknown")
+        .partition(":")[2]
+        .strip()
+    )
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     return f"{model}; {' '.join(found)}"
 
 
 def write(name: str, value: Any) -> None:
     """Write a value; the same value gives the same bytes."""
-    text = json.dumps({"processor": processor(), "value": value}, separators=(",", ":"), sort_keys=True)
+    text = json.dumps(
+        {"processor": processor(), "value": value}, separators=(",", ":"), sort_keys=True
+    )
     (FOLDER / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 

@@ -1,7 +1,8 @@
-"""What runs, simulations and replays leave is what they left before: to the last bit on the processor that wrote it.
+"""What runs, simulations and replays leave is what they left before: to the last bit on the
+processor that wrote it.
 
-Another processor's logarithms and matrix products may differ in the last bit: there rules are compared within 1e-9, and
-what learns, where one bit may turn a decision, is left out.
+Another processor's logarithms and matrix products may differ in the last bit: there rules are
+compared within 1e-9, and what learns, where one bit may turn a decision, is left out.
 """
 
 from __future__ import annotations
@@ -23,14 +24,22 @@ def differences(golden: Any, value: Any, same_processor: bool, at: str = "") -> 
     if isinstance(golden, dict) and isinstance(value, dict):
         gone = [f"{at}.{key} is gone" for key in golden if key not in value]
         kept = [key for key in golden if key in value]
-        return gone + [d for key in kept for d in differences(golden[key], value[key], same_processor, f"{at}.{key}")]
+        return gone + [
+            d
+            for key in kept
+            for d in differences(golden[key], value[key], same_processor, f"{at}.{key}")
+        ]
     if isinstance(golden, list) and isinstance(value, list):
         if len(golden) != len(value):
             return [f"{at}: {len(golden)} before, {len(value)} now"]
         pairs = enumerate(zip(golden, value, strict=True))
         return [d for i, (a, b) in pairs for d in differences(a, b, same_processor, f"{at}[{i}]")]
     if isinstance(golden, float) and isinstance(value, float) and not same_processor:
-        return [] if math.isclose(golden, value, rel_tol=1e-9, abs_tol=1e-12) else [f"{at}: {golden} before, {value}"]
+        return (
+            []
+            if math.isclose(golden, value, rel_tol=1e-9, abs_tol=1e-12)
+            else [f"{at}: {golden} before, {value}"]
+        )
     return [] if golden == value else [f"{at}: {golden!r} before, {value!r} now"]
 
 

@@ -8,7 +8,8 @@ from midstep.clock import VirtualClock, WallClock, run_virtual
 
 def test_virtual_time_jumps_and_is_deterministic() -> None:
     async def world() -> list[tuple[str, float]]:
-        clock, seen = VirtualClock(), []
+        clock = VirtualClock()
+        seen = []
 
         async def sleeper(name: str, step: float) -> None:
             for i in range(1, 4):
@@ -19,7 +20,8 @@ def test_virtual_time_jumps_and_is_deterministic() -> None:
         return seen
 
     before = time.monotonic()
-    first, second = run_virtual(world()), run_virtual(world())
+    first = run_virtual(world())
+    second = run_virtual(world())
     assert time.monotonic() - before < 60
     assert first == second
     assert [name for name, _ in first] == ["b", "a", "b", "b", "a", "a"]

@@ -46,7 +46,11 @@ def test_a_missing_scenario_lists_the_shipped_ones() -> None:
 
 
 def test_users_are_spread_over_the_classes_in_their_shares() -> None:
-    classes = [{"class": "phone", "count": 6}, {"class": "tablet", "count": 3}, {"class": "watch", "count": 1}]
+    classes = [
+        {"class": "phone", "count": 6},
+        {"class": "tablet", "count": 3},
+        {"class": "watch", "count": 1},
+    ]
     made = scenario.parse(paced.tree(devices=classes)).with_users(101)
     assert [d.count for d in made.devices] == [61, 30, 10]
     assert scenario.parse(paced.tree(devices=classes)).with_users(3).users == 3

@@ -16,43 +16,77 @@ from tests import paced
         (["run", "--model", "./nowhere"], "no folder ./nowhere"),
         (["run", "--policy", "lur"], "no policy 'lur'; there is"),
         (["run", "--policy", "bayes"], "policy.name: bayes needs the true request rates"),
-        (["run", "--set", "policy.timing=reactive"], "policy.timing: a live run plans ahead of its requests"),
-        (["run", "--resume", "no-such-run"], "--resume no-such-run: no learner's state is in there"),
+        (
+            ["run", "--set", "policy.timing=reactive"],
+            "policy.timing: a live run plans ahead of its requests",
+        ),
+        (
+            ["run", "--resume", "no-such-run"],
+            "--resume no-such-run: no learner's state is in there",
+        ),
         (["run", "--duration", "soon"], "'soon' is not a duration such as 60s"),
         (["run", "--prompts", "missing.txt"], "missing.txt cannot be read"),
         (["run", "no-such-scenario"], "the shipped ones are crowd, laptop"),
         (["run", "--users", "0"], "--users 0"),
-        (["run", "--users", "3000", "--set", "hosts.devices_per_host=1"], "raise hosts.devices_per_host"),
+        (
+            ["run", "--users", "3000", "--set", "hosts.devices_per_host=1"],
+            "raise hosts.devices_per_host",
+        ),
         (["validate", "--set", "edges.0.queue_limit=0"], "greater than or equal to 1"),
         (["report", "no-such-run"], "no run is in there"),
         (["calibrate", "--batches", "none"], "give numbers above 0"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("midstep: ") and told in line]
+    lines = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if line.startswith("midstep: ") and told in line
+    ]
     assert len(lines) == 1
 
 
 def paced_run(tmp_path: Path, *settings: str) -> list[str]:
     out = str(tmp_path / "run")
     options = [x for setting in settings for x in ("--set", setting)]
-    return ["run", "--denoiser", "paced", "--set", f"model.profile={paced.profile_file()}", "--out", out, *options]
+    return [
+        "run",
+        "--denoiser",
+        "paced",
+        "--set",
+        f"model.profile={paced.profile_file()}",
+        "--out",
+        out,
+        *options,
+    ]
 
 
-def test_a_capacity_below_one_output_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_capacity_below_one_output_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*paced_run(tmp_path, "edges.0.capacity=5KB"), "--clock", "virtual"]) == 2
     said = capsys.readouterr().err
-    assert "edges.N.capacity of edge-0: 5000 bytes cannot hold one output of this model (8192 bytes)" in said
+    assert (
+        "edges.N.capacity of edge-0: 5000 bytes cannot hold one output of this model (8192 bytes)"
+        in said
+    )
     assert not (tmp_path / "run").exists()
 
 
 def test_a_profile_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.json").write_text("{}")
-    assert main([*paced_run(tmp_path, f"model.profile={tmp_path / 'p.json'}"), "--clock", "virtual"]) == 2
+    assert (
+        main([*paced_run(tmp_path, f"model.profile={tmp_path / 'p.json'}"), "--clock", "virtual"])
+        == 2
+    )
     assert "is no step profile" in capsys.readouterr().err
 
 
@@ -63,7 +97,12 @@ def test_an_edge_alone_says_that_its_port_is_in_use(capsys: pytest.CaptureFixtur
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        settings = ["--set", "modes.denoiser=paced", "--set", f"model.profile={paced.profile_file()}"]
+        settings = [
+            "--set",
+            "modes.denoiser=paced",
+            "--set",
+            f"model.profile={paced.profile_file()}",
+        ]
         assert edge_main(["--listen", listen, *settings]) == 2
     assert f"{listen} cannot be listened on" in capsys.readouterr().err
 
@@ -75,7 +114,9 @@ def test_policies_and_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("command", ["run", "simulate"])
-def test_a_model_that_is_no_tree_is_one_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_no_tree_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "m.yaml").write_text("model: foo\n")
     extra = ["--clock", "virtual"] if command == "run" else []
     assert main([command, str(tmp_path / "m.yaml"), *extra]) == 2
@@ -92,7 +133,20 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_head_that_nobody_is_at_is_one_line_at_once_and_leaves_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", "--denoiser", "paced", "--address", "127.0.0.1:1", "--out", str(tmp_path / "run")]) == 2
+    assert (
+        main(
+            [
+                "run",
+                "--denoiser",
+                "paced",
+                "--address",
+                "127.0.0.1:1",
+                "--out",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 2
+    )
     said = [line for line in capfd.readouterr().err.splitlines() if "--address" in line]
     assert len(said) == 1 and "nobody answers at 127.0.0.1:1" in said[0]
     assert not list(tmp_path.iterdir())  # else `midstep top` would take it for the newest run

@@ -64,7 +64,9 @@ def test_a_prompt_that_comes_late_still_places_the_object(pipe: StableDiffusionP
     words = catalogue()
     core = some_specs()
     own = [Spec(spec.edge, words.endings[1 + i]) for i, spec in enumerate(core)]
-    images = generate(pipe, [words.prompt(s.edge) for s in core], [words.prompt(s.edge, s.ending) for s in own])
+    images = generate(
+        pipe, [words.prompt(s.edge) for s in core], [words.prompt(s.edge, s.ending) for s in own]
+    )
     shares = score(words, images, own)
     assert shares["object"] >= 9 / COUNT
     assert shares["position"] >= 10 / COUNT

@@ -15,8 +15,11 @@ from training.snapshot import snapshot
 from training.train import Plan, make
 
 
-def test_recipe_makes_a_pipeline_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    work, out = tmp_path / "work", tmp_path / "out"
+def test_recipe_makes_a_pipeline_and_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    out = tmp_path / "out"
     plan = Plan("tiny", vae_steps=2, vae_pool=16, unet_steps=1, unet_pool=64)
     make(plan, work, out)
     assert "unet 1/1" in capsys.readouterr().out

@@ -26,7 +26,8 @@ def test_every_object_has_its_glyph(words: Catalogue) -> None:
 def test_same_seed_same_picture(words: Catalogue) -> None:
     for background in range(len(words.backgrounds)):
         spec = Spec(Edge(3, background), Ending(1, 2))
-        first, again = render(words, spec, 5), render(words, spec, 5)
+        first = render(words, spec, 5)
+        again = render(words, spec, 5)
         assert first.shape == (SIZE, SIZE, 3) and first.dtype == np.uint8
         assert np.array_equal(first, again)
 
@@ -42,7 +43,8 @@ def test_object_is_where_the_words_say(words: Catalogue) -> None:
     for ending in words.endings:
         alpha = np.asarray(place(words, Spec(Edge(0, 0), ending)))[..., 3]
         rows, columns = np.nonzero(alpha > 128)
-        position, size = words.positions[ending.position], words.sizes[ending.size]
+        position = words.positions[ending.position]
+        size = words.sizes[ending.size]
         centre = np.array([columns.min() + columns.max(), rows.min() + rows.max()]) / 2
         lean = np.sign(np.round((centre - SIZE / 2) / 4))
         assert tuple(lean) == (np.sign(position.x - 0.5), np.sign(position.y - 0.5))

@@ -21,18 +21,25 @@ def sessions(tail: float, seed: int = 1, preset: Preset = FEW) -> Sessions:
 
 
 def test_what_it_trains_forecasts_streams_that_it_has_not_seen_and_is_kept(tmp_path: Path) -> None:
-    drifting = find("full", ["items=2000", "users=1", "requests_per_user=100", "drift_swaps_per_slot=20"])
-    data = [collect(sessions(2.0, seed), 300, seed) for seed in (1, 2)] + [collect(Drifting(drifting, 3), 200, 3)]
+    drifting = find(
+        "full", ["items=2000", "users=1", "requests_per_user=100", "drift_swaps_per_slot=20"]
+    )
+    data = [collect(sessions(2.0, seed), 300, seed) for seed in (1, 2)] + [
+        collect(Drifting(drifting, 3), 200, 3)
+    ]
     held = [collect(sessions(2.0, 4), 300, 4), collect(Drifting(drifting, 5), 200, 5)]
     weights = train(data, held, 300)
     assert loss(weights, held) < min(0.0, loss(scorer.fresh(0), held))
     scorer.save(weights, tmp_path / "scorer.json")
-    assert loss(scorer.load(tmp_path / "scorer.json"), held) == pytest.approx(loss(weights, held), abs=1e-4)
+    assert loss(scorer.load(tmp_path / "scorer.json"), held) == pytest.approx(
+        loss(weights, held), abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("tail", [6.0, 1.5])
 def test_sessions_bring_back_old_prompts_the_more_the_longer_their_tail(tail: float) -> None:
-    stream, late = sessions(tail), 0
+    stream = sessions(tail)
+    late = 0
     first: dict[int, int] = {}
     for slot in range(300):
         asked = stream.advance()

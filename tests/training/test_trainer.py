@@ -22,7 +22,8 @@ def test_orthogonal_evens_out_singular_values() -> None:
 
 def test_muon_lowers_a_loss() -> None:
     torch.manual_seed(0)
-    layer, goal = nn.Linear(16, 16, bias=False), torch.randn(16, 16)
+    layer = nn.Linear(16, 16, bias=False)
+    goal = torch.randn(16, 16)
     optimizer = Muon(layer.parameters(), 0.1)
     losses = []
     for _ in range(60):
@@ -67,10 +68,14 @@ def test_checkpoints_round_trip(tmp_path: Path) -> None:
 
 def test_batches_are_seeded_and_drop_some_prompts() -> None:
     pool = Pool(
-        torch.randn(40, 8, 16, 16).half(), torch.ones(40, 32, dtype=torch.long), torch.zeros(32, dtype=torch.long)
+        torch.randn(40, 8, 16, 16).half(),
+        torch.ones(40, 32, dtype=torch.long),
+        torch.zeros(32, dtype=torch.long),
     )
     noise = unet.scheduler()
-    first, again = (unet.make_batch(pool, noise, 400, torch.Generator().manual_seed(1)) for _ in range(2))
+    first, again = (
+        unet.make_batch(pool, noise, 400, torch.Generator().manual_seed(1)) for _ in range(2)
+    )
     assert torch.equal(first.noisy, again.noisy) and torch.equal(first.steps, again.steps)
     dropped = (first.tokens == 0).all(1).float().mean()
     assert 0.05 < dropped < 0.15

@@ -16,24 +16,48 @@ PACED = ["--set", "modes.denoiser=paced", "--set", f"model.profile={paced.profil
 
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path, secured: bool) -> None:
-    listen, shown = ["--listen", "127.0.0.1:0"], []
+    listen = ["--listen", "127.0.0.1:0"]
+    shown = []
     if secured:
         certs(tmp_path / "certs", 2)
-        listen, shown = (["--credentials", str(tmp_path / part)] for part in ("certs", "certs/device"))
+        listen, shown = (
+            ["--credentials", str(tmp_path / part)] for part in ("certs", "certs/device")
+        )
         listen += ["--listen", "0.0.0.0:0"]
     edge = subprocess.Popen(
         [sys.executable, "-m", "edge_node", *listen, *PACED], stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
+    )
     try:
         assert edge.stdout is not None
         line = edge.stdout.readline()
         address = re.search(r"on (127\.0\.0\.1|0\.0\.0\.0):(\d+)", line)
         assert address is not None and ("over TLS" in line) == secured, line
-        fast = ["--set", "devices.0.speed_ratio=1", "--set", "duration_s=3", "--users", "2", "--out", str(tmp_path)]
-        command = [sys.executable, "-m", "user_agent", "--join", f"127.0.0.1:{address[2]}", *PACED, *fast]
+        fast = [
+            "--set",
+            "devices.0.speed_ratio=1",
+            "--set",
+            "duration_s=3",
+            "--users",
+            "2",
+            "--out",
+            str(tmp_path),
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "user_agent",
+            "--join",
+            f"127.0.0.1:{address[2]}",
+            *PACED,
+            *fast,
+        ]
         if secured:
             refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
-            assert refused.returncode == 2 and "speaks TLS" in refused.stderr and refused.stderr.count("\n") == 1
+            assert (
+                refused.returncode == 2
+                and "speaks TLS" in refused.stderr
+                and refused.stderr.count("\n") == 1
+            )
         command += shown
         devices = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
         rows = [json.loads(row) for row in (tmp_path / "requests.jsonl").read_text().splitlines()]
@@ -48,8 +72,12 @@ def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path, secured
 def test_devices_without_an_edge_say_so(tmp_path: Path) -> None:
     code = (
         "import user_agent.client as c; c.GrpcEdge.describe.__defaults__ = (0.5,)\n"
-        f"from user_agent.__main__ import main; raise SystemExit(main(['--join', '127.0.0.1:9', *{PACED!r}]))"
+        f"from user_agent.__main__ import main; raise SystemExit(main(['--join', '127.0.0.1:9', "
+        f"*{PACED!r}]))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 3
-    assert ended.stderr.count("no edge answers at 127.0.0.1:9") == 1 and "Traceback" not in ended.stderr
+    assert (
+        ended.stderr.count("no edge answers at 127.0.0.1:9") == 1
+        and "Traceback" not in ended.stderr
+    )

@@ -47,7 +47,10 @@ def test_the_scenarios_d_replaces_the_frames_own_size(scenario: Scenario) -> Non
 def test_transfers_of_one_device_do_not_hold_up_another(scenario: Scenario) -> None:
     async def world() -> float:
         clock = VirtualClock()
-        links = [Link(DeviceChannel(scenario.channel, s, 7), clock, 1.0, 500_000) for s in specs(scenario)]
+        links = [
+            Link(DeviceChannel(scenario.channel, s, 7), clock, 1.0, 500_000)
+            for s in specs(scenario)
+        ]
         transfers = await asyncio.gather(*(link.carry(1) for link in links))
         assert clock.now() == pytest.approx(max(t.achieved_s for t in transfers))
         return clock.now()
@@ -55,7 +58,9 @@ def test_transfers_of_one_device_do_not_hold_up_another(scenario: Scenario) -> N
     assert run_virtual(world()) > 0
 
 
-def test_a_device_is_as_slow_as_its_speed_says_and_late_only_where_its_host_was(scenario: Scenario) -> None:
+def test_a_device_is_as_slow_as_its_speed_says_and_late_only_where_its_host_was(
+    scenario: Scenario,
+) -> None:
     channel = channel_of(scenario)
 
     async def world() -> None:
@@ -64,7 +69,9 @@ def test_a_device_is_as_slow_as_its_speed_says_and_late_only_where_its_host_was(
         due = throttle.due(0.0, 14)
         assert due == pytest.approx(14 * 0.01 / channel.speed(0))
         in_time = await throttle.hold(0.0, due)
-        assert in_time.achieved_s == pytest.approx(due) and in_time.late_s == pytest.approx(0, abs=1e-9)
+        assert in_time.achieved_s == pytest.approx(due) and in_time.late_s == pytest.approx(
+            0, abs=1e-9
+        )
         late = await throttle.hold(clock.now() - 2.0, clock.now() - 0.5)
         assert late.late_s == pytest.approx(0.5)
 

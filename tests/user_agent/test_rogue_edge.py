@@ -18,7 +18,12 @@ TWO_GB = (1 << 31) - 1
 
 def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
     """An HTTP/2 frame."""
-    return struct.pack(">I", len(content))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
+    return (
+        struct.pack(">I", len(content))[1:]
+        + bytes([kind, flags])
+        + struct.pack(">I", stream)
+        + content
+    )
 
 
 async def rogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +48,9 @@ async def test_a_frame_of_2_gb_is_refused_on_the_length_that_it_announces() -> N
     server = await asyncio.start_server(rogue, "127.0.0.1", 0)
     client = GrpcEdge(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     before = psutil.Process().memory_info().rss
-    with pytest.raises(FrameError, match=rf"larger than max \({TWO_GB} vs\. {REPLY_LIMIT}\)") as error:
+    with pytest.raises(
+        FrameError, match=rf"larger than max \({TWO_GB} vs\. {REPLY_LIMIT}\)"
+    ) as error:
         await client.obtain(Request("r", "a panda", "p", 6), 20)
     assert "\n" not in str(error.value)
     assert psutil.Process().memory_info().rss - before < 100 << 20

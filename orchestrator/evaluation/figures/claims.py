@@ -23,12 +23,22 @@ from orchestrator.evaluation.figures.verdicts import (
     trend,
 )
 
-COMPACT, MODES = "compact", "coupled, reactive"
-LOSS, LOSS_WITHIN = 0.03, 0.01
-PSNR_DB, PSNR_STEPS, PSNR_WITHIN_DB = (20.285, 30.216), (1, 6), 2.0
-BELOW_NCLDC, BELOW_DNN = 0.2235, 0.2857
-DEFAULT_G, LARGE_G = 3, 5
-PANELS = {"lowest response time": "response_ms", "highest hit ratio": "hit_ratio", "most time saved": "saved_ms"}
+COMPACT = "compact"
+MODES = "coupled, reactive"
+LOSS = 0.03
+LOSS_WITHIN = 0.01
+PSNR_DB = (20.285, 30.216)
+PSNR_STEPS = (1, 6)
+PSNR_WITHIN_DB = 2.0
+BELOW_NCLDC = 0.2235
+BELOW_DNN = 0.2857
+DEFAULT_G = 3
+LARGE_G = 5
+PANELS = {
+    "lowest response time": "response_ms",
+    "highest hit ratio": "hit_ratio",
+    "most time saved": "saved_ms",
+}
 
 
 @dataclass(frozen=True)
@@ -44,26 +54,40 @@ class Claim:
 
 
 def all_claims(figures: Mapping[str, Values]) -> list[Claim]:
-    """The claims of the figures that are there, in the paper's order; of a sweep only those whose policies were run."""
-    there = {name: v for name, v in figures.items() if name not in sweeps.SWEEPS or "drc" in v.policies()}
+    """The claims of the figures that are there, in the paper's order; of a sweep only those whose
+    policies were run."""
+    there = {
+        name: v for name, v in figures.items() if name not in sweeps.SWEEPS or "drc" in v.policies()
+    }
     return [claim for name, ask in _ASK.items() if name in there for claim in ask(there[name])]
 
 
 def loss(values: Values, policy: str) -> Finding:
-    """Fig. 5: the mean of the last fifth, whether it came down to it, and the gap to exact P2 beside it."""
-    told, gap = values.sweep(policy, "loss"), values.sweep(policy, "gap_to_exact")
+    """Fig. 5: the mean of the last fifth, whether it came down to it, and the gap to exact P2
+    beside it."""
+    told = values.sweep(policy, "loss")
+    gap = values.sweep(policy, "gap_to_exact")
     last = max(1, len(told) // 5)
     known = told[~np.isnan(told).any(axis=1)]
     if len(known) < 2 * last:
         return Finding("-", NOT, "too few training steps in so few slots")
-    end, (mean, half) = known[-last:].mean(axis=0), middle(known[-last:].mean(axis=0))
+    end = known[-last:].mean(axis=0)
+    (mean, half) = middle(known[-last:].mean(axis=0))
     far = gap[-last:].mean(axis=0)
     ours = f"{mean:.3f} ± {half:.2g}; gap to exact P2 {100 * middle(far)[0]:.3g} ± {100 * middle(far)[1]:.2g} %"
     if not clear(known[0] - end):
         return Finding(ours, NOT, "the loss does not come down", mean, half)
     if abs(mean - LOSS) <= max(LOSS_WITHIN, half):
-        return Finding(ours, REPRODUCED, f"from {known[0].mean():.2f}, within {LOSS_WITHIN} of the paper's", mean, half)
-    return Finding(ours, IN_FORM, f"comes down from {known[0].mean():.2f} and settles elsewhere", mean, half)
+        return Finding(
+            ours,
+            REPRODUCED,
+            f"from {known[0].mean():.2f}, within {LOSS_WITHIN} of the paper's",
+            mean,
+            half,
+        )
+    return Finding(
+        ours, IN_FORM, f"comes down from {known[0].mean():.2f} and settles elsewhere", mean, half
+    )
 
 
 def reduction(values: Values, x: float, rival: str, metric: str) -> Floats:
@@ -88,9 +112,13 @@ def psnr(values: Values, policy: str) -> Finding:
     told = trend(values.sweep(policy, "psnr_db")[PSNR_STEPS[0] - 1 : PSNR_STEPS[1]], True, 1, " dB")
     both = (first.mean() - PSNR_DB[0], last.mean() - PSNR_DB[1])
     if max(map(abs, both)) <= PSNR_WITHIN_DB:
-        return Finding(told.ours, REPRODUCED, f"both ends within {PSNR_WITHIN_DB:g} dB", told.mean, told.ci95)
+        return Finding(
+            told.ours, REPRODUCED, f"both ends within {PSNR_WITHIN_DB:g} dB", told.mean, told.ci95
+        )
     if told.verdict == REPRODUCED:
-        return Finding(told.ours, IN_FORM, "it rises at every step, at another level", told.mean, told.ci95)
+        return Finding(
+            told.ours, IN_FORM, "it rises at every step, at another level", told.mean, told.ci95
+        )
     return Finding(told.ours, told.verdict, told.reason, told.mean, told.ci95)
 
 
@@ -105,27 +133,56 @@ def _fig5(values: Values) -> list[Claim]:
 def _fig6(values: Values) -> list[Claim]:
     queue, cost = (values.sweep("drc", metric) for metric in ("queue_ms", "system_cost_ms"))
     return [
-        Claim("fig6", "the system cost is inversely proportional to V", "as 1/V", law(values.x, cost, -1)),
+        Claim(
+            "fig6",
+            "the system cost is inversely proportional to V",
+            "as 1/V",
+            law(values.x, cost, -1),
+        ),
         Claim("fig6", "the queue is proportional to V", "as V", law(values.x, queue, 1)),
     ]
 
 
 def _fig7(values: Values) -> list[Claim]:
-    what, paper, modes = "PSNR over steps 1 to 6", "20.285 to 30.216 dB", "20 DDIM steps, guidance 3"
+    what = "PSNR over steps 1 to 6"
+    paper = "20.285 to 30.216 dB"
+    modes = "20 DDIM steps, guidance 3"
     return [
-        Claim("fig7", f"{what}, each picture against the one before, as (1) is printed", paper,
-              psnr(values, quality.CONSECUTIVE), quality.MODEL, modes),
-        Claim("fig7", f"{what}, each picture against the finished one, as the text says", paper,
-              psnr(values, quality.FINAL), quality.MODEL, modes),
-    ]  # fmt: skip
+        Claim(
+            "fig7",
+            f"{what}, each picture against the one before, as (1) is printed",
+            paper,
+            psnr(values, quality.CONSECUTIVE),
+            quality.MODEL,
+            modes,
+        ),
+        Claim(
+            "fig7",
+            f"{what}, each picture against the finished one, as the text says",
+            paper,
+            psnr(values, quality.FINAL),
+            quality.MODEL,
+            modes,
+        ),
+    ]
 
 
 def _fig8(values: Values) -> list[Claim]:
     return [
         _trend(values, "response time rises with the users", "response_ms", True),
         _trend(values, "hit ratio rises with the users", "hit_ratio", True),
-        _trend(values, "reduced time cost of all requests rises with the users (the panel)", "saved_ms", True),
-        _trend(values, "time saved per request rises with the users (the text)", "saved_per_request_ms", True),
+        _trend(
+            values,
+            "reduced time cost of all requests rises with the users (the panel)",
+            "saved_ms",
+            True,
+        ),
+        _trend(
+            values,
+            "time saved per request rises with the users (the text)",
+            "saved_per_request_ms",
+            True,
+        ),
         *_best(values),
     ]
 
@@ -151,18 +208,32 @@ def _fig10(values: Values) -> list[Claim]:
             Claim("fig10", anywhere, "22.35 %", somewhere(values)),
         ]
     if "dnn" in values.policies():
-        request = number(reduction(values, LARGE_G, "dnn", "response_per_request_ms"), BELOW_DNN, 100, " %")
-        saved = number(-reduction(values, LARGE_G, "dnn", "saved_per_request_ms"), BELOW_DNN, 100, " %")
+        request = number(
+            reduction(values, LARGE_G, "dnn", "response_per_request_ms"), BELOW_DNN, 100, " %"
+        )
+        saved = number(
+            -reduction(values, LARGE_G, "dnn", "saved_per_request_ms"), BELOW_DNN, 100, " %"
+        )
         made += [
             Claim("fig10", "time cost of each request below the DNN's, at 5 G", "28.57 %", request),
-            Claim("fig10", "the same, read as more *reduced* time cost than the DNN's", "28.57 %", saved),
+            Claim(
+                "fig10",
+                "the same, read as more *reduced* time cost than the DNN's",
+                "28.57 %",
+                saved,
+            ),
         ]
     return [*made, *_best(values)]
 
 
 _ASK: dict[str, Callable[[Values], list[Claim]]] = {
-    "fig5": _fig5, "fig6": _fig6, "fig7": _fig7, "fig8": _fig8, "fig9": _fig9, "fig10": _fig10,
-}  # fmt: skip
+    "fig5": _fig5,
+    "fig6": _fig6,
+    "fig7": _fig7,
+    "fig8": _fig8,
+    "fig9": _fig9,
+    "fig10": _fig10,
+}
 
 
 def _trend(values: Values, claim: str, metric: str, rises: bool) -> Claim:

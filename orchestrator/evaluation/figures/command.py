@@ -1,4 +1,5 @@
-"""`midstep reproduce`: the paper's figures, each as a table and a picture, and its claims beside our numbers."""
+"""`midstep reproduce`: the paper's figures, each as a table and a picture, and its claims beside
+our numbers."""
 
 from __future__ import annotations
 
@@ -22,16 +23,33 @@ from orchestrator.records import summary
 from orchestrator.records.recorder import versions
 
 FIGURES = ("fig5", "fig6", "fig7", "fig8", "fig9", "fig10")
-DEAREST_FIRST = ("fig8", "fig9", "fig10", "fig6", "fig5", "fig7")  # others reuse what these have simulated
-PAPER, QUICK = Effort(), Effort(seeds=3, slots=1_500, pictures=16, quick=True)
+# others reuse what these have simulated
+DEAREST_FIRST = (
+    "fig8",
+    "fig9",
+    "fig10",
+    "fig6",
+    "fig5",
+    "fig7",
+)
+PAPER = Effort()
+QUICK = Effort(seeds=3, slots=1_500, pictures=16, quick=True)
 
 
 def effort(quick: bool, seeds: int | None, slots: int | None) -> Effort:
     """How much is simulated. Raises ScenarioError."""
     base = QUICK if quick else PAPER
-    made = Effort(base.seeds if seeds is None else seeds, base.slots if slots is None else slots, base.pictures, quick)
+    made = Effort(
+        base.seeds if seeds is None else seeds,
+        base.slots if slots is None else slots,
+        base.pictures,
+        quick,
+    )
     if made.seeds < 2 or made.slots < 50:
-        raise ScenarioError(f"--seeds {made.seeds} --slots {made.slots}: at least 2 seeds (for intervals) and 50 slots")
+        raise ScenarioError(
+            f"--seeds {made.seeds} --slots {made.slots}: at least 2 seeds (for intervals) and 50 "
+            f"slots"
+        )
     return made
 
 
@@ -43,22 +61,32 @@ def chosen(names: Sequence[str]) -> list[str]:
     return [figure for figure in FIGURES if not names or "all" in names or figure in names]
 
 
-def reproduce(names: Sequence[str], work: Effort, out: str | None, policies: Sequence[str] | None = None) -> int:
-    """The command's exit status. A figure is on disk as soon as it is done; one that lies in `out` already, of as many
-    seeds and slots, is not simulated again. `policies`: what the sweeps compare. Raises ScenarioError, one line."""
+def reproduce(
+    names: Sequence[str], work: Effort, out: str | None, policies: Sequence[str] | None = None
+) -> int:
+    """The command's exit status. A figure is on disk as soon as it is done; one that lies in `out`
+    already, of as many seeds and slots, is not simulated again. `policies`: what the sweeps
+    compare. Raises ScenarioError, one line."""
     swept = sweeps.only(policies)
     figures = [figure for figure in chosen(names) if figure in swept or figure not in sweeps.SWEEPS]
     if not figures:
-        raise ScenarioError(f"--policies {','.join(policies or ())}: {', '.join(names)} compares none of them")
+        raise ScenarioError(
+            f"--policies {','.join(policies or ())}: {', '.join(names)} compares none of them"
+        )
     folder = Path(out) if out else Path("runs") / f"reproduce-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ScenarioError(f"--out {folder}: cannot be written: {error}") from error
-    began, done, status = time.perf_counter(), dict[str, Values](), 0
+    began = time.perf_counter()
+    done = dict[str, Values]()
+    status = 0
     known: sweeps.Known = {}
     if work.quick:
-        print(f"quick: {work.seeds} seeds, {work.slots} slots, where the paper has {PAPER.seeds} and {PAPER.slots}")
+        print(
+            f"quick: {work.seeds} seeds, {work.slots} slots, where the paper has {PAPER.seeds} and "
+            f"{PAPER.slots}"
+        )
     try:
         with Workers() as workers:
             for figure in sorted(figures, key=DEAREST_FIRST.index):
@@ -77,7 +105,12 @@ def reproduce(names: Sequence[str], work: Effort, out: str | None, policies: Seq
 
 
 def _figure(
-    figure: str, work: Effort, folder: Path, sweep: Sweep | None, known: sweeps.Known, workers: Workers
+    figure: str,
+    work: Effort,
+    folder: Path,
+    sweep: Sweep | None,
+    known: sweeps.Known,
+    workers: Workers,
 ) -> Values:
     """Simulate, write and draw one."""
     from orchestrator.evaluation.figures import draw
@@ -87,7 +120,11 @@ def _figure(
     if made is not None and sweep is not None:
         sweeps.remember(sweep, made, known)
     if made is None or (sweep is not None and not set(sweep.policies) <= set(made.policies())):
-        title = f"{figure}, {seeds} prompts" if figure == "fig7" else f"{figure}, {seeds} seeds, {slots} slots"
+        title = (
+            f"{figure}, {seeds} prompts"
+            if figure == "fig7"
+            else f"{figure}, {seeds} seeds, {slots} slots"
+        )
         with bar(title) as told:
             made = _play(figure, work, sweep, known, workers, told)
         made.save(folder)
@@ -99,17 +136,27 @@ def _figure(
 
 
 def _play(
-    figure: str, work: Effort, sweep: Sweep | None, known: sweeps.Known, workers: Workers, progress: Progress
+    figure: str,
+    work: Effort,
+    sweep: Sweep | None,
+    known: sweeps.Known,
+    workers: Workers,
+    progress: Progress,
 ) -> Values:
     if sweep is not None:
         return sweeps.play(sweep, work, known, workers, progress)
     from orchestrator.evaluation.figures import convergence, quality  # the model, torch
 
-    return convergence.play(work, workers, progress) if figure == "fig5" else quality.play(work, progress)
+    return (
+        convergence.play(work, workers, progress)
+        if figure == "fig5"
+        else quality.play(work, progress)
+    )
 
 
 def _base(done: dict[str, Values]) -> dict[str, dict[str, Any]]:
-    """`policies` of summary.json: the point that the sweeps share, 20 users, S* = 6, 3 G, V = 1800 ms."""
+    """`policies` of summary.json: the point that the sweeps share, 20 users, S* = 6, 3 G, V = 1800
+    ms."""
     for figure, x in (("fig8", 20), ("fig9", 6), ("fig10", 3), ("fig6", 1800)):
         if figure in done:
             return summarised(done[figure].points[done[figure].x.index(x)])
@@ -120,11 +167,19 @@ def about(done: dict[str, Values], work: Effort, wall_s: float) -> dict[str, Any
     """`run` of summary.json."""
     preset = presets.find("compact")
     return {
-        "name": "reproduce", "figures": sorted(done, key=FIGURES.index), "quick": work.quick, "preset": preset.name,
-        "modes": {"edge": preset.edge, "timing": preset.timing}, "seeds": list(range(work.seeds)), "slots": work.slots,
-        "warmup": work.warmup, "wall_s": round(wall_s, 3), "cores": len(os.sched_getaffinity(0)),
-        "figure_wall_s": {figure: round(v.wall_s, 1) for figure, v in done.items()}, "versions": versions(),
-    }  # fmt: skip
+        "name": "reproduce",
+        "figures": sorted(done, key=FIGURES.index),
+        "quick": work.quick,
+        "preset": preset.name,
+        "modes": {"edge": preset.edge, "timing": preset.timing},
+        "seeds": list(range(work.seeds)),
+        "slots": work.slots,
+        "warmup": work.warmup,
+        "wall_s": round(wall_s, 3),
+        "cores": len(os.sched_getaffinity(0)),
+        "figure_wall_s": {figure: round(v.wall_s, 1) for figure, v in done.items()},
+        "versions": versions(),
+    }
 
 
 def _show(found: Sequence[claims.Claim], work: Effort) -> None:
@@ -132,5 +187,7 @@ def _show(found: Sequence[claims.Claim], work: Effort) -> None:
     for column in ("figure", "claim", "paper", "ours", "verdict"):
         table.add_column(column, overflow="fold")
     for claim in found:
-        table.add_row(claim.figure, claim.claim, claim.paper, claim.finding.ours, claim.finding.verdict)
+        table.add_row(
+            claim.figure, claim.claim, claim.paper, claim.finding.ours, claim.finding.verdict
+        )
     Console().print(table)

@@ -1,7 +1,8 @@
-"""Fig. 5: the training loss over 3,000 slots, and beside it what it does not tell: the gap to exact P2.
+"""Fig. 5: the training loss over 3,000 slots, and beside it what it does not tell: the gap to exact
+P2.
 
-The loss compares the network with decisions that it proposed itself, so it measures self-agreement: as printed, the
-algorithm agrees with itself sooner than it decides well (docs/model.md).
+The loss compares the network with decisions that it proposed itself, so it measures self-agreement:
+as printed, the algorithm agrees with itself sooner than it decides well (docs/model.md).
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ def slots(effort: Effort) -> int:
 
 def play(effort: Effort, workers: Workers, progress: Progress = None) -> Values:
     """The point at x is the mean over the BIN slots before x."""
-    began, length = time.perf_counter(), slots(effort)
+    began = time.perf_counter()
+    length = slots(effort)
     lanes = [(presets.find("compact"), seed) for seed in range(effort.seeds)]
     told = play_series(lanes, POLICIES, length, workers, progress)
-    values = Values("fig5", effort.seeds, effort.slots, [float(x) for x in range(BIN, length + 1, BIN)])
+    values = Values(
+        "fig5", effort.seeds, effort.slots, [float(x) for x in range(BIN, length + 1, BIN)]
+    )
     columns = {
         name: {
             "loss": [binned(_losses(lane[name].loss, length), INTERVAL) for lane in told],
@@ -43,22 +47,28 @@ def play(effort: Effort, workers: Workers, progress: Progress = None) -> Values:
     }
     for i in range(len(values.x)):
         values.points.append(
-            {name: {m: [float(seed[i]) for seed in seeds] for m, seeds in c.items()} for name, c in columns.items()}
+            {
+                name: {m: [float(seed[i]) for seed in seeds] for m, seeds in c.items()}
+                for name, c in columns.items()
+            }
         )
     values.wall_s = time.perf_counter() - began
     return values
 
 
 def binned(series: Floats, every: int) -> Floats:
-    """Means over BIN slots of what is told each `every` slots, shape (slots // BIN,); nan where nothing was told."""
+    """Means over BIN slots of what is told each `every` slots, shape (slots // BIN,); nan where
+    nothing was told."""
     rows = series.reshape(-1, BIN // every)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a bin before the first training step is empty
+        # a bin before the first training step is empty
+        warnings.simplefilter("ignore", RuntimeWarning)
         return np.asarray(np.nanmean(rows, axis=1))
 
 
 def _losses(told: list[float], length: int) -> Floats:
-    """Training begins once there is a batch to learn from: nan until then, one value each INTERVAL slots."""
+    """Training begins once there is a batch to learn from: nan until then, one value each INTERVAL
+    slots."""
     column = np.full(length // INTERVAL, np.nan)
     if told:
         column[-len(told) :] = told

@@ -1,4 +1,5 @@
-"""The figures as PNGs: one colour, marker and dash a policy, for the colour-blind (Okabe and Ito 2008) and in grey."""
+"""The figures as PNGs: one colour, marker and dash a policy, for the colour-blind (Okabe and Ito
+2008) and in grey."""
 
 from __future__ import annotations
 
@@ -23,9 +24,14 @@ STYLE: dict[str, dict[str, Any]] = {
     "greedy": {"color": "#707070", "marker": "+", "linestyle": ":"},
 }
 LABEL = {
-    "ncldc": "NCLDC", "dnn": "DNN", "oo": "OO", "drc": "DRC", "drc-paper": "DRC as printed", "drc-item": "drc-item",
+    "ncldc": "NCLDC",
+    "dnn": "DNN",
+    "oo": "OO",
+    "drc": "DRC",
+    "drc-paper": "DRC as printed",
+    "drc-item": "drc-item",
     "greedy": "exact P2",
-}  # fmt: skip
+}
 PANELS = (
     ("response_ms", 1.0, "(a) response time (ms)"),
     ("hit_ratio", 100.0, "(b) hit ratio (%)"),
@@ -64,9 +70,18 @@ def _line(axes: Axes, values: Values, policy: str, metric: str, scale: float = 1
     mean, half = values.means(policy, metric)
     main = policy in sweeps.PAPER
     axes.errorbar(
-        values.x, scale * mean, scale * half, label=LABEL[policy], capsize=2, elinewidth=0.8, ms=5 if main else 3.5,
-        lw=1.6 if main else 0.9, zorder=3 if main else 2, mfc="white" if policy == "drc" else None, **STYLE[policy],
-    )  # fmt: skip
+        values.x,
+        scale * mean,
+        scale * half,
+        label=LABEL[policy],
+        capsize=2,
+        elinewidth=0.8,
+        ms=5 if main else 3.5,
+        lw=1.6 if main else 0.9,
+        zorder=3 if main else 2,
+        mfc="white" if policy == "drc" else None,
+        **STYLE[policy],
+    )
 
 
 def _sweep(values: Values) -> Figure:
@@ -83,49 +98,78 @@ def _sweep(values: Values) -> Figure:
         level = (1 - claims.BELOW_NCLDC) * local
         axes[0].plot(values.x, level, color=MARK, lw=1, dashes=(6, 3))
         axes[0].annotate(
-            "22.35 % below NCLDC (paper)", (values.x[0], level[0]), xytext=(0, 3), textcoords="offset points",
-            fontsize=7, color=MARK,
-        )  # fmt: skip
+            "22.35 % below NCLDC (paper)",
+            (values.x[0], level[0]),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=7,
+            color=MARK,
+        )
     handles, labels = axes[0].get_legend_handles_labels()
     order = [labels.index(LABEL[p]) for p in values.policies()]
     figure.legend(
-        [handles[i] for i in order], [labels[i] for i in order], ncols=len(order), fontsize=8, frameon=False,
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        ncols=len(order),
+        fontsize=8,
+        frameon=False,
         loc="outside upper center",
-    )  # fmt: skip
+    )
     return figure
 
 
 def _convergence(values: Values) -> Figure:
     figure, axes = _panels(2)
     for one, (metric, scale, title) in zip(
-        axes, (("loss", 1.0, "(a) training loss (38)"), ("gap_to_exact", 100.0, "(b) gap to exact P2 (%)")), strict=True
+        axes,
+        (
+            ("loss", 1.0, "(a) training loss (38)"),
+            ("gap_to_exact", 100.0, "(b) gap to exact P2 (%)"),
+        ),
+        strict=True,
     ):
         for policy in values.policies():
             mean, half = (scale * v for v in values.means(policy, metric))
             style = {k: v for k, v in STYLE[policy].items() if k != "marker"}
             one.plot(values.x, mean, label=LABEL[policy], lw=1.4, **style)
-            one.fill_between(values.x, mean - half, mean + half, color=style["color"], alpha=0.25, lw=0)
+            one.fill_between(
+                values.x, mean - half, mean + half, color=style["color"], alpha=0.25, lw=0
+            )
         one.set_xlabel("slot", fontsize=8)
         one.set_title(title, fontsize=9, loc="left")
         one.set_ylim(bottom=0)
         one.legend(fontsize=8, frameon=False)
     axes[0].axhline(claims.LOSS, color=MARK, lw=1, dashes=(6, 3))
     axes[0].annotate(
-        "0.03 (paper)", (values.x[-1], claims.LOSS), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=7,
+        "0.03 (paper)",
+        (values.x[-1], claims.LOSS),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7,
         color=MARK,
-    )  # fmt: skip
+    )
     return figure
 
 
 def _tradeoff(values: Values) -> Figure:
-    """The cost as its change from the first point, seed by seed: seeds differ by more than V ever changes."""
+    """The cost as its change from the first point, seed by seed: seeds differ by more than V ever
+    changes."""
     figure, axes = _panels(2)
     change = Values(values.figure, values.seeds, values.slots, values.x)
     for point in values.points:
-        change.points.append({
-            name: {"change": list(np.subtract(metrics["system_cost_ms"], values.points[0][name]["system_cost_ms"]))}
-            for name, metrics in point.items()
-        })  # fmt: skip
+        change.points.append(
+            {
+                name: {
+                    "change": list(
+                        np.subtract(
+                            metrics["system_cost_ms"], values.points[0][name]["system_cost_ms"]
+                        )
+                    )
+                }
+                for name, metrics in point.items()
+            }
+        )
     for policy in values.policies():
         _line(axes[0], change, policy, "change")
         _line(axes[1], values, policy, "queue_ms")
@@ -137,24 +181,50 @@ def _tradeoff(values: Values) -> Figure:
         one.set_title(title, fontsize=9, loc="left")
         one.legend(fontsize=8, frameon=False)
     mean = values.means(lead, "queue_ms")[0]
-    axes[1].plot(values.x, mean[0] * np.array(values.x) / values.x[0], color=MARK, lw=1, dashes=(6, 3))
+    axes[1].plot(
+        values.x, mean[0] * np.array(values.x) / values.x[0], color=MARK, lw=1, dashes=(6, 3)
+    )
     axes[1].annotate(
-        "as V (paper)", (values.x[-1], mean[0] * values.x[-1] / values.x[0]), xytext=(0, 4), textcoords="offset points",
-        ha="right", fontsize=7, color=MARK,
-    )  # fmt: skip
+        "as V (paper)",
+        (values.x[-1], mean[0] * values.x[-1] / values.x[0]),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7,
+        color=MARK,
+    )
     return figure
 
 
 def _quality(values: Values) -> Figure:
     figure, axes = _panels(2)
-    names = ((quality.CONSECUTIVE, "(a) against the step before, as (1)"), (quality.FINAL, "(b) against the last step"))
+    names = (
+        (quality.CONSECUTIVE, "(a) against the step before, as (1)"),
+        (quality.FINAL, "(b) against the last step"),
+    )
     for one, (name, title) in zip(axes, names, strict=True):
         mean, half = values.means(name, "psnr_db")
-        one.errorbar(values.x, mean, half, color="#0072b2", marker="o", ms=3.5, lw=1.4, capsize=2, label=quality.MODEL)
+        one.errorbar(
+            values.x,
+            mean,
+            half,
+            color="#0072b2",
+            marker="o",
+            ms=3.5,
+            lw=1.4,
+            capsize=2,
+            label=quality.MODEL,
+        )
         one.plot(
-            claims.PSNR_STEPS, claims.PSNR_DB, color=MARK, marker="s", dashes=(6, 3), ms=4, lw=1,
+            claims.PSNR_STEPS,
+            claims.PSNR_DB,
+            color=MARK,
+            marker="s",
+            dashes=(6, 3),
+            ms=4,
+            lw=1,
             label="20.285 to 30.216 dB (paper)",
-        )  # fmt: skip
+        )
         one.axvspan(*claims.PSNR_STEPS, color="#eeeeee", lw=0, zorder=0)
         one.set_xticks([1, *range(5, int(values.x[-1]) + 1, 5)])
         one.set_xlabel("denoising step m", fontsize=8)
@@ -166,5 +236,10 @@ def _quality(values: Values) -> Figure:
 
 
 _DRAW = {
-    "fig5": _convergence, "fig6": _tradeoff, "fig7": _quality, "fig8": _sweep, "fig9": _sweep, "fig10": _sweep,
-}  # fmt: skip
+    "fig5": _convergence,
+    "fig6": _tradeoff,
+    "fig7": _quality,
+    "fig8": _sweep,
+    "fig9": _sweep,
+    "fig10": _sweep,
+}

@@ -19,12 +19,19 @@ def write(folder: Path, found: Sequence[Claim], run: Mapping[str, Any]) -> None:
     """Both files."""
     rows = [
         {
-            "figure": c.figure, "claim": c.claim, "paper": c.paper, "ours": c.finding.ours, "mean": c.finding.mean,
-            "ci95": c.finding.ci95 if c.finding.ci95 != float("inf") else None, "preset": c.preset, "modes": c.modes,
-            "verdict": c.finding.verdict, "reason": c.finding.reason,
+            "figure": c.figure,
+            "claim": c.claim,
+            "paper": c.paper,
+            "ours": c.finding.ours,
+            "mean": c.finding.mean,
+            "ci95": c.finding.ci95 if c.finding.ci95 != float("inf") else None,
+            "preset": c.preset,
+            "modes": c.modes,
+            "verdict": c.finding.verdict,
+            "reason": c.finding.reason,
         }
         for c in found
-    ]  # fmt: skip
+    ]
     text = json.dumps({"claims": rows, "run": dict(run)}, indent=1, allow_nan=False)
     (folder / "claims.json").write_text(text + "\n")
     (folder / "claims.md").write_text(markdown(found, run))
@@ -38,24 +45,50 @@ def markdown(found: Sequence[Claim], run: Mapping[str, Any]) -> str:
         lines += [f"**A quick run: {much}; the paper has 12 and 10,000.**", ""]
     count = Counter(claim.finding.verdict for claim in found)
     lines += [
-        f"{len(found)} claims: " + ", ".join(f"{count[v]} {v}" for v in (REPRODUCED, IN_FORM, NOT)) + ".", "",
-        f"{len(run['seeds'])} seeds, {run['slots']:,} slots, of which the first {run['warmup']:,} are not measured "
+        f"{len(found)} claims: "
+        + ", ".join(f"{count[v]} {v}" for v in (REPRODUCED, IN_FORM, NOT))
+        + ".",
+        "",
+        f"{len(run['seeds'])} seeds, {run['slots']:,} slots, of which the first {run['warmup']:,} "
+        f"are not measured "
         f"(Fig. 5: at most 3,000, all). Preset `{run['preset']}`, modes {run['modes']['edge']} and "
-        f"{run['modes']['timing']}, where the table names no other. A claim is about `drc` unless it says otherwise; "
-        "± is half a 95 % interval.", "",
-        "| Fig. | the paper claims | paper | ours | verdict | why |", "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        f"{run['modes']['timing']}, where the table names no other. A claim is about `drc` unless "
+        f"it says otherwise; "
+        "± is half a 95 % interval.",
+        "",
+        "| Fig. | the paper claims | paper | ours | verdict | why |",
+        "|---|---|---|---|---|---|",
+    ]
     for claim in found:
         f = claim.finding
         where = "" if claim.preset == run["preset"] else f" ({claim.preset}, {claim.modes})"
         verdict = f"**{f.verdict}**" if f.verdict == REPRODUCED else f.verdict
-        cells = (claim.figure.removeprefix("fig"), claim.claim + where, claim.paper, f.ours, verdict, f.reason)
+        cells = (
+            claim.figure.removeprefix("fig"),
+            claim.claim + where,
+            claim.paper,
+            f.ours,
+            verdict,
+            f.reason,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     wall = sum(run["figure_wall_s"].values())
-    each = ", ".join(f"{figure} {seconds:.0f} s" for figure, seconds in run["figure_wall_s"].items())
-    made = ", ".join(f"{name} {run['versions'][name]}" for name in ("midstep", "python", "numpy", "torch", "diffusers"))
+    each = ", ".join(
+        f"{figure} {seconds:.0f} s" for figure, seconds in run["figure_wall_s"].items()
+    )
+    made = ", ".join(
+        f"{name} {run['versions'][name]}"
+        for name in ("midstep", "python", "numpy", "torch", "diffusers")
+    )
     lines += [
-        "", "## When is a claim reproduced?", "", CRITERIA, "## Made with", "",
-        f"{made}; {platform.system()} on {platform.machine()}, {run['cores']} cores; {wall:.0f} s in all ({each}).", "",
-    ]  # fmt: skip
+        "",
+        "## When is a claim reproduced?",
+        "",
+        CRITERIA,
+        "## Made with",
+        "",
+        f"{made}; {platform.system()} on {platform.machine()}, {run['cores']} cores; {wall:.0f} s "
+        f"in all ({each}).",
+        "",
+    ]
     return "\n".join(lines)

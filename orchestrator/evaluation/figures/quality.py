@@ -1,4 +1,5 @@
-"""Fig. 7: PSNR (1), (2) of what the shipped model has drawn after each denoising step; measured on the model itself."""
+"""Fig. 7: PSNR (1), (2) of what the shipped model has drawn after each denoising step; measured on
+the model itself."""
 
 from __future__ import annotations
 
@@ -11,14 +12,16 @@ from midstep.diffusion.denoise import Denoiser, Picture
 from midstep.radio import physics
 from orchestrator.evaluation.figures.values import Effort, Values
 
-CONSECUTIVE, FINAL = "step by step", "against the last"
+CONSECUTIVE = "step by step"
+FINAL = "against the last"
 BATCH = 8
 MODEL = "midstep-emoji"
 
 
 def play(effort: Effort, progress: Callable[[float], None] | None = None) -> Values:
-    """One value a prompt, the most popular `effort.pictures` of the catalogue: PSNR in dB of the picture after step m
-    against that after step m - 1, as (1) is printed, and against the finished one, as the text says."""
+    """One value a prompt, the most popular `effort.pictures` of the catalogue: PSNR in dB of the
+    picture after step m against that after step m - 1, as (1) is printed, and against the finished
+    one, as the text says."""
     from midstep.diffusion.factory import open_denoiser
     from midstep.scenario_file import parse, read
     from midstep.workload.requests import find_catalogue
@@ -36,10 +39,12 @@ def play(effort: Effort, progress: Callable[[float], None] | None = None) -> Val
     steps = denoiser.identity.steps
     values = Values("fig7", len(prompts), steps, [float(m) for m in range(1, steps + 1)])
     for m in range(steps):
-        values.points.append({
-            CONSECUTIVE: {"psnr_db": [row[0][m] for row in rows]},
-            FINAL: {"psnr_db": [row[1][m] for row in rows]},
-        })  # fmt: skip
+        values.points.append(
+            {
+                CONSECUTIVE: {"psnr_db": [row[0][m] for row in rows]},
+                FINAL: {"psnr_db": [row[1][m] for row in rows]},
+            }
+        )
     values.wall_s = time.perf_counter() - began
     return values
 
@@ -58,7 +63,11 @@ def _draw(denoiser: Denoiser, prompts: Sequence[str], seed: int) -> list[list[Pi
 
 
 def _psnr(pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:
-    """Against the picture one step before, and against the last one: nan there, where it is compared with itself."""
+    """Against the picture one step before, and against the last one: nan there, where it is
+    compared with itself."""
     after = range(1, len(pictures))
     last = [physics.psnr_db(pictures[m], pictures[-1]) for m in after]
-    return [physics.psnr_db(pictures[m], pictures[m - 1]) for m in after], [*last[:-1], float(np.nan)]
+    return [physics.psnr_db(pictures[m], pictures[m - 1]) for m in after], [
+        *last[:-1],
+        float(np.nan),
+    ]

@@ -41,7 +41,14 @@ class Sweep:
 SWEEPS = {
     sweep.figure: sweep
     for sweep in (
-        Sweep("fig6", "weight_v", (1000, 1200, 1400, 1600, 1800, 2000), "V (ms)", 1e-3, ("drc", "greedy")),
+        Sweep(
+            "fig6",
+            "weight_v",
+            (1000, 1200, 1400, 1600, 1800, 2000),
+            "V (ms)",
+            1e-3,
+            ("drc", "greedy"),
+        ),
         Sweep("fig8", "users", (5, 10, 15, 20, 25), "users"),
         Sweep("fig9", "reusable_steps", (5, 6, 7, 8, 9), "reusable steps S*"),
         Sweep("fig10", "capacity", (1, 2, 3, 4, 5), "cache capacity (G; 25 outputs each)", G_ITEMS),
@@ -50,25 +57,36 @@ SWEEPS = {
 
 
 def only(policies: Sequence[str] | None) -> dict[str, Sweep]:
-    """The sweeps of these policies; a figure that has none of them is left out. None: all. Raises ScenarioError."""
+    """The sweeps of these policies; a figure that has none of them is left out. None: all. Raises
+    ScenarioError."""
     if policies is None:
         return SWEEPS
     swept = (*PAPER, *BESIDE)
     for name in policies:
         if name not in swept:
-            raise ScenarioError(f"--policies: {name!r} is in no figure; there is {', '.join(swept)}")
-    narrow = {name: replace(s, policies=tuple(p for p in s.policies if p in policies)) for name, s in SWEEPS.items()}
+            raise ScenarioError(
+                f"--policies: {name!r} is in no figure; there is {', '.join(swept)}"
+            )
+    narrow = {
+        name: replace(s, policies=tuple(p for p in s.policies if p in policies))
+        for name, s in SWEEPS.items()
+    }
     return {name: sweep for name, sweep in narrow.items() if sweep.policies}
 
 
-def play(sweep: Sweep, effort: Effort, known: Known, workers: Workers, progress: Progress = None) -> Values:
-    """Every point and seed, side by side as lanes. What is `known` from another figure is not played again, and what
-    is played becomes known: users 20, S* 6 and 3 G are one and the same point."""
+def play(
+    sweep: Sweep, effort: Effort, known: Known, workers: Workers, progress: Progress = None
+) -> Values:
+    """Every point and seed, side by side as lanes. What is `known` from another figure is not
+    played again, and what is played becomes known: users 20, S* 6 and 3 G are one and the same
+    point."""
     began = time.perf_counter()
     lanes = [(sweep.preset(x), seed) for x in sweep.values for seed in range(effort.seeds)]
     new = [lane for lane in lanes if not set(sweep.policies) <= set(known.get(lane, ()))]
     if new:
-        told = play_lanes(new, sweep.policies, effort.slots, effort.warmup, progress, workers=workers)
+        told = play_lanes(
+            new, sweep.policies, effort.slots, effort.warmup, progress, workers=workers
+        )
         for i, lane in enumerate(new):
             at = known.setdefault(lane, {})
             for policy, metrics in told.items():
@@ -77,7 +95,10 @@ def play(sweep: Sweep, effort: Effort, known: Known, workers: Workers, progress:
     for x in sweep.values:
         found = [known[sweep.preset(x), seed] for seed in range(effort.seeds)]
         values.points.append(
-            {p: {metric: [lane[p][metric] for lane in found] for metric in found[0][p]} for p in sweep.policies}
+            {
+                p: {metric: [lane[p][metric] for lane in found] for metric in found[0][p]}
+                for p in sweep.policies
+            }
         )
     values.wall_s = time.perf_counter() - began
     return values

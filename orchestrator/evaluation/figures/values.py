@@ -1,4 +1,5 @@
-"""What a figure is made of: one value a seed, for every point, policy and metric; on disk as it is in memory."""
+"""What a figure is made of: one value a seed, for every point, policy and metric; on disk as it is
+in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Effort:
 
 @dataclass
 class Values:
-    """`points[i][policy][metric]`: one value a seed (Fig. 7: a prompt) at `x[i]`; nan where there is none."""
+    """`points[i][policy][metric]`: one value a seed (Fig. 7: a prompt) at `x[i]`; nan where there
+    is none."""
 
     figure: str
     seeds: int
@@ -56,13 +58,17 @@ class Values:
         return list(self.points[0])
 
     def means(self, policy: str, metric: str) -> tuple[Floats, Floats]:
-        """Means and half-widths of the 95 % intervals, both (points,); nan where there is nothing to say."""
+        """Means and half-widths of the 95 % intervals, both (points,); nan where there is nothing
+        to say."""
         told = [interval(point[policy][metric]) for point in self.points]
-        both = np.array([[np.nan if t[k] is None else t[k] for t in told] for k in ("mean", "ci95")], np.float64)
+        both = np.array(
+            [[np.nan if t[k] is None else t[k] for t in told] for k in ("mean", "ci95")], np.float64
+        )
         return both[0], both[1]
 
     def save(self, folder: Path) -> None:
-        """FIGURE.values.json, from which everything else can be made again, and FIGURE.csv, for people."""
+        """FIGURE.values.json, from which everything else can be made again, and FIGURE.csv, for
+        people."""
         tree = asdict(self) | {"points": [_known(point) for point in self.points]}
         (folder / f"{self.figure}.values.json").write_text(json.dumps(tree, allow_nan=False) + "\n")
         with (folder / f"{self.figure}.csv").open("w", newline="") as file:
@@ -70,7 +76,9 @@ class Values:
             rows.writerow(["point", "policy", "metric", "mean", "ci95", "seeds"])
             for x, point in zip(self.x, self.points, strict=True):
                 for policy, metrics in point.items():
-                    rows.writerows([f"{x:g}", policy, metric, *_told(v)] for metric, v in metrics.items())
+                    rows.writerows(
+                        [f"{x:g}", policy, metric, *_told(v)] for metric, v in metrics.items()
+                    )
 
     def _place(self, x: float) -> int:
         near = int(np.abs(np.array(self.x) - x).argmin())
@@ -85,7 +93,9 @@ def load(folder: Path, figure: str, seeds: int, slots: int) -> Values | None:
         tree: dict[str, Any] = json.loads((folder / f"{figure}.values.json").read_text())
         for point in tree["points"]:
             for metrics in point.values():
-                metrics |= {m: [np.nan if v is None else v for v in vs] for m, vs in metrics.items()}
+                metrics |= {
+                    m: [np.nan if v is None else v for v in vs] for m, vs in metrics.items()
+                }
         values = Values(**tree)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -94,9 +104,15 @@ def load(folder: Path, figure: str, seeds: int, slots: int) -> Values | None:
 
 def _known(point: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float | None]]]:
     """JSON has no nan."""
-    return {p: {m: [v if np.isfinite(v) else None for v in vs] for m, vs in ms.items()} for p, ms in point.items()}
+    return {
+        p: {m: [v if np.isfinite(v) else None for v in vs] for m, vs in ms.items()}
+        for p, ms in point.items()
+    }
 
 
 def _told(values: Sequence[float]) -> list[str]:
     told = interval(values)
-    return [*("" if told[k] is None else f"{told[k]:.6g}" for k in ("mean", "ci95")), str(len(values))]
+    return [
+        *("" if told[k] is None else f"{told[k]:.6g}" for k in ("mean", "ci95")),
+        str(len(values)),
+    ]

@@ -1,4 +1,5 @@
-"""What a slot came to: costs (14) to (17), the queue (23), what stays cached, and a policy's sums over the slots."""
+"""What a slot came to: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
+over the slots."""
 
 from __future__ import annotations
 
@@ -8,11 +9,27 @@ import numpy as np
 from numba import njit
 
 SUMS = (
-    "slots", "response_s", "requests", "request_s", "hits", "hits_in_slot", "saved_s", "system_s", "queue_s",
-    "average_s", "objective", "exact", "nothing", "store_s", "reduction",
-)  # fmt: skip
+    "slots",
+    "response_s",
+    "requests",
+    "request_s",
+    "hits",
+    "hits_in_slot",
+    "saved_s",
+    "system_s",
+    "queue_s",
+    "average_s",
+    "objective",
+    "exact",
+    "nothing",
+    "store_s",
+    "reduction",
+)
 AT = {name: i for i, name in enumerate(SUMS)}
-BINS, FINEST_S, FACTOR = 400, 1e-4, 1.03  # of the response time's histogram: 0.1 ms to 13 s in steps of 3 %
+# of the response time's histogram: 0.1 ms to 13 s in steps of 3 %
+BINS = 400
+FINEST_S = 1e-4
+FACTOR = 1.03
 
 
 @njit(cache=True)
@@ -20,7 +37,8 @@ def price(
     base: Any, count: Any, cached: Any, tolerated: Any, edge_step: Any, shared: Any, split: Any, wait: Any, cost: Any,
     hit: Any, weight: Any,
 ) -> None:  # fmt: skip
-    """(14): fills `cost` and `hit` (B, R, J) from the world's `base` and what is `cached` (B, R)."""
+    """(14): fills `cost` and `hit` (B, R, J) from the world's `base` and what is `cached` (B,
+    R)."""
     lanes, items, choices = base.shape
     for b in range(lanes):
         for r in range(items):
@@ -42,7 +60,8 @@ def settle(
     cost: Any, hit: Any, choice: Any, capacity: Any, cached: Any, last_use: Any, slot: int, carry: bool, guarded: bool,
     target: Any, queue: Any, frozen: bool, sums: Any, histogram: Any, measure: bool,
 ) -> None:  # fmt: skip
-    """Serve the slot by `choice` (B, R); update `queue`, `cached`, `last_use`; add to `sums` (B, len(SUMS))."""
+    """Serve the slot by `choice` (B, R); update `queue`, `cached`, `last_use`; add to `sums` (B,
+    len(SUMS))."""
     lanes, items = count.shape
     served = np.empty(items, np.int64)
     for b in range(lanes):
@@ -114,8 +133,8 @@ def _requests(
 
 @njit(cache=True)
 def _carry(count: Any, choice: Any, capacity: float, cached: Any, last_use: Any, slot: int) -> None:
-    """(10) over slots: chosen items first; what was cached and not asked for stays while there is room, oldest last
-    use leaves first."""
+    """(10) over slots: chosen items first; what was cached and not asked for stays while there is
+    room, oldest last use leaves first."""
     room = capacity
     kept = 0
     for r in range(count.shape[0]):

@@ -1,4 +1,5 @@
-"""The slotted model over a closed catalogue: policies that choose by price, all lanes of a comparison side by side."""
+"""The slotted model over a closed catalogue: policies that choose by price, all lanes of a
+comparison side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ from orchestrator.evaluation.simulator.world import World
 Floats = NDArray[np.float64]
 Lane = tuple[Preset, int]
 CALIBRATION_SLOTS = 2_000
-TIGHTNESS = 0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
+TIGHTNESS = (
+    0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
+)
 GAP_EVERY = 5  # slots between two comparisons with exact P2
 
 
@@ -24,19 +27,29 @@ class Play:
     """One policy in every lane of a world: its cache, its queue, its sums."""
 
     def __init__(
-        self, name: str, decide: Callable[[PricedSlots], Choice] | None, world: World, target_s: Floats
+        self,
+        name: str,
+        decide: Callable[[PricedSlots], Choice] | None,
+        world: World,
+        target_s: Floats,
     ) -> None:
-        self.name, self.decide, self.world, self.target_s = name, decide, world, target_s
+        self.name = name
+        self.decide = decide
+        self.world = world
+        self.target_s = target_s
         lanes, items, choices = world.base_s.shape
         self.cached = np.zeros((lanes, items), np.int8)
         self.last_use = np.full((lanes, items), -1, np.int64)
-        self.queue_s, self.wait_s = np.zeros(lanes), np.zeros(lanes)
+        self.queue_s = np.zeros(lanes)
+        self.wait_s = np.zeros(lanes)
         self.cost_s = np.full((lanes, items, choices), np.inf)
         self.hit = np.zeros((lanes, items, choices), np.bool_)
         self.weight = np.zeros((lanes, items))
         self.sums = np.zeros((lanes, len(accounts.SUMS)))
         self.histogram = np.zeros((lanes, accounts.BINS), np.int64)
-        self.carry, self.guarded, self.frozen = True, False, False
+        self.carry = True
+        self.guarded = False
+        self.frozen = False
         self.last_gap = np.full(lanes, np.nan)
 
     def slot(self, measure: bool, gap: bool) -> Choice:
@@ -52,39 +65,95 @@ class Play:
     def _price(self) -> None:
         world = self.world
         accounts.price(
-            world.base_s, world.count, self.cached, world.tolerated, world.edge_step_s, world.shared, world.split,
-            self.wait_s, self.cost_s, self.hit, self.weight,
-        )  # fmt: skip
+            world.base_s,
+            world.count,
+            self.cached,
+            world.tolerated,
+            world.edge_step_s,
+            world.shared,
+            world.split,
+            self.wait_s,
+            self.cost_s,
+            self.hit,
+            self.weight,
+        )
 
     def _settle(self, choice: Choice, measure: bool) -> None:
         world = self.world
         accounts.settle(
-            world.requests, world.count, world.transfer_s, world.step_s, world.steps, world.shared, world.split,
-            world.edge_step_s, self.wait_s, self.cost_s, self.hit, choice, world.capacity, self.cached, self.last_use,
-            world.slot, self.carry, self.guarded, self.target_s, self.queue_s, self.frozen, self.sums,
-            self.histogram, measure,
-        )  # fmt: skip
+            world.requests,
+            world.count,
+            world.transfer_s,
+            world.step_s,
+            world.steps,
+            world.shared,
+            world.split,
+            world.edge_step_s,
+            self.wait_s,
+            self.cost_s,
+            self.hit,
+            choice,
+            world.capacity,
+            self.cached,
+            self.last_use,
+            world.slot,
+            self.carry,
+            self.guarded,
+            self.target_s,
+            self.queue_s,
+            self.frozen,
+            self.sums,
+            self.histogram,
+            measure,
+        )
 
     def view(self) -> PricedSlots:
         """The slot as a policy sees it; not to be changed."""
         world = self.world
         return PricedSlots(
-            self.weight, world.count.astype(float), self.cost_s, self.hit, world.channel, self.cached, self.queue_s,
-            self.target_s, world.weight_v, world.capacity, world.reusable,
-        )  # fmt: skip
+            self.weight,
+            world.count.astype(float),
+            self.cost_s,
+            self.hit,
+            world.channel,
+            self.cached,
+            self.queue_s,
+            self.target_s,
+            world.weight_v,
+            world.capacity,
+            world.reusable,
+        )
 
     def _compare(
-        self, choice: Choice, measure: bool, cost_s: Floats | None = None, hit: NDArray[np.bool_] | None = None
+        self,
+        choice: Choice,
+        measure: bool,
+        cost_s: Floats | None = None,
+        hit: NDArray[np.bool_] | None = None,
     ) -> None:
-        """The objective (33) of this choice, of exact P2 on the same state, and of keeping nothing."""
-        best, value, world = np.zeros_like(choice), np.zeros(len(choice)), self.world
-        cost_s, hit = self.cost_s if cost_s is None else cost_s, self.hit if hit is None else hit
+        """The objective (33) of this choice, of exact P2 on the same state, and of keeping
+        nothing."""
+        best = np.zeros_like(choice)
+        value = np.zeros(len(choice))
+        world = self.world
+        cost_s = self.cost_s if cost_s is None else cost_s
+        hit = self.hit if hit is None else hit
         exact.solve_lanes(
-            self.weight, cost_s, hit, world.capacity, self.queue_s, world.weight_v, self.target_s, best, value
+            self.weight,
+            cost_s,
+            hit,
+            world.capacity,
+            self.queue_s,
+            world.weight_v,
+            self.target_s,
+            best,
+            value,
         )
         mine, nothing = (self._objective(c) for c in (choice, np.zeros_like(choice)))
         won = nothing - value
-        self.last_gap = np.where(won > 1e-12, (mine - value) / np.where(won > 1e-12, won, 1.0), np.nan)
+        self.last_gap = np.where(
+            won > 1e-12, (mine - value) / np.where(won > 1e-12, won, 1.0), np.nan
+        )
         if measure:
             self.sums[:, accounts.AT["objective"]] += mine
             self.sums[:, accounts.AT["exact"]] += value
@@ -100,13 +169,17 @@ class Play:
 def metrics(play: Play) -> dict[str, Floats]:
     """The metrics of docs/model.md, one value a lane: milliseconds, or fractions."""
     sums = {name: play.sums[:, i] for name, i in accounts.AT.items()}
-    slots, requests = np.maximum(sums["slots"], 1), np.maximum(sums["requests"], 1)
+    slots = np.maximum(sums["slots"], 1)
+    requests = np.maximum(sums["requests"], 1)
     won = sums["nothing"] - sums["exact"]
     gap = np.where(won > 0, (sums["objective"] - sums["exact"]) / np.where(won > 0, won, 1), np.nan)
     return {
         "response_ms": 1e3 * sums["response_s"] / slots,
         "response_per_request_ms": 1e3 * sums["request_s"] / requests,
-        "reduction_vs_ncldc" if not play.world.shared.any() else "reduction_vs_none": sums["reduction"] / slots,
+        "reduction_vs_ncldc" if not play.world.shared.any() else "reduction_vs_none": sums[
+            "reduction"
+        ]
+        / slots,
         "hit_ratio": sums["hits"] / requests,
         "hit_ratio_in_slot": sums["hits_in_slot"] / requests,
         "saved_ms": 1e3 * sums["saved_s"] / slots,

@@ -1,4 +1,5 @@
-"""`midstep simulate`: a preset under several policies, many seeds; a table, seeds.csv and summary.json."""
+"""`midstep simulate`: a preset under several policies, many seeds; a table, seeds.csv and
+summary.json."""
 
 from __future__ import annotations
 
@@ -12,7 +13,14 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from midstep.errors import ScenarioError
@@ -33,33 +41,44 @@ SHOWN = {  # the header's two lines, what mean and interval are multiplied with,
 
 
 def is_open(preset: Preset) -> bool:
-    """Whether the catalogue is simulated request by request, by the open model, instead of lane by lane."""
+    """Whether the catalogue is simulated request by request, by the open model, instead of lane by
+    lane."""
     return preset.edge == "shared" and preset.timing == "proactive" and not preset.distinct
 
 
 def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: str | None) -> int:
-    """The command's exit status. The first fifth of the slots (half of them in open catalogues) is not measured.
-    Raises ScenarioError, one line."""
+    """The command's exit status. The first fifth of the slots (half of them in open catalogues) is
+    not measured. Raises ScenarioError, one line."""
     if slots < 10 or seeds < 1:
         raise ScenarioError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
     for name in names:
         policies.find(name)
-    folder = Path(out) if out else Path("runs") / f"simulate-{preset.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = (
+        Path(out)
+        if out
+        else Path("runs") / f"simulate-{preset.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    )
     warmup = slots // 2 if is_open(preset) else slots // 5
     began = time.perf_counter()
     with bar(f"{preset.name}, {len(names)} policies, {seeds} seeds, {slots} slots") as advance:
         results = run(preset, names, list(range(seeds)), slots, warmup, advance)
     wall = time.perf_counter() - began
     about = {
-        "name": preset.name, "preset": preset.model_dump(mode="json"), "seeds": list(range(seeds)), "slots": slots,
-        "warmup": warmup, "modes": {"edge": preset.edge, "timing": preset.timing}, "wall_s": round(wall, 3),
+        "name": preset.name,
+        "preset": preset.model_dump(mode="json"),
+        "seeds": list(range(seeds)),
+        "slots": slots,
+        "warmup": warmup,
+        "modes": {"edge": preset.edge, "timing": preset.timing},
+        "wall_s": round(wall, 3),
         "versions": versions(),
-    }  # fmt: skip
+    }
     found = summarised(results)
     write(folder, results, {"policies": found, "run": about})
     show(
         found,
-        f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds, {slots - warmup} slots measured",
+        f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds, {slots - warmup} slots "
+        f"measured",
     )
     print(f"{wall:.1f} s; {folder / 'summary.json'}")
     return 0
@@ -73,7 +92,8 @@ def run(
     warmup: int,
     advance: Callable[[float], None] | None = None,
 ) -> Mapping[str, Mapping[str, Any]]:
-    """policy -> metric -> one value a seed. `advance` is told the share done since its last call."""
+    """policy -> metric -> one value a seed. `advance` is told the share done since its last
+    call."""
     if not is_open(preset):
         return play_lanes([(preset, seed) for seed in seeds], names, slots, warmup, advance)
     from orchestrator.evaluation.simulator import open as open_catalogue
@@ -90,7 +110,8 @@ def run(
 
 
 def write(folder: Path, results: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> None:
-    """seeds.csv, every value of every seed, and summary.json. Raises ScenarioError where they cannot be written."""
+    """seeds.csv, every value of every seed, and summary.json. Raises ScenarioError where they
+    cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "seeds.csv").open("w", newline="") as file:
@@ -112,13 +133,17 @@ def show(told: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: st
     for metric in shown:
         table.add_column(SHOWN[metric][0], justify="right", no_wrap=True)
     for name, metrics in told.items():
-        table.add_row(name, *(cell(metrics.get(metric, {}), *SHOWN[metric][1:]) for metric in shown))
+        table.add_row(
+            name, *(cell(metrics.get(metric, {}), *SHOWN[metric][1:]) for metric in shown)
+        )
     Console().print(table)
 
 
 def cell(value: Mapping[str, float | None], scale: float, decimals: int) -> str:
-    """Mean±half, both in the same unit and with as many decimals, at most four digits of the mean in all."""
-    mean, half = value.get("mean"), value.get("ci95")
+    """Mean±half, both in the same unit and with as many decimals, at most four digits of the mean
+    in all."""
+    mean = value.get("mean")
+    half = value.get("ci95")
     if mean is None:
         return "-"
     size = abs(scale * mean)
@@ -129,7 +154,8 @@ def cell(value: Mapping[str, float | None], scale: float, decimals: int) -> str:
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar on a terminal's stderr; yields what is to be told each further share of the work."""
+    """A progress bar on a terminal's stderr; yields what is to be told each further share of the
+    work."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -138,6 +164,8 @@ def bar(title: str) -> Iterator[Callable[[float], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+    with Progress(
+        *columns, console=console, disable=not sys.stderr.isatty(), transient=True
+    ) as progress:
         task = progress.add_task(title, total=1.0)
         yield lambda share: progress.advance(task, share)

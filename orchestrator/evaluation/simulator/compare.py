@@ -20,7 +20,9 @@ from orchestrator.policies.kinds.price_planner import Priced, price_planner
 Floats = NDArray[np.float64]
 Lane = tuple[Preset, int]
 CALIBRATION_SLOTS = 2_000
-TIGHTNESS = 0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
+TIGHTNESS = (
+    0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
+)
 
 
 @dataclass
@@ -34,7 +36,8 @@ class Series:
 
 
 def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
-    """Lbar and Lhat of each lane, seconds: the preset's own, else 0.993 x mean L_avg of `greedy` with Q = 0."""
+    """Lbar and Lhat of each lane, seconds: the preset's own, else 0.993 x mean L_avg of `greedy`
+    with Q = 0."""
     given = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
     if not np.isnan(given).any():
         return given
@@ -59,7 +62,8 @@ def play_all(
 ) -> dict[str, Play]:
     """Run `slots` slots of every lane under every policy; sums are of the slots from `warmup` on.
 
-    `tick` is told of every slot; `series` is filled where it is given. Raises ScenarioError for an unknown policy.
+    `tick` is told of every slot; `series` is filled where it is given. Raises ScenarioError for an
+    unknown policy.
     """
     world = World(lanes)
     targets = calibrate(lanes, slots) if targets is None else targets
@@ -84,7 +88,8 @@ def play_all(
 
 def _open(name: str, world: World, targets: Floats) -> tuple[Play, Priced | None]:
     """All lanes as one program where the policy can, else an object for each."""
-    problems, seeds = [world.problem(b) for b in range(world.size)], [int(seed) for seed in world.seeds]
+    problems = [world.problem(b) for b in range(world.size)]
+    seeds = [int(seed) for seed in world.seeds]
     for problem in problems:
         policies.check(name, problem)
     made = policies.find(name)()

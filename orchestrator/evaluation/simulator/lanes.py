@@ -1,4 +1,5 @@
-"""One policy against one stream: who is cached when. Planners by score run at several capacities in one pass."""
+"""One policy against one stream: who is cached when. Planners by score run at several capacities in
+one pass."""
 
 from __future__ import annotations
 
@@ -24,9 +25,20 @@ def problem(preset: Preset, stream: KnownStream, capacity: int) -> Problem:
     """What policies are told of an open catalogue; a prompt's key is its item's number."""
     frame = int(preset.frame_bits) // 8
     return Problem(
-        capacity * frame, preset.steps, preset.split_step, frame, preset.reusable_steps, None, preset.users,
-        preset.edge, preset.timing, preset.weight_v, stream.parts, int, stream,
-    )  # fmt: skip
+        capacity * frame,
+        preset.steps,
+        preset.split_step,
+        frame,
+        preset.reusable_steps,
+        None,
+        preset.users,
+        preset.edge,
+        preset.timing,
+        preset.weight_v,
+        stream.parts,
+        int,
+        stream,
+    )
 
 
 class Lane(ABC):
@@ -34,8 +46,8 @@ class Lane(ABC):
 
     @abstractmethod
     def serve(self, asked: Ids, slot: int) -> Hits:
-        """Which of the slot's requests (n,), in order, were cached at its start and still there when they came, shape
-        (capacities, n). Then the policy plans the next slot."""
+        """Which of the slot's requests (n,), in order, were cached at its start and still there
+        when they came, shape (capacities, n). Then the policy plans the next slot."""
 
 
 class RankedLane(Lane):
@@ -45,7 +57,9 @@ class RankedLane(Lane):
     """
 
     def __init__(self, policy: Ranked, stream: KnownStream, capacities: Sequence[int]) -> None:
-        self.policy, self.stream, self.capacities = policy, stream, capacities
+        self.policy = policy
+        self.stream = stream
+        self.capacities = capacities
         self.held = [np.empty(0, np.int64) for _ in capacities]  # in order of admission
         self._cached = np.zeros((len(capacities), stream.items), np.bool_)
         self._wanted = np.zeros(stream.items, np.bool_)
@@ -74,17 +88,21 @@ class RankedLane(Lane):
         return np.asarray(hits)
 
     def meet(self, ids: Ids) -> None:
-        """Tell the policy the words of items that are asked for the first time, where words tell it something."""
+        """Tell the policy the words of items that are asked for the first time, where words tell it
+        something."""
         for item in ids[~self._met[ids]].tolist():
             self.policy.met(item, self.stream.prompt(item))
         self._met[ids] = True
 
 
 class RuleLane(Lane):
-    """Drives `on_access` request by request, at one capacity: rules act at once, within the slot."""
+    """Drives `on_access` request by request, at one capacity: rules act at once, within the
+    slot."""
 
     def __init__(self, policy: Policy, stream: KnownStream, preset: Preset) -> None:
-        self.policy, self._keys, self._step = policy, [str(i) for i in range(stream.items)], preset.split_step
+        self.policy = policy
+        self._keys = [str(i) for i in range(stream.items)]
+        self._step = preset.split_step
         self._bytes = int(preset.frame_bits) // 8
         self._held: set[str] = set()
 
@@ -96,7 +114,16 @@ class RuleLane(Lane):
             hit = key in self._held
             hits[0, i] = key in since
             edit = self.policy.on_access(
-                Access(key, key, key, self._step, self._bytes, "exact" if hit else "computed", float(slot), 0.0)
+                Access(
+                    key,
+                    key,
+                    key,
+                    self._step,
+                    self._bytes,
+                    "exact" if hit else "computed",
+                    float(slot),
+                    0.0,
+                )
             )
             if edit:
                 self._held.difference_update(edit.evict)
@@ -105,35 +132,46 @@ class RuleLane(Lane):
         return hits
 
 
-def open_lane(name: str, preset: Preset, stream: KnownStream, seed: int, capacities: Sequence[int]) -> Lane:
+def open_lane(
+    name: str, preset: Preset, stream: KnownStream, seed: int, capacities: Sequence[int]
+) -> Lane:
     """The named policy, reset. Raises ScenarioError where it cannot serve an open catalogue."""
     cls = policies.find(name)
     told = problem(preset, stream, capacities[0])
     if cls.stores == "final":
-        raise ScenarioError(f"policy.name: {name} keeps finished pictures, which simulated prompts do not have")
+        raise ScenarioError(
+            f"policy.name: {name} keeps finished pictures, which simulated prompts do not have"
+        )
     policy = cls()
     if isinstance(policy, Ranked):
         policies.check(name, told)
         policy.reset(told, seed)
         return RankedLane(policy, stream, capacities)
     if "closed" in cls.needs or (cls.on_access is Policy.on_access and cls.plan is not Policy.plan):
-        raise ScenarioError(f"policy.name: {name} cannot plan for an open catalogue; planners by score and rules can")
+        raise ScenarioError(
+            f"policy.name: {name} cannot plan for an open catalogue; planners by score and rules "
+            f"can"
+        )
     policies.check(name, told)
     if len(capacities) != 1:
-        raise ValueError(f"{name} is a rule: it runs at one capacity at a time, not {len(capacities)}")
+        raise ValueError(
+            f"{name} is a rule: it runs at one capacity at a time, not {len(capacities)}"
+        )
     policy.reset(told, seed)
     return RuleLane(policy, stream, preset)
 
 
 def distinct(asked: Ids) -> tuple[Ids, Ids]:
-    """The different items of (n,) requests in order of first request, and how often each was asked for."""
+    """The different items of (n,) requests in order of first request, and how often each was asked
+    for."""
     ids, first, counts = np.unique(asked, return_index=True, return_counts=True)
     order = np.argsort(first)
     return ids[order], counts[order].astype(np.int64)
 
 
 def best(score: Floats, capacity: int) -> Ids:
-    """Where the `capacity` largest of (n,) scores are, in order of place; of equals the first, as by a stable sort."""
+    """Where the `capacity` largest of (n,) scores are, in order of place; of equals the first, as
+    by a stable sort."""
     if len(score) <= capacity:
         return np.arange(len(score))
     if capacity == 0:

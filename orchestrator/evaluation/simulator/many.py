@@ -1,4 +1,5 @@
-"""Lanes over the machine's cores: a lane knows of no other, so that how they are cut changes nothing but the time."""
+"""Lanes over the machine's cores: a lane knows of no other, so that how they are cut changes
+nothing but the time."""
 
 from __future__ import annotations
 
@@ -26,12 +27,13 @@ Results = dict[str, dict[str, Floats]]  # policy -> metric -> one value a lane
 Job = tuple[list[tuple[Preset, int]], tuple[str, ...], int, int]
 Progress = Callable[[float], None] | None
 Task = Callable[[Job, Callable[[], None]], T]
-SIDE_BY_SIDE = 16  # lanes in one program: more share a network's overhead, and fall out of the processor's cache
+# lanes in one program: more share a network's overhead, and fall out of the processor's cache
+SIDE_BY_SIDE = 16
 
 
 class Workers:
-    """`jobs` processes (None: one for each core that this process may use) that import and compile once for all that
-    they are given; with one, everything happens here. A context manager."""
+    """`jobs` processes (None: one for each core that this process may use) that import and compile
+    once for all that they are given; with one, everything happens here. A context manager."""
 
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
@@ -40,8 +42,12 @@ class Workers:
         self._others = set(multiprocessing.active_children())  # somebody else's
 
     def __enter__(self) -> Workers:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(SIGTERM) is signal.SIG_DFL:
-            signal.signal(SIGTERM, signal.default_int_handler)  # else the workers would outlive this process
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(SIGTERM) is signal.SIG_DFL
+        ):
+            # else the workers would outlive this process
+            signal.signal(SIGTERM, signal.default_int_handler)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -49,7 +55,9 @@ class Workers:
             signal.signal(SIGTERM, self._told)
         if self._pool is None:
             return
-        if kind is not None:  # Ctrl-C, or a worker's error: nobody waits for what the others would find
+        if (
+            kind is not None
+        ):  # Ctrl-C, or a worker's error: nobody waits for what the others would find
             for process in set(multiprocessing.active_children()) - self._others:
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
@@ -58,8 +66,11 @@ class Workers:
         """`task` of every job; a task calls its second argument once a slot."""
         share = 1 / sum(slots for *_, slots, _ in work)
         if self.jobs == 1 or (len(work) == 1 and self._pool is None):
-            return [task(job, lambda: None if progress is None else progress(share)) for job in work]
-        context = multiprocessing.get_context("spawn")  # a forked process with torch's threads in it may hang
+            return [
+                task(job, lambda: None if progress is None else progress(share)) for job in work
+            ]
+        # a forked process with torch's threads in it may hang
+        context = multiprocessing.get_context("spawn")
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_deaf)
         with context.Manager() as manager:
@@ -91,15 +102,23 @@ def play_lanes(
     work: list[Job] = [([lanes[i] for i in cut], tuple(names), slots, warmup) for cut in cuts]
     parts = workers.spread(_play, work, progress)
     return {
-        name: {metric: np.concatenate([part[name][metric] for part in parts]) for metric in parts[0][name]}
+        name: {
+            metric: np.concatenate([part[name][metric] for part in parts])
+            for metric in parts[0][name]
+        }
         for name in parts[0]
     }
 
 
 def play_series(
-    lanes: Sequence[tuple[Preset, int]], names: Sequence[str], slots: int, workers: Workers, progress: Progress = None
+    lanes: Sequence[tuple[Preset, int]],
+    names: Sequence[str],
+    slots: int,
+    workers: Workers,
+    progress: Progress = None,
 ) -> list[dict[str, Series]]:
-    """What every policy did over time, each lane by itself: of lanes side by side only the mean loss is told."""
+    """What every policy did over time, each lane by itself: of lanes side by side only the mean
+    loss is told."""
     return workers.spread(_follow, [([lane], tuple(names), slots, 0) for lane in lanes], progress)
 
 
@@ -153,7 +172,8 @@ def _follow(job: Job, tick: Callable[[], None]) -> dict[str, Series]:
 
 
 def interval(values: Sequence[float] | Floats) -> dict[str, float | None]:
-    """Mean over seeds and the half-width of its 95 % interval (Student's t); nulls where there is nothing to say."""
+    """Mean over seeds and the half-width of its 95 % interval (Student's t); nulls where there is
+    nothing to say."""
     from scipy.stats import t
 
     array = np.asarray(values, np.float64)
@@ -166,6 +186,11 @@ def interval(values: Sequence[float] | Floats) -> dict[str, float | None]:
     return {"mean": float(array.mean()), "ci95": half}
 
 
-def summarised(results: Mapping[str, Mapping[str, Sequence[float] | Floats]]) -> dict[str, dict[str, Any]]:
+def summarised(
+    results: Mapping[str, Mapping[str, Sequence[float] | Floats]],
+) -> dict[str, dict[str, Any]]:
     """`policies` of summary.json."""
-    return {name: {metric: interval(v) for metric, v in metrics.items()} for name, metrics in results.items()}
+    return {
+        name: {metric: interval(v) for metric, v in metrics.items()}
+        for name, metrics in results.items()
+    }

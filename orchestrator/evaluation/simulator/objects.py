@@ -1,7 +1,9 @@
-"""Any policy in a closed world, through the same interface as a live edge: one object a lane, accesses and edits.
+"""Any policy in a closed world, through the same interface as a live edge: one object a lane,
+accesses and edits.
 
-Rules act on each request; planners at the slot's boundary. `reactive`: what is decided is what serves the slot.
-`proactive`: the slot is served with what was held at its start, and the decision is for the next.
+Rules act on each request; planners at the slot's boundary. `reactive`: what is decided is what
+serves the slot. `proactive`: the slot is served with what was held at its start, and the decision
+is for the next.
 """
 
 from __future__ import annotations
@@ -28,13 +30,20 @@ class ObjectPlay(Play):
     """One policy, one object for each lane."""
 
     def __init__(
-        self, name: str, policies: Sequence[Policy], problems: Sequence[Problem], world: World, target_s: Floats
+        self,
+        name: str,
+        policies: Sequence[Policy],
+        problems: Sequence[Problem],
+        world: World,
+        target_s: Floats,
     ) -> None:
         super().__init__(name, None, world, target_s)
-        self.policies, self.problems = list(policies), list(problems)
+        self.policies = list(policies)
+        self.problems = list(problems)
         self.ahead = problems[0].timing == "proactive"
         self.held: list[dict[int, int]] = [{} for _ in policies]  # item -> step
-        self.known = np.zeros((world.size, world.items), np.bool_)  # what could have been held at the slot's start
+        # what could have been held at the slot's start
+        self.known = np.zeros((world.size, world.items), np.bool_)
         self._keys = [str(r) for r in range(world.items)]
 
     def slot(self, measure: bool, gap: bool) -> Choice:
@@ -54,7 +63,9 @@ class ObjectPlay(Play):
         self._settle(choice, measure)
         for b in range(world.size):
             if self.carry:  # chosen items and what there was room for beside them (10)
-                self.held[b] = {int(r): int(self.cached[b, r]) for r in np.flatnonzero(self.cached[b])}
+                self.held[b] = {
+                    int(r): int(self.cached[b, r]) for r in np.flatnonzero(self.cached[b])
+                }
                 continue
             if self.ahead:
                 self._decide(b, costs[b])
@@ -64,31 +75,45 @@ class ObjectPlay(Play):
         return choice
 
     def _hindsight(self, choice: Choice, measure: bool) -> None:
-        """The gap of a plan that was made ahead: P2 solved on the slot as it came, over what there was to keep."""
-        cost, hit = np.full_like(self.cost_s, np.inf), np.zeros_like(self.hit)
+        """The gap of a plan that was made ahead: P2 solved on the slot as it came, over what there
+        was to keep."""
+        cost = np.full_like(self.cost_s, np.inf)
+        hit = np.zeros_like(self.hit)
         cost[:, :, 0] = self.cost_s[:, :, 0]
         for b, problem in enumerate(self.problems):
-            step, rows = problem.last_step, self.known[b]
+            step = problem.last_step
+            rows = self.known[b]
             cost[b, rows, step] = self.world.base_s[b, rows, step]
             hit[b, rows, step] = self.world.tolerated[b, rows, step]
-            late = rows & ~self.world.tolerated[b, :, step]  # held, but of no use in this slot: computed again
+            # held, but of no use in this slot: computed again
+            late = rows & ~self.world.tolerated[b, :, step]
             cost[b, late, step] += self.wait_s[b] + step * self.world.edge_step_s[b]
         self._compare(choice, measure, cost, hit)
 
     def _decide(self, lane: int, cost: SlotCost) -> bool:
-        """Show the lane's policy its slot; whether it chose by price, so that (10) says what else stays."""
-        policy, held = self.policies[lane], self.held[lane]
+        """Show the lane's policy its slot; whether it chose by price, so that (10) says what else
+        stays."""
+        policy = self.policies[lane]
+        held = self.held[lane]
         accesses: list[Access] = []
         fresh: dict[int, int] = {}
-        step, edge_s = self.problems[lane].last_step, self.world.edge_step_s[lane]
+        step = self.problems[lane].last_step
+        edge_s = self.world.edge_step_s[lane]
         for r in self.world.requests[lane].ravel():
             if r < 0:
                 continue
-            hit, key = int(r) in held, self._keys[r]
+            hit = int(r) in held
+            key = self._keys[r]
             access = Access(
-                "", key, key, held.get(int(r), step), self.problems[lane].frame_bytes, "exact" if hit else "computed",
-                self.world.slot, 0.0 if hit else step * edge_s,
-            )  # fmt: skip
+                "",
+                key,
+                key,
+                held.get(int(r), step),
+                self.problems[lane].frame_bytes,
+                "exact" if hit else "computed",
+                self.world.slot,
+                0.0 if hit else step * edge_s,
+            )
             accesses.append(access)
             if not hit:
                 fresh[int(r)] = step
@@ -99,7 +124,9 @@ class ObjectPlay(Play):
         prices = None if self.ahead else self._prices(lane)
         available = self._contents(lane, held, fresh)
         queue = float(self.queue_s[lane])
-        edit = policy.plan(SlotRecord(self.world.slot, tuple(accesses), cost, queue, available, prices))
+        edit = policy.plan(
+            SlotRecord(self.world.slot, tuple(accesses), cost, queue, available, prices)
+        )
         self._apply(held, edit)
         policy.learn()
         return prices is not None and price_planner(policy) is not None
@@ -116,14 +143,20 @@ class ObjectPlay(Play):
             tuple(Held(self._keys[r], self._keys[r], step, nbytes) for r, step in part.items())
             for part in (held, {r: s for r, s in fresh.items() if r not in held})
         )
-        return Contents(store, staging, self.problems[lane].capacity, len(store) * nbytes, len(staging) * nbytes)
+        return Contents(
+            store, staging, self.problems[lane].capacity, len(store) * nbytes, len(staging) * nbytes
+        )
 
     def _prices(self, lane: int) -> Prices:
         rows = np.flatnonzero(self.world.count[lane])
         return Prices(
-            tuple(self._keys[r] for r in rows), self.world.count[lane, rows], self.cost_s[lane, rows],
-            self.hit[lane, rows], self.world.channel[lane, : self.problems[lane].users], float(self.target_s[lane]),
-        )  # fmt: skip
+            tuple(self._keys[r] for r in rows),
+            self.world.count[lane, rows],
+            self.cost_s[lane, rows],
+            self.hit[lane, rows],
+            self.world.channel[lane, : self.problems[lane].users],
+            float(self.target_s[lane]),
+        )
 
     def _cost(self, lane: int, choice: Choice) -> SlotCost:
         """What the slot comes to, for the planner that plans ahead."""
@@ -134,10 +167,14 @@ class ObjectPlay(Play):
         taken = np.take_along_axis(self.hit[lane], choice[lane, :, None].astype(np.int64), 1)[:, 0]
         hits = int(count[taken].sum())
         average = missed / misses if misses else 0.0
-        return SlotCost(int(count.sum()), hits, int(count.sum()) - hits, int(active), average, system)
+        return SlotCost(
+            int(count.sum()), hits, int(count.sum()) - hits, int(active), average, system
+        )
 
 
-def objects(name: str, make: type[Policy], world: World, seeds: Sequence[int], target_s: Floats) -> ObjectPlay:
+def objects(
+    name: str, make: type[Policy], world: World, seeds: Sequence[int], target_s: Floats
+) -> ObjectPlay:
     """A fresh object for each lane of `world`."""
     problems = [world.problem(b) for b in range(world.size)]
     made = [make() for _ in problems]

@@ -1,4 +1,5 @@
-"""The presets of the simulator: what users ask for, what fits, how the edge and the plan are read (docs/model.md)."""
+"""The presets of the simulator: what users ask for, what fits, how the edge and the plan are read
+(docs/model.md)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from midstep.errors import ScenarioError
 
 
 class Topics(BaseModel):
-    """Prompts made of parts: `parts` sizes whose product is the catalogue; a part trends `burst_factor`-fold with
-    `bursts_per_slot` starts a slot for `burst_slots` slots; `sigma` is the lognormal factor of each prompt's own."""
+    """Prompts made of parts: `parts` sizes whose product is the catalogue; a part trends
+    `burst_factor`-fold with `bursts_per_slot` starts a slot for `burst_slots` slots; `sigma` is the
+    lognormal factor of each prompt's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,9 +65,15 @@ class Preset(BaseModel):
         if self.reusable_steps > self.steps or self.split_step > self.steps:
             raise ValueError(f"reusable_steps and split_step are at most steps ({self.steps})")
         if not self.distinct and (self.edge, self.timing) != ("shared", "proactive"):
-            raise ValueError("requests that may repeat (distinct: false) are of edge shared and timing proactive alone")
+            raise ValueError(
+                "requests that may repeat (distinct: false) are of edge shared and timing "
+                "proactive alone"
+            )
         if self.distinct and self.requests_per_user > self.items:
-            raise ValueError(f"a user cannot ask for {self.requests_per_user} distinct prompts of {self.items} items")
+            raise ValueError(
+                f"a user cannot ask for {self.requests_per_user} distinct prompts of {self.items} "
+                f"items"
+            )
         return self
 
     @property
@@ -78,28 +86,54 @@ PRESETS = {
     preset.name: preset
     for preset in (
         Preset(
-            name="literal", users=10, items=50, requests_per_user=50, zipf=0.0, drift_swaps_per_slot=0.0, capacity=50,
+            name="literal",
+            users=10,
+            items=50,
+            requests_per_user=50,
+            zipf=0.0,
+            drift_swaps_per_slot=0.0,
+            capacity=50,
             tolerance=False,
         ),
         Preset(name="compact"),
         Preset(
-            name="full", edge="shared", timing="proactive", items=100_000, requests_per_user=50, distinct=False,
-            drift_swaps_per_slot=20.0, capacity=6_000, tolerance=False,
+            name="full",
+            edge="shared",
+            timing="proactive",
+            items=100_000,
+            requests_per_user=50,
+            distinct=False,
+            drift_swaps_per_slot=20.0,
+            capacity=6_000,
+            tolerance=False,
         ),
         Preset(
-            name="topics", edge="shared", timing="proactive", items=100_000, requests_per_user=50, distinct=False,
-            capacity=6_000, tolerance=False, topics=Topics(),
+            name="topics",
+            edge="shared",
+            timing="proactive",
+            items=100_000,
+            requests_per_user=50,
+            distinct=False,
+            capacity=6_000,
+            tolerance=False,
+            topics=Topics(),
         ),
     )
-}  # fmt: skip
+}
 
-COMPARED = {"reactive": "ncldc,dnn,oo,drc-paper,drc,drc-item,greedy", "proactive": "lru,s3-fifo,lfu-decay,drc-item"}
+COMPARED = {
+    "reactive": "ncldc,dnn,oo,drc-paper,drc,drc-item,greedy",
+    "proactive": "lru,s3-fifo,lfu-decay,drc-item",
+}
 
 ABOUT = {
-    "literal": "50 prompts, each of 10 users asks for each in each slot; capacity never binds: what (15), (17) say",
+    "literal": "50 prompts, each of 10 users asks for each in each slot; capacity never binds: "
+    "what (15), (17) say",
     "compact": "100 prompts, 20 users draw 10 a slot from a drifting Zipf; figures 5, 6, 8, 9, 10",
-    "full": "100,000 prompts, 1,000 requests a slot, drift; the edge is shared and contended, plans are made ahead",
-    "topics": "100,000 prompts made of parts that drift and trend; the edge is shared and contended",
+    "full": "100,000 prompts, 1,000 requests a slot, drift; the edge is shared and contended, "
+    "plans are made ahead",
+    "topics": "100,000 prompts made of parts that drift and trend; the edge is shared and "
+    "contended",
 }
 
 
@@ -117,7 +151,9 @@ def find(name: str, settings: Sequence[str] = ()) -> Preset:
                 raise ScenarioError(f"--set {setting}: {parent} is no part of preset {name}")
             node = node[parent]
         if not equals or last not in node:
-            raise ScenarioError(f"--set {setting}: write KEY=VALUE with KEY one of {', '.join(node)}")
+            raise ScenarioError(
+                f"--set {setting}: write KEY=VALUE with KEY one of {', '.join(node)}"
+            )
         try:
             node[last] = yaml.safe_load(text)
         except yaml.YAMLError as error:

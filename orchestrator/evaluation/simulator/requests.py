@@ -1,4 +1,5 @@
-"""What users of an open catalogue ask for, slot by slot: a true law that drifts, and draws that no policy can touch."""
+"""What users of an open catalogue ask for, slot by slot: a true law that drifts, and draws that no
+policy can touch."""
 
 from __future__ import annotations
 
@@ -14,12 +15,19 @@ from orchestrator.evaluation.simulator.presets import Preset
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-DRAWS, DRIFT, START, FACTOR, CHANNEL, PLACE = 40, 41, 42, 43, 44, 45
+DRAWS = 40
+DRIFT = 41
+START = 42
+FACTOR = 43
+CHANNEL = 44
+PLACE = 45
 
 
 def generator(seed: int, kind: int, slot: int = 0) -> np.random.Generator:
-    """Random numbers that depend on nothing but (seed, kind, slot): a Philox counter, as in midstep.radio.fading."""
-    key, counter = np.array([seed, kind], np.uint64), np.array([0, 0, 0, slot], np.uint64)
+    """Random numbers that depend on nothing but (seed, kind, slot): a Philox counter, as in
+    midstep.radio.fading."""
+    key = np.array([seed, kind], np.uint64)
+    counter = np.array([0, 0, 0, slot], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
@@ -39,13 +47,17 @@ class Stream(ABC):
 
     def __init__(self, preset: Preset, seed: int) -> None:
         if preset.distinct:
-            raise ScenarioError(f"{preset.name}: an open catalogue draws with replacement; set distinct to false")
-        self.items, self.seed = preset.items, seed
+            raise ScenarioError(
+                f"{preset.name}: an open catalogue draws with replacement; set distinct to false"
+            )
+        self.items = preset.items
+        self.seed = seed
         self.requests = preset.users * preset.requests_per_user
         self.slot = -1
 
     def advance(self) -> Ids:
-        """The next slot's requests in order of arrival, (users * requests_per_user,); number i is user i % users'."""
+        """The next slot's requests in order of arrival, (users * requests_per_user,); number i is
+        user i % users'."""
         self.slot += 1
         if self.slot:
             self.drift(generator(self.seed, DRIFT, self.slot))
@@ -65,16 +77,20 @@ class Stream(ABC):
 
 
 class KnownStream(Stream):
-    """Requests with the truth behind them (`orchestrator.decision.problem.Truth`), which ceilings such as `bayes` are told."""
+    """Requests with the truth behind them (`orchestrator.decision.problem.Truth`), which ceilings
+    such as `bayes` are told."""
 
     @abstractmethod
     def current(self) -> Floats:
         """Expected requests of each item in the current slot, shape (items,)."""
 
     def rates(self, slot: int) -> Floats:
-        """`current`, for a policy that says which slot it means. Raises ValueError for any but the current one."""
+        """`current`, for a policy that says which slot it means. Raises ValueError for any but the
+        current one."""
         if slot != self.slot:
-            raise ValueError(f"the stream is in slot {self.slot}; the rates of slot {slot} are not told")
+            raise ValueError(
+                f"the stream is in slot {self.slot}; the rates of slot {slot} are not told"
+            )
         return self.current()
 
     @abstractmethod
@@ -88,7 +104,8 @@ class KnownStream(Stream):
 
 
 def swaps(expected: float, random: np.random.Generator) -> int:
-    """How many swaps a slot has where `expected` are due: its whole part, and one more with the odds of the rest."""
+    """How many swaps a slot has where `expected` are due: its whole part, and one more with the
+    odds of the rest."""
     whole = int(expected)
     return whole + int(random.random() < expected - whole)
 
@@ -107,9 +124,12 @@ class Drifting(KnownStream):
 
     def drift(self, random: np.random.Generator) -> None:
         for a, b in random.integers(0, self.items, (swaps(self._expected, random), 2)).tolist():
-            first, second = self._at[a], self._at[b]
-            self._at[a], self._at[b] = second, first
-            self._rates[first], self._rates[second] = self._law[b], self._law[a]
+            first = self._at[a]
+            second = self._at[b]
+            self._at[a] = second
+            self._at[b] = first
+            self._rates[first] = self._law[b]
+            self._rates[second] = self._law[a]
 
     def draw(self, uniform: Floats) -> Ids:
         rank = np.minimum(np.searchsorted(self._edges, uniform, side="right"), self.items - 1)

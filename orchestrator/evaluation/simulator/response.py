@@ -1,4 +1,5 @@
-"""Response times on a shared edge: channel and device of each user, the edge's queue, and what a run is measured by."""
+"""Response times on a shared edge: channel and device of each user, the edge's queue, and what a
+run is measured by."""
 
 from __future__ import annotations
 
@@ -13,8 +14,11 @@ from midstep.radio import physics
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.requests import CHANNEL, PLACE, Floats, Ids, generator
 
-CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN = 915e6, 3.0, 3.0
-POWER_W, NOISE_W = 50.0, 1e-13
+CARRIER_HZ = 915e6
+PATH_LOSS = 3.0
+ANTENNA_GAIN = 3.0
+POWER_W = 50.0
+NOISE_W = 1e-13
 SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
 
 Flags = NDArray[np.bool_]
@@ -22,9 +26,9 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Served:
-    """The measured slots of one policy. Requests (slots, n): response and all-local time, ms; `used`: served from
-    the cache; `computed`: the edge made its output for it. `group` numbers the (slot, prompt) pairs,
-    `slot_of` (groups,) says which slot each is of."""
+    """The measured slots of one policy. Requests (slots, n): response and all-local time, ms;
+    `used`: served from the cache; `computed`: the edge made its output for it. `group` numbers the
+    (slot, prompt) pairs, `slot_of` (groups,) says which slot each is of."""
 
     response_ms: Floats
     local_ms: Floats
@@ -35,8 +39,9 @@ class Served:
 
 
 def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> Served:
-    """Price requests `asked` (slots, n) of which `hits` (slots, n) were cached; the first `warmup` slots only load the
-    edge's queue. Seconds inside, as equations (4) to (8) and (14) say with O multiplying the wait, too."""
+    """Price requests `asked` (slots, n) of which `hits` (slots, n) were cached; the first `warmup`
+    slots only load the edge's queue. Seconds inside, as equations (4) to (8) and (14) say with O
+    multiplying the wait, too."""
     slots, requests = asked.shape
     transfer, rest, local = _devices(preset, seed, slots, requests)
     used = hits & (transfer + rest <= local) if preset.serve_guard else hits
@@ -46,17 +51,25 @@ def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> Se
     unique, group = np.unique(codes, return_inverse=True)
     keep = slice(warmup, None)
     return Served(
-        response[keep] * 1e3, local[keep] * 1e3, used[keep], computed[keep], group.reshape(codes.shape),
+        response[keep] * 1e3,
+        local[keep] * 1e3,
+        used[keep],
+        computed[keep],
+        group.reshape(codes.shape),
         unique // preset.items - warmup,
-    )  # fmt: skip
+    )
 
 
 def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floats, Floats, Floats]:
-    """Of every request (slots, requests): T of (8), loc(m0) and loc(0) of (5), seconds; number i is user i % users'."""
+    """Of every request (slots, requests): T of (8), loc(m0) and loc(0) of (5), seconds; number i is
+    user i % users'."""
     place = generator(seed, PLACE)
     bandwidth = place.uniform(*preset.bandwidth_mhz, preset.users) * 1e6
-    gain = physics.mean_gain(np.linspace(*preset.distance_m, preset.users), CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN)
-    fade, speed = np.empty((slots, preset.users)), np.empty((slots, preset.users))
+    gain = physics.mean_gain(
+        np.linspace(*preset.distance_m, preset.users), CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN
+    )
+    fade = np.empty((slots, preset.users))
+    speed = np.empty((slots, preset.users))
     for slot in range(slots):
         random = generator(seed, CHANNEL, slot)
         fade[slot] = np.maximum(random.exponential(size=preset.users), 1e-9)
@@ -73,19 +86,32 @@ def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floa
 
 
 def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
-    """w + E(m0) of every request, 0 where it hit, seconds, and whether its output was made for it; (slots, n)."""
+    """w + E(m0) of every request, 0 where it hit, seconds, and whether its output was made for it;
+    (slots, n)."""
     from orchestrator.evaluation.simulator import ticks  # compiles
 
-    edge, computed = np.zeros(asked.shape), np.zeros(asked.shape, np.bool_)
+    edge = np.zeros(asked.shape)
+    computed = np.zeros(asked.shape, np.bool_)
     missed = ~hits
     count = missed.sum(1, keepdims=True)
     nth = np.cumsum(missed, 1) - 1
     slot = np.broadcast_to(np.arange(len(asked))[:, None], asked.shape)
     at = ((slot + (nth + 0.5) / np.maximum(count, 1)) * preset.slot_seconds)[missed]
     alone_s = preset.frame_bits / (preset.edge_ghz * 1e9)  # (4): kappa D / f_es
-    step_s = StepProfile.load(Path(preset.profile)).step if preset.profile else lambda batch: batch * alone_s
+    step_s = (
+        StepProfile.load(Path(preset.profile)).step
+        if preset.profile
+        else lambda batch: batch * alone_s
+    )
     ready, computed[missed] = ticks.ready_times(
-        at, asked[missed], slot[missed], step_s, preset.max_batch, preset.split_step, preset.items, preset.slot_seconds
+        at,
+        asked[missed],
+        slot[missed],
+        step_s,
+        preset.max_batch,
+        preset.split_step,
+        preset.items,
+        preset.slot_seconds,
     )
     edge[missed] = ready - at
     return edge, computed
@@ -97,7 +123,8 @@ def misses_ms(served: Served) -> float:
 
 
 def measure(served: Served, target_ms: float) -> dict[str, float]:
-    """A run's metrics (docs/model.md, section 6); times in ms, costs per slot unless they say otherwise."""
+    """A run's metrics (docs/model.md, section 6); times in ms, costs per slot unless they say
+    otherwise."""
     response, local, average = _slots(served)
     queue = backlog = 0.0
     for value in average.tolist():  # (23)
@@ -124,9 +151,13 @@ def measure(served: Served, target_ms: float) -> dict[str, float]:
 
 
 def _slots(served: Served) -> tuple[Floats, Floats, Floats]:
-    """L_r and L_r(0) of (15), the slowest of a prompt's requesters, both (groups,); L_avg of (16), (slots,)."""
-    groups, slots = len(served.slot_of), len(served.response_ms)
-    response, local, missed = np.zeros(groups), np.zeros(groups), np.zeros(groups, np.bool_)
+    """L_r and L_r(0) of (15), the slowest of a prompt's requesters, both (groups,); L_avg of (16),
+    (slots,)."""
+    groups = len(served.slot_of)
+    slots = len(served.response_ms)
+    response = np.zeros(groups)
+    local = np.zeros(groups)
+    missed = np.zeros(groups, np.bool_)
     np.maximum.at(response, served.group.ravel(), served.response_ms.ravel())
     np.maximum.at(local, served.group.ravel(), served.local_ms.ravel())
     missed[served.group[~served.used]] = True

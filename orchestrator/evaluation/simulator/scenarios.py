@@ -1,4 +1,5 @@
-"""A live run's scenario as a setting of the slotted model: `midstep simulate FILE` foretells `midstep run FILE`."""
+"""A live run's scenario as a setting of the slotted model: `midstep simulate FILE` foretells
+`midstep run FILE`."""
 
 from __future__ import annotations
 
@@ -15,37 +16,71 @@ from orchestrator.evaluation.simulator.presets import Preset, made
 
 
 def preset_of(scenario: Scenario) -> Preset:
-    """The open, contended model with the scenario's users, catalogue, law, edge and link. A slot is as long as a user
-    takes between two requests, so that each asks once a slot. Raises ScenarioError for what the model does not have.
+    """The open, contended model with the scenario's users, catalogue, law, edge and link. A slot is
+    as long as a user takes between two requests, so that each asks once a slot. Raises
+    ScenarioError for what the model does not have.
     """
     if scenario.workload.prompts is not None:
-        raise ScenarioError("workload.prompts: a list of prompts is played by `midstep replay`; simulate draws prompts")
+        raise ScenarioError(
+            "workload.prompts: a list of prompts is played by `midstep replay`; simulate draws "
+            "prompts"
+        )
     if len(scenario.edges) != 1:
-        raise ScenarioError(f"edges: the slotted model has one edge, the scenario {len(scenario.edges)}")
+        raise ScenarioError(
+            f"edges: the slotted model has one edge, the scenario {len(scenario.edges)}"
+        )
     if len(scenario.devices) != 1:
         raise ScenarioError(
-            f"devices: the slotted model has one class of devices, the scenario {len(scenario.devices)}"
+            f"devices: the slotted model has one class of devices, the scenario "
+            f"{len(scenario.devices)}"
         )
     if scenario.model.profile is None:
-        raise ScenarioError("model.profile: the slotted model needs measured step times; set model.profile=cpu")
-    devices, model, edge = scenario.devices[0], scenario.model, scenario.edge
+        raise ScenarioError(
+            "model.profile: the slotted model needs measured step times; set model.profile=cpu"
+        )
+    devices = scenario.devices[0]
+    model = scenario.model
+    edge = scenario.edge
     step_s = named_profile(model).step(1)
     bits = 8.0 * (scenario.channel.frame_bytes or PACED_BYTES)
     edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
     slot_s = between_requests_s(scenario, devices, step_s)
-    return made(dict(
-        name=scenario.name, edge="shared", timing="proactive", users=scenario.users,
-        items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts), requests_per_user=1,
-        distinct=False, zipf=scenario.workload.popularity.zipf,
-        drift_swaps_per_slot=scenario.workload.drift_swaps_per_slot * slot_s / scenario.slot_seconds,
-        capacity=edge.capacity // PACED_BYTES, steps=model.steps, reusable_steps=model.split_step,
-        split_step=model.split_step, tolerance=False, frame_kb=bits / 8e3, edge_ghz=edge_ghz,
-        device_ghz=edge_ghz * devices.speed_ratio, bandwidth_mhz=devices.bandwidth_mhz, distance_m=devices.distance_m,
-        slot_seconds=slot_s, max_batch=edge.max_batch, profile=str(_profile_file(scenario)),
-        latency_target_ms=None if scenario.policy.latency_target_s is None else 1e3 * scenario.policy.latency_target_s,
-    ), scenario.name)  # fmt: skip
+    return made(
+        dict(
+            name=scenario.name,
+            edge="shared",
+            timing="proactive",
+            users=scenario.users,
+            items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts),
+            requests_per_user=1,
+            distinct=False,
+            zipf=scenario.workload.popularity.zipf,
+            drift_swaps_per_slot=scenario.workload.drift_swaps_per_slot
+            * slot_s
+            / scenario.slot_seconds,
+            capacity=edge.capacity // PACED_BYTES,
+            steps=model.steps,
+            reusable_steps=model.split_step,
+            split_step=model.split_step,
+            tolerance=False,
+            frame_kb=bits / 8e3,
+            edge_ghz=edge_ghz,
+            device_ghz=edge_ghz * devices.speed_ratio,
+            bandwidth_mhz=devices.bandwidth_mhz,
+            distance_m=devices.distance_m,
+            slot_seconds=slot_s,
+            max_batch=edge.max_batch,
+            profile=str(_profile_file(scenario)),
+            latency_target_ms=None
+            if scenario.policy.latency_target_s is None
+            else 1e3 * scenario.policy.latency_target_s,
+        ),
+        scenario.name,
+    )
 
 
 def _profile_file(scenario: Scenario) -> Path:
-    own = Path(pipelines.locate(scenario.model.path)) / "profiles" / f"{scenario.model.profile}.json"
+    own = (
+        Path(pipelines.locate(scenario.model.path)) / "profiles" / f"{scenario.model.profile}.json"
+    )
     return own if own.is_file() else Path(str(scenario.model.profile))

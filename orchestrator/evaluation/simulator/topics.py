@@ -22,10 +22,11 @@ from orchestrator.evaluation.simulator.requests import (
 
 
 class TopicStream(KnownStream):
-    """A prompt's popularity is the product of its parts' popularities, times a lognormal factor of its own.
+    """A prompt's popularity is the product of its parts' popularities, times a lognormal factor of
+    its own.
 
-    Each class of parts (objects, scenes, layouts, sizes) is Zipf over its own ranks, of which pairs change places; a
-    part that bursts is `burst_factor` times as popular while it lasts.
+    Each class of parts (objects, scenes, layouts, sizes) is Zipf over its own ranks, of which pairs
+    change places; a part that bursts is `burst_factor` times as popular while it lasts.
     """
 
     def __init__(self, preset: Preset, seed: int) -> None:
@@ -33,11 +34,13 @@ class TopicStream(KnownStream):
         self._topics = topics = preset.topics or Topics()
         if math.prod(topics.parts) != self.items:
             raise ScenarioError(
-                f"{preset.name}: parts {topics.parts} make {math.prod(topics.parts)} items, not {self.items}"
+                f"{preset.name}: parts {topics.parts} make {math.prod(topics.parts)} items, not "
+                f"{self.items}"
             )
         random = generator(seed, START)
         self._share = [random.permutation(zipf(size, topics.zipf)) for size in topics.parts]
-        self._until = [np.zeros(size, np.int64) for size in topics.parts]  # the slot in which a part's burst ends
+        # the slot in which a part's burst ends
+        self._until = [np.zeros(size, np.int64) for size in topics.parts]
         self._factor = np.exp(topics.sigma * generator(seed, FACTOR).standard_normal(self.items))
         self._rates = np.empty(0)
         self._renew()
@@ -45,13 +48,20 @@ class TopicStream(KnownStream):
     def drift(self, random: np.random.Generator) -> None:
         topics = self._topics
         for share in self._share:
-            for a, b in random.integers(0, len(share), (swaps(topics.drift_swaps_per_slot, random), 2)).tolist():
+            for a, b in random.integers(
+                0, len(share), (swaps(topics.drift_swaps_per_slot, random), 2)
+            ).tolist():
                 share[a], share[b] = share[b], share[a]
         for _ in range(random.poisson(topics.bursts_per_slot)):
-            part, kind = int(random.integers(sum(topics.parts))), 0  # any part may: large classes trend more often
+            # any part may: large classes trend more often
+            part = int(random.integers(sum(topics.parts)))
+            kind = 0
             while part >= topics.parts[kind]:
-                part, kind = part - topics.parts[kind], kind + 1
-            self._until[kind][part] = self.slot + int(random.integers(*topics.burst_slots, endpoint=True))
+                part = part - topics.parts[kind]
+                kind = kind + 1
+            self._until[kind][part] = self.slot + int(
+                random.integers(*topics.burst_slots, endpoint=True)
+            )
         self._renew()
 
     def _renew(self) -> None:
@@ -78,12 +88,17 @@ class TopicStream(KnownStream):
     def hazard(self) -> float:
         """Chance that one of an item's parts swaps, bursts or fades within a slot."""
         topics = self._topics
-        moves = [2 * topics.drift_swaps_per_slot / size + 2 * topics.bursts_per_slot / sum(topics.parts)
-                 for size in topics.parts]  # fmt: skip
+        moves = [
+            2 * topics.drift_swaps_per_slot / size + 2 * topics.bursts_per_slot / sum(topics.parts)
+            for size in topics.parts
+        ]
         return 1 - math.prod(1 - min(1.0, move) for move in moves)
 
     def prompt(self, item: int) -> str:
-        return " ".join(f"{'abcdefghij'[k]}{part}" for k, part in enumerate(np.unravel_index(item, self._topics.parts)))
+        return " ".join(
+            f"{'abcdefghij'[k]}{part}"
+            for k, part in enumerate(np.unravel_index(item, self._topics.parts))
+        )
 
     @staticmethod
     def parts(prompt: str) -> tuple[str, ...]:

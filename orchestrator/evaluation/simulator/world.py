@@ -1,7 +1,8 @@
-"""The world of a closed catalogue: who asks for what in each slot, over which channel, and what each choice would cost.
+"""The world of a closed catalogue: who asks for what in each slot, over which channel, and what
+each choice would cost.
 
-Lanes run side by side: a lane is one preset with one seed. Nothing here depends on a policy, so every policy of a
-comparison meets the same world.
+Lanes run side by side: a lane is one preset with one seed. Nothing here depends on a policy, so
+every policy of a comparison meets the same world.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from orchestrator.decision.problem import Problem
 from orchestrator.evaluation.simulator.presets import Preset
 
 Floats = NDArray[np.float64]
-POWER_W, NOISE_W, CARRIER_HZ, PATH_LOSS, ANTENNA = 50.0, 1e-13, 915e6, 3.0, 3.0
+POWER_W = 50.0
+NOISE_W = 1e-13
+CARRIER_HZ = 915e6
+PATH_LOSS = 3.0
+ANTENNA = 3.0
 SPEED_LOW = 0.7
 BLOCK = 64  # slots whose channel is drawn at once
 
@@ -27,11 +32,11 @@ BLOCK = 64  # slots whose channel is drawn at once
 class World:
     """B lanes of a slotted world. After `advance`, the arrays hold the slot:
 
-    `requests` (B, U, k) item of each request, -1 where the lane has fewer; `count` (B, R) requests of each item;
-    `transfer_s` (B, U), (8) for a frame; `step_s` (B, U), seconds of a step on each device; `channel` (B, U),
-    log2(1 + SNR), 0 for users that a lane does not have; `base_s` (B, R, J), the slowest requester's transfer and
-    device time of (14) for choice j, inf for choices that the lane forbids; `tolerated` (B, R, J), whether a cached
-    step may serve.
+    `requests` (B, U, k) item of each request, -1 where the lane has fewer; `count` (B, R) requests
+    of each item; `transfer_s` (B, U), (8) for a frame; `step_s` (B, U), seconds of a step on each
+    device; `channel` (B, U), log2(1 + SNR), 0 for users that a lane does not have; `base_s` (B, R,
+    J), the slowest requester's transfer and device time of (14) for choice j, inf for choices that
+    the lane forbids; `tolerated` (B, R, J), whether a cached step may serve.
     """
 
     def __init__(self, lanes: Sequence[tuple[Preset, int]]) -> None:
@@ -50,18 +55,27 @@ class World:
         self.shared = np.array([p.edge == "shared" for p in presets])
         self.split = np.array([p.split_step for p in presets])
         self.bits = np.array([p.frame_bits for p in presets])
-        self.edge_step_s = np.array([float(physics.edge_seconds(1, p.frame_bits, p.edge_ghz * 1e9)) for p in presets])
+        self.edge_step_s = np.array(
+            [float(physics.edge_seconds(1, p.frame_bits, p.edge_ghz * 1e9)) for p in presets]
+        )
         top = int(self.users.max())
         self.choices = int(self.reusable.max()) + 1
-        self._mean_gain, self._bandwidth = np.zeros((self.size, top)), np.ones((self.size, top))
+        self._mean_gain = np.zeros((self.size, top))
+        self._bandwidth = np.ones((self.size, top))
         for b, p in enumerate(presets):
-            place = np.linspace(*p.distance_m, p.users) if p.users > 1 else np.array([p.distance_m[0]])
+            place = (
+                np.linspace(*p.distance_m, p.users) if p.users > 1 else np.array([p.distance_m[0]])
+            )
             self._mean_gain[b, : p.users] = physics.mean_gain(place, CARRIER_HZ, PATH_LOSS, ANTENNA)
-            spread = [draws.uniform(int(self.seeds[b]), draws.BANDWIDTH, 0, u, 0) for u in range(p.users)]
+            spread = [
+                draws.uniform(int(self.seeds[b]), draws.BANDWIDTH, 0, u, 0) for u in range(p.users)
+            ]
             low, high = p.bandwidth_mhz
             self._bandwidth[b, : p.users] = (low + (high - low) * np.array(spread)) * 1e6
         self._device_hz = np.array([p.device_ghz * 1e9 for p in presets])
-        self._weights = np.stack([np.cumsum(np.arange(1, self.items + 1, dtype=float) ** -p.zipf) for p in presets])
+        self._weights = np.stack(
+            [np.cumsum(np.arange(1, self.items + 1, dtype=float) ** -p.zipf) for p in presets]
+        )
         self._order = np.tile(np.arange(self.items), (self.size, 1))
         self._swaps = np.array([p.drift_swaps_per_slot for p in presets])
         self.requests = np.full((self.size, top, int(self.asked.max())), -1, np.int32)
@@ -78,14 +92,32 @@ class World:
             self._block = self.slot // BLOCK
             self._draw_channels(self._block * BLOCK)
         at = self.slot % BLOCK
-        self.transfer_s, self.step_s, self.channel = self._transfers[:, at], self._paces[:, at], self._channels[:, at]
+        self.transfer_s = self._transfers[:, at]
+        self.step_s = self._paces[:, at]
+        self.channel = self._channels[:, at]
         if self.slot:
             _drift(self._order, self._swaps, self.seeds, self.slot)
-        _ask(self.seeds, self.slot, self.users, self.asked, self._weights, self._order, self.requests, self.count)
+        _ask(
+            self.seeds,
+            self.slot,
+            self.users,
+            self.asked,
+            self._weights,
+            self._order,
+            self.requests,
+            self.count,
+        )
         _price(
-            self.requests, self.count, self.transfer_s, self.step_s, self.steps, self.reusable, self.shared, self.split,
+            self.requests,
+            self.count,
+            self.transfer_s,
+            self.step_s,
+            self.steps,
+            self.reusable,
+            self.shared,
+            self.split,
             self.base_s,
-        )  # fmt: skip
+        )
         _tolerate(self.seeds, self.slot, self.tolerant, self.count, self.tolerated)
 
     def problem(self, lane: int, timing: str = "reactive") -> Problem:
@@ -93,10 +125,18 @@ class World:
         preset = self.lanes[lane][0]
         nbytes = round(preset.frame_kb * 1e3)
         return Problem(
-            capacity=preset.capacity * nbytes, steps=preset.steps, split_step=preset.split_step, frame_bytes=nbytes,
-            reusable_steps=preset.reusable_steps, items=preset.items, users=preset.users, edge=preset.edge,
-            timing=preset.timing, weight_v=preset.weight_v, number=int,
-        )  # fmt: skip
+            capacity=preset.capacity * nbytes,
+            steps=preset.steps,
+            split_step=preset.split_step,
+            frame_bytes=nbytes,
+            reusable_steps=preset.reusable_steps,
+            items=preset.items,
+            users=preset.users,
+            edge=preset.edge,
+            timing=preset.timing,
+            weight_v=preset.weight_v,
+            number=int,
+        )
 
     def _draw_channels(self, start: int) -> None:
         """Rates, transfer times and paces of BLOCK slots, (B, BLOCK, U)."""
@@ -133,8 +173,18 @@ def _drift(order: Any, swaps: Any, seeds: Any, slot: int) -> None:
 
 
 @njit(cache=True)
-def _ask(seeds: Any, slot: int, users: Any, asked: Any, weights: Any, order: Any, requests: Any, count: Any) -> None:
-    """Each user draws distinct prompts from the popularity law; where a user asks for all, all are asked for."""
+def _ask(
+    seeds: Any,
+    slot: int,
+    users: Any,
+    asked: Any,
+    weights: Any,
+    order: Any,
+    requests: Any,
+    count: Any,
+) -> None:
+    """Each user draws distinct prompts from the popularity law; where a user asks for all, all are
+    asked for."""
     items = order.shape[1]
     taken = np.empty(items, np.int64)
     for b in range(requests.shape[0]):
@@ -163,9 +213,18 @@ def _ask(seeds: Any, slot: int, users: Any, asked: Any, weights: Any, order: Any
 
 @njit(cache=True)
 def _price(
-    requests: Any, count: Any, transfer: Any, pace: Any, steps: int, reusable: Any, shared: Any, split: Any, base: Any
+    requests: Any,
+    count: Any,
+    transfer: Any,
+    pace: Any,
+    steps: int,
+    reusable: Any,
+    shared: Any,
+    split: Any,
+    base: Any,
 ) -> None:
-    """The slowest requester's T + loc of (14), (15): j = 0 is all local, or split at m0 where the edge is shared."""
+    """The slowest requester's T + loc of (14), (15): j = 0 is all local, or split at m0 where the
+    edge is shared."""
     lanes, users, asked = requests.shape
     for b in range(lanes):
         for r in range(count.shape[1]):
@@ -176,7 +235,11 @@ def _price(
                 r = requests[b, u, i]
                 if r < 0:
                     continue
-                nothing = transfer[b, u] + (steps - split[b]) * pace[b, u] if shared[b] else steps * pace[b, u]
+                nothing = (
+                    transfer[b, u] + (steps - split[b]) * pace[b, u]
+                    if shared[b]
+                    else steps * pace[b, u]
+                )
                 base[b, r, 0] = max(base[b, r, 0], nothing)
                 for j in range(2, reusable[b] + 1):
                     base[b, r, j] = max(base[b, r, j], transfer[b, u] + (steps - j) * pace[b, u])

@@ -1,7 +1,8 @@
 """Algorithm 1 as printed: one output for every prompt *and* step, candidates over all of them.
 
-Kept because the comparison is instructive: order-preserving quantisation ranks entries but never chooses the step
-within a prompt again, so the random first step is imitated for ever, and all K candidates are prefixes of one ranking.
+Kept because the comparison is instructive: order-preserving quantisation ranks entries but never
+chooses the step within a prompt again, so the random first step is imitated for ever, and all K
+candidates are prefixes of one ranking.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class DrcAsPrinted(Acting):
     """R (S* - 1) outputs; where (11) is broken, a prompt's highest entry counts."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        from orchestrator.policies.drc.actor import StepActor  # torch and numba: loaded where they are used
+        from orchestrator.policies.drc.actor import (
+            StepActor,
+        )  # torch and numba: loaded where they are used
 
         self.actor = StepActor(problems, seeds, FIRST_K)
         self.slots = 0
@@ -39,4 +42,6 @@ class DrcAsPrinted(Acting):
     def learn(self) -> LearnerStats | None:
         if self.slots % INTERVAL or not self.actor.ready:
             return None
-        return LearnerStats(self.actor.train(), round(float(np.mean(self.actor.k))), self.actor.network.updates)
+        return LearnerStats(
+            self.actor.train(), round(float(np.mean(self.actor.k))), self.actor.network.updates
+        )

@@ -1,5 +1,5 @@
-"""The DRC network without its critic: trained on exact labels for the first 1,000 slots, then frozen (the paper's
-second rival)."""
+"""The DRC network without its critic: trained on exact labels for the first 1,000 slots, then
+frozen (the paper's second rival)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Dnn(Acting):
     guarded: ClassVar[bool] = True
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        from orchestrator.policies.drc.actor import Actor  # torch and numba: loaded where they are used
+        from orchestrator.policies.drc.actor import (
+            Actor,
+        )  # torch and numba: loaded where they are used
 
         self.actor = Actor(problems, seeds)
         self.teacher = Greedy()

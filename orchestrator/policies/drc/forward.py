@@ -1,8 +1,9 @@
 """A few rows through a lane's network: what a decision needs. Compiled.
 
-Reading the weights is what costs, so those of inputs that are 0 (prompts nobody asks for, units that are off) are not
-read, and the outputs are passed over once for four inputs. No output's sum depends on the others', on other rows or on
-other lanes: a lane in a batch and a lane alone get the same bits, which matrix products of two shapes do not give.
+Reading the weights is what costs, so those of inputs that are 0 (prompts nobody asks for, units
+that are off) are not read, and the outputs are passed over once for four inputs. No output's sum
+depends on the others', on other rows or on other lanes: a lane in a batch and a lane alone get the
+same bits, which matrix products of two shapes do not give.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numba import njit
 
 @njit(cache=True)
 def layer(row: Any, weight: Any, bias: Any, relu: bool, on: Any, out: Any) -> None:
-    """out = row weight + bias, negative sums set to 0 where `relu`; (I,), (I, O), (O,), (O,). `on` (I,) is scratch."""
+    """out = row weight + bias, negative sums set to 0 where `relu`; (I,), (I, O), (O,), (O,). `on`
+    (I,) is scratch."""
     out[:] = bias
     count = 0
     for i in range(row.shape[0]):
@@ -24,7 +26,10 @@ def layer(row: Any, weight: Any, bias: Any, relu: bool, on: Any, out: Any) -> No
             count += 1
     fours = count // 4 * 4
     for k in range(0, fours, 4):
-        a, b, c, d = on[k], on[k + 1], on[k + 2], on[k + 3]
+        a = on[k]
+        b = on[k + 1]
+        c = on[k + 2]
+        d = on[k + 3]
         for o in range(out.shape[0]):
             near = out[o] + row[a] * weight[a, o] + row[b] * weight[b, o]
             out[o] = near + row[c] * weight[c, o] + row[d] * weight[d, o]
@@ -40,8 +45,10 @@ def layer(row: Any, weight: Any, bias: Any, relu: bool, on: Any, out: Any) -> No
 
 @njit(cache=True)
 def logits(x: Any, w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, out: Any) -> None:
-    """Rows x (B, n, I) through three layers with a lane axis, ReLU between, into `out` (B, n, O)."""
-    first, second = np.empty(w1.shape[2], np.float32), np.empty(w2.shape[2], np.float32)
+    """Rows x (B, n, I) through three layers with a lane axis, ReLU between, into `out` (B, n,
+    O)."""
+    first = np.empty(w1.shape[2], np.float32)
+    second = np.empty(w2.shape[2], np.float32)
     on = np.empty(max(w1.shape[1], w2.shape[1], w3.shape[1]), np.int64)
     for lane in range(x.shape[0]):
         for row in range(x.shape[1]):

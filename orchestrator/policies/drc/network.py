@@ -1,4 +1,5 @@
-"""The actor: a 4-layer network with a lane axis. Lanes share one tensor program and nothing else."""
+"""The actor: a 4-layer network with a lane axis. Lanes share one tensor program and nothing
+else."""
 
 from __future__ import annotations
 
@@ -15,16 +16,19 @@ from orchestrator.policies.drc import forward
 
 HIDDEN = (120, 80)
 RATE = 1e-3
-LAST = 0.1  # of the last layer's weights: what is random at first should not outweigh what is asked for
+# of the last layer's weights: what is random at first should not outweigh what is asked for
+LAST = 0.1
 SKIP = 3.0  # logits for each unit of the inputs that are carried past the layers
 
 
 class LaneNetwork:
-    """B independent networks inputs[b] -> 120 -> 80 -> outputs[b], ReLU between, sigmoid at the end (section 4.3).
+    """B independent networks inputs[b] -> 120 -> 80 -> outputs[b], ReLU between, sigmoid at the end
+    (section 4.3).
 
-    Lanes with fewer inputs or outputs are padded with weights that stay 0. Each lane is initialised from its own seed
-    with its own fan-in, so that it starts, and learns, as it would alone. One Adam for all, kept across steps. Where
-    `skip` names as many inputs as there are outputs, they are carried past the layers: the network starts from them.
+    Lanes with fewer inputs or outputs are padded with weights that stay 0. Each lane is initialised
+    from its own seed with its own fan-in, so that it starts, and learns, as it would alone. One
+    Adam for all, kept across steps. Where `skip` names as many inputs as there are outputs, they
+    are carried past the layers: the network starts from them.
     """
 
     def __init__(
@@ -36,7 +40,8 @@ class LaneNetwork:
         hidden: tuple[int, int] = HIDDEN,
         rate: float = RATE,
     ) -> None:
-        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
         widest = (max(inputs), *hidden, max(outputs))
         self.parameters: list[Tensor] = []
         for into, out in pairwise(widest):
@@ -45,7 +50,8 @@ class LaneNetwork:
             self._initialise(lane, (inputs[lane], *hidden, outputs[lane]), seed)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        self._arrays = [parameter.detach().numpy() for parameter in self.parameters]  # the same memory
+        # the same memory
+        self._arrays = [parameter.detach().numpy() for parameter in self.parameters]
         self.real = torch.zeros(len(seeds), 1, max(outputs))
         for lane, width in enumerate(outputs):
             self.real[lane, :, :width] = 1.0 / width
@@ -54,10 +60,15 @@ class LaneNetwork:
         self.skip = skip
 
     def _initialise(self, lane: int, widths: Sequence[int], seed: int) -> None:
-        """Zero-mean normal (section 4.3) with the variance that keeps ReLU layers alive (He et al. 2015)."""
+        """Zero-mean normal (section 4.3) with the variance that keeps ReLU layers alive (He et al.
+        2015)."""
         made = torch.Generator().manual_seed(seed)
         for layer, (into, out) in enumerate(pairwise(widths)):
-            weight = torch.randn(into, out, generator=made) * (2.0 / into) ** 0.5 * (LAST if layer == 2 else 1.0)
+            weight = (
+                torch.randn(into, out, generator=made)
+                * (2.0 / into) ** 0.5
+                * (LAST if layer == 2 else 1.0)
+            )
             self.parameters[2 * layer][lane, :into, :out] = weight
 
     def relax(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,11 +83,17 @@ class LaneNetwork:
             out += SKIP * states[..., self.skip]
         return out
 
-    def train(self, states: NDArray[np.float32], labels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Line 13: one Adam step on (38), the cross-entropy averaged over outputs; (B, batch, ...) -> loss (B,)."""
+    def train(
+        self, states: NDArray[np.float32], labels: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Line 13: one Adam step on (38), the cross-entropy averaged over outputs; (B, batch, ...)
+        -> loss (B,)."""
         logits = self._logits(torch.from_numpy(states))
-        wrong = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels), reduction="none")
-        loss = (wrong * self.real).sum(-1).mean(-1)  # over a lane's own outputs, then over its batch
+        wrong = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, torch.from_numpy(labels), reduction="none"
+        )
+        # over a lane's own outputs, then over its batch
+        loss = (wrong * self.real).sum(-1).mean(-1)
         self.adam.zero_grad(set_to_none=True)
         loss.sum().backward()
         self.adam.step()
@@ -97,7 +114,9 @@ class LaneNetwork:
             kept[f"weight{i}"] = parameter.detach().numpy().copy()
             moments = self.adam.state.get(parameter)
             if moments:
-                kept[f"mean{i}"], kept[f"square{i}"] = (moments[n].numpy().copy() for n in ("exp_avg", "exp_avg_sq"))
+                kept[f"mean{i}"], kept[f"square{i}"] = (
+                    moments[n].numpy().copy() for n in ("exp_avg", "exp_avg_sq")
+                )
         return kept
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -107,7 +126,10 @@ class LaneNetwork:
             for i, parameter in enumerate(self.parameters):
                 weight = torch.from_numpy(np.array(state[f"weight{i}"]))
                 if weight.shape != parameter.shape:
-                    raise ValueError(f"layer {i // 2} is {tuple(weight.shape)} there and {tuple(parameter.shape)} here")
+                    raise ValueError(
+                        f"layer {i // 2} is {tuple(weight.shape)} there and "
+                        f"{tuple(parameter.shape)} here"
+                    )
                 parameter.copy_(weight)
                 if f"mean{i}" in state:
                     self.adam.state[parameter] = {

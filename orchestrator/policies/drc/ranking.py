@@ -9,17 +9,20 @@ from numba import njit
 
 @njit(cache=True)
 def falling(value: Any, order: Any, scratch: Any) -> None:
-    """Fills `order` (n,) with the places along which `value` (n,), finite, falls; equals keep theirs.
+    """Fills `order` (n,) with the places along which `value` (n,), finite, falls; equals keep
+    theirs.
 
-    As many buckets as there are values, then insertion: three times as fast as a merge sort on what is spread like
-    noise, and the same answer on anything. `scratch` (2 n + 1,) is overwritten.
+    As many buckets as there are values, then insertion: three times as fast as a merge sort on what
+    is spread like noise, and the same answer on anything. `scratch` (2 n + 1,) is overwritten.
     """
     n = value.shape[0]
     if n == 0:
         return
-    place, start = scratch[:n], scratch[n : 2 * n + 1]
+    place = scratch[:n]
+    start = scratch[n : 2 * n + 1]
     start[:] = 0
-    low, high = value.min(), value.max()
+    low = value.min()
+    high = value.max()
     scale = (n - 1e-6) / (high - low) if high > low else 0.0
     for i in range(n):
         place[i] = min(int((high - value[i]) * scale), n - 1)

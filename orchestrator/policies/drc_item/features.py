@@ -1,6 +1,8 @@
-"""What is known of every item that was ever asked for, and the features that the shared network reads.
+"""What is known of every item that was ever asked for, and the features that the shared network
+reads.
 
-Memory grows with the items seen; a slot's work with the items touched: those asked for, and those that are scored.
+Memory grows with the items seen; a slot's work with the items touched: those asked for, and those
+that are scored.
 """
 
 from __future__ import annotations
@@ -19,23 +21,33 @@ Features = NDArray[np.float32]
 
 DECAYS = (3.0, 8.0, 20.0, 50.0, 120.0, 300.0, 1000.0, np.inf)  # e-folding times, slots
 WINDOWS = (5, 7)  # the decays over which requests are compared with what their parts let expect
-FIRST = (5, 6)  # the decays of parts that say what was to be expected of an item before it was first asked for
+# the decays of parts that say what was to be expected of an item before it was first asked for
+FIRST = (
+    5,
+    6,
+)
 SHRINK = (0.5, 2.0)  # requests as expected that are added to both
 SILENCE = 4096  # slots of silence that are told apart
 
 K = len(DECAYS)
 PRODUCTS = len(PART_DECAYS) + 1
 # The columns of a feature row, all logarithms but for the weights and the flag:
-RATES = list(range(K + 1))  # requests a slot, by each decay and by their mean weighted by likelihood
+# requests a slot, by each decay and by their mean weighted by likelihood
+RATES = list(range(K + 1))
 WEIGHTS = K + 1  # how likely each decay's forecasts were
-TIMES = (
-    WEIGHTS + K
-)  # slots since the last request, between the last two, since the first; slots with requests; last count
-SLOT, LOAD, NEW = TIMES + 5, TIMES + 6, TIMES + 7  # the stream's: slots so far, requests a slot, share of new items
+# slots since the last request, between the last two, since the first; slots with requests; last
+# count
+TIMES = WEIGHTS + K
+# the stream's: slots so far, requests a slot, share of new items
+SLOT = TIMES + 5
+LOAD = TIMES + 6
+NEW = TIMES + 7
 HAS_PARTS = TIMES + 8
-PRODUCT = HAS_PARTS + 1  # requests a slot if parts were independent, by each decay of parts and by the adapted shares
+# requests a slot if parts were independent, by each decay of parts and by the adapted shares
+PRODUCT = HAS_PARTS + 1
 _ENDS = PRODUCT + PRODUCTS + len(WINDOWS) * len(SHRINK)
-EXPECTED = list(range(PRODUCT + PRODUCTS - 1, _ENDS))  # the adapted product, and corrected by the item's own ratio
+# the adapted product, and corrected by the item's own ratio
+EXPECTED = list(range(PRODUCT + PRODUCTS - 1, _ENDS))
 WIDTH = _ENDS + len(WINDOWS)  # the last ones: requests to be expected over the windows
 
 FORECASTS = RATES + EXPECTED  # the columns that forecast log requests a slot: the score mixes these
@@ -53,7 +65,8 @@ def grown(array: NDArray[Any], rows: int, fill: float = 0) -> NDArray[Any]:
 
 
 class ItemTable:
-    """Counts per item at several decays, and forecasts from them. `parts`: whether prompts are made of known parts."""
+    """Counts per item at several decays, and forecasts from them. `parts`: whether prompts are made
+    of known parts."""
 
     def __init__(self, parts: bool) -> None:
         self.slot = self.start = -1  # the last slot with requests, and the first
@@ -70,12 +83,15 @@ class ItemTable:
             "latest": np.zeros(0, np.float32),
             "expected": np.zeros((0, len(WINDOWS)), np.float32),  # requests, as of slot `updated`
             "updated": np.zeros(0, np.int64),
-            "sum": np.zeros(0),  # of the logs of the share that was expected, once for every request until then
+            "sum": np.zeros(
+                0
+            ),  # of the logs of the share that was expected, once for every request until then
             "requests": np.zeros(0),  # of all items until then
         }
         self._fade = np.exp(-1 / np.array(DECAYS))
         self._keep = (self._fade[:, None] ** np.arange(SILENCE)).astype(np.float32)
-        self._kept = (np.cumsum(self._keep, 1) - 1).astype(np.float32)  # sum over the first n slots of silence
+        # sum over the first n slots of silence
+        self._kept = (np.cumsum(self._keep, 1) - 1).astype(np.float32)
 
     def met(self, item: int, parts: tuple[str, ...]) -> None:
         """Item `item` is made of these parts."""
@@ -90,13 +106,25 @@ class ItemTable:
         s = self._items
         fresh = ids[s["last"][ids] < 0]
         item_kernels.observe(
-            ids, counts, slot, s["count"], s["like"], s["last"], s["gap"], s["first"], s["distinct"], s["latest"],
-            self._keep, self._kept, self._slots(),
-        )  # fmt: skip
+            ids,
+            counts,
+            slot,
+            s["count"],
+            s["like"],
+            s["last"],
+            s["gap"],
+            s["first"],
+            s["distinct"],
+            s["latest"],
+            self._keep,
+            self._kept,
+            self._slots(),
+        )
         elapsed = slot - self.slot if self.start >= 0 else 1
         self._requests = self._requests * self._fade**elapsed + counts.sum()
         self._new = self._new * self._fade**elapsed + len(fresh)
-        self.slot, self.start = slot, slot if self.start < 0 else self.start
+        self.slot = slot
+        self.start = slot if self.start < 0 else self.start
         if self.parts is not None:
             self.parts.observe(ids, counts)
             self._expect_first(fresh)
@@ -109,7 +137,8 @@ class ItemTable:
 
     @property
     def new_share(self) -> float:
-        """Share of requests that were for something new, over some 300 slots: what is tried out is dropped again."""
+        """Share of requests that were for something new, over some 300 slots: what is tried out is
+        dropped again."""
         return float(self._new[5] / max(self._requests[5], 1e-6))
 
     def last(self, ids: Ids) -> Ids:
@@ -126,9 +155,22 @@ class ItemTable:
         out = np.zeros((len(ids), WIDTH), np.float32)
         rate, weight, times = (np.empty((len(ids), n), np.float32) for n in (K, K, 5))
         item_kernels.look(
-            ids, slot, s["count"], s["like"], s["last"], s["gap"], s["first"], s["distinct"], s["latest"],
-            self._keep, self._kept, self._slots(), rate, weight, times,
-        )  # fmt: skip
+            ids,
+            slot,
+            s["count"],
+            s["like"],
+            s["last"],
+            s["gap"],
+            s["first"],
+            s["distinct"],
+            s["latest"],
+            self._keep,
+            self._kept,
+            self._slots(),
+            rate,
+            weight,
+            times,
+        )
         np.exp(weight, out=weight)
         weight /= weight.sum(1, keepdims=True)
         out[:, :K] = np.log(rate + TINY)
@@ -154,12 +196,14 @@ class ItemTable:
     def _part_features(self, ids: Ids, slot: int, out: Features) -> None:
         product = self._products(ids)
         self._expect(ids, slot)
-        s, at = self._items, PRODUCT + PRODUCTS
+        s = self._items
+        at = PRODUCT + PRODUCTS
         out[:, HAS_PARTS] = 1
         out[:, PRODUCT:at] = product
         silent = np.minimum(slot - s["last"][ids], SILENCE - 1)
         for j, k in enumerate(WINDOWS):
-            actual, expected = s["count"][ids, k] * self._keep[k, silent], s["expected"][ids, j]
+            actual = s["count"][ids, k] * self._keep[k, silent]
+            expected = s["expected"][ids, j]
             for shrink in SHRINK:
                 out[:, at] = product[:, -1] + np.log((actual + shrink) / (expected + shrink))
                 at += 1
@@ -171,10 +215,11 @@ class ItemTable:
         return np.asarray(self.parts.log_products(ids) + np.float32(np.log(self.load + 1e-6)))
 
     def _expect(self, ids: Ids, slot: int) -> None:
-        """Bring what parts let expect of items (n,) up to `slot`, as if evenly since the last look at them.
+        """Bring what parts let expect of items (n,) up to `slot`, as if evenly since the last look
+        at them.
 
-        The geometric mean of what was expected meanwhile costs no more than a look; a straight line between two looks
-        would be biased, since trends are what brings looks.
+        The geometric mean of what was expected meanwhile costs no more than a look; a straight line
+        between two looks would be biased, since trends are what brings looks.
         """
         s = self._items
         passed = np.minimum(slot - s["updated"][ids], SILENCE - 1)
@@ -186,11 +231,16 @@ class ItemTable:
         for j, k in enumerate(WINDOWS):
             over = np.where(passed > 0, self._kept[k, np.maximum(passed - 1, 0)] + 1, 0)
             s["expected"][ids, j] = s["expected"][ids, j] * self._keep[k, passed] + a_slot * over
-        s["updated"][ids], s["sum"][ids], s["requests"][ids] = slot, total, requests
+        s["updated"][ids] = slot
+        s["sum"][ids] = total
+        s["requests"][ids] = requests
 
     def _expect_first(self, ids: Ids) -> None:
-        """What was to be expected of new items (n,) before anyone asked: as their parts were asked for until now."""
-        s, product, slots = self._items, self._products(ids), self._slots()
+        """What was to be expected of new items (n,) before anyone asked: as their parts were asked
+        for until now."""
+        s = self._items
+        product = self._products(ids)
+        slots = self._slots()
         for j, k in enumerate(WINDOWS):
             s["expected"][ids, j] = np.exp(product[:, FIRST[j]]) * slots[k]
         s["updated"][ids] = self.slot
@@ -203,18 +253,26 @@ class ItemTable:
     def _grow(self, ids: Ids) -> None:
         top = int(ids.max(initial=-1)) + 1
         if top > len(self._items["last"]):
-            self._items = {name: grown(old, top, -1 if name == "last" else 0) for name, old in self._items.items()}
+            self._items = {
+                name: grown(old, top, -1 if name == "last" else 0)
+                for name, old in self._items.items()
+            }
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "slot": self.slot, "start": self.start, "requests": self._requests.copy(), "new": self._new.copy(),
+            "slot": self.slot,
+            "start": self.start,
+            "requests": self._requests.copy(),
+            "new": self._new.copy(),
             "items": {name: value.copy() for name, value in self._items.items()},
             "parts": None if self.parts is None else self.parts.state_dict(),
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.slot, self.start = int(state["slot"]), int(state["start"])
-        self._requests, self._new = state["requests"].copy(), state["new"].copy()
+        self.slot = int(state["slot"])
+        self.start = int(state["start"])
+        self._requests = state["requests"].copy()
+        self._new = state["new"].copy()
         self._items = {name: value.copy() for name, value in state["items"].items()}
         if self.parts is not None and state["parts"] is not None:
             self.parts.load_state_dict(state["parts"])

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
 
 FORGET = 0.995  # of a forecast's log likelihood, per slot
 FLOOR = 3e-4  # requests a slot that every forecast allows for: nothing is impossible
-PRIOR = 0.5  # requests of a part before the first: the shape of the Gamma that knows nothing (Jeffreys)
+PRIOR = (
+    0.5  # requests of a part before the first: the shape of the Gamma that knows nothing (Jeffreys)
+)
 
 
 @numba.njit(cache=True, fastmath=True)
-def observe(ids, counts, slot, count, like, last, gap, first, distinct, latest, keep, kept, norm):  # type: ignore[no-untyped-def]
-    """A slot's requests. count, like: (items, K), as of an item's `last` request; keep, kept: (K, slots of silence)."""
-    decays, most_silent = count.shape[1], keep.shape[1] - 1
+def observe(
+    ids: Any,
+    counts: Any,
+    slot: Any,
+    count: Any,
+    like: Any,
+    last: Any,
+    gap: Any,
+    first: Any,
+    distinct: Any,
+    latest: Any,
+    keep: Any,
+    kept: Any,
+    norm: Any,
+) -> Any:
+    """A slot's requests. count, like: (items, K), as of an item's `last` request; keep, kept: (K,
+    slots of silence)."""
+    decays = count.shape[1]
+    most_silent = keep.shape[1] - 1
     for j in range(len(ids)):
-        i, c = ids[j], counts[j]
+        i = ids[j]
+        c = counts[j]
         if last[i] < 0:
             first[i] = slot
             for k in range(decays):
@@ -38,11 +58,29 @@ def observe(ids, counts, slot, count, like, last, gap, first, distinct, latest, 
 
 
 @numba.njit(cache=True, fastmath=True)
-def look(ids, slot, count, like, last, gap, first, distinct, latest, keep, kept, norm, rate, weight, times):  # type: ignore[no-untyped-def]
-    """Per item: rate (n, K), log likelihood `weight` (n, K) less its largest, and `times` (n, 5), one added to each.
+def look(
+    ids: Any,
+    slot: Any,
+    count: Any,
+    like: Any,
+    last: Any,
+    gap: Any,
+    first: Any,
+    distinct: Any,
+    latest: Any,
+    keep: Any,
+    kept: Any,
+    norm: Any,
+    rate: Any,
+    weight: Any,
+    times: Any,
+) -> Any:
+    """Per item: rate (n, K), log likelihood `weight` (n, K) less its largest, and `times` (n, 5),
+    one added to each.
 
     Their logarithms are left to numpy, which takes several at once."""
-    decays, most_silent = count.shape[1], keep.shape[1] - 1
+    decays = count.shape[1]
+    most_silent = keep.shape[1] - 1
     log_forget = np.float32(np.log(FORGET))
     for j in range(len(ids)):
         i = ids[j]
@@ -64,8 +102,14 @@ def look(ids, slot, count, like, last, gap, first, distinct, latest, keep, kept,
 
 
 @numba.njit(cache=True, fastmath=True)
-def products(ids, members, log_share, out):  # type: ignore[no-untyped-def]
-    """out (n, K): sums of the log shares (parts, K) of each item's parts; members (items, most), -1 where none."""
+def products(
+    ids: Any,
+    members: Any,
+    log_share: Any,
+    out: Any,
+) -> Any:
+    """out (n, K): sums of the log shares (parts, K) of each item's parts; members (items, most), -1
+    where none."""
     for j in range(len(ids)):
         for k in range(log_share.shape[1]):
             out[j, k] = 0.0
@@ -77,19 +121,31 @@ def products(ids, members, log_share, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def judge(asked, requests, count, total, change, belief):  # type: ignore[no-untyped-def]
-    """Weigh each decay by how well it forecast a slot's requests `asked` (parts,): belief (parts, K), in place.
+def judge(
+    asked: Any,
+    requests: Any,
+    count: Any,
+    total: Any,
+    change: Any,
+    belief: Any,
+) -> Any:
+    """Weigh each decay by how well it forecast a slot's requests `asked` (parts,): belief (parts,
+    K), in place.
 
-    A decay believes in a Gamma of count (parts, K) + PRIOR requests among total (K,); what it forecasts is therefore
-    negative binomial.
+    A decay believes in a Gamma of count (parts, K) + PRIOR requests among total (K,); what it
+    forecasts is therefore negative binomial.
     """
     decays = count.shape[1]
-    log_like, log_none, log_one = np.empty(decays), np.empty(decays), np.empty(decays)
+    log_like = np.empty(decays)
+    log_none = np.empty(decays)
+    log_one = np.empty(decays)
     for k in range(decays):
         slots = total[k] / requests
-        log_none[k], log_one[k] = math.log1p(1 / slots), math.log1p(slots)
+        log_none[k] = math.log1p(1 / slots)
+        log_one[k] = math.log1p(slots)
     for i in range(len(asked)):
-        c, most = asked[i], -1e300
+        c = asked[i]
+        most = -1e300
         for k in range(decays):
             shape = count[i, k] + PRIOR
             chance = math.lgamma(shape + c) - math.lgamma(shape) if c else 0.0

@@ -1,4 +1,5 @@
-"""Our scalable learner: one small network, shared by all items, says how often each will be asked for next."""
+"""Our scalable learner: one small network, shared by all items, says how often each will be asked
+for next."""
 
 from __future__ import annotations
 
@@ -21,8 +22,12 @@ REUSE = 8  # how often a sample is learned from, on average
 BATCH = 1024
 YOUNGEST = 10  # slots that a sample waits for its label
 LEARNING_RATE = 1e-3
-ENOUGH = 10_000  # samples: with fewer, steps are as much smaller; what was shipped knows more than some hundred samples
-PATIENCE = 8  # an item that was silent for n slots is scored anew every 1 + n / PATIENCE slots: little has changed
+# samples: with fewer, steps are as much smaller; what was shipped knows more than some hundred
+# samples
+ENOUGH = 10_000
+# an item that was silent for n slots is scored anew every 1 + n / PATIENCE slots: little has
+# changed
+PATIENCE = 8
 RECENT = 200_000  # requests among which samples are taken: what is silent for longer has no say
 
 
@@ -30,8 +35,9 @@ RECENT = 200_000  # requests among which samples are taken: what is silent for l
 class DrcItem(Ranked, HasPriceTwin):
     """Keeps what the network expects to be asked for most in the slots to come.
 
-    Its size does not depend on the catalogue; memory grows with the items seen, work with those touched in a slot. It
-    starts from shipped weights, trained on generated streams (training/scorer.py), and goes on learning from requests.
+    Its size does not depend on the catalogue; memory grows with the items seen, work with those
+    touched in a slot. It starts from shipped weights, trained on generated streams
+    (training/scorer.py), and goes on learning from requests.
     """
 
     def price_twin(self) -> Priced:
@@ -40,7 +46,8 @@ class DrcItem(Ranked, HasPriceTwin):
         return PricedItems()
 
     def __init__(self, weights: Weights | None = None, reuse: float = REUSE) -> None:
-        self._given, self._reuse = weights, reuse
+        self._given = weights
+        self._reuse = reuse
 
     def reset(self, problem: Problem, seed: int) -> None:
         from orchestrator.policies.drc_item import features as items
@@ -84,10 +91,13 @@ class DrcItem(Ranked, HasPriceTwin):
 
         self._grow(ids)
         silent = slot - self._table.last(ids)
-        patience = PATIENCE if self.problem.parts is None else 3 * PATIENCE  # parts trend while the item is silent
+        # parts trend while the item is silent
+        patience = PATIENCE if self.problem.parts is None else 3 * PATIENCE
         due = ids[(self._scored[ids] < 0) | (slot - self._scored[ids] > silent // patience)]
         if len(due):
-            self._score[due] = np.exp(scorer.log_scores(self._weights, self._table.features(due, slot)))
+            self._score[due] = np.exp(
+                scorer.log_scores(self._weights, self._table.features(due, slot))
+            )
             self._scored[due] = slot
         return self._score[ids]
 
@@ -95,7 +105,8 @@ class DrcItem(Ranked, HasPriceTwin):
         from orchestrator.policies.drc_item.features import grown
 
         top = int(ids.max(initial=-1)) + 1
-        self._score, self._scored = grown(self._score, top), grown(self._scored, top, -1)
+        self._score = grown(self._score, top)
+        self._scored = grown(self._scored, top, -1)
 
     def learn(self) -> LearnerStats | None:
         if self._priced is not None:
@@ -112,8 +123,10 @@ class DrcItem(Ranked, HasPriceTwin):
         return LearnerStats(float(np.mean(losses)), taken, self._updates) if losses else None
 
     def _take(self) -> int:
-        """Remember some items as they look now: of those asked for recently, each as often as it was."""
-        wanted, self._asked = min(self._asked, PER_SLOT), 0
+        """Remember some items as they look now: of those asked for recently, each as often as it
+        was."""
+        wanted = min(self._asked, PER_SLOT)
+        self._asked = 0
         if not wanted:
             return 0
         chosen = np.unique(self._recent[self._random.integers(0, len(self._recent), wanted)])
@@ -134,12 +147,19 @@ class DrcItem(Ranked, HasPriceTwin):
         if self._priced is not None:
             return self._priced.state_dict()
         return {
-            "numbers": dict(self._numbers), "table": self._table.state_dict(), "samples": self._samples.state_dict(),
+            "numbers": dict(self._numbers),
+            "table": self._table.state_dict(),
+            "samples": self._samples.state_dict(),
             "trainer": None if self._trainer is None else self._trainer.state_dict(),
-            "score": self._score.copy(), "scored": self._scored.copy(),
-            "random": self._random.bit_generator.state, "recent": self._recent.copy(),
-            "slot": self._slot, "asked": self._asked, "due": self._due, "updates": self._updates,
-        }  # fmt: skip
+            "score": self._score.copy(),
+            "scored": self._scored.copy(),
+            "random": self._random.bit_generator.state,
+            "recent": self._recent.copy(),
+            "slot": self._slot,
+            "asked": self._asked,
+            "due": self._due,
+            "updates": self._updates,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._priced is not None:
@@ -148,11 +168,14 @@ class DrcItem(Ranked, HasPriceTwin):
         self._numbers = dict(state["numbers"])
         self._table.load_state_dict(state["table"])
         self._samples.load_state_dict(state["samples"])
-        self._score, self._scored = np.array(state["score"]), np.array(state["scored"])
+        self._score = np.array(state["score"])
+        self._scored = np.array(state["scored"])
         self._trainer = None
         if state["trainer"] is not None:
             self._training().load_state_dict(state["trainer"])
         self._random.bit_generator.state = state["random"]
         self._recent = state["recent"].copy()
-        self._slot, self._asked = int(state["slot"]), int(state["asked"])
-        self._due, self._updates = float(state["due"]), int(state["updates"])
+        self._slot = int(state["slot"])
+        self._asked = int(state["asked"])
+        self._due = float(state["due"])
+        self._updates = int(state["updates"])

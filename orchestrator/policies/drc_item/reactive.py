@@ -1,4 +1,5 @@
-"""`drc-item` where a slot's prices are known: the labels are exact P2's, the score is of a prompt's own price tags."""
+"""`drc-item` where a slot's prices are known: the labels are exact P2's, the score is of a prompt's
+own price tags."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ INTERVAL = 5  # slots between two training steps
 
 
 class PricedItems(Acting):
-    """One small network for all prompts of a lane; its size does not know R. The best prefix of its ranking is kept."""
+    """One small network for all prompts of a lane; its size does not know R. The best prefix of its
+    ranking is kept."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
         from orchestrator.policies.drc_item.reactive_actor import (

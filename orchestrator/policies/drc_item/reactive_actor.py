@@ -1,4 +1,5 @@
-"""The shared per-item network of `drc-item` in `reactive` mode, with a lane axis: price tags in, one logit out."""
+"""The shared per-item network of `drc-item` in `reactive` mode, with a lane axis: price tags in,
+one logit out."""
 
 from __future__ import annotations
 
@@ -36,17 +37,25 @@ class ItemActor:
 
     @property
     def ready(self) -> bool:
-        """Whether there is enough to learn from. Slots are counted, not samples: lanes see different numbers of them,
-        and no lane waits for another."""
+        """Whether there is enough to learn from. Slots are counted, not samples: lanes see
+        different numbers of them, and no lane waits for another."""
         return self._remembered >= FIRST
 
     def features(self, slots: PricedSlots) -> NDArray[np.float32]:
-        """(B, R, WIDTH): what a prompt costs alone, split and cached, against the slot's mean; demand; Q's weight."""
+        """(B, R, WIDTH): what a prompt costs alone, split and cached, against the slot's mean;
+        demand; Q's weight."""
         made = np.zeros((*slots.weight.shape, WIDTH), np.float32)
         describe(
-            slots.weight, slots.count, slots.cost_s, slots.hit, slots.cached, slots.queue_s, slots.weight_v,
-            slots.target_s, made,
-        )  # fmt: skip
+            slots.weight,
+            slots.count,
+            slots.cost_s,
+            slots.hit,
+            slots.cached,
+            slots.queue_s,
+            slots.weight_v,
+            slots.target_s,
+            made,
+        )
         return made
 
     def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -57,12 +66,21 @@ class ItemActor:
         """The best prefix of each lane's ranking, the best step of each prompt in closed form."""
         choice = np.zeros(slots.weight.shape, np.int8)
         _best(
-            score, slots.weight, slots.cost_s, slots.hit, slots.capacity, slots.queue_s, slots.weight_v, slots.target_s,
+            score,
+            slots.weight,
+            slots.cost_s,
+            slots.hit,
+            slots.capacity,
+            slots.queue_s,
+            slots.weight_v,
+            slots.target_s,
             choice,
-        )  # fmt: skip
+        )
         return choice
 
-    def remember(self, features: NDArray[np.float32], weight: NDArray[np.float64], exact: Choice) -> None:
+    def remember(
+        self, features: NDArray[np.float32], weight: NDArray[np.float64], exact: Choice
+    ) -> None:
         """At most FRESH requested prompts of each lane, with exact P2's answer."""
         self._remembered += 1
         for b, draw in enumerate(self._draws):
@@ -70,13 +88,16 @@ class ItemActor:
             if len(rows) > FRESH:
                 rows = draw.choice(rows, FRESH, replace=False)
             at = (self._seen[b] + np.arange(len(rows))) % KEPT
-            self._features[b, at], self._labels[b, at, 0] = features[b, rows], exact[b, rows] > 0
+            self._features[b, at] = features[b, rows]
+            self._labels[b, at, 0] = exact[b, rows] > 0
             self._seen[b] += len(rows)
 
     def train(self) -> float:
         """One step in every lane; the mean loss."""
         filled = np.clip(self._seen, 1, KEPT)
-        rows = np.stack([d.integers(n, size=BATCH) for d, n in zip(self._draws, filled, strict=True)])[:, :, None]
+        rows = np.stack(
+            [d.integers(n, size=BATCH) for d, n in zip(self._draws, filled, strict=True)]
+        )[:, :, None]
         loss = self.network.train(
             np.take_along_axis(self._features, rows, 1), np.take_along_axis(self._labels, rows, 1)
         )
@@ -86,26 +107,40 @@ class ItemActor:
         """Weights, the pool as far as it is filled, and the dice."""
         filled = int(min(self._seen.max(), KEPT))
         return {
-            "network": self.network.state_dict(), "seen": self._seen.copy(), "remembered": self._remembered,
-            "features": self._features[:, :filled].copy(), "labels": self._labels[:, :filled].copy(),
+            "network": self.network.state_dict(),
+            "seen": self._seen.copy(),
+            "remembered": self._remembered,
+            "features": self._features[:, :filled].copy(),
+            "labels": self._labels[:, :filled].copy(),
             "dice": [draw.bit_generator.state for draw in self._draws],
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.network.load_state_dict(state["network"])
-        self._seen, self._remembered = np.array(state["seen"]), int(state["remembered"])
+        self._seen = np.array(state["seen"])
+        self._remembered = int(state["remembered"])
         filled = state["features"].shape[1]
-        self._features[:, :filled], self._labels[:, :filled] = state["features"], state["labels"]
+        self._features[:, :filled] = state["features"]
+        self._labels[:, :filled] = state["labels"]
         for draw, dice in zip(self._draws, state["dice"], strict=True):
             draw.bit_generator.state = dice
 
 
 @njit(cache=True)
 def describe(
-    weight: Any, count: Any, cost: Any, hit: Any, cached: Any, queue: Any, v: Any, target: Any, made: Any
+    weight: Any,
+    count: Any,
+    cost: Any,
+    hit: Any,
+    cached: Any,
+    queue: Any,
+    v: Any,
+    target: Any,
+    made: Any,
 ) -> None:
-    """See ItemActor.features. The slot's mean is of everything kept away; Q weighs q against v, per prompt."""
+    """See ItemActor.features. The slot's mean is of everything kept away; Q weighs q against v, per
+    prompt."""
     for b in range(weight.shape[0]):
         total = active = 0.0
         for r in range(weight.shape[1]):
@@ -139,9 +174,19 @@ def describe(
 
 @njit(cache=True)
 def _best(
-    score: Any, weight: Any, cost: Any, hit: Any, capacity: Any, queue: Any, v: Any, target: Any, choice: Any
+    score: Any,
+    weight: Any,
+    cost: Any,
+    hit: Any,
+    capacity: Any,
+    queue: Any,
+    v: Any,
+    target: Any,
+    choice: Any,
 ) -> None:
     for b in range(weight.shape[0]):
         asked = np.flatnonzero(weight[b] > 0)
         order = asked[np.argsort(-score[b][asked], kind="mergesort")]
-        best_prefix(order, weight[b], cost[b], hit[b], capacity[b], queue[b], v[b], target[b], choice[b])
+        best_prefix(
+            order, weight[b], cost[b], hit[b], capacity[b], queue[b], v[b], target[b], choice[b]
+        )

@@ -1,4 +1,5 @@
-"""What the scorer learns from: items as they looked some slots ago, and how often they were asked for since."""
+"""What the scorer learns from: items as they looked some slots ago, and how often they were asked
+for since."""
 
 from __future__ import annotations
 
@@ -15,26 +16,31 @@ Floats = NDArray[np.float64]
 
 _KEPT = ("_features", "_item", "_slot", "_before", "_label")
 
-SLOTS, REQUESTS, LONGEST = 10.0, 2_000.0, 400.0
+SLOTS = 10.0
+REQUESTS = 2_000.0
+LONGEST = 400.0
 
 
 def horizon(requests: float) -> float:
-    """How many slots count as "next" where a slot has this many requests: 10, or 2,000 requests if that is longer,
-    since where little is asked for a slot is short beside the time that an output stays; at most 400. Every slot plans
-    anew, so that what a trend will be when it has passed should not count against it now."""
+    """How many slots count as "next" where a slot has this many requests: 10, or 2,000 requests if
+    that is longer, since where little is asked for a slot is short beside the time that an output
+    stays; at most 400. Every slot plans anew, so that what a trend will be when it has passed
+    should not count against it now."""
     return min(max(SLOTS, REQUESTS / requests), LONGEST)
 
 
 class Samples:
     """The last `room` samples; their labels grow with every slot that passes.
 
-    A label is the sum over later slots of discount**lag * requests, an exposure the same sum with ones: both over the
-    slots that have passed, so that samples of any age can be learned from. Requests are kept as a running sum per item,
-    O(1) a request, whose difference between two slots is the label.
+    A label is the sum over later slots of discount**lag * requests, an exposure the same sum with
+    ones: both over the slots that have passed, so that samples of any age can be learned from.
+    Requests are kept as a running sum per item, O(1) a request, whose difference between two slots
+    is the label.
     """
 
     def __init__(self, room: int, horizon_slots: float | None = None) -> None:
-        """`horizon_slots`: the e-folding time of the discount; left out, the first slot's load decides."""
+        """`horizon_slots`: the e-folding time of the discount; left out, the first slot's load
+        decides."""
         self.discount = 0.0 if horizon_slots is None else float(np.exp(-1 / horizon_slots))
         self.taken = 0  # ever
         self._features = np.zeros((room, WIDTH), np.float32)
@@ -50,10 +56,13 @@ class Samples:
         if not self.discount:
             self.discount = float(np.exp(-1 / horizon(float(counts.sum()))))
         self._running = grown(self._running, int(ids.max(initial=-1)) + 1)
-        if slot - self._base > 8 / (1 - self.discount):  # new terms would get lost in the sums of old ones
+        if slot - self._base > 8 / (
+            1 - self.discount
+        ):  # new terms would get lost in the sums of old ones
             every = np.arange(len(self._item))
             self._label[every] = self._labels(every)
-            self._running[:], self._before[:] = 0, 0
+            self._running[:] = 0
+            self._before[:] = 0
             self._base = slot
         self._running[ids] += counts * self.discount ** (slot - self._base)
 
@@ -61,28 +70,37 @@ class Samples:
         """Items (n,) as they looked at the end of `slot`; the oldest samples make room."""
         self._running = grown(self._running, int(ids.max(initial=-1)) + 1)
         at = (self.taken + np.arange(len(ids))) % len(self._item)
-        self._features[at], self._item[at], self._slot[at] = features, ids, slot
-        self._before[at], self._label[at] = self._running[ids], 0
+        self._features[at] = features
+        self._item[at] = ids
+        self._slot[at] = slot
+        self._before[at] = self._running[ids]
+        self._label[at] = 0
         self.taken += len(ids)
 
     def draw(
         self, n: int, slot: int, least_slots: int, random: np.random.Generator
     ) -> tuple[Features, Floats, Floats] | None:
-        """About n features (m, WIDTH), exposures (m,), labels (m,) of samples `least_slots` old; None: too few are."""
+        """About n features (m, WIDTH), exposures (m,), labels (m,) of samples `least_slots` old;
+        None: too few are."""
         filled = min(self.taken, len(self._item))
         if not filled:
             return None
         at = random.integers(0, filled, n)
         age = slot - self._slot[at]
-        at, age = at[age >= least_slots], age[age >= least_slots]
+        at = at[age >= least_slots]
+        age = age[age >= least_slots]
         if 2 * len(at) < n:
             return None
-        exposure = np.asarray((1 - self.discount ** age.astype(np.float64)) / (1 - self.discount), np.float64)
+        exposure = np.asarray(
+            (1 - self.discount ** age.astype(np.float64)) / (1 - self.discount), np.float64
+        )
         return self._features[at], exposure, self._labels(at)
 
     def _labels(self, at: Ids) -> Floats:
         since = self._running[self._item[at]] - self._before[at]
-        return np.asarray(self._label[at] + since * self.discount ** (self._base - self._slot[at] - 1.0))
+        return np.asarray(
+            self._label[at] + since * self.discount ** (self._base - self._slot[at] - 1.0)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         filled = min(self.taken, len(self._item))
@@ -97,5 +115,7 @@ class Samples:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name in _KEPT:
             getattr(self, name)[: len(state[name])] = state[name]
-        self._running, self._base, self.taken = state["running"].copy(), int(state["base"]), int(state["taken"])
+        self._running = state["running"].copy()
+        self._base = int(state["base"])
+        self.taken = int(state["taken"])
         self.discount = float(state["discount"])

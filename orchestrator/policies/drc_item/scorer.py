@@ -1,7 +1,8 @@
 """The network that all items share: a learned mixture of forecasts, and a small correction.
 
-log score = log sum_k softmax(bias + gate x)_k forecast_k + mlp(x): a plain mixture to begin with, since the gate and
-the last layer start at zero. Evaluated with numpy; trained with torch, which is imported when training begins.
+log score = log sum_k softmax(bias + gate x)_k forecast_k + mlp(x): a plain mixture to begin with,
+since the gate and the last layer start at zero. Evaluated with numpy; trained with torch, which is
+imported when training begins.
 """
 
 from __future__ import annotations
@@ -34,26 +35,39 @@ def fresh(seed: int) -> Weights:
         return np.asarray(random.standard_normal((rows, columns)) * np.sqrt(2 / rows))
 
     made = {
-        "mean": np.zeros(WIDTH), "scale": np.ones(WIDTH),
-        "bias": np.zeros(len(FORECASTS)), "gate": np.zeros((WIDTH, len(FORECASTS))),
-        "w1": layer(WIDTH, HIDDEN), "b1": np.zeros(HIDDEN), "w2": layer(HIDDEN, HIDDEN), "b2": np.zeros(HIDDEN),
-        "w3": np.zeros((HIDDEN, 1)), "b3": np.zeros(1),
-    }  # fmt: skip
+        "mean": np.zeros(WIDTH),
+        "scale": np.ones(WIDTH),
+        "bias": np.zeros(len(FORECASTS)),
+        "gate": np.zeros((WIDTH, len(FORECASTS))),
+        "w1": layer(WIDTH, HIDDEN),
+        "b1": np.zeros(HIDDEN),
+        "w2": layer(HIDDEN, HIDDEN),
+        "b2": np.zeros(HIDDEN),
+        "w3": np.zeros((HIDDEN, 1)),
+        "b3": np.zeros(1),
+    }
     return {name: value.astype(np.float32) for name, value in made.items()}
 
 
 def save(weights: Weights, path: Path) -> None:
     """Write as JSON, with the six digits that float32 has."""
-    rounded = {name: np.vectorize(lambda x: float(f"{x:.6g}"))(value).tolist() for name, value in weights.items()}
+    rounded = {
+        name: np.vectorize(lambda x: float(f"{x:.6g}"))(value).tolist()
+        for name, value in weights.items()
+    }
     path.write_text(json.dumps(rounded, separators=(",", ":")) + "\n")
 
 
 def load(path: Path = SHIPPED) -> Weights:
     """Read what `save` wrote. Raises ValueError where it does not fit the features."""
-    weights = {name: np.array(value, np.float32) for name, value in json.loads(path.read_text()).items()}
+    weights = {
+        name: np.array(value, np.float32) for name, value in json.loads(path.read_text()).items()
+    }
     expected = {name: value.shape for name, value in fresh(0).items()}
     if {name: value.shape for name, value in weights.items()} != expected:
-        raise ValueError(f"{path.name} is for other features; python -m training.scorer writes it anew")
+        raise ValueError(
+            f"{path.name} is for other features; python -m training.scorer writes it anew"
+        )
     return weights
 
 
@@ -83,7 +97,8 @@ def _log_scores(w: Weights, features: Features) -> NDArray[np.float32]:
 
 
 class Trainer:
-    """AdamW on the Poisson loss. The optimiser lives as long as the trainer: a new one each time unlearns."""
+    """AdamW on the Poisson loss. The optimiser lives as long as the trainer: a new one each time
+    unlearns."""
 
     def __init__(self, weights: Weights, learning_rate: float, decay: float = 1e-4) -> None:
         import torch
@@ -97,7 +112,9 @@ class Trainer:
     @property
     def weights(self) -> Weights:
         """What was learned so far, as views: numpy sees each step at once."""
-        return {name: value.detach().numpy() for name, value in (self._fixed | self._learned).items()}
+        return {
+            name: value.detach().numpy() for name, value in (self._fixed | self._learned).items()
+        }
 
     def pace(self, learning_rate: float) -> None:
         """Go on at this learning rate."""
@@ -105,11 +122,11 @@ class Trainer:
             group["lr"] = learning_rate
 
     def step(self, features: Features, exposure: Floats, label: Floats) -> float:
-        """One step on samples (n, WIDTH) with `label` (n,) discounted requests in `exposure` (n,) discounted slots; the
-        mean loss.
+        """One step on samples (n, WIDTH) with `label` (n,) discounted requests in `exposure` (n,)
+        discounted slots; the mean loss.
 
-        The Poisson loss of a popular item is so large that it would drown those near the cache's edge, which are all
-        that matters: each sample weighs 1 / (1 + expected requests).
+        The Poisson loss of a popular item is so large that it would drown those near the cache's
+        edge, which are all that matters: each sample weighs 1 / (1 + expected requests).
         """
         score = self._log_scores(self._torch.from_numpy(features))
         e, y = (self._torch.from_numpy(a).float() for a in (exposure, label))
@@ -124,7 +141,8 @@ class Trainer:
 
     def _log_scores(self, features: Any) -> Any:
         """`log_scores`, differentiable."""
-        torch, w = self._torch, self._learned
+        torch = self._torch
+        w = self._learned
         x = ((features - self._fixed["mean"]) * self._fixed["scale"]).clamp(-CLIP, CLIP)
         forecast = features[:, FORECASTS]
         gate = torch.addmm(w["bias"], x, w["gate"]).masked_fill(forecast <= NEVER, MASKED)

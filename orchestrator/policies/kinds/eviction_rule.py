@@ -1,4 +1,5 @@
-"""What the classical cache rules share: they admit every output at once, and differ in whom they let go."""
+"""What the classical cache rules share: they admit every output at once, and differ in whom they
+let go."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ NOTHING = Edit()
 
 
 class Rule(Policy, ABC):
-    """Keeps its own view of the store: key -> bytes, least recently used first. Subclasses choose the victim."""
+    """Keeps its own view of the store: key -> bytes, least recently used first. Subclasses choose
+    the victim."""
 
     def reset(self, problem: Problem, seed: int) -> None:
         self.capacity = problem.capacity
@@ -24,20 +26,23 @@ class Rule(Policy, ABC):
 
     @abstractmethod
     def victim(self) -> str:
-        """Who leaves next; only asked while something is held, and what it names is dropped at once."""
+        """Who leaves next; only asked while something is held, and what it names is dropped at
+        once."""
 
     def coming(self, key: str) -> None:
         """An output is about to be admitted; victims are sought next, then `admitted` is called."""
 
     def touched(self, key: str) -> None:
-        """An output in the store was used, or, unless `admitted` says otherwise, has just been admitted."""
+        """An output in the store was used, or, unless `admitted` says otherwise, has just been
+        admitted."""
 
     def admitted(self, key: str) -> None:
         """An output has just been admitted; its bytes and steps are in `held` and `steps`."""
         self.touched(key)
 
     def found(self, key: str) -> None:
-        """The store holds an output that we knew nothing of: as good as admitted, but before all that we know."""
+        """The store holds an output that we knew nothing of: as good as admitted, but before all
+        that we know."""
         self.admitted(key)
 
     def dropped(self, key: str) -> None:
@@ -61,7 +66,9 @@ class Rule(Policy, ABC):
 
     def reconcile(self, held: Sequence[Held]) -> None:
         real = {h.prompt_key: h for h in held}
-        for key in [k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes]:
+        for key in [
+            k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes
+        ]:
             self._drop(key)
         for key, output in real.items():
             if key not in self.held:

@@ -1,4 +1,5 @@
-"""What planners with a network share: how often they have decided, and what has to be kept to go on from there."""
+"""What planners with a network share: how often they have decided, and what has to be kept to go on
+from there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What planners by price share: a slot's prices in, one choice a prompt out, for one lane or for many side by side.
+"""What planners by price share: a slot's prices in, one choice a prompt out, for one lane or for
+many side by side.
 
-A subclass says `open` and `decide`, both with a lane axis: the simulator runs seeds and sweep points as one program,
-and a single lane, through `plan`, is the same code with B = 1.
+A subclass says `open` and `decide`, both with a lane axis: the simulator runs seeds and sweep
+points as one program, and a single lane, through `plan`, is the same code with B = 1.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ class Priced(Policy, ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset({"closed"})
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive"})
-    most_steps: ClassVar[int] = 127  # choices are bytes: a lane of a thousand prompts is read again and again
-    guarded: ClassVar[bool] = False  # whether the serve guard is on: served locally where the split would be slower
+    most_steps: ClassVar[int] = (
+        127  # choices are bytes: a lane of a thousand prompts is read again and again
+    )
+    guarded: ClassVar[bool] = (
+        False  # whether the serve guard is on: served locally where the split would be slower
+    )
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -37,20 +42,26 @@ class Priced(Policy, ABC):
 
     @abstractmethod
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        """Begin B lanes of equal R; each has its own problem and seed, and no lane knows of another."""
+        """Begin B lanes of equal R; each has its own problem and seed, and no lane knows of
+        another."""
 
     @abstractmethod
     def decide(self, slots: PricedSlots) -> Choice:
-        """(B, R): the step to keep of each prompt, 0 for none; at most `capacity` of them, none where weight is 0."""
+        """(B, R): the step to keep of each prompt, 0 for none; at most `capacity` of them, none
+        where weight is 0."""
 
     def reset(self, problem: Problem, seed: int) -> None:
         assert problem.items is not None  # base.check
-        self.problem, self.items = problem, problem.items
-        self._numbers, self._rate, self._price_s = {}, np.zeros(self.items), np.array(UNKNOWN_S)
+        self.problem = problem
+        self.items = problem.items
+        self._numbers = {}
+        self._rate = np.zeros(self.items)
+        self._price_s = np.array(UNKNOWN_S)
         self.open([problem], [seed])
 
     def number(self, key: str) -> int:
-        """A prompt's place among the R items; new keys take the next. Raises IndexError past the catalogue's end."""
+        """A prompt's place among the R items; new keys take the next. Raises IndexError past the
+        catalogue's end."""
         if self.problem.number is not None:
             return self.problem.number(key)
         at = self._numbers.setdefault(key, len(self._numbers))
@@ -63,22 +74,38 @@ class Priced(Policy, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Which prompt has which place, and what is forecast of demand and prices."""
-        return {"numbers": dict(self._numbers), "rate": self._rate.copy(), "price_s": self._price_s.copy()}
+        return {
+            "numbers": dict(self._numbers),
+            "rate": self._rate.copy(),
+            "price_s": self._price_s.copy(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._numbers = dict(state["numbers"])
-        self._rate, self._price_s = np.array(state["rate"]), np.array(state["price_s"])
+        self._rate = np.array(state["rate"])
+        self._price_s = np.array(state["price_s"])
 
-    def _lane(self, held: Sequence[Held], queue_s: float, target_s: float, channel: Floats) -> PricedSlots:
-        p, choices = self.problem, self.problem.last_step + 1
+    def _lane(
+        self, held: Sequence[Held], queue_s: float, target_s: float, channel: Floats
+    ) -> PricedSlots:
+        p = self.problem
+        choices = self.problem.last_step + 1
         cached = np.zeros((1, self.items), np.int8)
         for h in held:
             cached[0, self.number(h.prompt_key)] = h.step
         return PricedSlots(
-            np.zeros((1, self.items)), np.zeros((1, self.items)), np.full((1, self.items, choices), np.inf),
-            np.zeros((1, self.items, choices), np.bool_), channel[None], cached, np.array([queue_s]),
-            np.array([target_s]), np.array([p.weight_v]), np.array([float(p.places)]), np.array([p.last_step]),
-        )  # fmt: skip
+            np.zeros((1, self.items)),
+            np.zeros((1, self.items)),
+            np.full((1, self.items, choices), np.inf),
+            np.zeros((1, self.items, choices), np.bool_),
+            channel[None],
+            cached,
+            np.array([queue_s]),
+            np.array([target_s]),
+            np.array([p.weight_v]),
+            np.array([float(p.places)]),
+            np.array([p.last_step]),
+        )
 
     def _react(self, slot: SlotRecord) -> Edit:
         """The slot's requests are known, and so is what each choice would cost."""
@@ -87,16 +114,24 @@ class Priced(Policy, ABC):
         held = slot.available.store
         lane = self._lane(held, slot.queue_s, prices.target_s, prices.channel)
         rows = np.array([self.number(key) for key in prices.keys], np.int64)
-        lane.weight[0, rows], lane.count[0, rows] = 1.0, prices.count
-        lane.cost_s[0, rows], lane.hit[0, rows] = prices.cost_s, prices.hit
+        lane.weight[0, rows] = 1.0
+        lane.count[0, rows] = prices.count
+        lane.cost_s[0, rows] = prices.cost_s
+        lane.hit[0, rows] = prices.hit
         chosen = self.decide(lane)[0, rows]
         before = lane.cached[0, rows]
-        admit = tuple((k, int(j)) for k, j, b in zip(prices.keys, chosen, before, strict=True) if j and j != b)
-        return Edit(admit, tuple(k for k, j, b in zip(prices.keys, chosen, before, strict=True) if b and not j))
+        admit = tuple(
+            (k, int(j)) for k, j, b in zip(prices.keys, chosen, before, strict=True) if j and j != b
+        )
+        return Edit(
+            admit,
+            tuple(k for k, j, b in zip(prices.keys, chosen, before, strict=True) if b and not j),
+        )
 
     def _foresee(self, slot: SlotRecord) -> Edit:
-        """The next slot's requests are not known: P2 over what is available, each prompt weighted with its forecast
-        chance of being asked for, a hit and a miss priced with what they have cost lately."""
+        """The next slot's requests are not known: P2 over what is available, each prompt weighted
+        with its forecast chance of being asked for, a hit and a miss priced with what they have
+        cost lately."""
         decay = np.exp(-1 / FORECAST_SLOTS)
         self._rate *= decay
         edge_s: list[float] = []
@@ -106,16 +141,24 @@ class Priced(Policy, ABC):
                 edge_s.append(access.edge_s)
         self._learn_prices(slot, edge_s)
         known = {h.prompt_key: h for h in (*slot.available.staging, *slot.available.store)}
-        lane = self._lane(slot.available.store, slot.queue_s, self._price_s[0], np.zeros(self.problem.users))
-        usual = max(1e-9, float(np.mean([self._rate[self.number(key)] for key in known])) if known else 1.0)
+        lane = self._lane(
+            slot.available.store, slot.queue_s, self._price_s[0], np.zeros(self.problem.users)
+        )
+        usual = max(
+            1e-9, float(np.mean([self._rate[self.number(key)] for key in known])) if known else 1.0
+        )
         for key, h in known.items():
             r = self.number(key)
-            lane.count[0, r] = self._rate[r] / usual  # so that 1 is the usual demand, whatever a slot's length
+            # so that 1 is the usual demand, whatever a slot's length
+            lane.count[0, r] = self._rate[r] / usual
             lane.weight[0, r] = -np.expm1(-self._rate[r])
             lane.cost_s[0, r, 0] = self._price_s[0]
             if h.step < lane.cost_s.shape[2]:
-                lane.cost_s[0, r, h.step], lane.hit[0, r, h.step] = self._price_s[1], True
-        lane.weight[0] = np.maximum(lane.weight[0], np.where(np.isfinite(lane.cost_s[0, :, 0]), 1e-9, 0.0))
+                lane.cost_s[0, r, h.step] = self._price_s[1]
+                lane.hit[0, r, h.step] = True
+        lane.weight[0] = np.maximum(
+            lane.weight[0], np.where(np.isfinite(lane.cost_s[0, :, 0]), 1e-9, 0.0)
+        )
         chosen = self.decide(lane)[0]
         store = {h.prompt_key for h in slot.available.store}
         keep = {key for key in known if chosen[self.number(key)]}
@@ -136,7 +179,8 @@ class Priced(Policy, ABC):
 
 
 class HasPriceTwin(ABC):
-    """A policy of another kind that decides by price where a slot's prices are known before its plan (`reactive`)."""
+    """A policy of another kind that decides by price where a slot's prices are known before its
+    plan (`reactive`)."""
 
     @abstractmethod
     def price_twin(self) -> Priced:
@@ -144,7 +188,8 @@ class HasPriceTwin(ABC):
 
 
 def price_planner(policy: Policy) -> Priced | None:
-    """The planner by price that a policy is, or that stands for it; None where it does not decide by price."""
+    """The planner by price that a policy is, or that stands for it; None where it does not decide
+    by price."""
     if isinstance(policy, Priced):
         return policy
     return policy.price_twin() if isinstance(policy, HasPriceTwin) else None

@@ -13,14 +13,15 @@ from orchestrator.policies.kinds.eviction_rule import Rule
 class Weighed(Rule):
     """A weight is set when its output is used, and never falls while the output is held.
 
-    The heap is therefore put right only when a victim is sought: an entry may be too light, but none too heavy. A use
-    costs O(1), an eviction O(log n) amortised.
+    The heap is therefore put right only when a victim is sought: an entry may be too light, but
+    none too heavy. A use costs O(1), an eviction O(log n) amortised.
     """
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)
         self.count: Counter[str] = Counter()  # uses since it came in
-        self.rank: dict[str, tuple[float, int]] = {}  # of what is held: weight, time of the last use
+        # of what is held: weight, time of the last use
+        self.rank: dict[str, tuple[float, int]] = {}
         self._heap: list[tuple[float, int, str]] = []
         self._clock = 0
         self._oldest = 0

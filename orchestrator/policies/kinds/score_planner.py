@@ -1,7 +1,8 @@
 """What planners by score share: at each slot's end the store holds the best of what is available.
 
-A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so that the same code
-serves strings from a live edge and numbers from the simulator (`simulator.lanes` drives `observe` and `scores`).
+A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so
+that the same code serves strings from a live edge and numbers from the simulator (`simulator.lanes`
+drives `observe` and `scores`).
 """
 
 from __future__ import annotations
@@ -23,24 +24,29 @@ Floats = NDArray[np.float64]
 
 
 class Ranked(Policy, ABC):
-    """Keeps the best by `scores` per byte under the capacity, of what the store holds and what staging has."""
+    """Keeps the best by `scores` per byte under the capacity, of what the store holds and what
+    staging has."""
 
     def reset(self, problem: Problem, seed: int) -> None:
-        self.problem, self.seed = problem, seed
+        self.problem = problem
+        self.seed = seed
         self._numbers: dict[str, int] = {}
         self._left: list[Held] = []  # the store as the last plan left it, and its numbers and bytes
         self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
 
     @abstractmethod
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
-        """The slot's requests: distinct items `ids` (n,) in order of first request, asked for `counts` (n,) times."""
+        """The slot's requests: distinct items `ids` (n,) in order of first request, asked for
+        `counts` (n,) times."""
 
     @abstractmethod
     def scores(self, ids: Ids, slot: int) -> Floats:
-        """How much each of `ids` (n,) is worth keeping for the slots after `slot`; larger is better, above 0."""
+        """How much each of `ids` (n,) is worth keeping for the slots after `slot`; larger is
+        better, above 0."""
 
     def number(self, key: str, prompt: str) -> int:
-        """An item's number, its own or in order of first request. Subclasses that look at the text override `met`."""
+        """An item's number, its own or in order of first request. Subclasses that look at the text
+        override `met`."""
         known = self._numbers.get(key)
         if known is None:
             own = self.problem.number
@@ -61,12 +67,18 @@ class Ranked(Policy, ABC):
         for access in accesses:
             item = self.number(access.prompt_key, access.prompt)
             count[item] = count.get(item, 0) + 1
-        self.observe(np.fromiter(count, np.int64, len(count)), np.fromiter(count.values(), np.int64, len(count)), slot)
+        self.observe(
+            np.fromiter(count, np.int64, len(count)),
+            np.fromiter(count.values(), np.int64, len(count)),
+            slot,
+        )
 
     def keep_best(self, available: Contents, slot: int) -> Edit:
         """The differences that lead to the best content under the capacity."""
         store = available.store
-        if not (len(store) == len(self._left) and all(map(is_, store, self._left))):  # else as the last plan left it
+        if not (
+            len(store) == len(self._left) and all(map(is_, store, self._left))
+        ):  # else as the last plan left it
             self._left_rows = self._rows(store)
         ids, size = self._left_rows
         fresh = list({h.prompt_key: h for h in available.staging}.values())
@@ -75,19 +87,28 @@ class Ranked(Policy, ABC):
         there[ids] = True
         waiting = ~there[new]
         every = [*store, *compress(fresh, waiting.tolist())]
-        ids, size = np.concatenate([ids, new[waiting]]), np.concatenate([size, nbytes[waiting]])
+        ids = np.concatenate([ids, new[waiting]])
+        size = np.concatenate([size, nbytes[waiting]])
         if not every:
             return Edit()
-        order = np.argsort(-self.scores(ids, slot) / size, kind="stable")  # equals: what is held stays
+        # equals: what is held stays
+        order = np.argsort(-self.scores(ids, slot) / size, kind="stable")
         kept = np.zeros(len(every), np.bool_)
         kept[order[fits(size[order], available.capacity)]] = True
-        self._left, self._left_rows = list(compress(every, kept.tolist())), (ids[kept], size[kept])
+        self._left = list(compress(every, kept.tolist()))
+        self._left_rows = (ids[kept], size[kept])
         first = len(store)
-        admit = tuple((every[i].prompt_key, every[i].step) for i in (first + np.flatnonzero(kept[first:])).tolist())
-        return Edit(admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist()))
+        admit = tuple(
+            (every[i].prompt_key, every[i].step)
+            for i in (first + np.flatnonzero(kept[first:])).tolist()
+        )
+        return Edit(
+            admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist())
+        )
 
     def _rows(self, held: Sequence[Held]) -> tuple[Ids, Floats]:
-        """Numbers and bytes of outputs, shapes (n,). Thousands of them: no call for those that are known."""
+        """Numbers and bytes of outputs, shapes (n,). Thousands of them: no call for those that are
+        known."""
         ids = np.array([self._numbers.get(h.prompt_key, -1) for h in held], np.int64)
         for i in np.flatnonzero(ids < 0).tolist():
             ids[i] = self.number(held[i].prompt_key, held[i].prompt)
@@ -95,7 +116,8 @@ class Ranked(Policy, ABC):
 
 
 def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
-    """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,) -> (n,)."""
+    """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,)
+    -> (n,)."""
     total = np.cumsum(size)
     kept = np.asarray(total <= capacity)
     if kept.all() or size.min() == size.max():

@@ -12,7 +12,12 @@ def entry(key: str, nbytes: int, step: int = 6) -> Entry:
 
 
 OPERATIONS = st.lists(
-    st.tuples(st.sampled_from(["admit", "evict"]), st.sampled_from("abcdef"), st.integers(0, 60), st.integers(1, 20)),
+    st.tuples(
+        st.sampled_from(["admit", "evict"]),
+        st.sampled_from("abcdef"),
+        st.integers(0, 60),
+        st.integers(1, 20),
+    ),
     max_size=60,
 )
 
@@ -21,7 +26,8 @@ OPERATIONS = st.lists(
 def test_never_over_capacity_one_step_per_prompt_and_every_byte_counted(
     operations: list[tuple[str, str, int, int]],
 ) -> None:
-    store, model = Store(100), {}
+    store = Store(100)
+    model = {}
     for what, key, nbytes, step in operations:
         if what == "evict":
             assert store.evict(key) == (model.pop(key, None) is not None)

@@ -1,4 +1,5 @@
-"""What the cut is tested on, and the second process: `python -m tests.midstep.diffusion.cuts FOLDER` finishes FOLDER's."""
+"""What the cut is tested on, and the second process: `python -m tests.midstep.diffusion.cuts
+FOLDER` finishes FOLDER's."""
 
 from __future__ import annotations
 
@@ -13,11 +14,20 @@ import numpy as np
 from midstep.diffusion.denoise import Denoiser, Variation
 from midstep.wire.frame import Frame
 
-STEPS, GUIDANCE, PROMPT = 10, 3.0, "a panda on a beach"
+STEPS = 10
+GUIDANCE = 3.0
+PROMPT = "a panda on a beach"
 CASES = [
-    ("sd", "ddim"), ("sd", "dpm++2m"), ("sd", "euler"), ("sd", "euler-a"), ("sdxl", "euler"), ("sdxl", "dpm++2m"),
-    ("pixart", "default"), ("sd3", "default"), ("flux", "default"),
-]  # fmt: skip
+    ("sd", "ddim"),
+    ("sd", "dpm++2m"),
+    ("sd", "euler"),
+    ("sd", "euler-a"),
+    ("sdxl", "euler"),
+    ("sdxl", "dpm++2m"),
+    ("pixart", "default"),
+    ("sd3", "default"),
+    ("flux", "default"),
+]
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,9 @@ def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:
     torch.set_num_threads(1)
     pipe = load(str(folder), "float32", "cpu", scheduler)
     identity = identify(pipe, str(folder), STEPS, GUIDANCE, 32, 32, "float32")
-    return BatchedDenoiser(pipe, identity) if kind == "batched" else WindowedDenoiser(pipe, identity)
+    return (
+        BatchedDenoiser(pipe, identity) if kind == "batched" else WindowedDenoiser(pipe, identity)
+    )
 
 
 def run(made: Denoiser, trajectory: Any) -> Any:
@@ -66,10 +78,12 @@ def finish(made: Denoiser, frame: Frame, cut: Cut) -> np.ndarray[Any, Any]:
 
 
 def main(folder: Path) -> None:
-    """Finish every cut of FOLDER/cuts.json in this process, from bytes alone; pictures go to FOLDER/<name>.npy."""
+    """Finish every cut of FOLDER/cuts.json in this process, from bytes alone; pictures go to
+    FOLDER/<name>.npy."""
     known: dict[tuple[str, str, str], Denoiser] = {}
     for fields in json.loads((folder / "cuts.json").read_text()):
-        model, cut = Path(fields.pop("model")), Cut(**fields.pop("cut"))
+        model = Path(fields.pop("model"))
+        cut = Cut(**fields.pop("cut"))
         key = cut.family, cut.scheduler, cut.kind
         if key not in known:
             known[key] = denoiser(model, cut.scheduler, cut.kind)

@@ -1,4 +1,5 @@
-"""A pipeline cut at step m and finished in another process gives the uncut stock pipeline's picture, bit for bit."""
+"""A pipeline cut at step m and finished in another process gives the uncut stock pipeline's
+picture, bit for bit."""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ from tests import tiny
 from tests.midstep.diffusion.cuts import CASES, GUIDANCE, PROMPT, STEPS, Cut, denoiser, finish, run
 
 SEED = 11
-KINDS = [(f, s, k) for f, s in CASES for k in (("batched", "windowed") if f in ("sd", "sdxl") else ("windowed",))]
+KINDS = [
+    (f, s, k)
+    for f, s in CASES
+    for k in (("batched", "windowed") if f in ("sd", "sdxl") else ("windowed",))
+]
 CUTS = [Cut(*kind, step) for kind in KINDS for step in (1, 6, STEPS - 1)]
 OTHER = [Cut(f, s, k, 6, "a pig in the snow") for f, s, k in KINDS]
 VARIED = [Cut(f, s, k, 6, PROMPT, 5) for f, s, k in KINDS]
@@ -41,11 +46,18 @@ def stock(family: str, scheduler: str) -> np.ndarray[Any, Any]:
     key = family, scheduler
     if key not in _stock:
         pipe = made(family, scheduler, "windowed").pipe  # type: ignore[attr-defined]
-        extra = {"clean_caption": False, "use_resolution_binning": False} if family == "pixart" else {}
+        extra = (
+            {"clean_caption": False, "use_resolution_binning": False} if family == "pixart" else {}
+        )
         image = pipe(
-            PROMPT, num_inference_steps=STEPS, guidance_scale=GUIDANCE, height=32, width=32,
-            generator=torch.Generator().manual_seed(SEED), **extra,
-        ).images[0]  # fmt: skip
+            PROMPT,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            height=32,
+            width=32,
+            generator=torch.Generator().manual_seed(SEED),
+            **extra,
+        ).images[0]
         _stock[key] = np.asarray(image)
     return _stock[key]
 
@@ -58,15 +70,20 @@ def first_part(cut: Cut) -> Frame:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[Any, Any]]:
     """Every cut's picture, made by a second process from the frames' bytes."""
-    folder, listed = tmp_path_factory.mktemp("cuts"), []
+    folder = tmp_path_factory.mktemp("cuts")
+    listed = []
     for cut in CUTS + OTHER + VARIED:
         frame = first_part(cut)
         (folder / f"{cut.name}.frame").write_bytes(frame.payload)
         fields = {k: v for k, v in dataclasses.asdict(frame).items() if k != "payload"}
-        listed.append({"model": str(tiny.folder(cut.family)), "cut": dataclasses.asdict(cut), **fields})
+        listed.append(
+            {"model": str(tiny.folder(cut.family)), "cut": dataclasses.asdict(cut), **fields}
+        )
     (folder / "cuts.json").write_text(json.dumps(listed))
     subprocess.run(
-        [sys.executable, "-m", "tests.midstep.diffusion.cuts", str(folder)], check=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-m", "tests.midstep.diffusion.cuts", str(folder)],
+        check=True,
+        cwd=Path(__file__).parents[3],
     )
     return {cut.name: np.load(folder / f"{cut.name}.npy") for cut in CUTS + OTHER + VARIED}
 
@@ -80,29 +97,42 @@ def test_a_cut_picture_is_the_stock_pipelines(finished: dict[str, Any], cut: Cut
 def test_the_rest_can_follow_another_prompt(finished: dict[str, Any], cut: Cut) -> None:
     picture = finished[cut.name]
     assert not np.array_equal(picture, stock(cut.family, cut.scheduler))
-    assert np.array_equal(picture, finish(made(cut.family, cut.scheduler, cut.kind), first_part(cut), cut))
+    assert np.array_equal(
+        picture, finish(made(cut.family, cut.scheduler, cut.kind), first_part(cut), cut)
+    )
 
 
 @pytest.mark.parametrize("cut", VARIED, ids=lambda cut: cut.name)
-def test_a_variation_seed_gives_another_picture_and_the_same_one_again(finished: dict[str, Any], cut: Cut) -> None:
-    d, frame = made(cut.family, cut.scheduler, cut.kind), first_part(cut)
+def test_a_variation_seed_gives_another_picture_and_the_same_one_again(
+    finished: dict[str, Any], cut: Cut
+) -> None:
+    d = made(cut.family, cut.scheduler, cut.kind)
+    frame = first_part(cut)
     assert not np.array_equal(finished[cut.name], stock(cut.family, cut.scheduler))
     assert np.array_equal(finished[cut.name], finish(d, frame, cut))
-    assert not np.array_equal(finished[cut.name], finish(d, frame, dataclasses.replace(cut, variation=6)))
+    assert not np.array_equal(
+        finished[cut.name], finish(d, frame, dataclasses.replace(cut, variation=6))
+    )
 
 
 @pytest.mark.parametrize("kind", ["batched", "windowed"])
 @pytest.mark.parametrize(("scheduler", "lost"), [("dpm++2m", "solver"), ("euler-a", "rng")])
-def test_without_the_carried_state_the_picture_differs(kind: str, scheduler: str, lost: str) -> None:
-    """That is what the state travels for; if this passes with the state dropped, the tests above prove nothing."""
+def test_without_the_carried_state_the_picture_differs(
+    kind: str, scheduler: str, lost: str
+) -> None:
+    """That is what the state travels for; if this passes with the state dropped, the tests above
+    prove nothing."""
     cut = Cut("sd", scheduler, kind, 6)
-    d, frame = made("sd", scheduler, kind), first_part(cut)
+    d = made("sd", scheduler, kind)
+    frame = first_part(cut)
     payload = unpack(frame.payload)
     if lost == "solver":
         kept = {k: v for k, v in payload.solver.items() if k == "_step_index"}
         payload = Payload(payload.latent, kept, payload.rng)
     else:
-        payload = Payload(payload.latent, payload.solver, torch.Generator().manual_seed(999).get_state())
+        payload = Payload(
+            payload.latent, payload.solver, torch.Generator().manual_seed(999).get_state()
+        )
     crippled = dataclasses.replace(frame, payload=pack(payload))
     assert not np.array_equal(finish(d, crippled, cut), stock("sd", scheduler))
 
@@ -115,11 +145,14 @@ def test_only_stochastic_solvers_carry_a_random_state() -> None:
 @pytest.mark.parametrize("family", ["sd", "sdxl"])
 @pytest.mark.parametrize("scheduler", ["euler", "dpm++2m"])
 def test_a_ragged_batch_agrees_with_requests_alone(family: str, scheduler: str) -> None:
-    """Requests at different steps, in one call; within one grey level, because sums are grouped otherwise."""
+    """Requests at different steps, in one call; within one grey level, because sums are grouped
+    otherwise."""
     d = made(family, scheduler, "batched")
     prompts = ["a panda", "a pig on a beach", "a red apple", "a fox in the snow"]
     alone = [d.decode(run(d, d.begin(p, i, STEPS))) for i, p in enumerate(prompts)]
-    flying, done, waiting = [], {}, [d.begin(p, i, STEPS) for i, p in enumerate(prompts)]
+    flying = []
+    done = {}
+    waiting = [d.begin(p, i, STEPS) for i, p in enumerate(prompts)]
     while len(done) < len(prompts):
         if waiting:
             flying.append(waiting.pop(0))  # one joins every tick: all at different steps
@@ -133,7 +166,9 @@ def test_a_ragged_batch_agrees_with_requests_alone(family: str, scheduler: str) 
 
 def test_a_frame_of_another_size_is_refused_before_it_runs() -> None:
     d = made("sd", "ddim", "batched")
-    frame = Frame.seal(d.identity.digest(), "key", 6, STEPS, pack(Payload(torch.zeros(1, 4, 64, 64))))
+    frame = Frame.seal(
+        d.identity.digest(), "key", 6, STEPS, pack(Payload(torch.zeros(1, 4, 64, 64)))
+    )
     with pytest.raises(FrameError, match=r"\(1, 4, 64, 64\), this pipeline's is \(1, 4, 16, 16\)"):
         d.resume(frame, PROMPT, STEPS, None)
 
@@ -145,5 +180,12 @@ def test_a_long_prompt_is_flagged_and_cut_as_diffusers_cuts_it() -> None:
     picture = d.decode(run(d, d.begin(long, SEED, STEPS)))
     pipe = d.pipe  # type: ignore[attr-defined]
     generator = torch.Generator().manual_seed(SEED)
-    image = pipe(long, num_inference_steps=STEPS, guidance_scale=GUIDANCE, height=32, width=32, generator=generator)
+    image = pipe(
+        long,
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE,
+        height=32,
+        width=32,
+        generator=generator,
+    )
     assert np.array_equal(picture, np.asarray(image.images[0]))

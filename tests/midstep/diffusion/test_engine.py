@@ -15,7 +15,9 @@ from tests import paced
 
 def engine(batches: list[int] | None = None, **options: Any) -> Engine:
     options = {"queue_limit": 100, "max_batch": 8, "profile": paced.PROFILE, **options}
-    stats = EngineStats(lambda batch, step_s, tick_s: batches.append(batch) if batches is not None else None)
+    stats = EngineStats(
+        lambda batch, step_s, tick_s: batches.append(batch) if batches is not None else None
+    )
     return Engine(paced.denoiser(), VirtualClock(), stats=stats, **options)
 
 
@@ -98,7 +100,10 @@ def test_one_requests_failure_is_its_own() -> None:
         raise ValueError("no such prompt")
 
     async def use(running: Engine) -> list[Any]:
-        jobs = [running.submit(broken, lambda t: t.step), running.submit(begin(running, 3), lambda t: t.step)]
+        jobs = [
+            running.submit(broken, lambda t: t.step),
+            running.submit(begin(running, 3), lambda t: t.step),
+        ]
         return list(await asyncio.gather(*jobs, return_exceptions=True))
 
     failed, done = in_world(use, engine)
@@ -106,11 +111,14 @@ def test_one_requests_failure_is_its_own() -> None:
 
 
 def test_a_request_that_has_nothing_to_denoise_is_only_closed() -> None:
-    """A finished picture (policy final) reaches the device at step S: it is decoded, not denoised."""
+    """A finished picture (policy final) reaches the device at step S: it is decoded, not
+    denoised."""
 
     async def use(running: Engine) -> float:
         frame = running.denoiser.freeze(Trajectory("p", 10, 10, 10), "k")
-        outcome = await running.submit(lambda: running.denoiser.resume(frame, "p", 10, None), lambda t: t.step)
+        outcome = await running.submit(
+            lambda: running.denoiser.resume(frame, "p", 10, None), lambda t: t.step
+        )
         assert outcome.value == 10
         return outcome.busy_s
 

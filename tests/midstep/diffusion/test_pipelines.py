@@ -73,9 +73,12 @@ def test_what_only_paces_loads_no_torch() -> None:
     import sys
 
     code = (
-        "import sys; import user_agent.host, midstep.diffusion.factory, midstep.diffusion.paced, orchestrator.cli\n"
+        "import sys; import user_agent.host, midstep.diffusion.factory, midstep.diffusion.paced, "
+        "orchestrator.cli\n"
         "orchestrator.cli.main(['policies'])\n"
         "print([m for m in ('torch', 'diffusers', 'ray') if m in sys.modules])"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert out.strip().endswith("[]")

@@ -16,7 +16,18 @@ def test_draws_do_not_depend_on_who_asks_first(scenario: Scenario) -> None:
 
 
 def test_draws_differ_by_seed_user_slot_and_kind() -> None:
-    assert len({draw(7, 1, 0, 0), draw(8, 1, 0, 0), draw(7, 2, 0, 0), draw(7, 1, 1, 0), draw(7, 1, 0, 1)}) == 5
+    assert (
+        len(
+            {
+                draw(7, 1, 0, 0),
+                draw(8, 1, 0, 0),
+                draw(7, 2, 0, 0),
+                draw(7, 1, 1, 0),
+                draw(7, 1, 0, 1),
+            }
+        )
+        == 5
+    )
 
 
 def test_fading_is_exponential_with_mean_one(scenario: Scenario) -> None:
@@ -24,7 +35,9 @@ def test_fading_is_exponential_with_mean_one(scenario: Scenario) -> None:
     channel = DeviceChannel(scenario.channel, spec, 3)
     still = DeviceChannel(scenario.channel.model_copy(update={"fading": False}), spec, 3)
     snr = 2 ** (still.rate_bps(0) / spec.bandwidth_hz) - 1
-    fades = np.array([(2 ** (channel.rate_bps(t) / spec.bandwidth_hz) - 1) / snr for t in range(2000)])
+    fades = np.array(
+        [(2 ** (channel.rate_bps(t) / spec.bandwidth_hz) - 1) / snr for t in range(2000)]
+    )
     assert fades.mean() == pytest.approx(1.0, abs=0.08)
     assert (fades < np.log(2)).mean() == pytest.approx(0.5, abs=0.04)
 
@@ -36,7 +49,9 @@ def test_speed_stays_within_the_class(scenario: Scenario) -> None:
 
 
 def test_devices_are_spread_over_their_distances_and_bands() -> None:
-    made = specs(parse(paced.tree(devices=[{"class": "a", "count": 3}, {"class": "b", "count": 1}])))
+    made = specs(
+        parse(paced.tree(devices=[{"class": "a", "count": 3}, {"class": "b", "count": 1}]))
+    )
     assert [d.distance_m for d in made] == [120, 187.5, 255, 120]
     assert [(d.user, d.kind) for d in made] == [(0, "a"), (1, "a"), (2, "a"), (3, "b")]
     assert all(1e6 <= d.bandwidth_hz <= 1.25e6 for d in made)

@@ -30,9 +30,12 @@ def test_what_passes_until_the_finish_is_the_amount(
         return rates[slot % len(rates)]
 
     end = finish(start, amount, rate, tau)
-    passed, now, slot = 0.0, start, int(start // tau)
+    passed = 0.0
+    now = start
+    slot = int(start // tau)
     while now < end:
         edge = min(end, (slot + 1) * tau)
         passed += rate(slot) * max(0.0, edge - now)
-        now, slot = max(now, edge), slot + 1
+        now = max(now, edge)
+        slot = slot + 1
     assert passed == pytest.approx(amount, rel=1e-6, abs=1e-6)

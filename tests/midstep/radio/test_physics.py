@@ -28,7 +28,8 @@ def test_step_times_of_4_and_5_and_the_transfer_of_8() -> None:
 
 
 def test_psnr_of_2() -> None:
-    black, grey = np.zeros((4, 4), np.uint8), np.full((4, 4), 5, np.uint8)
+    black = np.zeros((4, 4), np.uint8)
+    grey = np.full((4, 4), 5, np.uint8)
     assert physics.psnr_db(black, grey) == pytest.approx(20 * np.log10(255 / 5))
     assert physics.psnr_db(grey, grey) == physics.PSNR_CAP_DB
     with pytest.raises(ValueError, match="shapes"):

@@ -6,7 +6,14 @@ from midstep.wire.identity import OutputKey, PipelineIdentity, check_prompt, sha
 from tests import paced
 
 OTHER = dict(
-    revision="x", scheduler="x", scheduler_config="x", steps=11, guidance=2.5, height=32, width=32, dtype="float16"
+    revision="x",
+    scheduler="x",
+    scheduler_config="x",
+    steps=11,
+    guidance=2.5,
+    height=32,
+    width=32,
+    dtype="float16",
 )
 
 
@@ -26,18 +33,26 @@ def test_a_difference_is_told_and_only_the_dtype_may_differ() -> None:
 
 def test_keys_differ_by_pipeline_prompt_seed_and_privacy() -> None:
     base = OutputKey("p", "a panda", 1)
-    others = [OutputKey("q", "a panda", 1), OutputKey("p", "a pand", 1), OutputKey("p", "a panda", 2)]
+    others = [
+        OutputKey("q", "a panda", 1),
+        OutputKey("p", "a pand", 1),
+        OutputKey("p", "a panda", 2),
+    ]
     digests = {key.digest() for key in [base, *others, OutputKey("p", "a panda", 1, private=True)]}
     assert len(digests) == 5
 
 
 def test_the_shared_seed_is_of_prompt_and_scenario_alone() -> None:
     assert shared_seed("a panda", 7) == shared_seed("a panda", 7)
-    assert len({shared_seed("a panda", 7), shared_seed("a panda", 8), shared_seed("a pandb", 7)}) == 3
+    assert (
+        len({shared_seed("a panda", 7), shared_seed("a panda", 8), shared_seed("a pandb", 7)}) == 3
+    )
     assert 0 <= shared_seed("\ud800 half a surrogate", 7) < 2**53
 
 
-@pytest.mark.parametrize(("prompt", "why"), [("", "empty"), ("  \n", "empty"), ("x" * 2001, "2001 characters")])
+@pytest.mark.parametrize(
+    ("prompt", "why"), [("", "empty"), ("  \n", "empty"), ("x" * 2001, "2001 characters")]
+)
 def test_prompts_that_cannot_be_served(prompt: str, why: str) -> None:
     assert why in (check_prompt(prompt) or "")
     assert check_prompt("x" * 2000) is None

@@ -36,7 +36,8 @@ def refusal(folder: Path) -> str:
 
 
 def test_an_edge_and_its_devices_load_what_they_share(folder: Path) -> None:
-    edge, device = load_credentials(folder), load_credentials(folder / "device")
+    edge = load_credentials(folder)
+    device = load_credentials(folder / "device")
     assert edge.key is not None and edge.certificate is not None
     assert device == edge.public() == Credentials(edge.token, edge.ca)
 
@@ -51,7 +52,10 @@ def test_credentials_travel_whole_and_show_nothing() -> None:
 def test_only_the_token_itself_is_accepted() -> None:
     made = ephemeral(tls=False)
     assert made.accept(made.token) and made.accept(made.token.encode())
-    assert not any(made.accept(other) for other in ("", None, made.token[:-1], made.token + "x", "ü" * 43, b"\xff"))
+    assert not any(
+        made.accept(other)
+        for other in ("", None, made.token[:-1], made.token + "x", "ü" * 43, b"\xff")
+    )
 
 
 @pytest.mark.parametrize("name", ["ca.pem", "token", "edge.pem", "edge-key.pem"])
@@ -69,7 +73,9 @@ def test_a_secret_that_others_can_read_is_refused(folder: Path, name: str, mode:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize(("mode", "right"), [(0o440, True), (0o444, False)])
-def test_a_group_may_read_a_secret_that_is_somebody_elses(folder: Path, mode: int, right: bool) -> None:
+def test_a_group_may_read_a_secret_that_is_somebody_elses(
+    folder: Path, mode: int, right: bool
+) -> None:
     """So do mounted secrets of Kubernetes come: owned by root, readable to the pod's group."""
     os.chown(folder / "device" / "token", 12345, 12345)
     (folder / "device" / "token").chmod(mode)
@@ -80,7 +86,15 @@ def test_a_group_may_read_a_secret_that_is_somebody_elses(folder: Path, mode: in
 
 
 @pytest.mark.parametrize(
-    "token", [b"", b"short", b"with a space in the middle", b"\xff" * 40, b"x" * 5000, b"a" * 20 + b"\n" + b"b" * 20]
+    "token",
+    [
+        b"",
+        b"short",
+        b"with a space in the middle",
+        b"\xff" * 40,
+        b"x" * 5000,
+        b"a" * 20 + b"\n" + b"b" * 20,
+    ],
 )
 def test_a_token_that_is_none_is_refused(folder: Path, token: bytes) -> None:
     (folder / "token").write_bytes(token)
@@ -98,15 +112,25 @@ def test_certificates_that_do_not_belong_together_are_refused(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("ca.pem", "no certificate"), ("edge.pem", "no certificate"), ("edge-key.pem", "no private key")]
+    ("name", "what"),
+    [
+        ("ca.pem", "no certificate"),
+        ("edge.pem", "no certificate"),
+        ("edge-key.pem", "no private key"),
+    ],
 )
 def test_what_is_no_pem_is_refused(folder: Path, name: str, what: str) -> None:
     (folder / name).write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     assert name in refusal(folder) and what in refusal(folder)
 
 
-def test_a_certificate_that_ended_or_has_another_name_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for days, name, what in ((-1, "midstep-edge", "ca.pem ended on"), (30, "edge.example.org", "not for the name")):
+def test_a_certificate_that_ended_or_has_another_name_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days, name, what in (
+        (-1, "midstep-edge", "ca.pem ended on"),
+        (30, "edge.example.org", "not for the name"),
+    ):
         with monkeypatch.context() as changed:
             changed.setattr(certificates, "NAME", name)
             changed.setattr(certificates, "_SLACK", certificates.dt.timedelta(days=3))
@@ -122,7 +146,9 @@ def test_loopback_is_open_to_this_machine_only(address: str) -> None:
     check_listen(address, None)
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", ":1", "192.168.1.2:1", "127.0.0.1.example.org:1", "box:1"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:1", "[::]:1", ":1", "192.168.1.2:1", "127.0.0.1.example.org:1", "box:1"]
+)
 def test_elsewhere_an_edge_needs_tls_or_an_explicit_word(address: str) -> None:
     check_listen(address, ephemeral(tls=True))
     check_listen(address, None, insecure=True)
@@ -131,7 +157,9 @@ def test_elsewhere_an_edge_needs_tls_or_an_explicit_word(address: str) -> None:
             check_listen(address, plain)
 
 
-def test_the_edges_command_refuses_an_open_port_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_edges_command_refuses_an_open_port_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert edge_main.main(["--listen", "0.0.0.0:0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -154,25 +182,46 @@ def _unsafe(tree: ast.AST) -> list[str]:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.name for alias in node.names]
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            banned = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+            banned = {
+                "pickle",
+                "cPickle",
+                "_pickle",
+                "marshal",
+                "shelve",
+                "dill",
+                "cloudpickle",
+                "joblib",
+            }
             found += [name for name in names if name.split(".")[0] in banned]
-        if isinstance(node, ast.Attribute) and node.attr == "load" and isinstance(node.value, ast.Name):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "load"
+            and isinstance(node.value, ast.Name)
+        ):
             found += [f"{node.value.id}.load"] if node.value.id in ("torch", "np", "numpy") else []
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("eval", "exec")
+        ):
             found.append(node.func.id)
     return found
 
 
 @pytest.mark.parametrize("part", ["midstep", "edge_node", "user_agent", "orchestrator"])
 def test_nothing_that_is_read_can_be_executed(part: str) -> None:
-    """Ray moves its own objects between a run's processes; what crosses the edge's wire or lies on disk is data."""
+    """Ray moves its own objects between a run's processes; what crosses the edge's wire or lies on
+    disk is data."""
     modules = sorted((ROOT / part).rglob("*.py"))
     assert len(modules) > 2
-    assert {str(m.relative_to(ROOT)): why for m in modules if (why := _unsafe(ast.parse(m.read_text())))} == {}
+    assert {
+        str(m.relative_to(ROOT)): why for m in modules if (why := _unsafe(ast.parse(m.read_text())))
+    } == {}
 
 
 @pytest.mark.parametrize(
-    "text", ["import pickle", "from marshal import loads", "torch.load(x)", "eval(x)", "import os, dill"]
+    "text",
+    ["import pickle", "from marshal import loads", "torch.load(x)", "eval(x)", "import os, dill"],
 )
 def test_and_the_check_can_fail(text: str) -> None:
     assert _unsafe(ast.parse(text))

@@ -19,7 +19,9 @@ def words() -> Catalogue:
 
 def edge(words: Catalogue, thing: str, background: str) -> int:
     """Index of an edge by its names."""
-    names = [(words.things[e.thing].name, words.backgrounds[e.background].name) for e in words.edges]
+    names = [
+        (words.things[e.thing].name, words.backgrounds[e.background].name) for e in words.edges
+    ]
     return names.index((thing, background))
 
 

@@ -19,16 +19,21 @@ from tests import paced
 
 
 def test_wishes_do_not_depend_on_who_asks_first(scenario: Scenario) -> None:
-    one, other = open_workload(scenario), open_workload(scenario)
+    one = open_workload(scenario)
+    other = open_workload(scenario)
     asked = [(user, index, index // 2) for index in range(10) for user in range(4)]
     wishes = {key: one.wish(*key) for key in asked}
     assert {key: other.wish(*key) for key in reversed(asked)} == wishes
 
 
 def test_popularity_is_zipf(scenario: Scenario) -> None:
-    settings = scenario.workload.model_copy(update={"drift_swaps_per_slot": 0.0, "catalogue_size": 50})
+    settings = scenario.workload.model_copy(
+        update={"drift_swaps_per_slot": 0.0, "catalogue_size": 50}
+    )
     workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
-    counts = Counter(w.edge_prompt for i in range(6000) if (w := workload.wish(0, i, 0)) is not None)
+    counts = Counter(
+        w.edge_prompt for i in range(6000) if (w := workload.wish(0, i, 0)) is not None
+    )
     ranks = [n for _, n in counts.most_common()]
     weight = np.arange(1, 51) ** -0.8
     assert ranks[0] / 6000 == pytest.approx(weight[0] / weight.sum(), rel=0.15)
@@ -61,7 +66,12 @@ def test_drift_swaps_ranks_at_its_rate_and_can_look_back() -> None:
 
 def test_a_stream_is_asked_for_in_its_order() -> None:
     stream = StreamWorkload(["a", "b", "c", "d", "e"], users=2)
-    asked = [w.prompt for index in range(3) for user in range(2) if (w := stream.wish(user, index, 0)) is not None]
+    asked = [
+        w.prompt
+        for index in range(3)
+        for user in range(2)
+        if (w := stream.wish(user, index, 0)) is not None
+    ]
     assert asked == ["a", "b", "c", "d", "e"]
     assert stream.wish(1, 2, 0) is None
 
@@ -69,7 +79,11 @@ def test_a_stream_is_asked_for_in_its_order() -> None:
 def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name, told in [("empty", "holds no prompt"), ("binary", "cannot be read"), ("missing", "cannot be read")]:
+    for name, told in [
+        ("empty", "holds no prompt"),
+        ("binary", "cannot be read"),
+        ("missing", "cannot be read"),
+    ]:
         with pytest.raises(ScenarioError, match=told):
             read_prompts(str(tmp_path / name))
 

@@ -1,4 +1,5 @@
-"""A live run in a process of its own, joined to the session's Ray: start it, look at it, end it, read what it left."""
+"""A live run in a process of its own, joined to the session's Ray: start it, look at it, end it,
+read what it left."""
 
 from __future__ import annotations
 
@@ -26,11 +27,24 @@ class Live:
 
     def __init__(self, folder: Path, ray_address: str, *arguments: str) -> None:
         self.folder = folder
-        command = [sys.executable, "-m", "orchestrator.cli", "run", "--address", ray_address, "--out", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "orchestrator.cli",
+            "run",
+            "--address",
+            ray_address,
+            "--out",
+            str(folder),
+        ]
         self.log = folder.with_suffix(".log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments], stdout=log, stderr=log, cwd=folder.parent, env={**os.environ, "COLUMNS": "200"}
+                [*command, *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=folder.parent,
+                env={**os.environ, "COLUMNS": "200"},
             )
 
     def text(self) -> str:
@@ -39,17 +53,31 @@ class Live:
 
     def targets(self) -> dict[str, str]:
         """Process -> exporter's address, once the file is there."""
-        groups = self.until(lambda: json.loads((self.folder / "targets.json").read_text()), "targets.json")
+        groups = self.until(
+            lambda: json.loads((self.folder / "targets.json").read_text()), "targets.json"
+        )
         return {group["labels"]["process"]: group["targets"][0] for group in groups}
 
     def scale(self, users: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`midstep scale` of this run, to its end."""
-        command = [sys.executable, "-m", "orchestrator.cli", "scale", str(self.folder), "--users", str(users)]
+        command = [
+            sys.executable,
+            "-m",
+            "orchestrator.cli",
+            "scale",
+            str(self.folder),
+            "--users",
+            str(users),
+        ]
         return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120)
 
     def edge_pid(self) -> int:
         """The edge's process."""
-        return int(self.until(lambda: re.search(r"edge-0 at \S+ \(pid (\d+)\)", self.text()), "the edge")[1])
+        return int(
+            self.until(lambda: re.search(r"edge-0 at \S+ \(pid (\d+)\)", self.text()), "the edge")[
+                1
+            ]
+        )
 
     def learner_pid(self) -> int:
         """The learner's process, the newest."""
@@ -105,7 +133,10 @@ def scrape(address: str) -> dict[str, float]:
     """Sample -> value of one exporter."""
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as reply:
         lines = reply.read().decode().splitlines()
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")
+    }
 
 
 def get_json(url: str) -> Any:

@@ -1,4 +1,5 @@
-"""A finished request checked from outside: only requests.parquet, scenario.yaml and stock diffusers are used."""
+"""A finished request checked from outside: only requests.parquet, scenario.yaml and stock diffusers
+are used."""
 
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ def pipeline(model: str) -> Any:
 
 
 def picture(model: str, settings: dict[str, Any], row: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """What a stock pipeline makes of the row: the edge prompt, exchanged for the user's after the edge's steps."""
+    """What a stock pipeline makes of the row: the edge prompt, exchanged for the user's after the
+    edge's steps."""
     import torch
 
-    pipe, cut = pipeline(model), row["edge_steps"] + row["saved_steps"]
+    pipe = pipeline(model)
+    cut = row["edge_steps"] + row["saved_steps"]
     positive, negative = pipe.encode_prompt(row["prompt"], pipe.device, 1, True)
     users = torch.cat([negative, positive])
 
@@ -34,11 +37,13 @@ def picture(model: str, settings: dict[str, Any], row: dict[str, Any]) -> np.nda
         return {"prompt_embeds": users} if index == cut - 1 else values
 
     image = pipe(
-        row["edge_prompt"], num_inference_steps=settings["steps"], guidance_scale=settings["guidance"],
+        row["edge_prompt"],
+        num_inference_steps=settings["steps"],
+        guidance_scale=settings["guidance"],
         generator=torch.Generator().manual_seed(row["seed"]),
         callback_on_step_end=exchange if cut < settings["steps"] else None,
         callback_on_step_end_tensor_inputs=["prompt_embeds"],
-    ).images[0]  # fmt: skip
+    ).images[0]
     return np.asarray(image)
 
 
@@ -51,4 +56,8 @@ def worst_difference(folder: Path, model: str, row: dict[str, Any]) -> int:
 
 def done(folder: Path) -> list[dict[str, Any]]:
     """The finished rows of a run."""
-    return [row for row in pq.read_table(folder / "requests.parquet").to_pylist() if row["result"] == "done"]
+    return [
+        row
+        for row in pq.read_table(folder / "requests.parquet").to_pylist()
+        if row["result"] == "done"
+    ]

@@ -1,4 +1,5 @@
-"""Ray nodes for edge and devices, on one machine: placement, one record, and what a dead node takes with it."""
+"""Ray nodes for edge and devices, on one machine: placement, one record, and what a dead node takes
+with it."""
 
 import json
 import os
@@ -21,11 +22,16 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[dict[str, Any]]:
     """A head, a node with `gpu_like`, two with `midstep-devices`: their ids and raylets' pids."""
-    root, environment = Path(__file__).parents[3], {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     head = subprocess.Popen(
-        [sys.executable, "-m", "tests.ray_nodes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=root, env=environment,
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.ray_nodes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env=environment,
+    )
     assert head.stdin is not None and head.stdout is not None
     line = head.stdout.readline()
     assert line, "Ray did not start"
@@ -37,14 +43,26 @@ def nodes() -> Iterator[dict[str, Any]]:
 def test_the_edge_lands_where_its_resource_is_and_a_dead_node_takes_only_its_devices(
     nodes: dict[str, Any], tmp_path: Path
 ) -> None:
-    asked = ("--set", "edges.0.resources.gpu_like=1", "--set", "workload.arrivals.closed.think_s=0.2")
+    asked = (
+        "--set",
+        "edges.0.resources.gpu_like=1",
+        "--set",
+        "workload.arrivals.closed.think_s=0.2",
+    )
     with live(tmp_path / "run", nodes["address"], *PACED, *asked, "--duration", "120s") as running:
         running.until_requests(12)
-        rows = [json.loads(line) for line in (running.folder / "requests.jsonl").read_text().splitlines()]
+        rows = [
+            json.loads(line)
+            for line in (running.folder / "requests.jsonl").read_text().splitlines()
+        ]
         raylets = {row["process_id"]: ppid(row["process_id"]) for row in rows}
         dying, staying = (nodes["nodes"][name]["pid"] for name in ("devices", "others"))
-        assert set(raylets.values()) == {dying, staying}, "hosts are not spread over the nodes with midstep-devices"
-        assert ppid(running.edge_pid()) == nodes["nodes"]["edge"]["pid"], "the edge is not where gpu_like is"
+        assert set(raylets.values()) == {dying, staying}, (
+            "hosts are not spread over the nodes with midstep-devices"
+        )
+        assert ppid(running.edge_pid()) == nodes["nodes"]["edge"]["pid"], (
+            "the edge is not where gpu_like is"
+        )
         os.kill(dying, signal.SIGKILL)
         running.until(lambda: "5 devices fewer" in running.text(), "word of the dead host")
         journal = running.folder / "requests.jsonl"
@@ -56,8 +74,12 @@ def test_the_edge_lands_where_its_resource_is_and_a_dead_node_takes_only_its_dev
     assert len(re.findall(r"midstep: host-\d died: 5 devices fewer", said)) == 1
     assert "Raylet is terminated" not in said  # Ray's own paragraphs
     rows, slots = read_run(running.folder)
-    assert {row["result"] for row in rows} == {"done"} and [slot["slot"] for slot in slots] == list(range(len(slots)))
-    assert set(before) < {row["request_id"] for row in rows}, "what was measured before the death is lost"
+    assert {row["result"] for row in rows} == {"done"} and [slot["slot"] for slot in slots] == list(
+        range(len(slots))
+    )
+    assert set(before) < {row["request_id"] for row in rows}, (
+        "what was measured before the death is lost"
+    )
     after = {raylets[row["process_id"]] for row in rows if row["request_id"] not in before}
     assert after == {staying}, "the other node's devices went on"
     for row in rows:
@@ -71,6 +93,8 @@ def ppid(pid: int) -> int:
 
 
 def test_a_resource_that_no_node_has_is_one_line(nodes: dict[str, Any], tmp_path: Path) -> None:
-    with live(tmp_path / "run", nodes["address"], *PACED, "--set", "edges.0.resources.tpu=1") as running:
+    with live(
+        tmp_path / "run", nodes["address"], *PACED, "--set", "edges.0.resources.tpu=1"
+    ) as running:
         assert running.end(60) == 2
         assert [line for line in running.text().splitlines() if "edges.N.resources" in line]

@@ -1,4 +1,5 @@
-"""Real pictures through the whole of it: devices, gRPC, reuse. Checked against stock diffusers from outside."""
+"""Real pictures through the whole of it: devices, gRPC, reuse. Checked against stock diffusers from
+outside."""
 
 import re
 from pathlib import Path
@@ -35,14 +36,21 @@ def run(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pictures_are_the_stock_pipelines_within_one_grey_level(run: Path) -> None:
     rows = stock.done(run)
     kinds = {
-        (reuse, plain): [r for r in rows if r["reuse"] == reuse and (r["prompt"] == r["edge_prompt"]) == plain]
+        (reuse, plain): [
+            r for r in rows if r["reuse"] == reuse and (r["prompt"] == r["edge_prompt"]) == plain
+        ]
         for reuse in ("computed", "exact")
         for plain in (True, False)
     }
     for (reuse, plain), found in kinds.items():
-        assert found, f"no {reuse} request with {'the core itself' if plain else 'an ending'} in this run"
+        assert found, (
+            f"no {reuse} request with {'the core itself' if plain else 'an ending'} in this run"
+        )
         for row in found[:2]:
-            assert stock.worst_difference(run, str(MODELS / "midstep-emoji"), row) <= 1, (reuse, row["prompt"])
+            assert stock.worst_difference(run, str(MODELS / "midstep-emoji"), row) <= 1, (
+                reuse,
+                row["prompt"],
+            )
 
 
 def test_rows_add_up_in_a_live_run_too(run: Path) -> None:
@@ -51,7 +59,9 @@ def test_rows_add_up_in_a_live_run_too(run: Path) -> None:
     for row in rows:
         assert row["edge_steps"] + row["saved_steps"] + row["device_steps"] == 20
         assert row["edge_steps"] == (6 if row["reuse"] == "computed" else 0)
-        stages = sum(row[f"{stage}_s"] for stage in ("queue", "edge", "transfer", "device", "overhead"))
+        stages = sum(
+            row[f"{stage}_s"] for stage in ("queue", "edge", "transfer", "device", "overhead")
+        )
         assert stages == pytest.approx(row["total_s"], rel=0.01)
         assert -0.001 <= row["overhead_s"] < row["total_s"]
     ratios = [row["transfer_s"] * row["link_rate_bps"] / (8 * row["frame_bytes"]) for row in rows]
@@ -73,17 +83,33 @@ def test_what_was_compared_without_reuse_has_its_pictures_and_psnr(run: Path) ->
 
 @pytest.mark.parametrize("family", ["sdxl", "sd3"])
 def test_other_families_finish_pictures(ray_address: str, tmp_path: Path, family: str) -> None:
-    options = ("--users", "3", "--duration", "8s", "--set", "report.references=2", "--set", "model.steps=8")
-    with live(tmp_path / "run", ray_address, "--model", str(tiny.folder(family)), *QUICK, *options) as running:
+    options = (
+        "--users",
+        "3",
+        "--duration",
+        "8s",
+        "--set",
+        "report.references=2",
+        "--set",
+        "model.steps=8",
+    )
+    with live(
+        tmp_path / "run", ray_address, "--model", str(tiny.folder(family)), *QUICK, *options
+    ) as running:
         assert running.end(200) == 0, running.text()
     rows = stock.done(tmp_path / "run")
     assert len(rows) >= 3
-    assert all((tmp_path / "run" / "images" / f"{row['request_id']}.png").stat().st_size > 100 for row in rows)
+    assert all(
+        (tmp_path / "run" / "images" / f"{row['request_id']}.png").stat().st_size > 100
+        for row in rows
+    )
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("model", ["midstep-emoji", "bk-sdm-tiny"])
-def test_a_gpu_runs_the_default_model_and_a_large_one(ray_address: str, tmp_path: Path, model: str) -> None:
+def test_a_gpu_runs_the_default_model_and_a_large_one(
+    ray_address: str, tmp_path: Path, model: str
+) -> None:
     import torch
 
     if not torch.cuda.is_available():

@@ -26,9 +26,18 @@ QUICK = (
 
 
 def test_a_live_run_exports_every_metric(ray_address: str, tmp_path: Path) -> None:
-    with live(tmp_path / "run", ray_address, *QUICK, "--duration", "300s", "--users", "12") as running:
+    with live(
+        tmp_path / "run", ray_address, *QUICK, "--duration", "300s", "--users", "12"
+    ) as running:
         targets = running.targets()
-        assert set(targets) == {"edge-0", "host-0", "host-1", "host-2", "learner-edge-0", "orchestrator"}
+        assert set(targets) == {
+            "edge-0",
+            "host-0",
+            "host-1",
+            "host-2",
+            "learner-edge-0",
+            "orchestrator",
+        }
         running.until_requests(40)
         seen = {part: scrape(address) for part, address in targets.items()}
         told = {name.partition("{")[0] for samples in seen.values() for name in samples}
@@ -36,10 +45,16 @@ def test_a_live_run_exports_every_metric(ray_address: str, tmp_path: Path) -> No
             names = {f"midstep_{name}{suffix}" for suffix in ("", "_bucket", "_total")}
             assert told & names, f"midstep_{name} is exported by nobody"
         edge = seen["edge-0"]
-        assert 0 < edge['midstep_store_bytes{edge="edge-0"}'] <= edge['midstep_store_capacity_bytes{edge="edge-0"}']
+        assert (
+            0
+            < edge['midstep_store_bytes{edge="edge-0"}']
+            <= edge['midstep_store_capacity_bytes{edge="edge-0"}']
+        )
         hits = edge['midstep_store_hits_total{edge="edge-0",reuse="exact"}']
         assert 0 < hits < edge['midstep_store_lookups_total{edge="edge-0"}']
-        devices = sum(v for part in seen for n, v in seen[part].items() if n.startswith("midstep_devices{"))
+        devices = sum(
+            v for part in seen for n, v in seen[part].items() if n.startswith("midstep_devices{")
+        )
         assert devices == 12
         assert seen["orchestrator"]["midstep_run_valid"] == 1
         running.signal(signal.SIGINT)
@@ -49,12 +64,16 @@ def test_a_live_run_exports_every_metric(ray_address: str, tmp_path: Path) -> No
     assert json.loads((tmp_path / "run" / "targets.json").read_text()) == []
 
 
-def test_an_edge_killed_in_mid_run_ends_the_run_with_its_report(ray_address: str, tmp_path: Path) -> None:
+def test_an_edge_killed_in_mid_run_ends_the_run_with_its_report(
+    ray_address: str, tmp_path: Path
+) -> None:
     with live(tmp_path / "run", ray_address, *QUICK, "--duration", "120s") as running:
         running.until_requests(15)
         os.kill(running.edge_pid(), signal.SIGKILL)
         assert running.end(60) == 3
-        said = [line for line in running.text().splitlines() if line.startswith("midstep: edge-0 died")]
+        said = [
+            line for line in running.text().splitlines() if line.startswith("midstep: edge-0 died")
+        ]
         assert said == ["midstep: edge-0 died: the run ends; what was measured is kept"]
         assert "A worker died" not in running.text()  # Ray's own paragraph
     rows, slots = read_run(running.folder)
@@ -78,23 +97,37 @@ def test_a_host_killed_in_mid_run_takes_only_its_devices(ray_address: str, tmp_p
 def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits(
     ray_address: str, tmp_path: Path
 ) -> None:
-    quick = ("--set", "slot_seconds=0.5", "--set", "policy.latency_target_s=0.1")  # Q grows, all but ever
+    # Q grows, all but ever
+    quick = (
+        "--set",
+        "slot_seconds=0.5",
+        "--set",
+        "policy.latency_target_s=0.1",
+    )
     with live(tmp_path / "run", ray_address, *QUICK, *quick, "--duration", "300s") as running:
-        first, exporter = running.learner_pid(), running.targets()["learner-edge-0"]
+        first = running.learner_pid()
+        exporter = running.targets()["learner-edge-0"]
         running.until((running.folder / "learner.ckpt").is_file, "state of the learner")
         running.until_slots(13)
         os.kill(first, signal.SIGKILL)
         running.until(lambda: "another learner (pid" in running.text(), "other learner")
         assert running.targets()["learner-edge-0"] != exporter
-        assert 'midstep_backlog_seconds{edge="edge-0"}' in scrape(running.targets()["learner-edge-0"])
+        assert 'midstep_backlog_seconds{edge="edge-0"}' in scrape(
+            running.targets()["learner-edge-0"]
+        )
         running.until_slots((running.folder / "slots.jsonl").read_text().count("\n") + 8)
         running.signal(signal.SIGINT)
         assert running.end(60) == 3
-        said = [line for line in running.text().splitlines() if line.startswith("midstep: ") and "learner" in line]
+        said = [
+            line
+            for line in running.text().splitlines()
+            if line.startswith("midstep: ") and "learner" in line
+        ]
     pid = re.search(r"another learner \(pid (\d+)\)", running.text())
     assert pid is not None and int(pid[1]) != first
     assert said == [
-        "midstep: the learner died: the edge goes on with the last plan, another learner is started (1 of 3)",
+        "midstep: the learner died: the edge goes on with the last plan, another learner is "
+        "started (1 of 3)",
         f"midstep: another learner (pid {pid[1]}) goes on from its state after slot 9",
     ]
     rows, slots = read_run(running.folder)
@@ -104,12 +137,15 @@ def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits
     assert without == list(range(without[0], without[-1] + 1)) and without[0] >= 13
     back = slots[without[-1] + 1 :]
     assert len(back) >= 5
-    assert back[0]["queue_s"] > slots[9]["queue_s"] - 0.11 > 2  # one without a state would begin with a slot's latency
+    # one without a state would begin with a slot's latency
+    assert back[0]["queue_s"] > slots[9]["queue_s"] - 0.11 > 2
     assert all(slot["store_entries"] is not None for slot in back)
     assert sum(slots[number]["hits"] for number in without) > 0  # the edge served from what it held
     assert sum(slot["hits"] for slot in back) > 0
     told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
-    assert [event["text"] for event in told][:2] == [line.removeprefix("midstep: ") for line in said]
+    assert [event["text"] for event in told][:2] == [
+        line.removeprefix("midstep: ") for line in said
+    ]
     assert unpack((running.folder / "learner.ckpt").read_bytes())["slot"] == slots[-1]["slot"]
 
 

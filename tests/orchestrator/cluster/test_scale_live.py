@@ -13,16 +13,29 @@ from tests.orchestrator.cluster.live_run import PACED, Live, live, scrape
 
 pytestmark = pytest.mark.ray
 MANY = (
-    *PACED, "--set", "hosts.devices_per_host=40", "--set", "devices.0.speed_ratio=0.5",
-    "--set", "workload.arrivals.closed.think_s=8", "--set", "workload.catalogue_size=30",
-    "--set", "report.references=0",
-)  # fmt: skip
+    *PACED,
+    "--set",
+    "hosts.devices_per_host=40",
+    "--set",
+    "devices.0.speed_ratio=0.5",
+    "--set",
+    "workload.arrivals.closed.think_s=8",
+    "--set",
+    "workload.catalogue_size=30",
+    "--set",
+    "report.references=0",
+)
 
 
 def count(running: Live, name: str) -> float:
     """The sum of a metric's samples over all processes of the run."""
     samples = [scrape(address) for address in running.targets().values()]
-    return sum(value for one in samples for label, value in one.items() if label.startswith(f"midstep_{name}{{"))
+    return sum(
+        value
+        for one in samples
+        for label, value in one.items()
+        if label.startswith(f"midstep_{name}{{")
+    )
 
 
 def lines(running: Live, journal: str) -> list[str]:
@@ -32,16 +45,20 @@ def lines(running: Live, journal: str) -> list[str]:
 
 def until_users(running: Live, users: int) -> None:
     """Wait until centre and hosts both count so many."""
-    running.until(lambda: count(running, "users") == count(running, "devices") == users, f"{users} users", 60)
+    running.until(
+        lambda: count(running, "users") == count(running, "devices") == users, f"{users} users", 60
+    )
 
 
 EDGES = "edges=[{name: north, capacity: 64KiB}, {name: south, capacity: 64KiB}]"
 
 
-def test_from_10_to_200_to_50_users_and_every_request_ends(ray_address: str, tmp_path: Path) -> None:
+def test_from_10_to_200_to_50_users_and_every_request_ends(
+    ray_address: str, tmp_path: Path
+) -> None:
     with live(
         tmp_path / "run", ray_address, *MANY, "--set", EDGES, "--users", "10", "--duration", "300s"
-    ) as running:  # fmt: skip
+    ) as running:
         running.until_requests(5)
         asked = running.scale(200)
         assert (asked.returncode, asked.stdout) == (0, "200 users\n"), asked.stderr
@@ -54,23 +71,35 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(ray_address: str, tmp
         _refused_without_the_token(running)
         door = running.folder / "control.json"
         assert stat.S_IMODE(door.stat().st_mode) == 0o600
-        assert running.scale(0).returncode == 0  # all leave when they have what they asked for: then counts stand still
+        # all leave when they have what they asked for: then counts stand still
+        assert running.scale(0).returncode == 0
         running.until(lambda: count(running, "devices") == 0, "nobody")
-        lookups, slot = count(running, "store_lookups_total"), len(lines(running, "slots"))
+        lookups = count(running, "store_lookups_total")
+        slot = len(lines(running, "slots"))
         running.until(lambda: len(lines(running, "slots")) > slot + 4, "two slots more")
-        assert lookups == len(lines(running, "requests")), "the edges were asked for more than the record has"
+        assert lookups == len(lines(running, "requests")), (
+            "the edges were asked for more than the record has"
+        )
         running.process.terminate()
         assert running.end(60) == 0
         assert not door.exists()
     ended = running.scale(5)
     assert ended.returncode == 2 and "this run has ended" in ended.stderr
     rows, slots = read_run(running.folder)
-    assert all(row["result"] == "done" or (row["result"] == "rejected" and row["error"]) for row in rows)
-    assert len({row["user"] for row in rows}) > 40  # most of the others went while they were thinking
-    assert slots[0]["users"] == slots[1]["users"] == 5 and max(slot["users"] for slot in slots) == 100
+    assert all(
+        row["result"] == "done" or (row["result"] == "rejected" and row["error"]) for row in rows
+    )
+    # most of the others went while they were thinking
+    assert len({row["user"] for row in rows}) > 40
+    assert (
+        slots[0]["users"] == slots[1]["users"] == 5 and max(slot["users"] for slot in slots) == 100
+    )
     assert {row["edge"] for row in rows} == {slot["edge"] for slot in slots} == {"north", "south"}
     told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
-    assert [event["text"] for event in told][:2] == ["scaled from 10 to 200 users", "scaled from 200 to 50 users"]
+    assert [event["text"] for event in told][:2] == [
+        "scaled from 10 to 200 users",
+        "scaled from 200 to 50 users",
+    ]
 
 
 def _each_edge_has_its_own(running: Live) -> None:
@@ -88,5 +117,7 @@ def _refused_without_the_token(running: Live) -> None:
     with grpc.insecure_channel(door["address"]) as channel:
         for metadata in (None, (("authorization", "Bearer guess"),)):
             with pytest.raises(grpc.RpcError) as refused:
-                run_pb2_grpc.RunStub(channel).Scale(run_pb2.ScaleRequest(users=1), metadata=metadata, timeout=10)
+                run_pb2_grpc.RunStub(channel).Scale(
+                    run_pb2.ScaleRequest(users=1), metadata=metadata, timeout=10
+                )
             assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED

@@ -28,13 +28,23 @@ class Case:
     def solve(self) -> tuple[float, NDArray[np.int8]]:
         choice = np.zeros(len(self.weight), np.int8)
         value = exact.solve(
-            self.weight, self.cost, self.hit, self.size, self.capacity, self.queue, V, self.target, choice
+            self.weight,
+            self.cost,
+            self.hit,
+            self.size,
+            self.capacity,
+            self.queue,
+            V,
+            self.target,
+            choice,
         )
         return value, choice
 
     def solve_oo(self) -> NDArray[np.int8]:
         choice = np.zeros(len(self.weight), np.int8)
-        exact.solve_oo(self.weight, self.cost, self.hit, self.size, self.capacity, self.target, choice)
+        exact.solve_oo(
+            self.weight, self.cost, self.hit, self.size, self.capacity, self.target, choice
+        )
         return choice
 
     def value(self, choice: NDArray[np.int8]) -> float:
@@ -62,7 +72,8 @@ class Case:
 
 
 def draw(rng: np.random.Generator, prompts: int, choices: int, unequal: bool = False) -> Case:
-    """A slot as the simulator makes them, some devices and links three or five times slower, some steps dear."""
+    """A slot as the simulator makes them, some devices and links three or five times slower, some
+    steps dear."""
     pace = rng.uniform(2.7e-3, 3.8e-3, prompts) * rng.choice([1, 1, 3], prompts)
     transfer = rng.uniform(2e-3, 12e-3, prompts) * rng.choice([1, 1, 5], prompts)
     cost = np.full((prompts, choices), np.inf)
@@ -72,7 +83,11 @@ def draw(rng: np.random.Generator, prompts: int, choices: int, unequal: bool = F
     for r in range(prompts):
         for j in range(2, choices):
             hit[r, j] = j == before[r] and rng.random() < 0.9
-            cost[r, j] = transfer[r] + (20 - 2 * j) * pace[r] + (0 if hit[r, j] else 2 * j * rng.choice([2e-4, 2e-3]))
+            cost[r, j] = (
+                transfer[r]
+                + (20 - 2 * j) * pace[r]
+                + (0 if hit[r, j] else 2 * j * rng.choice([2e-4, 2e-3]))
+            )
     size = rng.uniform(0.5, 2.0, prompts) if unequal else np.ones(prompts)
     capacity = float(rng.uniform(0, size.sum())) if unequal else float(rng.integers(0, prompts + 1))
     queue = float(rng.choice([0, 0.01, 0.1, 1, 10, 100]))
@@ -101,13 +116,15 @@ def test_oo_against_enumeration() -> None:
         within = [case.system(c) for c in every if case.average(c) <= case.target]
         if within:
             assert case.average(choice) <= case.target * (1 + 1e-9)
-            assert case.system(choice) <= min(within) * 1.02  # so few prompts are lumpy; see the next test
+            # so few prompts are lumpy; see the next test
+            assert case.system(choice) <= min(within) * 1.02
         else:
             assert case.average(choice) <= min(case.average(c) for c in every) * (1 + 1e-9)
 
 
 def as_milp(case: Case, limit: float | None) -> float:
-    """The least L with J one-hot under (10), (11) and, where given, L_avg <= limit (linear: sum of L - limit <= 0)."""
+    """The least L with J one-hot under (10), (11) and, where given, L_avg <= limit (linear: sum of
+    L - limit <= 0)."""
     prompts, choices = case.cost.shape
     cost = np.where(np.isfinite(case.cost), case.cost, 0.0).ravel()
     one = np.kron(np.eye(prompts), np.ones(choices))
@@ -138,7 +155,8 @@ def test_oo_against_the_milp() -> None:
     for _ in range(60):
         case = draw(rng, int(rng.integers(12, 40)), 6)
         case.queue = 0.0
-        case.target = float(rng.uniform(0.85, 1.0)) * case.average(case.solve()[1])  # so that the limit binds
+        # so that the limit binds
+        case.target = float(rng.uniform(0.85, 1.0)) * case.average(case.solve()[1])
         best = as_milp(case, case.target)
         choice = case.solve_oo()
         assert case.feasible(choice)
@@ -177,6 +195,8 @@ def test_a_likelier_prompt_is_worth_more() -> None:
     case = draw(np.random.default_rng(2), 1, 4)
     for name in ("weight", "size"):
         setattr(case, name, np.array([0.3, 0.9]) if name == "weight" else np.ones(2))
-    case.cost, case.hit = np.repeat(case.cost, 2, 0), np.repeat(case.hit, 2, 0)
-    case.capacity, case.queue = 1.0, 0.0
+    case.cost = np.repeat(case.cost, 2, 0)
+    case.hit = np.repeat(case.hit, 2, 0)
+    case.capacity = 1.0
+    case.queue = 0.0
     assert (case.solve()[1] > 0).tolist() == [False, True]

@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.decision.problem import CALIBRATION_SLOTS, WEIGHT_V, Backlog, Served, SlotCost, slot_cost
+from orchestrator.decision.problem import (
+    CALIBRATION_SLOTS,
+    WEIGHT_V,
+    Backlog,
+    Served,
+    SlotCost,
+    slot_cost,
+)
 
 
 def cost(latency: float, misses: int = 1) -> SlotCost:
@@ -10,10 +17,16 @@ def cost(latency: float, misses: int = 1) -> SlotCost:
 
 
 def test_the_slowest_requester_counts_and_only_misses_are_averaged() -> None:
-    served = [Served("a", False, 2.0), Served("a", True, 5.0), Served("b", True, 1.0), Served("c", False, 3.0)]
+    served = [
+        Served("a", False, 2.0),
+        Served("a", True, 5.0),
+        Served("b", True, 1.0),
+        Served("c", False, 3.0),
+    ]
     made = slot_cost(served)
     assert (made.requests, made.hits, made.misses, made.prompts) == (4, 2, 2, 3)
-    assert made.latency_avg_s == pytest.approx((5.0 + 3.0) / 2)  # a missed once, so it is a miss; b is none
+    # a missed once, so it is a miss; b is none
+    assert made.latency_avg_s == pytest.approx((5.0 + 3.0) / 2)
     assert made.system_cost_s == pytest.approx(5.0 + 1.0 + 3.0)
 
 
@@ -24,7 +37,8 @@ def test_a_slot_without_a_miss_has_no_miss_latency() -> None:
 
 @given(latencies=st.lists(st.floats(0, 10), max_size=40), target=st.floats(0.1, 5))
 def test_the_queue_of_23(latencies: list[float], target: float) -> None:
-    backlog, queue = Backlog(target), 0.0
+    backlog = Backlog(target)
+    queue = 0.0
     for latency in latencies:
         queue = max(queue + latency - target, 0.0)
         assert backlog.update(cost(latency)) == pytest.approx(queue)
@@ -42,4 +56,6 @@ def test_without_a_target_the_first_slots_set_it() -> None:
 def test_the_objective_of_33() -> None:
     backlog = Backlog(1.0)
     backlog.update(cost(3.0))
-    assert backlog.drift_plus_penalty(cost(4.0)) == pytest.approx(2.0 * (4.0 - 1.0) + WEIGHT_V * 3.0 / 2)
+    assert backlog.drift_plus_penalty(cost(4.0)) == pytest.approx(
+        2.0 * (4.0 - 1.0) + WEIGHT_V * 3.0 / 2
+    )

@@ -12,10 +12,18 @@ from midstep.wire.certificates import load_credentials
 from orchestrator.cli import main
 
 
-def test_it_makes_an_edges_folder_and_a_devices_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_makes_an_edges_folder_and_a_devices_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "new" / "certs"
     assert main(["certs", str(folder), "--days", "2"]) == 0
-    assert {p.name for p in folder.iterdir()} == {"ca.pem", "edge.pem", "edge-key.pem", "token", "device"}
+    assert {p.name for p in folder.iterdir()} == {
+        "ca.pem",
+        "edge.pem",
+        "edge-key.pem",
+        "token",
+        "device",
+    }
     assert {p.name for p in (folder / "device").iterdir()} == {"ca.pem", "token"}
     for secret in (folder / "token", folder / "edge-key.pem", folder / "device" / "token"):
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
@@ -34,13 +42,17 @@ def test_it_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "100000"])
-def test_a_wrong_number_of_days_is_one_line(days: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_number_of_days_is_one_line(
+    days: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["certs", str(tmp_path / "a"), "--days", days]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "a").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     assert main(["certs", str(tmp_path / "file" / "a")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

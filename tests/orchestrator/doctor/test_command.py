@@ -39,11 +39,16 @@ def crashing(of: Asked) -> Iterator[Finding]:
     ],
 )
 def test_the_exit_status_is_whether_the_run_can_work(
-    checks: tuple[Check, ...], status: int, last: str, monkeypatch: pytest.MonkeyPatch,
+    checks: tuple[Check, ...],
+    status: int,
+    last: str,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(
-        command, "examine", lambda of: {"a group": [one for c in checks for one in command._asked(c, of)]}
+        command,
+        "examine",
+        lambda of: {"a group": [one for c in checks for one in command._asked(c, of)]},
     )
     assert main(["doctor", "--users", "4"]) == status
     out = capsys.readouterr().out.splitlines()
@@ -53,7 +58,11 @@ def test_the_exit_status_is_whether_the_run_can_work(
 
 
 def test_the_users_that_a_timeline_will_have_are_what_is_reckoned_with() -> None:
-    events = [{"at_s": 10, "users": 200}, {"at_s": 20, "users": 50}, {"at_s": 5, "users": 900, "edge": "edge-0"}]
+    events = [
+        {"at_s": 10, "users": 200},
+        {"at_s": 20, "users": 50},
+        {"at_s": 5, "users": 900, "edge": "edge-0"},
+    ]
     assert command.at_most(parse({"timeline": events})).users == 200
     assert command.at_most(parse({"timeline": [{"at_s": 1, "users": 3}]})).users == 10
 
@@ -79,6 +88,10 @@ def test_a_paced_run_is_examined_without_torch_and_ray() -> None:
         "print({m for m in ('torch', 'diffusers', 'ray', 'grpc') if m in sys.modules})"
     )
     said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
     )
     assert said.stdout.splitlines()[-1] == "set()"

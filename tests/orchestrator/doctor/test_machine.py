@@ -1,4 +1,5 @@
-"""Cores, memory, files, disk, clock and ports: a planted fault is called by its name, with what to do."""
+"""Cores, memory, files, disk, clock and ports: a planted fault is called by its name, with what to
+do."""
 
 import resource
 import shutil
@@ -22,7 +23,9 @@ from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
 # cores, load, memory
 
 
-def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(capacity, "cores", lambda: 2.0)
     few, many = (asked(REAL, f"devices.0.count={n}") for n in (10, 40))
     assert told(machine.load, few, "load").state == "ok"
@@ -36,7 +39,12 @@ def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(m
 
 def test_the_load_is_users_by_their_cycle_by_what_a_request_computes() -> None:
     profile = StepProfile({1: 0.02}, encode_s=0.001, decode_s=0.005)
-    scenario = parse({"devices": [{"class": "a", "count": 3}], "workload": {"arrivals": {"closed": {"think_s": 1}}}})
+    scenario = parse(
+        {
+            "devices": [{"class": "a", "count": 3}],
+            "workload": {"arrivals": {"closed": {"think_s": 1}}},
+        }
+    )
     cores = load(scenario, profile)
     cycle = 1 + 6 * 0.02 + 14 * 0.02 / (0.075 * 0.85)
     assert cores.requests_s == pytest.approx(3 / cycle)
@@ -47,17 +55,26 @@ def test_the_load_is_users_by_their_cycle_by_what_a_request_computes() -> None:
 
 
 @pytest.mark.parametrize("tree", [REAL, PACED])
-def test_too_many_processes_for_the_cores_are_warned_of(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_processes_for_the_cores_are_warned_of(
+    tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(capacity, "cores", lambda: 2.0)
     of = asked(tree, "devices.0.count=300", "hosts.devices_per_host=5")
     found = told(machine.cores, of, "cores")
     assert found.state == "warn" and "hosts.devices_per_host=150" in found.do
-    assert told(machine.cores, asked(tree, "devices.0.count=300", "hosts.devices_per_host=150"), "cores").state == "ok"
+    assert (
+        told(
+            machine.cores, asked(tree, "devices.0.count=300", "hosts.devices_per_host=150"), "cores"
+        ).state
+        == "ok"
+    )
     threads = asked(REAL, "edges.0.threads=4")
     assert "threads" in told(machine.cores, threads, "cores").do
 
 
-def test_a_container_has_the_cores_of_its_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_has_the_cores_of_its_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(capacity.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)  # type: ignore[attr-defined]
     monkeypatch.setattr(capacity, "_QUOTA", tmp_path / "cpu.max")
     assert capacity.cores() == 8
@@ -88,11 +105,18 @@ def test_memory_that_is_not_there_fails(monkeypatch: pytest.MonkeyPatch) -> None
         capacity.check_memory(of.scenario, 50)
     assert told(machine.memory, asked(PACED), "memory").state == "ok"
     assert told(machine.memory, asked(REAL, "model.path=./nowhere"), "memory").state == "warn"
-    assert told(machine.memory, asked(REAL, "devices.0.count=5000", address="auto"), "memory").state == "ok"
+    assert (
+        told(machine.memory, asked(REAL, "devices.0.count=5000", address="auto"), "memory").state
+        == "ok"
+    )
 
 
-@pytest.mark.parametrize(("limit", "state"), [((100, 100), "fail"), ((200, 4096), "warn"), ((4096, 4096), "ok")])
-def test_a_low_limit_on_open_files(limit: tuple[int, int], state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("limit", "state"), [((100, 100), "fail"), ((200, 4096), "warn"), ((4096, 4096), "ok")]
+)
+def test_a_low_limit_on_open_files(
+    limit: tuple[int, int], state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: limit)
     found = told(machine.files, asked(), "open files")
     assert found.state == state
@@ -103,11 +127,15 @@ def test_a_low_limit_on_open_files(limit: tuple[int, int], state: str, monkeypat
 # disk, clock, ports
 
 
-def test_a_full_disk_and_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_and_a_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.chdir(tmp_path)
     for free, state in ((1e7, "fail"), (5e8, "warn"), (1e11, "ok")):
-        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage(1e12, 1e12 - free, free))
+        monkeypatch.setattr(
+            shutil, "disk_usage", lambda path, free=free: usage(1e12, 1e12 - free, free)
+        )
         assert told(machine.disk, asked(), "disk").state == state
     (tmp_path / "runs").write_text("no folder")
     found = told(machine.disk, asked(), "disk")
@@ -127,7 +155,11 @@ def test_a_port_in_use(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
     of = asked(REAL, f"edges.0.address=127.0.0.1:{busy}")
     assert told(machine.ports, of, f"port {busy} (Grafana)").state == "warn"
     found = told(machine.ports, of, "edge-0")
-    assert found.state == "fail" and found.text == "in use by another program" and "edges.0.address" in found.do
+    assert (
+        found.state == "fail"
+        and found.text == "in use by another program"
+        and "edges.0.address" in found.do
+    )
     assert told(machine.ports, asked(REAL, "edges.0.address=127.0.0.1:0"), "edge-0").state == "ok"
     assert told(machine.ports, asked(REAL, "edges.0.address=here"), "edge-0").state == "fail"
 

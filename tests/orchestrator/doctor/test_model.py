@@ -25,8 +25,12 @@ def cut(folder: Path) -> None:
 
 
 def index(folder: Path) -> None:
-    shards = {"weight_map": {"a": "diffusion_pytorch_model.safetensors", "b": "model-00002.safetensors"}}
-    (folder / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(shards))
+    shards = {
+        "weight_map": {"a": "diffusion_pytorch_model.safetensors", "b": "model-00002.safetensors"}
+    }
+    (folder / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(
+        json.dumps(shards)
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,13 +39,24 @@ def index(folder: Path) -> None:
         (cut, "unet/diffusion_pytorch_model.safetensors is damaged"),
         (index, "unet/model-00002.safetensors is missing"),
         (lambda folder: shutil.rmtree(folder / "vae"), "vae/ is missing"),
-        (lambda folder: (folder / "text_encoder" / "model.safetensors").unlink(), "text_encoder/ has no weights"),
+        (
+            lambda folder: (folder / "text_encoder" / "model.safetensors").unlink(),
+            "text_encoder/ has no weights",
+        ),
         (lambda folder: (folder / "unet" / "config.json").unlink(), "unet/ has no configuration"),
-        (lambda folder: (folder / "model_index.json").write_text("{"), "model_index.json cannot be read"),
-        (lambda folder: (folder / "vae" / "config.json").with_name("x.bin").touch(), "vae/x.bin is empty"),
+        (
+            lambda folder: (folder / "model_index.json").write_text("{"),
+            "model_index.json cannot be read",
+        ),
+        (
+            lambda folder: (folder / "vae" / "config.json").with_name("x.bin").touch(),
+            "vae/x.bin is empty",
+        ),
     ],
 )
-def test_a_damaged_model_is_found_without_loading_it(damage: Callable[[Path], None], text: str, folder: Path) -> None:
+def test_a_damaged_model_is_found_without_loading_it(
+    damage: Callable[[Path], None], text: str, folder: Path
+) -> None:
     of = asked(REAL, f"model.path={folder}")
     assert told(model.model, of, "model").state == "ok"
     damage(folder)
@@ -49,7 +64,9 @@ def test_a_damaged_model_is_found_without_loading_it(damage: Callable[[Path], No
     assert found.state == "fail" and text in found.text
 
 
-def test_a_model_that_is_nowhere_fails_one_of_the_hub_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_nowhere_fails_one_of_the_hub_is_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = told(model.model, asked(REAL, "model.path=./nowhere"), "model")
     assert found.state == "fail" and "./nowhere" in found.text and "midstep-emoji" in found.do
     cached = SimpleNamespace(try_to_load_from_cache=lambda name, file: None)

@@ -1,4 +1,5 @@
-"""Python, packages, torch, stubs and Ray: a planted fault is called by its name, with what to do."""
+"""Python, packages, torch, stubs and Ray: a planted fault is called by its name, with what to
+do."""
 
 import importlib
 from pathlib import Path
@@ -20,11 +21,17 @@ def test_a_python_that_is_too_old_fails(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("version", ["1.2.3", None])
-def test_a_package_too_old_or_missing_fails(version: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_too_old_or_missing_fails(
+    version: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert told(packages.packages, asked(), "packages").state == "ok"
     installed(monkeypatch, grpcio=version)
     found = told(packages.packages, asked(), "packages")
-    assert found.state == "fail" and f"grpcio {version or 'not installed'}" in found.text and "pip" in found.do
+    assert (
+        found.state == "fail"
+        and f"grpcio {version or 'not installed'}" in found.text
+        and "pip" in found.do
+    )
 
 
 def test_stubs_newer_than_what_is_installed_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,10 +49,14 @@ def test_stubs_newer_than_what_is_installed_fail(monkeypatch: pytest.MonkeyPatch
 
 def torch_with(gpus: int, built: str | None = "12.8") -> SimpleNamespace:
     cuda = SimpleNamespace(
-        is_available=lambda: gpus > 0, device_count=lambda: gpus, get_device_name=lambda index: "a GPU",
+        is_available=lambda: gpus > 0,
+        device_count=lambda: gpus,
+        get_device_name=lambda index: "a GPU",
         get_device_properties=lambda index: SimpleNamespace(total_memory=80e9),
-    )  # fmt: skip
-    return SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda=built), get_num_threads=lambda: 2)
+    )
+    return SimpleNamespace(
+        cuda=cuda, version=SimpleNamespace(cuda=built), get_num_threads=lambda: 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,12 @@ def torch_with(gpus: int, built: str | None = "12.8") -> SimpleNamespace:
     ],
 )
 def test_the_device_that_is_asked_for(
-    gpus: int, built: str | None, device: str, state: str, text: str, monkeypatch: pytest.MonkeyPatch
+    gpus: int,
+    built: str | None,
+    device: str,
+    state: str,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(importlib, "import_module", lambda name: torch_with(gpus, built))
     found = told(packages.torch, asked(REAL, f"model.device={device}"), "torch")
@@ -69,16 +85,23 @@ def test_the_device_that_is_asked_for(
 
 def test_a_gpu_that_only_the_cluster_has_is_no_fault_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib, "import_module", lambda name: torch_with(0))
-    assert told(packages.torch, asked(REAL, "model.device=cuda", address="auto"), "torch").state == "warn"
+    assert (
+        told(packages.torch, asked(REAL, "model.device=cuda", address="auto"), "torch").state
+        == "warn"
+    )
 
 
-def test_a_torch_that_cannot_be_imported_fails_and_pacing_does_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_cannot_be_imported_fails_and_pacing_does_not_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(name: str) -> None:
         raise OSError("libtorch.so: cannot open shared object file\nmore")
 
     monkeypatch.setattr(importlib, "import_module", broken)
     found = told(packages.torch, asked(), "torch")
-    assert found.state == "fail" and found.text.endswith("libtorch.so: cannot open shared object file")
+    assert found.state == "fail" and found.text.endswith(
+        "libtorch.so: cannot open shared object file"
+    )
     assert told(packages.torch, asked(PACED), "torch").state == "ok"
     installed(monkeypatch, torch=None)
     assert told(packages.torch, asked(), "torch").state == "fail"
@@ -94,7 +117,11 @@ def test_ray_that_is_missing_and_ray_without_its_dashboard(monkeypatch: pytest.M
     assert told(packages.ray, asked(PACED, "modes.wire=inprocess"), "Ray").state == "warn"
     installed(monkeypatch, ray="2.60.0", aiohttp_cors=None)
     found = told(packages.ray, asked(), "Ray")
-    assert found.state == "ok" and "aiohttp_cors missing" in found.text and "midstep[cluster]" in found.text
+    assert (
+        found.state == "ok"
+        and "aiohttp_cors missing" in found.text
+        and "midstep[cluster]" in found.text
+    )
 
 
 def test_a_cluster_that_answers_and_one_that_does_not(
@@ -114,7 +141,9 @@ def test_a_cluster_that_answers_and_one_that_does_not(
     assert told(packages.ray, asked(), "Ray's head").state == "ok"
 
 
-def test_a_cluster_with_tokens_and_no_token_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_with_tokens_and_no_token_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     of = asked(REAL, address="127.0.0.1:1")
     assert told(packages.ray, of, "Ray's token").state == "warn"
     monkeypatch.setenv("RAY_AUTH_MODE", "token")

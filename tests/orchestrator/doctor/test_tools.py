@@ -26,8 +26,10 @@ def program(folder: Path, name: str, script: str) -> None:
 
 def test_programs_that_are_not_there_are_warned_of(path: Path) -> None:
     for check, names in (
-        (tools.prometheus, ("Prometheus", "promtool")), (tools.grafana, ("Grafana",)), (tools.docker, ("Docker",)),
-    ):  # fmt: skip
+        (tools.prometheus, ("Prometheus", "promtool")),
+        (tools.grafana, ("Grafana",)),
+        (tools.docker, ("Docker",)),
+    ):
         assert {one.name: one.state for one in check(asked())} == dict.fromkeys(names, "warn")
         assert all(one.do for one in check(asked()))
     assert "neither tc nor ip" in told(tools.shaping, asked(), "kernel shaping").text
@@ -38,7 +40,9 @@ def test_programs_that_are_there(path: Path) -> None:
     program(path, "promtool", "echo promtool, version 3.5.0")
     program(path, "grafana-server", "exit 0")
     program(path, "docker", "echo 28.1")
-    found = [one for check in (tools.prometheus, tools.grafana, tools.docker) for one in check(asked())]
+    found = [
+        one for check in (tools.prometheus, tools.grafana, tools.docker) for one in check(asked())
+    ]
     assert {one.state for one in found} == {"ok"}
     assert "promtool, version 3.5.0" in {one.text for one in found}
     assert "daemon 28.1 answers" in {one.text for one in found}

@@ -27,12 +27,17 @@ def test_it_keeps_gymnasiums_contract() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(gymnasium.make("midstep/Slot-v0", settings=SMALL, slots=20, calibration_slots=20).unwrapped)
+        check_env(
+            gymnasium.make(
+                "midstep/Slot-v0", settings=SMALL, slots=20, calibration_slots=20
+            ).unwrapped
+        )
 
 
 def test_a_seed_names_a_lane() -> None:
     def run(seed: int) -> list[tuple[bytes, float]]:
-        env, dice = small(), np.random.default_rng(0)
+        env = small()
+        dice = np.random.default_rng(0)
         env.reset(seed=seed)
         played = [env.step(dice.random(20, np.float32)) for _ in range(15)]
         return [(seen.tobytes(), reward) for seen, reward, *_ in played]
@@ -43,9 +48,12 @@ def test_a_seed_names_a_lane() -> None:
 
 @pytest.mark.parametrize("more", [(), ("reusable_steps=9", "users=3")])
 def test_exact_is_worth_one_and_nothing_nought(more: tuple[str, ...]) -> None:
-    env = SlotEnv("compact", (*SMALL, "latency_target_ms=58", *more))  # Q grows: the ratio of (33) matters
+    # Q grows: the ratio of (33) matters
+    env = SlotEnv("compact", (*SMALL, "latency_target_ms=58", *more))
     env.reset(seed=1)
-    exact, queued, nothing = [], 0.0, 0
+    exact = []
+    queued = 0.0
+    nothing = 0
     for slot in range(60):
         env.play._price()  # what the slot's choices cost, before the environment looks
         kept = Greedy().decide(env.play.view())[0] > 0
@@ -55,7 +63,11 @@ def test_exact_is_worth_one_and_nothing_nought(more: tuple[str, ...]) -> None:
         else:
             assert reward == pytest.approx(0.0, abs=1e-12)
             nothing += info["gap_to_exact"] == pytest.approx(1.0)
-        assert info["gap_to_exact"] in (0.0, pytest.approx(1 - reward))  # 0: there was nothing to win
+        # 0: there was nothing to win
+        assert info["gap_to_exact"] in (
+            0.0,
+            pytest.approx(1 - reward),
+        )
         queued = max(queued, info["queue_ms"])
     assert nothing > 10 and len(exact) > 20
     assert queued > 0
@@ -65,7 +77,11 @@ def test_exact_is_worth_one_and_nothing_nought(more: tuple[str, ...]) -> None:
 
 def test_the_best_step_wins_over_the_last() -> None:
     def mean(fill_step: bool) -> float:
-        slow = SlotEnv("compact", (*SMALL, "latency_target_ms=70", "distance_m=[120, 900]"), fill_step=fill_step)
+        slow = SlotEnv(
+            "compact",
+            (*SMALL, "latency_target_ms=70", "distance_m=[120, 900]"),
+            fill_step=fill_step,
+        )
         slow.reset(seed=2)
         return float(np.mean([slow.step(np.ones(20, np.float32))[1] for _ in range(40)]))
 
@@ -74,9 +90,11 @@ def test_the_best_step_wins_over_the_last() -> None:
 
 @pytest.mark.parametrize("fill_step", [True, False])
 def test_capacity_is_never_exceeded_and_episodes_end(fill_step: bool) -> None:
-    env, dice = small(slots=30, fill_step=fill_step), np.random.default_rng(1)
+    env = small(slots=30, fill_step=fill_step)
+    dice = np.random.default_rng(1)
     env.reset(seed=5)
-    kept, ends = [], []
+    kept = []
+    ends = []
     for _ in range(30):
         seen, _, terminated, truncated, info = env.step(dice.random(20, np.float32))
         assert env.observation_space.contains(seen)
@@ -103,8 +121,13 @@ def test_the_core_does_without_gymnasium() -> None:
     """Nothing else imports it, and where it is missing the environment says so in one line."""
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
-        "import orchestrator.evaluation.simulator.closed, orchestrator.policies, orchestrator.policies.drc.actor\n"
-        "try:\n    import orchestrator.evaluation.environment\nexcept ImportError as error:\n    print(error)\n"
+        "import orchestrator.evaluation.simulator.closed, orchestrator.policies, "
+        "orchestrator.policies.drc.actor\n"
+        "try:\n    import orchestrator.evaluation.environment\nexcept ImportError as error:\n    "
+        "print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'\n"
+    assert (
+        done.stdout
+        == "orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'\n"
+    )

@@ -1,4 +1,5 @@
-"""`midstep replay`: a trace's keys in, a table and summary.json out; the quick caches equal the plain one."""
+"""`midstep replay`: a trace's keys in, a table and summary.json out; the quick caches equal the
+plain one."""
 
 from __future__ import annotations
 
@@ -50,12 +51,16 @@ def ran(tmp_path: Path, *options: str) -> dict[str, Any]:
     return told
 
 
-def test_the_command_counts_what_the_textbook_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_counts_what_the_textbook_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = file(tmp_path, "\n".join(TEXTBOOK))
     told = ran(tmp_path, path, "--capacity", "3", "--policies", "lru,fifo,none")
     assert {name: metrics["hits"]["mean"] for name, metrics in told["policies"].items()} == {
-        "lru": 2, "fifo": 3, "none": 0,
-    }  # fmt: skip
+        "lru": 2,
+        "fifo": 3,
+        "none": 0,
+    }
     assert told["policies"]["fifo"]["hit_ratio"] == {"mean": 0.25, "ci95": None}
     run = told["run"]
     assert (run["rows"], run["distinct"], run["skipped"], run["capacities"]) == (12, 5, 0, [3])
@@ -66,14 +71,22 @@ def test_the_command_counts_what_the_textbook_counts(tmp_path: Path, capsys: pyt
     assert captured.err == ""
 
 
-def test_several_capacities_are_named_in_the_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_capacities_are_named_in_the_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = file(tmp_path, "\n".join(TEXTBOOK))
     told = ran(tmp_path, path, "--capacity", "3, 4,3", "--policies", "fifo,fifo")
-    assert {name: m["hits"]["mean"] for name, m in told["policies"].items()} == {"fifo@3": 3, "fifo@4": 2}  # Belady's
+    # Belady's
+    assert {name: m["hits"]["mean"] for name, m in told["policies"].items()} == {
+        "fifo@3": 3,
+        "fifo@4": 2,
+    }
     assert capsys.readouterr().out.count("fifo") == 2  # what is named twice is played once
 
 
-def test_by_default_the_folder_is_named_after_the_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_default_the_folder_is_named_after_the_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = file(tmp_path, "a\nb\na\n", "some keys.txt")
     assert main(["replay", path, "--capacity", "2"]) == 0
@@ -81,7 +94,9 @@ def test_by_default_the_folder_is_named_after_the_trace(tmp_path: Path, monkeypa
     folders = sorted((tmp_path / "runs").iterdir())
     assert len(folders) == 2 and all(f.name.startswith("replay-some keys-2") for f in folders)
     told = json.loads((folders[0] / "summary.json").read_text())
-    assert {"fifo", "lru", "lfu", "sieve", "s3-fifo", "lfu-decay", "clairvoyant"} == set(told["policies"])
+    assert {"fifo", "lru", "lfu", "sieve", "s3-fifo", "lfu-decay", "clairvoyant"} == set(
+        told["policies"]
+    )
 
 
 def test_a_row_is_its_line_to_the_letter_and_empty_ones_are_told(
@@ -120,7 +135,9 @@ def test_bad_input_is_one_line_and_status_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     closed = type("Closed", (Policy,), {"name": "a-closed-policy", "needs": frozenset({"closed"})})
-    reactive = type("Reactive", (Policy,), {"name": "a-reactive-policy", "modes": frozenset({"reactive"})})
+    reactive = type(
+        "Reactive", (Policy,), {"name": "a-reactive-policy", "modes": frozenset({"reactive"})}
+    )
     for cls in (closed, reactive):
         monkeypatch.setitem(policies.base._REGISTRY, cls.name, cls)
     monkeypatch.chdir(tmp_path)
@@ -130,7 +147,11 @@ def test_bad_input_is_one_line_and_status_2(
         file(tmp_path, content)
     assert main(["replay", "keys.txt", "--capacity", "3", "--policies", "lru", *options]) == 2
     captured = capsys.readouterr()
-    assert len(captured.err.splitlines()) == 1 and captured.err.startswith("midstep: ") and told in captured.err
+    assert (
+        len(captured.err.splitlines()) == 1
+        and captured.err.startswith("midstep: ")
+        and told in captured.err
+    )
     assert captured.out == ""
 
 
@@ -139,7 +160,8 @@ def test_a_capacity_below_one_is_told_to_callers_too() -> None:
         replay.play(policies.find("lru")(), trace("ab"), 0)
 
 
-# --- the quick ways lead where the plain one does --------------------------------------------------------------------
+# --- the quick ways lead where the plain one does
+# --------------------------------------------------------------------
 
 
 class Ties(Ranked):
@@ -185,14 +207,17 @@ def both(policy: type[Ranked], keys: Trace, capacity: int) -> tuple[list[int], l
 
 @pytest.mark.parametrize("policy", [LfuDecay, Ties])
 @pytest.mark.parametrize("capacity", [1, 2, 7, 30, 59, 500])
-def test_planners_by_score_are_played_as_the_emulation_would(policy: type[Ranked], capacity: int) -> None:
+def test_planners_by_score_are_played_as_the_emulation_would(
+    policy: type[Ranked], capacity: int
+) -> None:
     quick, plain = both(policy, drawn(), capacity)
     assert quick == plain
     assert sum(quick) > 0
 
 
 def test_a_planner_is_told_of_every_row_and_may_learn() -> None:
-    ties, keys = Ties(), trace("abacabad")
+    ties = Ties()
+    keys = trace("abacabad")
     score = replay.play(ties, keys, 2)
     assert ties.slots == list(range(8)) and ties.learned == 8 and ties.words == list("abcd")
     assert score.rows == 8 and score.hit_ratio == score.hits / 8
@@ -202,7 +227,8 @@ def test_a_newcomer_that_scores_lowest_stays_out() -> None:
     class Refuses(Ties):
         modulus = 1000  # the count itself
 
-    # c ties with b, which is held and stays; d is below both; c ties again, and beats both when it is asked once more
+    # c ties with b, which is held and stays; d is below both; c ties again, and beats both when it
+    # is asked once more
     quick, plain = both(Refuses, trace("aabcbdccc"), 2)
     assert quick == plain == [0, 1, 0, 0, 1, 0, 0, 0, 1]
 
@@ -211,7 +237,13 @@ def test_who_plans_otherwise_is_played_the_plain_way() -> None:
     class Own(Ties):
         def plan(self, slot: SlotRecord) -> Edit:
             assert slot.slot == int(slot.accesses[0].at_s)
-            return Edit(tuple((h.prompt_key, h.step) for h in slot.available.staging if len(slot.available.store) < 2))
+            return Edit(
+                tuple(
+                    (h.prompt_key, h.step)
+                    for h in slot.available.staging
+                    if len(slot.available.store) < 2
+                )
+            )
 
     own = Own()
     own.reset(replay.problem(trace("abcabc"), 2), 0)
@@ -220,9 +252,12 @@ def test_who_plans_otherwise_is_played_the_plain_way() -> None:
     assert cache.ask("abcabc") == 2
 
 
-@pytest.mark.parametrize("name", [n for n in policies.names() if issubclass(policies.find(n), Rule)])
+@pytest.mark.parametrize(
+    "name", [n for n in policies.names() if issubclass(policies.find(n), Rule)]
+)
 def test_rules_are_played_as_the_emulation_would(name: str) -> None:
-    keys, hits = drawn(), []
+    keys = drawn()
+    hits = []
     for capacity in (1, 20):
         for plain in (False, True):
             rule = policies.find(name)()

@@ -1,4 +1,5 @@
-"""A learner's state: what goes in comes out, nothing is executed, and what does not fit is told in one line."""
+"""A learner's state: what goes in comes out, nothing is executed, and what does not fit is told in
+one line."""
 
 import math
 import subprocess
@@ -20,19 +21,31 @@ from orchestrator.live.checkpoint import of_run, pack, unpack
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?", ">f8", ">i4"]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 ARRAYS = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(np.dtype(dtype), SHAPES))
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | ARRAYS | ARRAYS.map(lambda a: a.T)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | ARRAYS
+    | ARRAYS.map(lambda a: a.T)
+)
 KEYS = st.text() | st.integers() | st.just("\x00array")
 TREES = st.recursive(
-    LEAVES, lambda t: st.lists(t, max_size=4) | st.dictionaries(KEYS, t, max_size=4) | st.tuples(t, t), max_leaves=12
+    LEAVES,
+    lambda t: st.lists(t, max_size=4) | st.dictionaries(KEYS, t, max_size=4) | st.tuples(t, t),
+    max_leaves=12,
 )
 
 
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return (
-            isinstance(b, np.ndarray) and a.dtype == b.dtype.newbyteorder(a.dtype.byteorder) and a.shape == b.shape
+            isinstance(b, np.ndarray)
+            and a.dtype == b.dtype.newbyteorder(a.dtype.byteorder)
+            and a.shape == b.shape
             and a.astype(b.dtype).tobytes() == b.tobytes()
-        )  # fmt: skip
+        )
     if isinstance(a, dict):
         return isinstance(b, dict) and list(a) == list(b) and all(same(a[k], b[k]) for k in a)
     if isinstance(a, (list, tuple)):
@@ -86,7 +99,9 @@ def test_a_state_is_a_copy_that_may_be_changed() -> None:
 
 
 def test_what_cannot_be_held_is_named() -> None:
-    with pytest.raises(ValueError, match=r"memory\.1\.when is a set, which a checkpoint cannot hold"):
+    with pytest.raises(
+        ValueError, match=r"memory\.1\.when is a set, which a checkpoint cannot hold"
+    ):
         pack({"memory": [1, {"when": {1, 2}}]})
     with pytest.raises(ValueError, match="words is a ndarray"):
         pack({"words": np.array(["a"], object)})
@@ -110,7 +125,8 @@ def test_it_is_imported_without_torch_and_reads_arrays_without_it(tmp_path: Path
     (tmp_path / "c").write_bytes(pack({"a": np.arange(3)}))
     code = (
         "import sys; from pathlib import Path; from orchestrator.live import checkpoint;"
-        f"print(checkpoint.unpack(Path({str(tmp_path / 'c')!r}).read_bytes()), 'torch' in sys.modules)"
+        f"print(checkpoint.unpack(Path({str(tmp_path / 'c')!r}).read_bytes()), 'torch' in "
+        f"sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{'a': array([0, 1, 2])} False"

@@ -15,7 +15,9 @@ from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced
 
-NORTH, SOUTH = ({"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south"))
+NORTH, SOUTH = (
+    {"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south")
+)
 DEVICES = [
     {"class": "phone", "count": 3, "edge": "north"},
     {"class": "tablet", "count": 1, "edge": "south", "speed_ratio": 0.2},
@@ -43,7 +45,9 @@ def test_each_edge_has_its_own_store_queue_and_rows(tmp_path: Path) -> None:
     for name, mine in of.items():
         seen: set[str] = set()
         for row in sorted(mine, key=lambda r: r["arrived_s"]):
-            assert row["reuse"] != "exact" or row["edge_prompt"] in seen, "a hit of what only the other edge has made"
+            assert row["reuse"] != "exact" or row["edge_prompt"] in seen, (
+                "a hit of what only the other edge has made"
+            )
             seen.add(row["edge_prompt"])
         its = [slot for slot in slots if slot["edge"] == name]
         assert [slot["slot"] for slot in its] == list(range(len(its)))
@@ -75,7 +79,10 @@ def test_users_are_scaled_at_one_edge_or_in_proportion(tmp_path: Path) -> None:
 
 def test_learners_go_on_each_from_its_own_state(tmp_path: Path) -> None:
     go(tmp_path / "a", policy={"name": "drc"})
-    assert sorted(path.name for path in (tmp_path / "a").glob("*.ckpt")) == ["learner-north.ckpt", "learner-south.ckpt"]
+    assert sorted(path.name for path in (tmp_path / "a").glob("*.ckpt")) == [
+        "learner-north.ckpt",
+        "learner-south.ckpt",
+    ]
     scenario = parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, policy={"name": "drc"}))
     assert run(scenario, Options(out=str(tmp_path / "b"), resume=str(tmp_path / "a"))) == 0
     (tmp_path / "a" / "learner-south.ckpt").unlink()
@@ -98,9 +105,14 @@ def test_an_edge_that_dies_takes_its_own_users_and_the_other_goes_on(
     scenario = parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, duration_s=40))
     assert run(scenario, Options(out=str(tmp_path / "a"))) == 3
     rows, slots = read_run(tmp_path / "a")
-    last = {name: max(row["arrived_s"] for row in rows if row["edge"] == name) for name in ("north", "south")}
+    last = {
+        name: max(row["arrived_s"] for row in rows if row["edge"] == name)
+        for name in ("north", "south")
+    }
     assert last["north"] > 30 and last["south"] < 12
-    assert "south died: 3 devices fewer, 1 edges go on" in (tmp_path / "a" / "report.html").read_text()
+    assert (
+        "south died: 3 devices fewer, 1 edges go on" in (tmp_path / "a" / "report.html").read_text()
+    )
     assert [slot["users"] for slot in slots if slot["edge"] == "south"][-1] == 0
 
 
@@ -109,8 +121,14 @@ def test_an_edge_that_dies_takes_its_own_users_and_the_other_goes_on(
     [
         ({"edges": [NORTH, NORTH]}, "two edges have the name north"),
         ({"edges": []}, "at least one edge"),
-        ({"devices": [{"class": "phone", "edge": "west"}]}, r"devices\.0\.edge: there is no edge west"),
-        ({"timeline": [{"at_s": 1, "users": 1, "edge": "west"}]}, r"timeline\.0\.edge: there is no edge west"),
+        (
+            {"devices": [{"class": "phone", "edge": "west"}]},
+            r"devices\.0\.edge: there is no edge west",
+        ),
+        (
+            {"timeline": [{"at_s": 1, "users": 1, "edge": "west"}]},
+            r"timeline\.0\.edge: there is no edge west",
+        ),
     ],
 )
 def test_bad_edges_are_one_line(changes: dict[str, Any], why: str) -> None:

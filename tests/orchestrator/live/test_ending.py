@@ -1,4 +1,5 @@
-"""However a run ends, its record is there: a full disk, an interruption while parts start, everything failed."""
+"""However a run ends, its record is there: a full disk, an interruption while parts start,
+everything failed."""
 
 import asyncio
 from pathlib import Path
@@ -43,8 +44,11 @@ def test_an_interruption_while_the_parts_start_ends_at_once_with_a_report(
 
 
 def test_requests_that_were_cut_off_are_in_the_record(tmp_path: Path) -> None:
-    slow = [{"class": "phone", "count": 4, "speed_ratio": 0.004}]  # some 40 s a picture, the grace is 20
-    assert run(parse(paced.tree(devices=slow, duration_s=5)), Options(out=str(tmp_path / "run"))) == 0
+    # some 40 s a picture, the grace is 20
+    slow = [{"class": "phone", "count": 4, "speed_ratio": 0.004}]
+    assert (
+        run(parse(paced.tree(devices=slow, duration_s=5)), Options(out=str(tmp_path / "run"))) == 0
+    )
     rows, slots = read_run(tmp_path / "run")
     assert {row["error"] for row in rows} == {"it was stopped before it was finished"}
     assert len(rows) == 4 and slots
@@ -65,11 +69,15 @@ def test_slots_count_the_requests_that_ended_in_them(tmp_path: Path) -> None:
     assert [slot["slot"] for slot in slots] == list(range(len(slots)))
 
 
-def test_a_device_does_one_picture_after_the_other_and_hears_one_frame_at_a_time(tmp_path: Path) -> None:
+def test_a_device_does_one_picture_after_the_other_and_hears_one_frame_at_a_time(
+    tmp_path: Path,
+) -> None:
     """Open arrivals beyond what a device can do: its waiting grows, as a real one's would."""
     arrivals = {"poisson": {"per_user_per_minute": 60}}
     tree = paced.tree(workload={"catalogue_size": 20, "arrivals": arrivals}, duration_s=40)
     assert run(parse(tree), Options(out=str(tmp_path / "run"))) == 0
-    rows = [row for row in read_run(tmp_path / "run")[0] if row["result"] == "done" and row["user"] == 0]
+    rows = [
+        row for row in read_run(tmp_path / "run")[0] if row["result"] == "done" and row["user"] == 0
+    ]
     rows.sort(key=lambda row: row["arrived_s"])
     assert rows[-1]["total_s"] > 3 * rows[0]["total_s"]

@@ -16,7 +16,11 @@ def learner(edge: Edge, name: str, by_slot: bool = False) -> Learner:
 
 async def served(edge: Edge, prompts: str) -> list[str]:
     """Ask for one-letter prompts in turn; how each was come by."""
-    return [(await edge.obtain(ask(edge, letter), 10)).reuse for letter in prompts if not await asyncio.sleep(0.001)]
+    return [
+        (await edge.obtain(ask(edge, letter), 10)).reuse
+        for letter in prompts
+        if not await asyncio.sleep(0.001)
+    ]
 
 
 def test_a_rule_acts_at_once() -> None:
@@ -94,11 +98,13 @@ def test_an_answer_that_is_no_edit_is_named() -> None:
 
 
 def test_a_lost_edit_is_made_good() -> None:
-    """The edge does not answer one edit: the rule must not go on believing that it was carried out."""
+    """The edge does not answer one edit: the rule must not go on believing that it was carried
+    out."""
 
     async def use(edge: Edge) -> list[str]:
         made = learner(edge, "lru")
-        carry_out, lost = edge.apply, 0
+        carry_out = edge.apply
+        lost = 0
 
         async def flaky(edit: Edit) -> EditResult:
             nonlocal lost
@@ -123,11 +129,15 @@ def test_a_lost_edit_is_made_good() -> None:
 
 def test_time_does_not_run_backwards_for_a_policy_that_goes_on() -> None:
     async def use(edge: Edge) -> list[int]:
-        first, seen = learner(edge, "lfu-decay"), []
+        first = learner(edge, "lfu-decay")
+        seen = []
         for slot in range(30):
             await first.end_slot(slot, [])
         left = await first.checkpoint({})
-        for slots in (range(2), range(35, 37)):  # a resumed run begins at 0; one that takes over goes on with the run
+        for slots in (
+            range(2),
+            range(35, 37),
+        ):  # a resumed run begins at 0; one that takes over goes on with the run
             second = learner(edge, "lfu-decay")
             await second.open(left)
             plan = second.policy.plan

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from midstep.wire.messages import Access, Contents, Held, Reuse
 from orchestrator.decision.problem import Served
-from orchestrator.live.regret import Hindsight, Planned, Priced, Usual, gap, objective, plan_of, price, solve
+from orchestrator.live.regret import (
+    Hindsight,
+    Planned,
+    Priced,
+    Usual,
+    gap,
+    objective,
+    plan_of,
+    price,
+    solve,
+)
 
 V = 1.8
 
@@ -24,10 +34,13 @@ def contents(store: str, staging: str = "", capacity: int = 200) -> Contents:
 
 
 def after(plan: str, asked: str, staging: str = "", **prices: float) -> float | None:
-    """The gap of a slot that asks for the prompts `asked`, begun with `plan` kept out of that and `staging`."""
+    """The gap of a slot that asks for the prompts `asked`, begun with `plan` kept out of that and
+    `staging`."""
     hindsight = Hindsight(V)
     hindsight.planned([], contents(plan, staging), contents(plan), 0.0)
-    accesses = [access(key, "exact" if key in plan else "computed", prices.get(key, 1.0)) for key in asked]
+    accesses = [
+        access(key, "exact" if key in plan else "computed", prices.get(key, 1.0)) for key in asked
+    ]
     return hindsight.gap(accesses, [Served(a.prompt_key, a.hit, 5.0 + a.edge_s) for a in accesses])
 
 
@@ -35,7 +48,8 @@ def test_the_best_plan_has_gap_0_and_keeping_the_wrong_things_1() -> None:
     assert after("ab", "abc", staging="c") == 0  # c may not be had besides: two places
     assert after("xy", "ab", staging="ab") == 1
     assert after("ax", "ab", staging="b") == pytest.approx(0.5)
-    assert after("ax", "abc", staging="bc", b=3.0, c=1.0) == pytest.approx(1 - 2 / 5)  # a is priced at the mean, 2
+    # a is priced at the mean, 2
+    assert after("ax", "abc", staging="bc", b=3.0, c=1.0) == pytest.approx(1 - 2 / 5)
 
 
 def test_nothing_to_gain_is_no_gap() -> None:
@@ -79,7 +93,9 @@ def test_without_response_times_only_the_v_term_counts() -> None:
 
 
 def test_with_a_backlog_it_may_pay_to_hold_what_is_slow_rather_than_what_saves_more() -> None:
-    held_s, added_s, both = np.array([9.0, 1.0]), np.array([1.0, 1.5]), np.ones(2, np.bool_)
+    held_s = np.array([9.0, 1.0])
+    added_s = np.array([1.0, 1.5])
+    both = np.ones(2, np.bool_)
     assert solve(held_s, added_s, both, 1, 0.0, V).tolist() == [False, True]
     assert solve(held_s, added_s, both, 1, 50.0, V).tolist() == [True, False]
 
@@ -89,7 +105,9 @@ prompts = st.lists(st.tuples(seconds, seconds, st.booleans()), min_size=1, max_s
 
 
 @given(prompts, st.integers(0, 7), st.sampled_from([0.0, 0.1, 3.0, 100.0]))
-def test_the_solver_finds_what_enumeration_finds(slot: list[tuple[float, float, bool]], places: int, q: float) -> None:
+def test_the_solver_finds_what_enumeration_finds(
+    slot: list[tuple[float, float, bool]], places: int, q: float
+) -> None:
     held_s, added_s, may = (np.array(column) for column in zip(*slot, strict=True))
     hit = solve(held_s, added_s, may, places, q, V)
     assert hit.sum() <= places and not (hit & ~may).any()

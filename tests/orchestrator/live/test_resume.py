@@ -10,8 +10,8 @@ from midstep.diffusion.pipelines import catalogue_file
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from midstep.workload.catalogue import load_catalogue
-from orchestrator.live import setting as parts
 from orchestrator.live import checkpoint
+from orchestrator.live import setting as parts
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.policies import Policy, base
@@ -26,7 +26,9 @@ def go(folder: Path, resume: Path | None = None, **changes: Any) -> dict[str, An
     """Run in virtual time; the summary."""
     changes.setdefault("policy", {"name": "tiny", "admission": "slot"})
     scenario = parse(paced.tree(**changes))
-    assert run(scenario, Options(out=str(folder), resume=None if resume is None else str(resume))) == 0
+    assert (
+        run(scenario, Options(out=str(folder), resume=None if resume is None else str(resume))) == 0
+    )
     told: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return told
 
@@ -35,7 +37,9 @@ def state(folder: Path) -> dict[str, Any]:
     return checkpoint.unpack((folder / "learner.ckpt").read_bytes())
 
 
-def test_a_run_that_learns_leaves_loss_k_gap_and_its_state(tiny: type[Tiny], tmp_path: Path) -> None:
+def test_a_run_that_learns_leaves_loss_k_gap_and_its_state(
+    tiny: type[Tiny], tmp_path: Path
+) -> None:
     tight = [{"capacity": "24KiB", "staging": "256KiB"}]  # three outputs of twenty
     told = go(tmp_path / "a", edges=tight)
     _, slots = read_run(tmp_path / "a")
@@ -43,24 +47,36 @@ def test_a_run_that_learns_leaves_loss_k_gap_and_its_state(tiny: type[Tiny], tmp
     assert {slot["k"] for slot in slots[1:]} == {3}
     gaps = [slot["gap_to_exact"] for slot in slots if slot["gap_to_exact"] is not None]
     assert len(gaps) > 5 and max(gaps) > 0 and min(gaps) >= 0
-    busy = [slot["gap_to_exact"] for slot in slots if slot["requests"] and slot["gap_to_exact"] is not None]
+    busy = [
+        slot["gap_to_exact"]
+        for slot in slots
+        if slot["requests"] and slot["gap_to_exact"] is not None
+    ]
     assert told["policies"]["tiny"]["gap_to_exact"]["mean"] == pytest.approx(sum(busy) / len(busy))
     assert told["run"]["resumed_from"] is None
     page = (tmp_path / "a" / "report.html").read_text()
     assert "training loss" in page and "gap to exact" in page and "candidates K" in page
     left = state(tmp_path / "a")
-    assert left["policy"]["updates"] == len(slots) and left["backlog"]["queue_s"] == slots[-1]["queue_s"]
+    assert (
+        left["policy"]["updates"] == len(slots)
+        and left["backlog"]["queue_s"] == slots[-1]["queue_s"]
+    )
 
 
 def test_the_same_seed_learns_the_same(tiny: type[Tiny], tmp_path: Path) -> None:
     go(tmp_path / "a")
     go(tmp_path / "b")
     first, second = (
-        [{k: v for k, v in slot.items() if k != "decision_s"} for slot in read_run(tmp_path / name)[1]]
+        [
+            {k: v for k, v in slot.items() if k != "decision_s"}
+            for slot in read_run(tmp_path / name)[1]
+        ]
         for name in ("a", "b")
     )
     assert first == second
-    assert (tmp_path / "a" / "learner.ckpt").read_bytes() == (tmp_path / "b" / "learner.ckpt").read_bytes()
+    assert (tmp_path / "a" / "learner.ckpt").read_bytes() == (
+        tmp_path / "b" / "learner.ckpt"
+    ).read_bytes()
 
 
 def test_a_resumed_run_goes_on_and_says_so(tiny: type[Tiny], tmp_path: Path) -> None:
@@ -68,13 +84,17 @@ def test_a_resumed_run_goes_on_and_says_so(tiny: type[Tiny], tmp_path: Path) -> 
     before = state(tmp_path / "a")
     told = go(tmp_path / "b", resume=tmp_path / "a", duration_s=5)
     assert told["run"]["resumed_from"] == str(tmp_path / "a")
-    assert told["run"]["events"][0]["text"] == f"the learner goes on from what {tmp_path / 'a'} left"
+    assert (
+        told["run"]["events"][0]["text"] == f"the learner goes on from what {tmp_path / 'a'} left"
+    )
     _, slots = read_run(tmp_path / "b")
     assert slots[1]["loss"] == pytest.approx(1 / (before["policy"]["updates"] + 1))
     after = state(tmp_path / "b")
     assert after["policy"]["updates"] == before["policy"]["updates"] + len(slots)
     assert after["backlog"]["target_s"] == before["backlog"]["target_s"] is not None
-    assert all(after["policy"]["count"].get(key, 0) >= n for key, n in before["policy"]["count"].items())
+    assert all(
+        after["policy"]["count"].get(key, 0) >= n for key, n in before["policy"]["count"].items()
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,11 +102,16 @@ def test_a_resumed_run_goes_on_and_says_so(tiny: type[Tiny], tmp_path: Path) -> 
     [
         ({"policy": {"name": "lru"}}, "policy.name was 'tiny' there and is 'lru' here"),
         ({"workload": {"catalogue_size": 30}}, "catalogue was 20 there and is 30 here"),
-        ({"model": {"profile": paced.profile_file(), "split_step": 5}}, "model.split_step was 6 there and is 5 here"),
+        (
+            {"model": {"profile": paced.profile_file(), "split_step": 5}},
+            "model.split_step was 6 there and is 5 here",
+        ),
         ({"seed": 8}, "seed was 7 there and is 8 here"),
     ],
 )
-def test_what_does_not_fit_is_one_line(tiny: type[Tiny], tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_what_does_not_fit_is_one_line(
+    tiny: type[Tiny], tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
     go(tmp_path / "a", duration_s=3)
     with pytest.raises(ScenarioError, match=told) as raised:
         go(tmp_path / "b", resume=tmp_path / "a", **changes)
@@ -97,10 +122,16 @@ def test_what_does_not_fit_is_one_line(tiny: type[Tiny], tmp_path: Path, changes
 def test_a_policy_that_needs_what_the_workload_has_not_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(base._REGISTRY, "needy", type("Needy", (Policy,), {"needs": frozenset({"closed"})}))
+    monkeypatch.setitem(
+        base._REGISTRY, "needy", type("Needy", (Policy,), {"needs": frozenset({"closed"})})
+    )
     (tmp_path / "prompts").write_text("a panda\n")
     with pytest.raises(ScenarioError, match="needy needs a closed catalogue, and this one is open"):
-        go(tmp_path / "a", policy={"name": "needy"}, workload={"prompts": str(tmp_path / "prompts")})
+        go(
+            tmp_path / "a",
+            policy={"name": "needy"},
+            workload={"prompts": str(tmp_path / "prompts")},
+        )
     with pytest.raises(ScenarioError, match="a live run plans ahead"):
         go(tmp_path / "a", policy={"name": "lru", "timing": "reactive"})
     go(tmp_path / "a", policy={"name": "needy"}, duration_s=1)
@@ -120,7 +151,9 @@ def test_the_problem_says_what_the_scenario_does() -> None:
     assert asked.parts("a thing that nobody drew") == ("a thing that nobody drew",)
     assert parts.problem(parse(paced.tree(workload={}))).items == len(catalogue.edge_prompts)
     final = parts.problem(parse(paced.tree(policy={"name": "final"})))
-    assert final.last_step == 20 and final.parts is None and final.items == 20 * len(catalogue.endings)
+    assert (
+        final.last_step == 20 and final.parts is None and final.items == 20 * len(catalogue.endings)
+    )
     stream = parts.problem(parse(paced.tree(workload={"prompts": "prompts.txt"})))
     assert stream.items is None and stream.parts is None
 

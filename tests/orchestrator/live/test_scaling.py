@@ -42,7 +42,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
-def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(asked: list[str], tmp_path: Path) -> None:
+def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(
+    asked: list[str], tmp_path: Path
+) -> None:
     timeline = [{"at_s": 20.5, "users": 3}, {"at_s": 5.5, "users": 30}]
     rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=40)
     assert len(asked) > 100 and sorted(asked) == sorted(row["request_id"] for row in rows)
@@ -58,26 +60,44 @@ def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(aske
 
 
 def test_numbers_are_never_given_twice(tmp_path: Path) -> None:
-    timeline = [{"at_s": at, "users": users} for at, users in ((5, 8), (10, 2), (15, 8), (20, 0), (25, 6))]
+    timeline = [
+        {"at_s": at, "users": users} for at, users in ((5, 8), (10, 2), (15, 8), (20, 0), (25, 6))
+    ]
     rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=40)
     assert len({row["request_id"] for row in rows}) == len(rows)
     assert max(row["user"] for row in rows) == 4 + 4 + 6 + 6 - 1
-    assert [slots[at]["users"] for at in (3, 7, 12, 17, 22, 27)] == [4, 8, 2, 8, 0, 6]  # with 0 users a run waits
+    # with 0 users a run waits
+    assert [slots[at]["users"] for at in (3, 7, 12, 17, 22, 27)] == [
+        4,
+        8,
+        2,
+        8,
+        0,
+        6,
+    ]
     assert max(row["arrived_s"] for row in rows) > 30
 
 
 def test_the_same_timeline_leaves_the_same_rows(tmp_path: Path) -> None:
     timeline = [{"at_s": 5, "users": 12}, {"at_s": 15, "users": 6}]
     first, second = (rows_of(tmp_path / name, timeline=timeline)[0] for name in "ab")
-    assert [{**row, "process_id": 0} for row in first] == [{**row, "process_id": 0} for row in second]
+    assert [{**row, "process_id": 0} for row in first] == [
+        {**row, "process_id": 0} for row in second
+    ]
 
 
 def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Path) -> None:
     (tmp_path / "prompts").write_text("a panda\n" * 200)
-    changes = {"workload": {"prompts": str(tmp_path / "prompts")}, "timeline": [{"at_s": 3, "users": 9}]}
+    changes = {
+        "workload": {"prompts": str(tmp_path / "prompts")},
+        "timeline": [{"at_s": 3, "users": 9}],
+    }
     _, slots = rows_of(tmp_path / "a", **changes)
     assert {slot["users"] for slot in slots} == {4}
-    assert "timeline at 3 s: a list of prompts is dealt out" in (tmp_path / "a" / "report.html").read_text()
+    assert (
+        "timeline at 3 s: a list of prompts is dealt out"
+        in (tmp_path / "a" / "report.html").read_text()
+    )
 
 
 def test_who_would_come_when_the_run_ends_does_not(asked: list[str], tmp_path: Path) -> None:
@@ -91,7 +111,8 @@ def test_who_would_come_when_the_run_ends_does_not(asked: list[str], tmp_path: P
 def test_a_host_that_answers_late_at_the_end_loses_nothing(
     last: bool, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really, calls = LocalHost.drain, list[float]()
+    really = LocalHost.drain
+    calls = list[float]()
 
     async def drain(self: LocalHost) -> Any:
         calls.append(self._host._clock.now())
@@ -119,7 +140,9 @@ def test_a_silent_host_costs_the_others_one_second_and_ends_as_a_death(
     assert run(parse(paced.tree(slot_seconds=0.25)), Options(out=str(tmp_path / "a"))) == 3
     rows, slots = read_run(tmp_path / "a")
     assert max(row["arrived_s"] for row in rows if row["user"] < 2) > 25
-    assert 1 <= sum(slot["late_s"] > 0.1 for slot in slots) <= 3, "one second, until the others have caught up"
+    assert 1 <= sum(slot["late_s"] > 0.1 for slot in slots) <= 3, (
+        "one second, until the others have caught up"
+    )
     told = json.loads((tmp_path / "a" / "summary.json").read_text())["run"]["events"]
     assert [event["text"] for event in told] == [
         "host-1 is silent; the others do not wait for it",
@@ -134,7 +157,8 @@ def test_newcomers_keep_the_mix_of_classes() -> None:
         {"class": "pc", "count": 1},
     ]
     scenario = parse(paced.tree(devices=devices))
-    present, newcomers = specs(scenario), Newcomers(scenario)
+    present = specs(scenario)
+    newcomers = Newcomers(scenario)
     for number in (1, 9, 20):
         present += newcomers.come("edge-0", present, number)
     assert [spec.user for spec in present] == list(range(40))
@@ -145,15 +169,23 @@ def test_newcomers_keep_the_mix_of_classes() -> None:
 
 
 def test_the_mix_is_of_each_edge_and_a_class_is_more_than_its_name() -> None:
-    edges = [{"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south")]
-    devices = [{"class": "phone", "count": 6, "edge": "north"}, {"class": "phone", "count": 12, "speed_ratio": 0.2}]
+    edges = [
+        {"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south")
+    ]
+    devices = [
+        {"class": "phone", "count": 6, "edge": "north"},
+        {"class": "phone", "count": 12, "speed_ratio": 0.2},
+    ]
     scenario = parse(paced.tree(edges=edges, devices=devices))
     present = [spec for spec in specs(scenario) if spec.edge == "north"]
     coming = Newcomers(scenario).come("north", present, 24)
     assert sum(spec.speed_ratio == 0.2 for spec in coming) == 12
 
 
-@given(st.integers(0, 5000), st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 100), min_size=1))
+@given(
+    st.integers(0, 5000),
+    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 100), min_size=1),
+)
 def test_shares_add_up_and_are_in_proportion(users: int, weights: dict[str, int]) -> None:
     given_ = shares(users, weights)
     assert sum(given_.values()) == users and set(given_) == set(weights)
@@ -167,7 +199,10 @@ class FakeHost:
     """Knows who is there, and dies when it is told to."""
 
     def __init__(self, devices: list[Any], dead: bool = False) -> None:
-        self.name, self.devices, self.dead, self.started = "host", list(devices), dead, False
+        self.name = "host"
+        self.devices = list(devices)
+        self.dead = dead
+        self.started = False
 
     async def start(self, epoch_s: float) -> None:
         self.started = True
@@ -204,7 +239,11 @@ async def test_hosts_are_filled_before_new_ones_are_started() -> None:
     assert await scaler.scale(5) == 5
     assert [spec.user for spec in cell.devices] == [0, 1, 4, 2, 3]  # who came last has left
     assert await scaler.scale(6) == 6 and len(cell.hosts) == 5
-    assert told == ["scaled from 4 to 13 users", "scaled from 13 to 5 users", "scaled from 5 to 6 users"]
+    assert told == [
+        "scaled from 4 to 13 users",
+        "scaled from 13 to 5 users",
+        "scaled from 5 to 6 users",
+    ]
 
 
 async def test_what_could_be_done_stays_where_there_is_no_room_for_all() -> None:
@@ -224,10 +263,16 @@ async def test_a_host_that_dies_meanwhile_is_left_to_the_slots_end() -> None:
 async def test_one_at_a_time() -> None:
     scaler, _, told = world(per_host=3)
     await asyncio.gather(*(scaler.scale(users) for users in (9, 2, 7)))
-    assert told == ["scaled from 4 to 9 users", "scaled from 9 to 2 users", "scaled from 2 to 7 users"]
+    assert told == [
+        "scaled from 4 to 9 users",
+        "scaled from 9 to 2 users",
+        "scaled from 2 to 7 users",
+    ]
 
 
-@pytest.mark.parametrize(("users", "edge", "why"), [(-1, None, "fewer than 0"), (3, "nowhere", "no edge nowhere")])
+@pytest.mark.parametrize(
+    ("users", "edge", "why"), [(-1, None, "fewer than 0"), (3, "nowhere", "no edge nowhere")]
+)
 async def test_bad_wishes_are_one_line(users: int, edge: str | None, why: str) -> None:
     scaler, _, told = world(per_host=3)
     with pytest.raises(ScenarioError, match=why):

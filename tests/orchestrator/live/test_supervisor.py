@@ -61,7 +61,9 @@ class World:
         cell: Any = SimpleNamespace(
             name="edge-0", learner=self.learners[0], another=None if self.alone else self.another
         )
-        self.keeper = Keeper(cell, self.recorder, self.died.append, self.happened.append, self.saved, self.count)
+        self.keeper = Keeper(
+            cell, self.recorder, self.died.append, self.happened.append, self.saved, self.count
+        )
 
     def count(self) -> None:
         self.renewed += 1
@@ -97,25 +99,37 @@ def recorder(scenario: Scenario, tmp_path: Path) -> Iterator[Recorder]:
     made.close()
 
 
-async def test_a_dead_learner_is_replaced_from_its_last_state_while_slots_go_on(recorder: Recorder) -> None:
+async def test_a_dead_learner_is_replaced_from_its_last_state_while_slots_go_on(
+    recorder: Recorder,
+) -> None:
     world = World(recorder)
     assert all(await world.slots(*range(EVERY + 3)))
     assert world.file() == b"1:%d" % EVERY
     world.kill()
     assert await world.slots(13, 14, 15) == [False] * 3  # nobody waits for the start
-    assert world.died == ["the learner died: the edge goes on with the last plan, another learner is started (1 of 3)"]
+    assert world.died == [
+        "the learner died: the edge goes on with the last plan, another learner is started (1 of 3)"
+    ]
     assert world.began_with == [b"1:%d" % EVERY]
     world.start.set()
     await asyncio.sleep(0)
     assert await world.slots(16, 17) == [True] * 2
-    assert world.happened == ["another learner (pid 2) goes on from its state after slot 9"] and world.renewed == 1
+    assert (
+        world.happened == ["another learner (pid 2) goes on from its state after slot 9"]
+        and world.renewed == 1
+    )
     await world.keeper.close()
     assert world.file() == b"2:2"
     assert not list(recorder.folder.glob("*.tmp"))
 
 
-async def test_a_death_before_any_state_was_kept_begins_again_from_what_the_run_began_with(recorder: Recorder) -> None:
-    for saved, told in ((None, "nothing, as no state had been kept"), (b"old", "the state that the run began with")):
+async def test_a_death_before_any_state_was_kept_begins_again_from_what_the_run_began_with(
+    recorder: Recorder,
+) -> None:
+    for saved, told in (
+        (None, "nothing, as no state had been kept"),
+        (b"old", "the state that the run began with"),
+    ):
         world = World(recorder, saved)
         world.start.set()
         world.kill()
@@ -133,7 +147,8 @@ async def test_a_learner_that_keeps_dying_is_given_up(recorder: Recorder) -> Non
     assert len(world.died) == RESTARTS + 1 and len(world.learners) == RESTARTS + 1
     assert (
         world.died[-1]
-        == "the learner died: the edge goes on with what it holds; 3 others were started before, no more are"
+        == "the learner died: the edge goes on with what it holds; 3 others were started before, "
+        "no more are"
     )
     assert await world.slots(3) == [False]
 
@@ -144,20 +159,28 @@ async def test_one_that_cannot_be_started_counts_too(recorder: Recorder) -> None
     world.kill()
     await world.slots(*range(8))
     assert len(world.began_with) == RESTARTS
-    assert world.died[1].startswith("no other learner (the cluster has no free CPU): the edge goes on")
+    assert world.died[1].startswith(
+        "no other learner (the cluster has no free CPU): the edge goes on"
+    )
 
 
-@pytest.mark.parametrize(("fails", "alone"), [(PolicyFailed("policy tiny failed"), False), (PartDied("gone"), True)])
+@pytest.mark.parametrize(
+    ("fails", "alone"), [(PolicyFailed("policy tiny failed"), False), (PartDied("gone"), True)]
+)
 async def test_a_policy_that_failed_and_a_learner_without_a_process_are_not_replaced(
     recorder: Recorder, fails: Exception, alone: bool
 ) -> None:
     world = World(recorder, alone=alone)
     world.learners[0].fails = fails
     assert await world.slots(0, 1, 2) == [False] * 3
-    assert world.died == [f"{fails}: the edge goes on with what it holds"] and world.began_with == []
+    assert (
+        world.died == [f"{fails}: the edge goes on with what it holds"] and world.began_with == []
+    )
 
 
-async def test_the_last_state_stays_where_the_learner_is_dead_at_the_end(recorder: Recorder) -> None:
+async def test_the_last_state_stays_where_the_learner_is_dead_at_the_end(
+    recorder: Recorder,
+) -> None:
     world = World(recorder)
     await world.slots(*range(EVERY))
     world.kill()

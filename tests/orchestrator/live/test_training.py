@@ -44,14 +44,20 @@ async def slots(edge: Edge, made: Learner, *asked: str) -> list[Decision]:
     return decisions
 
 
-def test_in_virtual_time_training_is_inline_and_a_row_tells_of_the_one_before(tiny: type[Tiny]) -> None:
+def test_in_virtual_time_training_is_inline_and_a_row_tells_of_the_one_before(
+    tiny: type[Tiny],
+) -> None:
     async def use(edge: Edge) -> tuple[list[Decision], Tiny]:
         made = learner(edge, beside=False)
         made.start()
         return await slots(edge, made, "ab", "ab", "c"), policy(made)
 
     decisions, trained = with_edge(use)
-    assert [d.stats and (d.stats.loss, d.stats.k, d.stats.updates) for d in decisions] == [None, (1, 3, 1), (0.5, 3, 2)]
+    assert [d.stats and (d.stats.loss, d.stats.k, d.stats.updates) for d in decisions] == [
+        None,
+        (1, 3, 1),
+        (0.5, 3, 2),
+    ]
     assert set(trained.threads) == {"MainThread"}
     assert [d.gap_to_exact for d in decisions] == [None, 0, None]  # c could not have been held
     assert decisions[0].store_entries == 2
@@ -83,11 +89,14 @@ def test_a_slots_answer_and_its_accesses_do_not_wait_for_training(tiny: type[Tin
         assert len(made._accesses) == 1
         assert time.monotonic() - began < 0.3  # all of this while the training went on
         await made.end_slot(1, [])
-        assert time.monotonic() - began > 0.39  # the next plan waited: the policy does one thing at a time
+        # the next plan waited: the policy does one thing at a time
+        assert time.monotonic() - began > 0.39
         await asyncio.sleep(0)
         blob = await made.checkpoint({})
         assert checkpoint.unpack(blob)["policy"]["updates"] == policy(made).updates == 2
-        assert policy(made).overlaps == 0 and all(name.startswith("learner") for name in policy(made).threads)
+        assert policy(made).overlaps == 0 and all(
+            name.startswith("learner") for name in policy(made).threads
+        )
         await made.close()
         ticking.cancel()
 
@@ -101,7 +110,9 @@ def test_a_training_that_fails_is_told_and_names_the_policy(tiny: type[Tiny], be
     async def use() -> None:
         made = learner(make_edge(WallClock()), beside)
         made.start()
-        with pytest.raises(PolicyFailed, match="policy tiny failed: ArithmeticError: the loss is not a number"):
+        with pytest.raises(
+            PolicyFailed, match="policy tiny failed: ArithmeticError: the loss is not a number"
+        ):
             for slot in range(2):
                 await made.end_slot(slot, [])
                 await asyncio.sleep(0.05)
@@ -110,7 +121,8 @@ def test_a_training_that_fails_is_told_and_names_the_policy(tiny: type[Tiny], be
 
 
 def test_planners_are_warmed_up_before_they_begin_and_nothing_of_it_stays(tiny: type[Tiny]) -> None:
-    reset, made_of = Tiny.reset, []
+    reset = Tiny.reset
+    made_of = []
 
     def noted(self: Tiny, problem: Problem, seed: int) -> None:
         made_of.append(self)
@@ -132,7 +144,9 @@ def test_planners_are_warmed_up_before_they_begin_and_nothing_of_it_stays(tiny: 
     on_the_wall(use())
 
 
-def test_another_learner_goes_on_where_a_state_was_taken_with_what_the_edge_really_holds(tiny: type[Tiny]) -> None:
+def test_another_learner_goes_on_where_a_state_was_taken_with_what_the_edge_really_holds(
+    tiny: type[Tiny],
+) -> None:
     async def use(edge: Edge) -> None:
         first = learner(edge, beside=False)
         first.start()
@@ -144,7 +158,9 @@ def test_another_learner_goes_on_where_a_state_was_taken_with_what_the_edge_real
         assert policy(second).count == policy(first).count != {}
         assert policy(second).batch.tolist() == policy(first).batch.tolist()
         assert second.backlog.queue_s == first.backlog.queue_s == pytest.approx(4.0)
-        assert checkpoint.unpack(await second.checkpoint({})).keys() == checkpoint.unpack(state).keys()
+        assert (
+            checkpoint.unpack(await second.checkpoint({})).keys() == checkpoint.unpack(state).keys()
+        )
         second.start()
         assert (await slots(edge, second, "d"))[0].store_entries == 3  # d was asked for least
 
@@ -162,7 +178,8 @@ def test_a_rule_that_takes_over_knows_what_the_store_holds(saved: bool) -> None:
         await second.open(await first.checkpoint({}) if saved else None)
         await first.close()
         second.start()
-        await slots(edge, second, "d")  # one of the three has to leave: a rule that thinks it is empty would be refused
+        # one of the three has to leave: a rule that thinks it is empty would be refused
+        await slots(edge, second, "d")
         return await served(edge, "d")
 
     assert with_edge(use) == ["exact"]
@@ -173,7 +190,9 @@ def test_a_state_that_does_not_fit_the_policy_is_told(tiny: type[Tiny]) -> None:
         made = learner(edge, beside=False)
         state = checkpoint.unpack(await made.checkpoint({}))
         del state["policy"]["count"]
-        with pytest.raises(ScenarioError, match="policy tiny cannot go on from the state that was kept: KeyError"):
+        with pytest.raises(
+            ScenarioError, match="policy tiny cannot go on from the state that was kept: KeyError"
+        ):
             await made.open(checkpoint.pack(state))
 
     with_edge(use)
@@ -183,7 +202,9 @@ def test_a_state_that_cannot_be_kept_is_told(tiny: type[Tiny]) -> None:
     async def use(edge: Edge) -> None:
         made = learner(edge, beside=False)
         policy(made).count = {"a": {1, 2}}  # type: ignore[dict-item]
-        with pytest.raises(PolicyFailed, match=r"policy tiny: its state cannot be kept: policy\.count\.a is a set"):
+        with pytest.raises(
+            PolicyFailed, match=r"policy tiny: its state cannot be kept: policy\.count\.a is a set"
+        ):
             await made.checkpoint({})
 
     with_edge(use)

@@ -18,11 +18,15 @@ def rows_of(folder: Path, **changes: Any) -> list[dict[str, Any]]:
 
 
 def without_process(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(({k: v for k, v in row.items() if k != "process_id"} for row in rows), key=lambda r: r["request_id"])
+    return sorted(
+        ({k: v for k, v in row.items() if k != "process_id"} for row in rows),
+        key=lambda r: r["request_id"],
+    )
 
 
 def test_the_same_seed_leaves_the_same_rows_another_seed_others(tmp_path: Path) -> None:
-    first, second = rows_of(tmp_path / "a"), rows_of(tmp_path / "b")
+    first = rows_of(tmp_path / "a")
+    second = rows_of(tmp_path / "b")
     assert len(first) > 40
     assert without_process(first) == without_process(second)
     assert without_process(rows_of(tmp_path / "c", seed=8)) != without_process(first)
@@ -37,8 +41,11 @@ def test_every_row_adds_up(tmp_path: Path) -> None:
         assert (row["edge_steps"] == 0) == (row["reuse"] != "computed")
         stages = sum(row[f"{s}_s"] for s in ("queue", "edge", "transfer", "device", "overhead"))
         assert stages == pytest.approx(row["total_s"], rel=0.01)
-        assert row["transfer_s"] * row["link_rate_bps"] / (8 * row["frame_bytes"]) == pytest.approx(1, abs=0.001)
-        assert row["overhead_s"] == pytest.approx(0, abs=1e-9)  # nothing but the modelled stages takes virtual time
+        assert row["transfer_s"] * row["link_rate_bps"] / (8 * row["frame_bytes"]) == pytest.approx(
+            1, abs=0.001
+        )
+        # nothing but the modelled stages takes virtual time
+        assert row["overhead_s"] == pytest.approx(0, abs=1e-9)
 
 
 def test_hits_are_requests_of_an_edge_prompt_that_was_there_before(tmp_path: Path) -> None:
@@ -49,11 +56,14 @@ def test_hits_are_requests_of_an_edge_prompt_that_was_there_before(tmp_path: Pat
 
 
 def test_the_policies_ask_the_same_questions_and_answer_them_differently(tmp_path: Path) -> None:
-    wishes, hits = {}, {}
+    wishes = {}
+    hits = {}
     for name in ("none", "lru", "lfu", "final"):
         rows = rows_of(tmp_path / name, policy={"name": name})
         wishes[name] = [
-            r["prompt"] for r in sorted(rows, key=lambda r: r["request_id"]) if r["request_id"].endswith("-00000")
+            r["prompt"]
+            for r in sorted(rows, key=lambda r: r["request_id"])
+            if r["request_id"].endswith("-00000")
         ]
         hits[name] = sum(r["saved_steps"] > 0 and r["reuse"] != "shared" for r in rows) / len(rows)
         if name == "final":
@@ -61,7 +71,8 @@ def test_the_policies_ask_the_same_questions_and_answer_them_differently(tmp_pat
             assert all(row["edge_prompt"] == row["prompt"] for row in rows)
     assert len({tuple(w) for w in wishes.values()}) == 1
     assert hits["none"] == 0 and hits["lru"] > 0.05 and hits["lfu"] > 0.05
-    assert hits["final"] < hits["lru"]  # users' endings differ: the same picture is rarely asked for twice
+    # users' endings differ: the same picture is rarely asked for twice
+    assert hits["final"] < hits["lru"]
 
 
 def test_a_stream_of_prompts_is_asked_for_once_and_bad_ones_are_rejected(tmp_path: Path) -> None:
@@ -70,7 +81,10 @@ def test_a_stream_of_prompts_is_asked_for_once_and_bad_ones_are_rejected(tmp_pat
     rows = rows_of(tmp_path / "a", workload={"prompts": str(tmp_path / "prompts")}, duration_s=1000)
     assert sorted(row["prompt"] for row in rows) == sorted(prompts)
     rejected = {row["prompt"][:1]: row["error"] for row in rows if row["result"] == "rejected"}
-    assert rejected == {"": "the prompt is empty", "x": "the prompt has 2001 characters, the limit is 2000"}
+    assert rejected == {
+        "": "the prompt is empty",
+        "x": "the prompt has 2001 characters, the limit is 2000",
+    }
     assert sum(row["reuse"] in ("exact", "shared") for row in rows) == 2
 
 
@@ -82,7 +96,9 @@ def test_private_seeds_are_never_shared(tmp_path: Path) -> None:
 
 def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:
     arrivals = {"poisson": {"per_user_per_minute": 20}}
-    rows = rows_of(tmp_path / "a", workload={"catalogue_size": 20, "arrivals": arrivals}, duration_s=120)
+    rows = rows_of(
+        tmp_path / "a", workload={"catalogue_size": 20, "arrivals": arrivals}, duration_s=120
+    )
     assert len(rows) == pytest.approx(4 * 20 * 2, rel=0.25)
 
 

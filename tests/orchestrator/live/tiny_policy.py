@@ -1,4 +1,5 @@
-"""A planner that learns something small: how often each prompt was asked for; it keeps the most asked for."""
+"""A planner that learns something small: how often each prompt was asked for; it keeps the most
+asked for."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from orchestrator.policies import LearnerStats, Policy, SlotRecord, base
 
 
 class Tiny(Policy):
-    """`wait_s`: wall seconds that a training takes; `every`: calls of learn for one training; `fails`: raise in it;
-    `overlaps`: calls that met another one."""
+    """`wait_s`: wall seconds that a training takes; `every`: calls of learn for one training;
+    `fails`: raise in it; `overlaps`: calls that met another one."""
 
     name = "tiny"
     wait_s = 0.0
@@ -24,10 +25,13 @@ class Tiny(Policy):
     fails = False
 
     def reset(self, problem: Problem, seed: int) -> None:
-        self.problem, self.count, self.updates = problem, {}, 0
+        self.problem = problem
+        self.count = {}
+        self.updates = 0
         self.batch = np.zeros(0)
         self.threads: list[str] = []
-        self.overlaps, self._inside = 0, False
+        self.overlaps = 0
+        self._inside = False
 
     def plan(self, slot: SlotRecord) -> Edit:
         self._enter()
@@ -38,7 +42,8 @@ class Tiny(Policy):
         held = {h.prompt_key for h in slot.available.store}
         self._inside = False
         return Edit(
-            tuple((key, every[key].step) for key in best if key not in held), tuple(k for k in held if k not in best)
+            tuple((key, every[key].step) for key in best if key not in held),
+            tuple(k for k in held if k not in best),
         )
 
     def learn(self) -> LearnerStats | None:
@@ -58,7 +63,9 @@ class Tiny(Policy):
         return {"count": self.count, "updates": self.updates, "batch": self.batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.count, self.updates, self.batch = state["count"], state["updates"], state["batch"]
+        self.count = state["count"]
+        self.updates = state["updates"]
+        self.batch = state["batch"]
 
     def _enter(self) -> None:
         self.overlaps += self._inside

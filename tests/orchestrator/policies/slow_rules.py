@@ -1,4 +1,5 @@
-"""Each rule's slow definition: lists, and the whole history at every victim. And how large the tests' items are."""
+"""Each rule's slow definition: lists, and the whole history at every victim. And how large the
+tests' items are."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ def steps_of(key: str) -> int:
     return 2 + int(key) * 3 % 5
 
 
-def by_key(worth: Callable[[str, list[str], int, int], object]) -> Callable[[Sequence[str], int], list[bool]]:
-    """Who leaves is the least by worth(key, the trace so far, when it came in, when it was used last)."""
+def by_key(
+    worth: Callable[[str, list[str], int, int], object],
+) -> Callable[[Sequence[str], int], list[bool]]:
+    """Who leaves is the least by worth(key, the trace so far, when it came in, when it was used
+    last)."""
 
     def simulate(trace: Sequence[str], capacity: int) -> list[bool]:
         came: dict[str, int] = {}
@@ -48,7 +52,8 @@ DEFINITIONS = {
 
 
 def gdsf(trace: Sequence[str], capacity: int) -> list[bool]:
-    clock, hits = 0.0, []
+    clock = 0.0
+    hits = []
     held: dict[str, tuple[int, float, int]] = {}  # uses, priority, last use
     for i, key in enumerate(trace):
         hits.append(key in held)
@@ -63,7 +68,8 @@ def gdsf(trace: Sequence[str], capacity: int) -> list[bool]:
 
 def sieve(trace: Sequence[str], capacity: int) -> list[bool]:
     queue: list[list[object]] = []  # [key, used], oldest first
-    hand, hits = 0, []
+    hand = 0
+    hits = []
     for key in trace:
         there = [entry for entry in queue if entry[0] == key]
         hits.append(bool(there))
@@ -76,7 +82,8 @@ def sieve(trace: Sequence[str], capacity: int) -> list[bool]:
                 queue[hand][1] = False
                 hand += 1
             del queue[hand]
-            hand = hand if hand < len(queue) else 0  # beyond the newest is the oldest, also if newer ones come
+            # beyond the newest is the oldest, also if newer ones come
+            hand = hand if hand < len(queue) else 0
         queue.append([key, False])
     return hits
 
@@ -86,7 +93,10 @@ def s3_fifo(trace: Sequence[str], capacity: int) -> list[bool]:
     main: list[str] = []
     ghost: list[str] = []
     count: dict[str, int] = {}
-    small_room, ghost_room, evicted, hits = int(capacity * 0.1), int(capacity * 0.9), False, []
+    small_room = int(capacity * 0.1)
+    ghost_room = int(capacity * 0.9)
+    evicted = False
+    hits = []
 
     def total(keys: list[str]) -> int:
         return sum(map(size_of, keys))
@@ -109,7 +119,9 @@ def s3_fifo(trace: Sequence[str], capacity: int) -> list[bool]:
                 else:
                     del count[oldest]
                 continue
-            while small:  # what is promoted does not count as room made, and nothing is looked at in between
+            while (
+                small
+            ):  # what is promoted does not count as room made, and nothing is looked at in between
                 oldest = small.pop(0)
                 if count[oldest] >= 2:
                     main.append(oldest)

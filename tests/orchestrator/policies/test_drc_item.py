@@ -1,4 +1,5 @@
-"""drc-item: what it learns, what it remembers, and that its size has nothing to do with the catalogue."""
+"""drc-item: what it learns, what it remembers, and that its size has nothing to do with the
+catalogue."""
 
 from __future__ import annotations
 
@@ -23,17 +24,33 @@ from orchestrator.policies.drc_item.policy import DrcItem
 from orchestrator.policies.drc_item.samples import Samples
 from orchestrator.policies.lfu_decay import LfuDecay
 
-FULL = find("full", ["items=3000", "users=4", "requests_per_user=50", "capacity=200", "drift_swaps_per_slot=10"])
-TRENDS = find("topics", ["items=4000", "users=4", "requests_per_user=50", "topics.parts=[20, 20, 10]",
-                         "topics.bursts_per_slot=0.08", "topics.burst_slots=[10, 30]"])  # fmt: skip
+FULL = find(
+    "full",
+    ["items=3000", "users=4", "requests_per_user=50", "capacity=200", "drift_swaps_per_slot=10"],
+)
+TRENDS = find(
+    "topics",
+    [
+        "items=4000",
+        "users=4",
+        "requests_per_user=50",
+        "topics.parts=[20, 20, 10]",
+        "topics.bursts_per_slot=0.08",
+        "topics.burst_slots=[10, 30]",
+    ],
+)
 
 
-def driven(policy: DrcItem | LfuDecay, preset: Preset, slots: int, seed: int = 1, capacity: int = 200) -> float:
+def driven(
+    policy: DrcItem | LfuDecay, preset: Preset, slots: int, seed: int = 1, capacity: int = 200
+) -> float:
     """Hit ratio in the second half."""
     stream = open_stream(preset, seed)
     policy.reset(problem(preset, stream, capacity), seed)
     lane = RankedLane(policy, stream, [capacity])
-    return float(np.mean([lane.serve(stream.advance(), slot) for slot in range(slots)][slots // 2 :]))
+    return float(
+        np.mean([lane.serve(stream.advance(), slot) for slot in range(slots)][slots // 2 :])
+    )
 
 
 def test_it_sees_a_trend_of_parts_that_counting_prompts_misses() -> None:
@@ -45,7 +62,8 @@ def test_it_learns() -> None:
     """From weights that know nothing it comes to forecast better; the mean loss is what it says."""
     blind = scorer.fresh(2)
     blind["w3"] += np.random.default_rng(2).standard_normal(blind["w3"].shape).astype(np.float32)
-    frozen, learning = DrcItem(blind, reuse=0), DrcItem(blind)
+    frozen = DrcItem(blind, reuse=0)
+    learning = DrcItem(blind)
     assert driven(learning, FULL, 120) > driven(frozen, FULL, 120) + 0.03
     stats = learning.learn()
     learning.observe(np.arange(300), np.full(300, 9), 120)
@@ -55,7 +73,8 @@ def test_it_learns() -> None:
 
 @pytest.mark.parametrize("preset", [FULL, TRENDS], ids=["full", "topics"])
 def test_its_state_restores_to_identical_scores_and_goes_on_alike(preset: Preset) -> None:
-    first, second = DrcItem(), DrcItem()
+    first = DrcItem()
+    second = DrcItem()
     driven(first, preset, 40)
     blob = checkpoint.pack(first.state_dict())
     told = first.problem
@@ -72,10 +91,14 @@ def test_its_state_restores_to_identical_scores_and_goes_on_alike(preset: Preset
 
 
 def test_its_network_does_not_grow_with_the_catalogue() -> None:
-    few, many = DrcItem(), DrcItem()
+    few = DrcItem()
+    many = DrcItem()
     driven(few, FULL, 40)
     driven(many, find("full", ["items=60000", "users=4", "requests_per_user=200"]), 40)
-    sizes = [sum(w.size for w in each.state_dict()["trainer"]["weights"].values()) for each in (few, many)]
+    sizes = [
+        sum(w.size for w in each.state_dict()["trainer"]["weights"].values())
+        for each in (few, many)
+    ]
     assert sizes[0] == sizes[1] < 5_000
 
 
@@ -97,29 +120,45 @@ def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
     policy = policies.find("drc-item")()
     policy.reset(Problem(30, 20, 6, frame_bytes=10, parts=lambda prompt: tuple(prompt.split())), 0)
     held = (Held("k", "a lost one", 6, 10),)
-    edit = policy.plan(SlotRecord(5, (), SlotCost(0, 0, 0, 0, 0, 0), 0.0, Contents(held, (), 30, 10, 0)))
+    edit = policy.plan(
+        SlotRecord(5, (), SlotCost(0, 0, 0, 0, 0, 0), 0.0, Contents(held, (), 30, 10, 0))
+    )
     assert not edit and policy.learn() is None
-    asked = [Access("r", f"{word}{n}", f"{word} {n}", 6, 10, "computed", 0, 0) for word in "ab" for n in range(3)] * 3
+    asked = [
+        Access("r", f"{word}{n}", f"{word} {n}", 6, 10, "computed", 0, 0)
+        for word in "ab"
+        for n in range(3)
+    ] * 3
     staging = tuple({a.prompt_key: Held(a.prompt_key, a.prompt, 6, 10) for a in asked}.values())
-    record = SlotRecord(9, (*asked, *asked[:3]), SlotCost(21, 0, 21, 6, 0, 0), 0.0, Contents(held, staging, 30, 10, 60))
+    record = SlotRecord(
+        9,
+        (*asked, *asked[:3]),
+        SlotCost(21, 0, 21, 6, 0, 0),
+        0.0,
+        Contents(held, staging, 30, 10, 60),
+    )
     edit = policy.plan(record)
     assert [key for key, _ in edit.admit] == ["a0", "a1", "a2"] and edit.evict == ("k",)
 
 
 def test_labels_are_discounted_counts_of_what_came_later() -> None:
-    samples, random = Samples(400, 5.0), np.random.default_rng(0)
+    samples = Samples(400, 5.0)
+    random = np.random.default_rng(0)
     asked = random.poisson(0.7, (120, 4))
     table = ItemTable(False)
     for slot in range(120):
         ids = np.flatnonzero(asked[slot])
         samples.observe(ids, asked[slot][ids], slot)
         features = table.features(np.arange(4), slot)
-        features[:, 0], features[:, 1] = slot, np.arange(4)  # to recognise them by
+        # to recognise them by
+        features[:, 0] = slot
+        features[:, 1] = np.arange(4)
         samples.add(np.arange(4), features, slot)
     drawn = samples.draw(300, 119, 3, random)
     assert drawn is not None
     for features, exposure, label in zip(*drawn, strict=True):
-        slot, item = int(features[0]), int(features[1])
+        slot = int(features[0])
+        item = int(features[1])
         weight = np.exp(-np.arange(119 - slot) / 5.0)
         assert slot <= 116
         assert exposure == pytest.approx(weight.sum())
@@ -128,10 +167,13 @@ def test_labels_are_discounted_counts_of_what_came_later() -> None:
 
 
 def test_a_trend_that_nobody_looked_at_counts_in_what_was_to_be_expected() -> None:
-    """A part bursts in 20 of 60 slots while an item with that part is silent: what was to be expected of the item is
-    nearly the same, whether it was looked at in every slot or only before and after; a straight line misses the burst.
+    """A part bursts in 20 of 60 slots while an item with that part is silent: what was to be
+    expected of the item is nearly the same, whether it was looked at in every slot or only before
+    and after; a straight line misses the burst.
     """
-    looked, silent, random = ItemTable(True), ItemTable(True), np.random.default_rng(0)
+    looked = ItemTable(True)
+    silent = ItemTable(True)
+    random = np.random.default_rng(0)
     for item in range(20):
         for table in (looked, silent):
             table.met(item, (f"a{item % 2}", f"b{item // 2}"))
@@ -149,15 +191,22 @@ def test_a_trend_that_nobody_looked_at_counts_in_what_was_to_be_expected() -> No
 
 
 def test_shares_of_parts_jump_with_them_and_are_steady_in_between() -> None:
-    shares, random, wrong = PartShares((1.0, 3.0, 30.0)), np.random.default_rng(0), []
+    shares = PartShares((1.0, 3.0, 30.0))
+    random = np.random.default_rng(0)
+    wrong = []
     for item in range(4):
         shares.met(item, (f"p{item}",))
     for slot in range(160):
         rate = np.array([5, 60, 30, 200 if slot < 150 else 10])
         shares.observe(np.arange(4), random.poisson(rate) + 1)
         wrong.append(np.abs(np.exp(shares.log_share[:4]) * rate.sum() / rate[:, None] - 1).mean(0))
-    steady, jumped = np.mean(wrong[100:150], 0), np.mean(wrong[152:], 0)
-    assert steady[3] < 1.1 * steady[2] and jumped[3] < jumped[1] / 2, (steady, jumped)  # nearly as good as the best
+    steady = np.mean(wrong[100:150], 0)
+    jumped = np.mean(wrong[152:], 0)
+    # nearly as good as the best
+    assert steady[3] < 1.1 * steady[2] and jumped[3] < jumped[1] / 2, (
+        steady,
+        jumped,
+    )
 
 
 def test_parts_that_were_never_asked_for_are_unlikely_not_garbage() -> None:
@@ -172,4 +221,9 @@ def test_parts_that_were_never_asked_for_are_unlikely_not_garbage() -> None:
 
 def test_naming_policies_costs_neither_torch_nor_numba() -> None:
     said = "import sys, orchestrator.policies; print([m for m in ('torch', 'numba', 'scipy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", said], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

@@ -16,13 +16,16 @@ def fading(efold_slots: float) -> LfuDecay:
 
 
 def test_scores_are_the_sums_of_what_has_faded() -> None:
-    decay, rng = fading(7.0), np.random.default_rng(1)
+    decay = fading(7.0)
+    rng = np.random.default_rng(1)
     asked = rng.integers(0, 4, (60, 5))
     for slot, row in enumerate(asked):
         ids, counts = np.unique(row, return_counts=True)
         decay.observe(ids.astype(np.int64), counts.astype(np.int64), slot)
     age = 62 - np.arange(60)
-    expected = [float(((asked == item).sum(axis=1) * np.exp(-age / 7.0)).sum()) for item in range(4)]
+    expected = [
+        float(((asked == item).sum(axis=1) * np.exp(-age / 7.0)).sum()) for item in range(4)
+    ]
     assert decay.scores(np.arange(4), 62) == pytest.approx(expected, rel=1e-12)
 
 
@@ -39,12 +42,14 @@ def test_scores_neither_overflow_nor_vanish_and_items_may_be_of_any_number() -> 
 def test_the_order_of_the_untouched_stays() -> None:
     decay = fading(150.0)
     decay.observe(np.arange(50), np.arange(1, 51), 0)
-    early, late = decay.scores(np.arange(50), 1), decay.scores(np.arange(50), 90_000)
+    early = decay.scores(np.arange(50), 1)
+    late = decay.scores(np.arange(50), 90_000)
     assert (np.argsort(early) == np.argsort(late)).all()
 
 
 def test_it_goes_on_where_its_state_was_taken() -> None:
-    decay, again = fading(10.0), fading(10.0)
+    decay = fading(10.0)
+    again = fading(10.0)
     for slot, key in enumerate("abac"):
         decay.observe(np.array([decay.number(key, key)]), np.ones(1, np.int64), slot)
     again.load_state_dict(decay.state_dict())

@@ -19,14 +19,20 @@ TRACE = "abcdabeabcde"  # the textbook's page-fault string: LRU hits twice with 
 HEAVY = "aababcdecab"
 
 
-def replay(name: str, trace: str, places: int = PLACES, nbytes: int = 10) -> tuple[list[bool], Policy]:
+def replay(
+    name: str, trace: str, places: int = PLACES, nbytes: int = 10
+) -> tuple[list[bool], Policy]:
     """Play a trace against a store that does as it is told; which accesses hit."""
-    rule, store, hits = policies.find(name)(), set(), []
+    rule = policies.find(name)()
+    store = set()
+    hits = []
     rule.reset(Problem(places * nbytes, 20, 6), seed=0)
     for key in trace:
         hit = key in store
         hits.append(hit)
-        edit = rule.on_access(Access("r", key, key, 6, nbytes, "exact" if hit else "computed", 0.0, 0.0))
+        edit = rule.on_access(
+            Access("r", key, key, 6, nbytes, "exact" if hit else "computed", 0.0, 0.0)
+        )
         assert set(edit.evict) <= store
         store = store - set(edit.evict) | {k for k, _ in edit.admit}
         assert len(store) <= places
@@ -103,5 +109,7 @@ def test_a_policy_is_one_class_and_one_decorator() -> None:
 def test_a_step_that_a_policy_cannot_name_is_refused() -> None:
     deep = Problem(100, 200, 150, items=10)
     policies.check("lru", deep)
-    with pytest.raises(ScenarioError, match="drc keeps outputs up to step 127, here they are cut at 150"):
+    with pytest.raises(
+        ScenarioError, match="drc keeps outputs up to step 127, here they are cut at 150"
+    ):
         policies.check("drc", deep)

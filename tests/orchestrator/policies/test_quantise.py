@@ -13,12 +13,15 @@ from orchestrator.policies.drc import quantise
 from tests.orchestrator.decision.test_exact import Case, draw
 
 RELAXED = st.lists(
-    st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.5, 0.55, 0.7, 0.9]) | st.floats(0.01, 0.99), min_size=1, max_size=12
+    st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.5, 0.55, 0.7, 0.9]) | st.floats(0.01, 0.99),
+    min_size=1,
+    max_size=12,
 )
 
 
 def as_printed(relaxed: list[float]) -> list[list[int]]:
-    """(36), then (37) with thresholds at the entries nearest to 0.5, written as the paper has them."""
+    """(36), then (37) with thresholds at the entries nearest to 0.5, written as the paper has
+    them."""
     candidates = [[int(x > 0.5) for x in relaxed]]
     for near in sorted(range(len(relaxed)), key=lambda i: abs(relaxed[i] - 0.5)):
         threshold = relaxed[near]
@@ -50,10 +53,21 @@ def test_candidates_preserve_the_order(values: list[float]) -> None:
         assert not kept or not left or min(kept) >= max(left)
 
 
-def decided(case: Case, relaxed: NDArray[np.float64], k: int) -> tuple[float, int, NDArray[np.int8]]:
+def decided(
+    case: Case, relaxed: NDArray[np.float64], k: int
+) -> tuple[float, int, NDArray[np.int8]]:
     choice = np.zeros(len(relaxed), np.int8)
     value, index = quantise.decide(
-        relaxed, case.weight, case.cost, case.hit, case.capacity, case.queue, 1.8, case.target, k, choice
+        relaxed,
+        case.weight,
+        case.cost,
+        case.hit,
+        case.capacity,
+        case.queue,
+        1.8,
+        case.target,
+        k,
+        choice,
     )
     return value, index, choice
 
@@ -64,7 +78,8 @@ def test_the_critic_is_exact_about_what_it_chooses(seed: int, k: int) -> None:
     rng = np.random.default_rng(seed)
     case = draw(rng, int(rng.integers(1, 12)), 5)
     value, index, choice = decided(case, rng.random(len(case.weight)), k)
-    assert (choice > 0).sum() <= case.capacity  # (10); (11) holds by construction: one step a prompt
+    # (10); (11) holds by construction: one step a prompt
+    assert (choice > 0).sum() <= case.capacity
     assert 1 not in choice  # (34): J_{r,1} = 0
     assert value == pytest.approx(case.value(choice), abs=1e-9)
     assert index < k
@@ -72,7 +87,9 @@ def test_the_critic_is_exact_about_what_it_chooses(seed: int, k: int) -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 10_000))
-def test_more_candidates_are_never_worse_and_all_with_the_right_ranking_are_exact(seed: int) -> None:
+def test_more_candidates_are_never_worse_and_all_with_the_right_ranking_are_exact(
+    seed: int,
+) -> None:
     rng = np.random.default_rng(seed)
     case = draw(rng, int(rng.integers(2, 12)), 5)
     relaxed = rng.random(len(case.weight))
@@ -87,13 +104,31 @@ def test_more_candidates_are_never_worse_and_all_with_the_right_ranking_are_exac
 
 def test_one_output_for_each_step_keeps_a_prompts_highest() -> None:
     case = draw(np.random.default_rng(3), 3, 4)  # steps 2 and 3 of three prompts
-    case.capacity, case.queue = 2.0, 0.0
+    case.capacity = 2.0
+    case.queue = 0.0
     relaxed = np.array([0.6, 0.8, 0.7, 0.55, 0.95, 0.9])
     choice = np.zeros(3, np.int8)
     value, index = quantise.decide_steps(
-        relaxed, case.weight, case.cost, case.hit, case.capacity, case.queue, 1.8, case.target, 1, 2, choice
+        relaxed,
+        case.weight,
+        case.cost,
+        case.hit,
+        case.capacity,
+        case.queue,
+        1.8,
+        case.target,
+        1,
+        2,
+        choice,
     )
-    assert index == 0 and choice.tolist() == [3, 0, 2]  # prompt 2, then 0; prompt 1 is past the capacity
+    # prompt 2, then 0; prompt 1 is past the capacity
+    assert index == 0 and choice.tolist() == [
+        3,
+        0,
+        2,
+    ]
     size = np.ones(3)
-    assert value == pytest.approx(exact.objective(case.weight, case.cost, case.hit, choice, 0.0, 1.8, case.target))
+    assert value == pytest.approx(
+        exact.objective(case.weight, case.cost, case.hit, choice, 0.0, 1.8, case.target)
+    )
     assert size.sum() >= 2

@@ -1,4 +1,5 @@
-"""The cache rules: golden counts of another program, each rule's slow definition, and what holds for all of them."""
+"""The cache rules: golden counts of another program, each rule's slow definition, and what holds
+for all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from orchestrator.policies.s3_fifo import S3Fifo
 from tests.orchestrator.policies.slow_rules import DEFINITIONS, size_of, steps_of
 
 CAPACITIES = (20, 50, 100)
-# What libCacheSim 0.3.5 (PyPI's libcachesim) counts on `zipf_trace()`, every object of size 1, its own defaults.
+# What libCacheSim 0.3.5 (PyPI's libcachesim) counts on `zipf_trace()`, every object of size 1, its
+# own defaults.
 GOLDEN = {
     "fifo": (1071, 1943, 2851),
     "lru": (1206, 2172, 3094),
@@ -83,10 +85,14 @@ def new(name: str) -> Rule:
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_counts_are_those_of_libcachesim(name: str) -> None:
-    assert tuple(sum(play(new(name), zipf_trace(), capacity)) for capacity in CAPACITIES) == GOLDEN[name]
+    assert (
+        tuple(sum(play(new(name), zipf_trace(), capacity)) for capacity in CAPACITIES)
+        == GOLDEN[name]
+    )
 
 
-# --- against the slow definitions -------------------------------------------------------------------------------------
+# --- against the slow definitions
+# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("capacity", [14, 40, 90])
@@ -94,12 +100,16 @@ def test_counts_are_those_of_libcachesim(name: str) -> None:
 def test_rules_equal_their_definition_with_unequal_sizes(name: str, capacity: int) -> None:
     for seed in range(4):
         trace = zipf_trace(items=30, rows=400, seed=seed)
-        assert play(new(name), trace, capacity, size_of, steps_of) == DEFINITIONS[name](trace, capacity)
+        assert play(new(name), trace, capacity, size_of, steps_of) == DEFINITIONS[name](
+            trace, capacity
+        )
 
 
 def test_the_definitions_differ_from_each_other() -> None:
     trace = zipf_trace(items=30, rows=400, seed=0)
-    assert len({tuple(definition(trace, 40)) for definition in DEFINITIONS.values()}) == len(DEFINITIONS)
+    assert len({tuple(definition(trace, 40)) for definition in DEFINITIONS.values()}) == len(
+        DEFINITIONS
+    )
 
 
 def best(trace: str, capacity: int, bypass: bool) -> int:
@@ -145,7 +155,8 @@ def test_the_clairvoyant_needs_the_future_and_follows_it() -> None:
 
 
 def test_the_clairvoyant_remembers_no_uses_that_are_past() -> None:
-    rule, trace = Clairvoyant(), tuple("ab" * 2000)
+    rule = Clairvoyant()
+    trace = tuple("ab" * 2000)
     assert sum(play(rule, trace, 2)) == len(trace) - 2
     assert len(rule._uses) < 200
 
@@ -163,9 +174,11 @@ def test_chance_is_the_seed_and_uniform() -> None:
     trace = zipf_trace()
     assert play(Random(), trace, 50, seed=3) == play(Random(), trace, 50, seed=3)
     assert play(Random(), trace, 50, seed=3) != play(Random(), trace, 50, seed=4)
-    rule, gone = Random(), Counter[int]()
+    rule = Random()
+    gone = Counter[int]()
     rule.reset(Problem(5, 20, 6), seed=1)
-    age: list[str] = []  # what is held, oldest first: nobody is used again, so that only chance decides
+    # what is held, oldest first: nobody is used again, so that only chance decides
+    age: list[str] = []
     for i in range(5000):
         for key in rule.on_access(access(str(i))).evict:
             gone[age.index(key)] += 1
@@ -181,7 +194,8 @@ def test_the_lightest_is_found_although_the_heap_is_put_right_late() -> None:
     assert len(rule._heap) == 4  # type: ignore[attr-defined]  # a use costs no entry
 
 
-# --- what holds for all of them -------------------------------------------------------------------------------------
+# --- what holds for all of them
+# -------------------------------------------------------------------------------------
 
 KEYS = "abcdefgh"
 Moves = list[tuple[str, int, int]]
@@ -189,15 +203,20 @@ Moves = list[tuple[str, int, int]]
 
 @settings(max_examples=60, deadline=None)
 @given(
-    moves=st.lists(st.tuples(st.sampled_from(KEYS), st.integers(1, 12), st.integers(1, 6)), max_size=60),
+    moves=st.lists(
+        st.tuples(st.sampled_from(KEYS), st.integers(1, 12), st.integers(1, 6)), max_size=60
+    ),
     capacity=st.integers(1, 30),
-    told=st.dictionaries(st.integers(0, 59), st.dictionaries(st.sampled_from(KEYS), st.integers(1, 9)), max_size=4),
+    told=st.dictionaries(
+        st.integers(0, 59), st.dictionaries(st.sampled_from(KEYS), st.integers(1, 9)), max_size=4
+    ),
 )
 @pytest.mark.parametrize("name", RULES)
 def test_never_over_the_bytes_and_never_a_victim_that_is_not_held(
     name: str, moves: Moves, capacity: int, told: dict[int, dict[str, int]]
 ) -> None:
-    """A key's bytes may change from one output to the next; now and then the store turns out to hold something else."""
+    """A key's bytes may change from one output to the next; now and then the store turns out to
+    hold something else."""
     rule = new(name)
     rule.reset(Problem(capacity, 20, 6, future=tuple(key for key, _, _ in moves)), seed=5)
     store: dict[str, int] = {}
@@ -212,10 +231,12 @@ def test_never_over_the_bytes_and_never_a_victim_that_is_not_held(
         store.update({k: nbytes for k, _ in edit.admit})
         if i in told:
             really = itertools.takewhile(lambda kv: kv[1] <= capacity, told[i].items())
-            store, room = {}, capacity
+            store = {}
+            room = capacity
             for k, size in really:
                 if size <= room:
-                    store[k], room = size, room - size
+                    store[k] = size
+                    room = room - size
             rule.reconcile([Held(k, k, 6, size) for k, size in store.items()])
             assert dict(rule.held) == store and set(rule.steps) == set(store)
         assert rule.used == sum(store.values()) <= capacity
@@ -235,13 +256,15 @@ def test_what_the_store_turns_out_to_hold_leaves_first(name: str) -> None:
 
 
 def test_the_clairvoyant_foresees_for_what_it_did_not_know_of() -> None:
-    rule, future = Clairvoyant(), tuple("abxyzab")
+    rule = Clairvoyant()
+    future = tuple("abxyzab")
     rule.reset(Problem(3, 20, 6, future=future), 0)
     for key in "abx":
         rule.on_access(access(key))
     rule.reconcile([Held(key, key, 1, 1) for key in "ab"])  # x has been lost
     rule.reconcile([])
-    rule.reconcile([Held(key, key, 1, 1) for key in "bax"])  # x is never asked for again, b later than a
+    # x is never asked for again, b later than a
+    rule.reconcile([Held(key, key, 1, 1) for key in "bax"])
     assert rule.on_access(access("y")).evict == ("x",)
     assert rule.on_access(access("z")).evict == ("y",)
     rule.reconcile([Held(key, key, 1, 1) for key in "ab"])

@@ -16,20 +16,46 @@ from orchestrator.records.rows import Ended, SlotRow
 
 def row(number: int, **changes: object) -> RequestRow:
     made = dict(
-        prompt_key="k", result="done", reuse="computed", edge_steps=6, saved_steps=0, device_steps=14, queue_s=0.1,
-        edge_s=0.2, transfer_s=0.4, device_s=2.0, overhead_s=0.01, total_s=2.71, frame_bytes=500_000,
-        link_rate_bps=1e7, transfer_late_s=0.001, device_late_s=0.001,
-    )  # fmt: skip
-    return RequestRow(f"r-{number}", "edge-0", number, "phone", 1, "a small panda", "a panda", **{**made, **changes})  # type: ignore[arg-type]
+        prompt_key="k",
+        result="done",
+        reuse="computed",
+        edge_steps=6,
+        saved_steps=0,
+        device_steps=14,
+        queue_s=0.1,
+        edge_s=0.2,
+        transfer_s=0.4,
+        device_s=2.0,
+        overhead_s=0.01,
+        total_s=2.71,
+        frame_bytes=500_000,
+        link_rate_bps=1e7,
+        transfer_late_s=0.001,
+        device_late_s=0.001,
+    )
+    return RequestRow(
+        f"r-{number}",
+        "edge-0",
+        number,
+        "phone",
+        1,
+        "a small panda",
+        "a panda",
+        **{**made, **changes},
+    )  # type: ignore[arg-type]
 
 
 def slot(number: int, late: float = 0.0) -> SlotRow:
     return SlotRow(number, float(number), 1, 0, 1, 2.7, 2.7, late, 0.0, 100, 1, 1, 0, 0.001)
 
 
-def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(scenario: Scenario, tmp_path: Path) -> None:
+def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(
+    scenario: Scenario, tmp_path: Path
+) -> None:
     recorder = Recorder(tmp_path / "run", scenario)
-    recorder.ended([Ended(row(1), b"png"), Ended(row(2, result="failed", total_s=None, error="no edge"), None)])
+    recorder.ended(
+        [Ended(row(1), b"png"), Ended(row(2, result="failed", total_s=None, error="no edge"), None)]
+    )
     recorder.slot(slot(0))
     assert len(read_run(tmp_path / "run")[0]) == 2  # from the journal: nothing was closed
     recorder.close()
@@ -75,7 +101,9 @@ def test_lateness_beyond_its_bound_makes_a_run_invalid_and_says_why() -> None:
     assert fidelity.verdict(fidelity.measure(good, slots, 1.0), 50) == "VALID"
     late = [row(i, device_late_s=0.5, device_s=2.5).dict() for i in range(50)]
     told = fidelity.verdict(fidelity.measure(late, slots, 1.0), 50)
-    assert told.startswith("INVALID: emulator overloaded: device lateness p99 is 500 ms, the bound 40 ms")
+    assert told.startswith(
+        "INVALID: emulator overloaded: device lateness p99 is 500 ms, the bound 40 ms"
+    )
     assert "fewer users" in told
 
 
@@ -86,10 +114,12 @@ def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:
 
 def test_summary_counts_what_the_rows_say() -> None:
     rows = [
-        row(1).dict(), row(2, reuse="exact", edge_steps=0, saved_steps=6, total_s=2.0, psnr_db=30.0).dict(),
+        row(1).dict(),
+        row(2, reuse="exact", edge_steps=0, saved_steps=6, total_s=2.0, psnr_db=30.0).dict(),
         row(3, reuse="shared", edge_steps=0, saved_steps=6, total_s=4.0).dict(),
-        row(4, result="rejected", total_s=None).dict(), row(5, result="failed", total_s=None).dict(),
-    ]  # fmt: skip
+        row(4, result="rejected", total_s=None).dict(),
+        row(5, result="failed", total_s=None).dict(),
+    ]
     made = summary.metrics(rows, [vars(slot(0))], step_s={"edge-0": 0.01})
     assert (made["requests"]["mean"], made["rejected"]["mean"], made["failed"]["mean"]) == (3, 1, 1)
     assert made["hit_ratio"]["mean"] == pytest.approx(1 / 3)

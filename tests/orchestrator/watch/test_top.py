@@ -1,4 +1,5 @@
-"""`midstep top`: what a run's folder says while it is written, half-written, finished, or left behind."""
+"""`midstep top`: what a run's folder says while it is written, half-written, finished, or left
+behind."""
 
 import io
 import json
@@ -36,12 +37,25 @@ SECONDS = dict.fromkeys((f"{stage}_s" for stage in STAGES), 0.1)
 
 
 def request(slot: int = 0, **changes: Any) -> dict[str, Any]:
-    row = {"edge": "edge-0", "slot": slot, "result": "done", "reuse": "computed", "frame_bytes": 1000}
+    row = {
+        "edge": "edge-0",
+        "slot": slot,
+        "result": "done",
+        "reuse": "computed",
+        "frame_bytes": 1000,
+    }
     return {**row, **SECONDS, "transfer_late_s": 0.0005, "device_late_s": 0.0005, **changes}
 
 
 def slot_row(slot: int, **changes: Any) -> dict[str, Any]:
-    row = {"slot": slot, "requests": 1, "hits": 0, "late_s": 0.001, "queue_s": 0.5, "decision_s": 0.002}
+    row = {
+        "slot": slot,
+        "requests": 1,
+        "hits": 0,
+        "late_s": 0.001,
+        "queue_s": 0.5,
+        "decision_s": 0.002,
+    }
     return {**row, "edge": "edge-0", **changes}
 
 
@@ -64,12 +78,15 @@ class Going:
     """An ended run told once more, slot by slot, as if it were going on."""
 
     def __init__(self, ended: Path, folder: Path, pid: int) -> None:
-        self.folder, (self.rows, self.slots) = folder, read_run(ended)
+        self.folder = folder
+        (self.rows, self.slots) = read_run(ended)
         folder.mkdir(parents=True)
         (folder / "scenario.yaml").write_bytes((ended / "scenario.yaml").read_bytes())
         for name in ("requests", "slots", "events"):
             (folder / f"{name}.jsonl").touch()
-        (folder / "control.json").write_text(json.dumps({"address": "127.0.0.1:1", "token": "t", "pid": pid}))
+        (folder / "control.json").write_text(
+            json.dumps({"address": "127.0.0.1:1", "token": "t", "pid": pid})
+        )
         self._ended = ended
 
     def write(self, name: str, text: str) -> None:
@@ -78,14 +95,20 @@ class Going:
 
     def tell(self, slot: int) -> None:
         """One slot of the run."""
-        self.write("requests", "".join(json.dumps(row) + "\n" for row in self.rows if row["slot"] == slot))
-        self.write("slots", "".join(json.dumps(row) + "\n" for row in self.slots if row["slot"] == slot))
+        self.write(
+            "requests", "".join(json.dumps(row) + "\n" for row in self.rows if row["slot"] == slot)
+        )
+        self.write(
+            "slots", "".join(json.dumps(row) + "\n" for row in self.slots if row["slot"] == slot)
+        )
 
     def end(self) -> None:
         """In the order in which a run ends: control, tables, journals, summary."""
         (self.folder / "control.json").unlink()
         for name in ("requests", "slots"):
-            (self.folder / f"{name}.parquet").write_bytes((self._ended / f"{name}.parquet").read_bytes())
+            (self.folder / f"{name}.parquet").write_bytes(
+                (self._ended / f"{name}.parquet").read_bytes()
+            )
         for name in ("requests", "slots", "events"):
             (self.folder / f"{name}.jsonl").unlink()
         (self.folder / "summary.json").write_bytes((self._ended / "summary.json").read_bytes())
@@ -116,7 +139,9 @@ def test_quantiles_are_within_one_percent_whatever_the_scale() -> None:
             halves[number % 2].add(request(total_s=float(value)))
         both = Tally.of(halves)
         exact = np.percentile(values, [0, 50, 95, 99, 100], method="inverted_cdf")
-        assert both.quantiles_s("total", (1e-9, 0.5, 0.95, 0.99, 1.0)) == pytest.approx(exact, rel=0.0101)
+        assert both.quantiles_s("total", (1e-9, 0.5, 0.95, 0.99, 1.0)) == pytest.approx(
+            exact, rel=0.0101
+        )
         assert both.mean_s("total") == pytest.approx(values.mean())
     assert Tally().quantiles_s("total", (0.5, 0.99)) == [None, None]
 
@@ -142,28 +167,59 @@ def test_slots_that_left_the_window_count_no_more(scenario: Scenario) -> None:
     assert edge.hit_ratio == 0 and edge.requests == WINDOW
     assert edge.tally.done == WINDOW and set(edge.tally.reuse) == {"computed"}
     assert edge.tally.quantiles_s("total", (0.99,)) == pytest.approx([1.0], rel=0.0101)
-    assert figures.results["done"] == 2 * WINDOW and figures.frame_bytes == 2 * WINDOW * 1000  # since the start
+    # since the start
+    assert figures.results["done"] == 2 * WINDOW and figures.frame_bytes == 2 * WINDOW * 1000
 
 
 def test_what_a_slot_does_not_tell_stays_as_it_was(scenario: Scenario) -> None:
     figures = Figures(scenario)
     figures.add([], [slot_row(0, loss=0.25, k=4, updates=8, gap_to_exact=0.125)])
     figures.add([], [slot_row(1, loss=None, k=None, updates=16)])
-    learner = next(line for line in text(figures).splitlines() if line.startswith("edge-0") and "lru" in line)
-    assert [cell for cell in learner.split() if cell in ("0.125", "0.25", "4", "16")] == ["0.125", "0.25", "4", "16"]
+    learner = next(
+        line for line in text(figures).splitlines() if line.startswith("edge-0") and "lru" in line
+    )
+    assert [cell for cell in learner.split() if cell in ("0.125", "0.25", "4", "16")] == [
+        "0.125",
+        "0.25",
+        "4",
+        "16",
+    ]
 
 
 def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
-    scenario = parse(paced.tree(edges=[{"name": "north", "capacity": 1000}, {"name": "south", "capacity": 4000}]))
+    scenario = parse(
+        paced.tree(edges=[{"name": "north", "capacity": 1000}, {"name": "south", "capacity": 4000}])
+    )
     figures = Figures(scenario)
     figures.add(
         [request(edge="north", total_s=1.0), request(edge="south", total_s=3.0, reuse="exact")],
-        [slot_row(0, edge="north", users=3, queue_s=0.25, store_bytes=500, edge_queue=7, edge_in_flight=2),
-         slot_row(0, edge="south", users=4, queue_s=2.5, store_bytes=1000, hits=1, edge_queue=0, edge_in_flight=0)],
-    )  # fmt: skip
+        [
+            slot_row(
+                0,
+                edge="north",
+                users=3,
+                queue_s=0.25,
+                store_bytes=500,
+                edge_queue=7,
+                edge_in_flight=2,
+            ),
+            slot_row(
+                0,
+                edge="south",
+                users=4,
+                queue_s=2.5,
+                store_bytes=1000,
+                hits=1,
+                edge_queue=0,
+                edge_in_flight=0,
+            ),
+        ],
+    )
     lines = text(figures).splitlines()
     assert lines[0].endswith("7 users")
-    north, south = ([line.split() for line in lines if line.startswith(name)] for name in ("north", "south"))
+    north, south = (
+        [line.split() for line in lines if line.startswith(name)] for name in ("north", "south")
+    )
     assert north[0] == ["north", "3", "1.00", "0%", "100%", "0%", "7", "2", "50%"]
     assert south[0] == ["south", "4", "1.00", "100%", "0%", "100%", "0", "0", "25%"]
     assert "250 ms" in " ".join(north[1]) and "2.50 s" in " ".join(south[1])
@@ -225,9 +281,15 @@ def test_a_run_whose_process_is_gone_broke_off(ended: Path, tmp_path: Path) -> N
     assert watch.figures.results["done"] == sum(row["slot"] == 0 for row in going.rows)
 
 
-def test_watching_ends_by_itself_when_the_run_does(going: Going, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_ends_by_itself_when_the_run_does(
+    going: Going, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = io.StringIO()
-    monkeypatch.setattr(top, "Console", lambda: Console(file=seen, force_terminal=True, width=100, color_system=None))
+    monkeypatch.setattr(
+        top,
+        "Console",
+        lambda: Console(file=seen, force_terminal=True, width=100, color_system=None),
+    )
     slots = iter(range(len(going.slots)))
 
     def later(_: float) -> None:
@@ -238,7 +300,9 @@ def test_watching_ends_by_itself_when_the_run_does(going: Going, monkeypatch: py
 
     monkeypatch.setattr(time, "sleep", later)
     ended: list[int] = []
-    watching = threading.Thread(target=lambda: ended.append(top.top(going.folder, 1.0, False)), daemon=True)
+    watching = threading.Thread(
+        target=lambda: ended.append(top.top(going.folder, 1.0, False)), daemon=True
+    )
     watching.start()
     watching.join(60)
     assert ended == [0]
@@ -264,11 +328,18 @@ def test_without_a_name_the_newest_run_is_shown_once(
     [
         (["top", "nowhere"], "nowhere: no run is in there"),
         (["top"], "no run is in runs/: start one with `midstep run`"),
-        (["top", "nowhere", "--interval", "soon"], "--interval 'soon' is not a duration such as 60s"),
+        (
+            ["top", "nowhere", "--interval", "soon"],
+            "--interval 'soon' is not a duration such as 60s",
+        ),
     ],
 )
 def test_what_holds_no_run_is_one_line(
-    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
@@ -281,9 +352,12 @@ def test_watching_loads_neither_torch_nor_ray(going: Going) -> None:
         "print({m for m in ('torch', 'diffusers', 'ray', 'pyarrow') if m in sys.modules})"
     )
     told = subprocess.run(
-        [sys.executable, "-c", code, str(going.folder)], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code, str(going.folder)],
+        capture_output=True,
+        text=True,
+        check=True,
         cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+    )
     assert told.stdout.splitlines()[-1] == "set()"
 
 
@@ -291,7 +365,9 @@ def test_watching_loads_neither_torch_nor_ray(going: Going) -> None:
 def test_a_live_run_is_seen_going_and_ended(
     tmp_path: Path, ray_address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with going_on(tmp_path / "run", ray_address, *PACED, "--users", "4", "--duration", "6s") as running:
+    with going_on(
+        tmp_path / "run", ray_address, *PACED, "--users", "4", "--duration", "6s"
+    ) as running:
         running.until_slots(3)
         assert main(["top", str(running.folder), "--once"]) == 0
         seen = capsys.readouterr().out
@@ -303,7 +379,9 @@ def test_a_live_run_is_seen_going_and_ended(
     assert ": ended, " in seen and f"{len(rows)} done, 0 rejected" in seen and "4 users" in seen
 
 
-def test_a_run_in_a_terminal_draws_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_in_a_terminal_draws_the_same_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = io.StringIO()
     console = Console(file=seen, force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr(live, "Console", lambda **_: console)
@@ -315,11 +393,15 @@ def test_a_run_in_a_terminal_draws_the_same_figures(tmp_path: Path, monkeypatch:
     assert "drift+penalty" in last and "req/s" in last
 
 
-def test_a_run_elsewhere_says_a_line_every_five_slots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_elsewhere_says_a_line_every_five_slots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(parse(paced.tree(duration_s=12)), Options(out=str(tmp_path / "run"))) == 0
     rows = read_run(tmp_path / "run")[0]
     lines = [line for line in capsys.readouterr().err.splitlines() if "req/min" in line]
     assert [line.split()[1] for line in lines] == ["5", "10"]
     done = [row for row in rows if row["slot"] < 10]
     assert f"users 4  done {len(done)}" in lines[-1]
-    assert f"device {1e3 * math.fsum(row['device_s'] for row in done) / len(done):.0f} ms" in lines[-1]
+    assert (
+        f"device {1e3 * math.fsum(row['device_s'] for row in done) / len(done):.0f} ms" in lines[-1]
+    )

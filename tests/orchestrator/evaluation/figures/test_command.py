@@ -1,4 +1,5 @@
-"""`midstep reproduce`, end to end and tiny: what it leaves, what it takes up again, what it refuses."""
+"""`midstep reproduce`, end to end and tiny: what it leaves, what it takes up again, what it
+refuses."""
 
 from __future__ import annotations
 
@@ -40,34 +41,55 @@ def test_every_figure_is_a_picture_and_a_table(folder: Path, figure: str) -> Non
 
 
 def test_the_sweeps_have_the_papers_points_and_policies(folder: Path) -> None:
-    for figure, points in {"fig8": "5 10 15 20 25", "fig9": "5 6 7 8 9", "fig10": "1 2 3 4 5"}.items():
+    for figure, points in {
+        "fig8": "5 10 15 20 25",
+        "fig9": "5 6 7 8 9",
+        "fig10": "1 2 3 4 5",
+    }.items():
         rows = list(csv.DictReader((folder / f"{figure}.csv").open()))
         assert list(dict.fromkeys(row["point"] for row in rows)) == points.split()
-        assert {"ncldc", "dnn", "oo", "drc", "drc-paper", "drc-item", "greedy"} == {row["policy"] for row in rows}
+        assert {"ncldc", "dnn", "oo", "drc", "drc-paper", "drc-item", "greedy"} == {
+            row["policy"] for row in rows
+        }
     assert [sweeps.SWEEPS["fig10"].preset(g).capacity for g in (1, 3, 5)] == [25, 75, 125]
     assert sweeps.SWEEPS["fig6"].preset(1800) == sweeps.SWEEPS["fig8"].preset(20)
 
 
 def test_the_shared_point_is_one_and_the_same(folder: Path) -> None:
     eighth, ninth, tenth = (read(folder, f) for f in ("fig8", "fig9", "fig10"))
-    assert eighth.at(20, "drc", "response_ms").tolist() == ninth.at(6, "drc", "response_ms").tolist()
-    assert eighth.at(20, "drc", "response_ms").tolist() == tenth.at(3, "drc", "response_ms").tolist()
+    assert (
+        eighth.at(20, "drc", "response_ms").tolist() == ninth.at(6, "drc", "response_ms").tolist()
+    )
+    assert (
+        eighth.at(20, "drc", "response_ms").tolist() == tenth.at(3, "drc", "response_ms").tolist()
+    )
     assert (tenth.at(3, "drc", "response_ms") < tenth.at(1, "drc", "response_ms")).all()
 
 
 def test_claims_and_summary_tell_the_same(folder: Path) -> None:
     tree = json.loads((folder / "claims.json").read_text())
     assert {row["figure"] for row in tree["claims"]} == set(command.FIGURES)
-    assert {row["verdict"] for row in tree["claims"]} <= {"reproduced", "in form only", "not reproduced"}
-    below = next(row for row in tree["claims"] if row["paper"] == "22.35 %" and "at 3 G" in row["claim"])
+    assert {row["verdict"] for row in tree["claims"]} <= {
+        "reproduced",
+        "in form only",
+        "not reproduced",
+    }
+    below = next(
+        row for row in tree["claims"] if row["paper"] == "22.35 %" and "at 3 G" in row["claim"]
+    )
     tenth = read(folder, "fig10")
     share = 1 - tenth.at(3, "drc", "response_ms") / tenth.at(3, "ncldc", "response_ms")
     assert below["mean"] == pytest.approx(share.mean())
     page = (folder / "claims.md").read_text()
     assert all(f"| {row['ours']} |" in page for row in tree["claims"]) and "quick" not in page
     told = json.loads((folder / "summary.json").read_text())
-    assert told["policies"]["drc"]["response_ms"]["mean"] == pytest.approx(tenth.at(3, "drc", "response_ms").mean())
-    assert told["run"]["seeds"] == [0, 1] and told["run"]["modes"] == {"edge": "coupled", "timing": "reactive"}
+    assert told["policies"]["drc"]["response_ms"]["mean"] == pytest.approx(
+        tenth.at(3, "drc", "response_ms").mean()
+    )
+    assert told["run"]["seeds"] == [0, 1] and told["run"]["modes"] == {
+        "edge": "coupled",
+        "timing": "reactive",
+    }
 
 
 def test_what_lies_there_is_not_simulated_again(
@@ -89,14 +111,21 @@ def test_few_policies_are_swept_drawn_and_judged_by_themselves(
     assert command.reproduce(["fig6", "fig10"], TINY, str(tmp_path), policies) == 0
     assert set(read(tmp_path, "fig10").policies()) == set(policies)
     claims = {row["claim"] for row in json.loads((tmp_path / "claims.json").read_text())["claims"]}
-    assert bool(claims) == ("drc" in policies) and not any("NCLDC" in c or "of the four" in c for c in claims)
+    assert bool(claims) == ("drc" in policies) and not any(
+        "NCLDC" in c or "of the four" in c for c in claims
+    )
     assert set(json.loads((tmp_path / "summary.json").read_text())["policies"]) == set(policies)
     assert (tmp_path / "fig6.png").exists() and (tmp_path / "fig10.png").exists()
-    before, more = read(tmp_path, "fig10"), [*policies, "ncldc"]
-    assert command.reproduce(["fig10"], TINY, str(tmp_path), more) == 0  # what lies there is too little
+    before = read(tmp_path, "fig10")
+    more = [*policies, "ncldc"]
+    # what lies there is too little
+    assert command.reproduce(["fig10"], TINY, str(tmp_path), more) == 0
     after = read(tmp_path, "fig10")
     assert set(after.policies()) == {*policies, "ncldc"}
-    assert after.at(3, policies[0], "hit_ratio").tolist() == before.at(3, policies[0], "hit_ratio").tolist()
+    assert (
+        after.at(3, policies[0], "hit_ratio").tolist()
+        == before.at(3, policies[0], "hit_ratio").tolist()
+    )
 
 
 def test_ctrl_c_leaves_what_was_finished(
@@ -113,19 +142,25 @@ def test_ctrl_c_leaves_what_was_finished(
     assert command.reproduce(["fig8", "fig9"], TINY, str(tmp_path)) == 130
     assert f"--out {tmp_path} goes on" in capsys.readouterr().out
     assert (tmp_path / "fig8.png").exists() and not (tmp_path / "fig9.csv").exists()
-    assert {row["figure"] for row in json.loads((tmp_path / "claims.json").read_text())["claims"]} == {"fig8"}
+    assert {
+        row["figure"] for row in json.loads((tmp_path / "claims.json").read_text())["claims"]
+    } == {"fig8"}
 
 
 def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[list[str], Effort]] = []
-    monkeypatch.setattr(command, "reproduce", lambda names, work, out, policies: asked.append((names, work)) or 0)
+    monkeypatch.setattr(
+        command, "reproduce", lambda names, work, out, policies: asked.append((names, work)) or 0
+    )
     for arguments in ([], ["fig8", "--quick"], ["all", "--quick", "--seeds", "4"]):
         assert main(["reproduce", *arguments]) == 0
     (_, paper), (names, quick), (_, more) = asked
     assert (paper.seeds, paper.slots, paper.quick) == (12, 10_000, False)
     assert (quick.seeds, quick.slots, quick.quick) == (3, 1_500, True) and names == ["fig8"]
     assert (more.seeds, more.slots, more.quick) == (4, 1_500, True)
-    assert "**A quick run: 3 seeds and 1,500 slots" in command.page.markdown([], command.about({}, quick, 1.0))
+    assert "**A quick run: 3 seeds and 1,500 slots" in command.page.markdown(
+        [], command.about({}, quick, 1.0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,13 +169,20 @@ def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (["fig4"], "no figure 'fig4'; there is fig5, fig6"),
         (["--seeds", "1"], "at least 2 seeds"),
         (["--slots", "10"], "50 slots"),
-        (["fig8", "--policies", "drc,lru"], "--policies: 'lru' is in no figure; there is ncldc, dnn, oo, drc"),
+        (
+            ["fig8", "--policies", "drc,lru"],
+            "--policies: 'lru' is in no figure; there is ncldc, dnn, oo, drc",
+        ),
         (["fig6", "--policies", "oo"], "--policies oo: fig6 compares none of them"),
         (["fig8", "--out", "there/file"], "--out there/file: cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
-    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("there").write_text("")

@@ -7,7 +7,15 @@ import pytest
 
 from orchestrator.evaluation.figures import claims
 from orchestrator.evaluation.figures.values import Floats, Values
-from orchestrator.evaluation.figures.verdicts import IN_FORM, NOT, REPRODUCED, best, law, number, trend
+from orchestrator.evaluation.figures.verdicts import (
+    IN_FORM,
+    NOT,
+    REPRODUCED,
+    best,
+    law,
+    number,
+    trend,
+)
 
 NOISE = np.array([-0.001, 0.0, 0.002, -0.001])  # of four seeds
 
@@ -18,7 +26,8 @@ def rows(*means: float, noise: float = 1.0) -> Floats:
 
 
 @pytest.mark.parametrize(
-    ("ours", "verdict"), [(0.22, REPRODUCED), (0.24, REPRODUCED), (0.25, IN_FORM), (0.12, IN_FORM), (-0.2, NOT)]
+    ("ours", "verdict"),
+    [(0.22, REPRODUCED), (0.24, REPRODUCED), (0.25, IN_FORM), (0.12, IN_FORM), (-0.2, NOT)],
 )
 def test_a_number_is_near_or_of_the_same_sign_or_neither(ours: float, verdict: str) -> None:
     assert number(ours + NOISE, 0.2235, 100, " %").verdict == verdict
@@ -39,10 +48,13 @@ def test_the_interval_is_students() -> None:
 @pytest.mark.parametrize(
     ("means", "rises", "verdict"),
     [
-        ((1, 2, 3), True, REPRODUCED), ((3, 2, 1), False, REPRODUCED), ((1, 0.5, 3), True, IN_FORM),
-        ((1, 2, 3), False, NOT), ((1, 2, 1), True, NOT),
+        ((1, 2, 3), True, REPRODUCED),
+        ((3, 2, 1), False, REPRODUCED),
+        ((1, 0.5, 3), True, IN_FORM),
+        ((1, 2, 3), False, NOT),
+        ((1, 2, 1), True, NOT),
     ],
-)  # fmt: skip
+)
 def test_a_trend_goes_there_at_every_step_or_over_the_range_or_not(
     means: tuple[float, ...], rises: bool, verdict: str
 ) -> None:
@@ -55,17 +67,26 @@ def test_a_trend_may_stay_level() -> None:
     assert (found.verdict, found.reason) == (REPRODUCED, "rises at 1 of 2 steps, level at the rest")
 
 
-@pytest.mark.parametrize(("power", "verdict"), [(-1.0, REPRODUCED), (-1.2, REPRODUCED), (-0.3, IN_FORM), (0.5, NOT)])
+@pytest.mark.parametrize(
+    ("power", "verdict"), [(-1.0, REPRODUCED), (-1.2, REPRODUCED), (-0.3, IN_FORM), (0.5, NOT)]
+)
 def test_a_law_is_its_exponent(power: float, verdict: str) -> None:
     x = [1000.0, 1500.0, 2000.0]
     assert law(x, (np.array(x) ** power)[:, None] * (1 + NOISE[None]), -1).verdict == verdict
 
 
 def test_best_needs_every_rival_at_every_point() -> None:
-    mine, x = rows(10, 9, 8), [1.0, 2.0, 3.0]
-    assert best(x, mine, {"oo": mine + 1 + NOISE, "dnn": mine + 2}, lower=True).verdict == REPRODUCED
+    mine = rows(10, 9, 8)
+    x = [1.0, 2.0, 3.0]
+    assert (
+        best(x, mine, {"oo": mine + 1 + NOISE, "dnn": mine + 2}, lower=True).verdict == REPRODUCED
+    )
     found = best(x, mine, {"oo": mine + rows(2, 2, -1, noise=0), "dnn": mine + 2}, lower=True)
-    assert found.verdict == IN_FORM and found.reason.endswith("but behind oo at 3") and "dnn" not in found.reason
+    assert (
+        found.verdict == IN_FORM
+        and found.reason.endswith("but behind oo at 3")
+        and "dnn" not in found.reason
+    )
     assert best(x, mine, {"oo": mine - 1, "dnn": mine + 2}, lower=True).verdict == NOT
     assert best(x, mine, {"oo": mine - 1, "dnn": mine - 2}, lower=False).verdict == REPRODUCED
     found = best(x, mine, {"oo": mine}, lower=True)
@@ -102,10 +123,21 @@ def test_fig_7_is_near_or_rises_elsewhere_or_falls() -> None:
 def fig10(drc: float) -> Values:
     def point(g: int) -> dict[str, dict[str, list[float]]]:
         def metrics(ms: float) -> dict[str, list[float]]:
-            names = ("response_ms", "response_per_request_ms", "saved_ms", "saved_per_request_ms", "hit_ratio")
+            names = (
+                "response_ms",
+                "response_per_request_ms",
+                "saved_ms",
+                "saved_per_request_ms",
+                "hit_ratio",
+            )
             return {m: list((ms if "resp" in m else 200 - ms) + NOISE * (1 + g)) for m in names}
 
-        return {"ncldc": metrics(100), "oo": metrics(95), "dnn": metrics(90), "drc": metrics(drc - g)}
+        return {
+            "ncldc": metrics(100),
+            "oo": metrics(95),
+            "dnn": metrics(90),
+            "drc": metrics(drc - g),
+        }
 
     return Values("fig10", 4, 100, [1.0, 2, 3, 4, 5], [point(g) for g in range(1, 6)])
 
@@ -118,6 +150,8 @@ def test_fig_10_reads_22_35_at_3_g_and_28_57_against_the_dnn_at_5_g() -> None:
     assert request.verdict == IN_FORM and request.mean == pytest.approx(1 - 75.65 / 90, abs=1e-4)
     panels = ("lowest response time", "highest hit ratio", "most time saved")
     assert {found[f"DRC has the {panel} of the four"].verdict for panel in panels} == {REPRODUCED}
-    worse = {claim.claim: claim.finding.verdict for claim in claims.all_claims({"fig10": fig10(120)})}
+    worse = {
+        claim.claim: claim.finding.verdict for claim in claims.all_claims({"fig10": fig10(120)})
+    }
     assert worse["response time below NCLDC's, at any capacity (none is named)"] == NOT
     assert worse["DRC has the lowest response time of the four"] == NOT

@@ -1,4 +1,5 @@
-"""The slotted model over a closed catalogue: the world, the accounts, and one interface for one lane and for many."""
+"""The slotted model over a closed catalogue: the world, the accounts, and one interface for one
+lane and for many."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def worlds(slots: int, *lanes: tuple[Preset, int]) -> World:
 
 def test_a_lane_does_not_know_of_its_neighbours() -> None:
     other = SMALL.model_copy(update={"users": 9, "reusable_steps": 8, "capacity": 3})
-    alone, beside = worlds(70, (SMALL, 5)), worlds(70, (other, 1), (SMALL, 5), (SMALL, 6))
+    alone = worlds(70, (SMALL, 5))
+    beside = worlds(70, (other, 1), (SMALL, 5), (SMALL, 6))
     assert (alone.count[0] == beside.count[1]).all()
     assert (alone.requests[0] == beside.requests[1, :6]).all()
     assert np.array_equal(alone.base_s[0], beside.base_s[1, :, :7])
@@ -42,7 +44,8 @@ def test_a_lane_does_not_know_of_its_neighbours() -> None:
 
 
 def test_a_user_draws_distinct_prompts_and_the_popular_come_first() -> None:
-    world, total = World([(SMALL.model_copy(update={"drift_swaps_per_slot": 0.0}), 3)]), np.zeros(30)
+    world = World([(SMALL.model_copy(update={"drift_swaps_per_slot": 0.0}), 3)])
+    total = np.zeros(30)
     for _ in range(300):
         world.advance()
         assert all(len(set(row)) == 5 for row in world.requests[0].tolist())
@@ -117,7 +120,8 @@ def test_capacity_and_the_queue_hold_whatever_is_decided(seed: int, capacity: in
 def test_what_is_not_asked_for_stays_while_there_is_room_and_the_oldest_leaves_first() -> None:
     world = worlds(1, (SMALL.model_copy(update={"capacity": 3}), 0))
     play = Play("fixed", None, world, np.array([1.0]))
-    asked, idle = np.flatnonzero(world.count[0]), np.flatnonzero(world.count[0] == 0)[:3]
+    asked = np.flatnonzero(world.count[0])
+    idle = np.flatnonzero(world.count[0] == 0)[:3]
     play.cached[0, idle] = 6
     play.last_use[0, idle] = [-5, -9, -7]
     choice = np.zeros_like(play.cached)
@@ -127,7 +131,9 @@ def test_what_is_not_asked_for_stays_while_there_is_room_and_the_oldest_leaves_f
     assert np.flatnonzero(play.cached[0]).tolist() == sorted([int(idle[0]), *asked[:2].tolist()])
 
 
-def one_lane(name: str, seed: int, slots: int, target: float) -> tuple[list[list[int]], dict[str, float]]:
+def one_lane(
+    name: str, seed: int, slots: int, target: float
+) -> tuple[list[list[int]], dict[str, float]]:
     """Through accesses, prices and edits, as the interface has it."""
     world = World([(SMALL, seed)])
     play = objects(name, policies.find(name), world, [seed], np.array([target]))
@@ -188,7 +194,9 @@ def test_the_target_is_a_little_below_what_greedy_reaches() -> None:
         world.advance()
         play.slot(measure=True, gap=False)
     assert 1e3 * target[0] == pytest.approx(0.993 * metrics(play)["latency_avg_ms"][0])
-    assert calibrate([(SMALL.model_copy(update={"latency_target_ms": 50.0}), 1)], 9)[0] == pytest.approx(0.05)
+    assert calibrate([(SMALL.model_copy(update={"latency_target_ms": 50.0}), 1)], 9)[
+        0
+    ] == pytest.approx(0.05)
 
 
 def test_a_hindsight_gap_knows_a_better_plan() -> None:
@@ -206,10 +214,19 @@ def test_a_hindsight_gap_knows_a_better_plan() -> None:
         (lambda: presets.find("compact", ["capacty=3"]), "--set capacty=3: write KEY=VALUE"),
         (lambda: presets.find("compact", ["users=0"]), "compact: users:"),
         (lambda: presets.find("compact", ["requests_per_user=101"]), "cannot ask for 101 distinct"),
-        (lambda: presets.find("compact", ["topics.sigma=1"]), "topics is no part of preset compact"),
+        (
+            lambda: presets.find("compact", ["topics.sigma=1"]),
+            "topics is no part of preset compact",
+        ),
         (lambda: presets.find("compact", ["topics=[1"]), "the value is not YAML"),
-        (lambda: presets.find("compact", ["distinct=false"]), "are of edge shared and timing proactive alone"),
-        (lambda: presets.find("compact", ["steps=200", "reusable_steps=150"]), "less than or equal to 127"),
+        (
+            lambda: presets.find("compact", ["distinct=false"]),
+            "are of edge shared and timing proactive alone",
+        ),
+        (
+            lambda: presets.find("compact", ["steps=200", "reusable_steps=150"]),
+            "less than or equal to 127",
+        ),
         (lambda: play_all([(SMALL, 0)], ["bayes"], 5, 0), "bayes cannot be used reactive"),
     ],
 )
@@ -220,9 +237,11 @@ def test_bad_input_gets_one_line(call: Callable[[], object], said: str) -> None:
 
 
 def test_hindsight_is_never_beaten() -> None:
-    """At S* = 9 a held output is of no use in a fifth of the slots: exact must know the same way out as the policy."""
+    """At S* = 9 a held output is of no use in a fifth of the slots: exact must know the same way
+    out as the policy."""
     preset = presets.find(
-        "compact", ["timing=proactive", "capacity=100", "reusable_steps=9", "split_step=9", "users=6"]
+        "compact",
+        ["timing=proactive", "capacity=100", "reusable_steps=9", "split_step=9", "users=6"],
     )
     play = play_all([(preset, 0)], ["lru"], 60, 10)["lru"]
     assert float(metrics(play)["gap_to_exact"][0]) >= -1e-9

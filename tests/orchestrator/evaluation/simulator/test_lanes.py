@@ -1,4 +1,5 @@
-"""Learners with a lane axis: a lane in a batch is the lane alone, a state that is loaded goes on, a seed is a run."""
+"""Learners with a lane axis: a lane in a batch is the lane alone, a state that is loaded goes on, a
+seed is a run."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ LANES: list[Lane] = [
     (find("compact", [*SMALL, "users=8", "capacity=7", "zipf=1.2", "weight_v=0.5"]), 2),
 ]
 TARGET_S = 0.057  # about what greedy reaches: Q is above 0 now and then
-LONG = 140  # slots: all have been trained, and drc's pool holds more than a batch of 128, so that dice matter
+# slots: all have been trained, and drc's pool holds more than a batch of 128, so that dice matter
+LONG = 140
 
 
 class Run:
@@ -41,7 +43,10 @@ class Run:
     def open(self) -> Acting:
         learner = price_planner(policies.find(self.name)())
         assert isinstance(learner, Acting)
-        learner.open([self.world.problem(b) for b in range(self.world.size)], [int(s) for s in self.world.seeds])
+        learner.open(
+            [self.world.problem(b) for b in range(self.world.size)],
+            [int(s) for s in self.world.seeds],
+        )
         return learner
 
     def slots(self, slots: int) -> NDArray[np.int8]:
@@ -82,9 +87,14 @@ def test_a_lane_in_a_batch_learns_as_it_would_alone(name: str) -> None:
         alone = Run(name, [lane])
         alone.until_trained()
         losses.append(alone.losses[0])
-        pairs = zip(together.learner.actor.network.parameters, alone.learner.actor.network.parameters, strict=True)
+        pairs = zip(
+            together.learner.actor.network.parameters,
+            alone.learner.actor.network.parameters,
+            strict=True,
+        )
         for i, (ours, own) in enumerate(pairs):
-            weight, single = ours.detach().numpy()[b], own.detach().numpy()[0]
+            weight = ours.detach().numpy()[b]
+            single = own.detach().numpy()[0]
             into, out = single.shape
             assert np.abs(weight[:into, :out] - start[i][b, :into, :out]).max() > 5e-4, "it learned"
             np.testing.assert_allclose(weight[:into, :out], single, atol=1e-5, rtol=0)
@@ -115,7 +125,8 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved(name: str) -> None:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_seed_is_a_run(name: str) -> None:
-    first, again = Run(name, LANES[:1]), Run(name, LANES[:1])
+    first = Run(name, LANES[:1])
+    again = Run(name, LANES[:1])
     np.testing.assert_array_equal(first.slots(LONG), again.slots(LONG))
     assert first.losses and first.losses == again.losses
     other = Run(name, [(LANES[0][0], 99)])

@@ -1,4 +1,5 @@
-"""Open catalogues: requests that no policy can touch, a fast path that is the interface, ceilings in their order."""
+"""Open catalogues: requests that no policy can touch, a fast path that is the interface, ceilings
+in their order."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ class Anything(Ranked):
 def test_draws_follow_the_rates_and_depend_on_the_seed_alone(preset: Preset) -> None:
     stream, again, other = (open_stream(preset, seed) for seed in (3, 3, 4))
     assert math.isclose(stream.current().sum(), 60)
-    expected, drawn, differ = np.zeros(600), np.zeros(600), False
+    expected = np.zeros(600)
+    drawn = np.zeros(600)
+    differ = False
     for slot in range(400):
         asked = stream.advance()
         np.testing.assert_array_equal(asked, again.advance())
@@ -66,18 +69,32 @@ def test_the_law_drifts_as_fast_as_it_says() -> None:
 
 
 def test_a_trend_of_one_part_lifts_all_prompts_that_have_it() -> None:
-    stream = open_stream(find("topics", [*SMALL, "topics.parts=[10, 5, 4, 3]", "topics.drift_swaps_per_slot=0",
-                                         "topics.bursts_per_slot=0.05"]), 2)  # fmt: skip
+    stream = open_stream(
+        find(
+            "topics",
+            [
+                *SMALL,
+                "topics.parts=[10, 5, 4, 3]",
+                "topics.drift_swaps_per_slot=0",
+                "topics.bursts_per_slot=0.05",
+            ],
+        ),
+        2,
+    )
     stream.advance()
     before = stream.current().copy()
     while np.allclose(stream.current(), before):
         stream.advance()
-    lifted = {tuple(stream.prompt(int(i)).split()) for i in np.flatnonzero(stream.current() > 2 * before)}
+    lifted = {
+        tuple(stream.prompt(int(i)).split()) for i in np.flatnonzero(stream.current() > 2 * before)
+    }
     assert len(lifted) in (60, 120, 150, 200)  # 600 / size of the part's class
     assert len(set.intersection(*(set(parts) for parts in lifted))) == 1
 
 
-@pytest.mark.parametrize("name", ["lfu-decay", "informed", "bayes", "drc-item", "parts-ratio", "a-test-score"])
+@pytest.mark.parametrize(
+    "name", ["lfu-decay", "informed", "bayes", "drc-item", "parts-ratio", "a-test-score"]
+)
 def test_the_fast_path_is_the_interface(name: str) -> None:
     preset = TOPICS if name in ("parts-ratio", "drc-item") else FULL
     slots = 40
@@ -93,9 +110,13 @@ def test_the_fast_path_is_the_interface(name: str) -> None:
         asked = stream.advance()
         hits = np.array([str(item) in store for item in asked])
         np.testing.assert_array_equal(hits, fast[slot])
-        fresh = {str(item): Held(str(item), stream.prompt(item), 6, told.frame_bytes) for item in asked.tolist()}
+        fresh = {
+            str(item): Held(str(item), stream.prompt(item), 6, told.frame_bytes)
+            for item in asked.tolist()
+        }
         accesses = tuple(
-            Access("r", str(i), stream.prompt(i), 6, told.frame_bytes, "computed", 0, 0) for i in asked.tolist()
+            Access("r", str(i), stream.prompt(i), 6, told.frame_bytes, "computed", 0, 0)
+            for i in asked.tolist()
         )
         staging = tuple(held for key, held in fresh.items() if key not in store)
         contents = Contents(tuple(store.values()), staging, told.capacity, 0, 0)
@@ -116,7 +137,8 @@ def test_a_rule_acts_within_the_slot_but_hits_only_what_the_slot_began_with() ->
     lane = lanes.RuleLane(policies.find("lru")(), Twice(), told)  # type: ignore[arg-type]
     lane.policy.reset(lanes.problem(told, open_stream(told, 0), 2), 0)
     assert lane.serve(np.array([0, 0, 1]), 0).tolist() == [[False, False, False]]
-    assert lane.serve(np.array([0, 2, 1, 1]), 1).tolist() == [[True, False, False, False]]  # 2 pushed 1 out
+    # 2 pushed 1 out
+    assert lane.serve(np.array([0, 2, 1, 1]), 1).tolist() == [[True, False, False, False]]
 
 
 def test_ceilings_stand_in_their_order() -> None:
@@ -135,7 +157,8 @@ def test_hits_pay_and_metrics_agree_with_each_other() -> None:
     assert good["saved_ms"] > none["saved_ms"]
     assert none["hit_ratio"] == 0 < none["hit_ratio_in_slot"] < good["hit_ratio_in_slot"]
     assert good["p50_ms"] < good["p95_ms"] < good["p99_ms"]
-    assert good["response_ms"] > good["response_per_request_ms"]  # the slowest of those who wanted the prompt
+    # the slowest of those who wanted the prompt
+    assert good["response_ms"] > good["response_per_request_ms"]
 
 
 def test_what_cannot_be_simulated_says_so() -> None:

@@ -13,7 +13,8 @@ from orchestrator.evaluation.simulator.scenarios import preset_of
 
 def test_the_times_are_those_that_a_run_would_be_paced_by() -> None:
     scenario = scenarios.load("saturated")
-    preset, step_s = preset_of(scenario), named_profile(scenario.model).step(1)
+    preset = preset_of(scenario)
+    step_s = named_profile(scenario.model).step(1)
     assert is_open(preset) and preset.users == 120 and preset.items == 200
     assert preset.slot_seconds == pytest.approx(12.0)  # five a minute: one request a user and slot
     assert preset.drift_swaps_per_slot == pytest.approx(0.2 * 12)
@@ -30,7 +31,10 @@ def test_it_can_be_simulated_and_a_cache_helps() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [("workload.prompts=x.txt", "midstep replay"), ("model.profile=null", "needs measured step times")],
+    [
+        ("workload.prompts=x.txt", "midstep replay"),
+        ("model.profile=null", "needs measured step times"),
+    ],
 )
 def test_what_the_model_does_not_have_is_said_in_one_line(setting: str, said: str) -> None:
     with pytest.raises(ScenarioError, match=said):

@@ -12,12 +12,15 @@ from orchestrator.evaluation.simulator.ticks import ready_times
 STEP = {1: 0.010, 2: 0.012, 3: 0.013, 4: 0.020}
 
 
-def plain(at: list[float], item: list[int], slot: list[int], steps: int, batch: int) -> tuple[list[float], list[bool]]:
+def plain(
+    at: list[float], item: list[int], slot: list[int], steps: int, batch: int
+) -> tuple[list[float], list[bool]]:
     """One event after the other: an arrival, or the end of a tick."""
     waiting: deque[dict[str, float]] = deque()
     flying: list[dict[str, float]] = []
     latest: dict[int, dict[str, float]] = {}
-    shares, computed = [], []
+    shares = []
+    computed = []
     tick_ends = float("inf")
 
     def start(now: float) -> float:
@@ -36,7 +39,9 @@ def plain(at: list[float], item: list[int], slot: list[int], steps: int, batch: 
             assert made is not None
             shares.append(made)
             computed.append(fresh)
-            idle, now, r = not flying, at[r], r + 1
+            idle = not flying
+            now = at[r]
+            r = r + 1
             if idle and not (r < len(at) and at[r] == now):
                 tick_ends = start(now)
             continue
@@ -65,8 +70,10 @@ def test_the_kernel_equals_the_plain_simulation(load: int) -> None:
 
 def test_by_hand() -> None:
     at = np.array([0.0, 0.005, 0.006, 0.021, 1.5])
-    item, slot = np.array([0, 1, 0, 1, 0]), np.array([0, 0, 0, 0, 1])
+    item = np.array([0, 1, 0, 1, 0])
+    slot = np.array([0, 0, 0, 0, 1])
     ready, computed = ready_times(at, item, slot, STEP.__getitem__, 2, 2, 2, 1.0)
-    # item 0 ticks alone until .010 and with item 1 until .022, item 1 alone until .032; in slot 1 item 0 is made again
+    # item 0 ticks alone until .010 and with item 1 until .022, item 1 alone until .032; in slot 1
+    # item 0 is made again
     np.testing.assert_allclose(ready, [0.022, 0.032, 0.022, 0.032, 1.52])
     assert computed.tolist() == [True, True, False, False, True]
