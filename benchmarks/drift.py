@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from orchestrator import policies
 from orchestrator.evaluation import replay
-from orchestrator.evaluation.simulator.lanes import RankedLane, RuleLane, distinct, problem
+from orchestrator.evaluation.simulator.lanes import RuleLane, ScoreLane, distinct, problem
 from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.policies import Policy
-from orchestrator.policies.kinds.score_planner import Ranked
+from orchestrator.policies.kinds.score_planner import ScorePlanner
 from orchestrator.policies.lfu_decay import LfuDecay
 from orchestrator.policies.parts_ratio import PartsRatio
 
@@ -53,14 +53,14 @@ def hits(preset: Preset, seed: int, makers: Makers, size: Size) -> dict[str, Flo
     """Of each policy the share of requests that hit in the measured slots, by capacity (3,): one
     pass over a stream."""
     stream = open_stream(preset, seed)
-    lanes: dict[str, list[RankedLane] | list[RuleLane]] = {}
+    lanes: dict[str, list[ScoreLane] | list[RuleLane]] = {}
     for name, make in makers.items():
         made = [make() for _ in CAPACITIES]
         for policy, capacity in zip(made, CAPACITIES, strict=True):
             policy.reset(problem(preset, stream, capacity), seed)
         first = made[0]
-        if isinstance(first, Ranked):
-            lanes[name] = [RankedLane(first, stream, CAPACITIES)]
+        if isinstance(first, ScorePlanner):
+            lanes[name] = [ScoreLane(first, stream, CAPACITIES)]
         else:
             lanes[name] = [RuleLane(policy, stream, preset) for policy in made]
     total = {name: np.zeros(len(CAPACITIES)) for name in makers}
@@ -214,8 +214,8 @@ def speed() -> None:
         stream = open_stream(preset, 5)
         policy = policies.find("drc-item")()
         policy.reset(problem(preset, stream, 10_000), 5)
-        assert isinstance(policy, Ranked)
-        lane = RankedLane(policy, stream, [10_000])
+        assert isinstance(policy, ScorePlanner)
+        lane = ScoreLane(policy, stream, [10_000])
         took = []
         for slot in range(120):
             asked = stream.advance()

@@ -14,7 +14,7 @@ import numpy as np
 from midstep.wire.tuning import bind_threads
 from orchestrator import policies
 from orchestrator.evaluation.simulator import presets
-from orchestrator.evaluation.simulator.closed import GAP_EVERY, Play, metrics
+from orchestrator.evaluation.simulator.closed import GAP_EVERY, Rollout, metrics
 from orchestrator.evaluation.simulator.compare import calibrate
 from orchestrator.evaluation.simulator.many import interval
 from orchestrator.evaluation.simulator.world import World
@@ -94,13 +94,13 @@ def tell(
     planner = price_planner(cls())
     assert planner is not None
     planner.open([world.problem(b) for b in range(seeds)], list(range(seeds)))
-    play = Play(cls.name, planner.decide, world, calibrate(world.lanes, slots))
-    play.guarded = planner.guarded
+    rollout = Rollout(cls.name, planner.decide, world, calibrate(world.lanes, slots))
+    rollout.guarded = planner.guarded
     for slot in range(slots):
         world.advance()
-        play.slot(slot >= slots // 5, slot % GAP_EVERY == 0)
+        rollout.slot(slot >= slots // 5, slot % GAP_EVERY == 0)
         planner.learn()
-    told = metrics(play)
+    told = metrics(rollout)
     gap = interval(told["gap_to_exact"])
     below = interval(told["reduction_vs_ncldc"])
     queue = float(np.mean(told["queue_ms"]))

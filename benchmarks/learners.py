@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from benchmarks.plain_drc import PlainDrc
-from midstep.wire.messages import Access, Contents, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.draws import key, mix
 from orchestrator.decision.problem import SlotCost
@@ -36,7 +36,7 @@ from orchestrator.policies.base import SlotRecord
 from orchestrator.policies.drc.actor import EXPLORE, NORMALS
 from orchestrator.policies.drc.policy import INTERVAL
 from orchestrator.policies.kinds.price_planner import price_planner
-from orchestrator.policies.kinds.score_planner import Ranked
+from orchestrator.policies.kinds.score_planner import ScorePlanner
 
 Ms = NDArray[np.float64]
 
@@ -66,12 +66,12 @@ def setting(preset: Preset, lanes: int) -> tuple[World, NDArray[np.float64]]:
     return World(each), compare.calibrate(each, 100)
 
 
-def opened(name: str, world: World, target_s: NDArray[np.float64]) -> tuple[closed.Play, Any]:
+def opened(name: str, world: World, target_s: NDArray[np.float64]) -> tuple[closed.Rollout, Any]:
     """A policy in every lane of a world."""
     learner = price_planner(policies.find(name)())
     assert learner is not None
     learner.open([world.problem(b) for b in range(world.size)], [int(seed) for seed in world.seeds])
-    return closed.Play(name, learner.decide, world, target_s), learner
+    return closed.Rollout(name, learner.decide, world, target_s), learner
 
 
 def drc(slots: int) -> None:
@@ -85,15 +85,15 @@ def drc(slots: int) -> None:
     )
 
     world, target_s = setting(preset, LANES)
-    play, learner = opened("drc", world, target_s)
+    rollout, learner = opened("drc", world, target_s)
     batch = Clock()
     decide = learner.decide
-    play.decide = lambda view: batch("decision", decide, view)
+    rollout.decide = lambda view: batch("decision", decide, view)
     for slot in range(WARM + slots):
         if slot == WARM:
             batch.spent.clear()
         world.advance()
-        play.slot(measure=False, gap=False)
+        rollout.slot(measure=False, gap=False)
         batch("training", learner.learn)
 
     world, target_s = setting(preset, 1)
@@ -102,14 +102,14 @@ def drc(slots: int) -> None:
         preset.items, preset.users, lambda slot, i: random.standard_normal(preset.items)
     )
     loop = Clock()
-    play = closed.Play(
+    rollout = closed.Rollout(
         "plain", lambda view: choice(loop("decision", plain.decide, view)), world, target_s
     )
     for slot in range(WARM + slots):
         if slot == WARM:
             loop.spent.clear()
         world.advance()
-        play.slot(measure=False, gap=False)
+        rollout.slot(measure=False, gap=False)
         loop("training", plain.learn)
 
     print(f"  slots per processor second   {'plain loop':>12} {f'{LANES} lanes':>12} {'ratio':>8}")
@@ -138,15 +138,17 @@ def agreement(preset: Preset, slots: int = 20) -> tuple[int, int]:
         return made
 
     world, target_s = setting(preset, 3)
-    play, learner = opened("drc", world, 0.99 * target_s)  # tight: Q grows, and its ratio matters
+    rollout, learner = opened(
+        "drc", world, 0.99 * target_s
+    )  # tight: Q grows, and its ratio matters
     plain = PlainDrc(preset.items, preset.users, lambda slot, i: noise(0, slot, i, preset.items))
     plain.copy_weights([parameter.detach() for parameter in learner.actor.network.parameters])
     same = 0
     for _ in range(slots):
         world.advance()
-        play._price()
-        theirs = plain.decide(lane(play.view(), 0))
-        same += int((play.slot(measure=False, gap=False)[0] == theirs).all())
+        rollout._price()
+        theirs = plain.decide(lane(rollout.view(), 0))
+        same += int((rollout.slot(measure=False, gap=False)[0] == theirs).all())
     return same, slots
 
 
@@ -163,7 +165,7 @@ def one() -> None:
     for name, items, capacity in (("drc", 300, 75), ("drc-item", 1000, 250)):
         sizes = (f"items={items}", f"capacity={capacity}", "requests_per_user=50")
         world, target_s = setting(find("compact", sizes), 1)
-        play, learner = opened(name, world, target_s)
+        rollout, learner = opened(name, world, target_s)
         took: list[Ms] = []
         decide = learner.decide
 
@@ -173,11 +175,11 @@ def one() -> None:
             took.append(now() - began)
             return made
 
-        play.decide = timed
+        rollout.decide = timed
         asked = []
         for _ in range(WARM + DECISIONS):
             world.advance()
-            play.slot(measure=False, gap=False)
+            rollout.slot(measure=False, gap=False)
             learner.learn()
             asked.append(int((world.count[0] > 0).sum()))
         show(f"{name}, reactive, R = {items} ({np.mean(asked):.0f} asked for)", took[WARM:])
@@ -199,11 +201,11 @@ def show(what: str, took: list[Ms]) -> None:
 def ahead() -> None:
     """`drc-item` planning ahead: N = 100,000, 10,000 held, 1,000 requests a slot."""
     preset = find("full", ["capacity=10000"])
-    held: dict[str, Held] = {}
+    held: dict[str, CachedOutput] = {}
     stream = open_stream(preset, 5)
     told = problem(preset, stream, preset.capacity)
     policy = policies.find("drc-item")()
-    assert isinstance(policy, Ranked)
+    assert isinstance(policy, ScorePlanner)
     try:
         policy.reset(told, 5)
     except FileNotFoundError as error:
@@ -228,18 +230,20 @@ def ahead() -> None:
             for k in asked
         )
         staging = tuple(
-            Held(k, k, preset.split_step, nbytes) for k in dict.fromkeys(asked) if k not in held
+            CachedOutput(k, k, preset.split_step, nbytes)
+            for k in dict.fromkeys(asked)
+            if k not in held
         )
-        contents = Contents(
+        snapshot = CacheSnapshot(
             tuple(held.values()), staging, told.capacity, len(held) * nbytes, len(staging) * nbytes
         )
         record = SlotRecord(
-            slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, contents
+            slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, snapshot
         )
         began = now()
         edit = policy.plan(record)
         planned.append(now() - began)
-        ids = np.array([int(h.prompt_key) for h in (*contents.store, *contents.staging)])
+        ids = np.array([int(h.prompt_key) for h in (*snapshot.store, *snapshot.staging)])
         began = now()
         policy.scores(ids, slot)
         scored.append(now() - began)
@@ -270,7 +274,7 @@ def lanes(slots: int) -> None:
     row("environment", clock)
     for name in ("ncldc", "greedy", "oo", "dnn", "dnn, frozen", "drc"):
         world, target_s = setting(preset, LANES)
-        play, learner = opened(name.split(",")[0], world, target_s)
+        rollout, learner = opened(name.split(",")[0], world, target_s)
         if name.endswith("frozen"):
             learner.slots = 10**6
         clock = Clock()
@@ -278,16 +282,16 @@ def lanes(slots: int) -> None:
             world.advance()
             if slot == WARM:
                 clock.spent.clear()
-            clock("", play.slot, True, False)
+            clock("", rollout.slot, True, False)
             clock("", learner.learn)
         row(name, clock)
     world, target_s = setting(preset, LANES)
-    play, learner = opened("ncldc", world, target_s)
+    rollout, learner = opened("ncldc", world, target_s)
     clock = Clock()
     spent = cost["ncldc"]
     for _ in range(slots):
         world.advance()
-        clock("", play.slot, True, True)
+        clock("", rollout.slot, True, True)
     row("ncldc, gap measured", clock)
     gap = (cost["ncldc, gap measured"] - spent) / closed.GAP_EVERY
     wide, seeds, points, figures = EVALUATION

@@ -1,4 +1,4 @@
-"""Write docs/metrics.md from midstep/metrics.py, or check that what is committed is that."""
+"""Write docs/metrics.md from midstep/telemetry/metrics.py, or check that what is committed is that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNITS = ("seconds", "bytes", "joules", "ratio")
 HEAD = """\
 # Metrics
 
-Written by `python -m deploy.metrics_page` from `midstep/metrics.py`; change it there.
+Written by `python -m deploy.metrics_page` from `midstep/telemetry/metrics.py`; change it there.
 
 Every process of a run (edge, host of devices, learner, orchestrator) has one exporter, on a free port of the address
 that it works on. Where they are stands in the run's `targets.json`, which Prometheus reads by `file_sd`, with the

@@ -19,11 +19,11 @@ from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import (
     Access,
     Answer,
-    Contents,
+    CachedOutput,
+    CacheSnapshot,
+    CacheUpdate,
+    CacheUpdateResult,
     Description,
-    Edit,
-    EditResult,
-    Held,
     Request,
     Reuse,
 )
@@ -212,23 +212,23 @@ class Edge:
         finally:
             self._watchers.remove(queue)
 
-    async def apply(self, edit: Edit) -> EditResult:
+    async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
         """Evict, then admit from staging. What is not there, or does not fit, is counted, never
         forced."""
-        evicted = sum(self.store.evict(key) for key in edit.evict)
+        evicted = sum(self.store.evict(key) for key in update.evict)
         admitted = 0
-        for key, step in edit.admit:
+        for key, step in update.admit:
             entry = self.staging.peek(key)
             if entry is not None and entry.frame.step == step and self.store.admit(entry):
                 self.staging.take(key)
                 admitted += 1
         self.metrics.evicted(evicted)
         self.refresh()
-        return EditResult(admitted, evicted, len(edit.admit) - admitted)
+        return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
 
-    async def contents(self) -> Contents:
+    async def snapshot(self) -> CacheSnapshot:
         """What the store holds and what staging has."""
-        return Contents(
+        return CacheSnapshot(
             _held(self.store.entries()),
             _held(self.staging.entries()),
             self.store.capacity,
@@ -253,5 +253,7 @@ class Edge:
                 )
 
 
-def _held(entries: list[Entry]) -> tuple[Held, ...]:
-    return tuple(Held(e.frame.prompt_key, e.prompt, e.frame.step, e.frame.nbytes) for e in entries)
+def _held(entries: list[Entry]) -> tuple[CachedOutput, ...]:
+    return tuple(
+        CachedOutput(e.frame.prompt_key, e.prompt, e.frame.step, e.frame.nbytes) for e in entries
+    )

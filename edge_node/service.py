@@ -62,10 +62,10 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
             await accesses.aclose()  # type: ignore[attr-defined]
 
     async def Apply(self, request: pb.Edit, context: Context) -> pb.EditResult:
-        return convert.result_to(await self.edge.apply(convert.edit_from(request)))
+        return convert.result_to(await self.edge.apply(convert.update_from(request)))
 
     async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
-        return convert.contents_to(await self.edge.contents())
+        return convert.snapshot_to(await self.edge.snapshot())
 
     async def _refuse(
         self, context: Context, reason: str, code: grpc.StatusCode, error: Exception

@@ -29,7 +29,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from orchestrator import policies
 from orchestrator.evaluation.environment import SlotEnv
-from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.world import World
 
 SETTINGS = ("items=20", "users=5", "requests_per_user=6", "capacity=8")
@@ -92,7 +92,7 @@ def planner(name: str) -> float:
     learner = policies.find(name)().priced()
     assert learner is not None
     learner.open([world.problem(b) for b in range(world.size)], list(LANES))
-    played = Play(name, learner.decide, world, np.repeat(env.target_s, world.size))
+    played = Rollout(name, learner.decide, world, np.repeat(env.target_s, world.size))
     gaps = []
     for slot in range(SLOTS):
         world.advance()

@@ -21,7 +21,7 @@ from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
 from midstep.wire.messages import Description, EdgePort, Request
-from midstep.workload.requests import Wish
+from midstep.workload.requests import UserRequest
 from user_agent.link import Link
 from user_agent.throttle import Throttle
 
@@ -65,7 +65,7 @@ class Device:
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
-    async def request(self, request_id: str, wish: Wish) -> Finished:
+    async def request(self, request_id: str, user_request: UserRequest) -> Finished:
         """Live one request to its end. Never raises: what went wrong, a cancellation too, is in the
         row."""
         row = RequestRow(
@@ -74,15 +74,15 @@ class Device:
             self.spec.user,
             self.spec.kind,
             os.getpid(),
-            wish.prompt,
-            wish.prompt if self._whole else wish.edge_prompt,
-            variation_seed=wish.variation_seed,
+            user_request.prompt,
+            user_request.prompt if self._whole else user_request.edge_prompt,
+            variation_seed=user_request.variation_seed,
             arrived_s=self._clock.now(),
         )
         picture = None
         frame = None
         try:
-            frame, picture = await self._live(row, wish)
+            frame, picture = await self._live(row, user_request)
             row.result = "done"
         except (PromptError, QueueFull) as error:
             row.result = "rejected"
@@ -107,11 +107,15 @@ class Device:
         self._metrics.ended(row)
         return Finished(row, picture, frame)
 
-    async def _live(self, row: RequestRow, wish: Wish) -> tuple[Frame, bytes]:
+    async def _live(self, row: RequestRow, user_request: UserRequest) -> tuple[Frame, bytes]:
         clock = self._clock
         steps = self._about.pipeline.steps
         self._move("waiting")
-        private = wish.private_seed if not self._whole else wish.private_seed or wish.variation_seed
+        private = (
+            user_request.private_seed
+            if not self._whole
+            else user_request.private_seed or user_request.variation_seed
+        )
         ask = Request(
             row.request_id, row.edge_prompt, self._pipeline, self._about.split_step, private
         )
@@ -134,20 +138,20 @@ class Device:
         row.queue_s = answer.queue_s
         row.edge_s = answer.edge_s
         self._move("receiving")
-        transfer = await self._link.carry(answer.frame.nbytes)
+        transfer = await self._link.transmit(answer.frame.nbytes)
         row.transfer_s = transfer.achieved_s
         row.transfer_late_s = transfer.late_s
         row.frame_bytes = transfer.nbytes
         row.link_rate_bps = transfer.rate_bps
         self._move("computing")
-        picture = await self._finish(row, wish, answer.frame)
+        picture = await self._finish(row, user_request, answer.frame)
         row.total_s = clock.now() - row.arrived_s
         row.overhead_s = (
             row.total_s - row.queue_s - row.edge_s - row.transfer_s - (row.device_s or 0.0)
         )
         return answer.frame, picture
 
-    async def _finish(self, row: RequestRow, wish: Wish, frame: Frame) -> bytes:
+    async def _finish(self, row: RequestRow, user_request: UserRequest, frame: Frame) -> bytes:
         """Steps m+1..S with the user's own prompt, and the decoding, held to the device's pace."""
         start = self._clock.now()
         steps = self._about.pipeline.steps
@@ -156,12 +160,14 @@ class Device:
         denoiser = self._engine.denoiser
         finished = frame.step == steps  # nothing would smooth the fresh noise of a variation
         variation = (
-            None if wish.variation_seed is None or finished else Variation(wish.variation_seed)
+            None
+            if user_request.variation_seed is None or finished
+            else Variation(user_request.variation_seed)
         )
 
         def resume() -> Trajectory:
-            row.truncated = row.truncated or denoiser.truncated(wish.prompt)
-            return denoiser.resume(frame, wish.prompt, steps, variation)
+            row.truncated = row.truncated or denoiser.truncated(user_request.prompt)
+            return denoiser.resume(frame, user_request.prompt, steps, variation)
 
         outcome = await self._engine.submit(resume, encoder(denoiser.decode), decodes=True)
         pace = await self._throttle.hold(start, due)

@@ -24,7 +24,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
 from midstep.wire.messages import EdgePort
-from midstep.workload.requests import Wish, Workload, pause_s
+from midstep.workload.requests import UserRequest, Workload, pause_s
 from user_agent.device import Device, Finished, encoder, png
 
 UNBOUNDED = 10**9
@@ -196,12 +196,12 @@ class DeviceHost:
             when += pause_s(seed, user, index, arrivals.mean_pause_s)
             if await self._stopped_before(when, member.stopping):
                 break
-            wish = self._workload.wish(
+            user_request = self._workload.user_request(
                 user, index, int(self._clock.now() // self._scenario.slot_seconds)
             )
-            if wish is None:
+            if user_request is None:
                 break
-            asked = self._ask(device, f"{user:05d}-{index:05d}", wish)
+            asked = self._ask(device, f"{user:05d}-{index:05d}", user_request)
             index += 1
             if arrivals.closed:
                 when = await asked
@@ -212,8 +212,8 @@ class DeviceHost:
         if asking:
             await asyncio.gather(*asking)
 
-    async def _ask(self, device: Device, request_id: str, wish: Wish) -> float:
-        finished = await device.request(request_id, wish)
+    async def _ask(self, device: Device, request_id: str, user_request: UserRequest) -> float:
+        finished = await device.request(request_id, user_request)
         self._ended.append(finished)
         self._sample(finished)
         now = self._clock.now()

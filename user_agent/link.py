@@ -41,7 +41,7 @@ class Link:
         self._frame_bytes = frame_bytes
         self._free_at = 0.0
 
-    async def carry(self, nbytes: int) -> Transfer:
+    async def transmit(self, nbytes: int) -> Transfer:
         """Hold a frame that came now until its bits have passed, after those of the device's
         earlier frames.
 

@@ -12,11 +12,11 @@ from midstep.wire.identity import PipelineIdentity
 from midstep.wire.messages import (
     Access,
     Answer,
-    Contents,
+    CachedOutput,
+    CacheSnapshot,
+    CacheUpdate,
+    CacheUpdateResult,
     Description,
-    Edit,
-    EditResult,
-    Held,
     Request,
     Reuse,
 )
@@ -138,25 +138,25 @@ def access_from(message: pb.Access) -> Access:
     )
 
 
-def edit_to(value: Edit) -> pb.Edit:
+def update_to(value: CacheUpdate) -> pb.Edit:
     return pb.Edit(
         admit=[pb.Admission(prompt_key=k, step=s) for k, s in value.admit], evict=list(value.evict)
     )
 
 
-def edit_from(message: pb.Edit) -> Edit:
-    return Edit(tuple((a.prompt_key, a.step) for a in message.admit), tuple(message.evict))
+def update_from(message: pb.Edit) -> CacheUpdate:
+    return CacheUpdate(tuple((a.prompt_key, a.step) for a in message.admit), tuple(message.evict))
 
 
-def result_to(value: EditResult) -> pb.EditResult:
+def result_to(value: CacheUpdateResult) -> pb.EditResult:
     return pb.EditResult(admitted=value.admitted, evicted=value.evicted, refused=value.refused)
 
 
-def result_from(message: pb.EditResult) -> EditResult:
-    return EditResult(message.admitted, message.evicted, message.refused)
+def result_from(message: pb.EditResult) -> CacheUpdateResult:
+    return CacheUpdateResult(message.admitted, message.evicted, message.refused)
 
 
-def contents_to(value: Contents) -> pb.ContentsReply:
+def snapshot_to(value: CacheSnapshot) -> pb.ContentsReply:
     return pb.ContentsReply(
         store=[_held_to(h) for h in value.store],
         staging=[_held_to(h) for h in value.staging],
@@ -166,20 +166,20 @@ def contents_to(value: Contents) -> pb.ContentsReply:
     )
 
 
-def contents_from(message: pb.ContentsReply) -> Contents:
+def snapshot_from(message: pb.ContentsReply) -> CacheSnapshot:
     store, staging = (
         tuple(_held_from(h) for h in side) for side in (message.store, message.staging)
     )
-    return Contents(
+    return CacheSnapshot(
         store, staging, message.capacity_bytes, message.store_bytes, message.staging_bytes
     )
 
 
-def _held_to(value: Held) -> pb.Held:
+def _held_to(value: CachedOutput) -> pb.Held:
     return pb.Held(
         prompt_key=value.prompt_key, prompt=value.prompt, step=value.step, bytes=value.nbytes
     )
 
 
-def _held_from(message: pb.Held) -> Held:
-    return Held(message.prompt_key, message.prompt, message.step, message.bytes)
+def _held_from(message: pb.Held) -> CachedOutput:
+    return CachedOutput(message.prompt_key, message.prompt, message.step, message.bytes)

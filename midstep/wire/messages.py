@@ -78,7 +78,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Edit:
+class CacheUpdate:
     """Differences, never the whole content: evictions first, then admissions (prompt_key, step)
     from staging."""
 
@@ -90,7 +90,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class EditResult:
+class CacheUpdateResult:
     """What became of an edit; `refused` admissions were no longer in staging, or did not fit."""
 
     admitted: int = 0
@@ -99,7 +99,7 @@ class EditResult:
 
 
 @dataclass(frozen=True)
-class Held:
+class CachedOutput:
     """One output that the edge has: what a policy may name."""
 
     prompt_key: str
@@ -109,11 +109,11 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Contents:
+class CacheSnapshot:
     """What the store holds and what staging has."""
 
-    store: tuple[Held, ...]
-    staging: tuple[Held, ...]
+    store: tuple[CachedOutput, ...]
+    staging: tuple[CachedOutput, ...]
     capacity: int
     store_bytes: int
     staging_bytes: int
@@ -136,8 +136,8 @@ class ControlPort(Protocol):
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end. Raises EdgeUnreachable where the edge is gone."""
 
-    async def apply(self, edit: Edit) -> EditResult:
+    async def apply(self, edit: CacheUpdate) -> CacheUpdateResult:
         """Change the store."""
 
-    async def contents(self) -> Contents:
+    async def snapshot(self) -> CacheSnapshot:
         """What it holds now."""

@@ -23,7 +23,7 @@ _THINK = 12
 
 
 @dataclass(frozen=True)
-class Wish:
+class UserRequest:
     """One request before it is asked: the user's prompt in full, its semantic core, and the user's
     own seeds."""
 
@@ -36,7 +36,7 @@ class Wish:
 class Workload(Protocol):
     """Deterministic in (user, index, slot): it never depends on who asks first."""
 
-    def wish(self, user: int, index: int, slot: int) -> Wish | None:
+    def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
         """What `user` asks for as its `index`-th request, made in `slot`; None where nothing is
         left to ask."""
 
@@ -95,7 +95,7 @@ class CatalogueWorkload:
         self._cumulative = np.cumsum(weight / weight.sum())
         self._drift = Drift(size, settings.drift_swaps_per_slot, seed)
 
-    def wish(self, user: int, index: int, slot: int) -> Wish:
+    def user_request(self, user: int, index: int, slot: int) -> UserRequest:
         rng = generator(self._seed, _CHOICE, user, index)
         rank = min(int(np.searchsorted(self._cumulative, rng.random())), len(self._cumulative) - 1)
         item = int(self._drift.order(max(0, slot))[rank])
@@ -108,7 +108,7 @@ class CatalogueWorkload:
             else self._catalogue.user_prompt(item, ending.size, ending.position)
         )
         seeds = rng.integers(2**31, size=2)
-        return Wish(
+        return UserRequest(
             said,
             core,
             int(seeds[0]) if vary < self._settings.variation_share else None,
@@ -124,9 +124,11 @@ class StreamWorkload:
         self._prompts = prompts
         self._users = users
 
-    def wish(self, user: int, index: int, slot: int) -> Wish | None:
+    def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
         at = user + index * self._users
-        return Wish(self._prompts[at], self._prompts[at]) if at < len(self._prompts) else None
+        return (
+            UserRequest(self._prompts[at], self._prompts[at]) if at < len(self._prompts) else None
+        )
 
 
 def read_prompts(path: str) -> list[str]:

@@ -23,7 +23,7 @@ from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
 from orchestrator.live.setting import problem, setting, split_step, whole
-from orchestrator.records.rows import Ended
+from orchestrator.records.rows import EndedRequest
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class HostActor:
     async def start(self, epoch_s: float) -> None:
         self._host.start(epoch_s)
 
-    async def drain(self) -> tuple[list[Ended], bool]:
+    async def drain(self) -> tuple[list[EndedRequest], bool]:
         from orchestrator.live.inprocess import drained
 
         return drained(self._host)
@@ -230,7 +230,7 @@ class RemoteHost(_Remote):
     async def start(self, epoch_s: float) -> None:
         await self.call(self.actor.start.remote(epoch_s))
 
-    async def drain(self) -> tuple[list[Ended], bool]:
+    async def drain(self) -> tuple[list[EndedRequest], bool]:
         return await self.call(self.actor.drain.remote())
 
     async def join(self, devices: Sequence[DeviceSpec]) -> None:

@@ -125,7 +125,7 @@ def slot_cost(served: Iterable[Served]) -> SlotCost:
     return SlotCost(requests, hits, requests - hits, len(worst), average, sum(worst.values()))
 
 
-class Backlog:
+class VirtualQueue:
     """The Lyapunov queue Q of (23), seconds. Without a target, Lbar is the mean L_avg of the first
     slots with misses, and Q stays 0 until it is known."""
 

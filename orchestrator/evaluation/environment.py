@@ -27,7 +27,7 @@ from midstep.errors import ScenarioError
 from orchestrator.decision.exact import SORTS
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.evaluation.simulator import accounts, presets
-from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.compare import calibrate
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.drc import quantise
@@ -101,7 +101,7 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         super().reset(seed=seed)
         lane = int(self.np_random.integers(2**31)) if seed is None else seed
         self.world = World([(self.preset, lane)])
-        self.play = Play("environment", self._choose, self.world, self.target_s)
+        self.rollout = Rollout("environment", self._choose, self.world, self.target_s)
         self._last = int((options or {}).get("slots", self.slots)) - 1
         self.world.advance()
         return self._observe(), {}
@@ -116,13 +116,13 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             raise ValueError(
                 f"an action has the shape ({self.preset.items},), not {self._action.shape}"
             )
-        self.play.sums[:] = 0
-        self.play.slot(measure=True, gap=True)
-        gap = float(self.play.last_gap[0])
-        sums = self.play.sums[0]
+        self.rollout.sums[:] = 0
+        self.rollout.slot(measure=True, gap=True)
+        gap = float(self.rollout.last_gap[0])
+        sums = self.rollout.sums[0]
         info = {
             "gap_to_exact": 0.0 if np.isnan(gap) else gap,
-            "queue_ms": 1e3 * float(self.play.queue_s[0]),
+            "queue_ms": 1e3 * float(self.rollout.queue_s[0]),
             "response_ms": 1e3 * float(sums[accounts.AT["response_s"]]),
             "hit_ratio": float(sums[accounts.AT["hits"]] / max(1.0, sums[accounts.AT["requests"]])),
         }
@@ -132,12 +132,12 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def _observe(self) -> Observation:
         world = self.world
-        play = self.play
+        rollout = self.rollout
         parts = (
             world.channel[0] / CHANNEL_SCALE,
-            play.cached[0] / self.preset.reusable_steps,
+            rollout.cached[0] / self.preset.reusable_steps,
             np.minimum(world.count[0], DEMAND_TOP) / DEMAND_SCALE,
-            np.log1p(play.queue_s / np.maximum(self.target_s, 1e-9)),
+            np.log1p(rollout.queue_s / np.maximum(self.target_s, 1e-9)),
         )
         seen = np.concatenate(parts).astype(np.float32)
         return np.minimum(seen, self._top)

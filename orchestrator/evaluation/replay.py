@@ -18,12 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from midstep.errors import PolicyFailed, ScenarioError
-from midstep.wire.messages import Access, Contents, Edit, Held, Reuse
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate, Reuse
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, SlotCost
 from orchestrator.policies import Policy, SlotRecord
 from orchestrator.policies.kinds.eviction_rule import Rule
-from orchestrator.policies.kinds.score_planner import Ranked
+from orchestrator.policies.kinds.score_planner import ScorePlanner
 from orchestrator.records import summary
 from orchestrator.records.recorder import versions
 
@@ -151,14 +151,19 @@ def open_cache(policy: Policy, capacity: int, distinct: int) -> Cache:
     cls = type(policy)
     if isinstance(policy, Rule) and cls.plan is Policy.plan and cls.learn is Policy.learn:
         return ByAccess(policy, capacity)
-    if isinstance(policy, Ranked) and _decides_by_score(type(policy)):
+    if isinstance(policy, ScorePlanner) and _decides_by_score(type(policy)):
         return ByScore(policy, min(capacity, distinct))
     return ByPlan(policy, capacity)
 
 
-def _decides_by_score(cls: type[Ranked]) -> bool:
+def _decides_by_score(cls: type[ScorePlanner]) -> bool:
     decides = cls.on_access, cls.plan, cls.learn_slot, cls.keep_best
-    return decides == (Policy.on_access, Ranked.plan, Ranked.learn_slot, Ranked.keep_best)
+    return decides == (
+        Policy.on_access,
+        ScorePlanner.plan,
+        ScorePlanner.learn_slot,
+        ScorePlanner.keep_best,
+    )
 
 
 class ByAccess:
@@ -181,13 +186,13 @@ class ByAccess:
         for key in keys:
             if key in store:
                 hits += 1
-                edit = on_access(served[key])
+                update = on_access(served[key])
             else:
-                edit = on_access(computed[key])
-            if edit.evict:
-                store.difference_update(edit.evict)
-            if edit.admit:
-                store.update([k for k, _ in edit.admit if k == key])  # nothing else is in staging
+                update = on_access(computed[key])
+            if update.evict:
+                store.difference_update(update.evict)
+            if update.admit:
+                store.update([k for k, _ in update.admit if k == key])  # nothing else is in staging
                 if len(store) > capacity:
                     raise PolicyFailed(
                         f"{self._policy.name} holds {len(store)} outputs where {capacity} fit"
@@ -199,7 +204,7 @@ class ByScore:
     """For planners by score: what `ByPlan` leads to, without an object for every output in every
     row."""
 
-    def __init__(self, policy: Ranked, places: int) -> None:
+    def __init__(self, policy: ScorePlanner, places: int) -> None:
         self._policy = policy
         self._places = places
         self._row = 0
@@ -249,7 +254,7 @@ class ByPlan:
         self._policy = policy
         self._capacity = capacity
         self._row = 0
-        self._store: dict[str, Held] = {}
+        self._store: dict[str, CachedOutput] = {}
         self._learns = type(policy).learn is not Policy.learn
 
     def ask(self, keys: Sequence[str]) -> int:
@@ -260,24 +265,24 @@ class ByPlan:
             access = Access(
                 "", key, key, SPLIT_STEP, 1, "exact" if hit else "computed", float(self._row), 0.0
             )
-            fresh = () if hit else (Held(key, key, SPLIT_STEP, 1),)
+            fresh = () if hit else (CachedOutput(key, key, SPLIT_STEP, 1),)
             self._apply(self._policy.on_access(access), fresh)
             held = tuple(self._store.values())
             staging = tuple(output for output in fresh if output.prompt_key not in self._store)
-            contents = Contents(held, staging, self._capacity, len(held), len(staging))
+            snapshot = CacheSnapshot(held, staging, self._capacity, len(held), len(staging))
             cost = SlotCost(1, int(hit), int(not hit), 1, 0.0, 0.0)
             self._apply(
-                self._policy.plan(SlotRecord(self._row, (access,), cost, 0.0, contents)), staging
+                self._policy.plan(SlotRecord(self._row, (access,), cost, 0.0, snapshot)), staging
             )
             if self._learns:
                 self._policy.learn()
             self._row += 1
         return hits
 
-    def _apply(self, edit: Edit, staging: tuple[Held, ...]) -> None:
-        for key in edit.evict:
+    def _apply(self, update: CacheUpdate, staging: tuple[CachedOutput, ...]) -> None:
+        for key in update.evict:
             self._store.pop(key, None)
-        admitted = {key for key, _ in edit.admit}
+        admitted = {key for key, _ in update.admit}
         self._store.update(
             {output.prompt_key: output for output in staging if output.prompt_key in admitted}
         )

@@ -13,7 +13,7 @@ from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description
 from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
-from orchestrator.records.rows import Ended
+from orchestrator.records.rows import EndedRequest
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class HostPart(Protocol):
     async def start(self, epoch_s: float) -> None:
         """Let the run's time begin at this Unix time, and the devices with it."""
 
-    async def drain(self) -> tuple[list[Ended], bool]:
+    async def drain(self) -> tuple[list[EndedRequest], bool]:
         """What ended since the last call, and whether the host has nothing left to do."""
 
     async def join(self, devices: Sequence[DeviceSpec]) -> None:

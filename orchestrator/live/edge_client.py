@@ -12,23 +12,23 @@ from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert
 from midstep.wire.grpc_channels import bearer, open_channel
-from midstep.wire.messages import Access, Contents, Edit, EditResult
+from midstep.wire.messages import Access, CacheSnapshot, CacheUpdate, CacheUpdateResult
 from midstep.wire.security import Credentials
 
 TIMEOUT_S = 10.0
 KEYS = 20_000  # of an edit in one message: 1.4 MB, where an edge takes REQUEST_LIMIT
 
 
-def parts(edit: Edit) -> Iterator[Edit]:
+def parts(update: CacheUpdate) -> Iterator[CacheUpdate]:
     """The edit in messages that an edge takes; evictions stay before admissions, so that what fits
     is the same."""
-    if len(edit.evict) + len(edit.admit) <= KEYS:
-        yield edit
+    if len(update.evict) + len(update.admit) <= KEYS:
+        yield update
         return
-    for at in range(0, len(edit.evict), KEYS):
-        yield Edit(evict=edit.evict[at : at + KEYS])
-    for at in range(0, len(edit.admit), KEYS):
-        yield Edit(admit=edit.admit[at : at + KEYS])
+    for at in range(0, len(update.evict), KEYS):
+        yield CacheUpdate(evict=update.evict[at : at + KEYS])
+    for at in range(0, len(update.admit), KEYS):
+        yield CacheUpdate(admit=update.admit[at : at + KEYS])
 
 
 class GrpcControl:
@@ -49,15 +49,15 @@ class GrpcControl:
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
 
-    async def apply(self, edit: Edit) -> EditResult:
-        total = EditResult()
+    async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
+        total = CacheUpdateResult()
         try:
-            for part in parts(edit):
+            for part in parts(update):
                 call = self._stub.Apply(
-                    convert.edit_to(part), timeout=TIMEOUT_S, metadata=self._bearer
+                    convert.update_to(part), timeout=TIMEOUT_S, metadata=self._bearer
                 )
                 done = convert.result_from(await call)
-                total = EditResult(
+                total = CacheUpdateResult(
                     total.admitted + done.admitted,
                     total.evicted + done.evicted,
                     total.refused + done.refused,
@@ -66,12 +66,12 @@ class GrpcControl:
             raise self._gone(error) from error
         return total
 
-    async def contents(self) -> Contents:
+    async def snapshot(self) -> CacheSnapshot:
         try:
             call = self._stub.Contents(
                 pb.ContentsRequest(), timeout=TIMEOUT_S, metadata=self._bearer
             )
-            return convert.contents_from(await call)
+            return convert.snapshot_from(await call)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
 

@@ -17,7 +17,7 @@ from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
 from orchestrator.live.launch import Launch
 from orchestrator.live.learner import Decision, Learner
 from orchestrator.live.setting import problem, setting, split_step, whole
-from orchestrator.records.rows import Ended
+from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
 
 
@@ -48,7 +48,7 @@ class LocalHost:
     async def start(self, epoch_s: float) -> None:
         self._host.start(None if self._late else epoch_s)
 
-    async def drain(self) -> tuple[list[Ended], bool]:
+    async def drain(self) -> tuple[list[EndedRequest], bool]:
         return drained(self._host)
 
     async def join(self, devices: Sequence[DeviceSpec]) -> None:
@@ -158,6 +158,6 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
     )
 
 
-def drained(host: DeviceHost) -> tuple[list[Ended], bool]:
+def drained(host: DeviceHost) -> tuple[list[EndedRequest], bool]:
     """A host's rows and pictures so far, and whether it is done."""
-    return [Ended(finished.row, finished.picture) for finished in host.drain()], host.idle
+    return [EndedRequest(finished.row, finished.picture) for finished in host.drain()], host.idle

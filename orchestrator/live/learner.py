@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from midstep.errors import EdgeUnreachable, PolicyFailed, ScenarioError
 from midstep.telemetry.metrics import LearnerMetrics
-from midstep.wire.messages import Access, Contents, ControlPort, Edit, EditResult
+from midstep.wire.messages import Access, CacheSnapshot, CacheUpdate, CacheUpdateResult, ControlPort
 from orchestrator import policies
-from orchestrator.decision.problem import Backlog, Problem, Served, SlotCost, slot_cost
+from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
-from orchestrator.live.regret import Hindsight
+from orchestrator.live.regret import RegretMeter
 from orchestrator.live.warm_up import warm_up
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
 
@@ -70,11 +70,11 @@ class Learner:
             self.policy.reset(problem, seed)
         self._problem = problem
         self._seed = seed
-        self.backlog = Backlog(target_s)
+        self.backlog = VirtualQueue(target_s)
         self._control = control
         self._by_slot = by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
-        self._hindsight = Hindsight(problem.weight_v)
+        self._regret = RegretMeter(problem.weight_v)
         self._metrics = LearnerMetrics(edge)
         self._slot: int | None = None  # the last one that was decided, as the policy counts
         self._ahead: int | None = (
@@ -82,8 +82,8 @@ class Learner:
         )
         self._astray = False  # whether the policy may think otherwise of the store than the store
         self._accesses: list[Access] = []
-        self._pending = Edit()
-        self._done = EditResult()
+        self._pending = CacheUpdate()
+        self._done = CacheUpdateResult()
         self._spent_s = 0.0
         # one at a time speaks to the policy, and changes what it thinks of the store
         self._turn = asyncio.Lock()
@@ -142,9 +142,9 @@ class Learner:
                     f"policy {self.policy.name} cannot go on from the state that was kept: "
                     f"{error!r}"
                 ) from error
-        contents = await self._control.contents()
-        self.policy.reconcile(contents.store)
-        self._hindsight.planned((), contents, contents, self.backlog.queue_s)
+        snapshot = await self._control.snapshot()
+        self.policy.reconcile(snapshot.store)
+        self._regret.planned((), snapshot, snapshot, self.backlog.queue_s)
 
     async def _follow(self) -> None:
         """Show the policy every access as it happens, for ever."""
@@ -155,11 +155,11 @@ class Learner:
             async with self._turn:
                 await self._align()
                 with self._timed():
-                    edit = checked(self.policy.on_access(access))
+                    update = checked(self.policy.on_access(access))
                 if self._by_slot:
-                    self._pending = merge(self._pending, edit)
-                elif edit:
-                    await self._apply(edit)
+                    self._pending = merge(self._pending, update)
+                elif update:
+                    await self._apply(update)
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         """Account for a slot, plan the next, send the edge what changes. Raises PolicyFailed,
@@ -168,22 +168,22 @@ class Learner:
         cost = slot_cost(served)
         async with self._turn:  # a training that is late is awaited here: it is one short step
             await self._align()
-            available = after = await self._control.contents()
+            available = after = await self._control.snapshot()
             queue = self.backlog.update(cost)
             accesses = tuple(self._accesses)
             self._accesses = []
-            gap = self._hindsight.gap(accesses, served)
+            gap = self._regret.gap(accesses, served)
             self._slot = self._policys(slot)
             with self._timed():
                 planned = checked(
                     self.policy.plan(SlotRecord(self._slot, accesses, cost, queue, available))
                 )
-            edit = merge(self._pending, planned)
-            self._pending = Edit()
-            if edit:
-                await self._apply(edit)
-                after = await self._control.contents()
-        self._hindsight.planned(accesses, available, after, queue)
+            update = merge(self._pending, planned)
+            self._pending = CacheUpdate()
+            if update:
+                await self._apply(update)
+                after = await self._control.snapshot()
+        self._regret.planned(accesses, available, after, queue)
         decision = self._decided(cost, after, gap)
         await self._begin_training()
         return decision
@@ -200,7 +200,7 @@ class Learner:
         """Tell the policy what the store really holds, where an edit was lost or accesses were
         missed."""
         if self._astray:
-            self.policy.reconcile((await self._control.contents()).store)
+            self.policy.reconcile((await self._control.snapshot()).store)
             self._astray = False
 
     def _check_tasks(self) -> None:
@@ -245,15 +245,15 @@ class Learner:
             return call()
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    async def _apply(self, edit: Edit) -> None:
+    async def _apply(self, update: CacheUpdate) -> None:
         try:
-            result = await self._control.apply(edit)
+            result = await self._control.apply(update)
         except EdgeUnreachable:
             self._astray = True
             raise
-        if result.refused or result.evicted < len(edit.evict):
-            self.policy.reconcile((await self._control.contents()).store)
-        self._done = EditResult(
+        if result.refused or result.evicted < len(update.evict):
+            self.policy.reconcile((await self._control.snapshot()).store)
+        self._done = CacheUpdateResult(
             self._done.admitted + result.admitted,
             self._done.evicted + result.evicted,
             self._done.refused + result.refused,
@@ -280,9 +280,9 @@ class Learner:
                 f"policy {self.policy.name} failed: {type(error).__name__}: {error}"
             ) from error
 
-    def _decided(self, cost: SlotCost, contents: Contents, gap: float | None) -> Decision:
+    def _decided(self, cost: SlotCost, snapshot: CacheSnapshot, gap: float | None) -> Decision:
         done = self._done
-        self._done = EditResult()
+        self._done = CacheUpdateResult()
         spent = self._spent_s
         self._spent_s = 0.0
         stats = self._stats
@@ -296,26 +296,26 @@ class Learner:
             done.admitted,
             done.evicted,
             spent,
-            contents.store_bytes,
-            len(contents.store),
+            snapshot.store_bytes,
+            len(snapshot.store),
             stats,
             gap,
         )
 
 
-def checked(edit: object) -> Edit:
-    """What a policy answered, if it is an edit. Raises TypeError: policies are other people's
+def checked(update: object) -> CacheUpdate:
+    """What a policy answered, if it is a cache update. Raises TypeError: policies are other people's
     code."""
-    if not isinstance(edit, Edit):
-        raise TypeError(f"it answered {edit!r}, which is no Edit")
-    return edit
+    if not isinstance(update, CacheUpdate):
+        raise TypeError(f"it answered {update!r}, which is no CacheUpdate")
+    return update
 
 
-def merge(first: Edit, then: Edit) -> Edit:
+def merge(first: CacheUpdate, then: CacheUpdate) -> CacheUpdate:
     """One edit that does what two in a row would: what the second lets go, the first need not
     admit."""
     admit = {key: step for key, step in first.admit if key not in then.evict} | dict(then.admit)
     evict = dict.fromkeys(
         [*first.evict, *(key for key in then.evict if key not in dict(first.admit))]
     )
-    return Edit(tuple(admit.items()), tuple(evict))
+    return CacheUpdate(tuple(admit.items()), tuple(evict))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, Contents
+from midstep.wire.messages import Access, CacheSnapshot
 from orchestrator.decision.problem import Served
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Priced:
+class PricedPrompts:
     """A slot's requested prompts, shapes (n,): L_r (15) where the store holds the output, and what
     a miss adds."""
 
@@ -48,7 +48,7 @@ class Planned:
     queue_s: float
 
 
-class Hindsight:
+class RegretMeter:
     """Remembers the plan of the slot that goes on, and the last known means for what a slot does
     not tell."""
 
@@ -58,7 +58,11 @@ class Hindsight:
         self._usual = Usual()
 
     def planned(
-        self, accesses: Iterable[Access], before: Contents, after: Contents, queue_s: float
+        self,
+        accesses: Iterable[Access],
+        before: CacheSnapshot,
+        after: CacheSnapshot,
+        queue_s: float,
     ) -> None:
         """The next slot begins with `after` in the store. It was chosen out of what `before` names,
         what was held when the slot that ends began, and what passed through staging in it: rules
@@ -87,7 +91,7 @@ class Usual:
 
 
 def plan_of(
-    before: Contents, after: Contents, queue_s: float, passed: Iterable[str] = ()
+    before: CacheSnapshot, after: CacheSnapshot, queue_s: float, passed: Iterable[str] = ()
 ) -> Planned:
     """A plan from the edge's contents before and after it. Outputs count as equally large (their
     median)."""
@@ -99,7 +103,7 @@ def plan_of(
 
 def price(
     accesses: Sequence[Access], served: Iterable[Served], usual: Usual
-) -> tuple[Priced | None, Usual]:
+) -> tuple[PricedPrompts | None, Usual]:
     """Price a slot's prompts; None where it had none, or no miss was ever seen. Also the means to
     go on with.
 
@@ -121,10 +125,12 @@ def price(
     if not keys or miss is None:
         return None, Usual(hit, miss)
     rests = np.array([held.get(key, hit if hit is not None else np.nan) for key in keys])
-    return Priced(keys, rests, np.array([added.get(key, miss) for key in keys])), Usual(hit, miss)
+    return PricedPrompts(keys, rests, np.array([added.get(key, miss) for key in keys])), Usual(
+        hit, miss
+    )
 
 
-def gap(priced: Priced, plan: Planned, weight: float) -> float | None:
+def gap(priced: PricedPrompts, plan: Planned, weight: float) -> float | None:
     """The gap as above, never below 0; None where the best is no better than keeping nothing."""
     known = not np.isnan(priced.held_s).any()
     # L_avg of (16) needs whole response times, the V term only differences

@@ -30,7 +30,7 @@ SCALE_S = 600.0  # wall seconds: many hosts may have to start
 
 
 @dataclass(frozen=True)
-class Door:
+class RunEndpoint:
     """Where a live run's service is, and what opens it."""
 
     address: str
@@ -73,8 +73,8 @@ class Control:
         port = add_port(self._server, "127.0.0.1:0", credentials)
         await self._server.start()
         self._path.unlink(missing_ok=True)
-        door = {"address": f"127.0.0.1:{port}", "token": credentials.token, "pid": os.getpid()}
-        write_secret(self._path, (json.dumps(door) + "\n").encode())
+        endpoint = {"address": f"127.0.0.1:{port}", "token": credentials.token, "pid": os.getpid()}
+        write_secret(self._path, (json.dumps(endpoint) + "\n").encode())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -82,13 +82,13 @@ class Control:
         await asyncio.shield(self._server.stop(1.0))
 
 
-def find(folder: Path) -> Door:
+def find(folder: Path) -> RunEndpoint:
     """The door of the run in `folder`. Raises ScenarioError where none lives there."""
     path = folder / FILE
     if not (folder / "scenario.yaml").is_file():
         raise ScenarioError(f"{folder}: no run is in there (no scenario.yaml)")
     try:
-        door = Door(**json.loads(path.read_text()))
+        endpoint = RunEndpoint(**json.loads(path.read_text()))
     except FileNotFoundError as error:
         ended = (folder / "summary.json").is_file()
         what = (
@@ -101,20 +101,20 @@ def find(folder: Path) -> Door:
         raise ScenarioError(
             f"{path} cannot be read: {error}; it belongs to whoever started the run"
         ) from error
-    return door
+    return endpoint
 
 
 def scale(folder: Path, users: int, edge: str | None) -> int:
     """`midstep scale`: how many users the run has then. Raises ScenarioError, EdgeUnreachable."""
-    door = find(folder)
-    return asyncio.run(_scale(door, folder, users, edge))
+    endpoint = find(folder)
+    return asyncio.run(_scale(endpoint, folder, users, edge))
 
 
-async def _scale(door: Door, folder: Path, users: int, edge: str | None) -> int:
+async def _scale(endpoint: RunEndpoint, folder: Path, users: int, edge: str | None) -> int:
     if not 0 <= users <= MOST_USERS:
         raise ScenarioError(f"--users {users}: give 0 to {MOST_USERS}")
-    credentials = Credentials(door.token)
-    async with open_channel(door.address, credentials) as channel:
+    credentials = Credentials(endpoint.token)
+    async with open_channel(endpoint.address, credentials) as channel:
         try:
             call = rpc.RunStub(channel).Scale(
                 pb.ScaleRequest(users=users, edge=edge),
@@ -130,6 +130,6 @@ async def _scale(door: Door, folder: Path, users: int, edge: str | None) -> int:
                     f"{folder / FILE} has another run's token: that run has ended"
                 ) from error
             raise EdgeUnreachable(
-                f"the run in {folder} (pid {door.pid}) does not answer ({error.code().name}): it "
+                f"the run in {folder} (pid {endpoint.pid}) does not answer ({error.code().name}): it "
                 f"may have just ended"
             ) from error

@@ -13,9 +13,9 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import RunMetrics
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts
-from orchestrator.live.supervisor import Keeper
+from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
-from orchestrator.records.rows import Ended, Glance, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
 
 HITS = ("exact", "similar", "final")
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
@@ -47,20 +47,22 @@ class SlotLoop:
         self._metrics = metrics
         self._happened = happened
         self._renewed = renewed
-        self._keepers = {
-            cell.name: Keeper(cell, recorder, self._died, happened, saved.get(cell.name), renewed)
+        self._supervisors = {
+            cell.name: LearnerSupervisor(
+                cell, recorder, self._died, happened, saved.get(cell.name), renewed
+            )
             for cell in parts.cells
         }
         self._kept = self._commanded = 0
-        self._ahead: list[Ended] = []  # drained, but of a slot that is not over yet
+        self._ahead: list[EndedRequest] = []  # drained, but of a slot that is not over yet
         # hosts that have not answered yet
-        self._asked: dict[str, asyncio.Future[tuple[list[Ended], bool]]] = {}
+        self._asked: dict[str, asyncio.Future[tuple[list[EndedRequest], bool]]] = {}
         self._looks: dict[str, asyncio.Future[EdgeStatus]] = {}  # edges that have not answered yet
         self._silent: set[str] = set()
         self._closing: list[asyncio.Task[None]] = []  # hosts of edges that died
         self.deaths: list[str] = []
 
-    async def run(self, stopping: asyncio.Event, show: Callable[[Glance], None]) -> None:
+    async def run(self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]) -> None:
         """Until the duration is over, nothing is left to ask, `stopping` is set, or every edge is
         dead."""
         slot = 0
@@ -84,8 +86,8 @@ class SlotLoop:
         await self._stop(slot)
         for name in self._looks:
             self._died(f"{name} is silent at the run's end")
-        for keeper in self._keepers.values():
-            await keeper.close()
+        for supervisor in self._supervisors.values():
+            await supervisor.close()
         self._metrics.event("ended")
 
     async def _until(self, instant_s: float, stopping: asyncio.Event) -> None:
@@ -97,7 +99,7 @@ class SlotLoop:
         for task in rest:
             task.cancel()
 
-    async def _end_slot(self, slot: int, late: float, ended: list[Ended]) -> Glance:
+    async def _end_slot(self, slot: int, late: float, ended: list[EndedRequest]) -> SlotProgress:
         self._metrics.slot_late(late)
         self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
         self._metrics.event("slot")
@@ -110,7 +112,7 @@ class SlotLoop:
             census = self._parts.census()
             self._metrics.cluster(census.nodes, census.total, census.free)
         hosts = self._parts.hosts
-        return Glance(
+        return SlotProgress(
             self._clock.now(), list(rows), len(hosts), sum(len(host.devices) for host in hosts)
         )
 
@@ -125,7 +127,7 @@ class SlotLoop:
         ]
         status = await self._status(cell)
         decision = (
-            await self._keepers[cell.name].decide(slot, served) if status is not None else None
+            await self._supervisors[cell.name].decide(slot, served) if status is not None else None
         )
         cost = slot_cost(served)
         users = len(cell.devices)
@@ -197,7 +199,7 @@ class SlotLoop:
             async with asyncio.timeout(GRACE_S / self._clock.scale + LAST_S):
                 await host.stop(GRACE_S)  # what the edge has already answered can be finished
 
-    async def _drain(self) -> tuple[list[Ended], bool]:
+    async def _drain(self) -> tuple[list[EndedRequest], bool]:
         """Everything that ended, recorded; and whether no host has anything left to do."""
         asked = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
         results = await asyncio.gather(*(self._ask(cell, host) for cell, host in asked))
@@ -206,7 +208,7 @@ class SlotLoop:
         self._judge([_kept(e) for e in ended if e.row.result == "done"])
         return ended, all(result[1] for result in results if result is not None)
 
-    async def _ask(self, cell: Cell, host: HostPart) -> tuple[list[Ended], bool] | None:
+    async def _ask(self, cell: Cell, host: HostPart) -> tuple[list[EndedRequest], bool] | None:
         """A host's answer; one that is silent, as its node may have died, is not waited for: it is
         heard later."""
         asked = self._asked.get(host.name)
@@ -241,11 +243,11 @@ class SlotLoop:
         if not cell.hosts and cell.over is None:
             cell.over = str(error)
 
-    async def _last(self, cell: Cell, host: HostPart) -> list[Ended]:
+    async def _last(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
         """Stop a host and take what it leaves; one that stays silent is given up."""
         grace = GRACE_S if cell.over is None else 1.0
         before = self._asked.pop(host.name, None)
-        ended = list[Ended]()
+        ended = list[EndedRequest]()
         try:
             async with asyncio.timeout(grace / self._clock.scale + LAST_S):
                 if before is not None:
@@ -286,7 +288,7 @@ class SlotLoop:
         self._happened(text)
 
 
-def _kept(ended: Ended) -> bool:
+def _kept(ended: EndedRequest) -> bool:
     row = ended.row
     pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
     return all(

@@ -19,7 +19,7 @@ RESTARTS = 3
 PATIENCE_S = 5.0
 
 
-class Keeper:
+class LearnerSupervisor:
     """`died` tells a death, `happened` what else a reader should know; `saved` is the state that
     the learner began with; `renewed` is called when another learner has taken over. Slots never
     wait for a learner to start."""

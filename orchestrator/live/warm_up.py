@@ -3,7 +3,7 @@ run do not have."""
 
 from __future__ import annotations
 
-from midstep.wire.messages import Access, Contents, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.policies import Policy, SlotRecord
 
@@ -21,14 +21,17 @@ def warm_up(kind: type[Policy], problem: Problem, seed: int) -> None:
     nbytes = min(problem.frame_bytes, problem.capacity)
     prompts = min(PROMPTS, problem.items or PROMPTS)
     held = tuple(
-        Held(f"warm-up {i}", f"warm-up {i}", problem.split_step, nbytes) for i in range(prompts)
+        CachedOutput(f"warm-up {i}", f"warm-up {i}", problem.split_step, nbytes)
+        for i in range(prompts)
     )
     for slot in range(SLOTS):
         accesses = tuple(
             Access("", h.prompt_key, h.prompt, h.step, nbytes, "computed", slot, 0.1) for h in held
         )
         cost = slot_cost(Served(h.prompt_key, False, 1.0) for h in held)
-        contents = Contents(held[:1], held[1:], problem.capacity, nbytes, (prompts - 1) * nbytes)
-        scratch.plan(SlotRecord(slot, accesses, cost, 0.1, contents))
+        snapshot = CacheSnapshot(
+            held[:1], held[1:], problem.capacity, nbytes, (prompts - 1) * nbytes
+        )
+        scratch.plan(SlotRecord(slot, accesses, cost, 0.1, snapshot))
         if scratch.learn() is not None or kind.learn is Policy.learn:
             return

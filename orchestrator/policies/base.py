@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, Contents, Edit, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Prices, Problem, SlotCost
 
 
@@ -24,7 +24,7 @@ class SlotRecord:
     accesses: tuple[Access, ...]
     cost: SlotCost
     queue_s: float
-    available: Contents
+    available: CacheSnapshot
     prices: Prices | None = None
 
 
@@ -54,14 +54,14 @@ class Policy:
     def reset(self, problem: Problem, seed: int) -> None:
         """A new run of `problem` begins; forget everything."""
 
-    def on_access(self, access: Access) -> Edit:
+    def on_access(self, access: Access) -> CacheUpdate:
         """A request was served; rules such as LRU act here, at once. What was computed waits in
         staging."""
-        return Edit()
+        return CacheUpdate()
 
-    def plan(self, slot: SlotRecord) -> Edit:
+    def plan(self, slot: SlotRecord) -> CacheUpdate:
         """The slot has ended; planners act here."""
-        return Edit()
+        return CacheUpdate()
 
     def learn(self) -> LearnerStats | None:
         """Train: one short, bounded step, called once a slot after its edit has been applied; None
@@ -73,7 +73,7 @@ class Policy:
         """
         return None
 
-    def reconcile(self, held: Sequence[Held]) -> None:
+    def reconcile(self, held: Sequence[CachedOutput]) -> None:
         """What the store really holds, after an edit was not carried out as asked."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import numpy as np
 
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 BINS = 96  # of ranks, evenly spaced in their logarithm
 
 
 @policy("bayes")
-class Bayes(Ranked):
+class Bayes(ScorePlanner):
     """For every item of the catalogue a belief over rank bins, shape (items, bins).
 
     Between slots an item leaves its rank with the hazard, for one drawn uniformly; within a slot

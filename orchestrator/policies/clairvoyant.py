@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 from typing import ClassVar
 
-from midstep.wire.messages import Access, Edit
+from midstep.wire.messages import Access, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import NOTHING, Rule
@@ -35,7 +35,7 @@ class Clairvoyant(Rule):
         self._uses: list[int] = []  # a heap of -j: access j is the next use of what is held, or was
         self._never: dict[str, None] = {}  # of what is held: not asked for again
 
-    def on_access(self, access: Access) -> Edit:
+    def on_access(self, access: Access) -> CacheUpdate:
         self._now += 1
         key = access.prompt_key
         if self._now >= len(self._future) or self._future[self._now] != key:

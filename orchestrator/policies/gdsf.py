@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.priority_rule import Weighed
+from orchestrator.policies.kinds.priority_rule import PriorityRule
 
 
 @policy("gdsf")
-class Gdsf(Weighed):
+class Gdsf(PriorityRule):
     """Priority = clock + frequency x steps saved / bytes; the clock is the last victim's
     priority."""
 

@@ -9,11 +9,11 @@ import numpy as np
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.price_planner import Priced
+from orchestrator.policies.kinds.price_planner import PricePlanner
 
 
 @policy("greedy")
-class Greedy(Priced):
+class Greedy(PricePlanner):
     """Solves the multiple-choice knapsack of each slot."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:

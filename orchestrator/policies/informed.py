@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 
 @policy("informed")
-class Informed(Ranked):
+class Informed(ScorePlanner):
     """Scores by the rate that the simulated workload has in this slot."""
 
     modes: ClassVar[frozenset[str]] = frozenset({"proactive"})

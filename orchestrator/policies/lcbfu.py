@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.priority_rule import Weighed
+from orchestrator.policies.kinds.priority_rule import PriorityRule
 
 
 @policy("lcbfu")
-class Lcbfu(Weighed):
+class Lcbfu(PriorityRule):
     """Keeps what saved most denoising steps: frequency, counted since it came in, x steps that a
     hit saves."""
 

@@ -4,11 +4,11 @@ recently used."""
 from __future__ import annotations
 
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.priority_rule import Weighed
+from orchestrator.policies.kinds.priority_rule import PriorityRule
 
 
 @policy("lfu")
-class Lfu(Weighed):
+class Lfu(PriorityRule):
     """Keeps what was asked for most often since it came in."""
 
     def weight(self, key: str) -> float:

@@ -9,13 +9,13 @@ import numpy as np
 
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 LEAST = -700.0  # the logarithm below which a score is given as e^LEAST: it has to stay above 0
 
 
 @policy("lfu-decay")
-class LfuDecay(Ranked):
+class LfuDecay(ScorePlanner):
     """Keeps what was asked for most in the last `efold_slots` or so; it counts what it does not
     hold, too."""
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.price_planner import Priced
+from orchestrator.policies.kinds.price_planner import PricePlanner
 
 
 @policy("ncldc")
-class AllLocal(Priced):
+class AllLocal(PricePlanner):
     """Keeps nothing; in `coupled` mode that means that nothing is computed on the edge either
     (34)."""
 

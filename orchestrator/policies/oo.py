@@ -10,11 +10,11 @@ import numpy as np
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.price_planner import Priced
+from orchestrator.policies.kinds.price_planner import PricePlanner
 
 
 @policy("oo")
-class OnlineOptimal(Priced):
+class OnlineOptimal(PricePlanner):
     """No queue: the long-term limit (16) is kept in each slot; where it cannot be, L_avg is as low
     as can be."""
 

@@ -10,14 +10,14 @@ import numpy as np
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.drc_item.part_shares import PartShares
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 EFOLD_SLOTS = 2.0  # of the parts' shares
 SHRINK = 1.0  # requests as expected that are added to an item's actual and expected count
 
 
 @policy("parts-ratio")
-class PartsRatio(Ranked):
+class PartsRatio(ScorePlanner):
     """Score: the product of the decayed shares of an item's parts, times (actual + a) / (expected +
     a) requests."""
 

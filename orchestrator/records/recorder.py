@@ -22,7 +22,7 @@ from midstep import __version__
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
-from orchestrator.records.rows import Ended, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotRow
 
 JOURNALS = ("requests", "slots", "events")
 
@@ -50,7 +50,7 @@ class Recorder:
         self.gallery: list[Gallery] = []
         self.events: list[dict[str, Any]] = []
 
-    def ended(self, ended: Iterable[Ended]) -> None:
+    def ended(self, ended: Iterable[EndedRequest]) -> None:
         """Requests that ended, with their pictures."""
         for one in ended:
             self.rows[one.row.request_id] = one.row

@@ -8,7 +8,7 @@ from midstep.telemetry.record import RequestRow
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRequest:
     """A request that ended at a host: its row, and its picture (PNG) where there is one."""
 
     row: RequestRow
@@ -49,7 +49,7 @@ class SlotRow:
 
 
 @dataclass(frozen=True)
-class Glance:
+class SlotProgress:
     """A slot in passing, for whoever shows progress."""
 
     at_s: float

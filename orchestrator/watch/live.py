@@ -12,7 +12,7 @@ from rich.live import Live
 
 from midstep.scenario import Scenario
 from orchestrator.records.recorder import Recorder
-from orchestrator.records.rows import Glance
+from orchestrator.records.rows import SlotProgress
 from orchestrator.watch.figures import Figures
 from orchestrator.watch.screen import Screen
 from orchestrator.watch.tally import Tally
@@ -47,7 +47,7 @@ class Progress:
         """A line that stays."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def show(self, glance: Glance) -> None:
+    def show(self, glance: SlotProgress) -> None:
         """One slot later."""
         self._take_in()
         if self._live is None:
@@ -70,7 +70,7 @@ class Progress:
         )
         self._seen = [len(rows), len(slots), len(events)]
 
-    def _cells(self, glance: Glance) -> list[tuple[str, str]]:
+    def _cells(self, glance: SlotProgress) -> list[tuple[str, str]]:
         figures = self._figures
         edges = list(figures.edges.values())
         tally = Tally.of(edge.tally for edge in edges)

@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 
 from orchestrator.watch import programs
-from orchestrator.watch.leash import Leashed
+from orchestrator.watch.supervised_process import SupervisedProcess
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 READY_S = 15.0
@@ -50,7 +50,7 @@ class Monitor:
     def __init__(self, run: Path) -> None:
         self._run = run.resolve()
         self._folder = self._run / "prometheus"
-        self._started: list[Leashed] = []
+        self._started: list[SupervisedProcess] = []
         self._scratch: Path | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -177,11 +177,13 @@ class Monitor:
             "it needs some seconds to start"
         )
 
-    def _hold(self, command: list[str], log: Path, environment: dict[str, str]) -> Leashed:
+    def _hold(
+        self, command: list[str], log: Path, environment: dict[str, str]
+    ) -> SupervisedProcess:
         with self._lock:
             if self._closed:
                 raise OSError("the run has ended")
-            started = Leashed(command, log, environment)
+            started = SupervisedProcess(command, log, environment)
             self._started.append(started)
         return started
 
@@ -200,7 +202,7 @@ def _answers(url: str) -> bool:
     return False
 
 
-def _until(true: Callable[[], bool], program: Leashed, patience_s: float) -> bool:
+def _until(true: Callable[[], bool], program: SupervisedProcess, patience_s: float) -> bool:
     end = time.monotonic() + patience_s
     while program.alive and time.monotonic() < end:
         if true():

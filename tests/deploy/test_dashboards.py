@@ -28,7 +28,7 @@ from midstep.telemetry.metrics import SECONDS, SPECS
 from midstep.telemetry.record import STAGES
 from orchestrator.records.recorder import read_run
 from orchestrator.watch import programs
-from orchestrator.watch.leash import Leashed
+from orchestrator.watch.supervised_process import SupervisedProcess
 from tests.deploy import promql
 from tests.orchestrator.cluster.live_run import PACED, Live, get_json, live
 
@@ -194,14 +194,16 @@ def seen(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         f"--config.file={run}/prometheus/prometheus.yml",
         f"--storage.tsdb.path={run}/prometheus/data",
     ]
-    again = Leashed([binary, *options, f"--web.listen-address=127.0.0.1:{port}"], run / "again.log")
+    again = SupervisedProcess(
+        [binary, *options, f"--web.listen-address=127.0.0.1:{port}"], run / "again.log"
+    )
     try:
         yield Seen(run, answers, began, ended, _ready(f"http://127.0.0.1:{port}", again))
     finally:
         again.end()
 
 
-def _ready(address: str, program: Leashed) -> str:
+def _ready(address: str, program: SupervisedProcess) -> str:
     for _ in range(150):
         assert program.alive, program.last_words()
         try:

@@ -18,8 +18,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from orchestrator.watch import programs
-from orchestrator.watch.leash import Leashed
 from orchestrator.watch.monitor import Monitor, query
+from orchestrator.watch.supervised_process import SupervisedProcess
 from tests.orchestrator.cluster.live_run import PACED, live
 
 # answers /-/ready where it was told to listen, as Prometheus does
@@ -208,8 +208,8 @@ def _pid(tmp_path: Path) -> int:
     return int((tmp_path / "pid").read_text())
 
 
-def test_a_leashed_program_ends_with_its_run_and_is_not_its_terminals(tmp_path: Path) -> None:
-    program = Leashed(_child(tmp_path), tmp_path / "log")
+def test_a_supervised_process_ends_with_its_run_and_is_not_its_terminals(tmp_path: Path) -> None:
+    program = SupervisedProcess(_child(tmp_path), tmp_path / "log")
     pid = _pid(tmp_path)
     assert program.alive and os.getsid(pid) != os.getsid(0), (
         "a Ctrl-C in the terminal would end it before the run"
@@ -218,10 +218,10 @@ def test_a_leashed_program_ends_with_its_run_and_is_not_its_terminals(tmp_path: 
     assert gone(pid) and not program.alive
 
 
-def test_a_leashed_program_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
+def test_a_supervised_process_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from orchestrator.watch.leash import Leashed\n"
-        f"Leashed({_child(tmp_path)!r}, Path({str(tmp_path / 'log')!r})); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from orchestrator.watch.supervised_process import SupervisedProcess\n"
+        f"SupervisedProcess({_child(tmp_path)!r}, Path({str(tmp_path / 'log')!r})); time.sleep(60)"
     )
     run = subprocess.Popen([sys.executable, "-c", code])
     pid = _pid(tmp_path)

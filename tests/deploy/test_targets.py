@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from midstep.telemetry.exporter import Target, write_targets
 from orchestrator.watch import programs
-from orchestrator.watch.leash import Leashed
 from orchestrator.watch.monitor import query
+from orchestrator.watch.supervised_process import SupervisedProcess
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 
@@ -27,7 +27,7 @@ def test_prometheus_finds_runs_as_they_come_and_go(tmp_path: Path) -> None:
     targets = [Target(f"127.0.0.1:{server.server_port}", "edge", "edge-0")]
     port = programs.port(0)
     options = [f"--config.file={here}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
-    program = Leashed(
+    program = SupervisedProcess(
         ["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log"
     )
 

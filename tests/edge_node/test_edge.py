@@ -7,12 +7,12 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import FrameError, PromptError, QueueFull, ScenarioError
-from midstep.wire.messages import Access, Answer, Edit
+from midstep.wire.messages import Access, Answer, CacheUpdate
 from tests.edge_node.world import FRAME, ask, with_edge
 
 
 async def keep(edge: Edge, answer: Answer) -> None:
-    result = await edge.apply(Edit(((answer.frame.prompt_key, answer.frame.step),)))
+    result = await edge.apply(CacheUpdate(((answer.frame.prompt_key, answer.frame.step),)))
     assert result.admitted == 1
 
 
@@ -129,9 +129,9 @@ def test_an_edit_never_overfills_the_store_and_says_what_it_refused() -> None:
     async def use(edge: Edge) -> tuple[Any, Any, int]:
         answers = [await edge.obtain(ask(edge, f"prompt {i}"), 10) for i in range(5)]
         keys = tuple((a.frame.prompt_key, 6) for a in answers)
-        filled = await edge.apply(Edit(keys))
-        swapped = await edge.apply(Edit((keys[3], ("nothing", 6)), (keys[0][0], "nothing")))
-        return filled, swapped, (await edge.contents()).store_bytes
+        filled = await edge.apply(CacheUpdate(keys))
+        swapped = await edge.apply(CacheUpdate((keys[3], ("nothing", 6)), (keys[0][0], "nothing")))
+        return filled, swapped, (await edge.snapshot()).store_bytes
 
     filled, swapped, nbytes = with_edge(use)
     assert (filled.admitted, filled.refused) == (3, 2)

@@ -31,7 +31,7 @@ from midstep.telemetry.metrics import REGISTRY
 from midstep.v1 import edge_pb2 as pb
 from midstep.wire.certificates import ephemeral, load_credentials
 from midstep.wire.grpc_channels import bearer, open_channel
-from midstep.wire.messages import Edit, Request
+from midstep.wire.messages import CacheUpdate, Request
 from midstep.wire.security import NAME, Credentials
 from midstep.wire.tuning import REQUEST_LIMIT
 from orchestrator.doctor.certs import certs
@@ -327,8 +327,8 @@ async def test_who_does_not_belong_is_told_at_once_what_to_do(
         kind: type[MidstepError] = CredentialsError if "token" in why else EdgeUnreachable
         for refused in (
             client.obtain(ask(edge), 5),
-            learner.contents(),
-            learner.apply(Edit(evict=("key",))),
+            learner.snapshot(),
+            learner.apply(CacheUpdate(evict=("key",))),
         ):
             with pytest.raises(kind) as error:
                 await refused

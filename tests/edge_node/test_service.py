@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from edge_node.service import serve
 from midstep.clock import WallClock
 from midstep.errors import EdgeUnreachable, FrameError, PromptError, QueueFull, ScenarioError
-from midstep.wire.messages import Edit, EditResult
+from midstep.wire.messages import CacheUpdate, CacheUpdateResult
 from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served
 from tests.edge_node.world import FRAME, ask, make_edge
@@ -27,10 +27,10 @@ async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
         answer = await client.obtain(ask(edge, "ein Bär 🐻"), 10)
         assert answer.frame == (edge.staging.entries()[0].frame)
         assert (answer.reuse, answer.edge_steps, answer.saved_steps) == ("computed", 6, 0)
-        assert (await control.apply(Edit(((answer.frame.prompt_key, 6),)))).admitted == 1
+        assert (await control.apply(CacheUpdate(((answer.frame.prompt_key, 6),)))).admitted == 1
         assert (await client.obtain(ask(edge, "ein Bär 🐻"), 10)).reuse == "exact"
-        contents = await control.contents()
-        assert [(h.prompt, h.step, h.nbytes) for h in contents.store] == [("ein Bär 🐻", 6, FRAME)]
+        snapshot = await control.snapshot()
+        assert [(h.prompt, h.step, h.nbytes) for h in snapshot.store] == [("ein Bär 🐻", 6, FRAME)]
         await client.close()
 
 
@@ -113,8 +113,10 @@ async def test_an_edit_larger_than_a_message_is_applied_whole_and_in_order() -> 
         keys = [
             (await client.obtain(ask(edge, f"prompt {i}"), 10)).frame.prompt_key for i in range(2)
         ]
-        assert await control.apply(Edit(((keys[0], 6),))) == EditResult(1, 0, 0)
+        assert await control.apply(CacheUpdate(((keys[0], 6),))) == CacheUpdateResult(1, 0, 0)
         strangers = [f"{i:064x}" for i in range(70_000)]  # 5 MB of keys, above REQUEST_LIMIT
-        edit = Edit(((keys[1], 6), *((key, 6) for key in strangers)), (*strangers, keys[0]))
-        assert await control.apply(edit) == EditResult(1, 1, 70_000)
-        assert [h.prompt_key for h in (await control.contents()).store] == [keys[1]]
+        update = CacheUpdate(
+            ((keys[1], 6), *((key, 6) for key in strangers)), (*strangers, keys[0])
+        )
+        assert await control.apply(update) == CacheUpdateResult(1, 1, 70_000)
+        assert [h.prompt_key for h in (await control.snapshot()).store] == [keys[1]]

@@ -23,7 +23,7 @@ def test_bits_pass_at_the_rates_of_the_slots_they_span(scenario: Scenario) -> No
         await clock.sleep_until(2.9)
         link = Link(channel, clock, 1.0, None)
         nbytes = round((0.1 * channel.rate_bps(2) + 0.25 * channel.rate_bps(3)) / 8)
-        return await link.carry(nbytes)
+        return await link.transmit(nbytes)
 
     transfer = run_virtual(world())
     assert transfer.achieved_s == pytest.approx(0.35, rel=1e-4)
@@ -36,8 +36,8 @@ def test_the_scenarios_d_replaces_the_frames_own_size(scenario: Scenario) -> Non
 
     async def world() -> tuple[Transfer, Transfer]:
         clock = VirtualClock()
-        own = await Link(channel, clock, 1e6, None).carry(8000)
-        return own, await Link(channel, clock, 1e6, 500_000).carry(8000)
+        own = await Link(channel, clock, 1e6, None).transmit(8000)
+        return own, await Link(channel, clock, 1e6, 500_000).transmit(8000)
 
     own, fixed = run_virtual(world())
     assert (own.nbytes, fixed.nbytes) == (8000, 500_000)
@@ -51,7 +51,7 @@ def test_transfers_of_one_device_do_not_hold_up_another(scenario: Scenario) -> N
             Link(DeviceChannel(scenario.channel, s, 7), clock, 1.0, 500_000)
             for s in specs(scenario)
         ]
-        transfers = await asyncio.gather(*(link.carry(1) for link in links))
+        transfers = await asyncio.gather(*(link.transmit(1) for link in links))
         assert clock.now() == pytest.approx(max(t.achieved_s for t in transfers))
         return clock.now()
 

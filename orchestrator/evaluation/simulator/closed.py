@@ -23,7 +23,7 @@ TIGHTNESS = (
 GAP_EVERY = 5  # slots between two comparisons with exact P2
 
 
-class Play:
+class Rollout:
     """One policy in every lane of a world: its cache, its queue, its sums."""
 
     def __init__(
@@ -166,9 +166,9 @@ class Play:
         )
 
 
-def metrics(play: Play) -> dict[str, Floats]:
+def metrics(rollout: Rollout) -> dict[str, Floats]:
     """The metrics of docs/model.md, one value a lane: milliseconds, or fractions."""
-    sums = {name: play.sums[:, i] for name, i in accounts.AT.items()}
+    sums = {name: rollout.sums[:, i] for name, i in accounts.AT.items()}
     slots = np.maximum(sums["slots"], 1)
     requests = np.maximum(sums["requests"], 1)
     won = sums["nothing"] - sums["exact"]
@@ -176,7 +176,7 @@ def metrics(play: Play) -> dict[str, Floats]:
     return {
         "response_ms": 1e3 * sums["response_s"] / slots,
         "response_per_request_ms": 1e3 * sums["request_s"] / requests,
-        "reduction_vs_ncldc" if not play.world.shared.any() else "reduction_vs_none": sums[
+        "reduction_vs_ncldc" if not rollout.world.shared.any() else "reduction_vs_none": sums[
             "reduction"
         ]
         / slots,
@@ -186,11 +186,11 @@ def metrics(play: Play) -> dict[str, Floats]:
         "saved_per_request_ms": 1e3 * sums["saved_s"] / requests,
         "gap_to_exact": gap,
         "queue_ms": 1e3 * sums["queue_s"] / slots,
-        "queue_last_ms": 1e3 * play.queue_s,
+        "queue_last_ms": 1e3 * rollout.queue_s,
         "latency_avg_ms": 1e3 * sums["average_s"] / slots,
         "system_cost_ms": 1e3 * sums["system_s"] / slots,
         "stored_per_slot": sums["store_s"] / slots,
-        **{f"p{q}_s": _quantile(play.histogram, q / 100) for q in (50, 95, 99)},
+        **{f"p{q}_s": _quantile(rollout.histogram, q / 100) for q in (50, 95, 99)},
     }
 
 

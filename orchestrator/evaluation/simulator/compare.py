@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from orchestrator import policies
 from orchestrator.evaluation.simulator import accounts
-from orchestrator.evaluation.simulator.closed import GAP_EVERY, Play
+from orchestrator.evaluation.simulator.closed import GAP_EVERY, Rollout
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import LearnerStats
 from orchestrator.policies.greedy import Greedy
-from orchestrator.policies.kinds.price_planner import Priced, price_planner
+from orchestrator.policies.kinds.price_planner import PricePlanner, price_planner
 
 Floats = NDArray[np.float64]
 Lane = tuple[Preset, int]
@@ -42,12 +42,12 @@ def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
     if not np.isnan(given).any():
         return given
     world = World(lanes)
-    play = Play("greedy", Greedy().decide, world, np.zeros(len(lanes)))
-    play.frozen = True
+    rollout = Rollout("greedy", Greedy().decide, world, np.zeros(len(lanes)))
+    rollout.frozen = True
     for _ in range(min(slots, CALIBRATION_SLOTS)):
         world.advance()
-        play.slot(measure=True, gap=False)
-    averages: Floats = play.sums[:, accounts.AT["average_s"]] / play.sums[:, 0]
+        rollout.slot(measure=True, gap=False)
+    averages: Floats = rollout.sums[:, accounts.AT["average_s"]] / rollout.sums[:, 0]
     return np.where(np.isnan(given), TIGHTNESS * averages, given)
 
 
@@ -59,7 +59,7 @@ def play_all(
     targets: Floats | None = None,
     tick: Callable[[int], None] | None = None,
     series: dict[str, Series] | None = None,
-) -> dict[str, Play]:
+) -> dict[str, Rollout]:
     """Run `slots` slots of every lane under every policy; sums are of the slots from `warmup` on.
 
     `tick` is told of every slot; `series` is filled where it is given. Raises ScenarioError for an
@@ -67,26 +67,26 @@ def play_all(
     """
     world = World(lanes)
     targets = calibrate(lanes, slots) if targets is None else targets
-    learners: dict[str, Priced | None] = {}
-    plays: dict[str, Play] = {}
+    learners: dict[str, PricePlanner | None] = {}
+    rollouts: dict[str, Rollout] = {}
     for name in names:
-        plays[name], learners[name] = _open(name, world, targets)
+        rollouts[name], learners[name] = _open(name, world, targets)
         if series is not None:
             series[name] = Series([], [], [], [])
     for slot in range(slots):
         world.advance()
-        for name, play in plays.items():
-            play.slot(measure=slot >= warmup, gap=slot % GAP_EVERY == 0)
+        for name, rollout in rollouts.items():
+            rollout.slot(measure=slot >= warmup, gap=slot % GAP_EVERY == 0)
             learner = learners[name]
             stats = learner.learn() if learner is not None else None
             if series is not None:
-                _note(series[name], play, stats, slot)
+                _note(series[name], rollout, stats, slot)
         if tick is not None:
             tick(slot)
-    return plays
+    return rollouts
 
 
-def _open(name: str, world: World, targets: Floats) -> tuple[Play, Priced | None]:
+def _open(name: str, world: World, targets: Floats) -> tuple[Rollout, PricePlanner | None]:
     """All lanes as one program where the policy can, else an object for each."""
     problems = [world.problem(b) for b in range(world.size)]
     seeds = [int(seed) for seed in world.seeds]
@@ -97,19 +97,19 @@ def _open(name: str, world: World, targets: Floats) -> tuple[Play, Priced | None
     if twin is None:
         from orchestrator.evaluation.simulator.objects import objects
 
-        play: Play = objects(name, type(made), world, seeds, targets)
+        rollout: Rollout = objects(name, type(made), world, seeds, targets)
     else:
         twin.open(problems, seeds)
-        play = Play(name, twin.decide, world, targets)
-        play.guarded = twin.guarded
-    play.guarded = play.guarded and all(p.serve_guard for p, _ in world.lanes)
-    return play, twin
+        rollout = Rollout(name, twin.decide, world, targets)
+        rollout.guarded = twin.guarded
+    rollout.guarded = rollout.guarded and all(p.serve_guard for p, _ in world.lanes)
+    return rollout, twin
 
 
-def _note(series: Series, play: Play, stats: LearnerStats | None, slot: int) -> None:
-    series.queue_s.append(play.queue_s.copy())
+def _note(series: Series, rollout: Rollout, stats: LearnerStats | None, slot: int) -> None:
+    series.queue_s.append(rollout.queue_s.copy())
     if slot % GAP_EVERY == 0:
-        series.gap.append(play.last_gap.copy())
+        series.gap.append(rollout.last_gap.copy())
     if stats is not None:
         series.loss.append(stats.loss)
         series.k.append(stats.k)

@@ -16,7 +16,7 @@ from orchestrator.decision.problem import Problem
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.requests import Floats, Ids, KnownStream
 from orchestrator.policies import Policy
-from orchestrator.policies.kinds.score_planner import Ranked
+from orchestrator.policies.kinds.score_planner import ScorePlanner
 
 Hits = NDArray[np.bool_]
 
@@ -50,13 +50,15 @@ class Lane(ABC):
         when they came, shape (capacities, n). Then the policy plans the next slot."""
 
 
-class RankedLane(Lane):
+class ScoreLane(Lane):
     """Drives `observe` and `scores` with numbers: as Ranked.plan would, without a string.
 
     Several capacities share one policy where what it knows does not depend on what is held.
     """
 
-    def __init__(self, policy: Ranked, stream: KnownStream, capacities: Sequence[int]) -> None:
+    def __init__(
+        self, policy: ScorePlanner, stream: KnownStream, capacities: Sequence[int]
+    ) -> None:
         self.policy = policy
         self.stream = stream
         self.capacities = capacities
@@ -113,7 +115,7 @@ class RuleLane(Lane):
             key = self._keys[item]
             hit = key in self._held
             hits[0, i] = key in since
-            edit = self.policy.on_access(
+            update = self.policy.on_access(
                 Access(
                     key,
                     key,
@@ -125,10 +127,10 @@ class RuleLane(Lane):
                     0.0,
                 )
             )
-            if edit:
-                self._held.difference_update(edit.evict)
-                since.difference_update(edit.evict)
-                self._held.update(k for k, _ in edit.admit)
+            if update:
+                self._held.difference_update(update.evict)
+                since.difference_update(update.evict)
+                self._held.update(k for k, _ in update.admit)
         return hits
 
 
@@ -143,10 +145,10 @@ def open_lane(
             f"policy.name: {name} keeps finished pictures, which simulated prompts do not have"
         )
     policy = cls()
-    if isinstance(policy, Ranked):
+    if isinstance(policy, ScorePlanner):
         policies.check(name, told)
         policy.reset(told, seed)
-        return RankedLane(policy, stream, capacities)
+        return ScoreLane(policy, stream, capacities)
     if "closed" in cls.needs or (cls.on_access is Policy.on_access and cls.plan is not Policy.plan):
         raise ScenarioError(
             f"policy.name: {name} cannot plan for an open catalogue; planners by score and rules "

@@ -156,8 +156,8 @@ def _play(job: Job, tick: Callable[[], None]) -> Results:
 
     bind_threads(1)
     lanes, names, slots, warmup = job
-    plays = play_all(lanes, names, slots, warmup, tick=lambda _: tick())
-    return {name: metrics(play) for name, play in plays.items()}
+    rollouts = play_all(lanes, names, slots, warmup, tick=lambda _: tick())
+    return {name: metrics(rollout) for name, rollout in rollouts.items()}
 
 
 def _follow(job: Job, tick: Callable[[], None]) -> dict[str, Series]:

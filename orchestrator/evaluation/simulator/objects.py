@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, Contents, Edit, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision import exact
 from orchestrator.decision.problem import Prices, Problem, SlotCost
 from orchestrator.decision.slots import Choice
-from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import Policy, SlotRecord
 from orchestrator.policies.kinds.price_planner import price_planner
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 IDLE = SlotCost(0, 0, 0, 0, 0.0, 0.0)
 
 
-class ObjectPlay(Play):
+class ObjectRollout(Rollout):
     """One policy, one object for each lane."""
 
     def __init__(
@@ -57,7 +57,7 @@ class ObjectPlay(Play):
             for item in np.flatnonzero(world.count[b]):
                 choice[b, item] = self.held[b].get(int(item), 0)
         if gap:
-            self._hindsight(choice, measure) if self.ahead else self._compare(choice, measure)
+            self._regret(choice, measure) if self.ahead else self._compare(choice, measure)
         self.carry = all(planned)
         costs = [self._cost(b, choice) for b in range(world.size)]
         self._settle(choice, measure)
@@ -74,7 +74,7 @@ class ObjectPlay(Play):
                 self.cached[b, r] = step
         return choice
 
-    def _hindsight(self, choice: Choice, measure: bool) -> None:
+    def _regret(self, choice: Choice, measure: bool) -> None:
         """The gap of a plan that was made ahead: P2 solved on the slot as it came, over what there
         was to keep."""
         cost = np.full_like(self.cost_s, np.inf)
@@ -124,26 +124,28 @@ class ObjectPlay(Play):
         prices = None if self.ahead else self._prices(lane)
         available = self._contents(lane, held, fresh)
         queue = float(self.queue_s[lane])
-        edit = policy.plan(
+        update = policy.plan(
             SlotRecord(self.world.slot, tuple(accesses), cost, queue, available, prices)
         )
-        self._apply(held, edit)
+        self._apply(held, update)
         policy.learn()
         return prices is not None and price_planner(policy) is not None
 
-    def _apply(self, held: dict[int, int], edit: Edit) -> None:
-        for key in edit.evict:
+    def _apply(self, held: dict[int, int], update: CacheUpdate) -> None:
+        for key in update.evict:
             held.pop(int(key), None)
-        for key, step in edit.admit:
+        for key, step in update.admit:
             held[int(key)] = step
 
-    def _contents(self, lane: int, held: dict[int, int], fresh: dict[int, int]) -> Contents:
+    def _contents(self, lane: int, held: dict[int, int], fresh: dict[int, int]) -> CacheSnapshot:
         nbytes = self.problems[lane].frame_bytes
         store, staging = (
-            tuple(Held(self._keys[r], self._keys[r], step, nbytes) for r, step in part.items())
+            tuple(
+                CachedOutput(self._keys[r], self._keys[r], step, nbytes) for r, step in part.items()
+            )
             for part in (held, {r: s for r, s in fresh.items() if r not in held})
         )
-        return Contents(
+        return CacheSnapshot(
             store, staging, self.problems[lane].capacity, len(store) * nbytes, len(staging) * nbytes
         )
 
@@ -174,12 +176,12 @@ class ObjectPlay(Play):
 
 def objects(
     name: str, make: type[Policy], world: World, seeds: Sequence[int], target_s: Floats
-) -> ObjectPlay:
+) -> ObjectRollout:
     """A fresh object for each lane of `world`."""
     problems = [world.problem(b) for b in range(world.size)]
     made = [make() for _ in problems]
     for policy, problem, seed in zip(made, problems, seeds, strict=True):
         policy.reset(problem, seed)
-    play = ObjectPlay(name, made, problems, world, target_s)
-    play.guarded = True
-    return play
+    rollout = ObjectRollout(name, made, problems, world, target_s)
+    rollout.guarded = True
+    return rollout

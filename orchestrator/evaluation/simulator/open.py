@@ -11,7 +11,7 @@ from midstep.errors import ScenarioError
 from orchestrator.evaluation.simulator.lanes import Hits, open_lane
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.requests import Ids
-from orchestrator.evaluation.simulator.response import Served, measure, misses_ms, weigh
+from orchestrator.evaluation.simulator.response import measure, misses_ms, weigh
 from orchestrator.evaluation.simulator.topics import open_stream
 
 # the defaults: what is slow to forget needs the first thousand, the second is measured
@@ -81,6 +81,3 @@ def _serve(
         if progress is not None:
             progress(done + share * (slot + 1) / slots)
     return asked, hits
-
-
-__all__ = ["SLOTS", "WARMUP", "Results", "Served", "simulate"]

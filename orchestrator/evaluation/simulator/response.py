@@ -25,7 +25,7 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Served:
+class MeasuredSlots:
     """The measured slots of one policy. Requests (slots, n): response and all-local time, ms;
     `used`: served from the cache; `computed`: the edge made its output for it. `group` numbers the
     (slot, prompt) pairs, `slot_of` (groups,) says which slot each is of."""
@@ -38,7 +38,7 @@ class Served:
     slot_of: Ids
 
 
-def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> Served:
+def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> MeasuredSlots:
     """Price requests `asked` (slots, n) of which `hits` (slots, n) were cached; the first `warmup`
     slots only load the edge's queue. Seconds inside, as equations (4) to (8) and (14) say with O
     multiplying the wait, too."""
@@ -50,7 +50,7 @@ def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> Se
     codes = (np.arange(slots)[:, None] * preset.items + asked)[warmup:]
     unique, group = np.unique(codes, return_inverse=True)
     keep = slice(warmup, None)
-    return Served(
+    return MeasuredSlots(
         response[keep] * 1e3,
         local[keep] * 1e3,
         used[keep],
@@ -117,12 +117,12 @@ def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
     return edge, computed
 
 
-def misses_ms(served: Served) -> float:
+def misses_ms(served: MeasuredSlots) -> float:
     """Mean over slots of L_avg (16), ms."""
     return float(_slots(served)[2].mean())
 
 
-def measure(served: Served, target_ms: float) -> dict[str, float]:
+def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
     """A run's metrics (docs/model.md, section 6); times in ms, costs per slot unless they say
     otherwise."""
     response, local, average = _slots(served)
@@ -150,7 +150,7 @@ def measure(served: Served, target_ms: float) -> dict[str, float]:
     }
 
 
-def _slots(served: Served) -> tuple[Floats, Floats, Floats]:
+def _slots(served: MeasuredSlots) -> tuple[Floats, Floats, Floats]:
     """L_r and L_r(0) of (15), the slowest of a prompt's requesters, both (groups,); L_avg of (16),
     (slots,)."""
     groups = len(served.slot_of)

@@ -17,7 +17,7 @@ from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.drc import quantise
 from orchestrator.policies.drc.memory import Memory
 from orchestrator.policies.drc.network import LaneNetwork
-from orchestrator.policies.drc.ranking import falling
+from orchestrator.policies.drc.ranking import argsort_descending
 
 CHANNEL_SCALE = 16.0
 DEMAND_TOP = 6.0
@@ -217,7 +217,7 @@ def decide_lanes(
                 )
                 if i == 0:  # the demand's own ranking: what the network has unlearned cannot hurt
                     moved[a] = count[b, asked[a]]
-            falling(moved, order, scratch)
+            argsort_descending(moved, order, scratch)
             taken = first
             length, missed, misses = quantise.walk(
                 order, first, change, start, capacity[b], share, queue[b], target[b], value

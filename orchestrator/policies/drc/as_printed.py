@@ -15,13 +15,13 @@ from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import LearnerStats, policy
 from orchestrator.policies.drc.policy import INTERVAL
-from orchestrator.policies.kinds.network_planner import Acting
+from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
 FIRST_K = 32
 
 
 @policy("drc-paper")
-class DrcAsPrinted(Acting):
+class DrcAsPrinted(NetworkPlanner):
     """R (S* - 1) outputs; where (11) is broken, a prompt's highest entry counts."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:

@@ -13,13 +13,13 @@ from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import LearnerStats, policy
 from orchestrator.policies.drc.policy import INTERVAL
 from orchestrator.policies.greedy import Greedy
-from orchestrator.policies.kinds.network_planner import Acting
+from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
 TRAINED_SLOTS = 1_000
 
 
 @policy("dnn")
-class Dnn(Acting):
+class Dnn(NetworkPlanner):
     """Keeps what the network puts above 0.5, the surest first, at the last reusable step."""
 
     guarded: ClassVar[bool] = True

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import LearnerStats, policy
-from orchestrator.policies.kinds.network_planner import Acting
+from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
 INTERVAL = 10  # slots between two training steps
 NOISY = 24  # rankings beside the network's own, each from the best so far
@@ -23,7 +23,7 @@ NOISE = 0.8  # their standard deviation, as a share of the ranking's own
 
 
 @policy("drc")
-class Drc(Acting):
+class Drc(NetworkPlanner):
     """Algorithm 1, in B lanes."""
 
     noisy = NOISY

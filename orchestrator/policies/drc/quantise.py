@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from orchestrator.policies.drc.ranking import falling
+from orchestrator.policies.drc.ranking import argsort_descending
 
 WINDOW = 32  # slots whose best candidate sets the next K
 TINY = 1e-12
@@ -27,13 +27,13 @@ def prefixes(value: Any) -> Any:
     lengths = np.empty(n + 1, np.int64)
     lengths[0] = np.sum(value > 0.5)
     near = np.argsort(np.abs(value - 0.5), kind="mergesort")
-    falling = -value
+    descending = -value
     for k in range(n):
         threshold = value[near[k]]
         if threshold <= 0.5:
-            lengths[k + 1] = np.searchsorted(falling, -threshold, side="right")
+            lengths[k + 1] = np.searchsorted(descending, -threshold, side="right")
         else:
-            lengths[k + 1] = np.searchsorted(falling, -threshold, side="left")
+            lengths[k + 1] = np.searchsorted(descending, -threshold, side="left")
     return lengths
 
 
@@ -219,7 +219,7 @@ def decide(
     asked = np.flatnonzero(weight > 0)
     n = asked.shape[0]
     order = np.empty(n, np.int64)
-    falling(relaxed[asked], order, np.empty(2 * n + 1, np.int64))
+    argsort_descending(relaxed[asked], order, np.empty(2 * n + 1, np.int64))
     lengths = prefixes(relaxed[asked][order])
     price, step = menu(asked, weight, cost, hit)
     compact = weight[asked]

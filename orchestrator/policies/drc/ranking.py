@@ -8,7 +8,7 @@ from numba import njit
 
 
 @njit(cache=True)
-def falling(value: Any, order: Any, scratch: Any) -> None:
+def argsort_descending(value: Any, order: Any, scratch: Any) -> None:
     """Fills `order` (n,) with the places along which `value` (n,), finite, falls; equals keep
     theirs.
 

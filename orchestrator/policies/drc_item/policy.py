@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from midstep.wire.messages import Edit
+from midstep.wire.messages import CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import LearnerStats, SlotRecord, policy
-from orchestrator.policies.kinds.price_planner import HasPriceTwin, Priced
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.price_planner import HasPriceTwin, PricePlanner
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 if TYPE_CHECKING:
     from orchestrator.policies.drc_item.scorer import Trainer, Weights
@@ -32,7 +32,7 @@ RECENT = 200_000  # requests among which samples are taken: what is silent for l
 
 
 @policy("drc-item")
-class DrcItem(Ranked, HasPriceTwin):
+class DrcItem(ScorePlanner, HasPriceTwin):
     """Keeps what the network expects to be asked for most in the slots to come.
 
     Its size does not depend on the catalogue; memory grows with the items seen, work with those
@@ -40,10 +40,10 @@ class DrcItem(Ranked, HasPriceTwin):
     (training/scorer.py), and goes on learning from requests.
     """
 
-    def price_twin(self) -> Priced:
-        from orchestrator.policies.drc_item.reactive import PricedItems
+    def price_twin(self) -> PricePlanner:
+        from orchestrator.policies.drc_item.reactive import ReactiveDrcItem
 
-        return PricedItems()
+        return ReactiveDrcItem()
 
     def __init__(self, weights: Weights | None = None, reuse: float = REUSE) -> None:
         self._given = weights
@@ -71,7 +71,7 @@ class DrcItem(Ranked, HasPriceTwin):
         self._due = 0.0  # samples that may be learned from
         self._updates = 0
 
-    def plan(self, slot: SlotRecord) -> Edit:
+    def plan(self, slot: SlotRecord) -> CacheUpdate:
         return super().plan(slot) if self._priced is None else self._priced.plan(slot)
 
     def met(self, item: int, prompt: str) -> None:

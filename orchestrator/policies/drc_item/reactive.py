@@ -9,12 +9,12 @@ from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import LearnerStats
 from orchestrator.policies.greedy import Greedy
-from orchestrator.policies.kinds.network_planner import Acting
+from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
 INTERVAL = 5  # slots between two training steps
 
 
-class PricedItems(Acting):
+class ReactiveDrcItem(NetworkPlanner):
     """One small network for all prompts of a lane; its size does not know R. The best prefix of its
     ranking is kept."""
 

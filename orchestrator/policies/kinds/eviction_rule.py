@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from midstep.wire.messages import Access, Edit, Held
+from midstep.wire.messages import Access, CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import Policy
 
-NOTHING = Edit()
+NOTHING = CacheUpdate()
 
 
 class Rule(Policy, ABC):
@@ -48,7 +48,7 @@ class Rule(Policy, ABC):
     def dropped(self, key: str) -> None:
         """An output is leaving the store; its bytes and steps are still in `held` and `steps`."""
 
-    def on_access(self, access: Access) -> Edit:
+    def on_access(self, access: Access) -> CacheUpdate:
         key = access.prompt_key
         if key in self.held:
             self.held.move_to_end(key)
@@ -62,9 +62,9 @@ class Rule(Policy, ABC):
             evict.append(self._drop(self.victim()))
         self._hold(key, access.step, access.nbytes)
         self.admitted(key)
-        return Edit(((key, access.step),), tuple(evict))
+        return CacheUpdate(((key, access.step),), tuple(evict))
 
-    def reconcile(self, held: Sequence[Held]) -> None:
+    def reconcile(self, held: Sequence[CachedOutput]) -> None:
         real = {h.prompt_key: h for h in held}
         for key in [
             k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes

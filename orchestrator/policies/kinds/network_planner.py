@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.policies.kinds.price_planner import Priced
+from orchestrator.policies.kinds.price_planner import PricePlanner
 
 
-class Acting(Priced):
+class NetworkPlanner(PricePlanner):
     """A planner by price whose `actor` learns; `open` makes it."""
 
     actor: Any  # with state_dict and load_state_dict

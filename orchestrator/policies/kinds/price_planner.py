@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from midstep.wire.messages import Edit, Held
+from midstep.wire.messages import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
 from orchestrator.policies.base import Policy, SlotRecord
@@ -23,7 +23,7 @@ UNKNOWN_S = (1.0, 0.5)  # what a miss and a hit cost, until it is known
 PAST = 0.9  # weight of what prices were known so far
 
 
-class Priced(Policy, ABC):
+class PricePlanner(Policy, ABC):
     """Chooses by P2's prices, over a closed catalogue."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"closed"})
@@ -69,7 +69,7 @@ class Priced(Policy, ABC):
             raise IndexError(f"prompt {key} is number {at + 1} of a catalogue of {self.items}")
         return at
 
-    def plan(self, slot: SlotRecord) -> Edit:
+    def plan(self, slot: SlotRecord) -> CacheUpdate:
         return self._react(slot) if slot.prices is not None else self._foresee(slot)
 
     def state_dict(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Priced(Policy, ABC):
         self._price_s = np.array(state["price_s"])
 
     def _lane(
-        self, held: Sequence[Held], queue_s: float, target_s: float, channel: Floats
+        self, held: Sequence[CachedOutput], queue_s: float, target_s: float, channel: Floats
     ) -> PricedSlots:
         p = self.problem
         choices = self.problem.last_step + 1
@@ -107,7 +107,7 @@ class Priced(Policy, ABC):
             np.array([p.last_step]),
         )
 
-    def _react(self, slot: SlotRecord) -> Edit:
+    def _react(self, slot: SlotRecord) -> CacheUpdate:
         """The slot's requests are known, and so is what each choice would cost."""
         prices = slot.prices
         assert prices is not None
@@ -123,12 +123,12 @@ class Priced(Policy, ABC):
         admit = tuple(
             (k, int(j)) for k, j, b in zip(prices.keys, chosen, before, strict=True) if j and j != b
         )
-        return Edit(
+        return CacheUpdate(
             admit,
             tuple(k for k, j, b in zip(prices.keys, chosen, before, strict=True) if b and not j),
         )
 
-    def _foresee(self, slot: SlotRecord) -> Edit:
+    def _foresee(self, slot: SlotRecord) -> CacheUpdate:
         """The next slot's requests are not known: P2 over what is available, each prompt weighted
         with its forecast chance of being asked for, a hit and a miss priced with what they have
         cost lately."""
@@ -163,7 +163,7 @@ class Priced(Policy, ABC):
         store = {h.prompt_key for h in slot.available.store}
         keep = {key for key in known if chosen[self.number(key)]}
         admit = tuple((k, known[k].step) for k in known if k in keep and k not in store)
-        return Edit(admit, tuple(k for k in store if k not in keep))
+        return CacheUpdate(admit, tuple(k for k in store if k not in keep))
 
     def _learn_prices(self, slot: SlotRecord, edge_s: list[float]) -> None:
         """A miss costs a hit and the edge's part; both follow what the slots cost."""
@@ -183,13 +183,13 @@ class HasPriceTwin(ABC):
     plan (`reactive`)."""
 
     @abstractmethod
-    def price_twin(self) -> Priced:
+    def price_twin(self) -> PricePlanner:
         """The planner by price that stands for it there."""
 
 
-def price_planner(policy: Policy) -> Priced | None:
+def price_planner(policy: Policy) -> PricePlanner | None:
     """The planner by price that a policy is, or that stands for it; None where it does not decide
     by price."""
-    if isinstance(policy, Priced):
+    if isinstance(policy, PricePlanner):
         return policy
     return policy.price_twin() if isinstance(policy, HasPriceTwin) else None

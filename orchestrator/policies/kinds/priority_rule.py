@@ -10,7 +10,7 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.kinds.eviction_rule import Rule
 
 
-class Weighed(Rule):
+class PriorityRule(Rule):
     """A weight is set when its output is used, and never falls while the output is held.
 
     The heap is therefore put right only when a victim is sought: an entry may be too light, but

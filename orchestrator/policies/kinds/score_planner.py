@@ -15,7 +15,7 @@ from operator import is_
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, Contents, Edit, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import Policy, SlotRecord
 
@@ -23,7 +23,7 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Ranked(Policy, ABC):
+class ScorePlanner(Policy, ABC):
     """Keeps the best by `scores` per byte under the capacity, of what the store holds and what
     staging has."""
 
@@ -31,7 +31,9 @@ class Ranked(Policy, ABC):
         self.problem = problem
         self.seed = seed
         self._numbers: dict[str, int] = {}
-        self._left: list[Held] = []  # the store as the last plan left it, and its numbers and bytes
+        self._left: list[
+            CachedOutput
+        ] = []  # the store as the last plan left it, and its numbers and bytes
         self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
 
     @abstractmethod
@@ -57,7 +59,7 @@ class Ranked(Policy, ABC):
     def met(self, item: int, prompt: str) -> None:
         """Item `item` was asked for the first time, in these words."""
 
-    def plan(self, slot: SlotRecord) -> Edit:
+    def plan(self, slot: SlotRecord) -> CacheUpdate:
         self.learn_slot(slot.accesses, slot.slot)
         return self.keep_best(slot.available, slot.slot)
 
@@ -73,7 +75,7 @@ class Ranked(Policy, ABC):
             slot,
         )
 
-    def keep_best(self, available: Contents, slot: int) -> Edit:
+    def keep_best(self, available: CacheSnapshot, slot: int) -> CacheUpdate:
         """The differences that lead to the best content under the capacity."""
         store = available.store
         if not (
@@ -90,7 +92,7 @@ class Ranked(Policy, ABC):
         ids = np.concatenate([ids, new[waiting]])
         size = np.concatenate([size, nbytes[waiting]])
         if not every:
-            return Edit()
+            return CacheUpdate()
         # equals: what is held stays
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")
         kept = np.zeros(len(every), np.bool_)
@@ -102,11 +104,11 @@ class Ranked(Policy, ABC):
             (every[i].prompt_key, every[i].step)
             for i in (first + np.flatnonzero(kept[first:])).tolist()
         )
-        return Edit(
+        return CacheUpdate(
             admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist())
         )
 
-    def _rows(self, held: Sequence[Held]) -> tuple[Ids, Floats]:
+    def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
         """Numbers and bytes of outputs, shapes (n,). Thousands of them: no call for those that are
         known."""
         ids = np.array([self._numbers.get(h.prompt_key, -1) for h in held], np.int64)

@@ -22,8 +22,8 @@ def test_wishes_do_not_depend_on_who_asks_first(scenario: Scenario) -> None:
     one = open_workload(scenario)
     other = open_workload(scenario)
     asked = [(user, index, index // 2) for index in range(10) for user in range(4)]
-    wishes = {key: one.wish(*key) for key in asked}
-    assert {key: other.wish(*key) for key in reversed(asked)} == wishes
+    wishes = {key: one.user_request(*key) for key in asked}
+    assert {key: other.user_request(*key) for key in reversed(asked)} == wishes
 
 
 def test_popularity_is_zipf(scenario: Scenario) -> None:
@@ -32,7 +32,7 @@ def test_popularity_is_zipf(scenario: Scenario) -> None:
     )
     workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
     counts = Counter(
-        w.edge_prompt for i in range(6000) if (w := workload.wish(0, i, 0)) is not None
+        w.edge_prompt for i in range(6000) if (w := workload.user_request(0, i, 0)) is not None
     )
     ranks = [n for _, n in counts.most_common()]
     weight = np.arange(1, 51) ** -0.8
@@ -42,7 +42,7 @@ def test_popularity_is_zipf(scenario: Scenario) -> None:
 
 def test_users_say_more_than_the_core_and_some_say_just_it(scenario: Scenario) -> None:
     workload = open_workload(scenario)
-    wishes = [w for i in range(800) if (w := workload.wish(1, i, 0)) is not None]
+    wishes = [w for i in range(800) if (w := workload.user_request(1, i, 0)) is not None]
     plain = sum(w.prompt == w.edge_prompt for w in wishes) / len(wishes)
     assert plain == pytest.approx(0.25, abs=0.06)
     assert len({w.prompt for w in wishes}) > 3 * len({w.edge_prompt for w in wishes})
@@ -51,7 +51,7 @@ def test_users_say_more_than_the_core_and_some_say_just_it(scenario: Scenario) -
 def test_seeds_of_ones_own_come_in_their_shares(scenario: Scenario) -> None:
     settings = scenario.workload.model_copy(update={"variation_share": 0.5, "private_share": 0.1})
     workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
-    wishes = [w for i in range(800) if (w := workload.wish(0, i, 0)) is not None]
+    wishes = [w for i in range(800) if (w := workload.user_request(0, i, 0)) is not None]
     assert sum(w.variation_seed is not None for w in wishes) / 800 == pytest.approx(0.5, abs=0.07)
     assert sum(w.private_seed is not None for w in wishes) / 800 == pytest.approx(0.1, abs=0.05)
 
@@ -70,10 +70,10 @@ def test_a_stream_is_asked_for_in_its_order() -> None:
         w.prompt
         for index in range(3)
         for user in range(2)
-        if (w := stream.wish(user, index, 0)) is not None
+        if (w := stream.user_request(user, index, 0)) is not None
     ]
     assert asked == ["a", "b", "c", "d", "e"]
-    assert stream.wish(1, 2, 0) is None
+    assert stream.user_request(1, 2, 0) is None
 
 
 def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:

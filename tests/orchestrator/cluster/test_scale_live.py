@@ -69,8 +69,8 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(
         until_users(running, 50)
         assert running.scale(7, "--edge", "west").returncode == 2
         _refused_without_the_token(running)
-        door = running.folder / "control.json"
-        assert stat.S_IMODE(door.stat().st_mode) == 0o600
+        endpoint = running.folder / "control.json"
+        assert stat.S_IMODE(endpoint.stat().st_mode) == 0o600
         # all leave when they have what they asked for: then counts stand still
         assert running.scale(0).returncode == 0
         running.until(lambda: count(running, "devices") == 0, "nobody")
@@ -82,7 +82,7 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(
         )
         running.process.terminate()
         assert running.end(60) == 0
-        assert not door.exists()
+        assert not endpoint.exists()
     ended = running.scale(5)
     assert ended.returncode == 2 and "this run has ended" in ended.stderr
     rows, slots = read_run(running.folder)
@@ -113,8 +113,8 @@ def _each_edge_has_its_own(running: Live) -> None:
 
 
 def _refused_without_the_token(running: Live) -> None:
-    door = json.loads((running.folder / "control.json").read_text())
-    with grpc.insecure_channel(door["address"]) as channel:
+    endpoint = json.loads((running.folder / "control.json").read_text())
+    with grpc.insecure_channel(endpoint["address"]) as channel:
         for metadata in (None, (("authorization", "Bearer guess"),)):
             with pytest.raises(grpc.RpcError) as refused:
                 run_pb2_grpc.RunStub(channel).Scale(

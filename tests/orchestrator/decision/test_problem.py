@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from orchestrator.decision.problem import (
     CALIBRATION_SLOTS,
     WEIGHT_V,
-    Backlog,
     Served,
     SlotCost,
+    VirtualQueue,
     slot_cost,
 )
 
@@ -37,7 +37,7 @@ def test_a_slot_without_a_miss_has_no_miss_latency() -> None:
 
 @given(latencies=st.lists(st.floats(0, 10), max_size=40), target=st.floats(0.1, 5))
 def test_the_queue_of_23(latencies: list[float], target: float) -> None:
-    backlog = Backlog(target)
+    backlog = VirtualQueue(target)
     queue = 0.0
     for latency in latencies:
         queue = max(queue + latency - target, 0.0)
@@ -45,7 +45,7 @@ def test_the_queue_of_23(latencies: list[float], target: float) -> None:
 
 
 def test_without_a_target_the_first_slots_set_it() -> None:
-    backlog = Backlog()
+    backlog = VirtualQueue()
     for i in range(CALIBRATION_SLOTS):
         assert backlog.update(cost(1.0 + i % 2)) == 0
         backlog.update(SlotCost(0, 0, 0, 0, 0.0, 0.0))
@@ -54,7 +54,7 @@ def test_without_a_target_the_first_slots_set_it() -> None:
 
 
 def test_the_objective_of_33() -> None:
-    backlog = Backlog(1.0)
+    backlog = VirtualQueue(1.0)
     backlog.update(cost(3.0))
     assert backlog.drift_plus_penalty(cost(4.0)) == pytest.approx(
         2.0 * (4.0 - 1.0) + WEIGHT_V * 3.0 / 2

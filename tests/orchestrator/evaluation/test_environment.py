@@ -55,8 +55,8 @@ def test_exact_is_worth_one_and_nothing_nought(more: tuple[str, ...]) -> None:
     queued = 0.0
     nothing = 0
     for slot in range(60):
-        env.play._price()  # what the slot's choices cost, before the environment looks
-        kept = Greedy().decide(env.play.view())[0] > 0
+        env.rollout._price()  # what the slot's choices cost, before the environment looks
+        kept = Greedy().decide(env.rollout.view())[0] > 0
         _, reward, _, _, info = env.step((kept & (slot % 3 > 0)).astype(np.float32))
         if slot % 3 and kept.any():
             exact.append(reward)
@@ -99,7 +99,7 @@ def test_capacity_is_never_exceeded_and_episodes_end(fill_step: bool) -> None:
         seen, _, terminated, truncated, info = env.step(dice.random(20, np.float32))
         assert env.observation_space.contains(seen)
         assert 0 <= info["hit_ratio"] <= 1 and info["response_ms"] > 0
-        kept.append(int((env.play.cached[0] > 0).sum()))
+        kept.append(int((env.rollout.cached[0] > 0).sum()))
         ends.append(truncated)
         assert not terminated
     assert max(kept) == 6

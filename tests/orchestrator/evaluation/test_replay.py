@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from midstep.errors import PolicyFailed, ScenarioError
-from midstep.wire.messages import Access, Edit
+from midstep.wire.messages import Access, CacheUpdate
 from orchestrator import policies
 from orchestrator.cli import main
 from orchestrator.decision.problem import Problem
@@ -21,7 +21,7 @@ from orchestrator.evaluation import replay
 from orchestrator.evaluation.replay import ByAccess, ByPlan, ByScore, Trace, open_cache, read_trace
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
 from orchestrator.policies.kinds.eviction_rule import Rule
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 from orchestrator.policies.lfu_decay import LfuDecay
 from orchestrator.policies.lru import Lru
 
@@ -164,7 +164,7 @@ def test_a_capacity_below_one_is_told_to_callers_too() -> None:
 # --------------------------------------------------------------------
 
 
-class Ties(Ranked):
+class Ties(ScorePlanner):
     """Few different scores, so that ties decide; it notes what it is asked."""
 
     name = "ties"
@@ -193,7 +193,7 @@ class Ties(Ranked):
         return None
 
 
-def both(policy: type[Ranked], keys: Trace, capacity: int) -> tuple[list[int], list[int]]:
+def both(policy: type[ScorePlanner], keys: Trace, capacity: int) -> tuple[list[int], list[int]]:
     """Hits row by row, the quick way and the plain one."""
     hits = []
     for plain in (False, True):
@@ -208,7 +208,7 @@ def both(policy: type[Ranked], keys: Trace, capacity: int) -> tuple[list[int], l
 @pytest.mark.parametrize("policy", [LfuDecay, Ties])
 @pytest.mark.parametrize("capacity", [1, 2, 7, 30, 59, 500])
 def test_planners_by_score_are_played_as_the_emulation_would(
-    policy: type[Ranked], capacity: int
+    policy: type[ScorePlanner], capacity: int
 ) -> None:
     quick, plain = both(policy, drawn(), capacity)
     assert quick == plain
@@ -235,9 +235,9 @@ def test_a_newcomer_that_scores_lowest_stays_out() -> None:
 
 def test_who_plans_otherwise_is_played_the_plain_way() -> None:
     class Own(Ties):
-        def plan(self, slot: SlotRecord) -> Edit:
+        def plan(self, slot: SlotRecord) -> CacheUpdate:
             assert slot.slot == int(slot.accesses[0].at_s)
-            return Edit(
+            return CacheUpdate(
                 tuple(
                     (h.prompt_key, h.step)
                     for h in slot.available.staging
@@ -270,8 +270,8 @@ def test_rules_are_played_as_the_emulation_would(name: str) -> None:
 
 def test_whoever_holds_more_than_fits_is_found_out() -> None:
     class Greedy(Lru):
-        def on_access(self, access: Access) -> Edit:
-            return Edit(((access.prompt_key, access.step), ("not computed", 1)))
+        def on_access(self, access: Access) -> CacheUpdate:
+            return CacheUpdate(((access.prompt_key, access.step), ("not computed", 1)))
 
     for plain in (False, True):
         greedy = Greedy()

@@ -4,7 +4,7 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import EdgeUnreachable, PolicyFailed
-from midstep.wire.messages import Edit, EditResult
+from midstep.wire.messages import CacheUpdate, CacheUpdateResult
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live.learner import Decision, Learner, merge
 from tests.edge_node.world import FRAME, ask, with_edge
@@ -90,7 +90,7 @@ def test_an_answer_that_is_no_edit_is_named() -> None:
             await asyncio.sleep(0.001)
             await served(edge, "a")
             await asyncio.sleep(0.001)
-            with pytest.raises(PolicyFailed, match="which is no Edit"):
+            with pytest.raises(PolicyFailed, match="which is no CacheUpdate"):
                 await made.end_slot(0, [])
             await made.close()
 
@@ -106,12 +106,12 @@ def test_a_lost_edit_is_made_good() -> None:
         carry_out = edge.apply
         lost = 0
 
-        async def flaky(edit: Edit) -> EditResult:
+        async def flaky(update: CacheUpdate) -> CacheUpdateResult:
             nonlocal lost
             lost += 1
             if lost == 1:
                 raise EdgeUnreachable("the edge does not answer")
-            return await carry_out(edit)
+            return await carry_out(update)
 
         edge.apply = flaky  # type: ignore[method-assign]
         made.start()
@@ -150,7 +150,11 @@ def test_time_does_not_run_backwards_for_a_policy_that_goes_on() -> None:
 
 
 def test_merged_edits_do_what_two_in_a_row_would() -> None:
-    first = Edit((("a", 6), ("b", 6)), ("x",))
-    assert merge(first, Edit((("c", 6),), ("a", "y"))) == Edit((("b", 6), ("c", 6)), ("x", "y"))
-    assert merge(Edit(), first) == first == merge(first, Edit())
-    assert merge(Edit((), ("a",)), Edit((("a", 6),))) == Edit((("a", 6),), ("a",))
+    first = CacheUpdate((("a", 6), ("b", 6)), ("x",))
+    assert merge(first, CacheUpdate((("c", 6),), ("a", "y"))) == CacheUpdate(
+        (("b", 6), ("c", 6)), ("x", "y")
+    )
+    assert merge(CacheUpdate(), first) == first == merge(first, CacheUpdate())
+    assert merge(CacheUpdate((), ("a",)), CacheUpdate((("a", 6),))) == CacheUpdate(
+        (("a", 6),), ("a",)
+    )

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midstep.wire.messages import Access, Contents, Held, Reuse
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, Reuse
 from orchestrator.decision.problem import Served
 from orchestrator.live.regret import (
-    Hindsight,
     Planned,
-    Priced,
+    PricedPrompts,
+    RegretMeter,
     Usual,
     gap,
     objective,
@@ -28,16 +28,16 @@ def access(key: str, reuse: Reuse = "computed", edge_s: float = 1.0) -> Access:
     return Access("r", key, key, 6, 100, reuse, 0.0, edge_s)
 
 
-def contents(store: str, staging: str = "", capacity: int = 200) -> Contents:
-    made = [tuple(Held(key, key, 6, 100) for key in side) for side in (store, staging)]
-    return Contents(made[0], made[1], capacity, 100 * len(store), 100 * len(staging))
+def snapshot(store: str, staging: str = "", capacity: int = 200) -> CacheSnapshot:
+    made = [tuple(CachedOutput(key, key, 6, 100) for key in side) for side in (store, staging)]
+    return CacheSnapshot(made[0], made[1], capacity, 100 * len(store), 100 * len(staging))
 
 
 def after(plan: str, asked: str, staging: str = "", **prices: float) -> float | None:
     """The gap of a slot that asks for the prompts `asked`, begun with `plan` kept out of that and
     `staging`."""
-    hindsight = Hindsight(V)
-    hindsight.planned([], contents(plan, staging), contents(plan), 0.0)
+    hindsight = RegretMeter(V)
+    hindsight.planned([], snapshot(plan, staging), snapshot(plan), 0.0)
     accesses = [
         access(key, "exact" if key in plan else "computed", prices.get(key, 1.0)) for key in asked
     ]
@@ -59,16 +59,16 @@ def test_nothing_to_gain_is_no_gap() -> None:
 
 
 def test_a_hit_is_priced_with_the_misses_of_slots_before() -> None:
-    hindsight = Hindsight(V)
-    hindsight.planned([], contents("a"), contents("a"), 0.0)
+    hindsight = RegretMeter(V)
+    hindsight.planned([], snapshot("a"), snapshot("a"), 0.0)
     assert hindsight.gap([access("z")], []) is None
     assert hindsight.gap([access("a", "exact", 0.0)], []) == 0
 
 
 def test_what_a_rule_let_go_within_the_slot_could_have_been_kept() -> None:
-    hindsight = Hindsight(V)
-    hindsight.planned([], contents("ab"), contents("ab"), 0.0)
-    hindsight.planned([access("c"), access("d")], contents("cd"), contents("cd"), 0.0)
+    hindsight = RegretMeter(V)
+    hindsight.planned([], snapshot("ab"), snapshot("ab"), 0.0)
+    hindsight.planned([access("c"), access("d")], snapshot("cd"), snapshot("cd"), 0.0)
     assert hindsight.gap([access("a"), access("b")], []) == 1
 
 
@@ -81,14 +81,14 @@ def test_prices_are_the_slowest_miss_and_what_is_left_of_the_response() -> None:
 
 
 def test_places_count_outputs_of_the_usual_size_and_never_fewer_than_are_held() -> None:
-    assert plan_of(contents("ab", "c", 350), contents("bc"), 1.0).places == 3
-    assert plan_of(contents("ab", "c", 100), contents("bc"), 1.0).places == 2
-    assert plan_of(contents(""), contents(""), 0.0) == Planned(frozenset(), frozenset(), 0, 0.0)
+    assert plan_of(snapshot("ab", "c", 350), snapshot("bc"), 1.0).places == 3
+    assert plan_of(snapshot("ab", "c", 100), snapshot("bc"), 1.0).places == 2
+    assert plan_of(snapshot(""), snapshot(""), 0.0) == Planned(frozenset(), frozenset(), 0, 0.0)
 
 
 def test_without_response_times_only_the_v_term_counts() -> None:
     plan = Planned(frozenset("a"), frozenset("ab"), 1, queue_s=50.0)
-    unknown = Priced(("a", "b"), np.array([np.nan, np.nan]), np.array([1.0, 2.0]))
+    unknown = PricedPrompts(("a", "b"), np.array([np.nan, np.nan]), np.array([1.0, 2.0]))
     assert gap(unknown, plan, V) == pytest.approx(0.5)
 
 

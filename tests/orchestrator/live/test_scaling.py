@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from midstep.errors import PartDied, ScenarioError
 from midstep.radio.fading import Newcomers, specs
 from midstep.scenario_file import parse
-from midstep.workload.requests import Wish
+from midstep.workload.requests import UserRequest
 from orchestrator.live.cell import Cell, Parts
 from orchestrator.live.inprocess import LocalHost
 from orchestrator.live.launch import Options
@@ -34,9 +34,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     really = Device.request
 
-    async def request(self: Device, request_id: str, wish: Wish) -> Finished:
+    async def request(self: Device, request_id: str, user_request: UserRequest) -> Finished:
         ids.append(request_id)
-        return await really(self, request_id, wish)
+        return await really(self, request_id, user_request)
 
     monkeypatch.setattr(Device, "request", request)
     return ids

@@ -13,7 +13,7 @@ from midstep.errors import PartDied, PolicyFailed, ScenarioError
 from midstep.scenario import Scenario
 from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
-from orchestrator.live.supervisor import EVERY, RESTARTS, Keeper
+from orchestrator.live.supervisor import EVERY, RESTARTS, LearnerSupervisor
 from orchestrator.records.recorder import Recorder
 
 DECISION = cast(Decision, object())
@@ -61,7 +61,7 @@ class World:
         cell: Any = SimpleNamespace(
             name="edge-0", learner=self.learners[0], another=None if self.alone else self.another
         )
-        self.keeper = Keeper(
+        self.supervisor = LearnerSupervisor(
             cell, self.recorder, self.died.append, self.happened.append, self.saved, self.count
         )
 
@@ -80,7 +80,7 @@ class World:
         """Which of these slots were decided."""
         decided = []
         for number in numbers:
-            decided.append(await self.keeper.decide(number, []) is not None)
+            decided.append(await self.supervisor.decide(number, []) is not None)
             for _ in range(3):
                 await asyncio.sleep(0)
         return decided
@@ -118,7 +118,7 @@ async def test_a_dead_learner_is_replaced_from_its_last_state_while_slots_go_on(
         world.happened == ["another learner (pid 2) goes on from its state after slot 9"]
         and world.renewed == 1
     )
-    await world.keeper.close()
+    await world.supervisor.close()
     assert world.file() == b"2:2"
     assert not list(recorder.folder.glob("*.tmp"))
 
@@ -185,7 +185,7 @@ async def test_the_last_state_stays_where_the_learner_is_dead_at_the_end(
     await world.slots(*range(EVERY))
     world.kill()
     await world.slots(10)
-    await world.keeper.close()  # while another one is being started
+    await world.supervisor.close()  # while another one is being started
     assert world.file() == b"1:%d" % EVERY
 
 
@@ -193,5 +193,5 @@ async def test_a_state_that_cannot_be_kept_is_told_once(recorder: Recorder) -> N
     world = World(recorder)
     world.learners[0].unkeepable = True
     assert all(await world.slots(*range(3 * EVERY)))
-    await world.keeper.close()
+    await world.supervisor.close()
     assert world.happened == ["policy tiny: its state cannot be kept"] and world.died == []

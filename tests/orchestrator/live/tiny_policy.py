@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from midstep.wire.messages import Edit
+from midstep.wire.messages import CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies import LearnerStats, Policy, SlotRecord, base
 
@@ -33,7 +33,7 @@ class Tiny(Policy):
         self.overlaps = 0
         self._inside = False
 
-    def plan(self, slot: SlotRecord) -> Edit:
+    def plan(self, slot: SlotRecord) -> CacheUpdate:
         self._enter()
         for access in slot.accesses:
             self.count[access.prompt_key] = self.count.get(access.prompt_key, 0) + 1
@@ -41,7 +41,7 @@ class Tiny(Policy):
         best = sorted(every, key=lambda key: -self.count.get(key, 0))[: self.problem.places]
         held = {h.prompt_key for h in slot.available.store}
         self._inside = False
-        return Edit(
+        return CacheUpdate(
             tuple((key, every[key].step) for key in best if key not in held),
             tuple(k for k in held if k not in best),
         )

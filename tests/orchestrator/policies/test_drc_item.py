@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from midstep.wire.messages import Access, Contents, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, SlotCost
-from orchestrator.evaluation.simulator.lanes import RankedLane, problem
+from orchestrator.evaluation.simulator.lanes import ScoreLane, problem
 from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.live import checkpoint
@@ -47,7 +47,7 @@ def driven(
     """Hit ratio in the second half."""
     stream = open_stream(preset, seed)
     policy.reset(problem(preset, stream, capacity), seed)
-    lane = RankedLane(policy, stream, [capacity])
+    lane = ScoreLane(policy, stream, [capacity])
     return float(
         np.mean([lane.serve(stream.advance(), slot) for slot in range(slots)][slots // 2 :])
     )
@@ -119,26 +119,28 @@ def test_the_seed_decides() -> None:
 def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
     policy = policies.find("drc-item")()
     policy.reset(Problem(30, 20, 6, frame_bytes=10, parts=lambda prompt: tuple(prompt.split())), 0)
-    held = (Held("k", "a lost one", 6, 10),)
-    edit = policy.plan(
-        SlotRecord(5, (), SlotCost(0, 0, 0, 0, 0, 0), 0.0, Contents(held, (), 30, 10, 0))
+    held = (CachedOutput("k", "a lost one", 6, 10),)
+    update = policy.plan(
+        SlotRecord(5, (), SlotCost(0, 0, 0, 0, 0, 0), 0.0, CacheSnapshot(held, (), 30, 10, 0))
     )
-    assert not edit and policy.learn() is None
+    assert not update and policy.learn() is None
     asked = [
         Access("r", f"{word}{n}", f"{word} {n}", 6, 10, "computed", 0, 0)
         for word in "ab"
         for n in range(3)
     ] * 3
-    staging = tuple({a.prompt_key: Held(a.prompt_key, a.prompt, 6, 10) for a in asked}.values())
+    staging = tuple(
+        {a.prompt_key: CachedOutput(a.prompt_key, a.prompt, 6, 10) for a in asked}.values()
+    )
     record = SlotRecord(
         9,
         (*asked, *asked[:3]),
         SlotCost(21, 0, 21, 6, 0, 0),
         0.0,
-        Contents(held, staging, 30, 10, 60),
+        CacheSnapshot(held, staging, 30, 10, 60),
     )
-    edit = policy.plan(record)
-    assert [key for key, _ in edit.admit] == ["a0", "a1", "a2"] and edit.evict == ("k",)
+    update = policy.plan(record)
+    assert [key for key, _ in update.admit] == ["a0", "a1", "a2"] and update.evict == ("k",)
 
 
 def test_labels_are_discounted_counts_of_what_came_later() -> None:

@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, Held
+from midstep.wire.messages import Access, CachedOutput
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
 from orchestrator.policies import Policy
@@ -30,11 +30,11 @@ def replay(
     for key in trace:
         hit = key in store
         hits.append(hit)
-        edit = rule.on_access(
+        update = rule.on_access(
             Access("r", key, key, 6, nbytes, "exact" if hit else "computed", 0.0, 0.0)
         )
-        assert set(edit.evict) <= store
-        store = store - set(edit.evict) | {k for k, _ in edit.admit}
+        assert set(update.evict) <= store
+        store = store - set(update.evict) | {k for k, _ in update.admit}
         assert len(store) <= places
     return hits, rule
 
@@ -79,19 +79,19 @@ def test_unequal_sizes_stay_within_the_bytes() -> None:
     lru.reset(Problem(100, 20, 6), seed=0)
     held: OrderedDict[str, int] = OrderedDict()
     for key, nbytes in [("a", 40), ("b", 40), ("c", 70), ("d", 30), ("big", 101)]:
-        edit = lru.on_access(Access("r", key, key, 6, nbytes, "computed", 0, 0))
-        for gone in edit.evict:
+        update = lru.on_access(Access("r", key, key, 6, nbytes, "computed", 0, 0))
+        for gone in update.evict:
             del held[gone]
-        held.update({k: nbytes for k, _ in edit.admit})
+        held.update({k: nbytes for k, _ in update.admit})
         assert sum(held.values()) <= 100
     assert list(held) == ["c", "d"]
 
 
 def test_a_rule_learns_what_the_store_really_holds() -> None:
     _, lru = replay("lru", "abc")
-    lru.reconcile([Held("b", "b", 6, 10), Held("z", "z", 6, 10)])
-    edit = lru.on_access(Access("r", "q", "q", 6, 20, "computed", 0, 0))
-    assert edit.evict == ("z",)
+    lru.reconcile([CachedOutput("b", "b", 6, 10), CachedOutput("z", "z", 6, 10)])
+    update = lru.on_access(Access("r", "q", "q", 6, 20, "computed", 0, 0))
+    assert update.evict == ("z",)
 
 
 def test_a_policy_is_one_class_and_one_decorator() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, Held
+from midstep.wire.messages import Access, CachedOutput
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.clairvoyant import Clairvoyant
@@ -68,11 +68,11 @@ def play(
     for key in trace:
         hit = key in store
         hits.append(hit)
-        edit = rule.on_access(access(key, hit, step(key), nbytes(key)))
-        for gone in edit.evict:
+        update = rule.on_access(access(key, hit, step(key), nbytes(key)))
+        for gone in update.evict:
             del store[gone]
-        store.update({k: nbytes(k) for k, _ in edit.admit})
-        assert all(k == key and s == step(key) for k, s in edit.admit)
+        store.update({k: nbytes(k) for k, _ in update.admit})
+        assert all(k == key and s == step(key) for k, s in update.admit)
         assert sum(store.values()) == rule.used <= capacity
     return hits
 
@@ -222,13 +222,13 @@ def test_never_over_the_bytes_and_never_a_victim_that_is_not_held(
     store: dict[str, int] = {}
     for i, (key, nbytes, step) in enumerate(moves):
         hit = key in store
-        edit = rule.on_access(access(key, hit, step, nbytes))
-        assert len(set(edit.evict)) == len(edit.evict) and set(edit.evict) <= set(store)
-        for gone in edit.evict:
+        update = rule.on_access(access(key, hit, step, nbytes))
+        assert len(set(update.evict)) == len(update.evict) and set(update.evict) <= set(store)
+        for gone in update.evict:
             del store[gone]
-        assert not (hit and edit) and edit.admit in ((), ((key, step),))
-        assert bool(edit.admit) == (not hit and nbytes <= capacity)
-        store.update({k: nbytes for k, _ in edit.admit})
+        assert not (hit and update) and update.admit in ((), ((key, step),))
+        assert bool(update.admit) == (not hit and nbytes <= capacity)
+        store.update({k: nbytes for k, _ in update.admit})
         if i in told:
             really = itertools.takewhile(lambda kv: kv[1] <= capacity, told[i].items())
             store = {}
@@ -237,7 +237,7 @@ def test_never_over_the_bytes_and_never_a_victim_that_is_not_held(
                 if size <= room:
                     store[k] = size
                     room = room - size
-            rule.reconcile([Held(k, k, 6, size) for k, size in store.items()])
+            rule.reconcile([CachedOutput(k, k, 6, size) for k, size in store.items()])
             assert dict(rule.held) == store and set(rule.steps) == set(store)
         assert rule.used == sum(store.values()) <= capacity
         assert dict(rule.held) == store
@@ -249,8 +249,8 @@ def test_what_the_store_turns_out_to_hold_leaves_first(name: str) -> None:
     rule.reset(Problem(30, 20, 6), seed=0)
     for key in "ab":
         rule.on_access(access(key, step=6, nbytes=10))
-    known = [Held(key, key, 6, 10) for key in "ab"]
-    rule.reconcile([*known, Held("z", "z", 6, 10)])
+    known = [CachedOutput(key, key, 6, 10) for key in "ab"]
+    rule.reconcile([*known, CachedOutput("z", "z", 6, 10)])
     assert rule.used == 30
     assert rule.on_access(access("q", step=6, nbytes=10)).evict == ("z",)
 
@@ -261,13 +261,13 @@ def test_the_clairvoyant_foresees_for_what_it_did_not_know_of() -> None:
     rule.reset(Problem(3, 20, 6, future=future), 0)
     for key in "abx":
         rule.on_access(access(key))
-    rule.reconcile([Held(key, key, 1, 1) for key in "ab"])  # x has been lost
+    rule.reconcile([CachedOutput(key, key, 1, 1) for key in "ab"])  # x has been lost
     rule.reconcile([])
     # x is never asked for again, b later than a
-    rule.reconcile([Held(key, key, 1, 1) for key in "bax"])
+    rule.reconcile([CachedOutput(key, key, 1, 1) for key in "bax"])
     assert rule.on_access(access("y")).evict == ("x",)
     assert rule.on_access(access("z")).evict == ("y",)
-    rule.reconcile([Held(key, key, 1, 1) for key in "ab"])
+    rule.reconcile([CachedOutput(key, key, 1, 1) for key in "ab"])
     assert not rule.on_access(access("a", hit=True))
     assert rule.victim() == "a"
 
@@ -278,7 +278,7 @@ def test_the_ghost_holds_its_bytes_although_what_it_remembers_comes_back_by_itse
     for i in range(40):
         rule.on_access(access(str(i)))
     ghost = next(iter(rule._ghost))
-    rule.reconcile([Held(ghost, ghost, 1, 1)])
+    rule.reconcile([CachedOutput(ghost, ghost, 1, 1)])
     assert ghost not in rule._ghost
     for i in range(40, 80):
         rule.on_access(access(str(i)))

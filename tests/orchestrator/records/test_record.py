@@ -11,7 +11,7 @@ from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import COLUMNS, RequestRow
 from orchestrator.records import fidelity, report, summary
 from orchestrator.records.recorder import Recorder, read_run, run_folder
-from orchestrator.records.rows import Ended, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotRow
 
 
 def row(number: int, **changes: object) -> RequestRow:
@@ -54,7 +54,10 @@ def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(
 ) -> None:
     recorder = Recorder(tmp_path / "run", scenario)
     recorder.ended(
-        [Ended(row(1), b"png"), Ended(row(2, result="failed", total_s=None, error="no edge"), None)]
+        [
+            EndedRequest(row(1), b"png"),
+            EndedRequest(row(2, result="failed", total_s=None, error="no edge"), None),
+        ]
     )
     recorder.slot(slot(0))
     assert len(read_run(tmp_path / "run")[0]) == 2  # from the journal: nothing was closed
@@ -68,7 +71,7 @@ def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(
 
 def test_a_run_that_broke_off_still_gets_its_report(scenario: Scenario, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "run", scenario)
-    recorder.ended([Ended(row(i), None) for i in range(3)])
+    recorder.ended([EndedRequest(row(i), None) for i in range(3)])
     recorder.slot(slot(0))
     with (tmp_path / "run" / "requests.jsonl").open("a") as journal:
         journal.write('{"request_id": "cut off in the mid')

@@ -131,14 +131,14 @@ def test_few_policies_are_swept_drawn_and_judged_by_themselves(
 def test_ctrl_c_leaves_what_was_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def play(figure: str, *_: object) -> Values:
+    def rollout(figure: str, *_: object) -> Values:
         if figure != "fig8":
             raise KeyboardInterrupt
         metrics = ("response_ms", "hit_ratio", "saved_ms", "saved_per_request_ms")
         point = {name: {m: [1.0, 1.1] for m in metrics} for name in sweeps.PAPER}
         return Values("fig8", 2, 100, [5.0, 20.0], [point, point])
 
-    monkeypatch.setattr(command, "_play", play)
+    monkeypatch.setattr(command, "_play", rollout)
     assert command.reproduce(["fig8", "fig9"], TINY, str(tmp_path)) == 130
     assert f"--out {tmp_path} goes on" in capsys.readouterr().out
     assert (tmp_path / "fig8.png").exists() and not (tmp_path / "fig9.csv").exists()

@@ -14,7 +14,7 @@ from midstep.errors import ScenarioError
 from orchestrator import policies
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.evaluation.simulator import presets
-from orchestrator.evaluation.simulator.closed import Play, metrics
+from orchestrator.evaluation.simulator.closed import Rollout, metrics
 from orchestrator.evaluation.simulator.compare import calibrate, play_all
 from orchestrator.evaluation.simulator.objects import objects
 from orchestrator.evaluation.simulator.presets import Preset
@@ -71,21 +71,23 @@ def test_the_slowest_requester_prices_a_prompt() -> None:
 
 def test_a_cached_step_saves_the_edges_part_and_leaves_the_average() -> None:
     world = worlds(1, (SMALL.model_copy(update={"tolerance": False}), 4))
-    play = Play("fixed", None, world, np.array([0.05]))
+    rollout = Rollout("fixed", None, world, np.array([0.05]))
     r = int(np.flatnonzero(world.count[0])[0])
-    play.cached[0, r] = 6
-    play._price()
-    assert play.hit[0, r, 6] and not play.hit[0, r, 5]
-    assert play.cost_s[0, r, 6] == pytest.approx(world.base_s[0, r, 6])  # O = 0: no edge term
-    assert play.cost_s[0, r, 5] == pytest.approx(world.base_s[0, r, 5] + 5 * world.edge_step_s[0])
-    choice = np.zeros_like(play.cached)
+    rollout.cached[0, r] = 6
+    rollout._price()
+    assert rollout.hit[0, r, 6] and not rollout.hit[0, r, 5]
+    assert rollout.cost_s[0, r, 6] == pytest.approx(world.base_s[0, r, 6])  # O = 0: no edge term
+    assert rollout.cost_s[0, r, 5] == pytest.approx(
+        world.base_s[0, r, 5] + 5 * world.edge_step_s[0]
+    )
+    choice = np.zeros_like(rollout.cached)
     choice[0, r] = 6
-    play._settle(choice, measure=True)
+    rollout._settle(choice, measure=True)
     missed = [s for s in np.flatnonzero(world.count[0]) if s != r]
-    told = metrics(play)
+    told = metrics(rollout)
     assert told["latency_avg_ms"][0] == pytest.approx(1e3 * world.base_s[0, missed, 0].mean())
     assert told["hit_ratio"][0] == pytest.approx(world.count[0, r] / world.count[0].sum())
-    assert play.queue_s[0] == pytest.approx(max(0.0, world.base_s[0, missed, 0].mean() - 0.05))
+    assert rollout.queue_s[0] == pytest.approx(max(0.0, world.base_s[0, missed, 0].mean() - 0.05))
 
 
 @settings(deadline=None, max_examples=25)
@@ -102,33 +104,33 @@ def test_capacity_and_the_queue_hold_whatever_is_decided(seed: int, capacity: in
         choice[0, some] = rng.choice([0, 2, 3, 6], len(some))
         return choice
 
-    play = Play("anything", anything, world, np.array([0.06]))
+    rollout = Rollout("anything", anything, world, np.array([0.06]))
     before = 0.0
     for _ in range(30):
         world.advance()
-        choice = play.slot(measure=False, gap=False)
-        assert (play.cached[0] > 0).sum() <= capacity
+        choice = rollout.slot(measure=False, gap=False)
+        assert (rollout.cached[0] > 0).sum() <= capacity
         asked = world.count[0] > 0
-        assert (play.cached[0, asked] == choice[0, asked]).all()
-        taken = np.take_along_axis(play.cost_s[0], choice[0, :, None].astype(int), 1)[:, 0]
-        found = np.take_along_axis(play.hit[0], choice[0, :, None].astype(int), 1)[:, 0]
+        assert (rollout.cached[0, asked] == choice[0, asked]).all()
+        taken = np.take_along_axis(rollout.cost_s[0], choice[0, :, None].astype(int), 1)[:, 0]
+        found = np.take_along_axis(rollout.hit[0], choice[0, :, None].astype(int), 1)[:, 0]
         missed = taken[asked & ~found]
         before = max(before + (missed.mean() if missed.size else 0.0) - 0.06, 0.0)
-        assert play.queue_s[0] == pytest.approx(before)
+        assert rollout.queue_s[0] == pytest.approx(before)
 
 
 def test_what_is_not_asked_for_stays_while_there_is_room_and_the_oldest_leaves_first() -> None:
     world = worlds(1, (SMALL.model_copy(update={"capacity": 3}), 0))
-    play = Play("fixed", None, world, np.array([1.0]))
+    rollout = Rollout("fixed", None, world, np.array([1.0]))
     asked = np.flatnonzero(world.count[0])
     idle = np.flatnonzero(world.count[0] == 0)[:3]
-    play.cached[0, idle] = 6
-    play.last_use[0, idle] = [-5, -9, -7]
-    choice = np.zeros_like(play.cached)
+    rollout.cached[0, idle] = 6
+    rollout.last_use[0, idle] = [-5, -9, -7]
+    choice = np.zeros_like(rollout.cached)
     choice[0, asked[:2]] = 6
-    play._price()
-    play._settle(choice, measure=False)
-    assert np.flatnonzero(play.cached[0]).tolist() == sorted([int(idle[0]), *asked[:2].tolist()])
+    rollout._price()
+    rollout._settle(choice, measure=False)
+    assert np.flatnonzero(rollout.cached[0]).tolist() == sorted([int(idle[0]), *asked[:2].tolist()])
 
 
 def one_lane(
@@ -136,13 +138,13 @@ def one_lane(
 ) -> tuple[list[list[int]], dict[str, float]]:
     """Through accesses, prices and edits, as the interface has it."""
     world = World([(SMALL, seed)])
-    play = objects(name, policies.find(name), world, [seed], np.array([target]))
-    play.guarded = False
+    rollout = objects(name, policies.find(name), world, [seed], np.array([target]))
+    rollout.guarded = False
     choices = []
     for slot in range(slots):
         world.advance()
-        choices.append(play.slot(measure=True, gap=slot % 5 == 0)[0].tolist())
-    return choices, {metric: float(values[0]) for metric, values in metrics(play).items()}
+        choices.append(rollout.slot(measure=True, gap=slot % 5 == 0)[0].tolist())
+    return choices, {metric: float(values[0]) for metric, values in metrics(rollout).items()}
 
 
 def as_lanes(name: str, slots: int, target: float) -> tuple[list[list[int]], dict[str, float]]:
@@ -150,13 +152,13 @@ def as_lanes(name: str, slots: int, target: float) -> tuple[list[list[int]], dic
     planner = price_planner(policies.find(name)())
     assert planner is not None
     planner.open([world.problem(b) for b in range(2)], [8, 9])
-    play = Play(name, planner.decide, world, np.full(2, target))
+    rollout = Rollout(name, planner.decide, world, np.full(2, target))
     choices = []
     for slot in range(slots):
         world.advance()
-        choices.append(play.slot(measure=True, gap=slot % 5 == 0)[1].tolist())
+        choices.append(rollout.slot(measure=True, gap=slot % 5 == 0)[1].tolist())
         planner.learn()
-    return choices, {metric: float(values[1]) for metric, values in metrics(play).items()}
+    return choices, {metric: float(values[1]) for metric, values in metrics(rollout).items()}
 
 
 @pytest.mark.parametrize("name", ["greedy", "oo", "ncldc", "drc", "drc-item"])
@@ -172,15 +174,15 @@ def test_the_interface_and_the_lanes_decide_alike(name: str) -> None:
 @pytest.mark.parametrize("name", ["lru", "lfu-decay", "s3-fifo"])
 def test_rules_keep_within_the_places(name: str, timing: str) -> None:
     preset = SMALL.model_copy(update={"timing": timing})
-    plays = play_all([(preset, 1), (preset, 2)], [name], 40, 10, np.full(2, 0.06))
-    told = metrics(plays[name])
-    assert (plays[name].cached > 0).sum(1).max() <= 8
+    rollouts = play_all([(preset, 1), (preset, 2)], [name], 40, 10, np.full(2, 0.06))
+    told = metrics(rollouts[name])
+    assert (rollouts[name].cached > 0).sum(1).max() <= 8
     assert (told["hit_ratio"] > 0.05).all() and (told["reduction_vs_ncldc"] > 0).all()
 
 
 def test_the_gap_is_1_for_nothing_and_0_for_exact() -> None:
-    plays = play_all([(SMALL, 1)], ["ncldc", "greedy", "drc"], 60, 10)
-    gap = {name: float(metrics(play)["gap_to_exact"][0]) for name, play in plays.items()}
+    rollouts = play_all([(SMALL, 1)], ["ncldc", "greedy", "drc"], 60, 10)
+    gap = {name: float(metrics(rollout)["gap_to_exact"][0]) for name, rollout in rollouts.items()}
     assert gap["ncldc"] == pytest.approx(1.0) and gap["greedy"] == pytest.approx(0.0, abs=1e-9)
     assert 0 <= gap["drc"] < 0.5
 
@@ -188,12 +190,12 @@ def test_the_gap_is_1_for_nothing_and_0_for_exact() -> None:
 def test_the_target_is_a_little_below_what_greedy_reaches() -> None:
     target = calibrate([(SMALL, 1)], 200)
     world = World([(SMALL, 1)])
-    play = Play("greedy", Greedy().decide, world, np.zeros(1))
-    play.frozen = True
+    rollout = Rollout("greedy", Greedy().decide, world, np.zeros(1))
+    rollout.frozen = True
     for _ in range(200):
         world.advance()
-        play.slot(measure=True, gap=False)
-    assert 1e3 * target[0] == pytest.approx(0.993 * metrics(play)["latency_avg_ms"][0])
+        rollout.slot(measure=True, gap=False)
+    assert 1e3 * target[0] == pytest.approx(0.993 * metrics(rollout)["latency_avg_ms"][0])
     assert calibrate([(SMALL.model_copy(update={"latency_target_ms": 50.0}), 1)], 9)[
         0
     ] == pytest.approx(0.05)
@@ -201,8 +203,8 @@ def test_the_target_is_a_little_below_what_greedy_reaches() -> None:
 
 def test_a_hindsight_gap_knows_a_better_plan() -> None:
     preset = SMALL.model_copy(update={"timing": "proactive", "edge": "shared"})
-    plays = play_all([(preset, 1)], ["none", "lfu-decay"], 80, 20, np.array([0.05]))
-    gap = {name: float(metrics(play)["gap_to_exact"][0]) for name, play in plays.items()}
+    rollouts = play_all([(preset, 1)], ["none", "lfu-decay"], 80, 20, np.array([0.05]))
+    gap = {name: float(metrics(rollout)["gap_to_exact"][0]) for name, rollout in rollouts.items()}
     assert gap["none"] == pytest.approx(1.0)
     assert 0 < gap["lfu-decay"] < 0.9
 
@@ -243,5 +245,5 @@ def test_hindsight_is_never_beaten() -> None:
         "compact",
         ["timing=proactive", "capacity=100", "reusable_steps=9", "split_step=9", "users=6"],
     )
-    play = play_all([(preset, 0)], ["lru"], 60, 10)["lru"]
-    assert float(metrics(play)["gap_to_exact"][0]) >= -1e-9
+    rollout = play_all([(preset, 0)], ["lru"], 60, 10)["lru"]
+    assert float(metrics(rollout)["gap_to_exact"][0]) >= -1e-9

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from orchestrator import policies
-from orchestrator.evaluation.simulator.closed import Play
+from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.compare import Lane
 from orchestrator.evaluation.simulator.presets import find
 from orchestrator.evaluation.simulator.world import World
-from orchestrator.policies.kinds.network_planner import Acting
+from orchestrator.policies.kinds.network_planner import NetworkPlanner
 from orchestrator.policies.kinds.price_planner import price_planner
 
 LEARNERS = ["drc", "drc-paper", "dnn", "drc-item"]
@@ -36,13 +36,13 @@ class Run:
         self.name = name
         self.world = World(lanes)
         self.learner = self.open()
-        self.play = Play(name, self.learner.decide, self.world, np.full(len(lanes), TARGET_S))
-        self.play.guarded = self.learner.guarded
+        self.rollout = Rollout(name, self.learner.decide, self.world, np.full(len(lanes), TARGET_S))
+        self.rollout.guarded = self.learner.guarded
         self.losses: list[float] = []
 
-    def open(self) -> Acting:
+    def open(self) -> NetworkPlanner:
         learner = price_planner(policies.find(self.name)())
-        assert isinstance(learner, Acting)
+        assert isinstance(learner, NetworkPlanner)
         learner.open(
             [self.world.problem(b) for b in range(self.world.size)],
             [int(s) for s in self.world.seeds],
@@ -54,7 +54,7 @@ class Run:
         made = []
         for _ in range(slots):
             self.world.advance()
-            made.append(self.play.slot(measure=False, gap=False).copy())
+            made.append(self.rollout.slot(measure=False, gap=False).copy())
             stats = self.learner.learn()
             if stats is not None:
                 self.losses.append(stats.loss)
@@ -112,10 +112,10 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved(name: str) -> None:
     trained = len(run.losses)
     for _ in range(25):
         run.world.advance()
-        run.play._price()
-        view = run.play.view()
+        run.rollout._price()
+        view = run.rollout.view()
         theirs = other.decide(view)
-        np.testing.assert_array_equal(run.play.slot(measure=False, gap=False), theirs)
+        np.testing.assert_array_equal(run.rollout.slot(measure=False, gap=False), theirs)
         for learner, kept in ((run.learner, run.losses), (other, losses)):
             stats = learner.learn()
             if stats is not None:

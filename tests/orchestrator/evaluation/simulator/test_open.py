@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, Contents, Held
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.problem import SlotCost
 from orchestrator.evaluation.simulator import lanes
@@ -18,7 +18,7 @@ from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.policies import Policy, SlotRecord
 from orchestrator.policies.base import policy
-from orchestrator.policies.kinds.score_planner import Floats, Ids, Ranked
+from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 SMALL = ["items=600", "users=4", "requests_per_user=15", "capacity=60"]
 FULL = find("full", [*SMALL, "drift_swaps_per_slot=2.5"])
@@ -26,7 +26,7 @@ TOPICS = find("topics", [*SMALL, "topics.parts=[10, 5, 4, 3]", "topics.bursts_pe
 
 
 @policy("a-test-score")
-class Anything(Ranked):
+class Anything(ScorePlanner):
     """Scores by chance, apart from what it counted."""
 
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
@@ -105,13 +105,13 @@ def test_the_fast_path_is_the_interface(name: str) -> None:
     told = lanes.problem(preset, stream, 60)
     slow = policies.find(name)()
     slow.reset(told, 5)
-    store: dict[str, Held] = {}
+    store: dict[str, CachedOutput] = {}
     for slot in range(slots):
         asked = stream.advance()
         hits = np.array([str(item) in store for item in asked])
         np.testing.assert_array_equal(hits, fast[slot])
         fresh = {
-            str(item): Held(str(item), stream.prompt(item), 6, told.frame_bytes)
+            str(item): CachedOutput(str(item), stream.prompt(item), 6, told.frame_bytes)
             for item in asked.tolist()
         }
         accesses = tuple(
@@ -119,12 +119,12 @@ def test_the_fast_path_is_the_interface(name: str) -> None:
             for i in asked.tolist()
         )
         staging = tuple(held for key, held in fresh.items() if key not in store)
-        contents = Contents(tuple(store.values()), staging, told.capacity, 0, 0)
-        edit = slow.plan(SlotRecord(slot, accesses, SlotCost(60, 0, 60, 1, 0, 0), 0.0, contents))
+        snapshot = CacheSnapshot(tuple(store.values()), staging, told.capacity, 0, 0)
+        update = slow.plan(SlotRecord(slot, accesses, SlotCost(60, 0, 60, 1, 0, 0), 0.0, snapshot))
         slow.learn()
-        for key in edit.evict:
+        for key in update.evict:
             del store[key]
-        store |= {key: fresh[key] for key, _ in edit.admit}
+        store |= {key: fresh[key] for key, _ in update.admit}
         assert len(store) <= 60
     assert np.concatenate(fast[10:]).any()
 

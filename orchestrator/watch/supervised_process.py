@@ -30,7 +30,7 @@ os._exit(child.wait() & 127)
 GRACE_S = 12.0
 
 
-class Leashed:
+class SupervisedProcess:
     """One program, in a session of its own: a Ctrl-C in the terminal is the run's alone. Raises
     OSError."""
 
