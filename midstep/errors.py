@@ -1,11 +1,48 @@
-"""Errors a user can act on: one line that says what is wrong, where, and what would be right."""
+"""Errors a user can act on: one line that says what is wrong, where, and what would be right.
+
+MidstepError
+  ScenarioError       a scenario's key or value
+  OptionError         an option of the command, or what it names
+  RecordError         a run's folder, or a record in it
+  AddressError        an address that cannot be reached or listened on
+  CredentialsError    a token, certificate or key
+  ModelError          a model that cannot be found, loaded or cut
+  PromptError         a prompt that cannot be served
+  QueueFull           a request that the edge has no room for
+  FrameError          a damaged frame
+    PipelineMismatch  a frame, or a request, of another pipeline or prompt
+  EdgeUnreachable     an edge that does not answer any more
+  PartDied            a process of the run
+    PolicyFailed      a policy that raised
+"""
 
 from __future__ import annotations
+
+__all__ = [
+    "EXIT_DIED",
+    "EXIT_INPUT",
+    "EXIT_INTERRUPTED",
+    "EXIT_MISSED",
+    "AddressError",
+    "CredentialsError",
+    "EdgeUnreachable",
+    "FrameError",
+    "MidstepError",
+    "ModelError",
+    "OptionError",
+    "PartDied",
+    "PipelineMismatch",
+    "PolicyFailed",
+    "PromptError",
+    "QueueFull",
+    "RecordError",
+    "ScenarioError",
+]
 
 EXIT_MISSED = 1  # a threshold or a check was missed
 EXIT_INPUT = 2  # bad input
 EXIT_DIED = 3  # a part died
-EXIT_INTERRUPTED = 130  # stopped at once, by the second Ctrl-C
+EXIT_INTERRUPTED = 130  # a signal ended it before its time
 
 
 class MidstepError(Exception):
@@ -18,30 +55,46 @@ class ScenarioError(MidstepError):
     """A scenario's key or value is wrong; the text starts with the key's path."""
 
 
+class OptionError(MidstepError):
+    """An option of the command is wrong, or what it names is; the text starts with the option."""
+
+
+class RecordError(MidstepError):
+    """A run's folder or a record in it cannot be read or written; the text starts with its path."""
+
+
+class AddressError(MidstepError):
+    """Nobody can be reached, or nothing can listen, at an address; the text names it."""
+
+
+class CredentialsError(MidstepError):
+    """Token, certificate or key is missing, wrong, or not what the other end has."""
+
+
 class ModelError(MidstepError):
     """A model cannot be found, loaded or cut."""
-
-
-class FrameError(MidstepError):
-    """A frame is damaged, or is not the output that was asked for."""
-
-
-class QueueFull(MidstepError):
-    """The edge refuses a request because its queue is full."""
 
 
 class PromptError(MidstepError):
     """A prompt is empty or too long to be served."""
 
 
+class QueueFull(MidstepError):
+    """The edge refuses a request because its queue is full."""
+
+
+class FrameError(MidstepError):
+    """A frame is damaged."""
+
+
+class PipelineMismatch(FrameError):
+    """A frame or a request is of another pipeline, prompt or step than this end can continue."""
+
+
 class EdgeUnreachable(MidstepError):
-    """Nobody answers at the edge's address."""
+    """An edge does not answer."""
 
     exit_status = EXIT_DIED
-
-
-class CredentialsError(MidstepError):
-    """Token, certificate or key is missing, wrong, or not what the other end has."""
 
 
 class PartDied(MidstepError):
