@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from deploy import metrics_page
-from deploy.dashboards import FOLDER, made
+from deploy.dashboards import FOLDER, files
 from deploy.grafana import BOARDS, overview
 from deploy.grafana.panels import EVENTS, Panel, Query, of_edge, quantile, ratio, so_far
 from deploy.grafana.render import render
@@ -38,7 +38,7 @@ _PANEL_IDS = [f"{name}: {panel.title}" for name, panel in PANELS]
 
 def test_what_is_committed_is_what_the_sources_say() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {f"{board.name}.json" for board in BOARDS}
-    for path, text in made().items():
+    for path, text in files().items():
         assert path.read_text() == text, f"{path.name}: run python -m deploy.dashboards"
     assert (promql.ROOT / "docs" / "metrics.md").read_text() == metrics_page.page(), (
         "run python -m deploy.metrics_page"

@@ -232,7 +232,10 @@ spec:
               required: [headGroupSpec]
               properties:
                 rayVersion: {type: string}
-                authOptions: {type: object, nullable: true, properties: {mode: {type: string, enum: [token, disabled]}}}
+                authOptions:
+                  type: object
+                  nullable: true
+                  properties: {mode: {type: string, enum: [token, disabled]}}
                 headGroupSpec: {type: object, x-kubernetes-preserve-unknown-fields: true}
                 workerGroupSpecs:
                   type: array
