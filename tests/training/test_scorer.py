@@ -11,7 +11,7 @@ from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.requests import Drifting
 from orchestrator.policies.drc_item import scorer
 from training.scorer import collect, loss, train
-from training.streams import Sessions, generated
+from training.streams import Sessions, generate
 
 FEW = find("full", ["items=2", "users=1", "requests_per_user=20"])
 
@@ -52,8 +52,8 @@ def test_sessions_bring_back_old_prompts_the_more_the_longer_their_tail(tail: fl
 def test_every_kind_of_stream_is_generated_and_alike_by_the_same_seed() -> None:
     kinds = set()
     for seed in range(30):
-        one, slots = generated(seed)
-        other, _ = generated(seed)
+        one, slots = generate(seed)
+        other, _ = generate(seed)
         np.testing.assert_array_equal(one.advance(), other.advance())
         assert slots >= 200
         kinds.add(type(one).__name__)
