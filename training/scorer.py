@@ -101,7 +101,8 @@ def loss(weights: scorer.Weights, data: list[Data]) -> float:
     The forecast without a network is the likelihood-weighted mean of decays. Each sample has the
     weight that it has in training, computed from that forecast.
     """
-    total = weight = 0.0
+    total = 0.0
+    weight = 0.0
     for features, exposure, label in data:
         plain = features[:, K].astype(np.float64)
         by = 1 / (1 + exposure * np.exp(plain))
