@@ -66,7 +66,8 @@ def sources(text: str) -> list[str]:
     ]
 
 
-def _packages(root: Path) -> set[str]:
+def packages(root: Path) -> set[str]:
+    """Names of the top packages that pyproject.toml installs."""
     tree = tomllib.loads((root / "pyproject.toml").read_text())
     return {name.rstrip("*") for name in tree["tool"]["setuptools"]["packages"]["find"]["include"]}
 
@@ -75,7 +76,7 @@ def _copies(root: Path, text: str) -> Iterator[str]:
     copies = sources(text)
     yield from (f"COPY {name}: it is not there" for name in copies if not (root / name).exists())
     needed = {
-        *_packages(root),
+        *packages(root),
         "pyproject.toml",
         "constraints.txt",
         "README.md",

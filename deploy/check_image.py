@@ -16,9 +16,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.check import ROOT
-from deploy.check_docker import sources
-
-DATA = ("midstep/models", "midstep/scenarios", "midstep/profiles", "orchestrator")
+from deploy.check_docker import packages, sources
 
 
 def context(folder: Path) -> None:
@@ -39,16 +37,20 @@ def pip_line() -> list[str]:
     return match[1].replace("'", "").split()
 
 
-def missing(installed: Path) -> list[str]:
-    """List the files of the packages that an installation lacks."""
-    present = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
-    expected = {
+def contents() -> set[Path]:
+    """Files of the packages, from the root: modules and all data beside them."""
+    return {
         path.relative_to(ROOT)
-        for name in DATA
+        for name in packages(ROOT)
         for path in (ROOT / name).rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     }
-    return sorted(str(path) for path in expected - present)
+
+
+def missing(installed: Path) -> list[str]:
+    """List the files of the packages that an installation lacks."""
+    present = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+    return sorted(str(path) for path in contents() - present)
 
 
 def main() -> int:
