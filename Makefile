@@ -23,6 +23,7 @@ test: setup  ## what needs no Ray in two processes, a file in one of them; then 
 check: setup  ## style, types, import directions, stubs up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m deploy.check_style
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m deploy.stubs --check

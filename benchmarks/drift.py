@@ -1,11 +1,10 @@
-"""What a learned score wins over rules that count, where popularity drifts and where prompts are
-made of parts.
+"""Compare a learned score with counting rules, where popularity drifts and prompts have parts.
 
     python -m benchmarks.drift [--quick] [--only drift,parts,prompts,speed] [--prompts FILE]
 
-Shares of requests that were cached at their slot's start, in percent, means over the seeds; rules
-are tuned per setting on seeds of their own. The whole takes an hour on one core, --quick some
-minutes. `prompts` replays a file with one prompt a line, and is left out without one.
+Figures are shares of requests that were cached at their slot's start, in percent, means over the
+seeds; rules are tuned for each setting on seeds of their own. The whole takes an hour on one core,
+--quick some minutes. `prompts` replays a file with one prompt a line; it is left out without one.
 """
 
 from __future__ import annotations
@@ -41,33 +40,36 @@ ROWS = (25, 100, 250)  # capacities on a list of prompts
 
 
 class Size:
-    """How much is run."""
+    """Seeds and slots of a comparison; the first `warmup` slots are not measured."""
 
     def __init__(self, quick: bool) -> None:
         self.seeds = (1,) if quick else (1, 2, 3)
         self.tuning = (21,)
-        self.slots, self.warmup = (400, 200) if quick else (2_000, 1_000)
+        self.slots = 400 if quick else 2_000
+        self.warmup = self.slots // 2
 
 
 def hits(preset: Preset, seed: int, makers: Makers, size: Size) -> dict[str, Floats]:
-    """Of each policy the share of requests that hit in the measured slots, by capacity (3,): one
-    pass over a stream."""
+    """Share of requests that hit in the measured slots, of each policy by capacity (3,).
+
+    All policies are played in one pass over a stream.
+    """
     stream = open_stream(preset, seed)
     lanes: dict[str, list[ScoreLane] | list[RuleLane]] = {}
     for name, make in makers.items():
-        made = [make() for _ in CAPACITIES]
-        for policy, capacity in zip(made, CAPACITIES, strict=True):
+        replicas = [make() for _ in CAPACITIES]
+        for policy, capacity in zip(replicas, CAPACITIES, strict=True):
             policy.reset(problem(preset, stream, capacity), seed)
-        first = made[0]
+        first = replicas[0]
         if isinstance(first, ScorePlanner):
             lanes[name] = [ScoreLane(first, stream, CAPACITIES)]
         else:
-            lanes[name] = [RuleLane(policy, stream, preset) for policy in made]
+            lanes[name] = [RuleLane(policy, stream, preset) for policy in replicas]
     total = {name: np.zeros(len(CAPACITIES)) for name in makers}
     for slot in range(size.slots):
-        asked = stream.advance()
-        for name, some in lanes.items():
-            share = np.concatenate([lane.serve(asked, slot).mean(1) for lane in some])
+        items = stream.advance()
+        for name, of_policy in lanes.items():
+            share = np.concatenate([lane.serve(items, slot).mean(1) for lane in of_policy])
             total[name] += share if slot >= size.warmup else 0
     return {name: value / (size.slots - size.warmup) for name, value in total.items()}
 
@@ -75,50 +77,54 @@ def hits(preset: Preset, seed: int, makers: Makers, size: Size) -> dict[str, Flo
 def mean_hits(
     preset: Preset, seeds: tuple[int, ...], makers: Makers, size: Size
 ) -> dict[str, Floats]:
-    every = [hits(preset, seed, makers, size) for seed in seeds]
-    return {name: np.mean([one[name] for one in every], axis=0) for name in makers}
+    """Mean of `hits` over seeds."""
+    by_seed = [hits(preset, seed, makers, size) for seed in seeds]
+    return {name: np.mean([shares[name] for shares in by_seed], axis=0) for name in makers}
 
 
 def named(*names: str) -> dict[str, Callable[[], Policy]]:
+    """Makers of registered policies."""
     return {name: policies.find(name) for name in names}
 
 
 def decays() -> dict[str, Callable[[], Policy]]:
+    """Makers of `lfu-decay` at every e-folding time, named by it."""
     return {f"{efold:g}": lambda efold=efold: LfuDecay(efold) for efold in EFOLDS}  # type: ignore[misc]
 
 
 def row(name: str, value: Floats, note: str = "") -> None:
-    print(
-        f"  {name:24s}" + "".join(f"{100 * share:9.2f}" for share in value) + f"  {note}",
-        flush=True,
-    )
+    """Print shares (3,) as percentages."""
+    shares = "".join(f"{100 * share:9.2f}" for share in value)
+    print(f"  {name:24s}{shares}  {note}", flush=True)
 
 
 def tuned(preset: Preset, size: Size) -> tuple[list[str], dict[str, Floats]]:
-    """The best e-folding time at each capacity, on seeds that are not reported; and all of them
-    there."""
-    tried = mean_hits(preset, size.tuning, decays(), size)
-    return [max(tried, key=lambda name: tried[name][c]) for c in range(len(CAPACITIES))], tried
+    """Choose the best e-folding time at each capacity, on seeds that are not reported.
+
+    Returns the choice and the shares of all times on those seeds.
+    """
+    shares = mean_hits(preset, size.tuning, decays(), size)
+    return [max(shares, key=lambda name: shares[name][c]) for c in range(len(CAPACITIES))], shares
 
 
 def drift(size: Size) -> None:
-    """DRIFT: nine settings."""
+    """Print the comparison under drift: three rates of drift, three capacities."""
     print(f"\nfull: 100,000 prompts, 1,000 requests a slot, seeds {size.seeds}; hits in %")
     presets = {swaps: find("full", [f"drift_swaps_per_slot={swaps}"]) for swaps in DRIFTS}
     choice = {}
-    tried = {}
+    tuning = {}
     for swaps, preset in presets.items():
-        choice[swaps], tried[swaps] = tuned(preset, size)
-    single = max(tried[0], key=lambda name: np.mean([tried[swaps][name] for swaps in DRIFTS]))
+        choice[swaps], tuning[swaps] = tuned(preset, size)
+    single = max(tuning[0], key=lambda name: np.mean([tuning[swaps][name] for swaps in DRIFTS]))
     gains = []
-    lone = []
+    gains_over_single = []
     ways = {}
     for swaps, preset in presets.items():
-        wanted = {name: decays()[name] for name in {*choice[swaps], single}}
+        rules = {name: decays()[name] for name in {*choice[swaps], single}}
         result = mean_hits(
-            preset, size.seeds, {**named("drc-item", "bayes", "informed"), **wanted}, size
+            preset, size.seeds, {**named("drc-item", "bayes", "informed"), **rules}, size
         )
-        # slow, and far behind
+        # One seed, since these are slow and far behind.
         result |= mean_hits(preset, size.seeds[:1], named("lru", "s3-fifo"), size)
         rule = np.array([result[name][c] for c, name in enumerate(choice[swaps])])
         print(f"\n  {swaps} swaps a slot, capacity" + "".join(f"{c:9d}" for c in CAPACITIES))
@@ -130,17 +136,19 @@ def drift(size: Size) -> None:
             row(name, result[name])
         row("drc-item - tuned", result["drc-item"] - rule)
         gains.append(result["drc-item"] - rule)
-        lone.append(result["drc-item"] - result[single])
+        gains_over_single.append(result["drc-item"] - result[single])
         ways[swaps] = gains[-1] / (result["bayes"] - rule)
     print(f"\n  drc-item above the tuned rules: mean of nine {100 * np.mean(gains):.3f} points")
     print(f"  in the setting where it is least: {100 * np.min(gains):.3f} points")
-    print(f"  above the best single decay ({single}): {100 * np.mean(lone):.3f} points")
+    print(
+        f"  above the best single decay ({single}): {100 * np.mean(gains_over_single):.3f} points"
+    )
     for swaps in DRIFTS[1:]:
         row(f"way to bayes, {swaps} swaps", ways[swaps], "% of the way from the tuned rule")
 
 
 def parts(size: Size) -> None:
-    """STRUCTURE: prompts made of parts, with and without a factor of their own."""
+    """Print the comparison on prompts of parts, with and without a factor of their own."""
     grid = {
         f"{efold:g}, {shrink:g}": (efold, shrink)
         for efold in (1.0, 2.0, 4.0)
@@ -150,8 +158,8 @@ def parts(size: Size) -> None:
     for sigma in (1, 0):
         preset = find("topics", [f"topics.sigma={sigma}"])
         choice, _ = tuned(preset, size)
-        tried = mean_hits(preset, size.tuning[:1], ratios, size)
-        ratio = max(tried, key=lambda name: float(tried[name].mean()))
+        tuning = mean_hits(preset, size.tuning[:1], ratios, size)
+        ratio = max(tuning, key=lambda name: float(tuning[name].mean()))
         makers = {
             **named("drc-item", "parts-ratio", "informed"),
             **{name: decays()[name] for name in choice},
@@ -177,7 +185,7 @@ def parts(size: Size) -> None:
 
 
 def prompts(path: Path) -> None:
-    """REAL PROMPTS: exact repeats, hits on the second half of the rows."""
+    """Print the hits of exact repeats in the second half of a file of real prompts."""
     trace = replay.read_trace(str(path))
     half = len(trace.keys) // 2
     print(
@@ -199,15 +207,15 @@ def prompts(path: Path) -> None:
     line = ""
     chosen = []
     for capacity in ROWS:
-        tried = {name: play(make, capacity) for name, make in decays().items()}
-        best = max(tried, key=lambda name: tried[name][0])
-        line += f"{tried[best][1]:9d}"
+        halves = {name: play(make, capacity) for name, make in decays().items()}
+        best = max(halves, key=lambda name: halves[name][0])
+        line += f"{halves[best][1]:9d}"
         chosen.append(best)
     print(f"  {'lfu-decay, tuned':24s}{line}  e-folding {', '.join(chosen)}, on the first half")
 
 
 def speed() -> None:
-    """Milliseconds of one decision and of one slot's training, 100,000 prompts, 10,000 held."""
+    """Print the CPU time of one decision and of one slot's training, 100,000 prompts."""
     print("\ndrc-item, CPU ms a slot with 10,000 held: counting, scoring, training (median; least)")
     for name in ("full", "topics"):
         preset = find(name)
@@ -216,13 +224,13 @@ def speed() -> None:
         policy.reset(problem(preset, stream, 10_000), 5)
         assert isinstance(policy, ScorePlanner)
         lane = ScoreLane(policy, stream, [10_000])
-        took = []
+        times_ms = []
         for slot in range(120):
-            asked = stream.advance()
+            items = stream.advance()
             if slot < 80:
-                lane.serve(asked, slot)
+                lane.serve(items, slot)
                 continue
-            ids, counts = distinct(asked)
+            ids, counts = distinct(items)
             lane.meet(ids)
             marks = [time.thread_time()]
             policy.observe(ids, counts, slot)
@@ -231,15 +239,16 @@ def speed() -> None:
             marks.append(time.thread_time())
             policy.learn()
             marks.append(time.thread_time())
-            took.append(np.diff(marks) * 1e3)
+            times_ms.append(np.diff(marks) * 1e3)
         shown = ", ".join(
             f"{m:.1f} ({low:.1f})"
-            for m, low in zip(np.median(took, 0), np.min(took, 0), strict=True)
+            for m, low in zip(np.median(times_ms, 0), np.min(times_ms, 0), strict=True)
         )
         print(f"  {name:8s} {shown}")
 
 
 def main() -> None:
+    """Run the comparisons that the command line names."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -251,14 +260,14 @@ def main() -> None:
 
     torch.set_num_threads(1)
     size = Size(options.quick)
-    wanted = options.only.split(",")
-    if "speed" in wanted:
+    comparisons = options.only.split(",")
+    if "speed" in comparisons:
         speed()
-    if "prompts" in wanted and options.prompts:
+    if "prompts" in comparisons and options.prompts:
         prompts(options.prompts)
-    if "parts" in wanted:
+    if "parts" in comparisons:
         parts(size)
-    if "drift" in wanted:
+    if "drift" in comparisons:
         drift(size)
 
 

@@ -1,7 +1,7 @@
-"""Full-size architectures with random weights, for speed only: `python -m benchmarks.models
-bk-sdm-tiny FOLDER`.
+"""Write full-size pipelines with random weights, to measure speed.
 
-A random network costs what a trained one costs. Shapes are those of the published models.
+`python -m benchmarks.models bk-sdm-tiny FOLDER`. A random network takes the time of a trained one.
+Shapes are those of the published models.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ UNETS: dict[str, dict[str, Any]] = {
 
 
 def write(name: str, folder: Path) -> None:
-    """Save a pipeline of that architecture, 512 x 512 pixels, with the default model's
-    tokenizer."""
+    """Save a pipeline of an architecture, 512 x 512 pixels, with the default model's tokenizer."""
     from diffusers import (
         AutoencoderKL,
         DDIMScheduler,

@@ -1,7 +1,7 @@
-"""What a request costs beyond its stages: gRPC, hand-overs, bookkeeping.
+"""Measure what a request costs beyond its stages: gRPC, hand-overs, bookkeeping.
 
-`python -m benchmarks.overhead [RUN]` reads a run's folder, or makes a short one of the default
-scenario first.
+`python -m benchmarks.overhead [RUN]` reads a run's folder; without one it first runs the default
+scenario for 40 s.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is generated or shipped around the program."""
+"""Files around the program: generated ones, images, clusters, monitoring, and their checks."""

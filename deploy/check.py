@@ -1,10 +1,9 @@
-"""Check every file that starts midstep somewhere, offline, each with a real validator: `python -m
-deploy.check`.
+"""Check every file that starts midstep somewhere, offline: `python -m deploy.check`.
 
-hadolint reads the Dockerfile, compose-spec the compose files, Ray's own validator the files of `ray
-up`, the Kubernetes schemas (strict) what Kubernetes gets, midstep itself the scenario. What those
-cannot know (that the edge's node offers `midstep-edge`, that nothing is published beyond loopback)
-is checked beside them.
+Each file is read by a real validator: the Dockerfile by hadolint, the compose files by
+compose-spec, the files of `ray up` by Ray, the Kubernetes resources by Kubernetes' own schemas
+(strict), the scenario by midstep. What no validator can know (that the edge's node offers
+`midstep-edge`, that no port is published beyond loopback) is checked beside them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Check = Callable[[Path, Path], list[str]]
 
 CHECKS: dict[str, Check] = {
     "deploy/docker/Dockerfile": check_docker.dockerfile,
-    "deploy/docker/Dockerfile.dockerignore": check_docker.ignored,
+    "deploy/docker/Dockerfile.dockerignore": check_docker.dockerignore,
     "deploy/compose/compose.yaml": check_docker.compose,
     "deploy/compose/gpu.yaml": check_docker.compose,
     "deploy/ray/aws.yaml": check_ray.cloud,
@@ -36,23 +35,23 @@ CHECKS: dict[str, Check] = {
 
 
 def problems(root: Path, name: str) -> list[str]:
-    """What is wrong with one file of `root`, a line each, beginning with its name."""
+    """List what is wrong with one file of `root`, a line each that begins with the file's name."""
     path = root / name
     try:
-        found = CHECKS[name](root, path)
-    except (OSError, ValueError) as error:  # not there, not YAML
-        found = [" ".join(str(error).split())]
-    return [f"{name}: {line}" for line in found]
+        complaints = CHECKS[name](root, path)
+    except (OSError, ValueError) as error:  # no such file, or no YAML
+        complaints = [" ".join(str(error).split())]
+    return [f"{name}: {line}" for line in complaints]
 
 
 def main() -> int:
-    """Exit status: 0 all are right, 1 something is wrong."""
-    found = [line for name in CHECKS for line in problems(ROOT, name)]
-    for line in found:
+    """Check every file; the exit status: 0 all are right, 1 something is wrong."""
+    complaints = [line for name in CHECKS for line in problems(ROOT, name)]
+    for line in complaints:
         print(line, file=sys.stderr)
-    if not found:
-        print(f"{len(CHECKS)} files of deploy/ are right; {check_kubernetes.crds_told()}")
-    return int(bool(found))
+    if not complaints:
+        print(f"{len(CHECKS)} files of deploy/ are right; {check_kubernetes.crds_source()}")
+    return int(bool(complaints))
 
 
 if __name__ == "__main__":

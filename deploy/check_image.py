@@ -1,5 +1,6 @@
-"""What can be built of the image where there is no Docker: its pip line, in a fresh environment,
-from what the Dockerfile copies and from nothing else. Needs a package index.
+"""Run the image's pip line where there is no Docker. Needs a package index.
+
+It runs in a fresh environment, in a folder that holds what the Dockerfile copies and nothing else.
 
 `python -m deploy.check_image` resolves the line and installs midstep alone (a minute); `--whole`
 installs all of it, some GB, and starts the commands.
@@ -15,9 +16,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.check import ROOT
-from deploy.check_docker import sources
-
-DATA = ("midstep/models", "midstep/scenarios", "midstep/profiles", "orchestrator")
+from deploy.check_docker import packages, sources
 
 
 def context(folder: Path) -> None:
@@ -31,32 +30,36 @@ def context(folder: Path) -> None:
 
 
 def pip_line() -> list[str]:
-    """The arguments of the Dockerfile's pip install, without an index of its own."""
+    """Arguments of the Dockerfile's pip install, without the index of the CPU wheels."""
     text = re.sub(r"\\\n", " ", (ROOT / "deploy" / "docker" / "Dockerfile").read_text())
-    found = re.search(r"pip install (?:\$\{TORCH_INDEX:[^}]*\} )?(.*)", text)
-    assert found is not None, "the Dockerfile has no pip install"
-    return found[1].replace("'", "").split()
+    match = re.search(r"pip install (?:\$\{TORCH_INDEX:[^}]*\} )?(.*)", text)
+    assert match is not None, "the Dockerfile has no pip install"
+    return match[1].replace("'", "").split()
 
 
-def missing(installed: Path) -> list[str]:
-    """Files that are not code and did not come along."""
-    there = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
-    wanted = {
+def contents() -> set[Path]:
+    """Files of the packages, from the root: modules and all data beside them."""
+    return {
         path.relative_to(ROOT)
-        for name in DATA
+        for name in packages(ROOT)
         for path in (ROOT / name).rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     }
-    return sorted(str(path) for path in wanted - there)
+
+
+def missing(installed: Path) -> list[str]:
+    """List the files of the packages that an installation lacks."""
+    present = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+    return sorted(str(path) for path in contents() - present)
 
 
 def main() -> int:
-    """Exit status: 0 it installs and is whole, 1 not."""
+    """Install; the exit status: 0 it installs and lacks nothing, 1 not."""
     with tempfile.TemporaryDirectory(prefix="midstep-image") as name:
-        here = Path(name) / "src"
+        source = Path(name) / "src"
         environment = Path(name) / "venv"
-        here.mkdir()
-        context(here)
+        source.mkdir()
+        context(source)
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
         pip = [
             str(environment / "bin" / "python"),
@@ -70,14 +73,16 @@ def main() -> int:
         for arguments in (
             [pip_line()] if whole else [["--dry-run", *pip_line()], ["--no-deps", "."]]
         ):
-            done = subprocess.run([*pip, *arguments], cwd=here, capture_output=True, text=True)
-            if done.returncode:
-                print(f"pip install {' '.join(arguments)}: {done.stderr[-2000:]}", file=sys.stderr)
+            result = subprocess.run([*pip, *arguments], cwd=source, capture_output=True, text=True)
+            if result.returncode:
+                print(
+                    f"pip install {' '.join(arguments)}: {result.stderr[-2000:]}", file=sys.stderr
+                )
                 return 1
         site = next((environment / "lib").glob("python*/site-packages"))
-        if lost := missing(site):
+        if absent := missing(site):
             print(
-                f"installed without {', '.join(lost[:5])}: see package-data in pyproject.toml",
+                f"installed without {', '.join(absent[:5])}: see package-data in pyproject.toml",
                 file=sys.stderr,
             )
             return 1

@@ -1,5 +1,8 @@
-"""What Kubernetes gets: core kinds by its own schemas (strict), custom ones by their definitions,
-pods as pods."""
+"""Check the resources that Kubernetes gets.
+
+Core kinds are checked by Kubernetes' own schemas (strict), custom resources by their definitions,
+and pod templates as pods wherever they stand.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ from deploy.documents import document, documents
 MOST = 1 << 20  # bytes of a ConfigMap
 
 
-def crds_told() -> str:
-    """By what the custom resources were checked, for people."""
+def crds_source() -> str:
+    """Say by which definitions the custom resources are checked."""
     folder = os.environ.get(crds.VARIABLE)
     return (
         f"custom resources by the definitions in {folder}"
@@ -32,8 +35,8 @@ def crds_told() -> str:
     )
 
 
-def _validated(resource: dict[str, Any]) -> list[str]:
-    """A resource by its schema, a line a mistake."""
+def _by_schema(resource: dict[str, Any]) -> list[str]:
+    """List a resource's mistakes by its schema."""
     import jsonschema
     import kubernetes_validate
 
@@ -61,32 +64,32 @@ def _line(error: Any) -> str:
 
 
 def core(root: Path, path: Path) -> list[str]:
-    """Resources of Kubernetes itself."""
-    return [line for resource in documents(path) for line in _validated(resource)]
+    """List complaints about resources of Kubernetes itself."""
+    return [line for resource in documents(path) for line in _by_schema(resource)]
 
 
 def cluster(root: Path, path: Path) -> list[str]:
-    """A RayCluster: its fields, its pods, and that edge and devices have their places."""
+    """List complaints about a RayCluster: fields, pods, places for the edge and for devices."""
     resource = document(path)
-    return _validated(resource) or list(_ray_cluster(root, resource["spec"], "spec"))
+    return _by_schema(resource) or list(_ray_cluster(root, resource["spec"], "spec"))
 
 
 def job(root: Path, path: Path) -> list[str]:
-    """A RayJob on a cluster that is cluster.yaml's, which ends with it."""
+    """List complaints about a RayJob: its cluster is cluster.yaml's, and ends with the job."""
     resource = document(path)
-    if found := _validated(resource):
-        return found
+    if complaints := _by_schema(resource):
+        return complaints
     spec = resource["spec"]
-    found = list(_ray_cluster(root, spec["rayClusterSpec"], "spec.rayClusterSpec"))
-    found += _pod(spec["submitterPodTemplate"], "spec.submitterPodTemplate")
+    complaints = list(_ray_cluster(root, spec["rayClusterSpec"], "spec.rayClusterSpec"))
+    complaints += _pod(spec["submitterPodTemplate"], "spec.submitterPodTemplate")
     if spec["rayClusterSpec"] != document(path.parent / "cluster.yaml")["spec"]:
-        found.append("spec.rayClusterSpec is not the spec of cluster.yaml: copy it from there")
+        complaints.append("spec.rayClusterSpec is not the spec of cluster.yaml: copy it from there")
     if not (spec.get("shutdownAfterJobFinishes") and spec.get("activeDeadlineSeconds")):
-        found.append(
+        complaints.append(
             "must end its cluster: shutdownAfterJobFinishes, and activeDeadlineSeconds whatever "
             "happens"
         )
-    return found
+    return complaints
 
 
 def _ray_cluster(root: Path, spec: dict[str, Any], where: str) -> Iterator[str]:
@@ -96,36 +99,39 @@ def _ray_cluster(root: Path, spec: dict[str, Any], where: str) -> Iterator[str]:
     if spec.get("authOptions", {}).get("mode") != "token":
         yield f"{where}.authOptions.mode must be token"
     yield from _pod(spec["headGroupSpec"]["template"], f"{where}.headGroupSpec.template")
-    offered: dict[str, bool] = {}
+    offers: dict[str, bool] = {}
     for index, group in enumerate(spec["workerGroupSpecs"]):
         yield from _pod(group["template"], f"{where}.workerGroupSpecs.{index}.template")
         gpu = "nvidia.com/gpu" in str(group["template"])
-        offered |= {
+        offers |= {
             name: gpu
             for name in (EDGE, DEVICES)
             if name in group["rayStartParams"].get("resources", "")
         }
-    if not offered.get(EDGE):
+    if not offers.get(EDGE):
         yield f"{where}.workerGroupSpecs: a group with a GPU must offer {EDGE}"
-    if DEVICES not in offered:
+    if DEVICES not in offers:
         yield f"{where}.workerGroupSpecs: a group must offer {DEVICES}"
 
 
 def _pod(template: dict[str, Any], where: str) -> list[str]:
-    """A pod template by Kubernetes' own schema, whatever it stands in; and what we ask of each
-    container."""
+    """List complaints about a pod template, by Kubernetes' schema and by ours.
+
+    Ours: each container has no more rights than it needs, states what it uses, has an image with a
+    version, mounts volumes of the pod, and takes secrets from a secret.
+    """
     whole = {
         "apiVersion": "v1",
         "kind": "PodTemplate",
         "metadata": {"name": "checked"},
         "template": template,
     }
-    if found := _validated(whole):
-        return [f"{where}: {line.removeprefix('template.')}" for line in found]
+    if complaints := _by_schema(whole):
+        return [f"{where}: {line.removeprefix('template.')}" for line in complaints]
     spec = template["spec"]
-    found = []
+    complaints = []
     if not spec.get("securityContext", {}).get("runAsNonRoot"):
-        found.append(f"{where}: securityContext.runAsNonRoot must be true")
+        complaints.append(f"{where}: securityContext.runAsNonRoot must be true")
     for container in spec["containers"]:
         here = f"{where}: container {container['name']}"
         security = container.get("securityContext", {})
@@ -133,77 +139,77 @@ def _pod(template: dict[str, Any], where: str) -> list[str]:
         if security.get("allowPrivilegeEscalation") is not False or "ALL" not in security.get(
             "capabilities", {}
         ).get("drop", []):
-            found.append(
+            complaints.append(
                 f"{here}: securityContext must drop ALL capabilities and refuse privilege "
                 f"escalation"
             )
         if not all(
             {"cpu", "memory"} <= resources.get(kind, {}).keys() for kind in ("requests", "limits")
         ):
-            found.append(f"{here}: resources must request and limit cpu and memory")
+            complaints.append(f"{here}: resources must request and limit cpu and memory")
         if not re.search(r":[\w.-]*\d[\w.-]*$", container.get("image", "")):
-            found.append(f"{here}: image needs a version")
-        mounted = {volume["name"] for volume in spec.get("volumes", [])}
-        found += [
+            complaints.append(f"{here}: image needs a version")
+        volumes = {volume["name"] for volume in spec.get("volumes", [])}
+        complaints += [
             f"{here}: mounts {mount['name']}, which is no volume"
             for mount in container.get("volumeMounts", [])
-            if mount["name"] not in mounted
+            if mount["name"] not in volumes
         ]
-        found += [
+        complaints += [
             f"{here}: {entry['name']} must come from a secret"
             for entry in container.get("env", [])
             if SECRET.search(entry["name"]) and "value" in entry
         ]
-    return found
+    return complaints
 
 
 def pod_monitor(root: Path, path: Path) -> list[str]:
-    """A PodMonitor that finds ports and labels which the pods of cluster.yaml have."""
+    """List complaints about a PodMonitor: cluster.yaml's pods have its ports and labels."""
     resource = document(path)
-    if found := _validated(resource):
-        return found
+    if complaints := _by_schema(resource):
+        return complaints
     spec = document(path.parent / "cluster.yaml")["spec"]
     templates = [group["template"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
-    asked = resource["spec"]["selector"].get("matchLabels", {}).items()
-    met = [template for template in templates if asked <= template["metadata"]["labels"].items()]
+    selector = resource["spec"]["selector"].get("matchLabels", {}).items()
+    selection = [
+        template for template in templates if selector <= template["metadata"]["labels"].items()
+    ]
     ports = {
         port["name"]
-        for made in met
-        for one in made["spec"]["containers"]
-        for port in one.get("ports", [])
+        for template in selection
+        for container in template["spec"]["containers"]
+        for port in container.get("ports", [])
     }
-    found = (
-        []
-        if len(met) == len(templates)
-        else ["spec.selector does not find every pod of cluster.yaml"]
-    )
+    complaints = []
+    if len(selection) < len(templates):
+        complaints.append("spec.selector does not find every pod of cluster.yaml")
     for index, endpoint in enumerate(resource["spec"]["podMetricsEndpoints"]):
         if endpoint.get("port") not in ports:
-            found.append(
+            complaints.append(
                 f"spec.podMetricsEndpoints.{index}: no pod of cluster.yaml names a port "
                 f"{endpoint.get('port')}"
             )
-    return found
+    return complaints
 
 
 def scenario(root: Path, path: Path) -> list[str]:
-    """midstep's own reading."""
-    from midstep.errors import ScenarioError
+    """List complaints about a scenario in a ConfigMap, as midstep itself reads it."""
+    from midstep.errors import MidstepError
     from midstep.scenario_file import load
 
     try:
         load(str(path))
-    except ScenarioError as error:
+    except MidstepError as error:
         return [str(error)]
     return []
 
 
 def kustomization(root: Path, path: Path) -> list[str]:
-    """What `kubectl apply -k deploy` would send: made here, and by kubectl where that is
-    installed."""
+    """List complaints about what `kubectl apply -k deploy` sends: ours, and kubectl's too."""
+    folder = path.parent
     tree = document(path)
     known = {"apiVersion", "kind", "resources", "generatorOptions", "configMapGenerator"}
-    found = [
+    complaints = [
         f"{key} is not a key that is used here: {sorted(known)}"
         for key in sorted(tree.keys() - known)
     ]
@@ -211,21 +217,21 @@ def kustomization(root: Path, path: Path) -> list[str]:
         "kustomize.config.k8s.io/v1beta1",
         "Kustomization",
     ):
-        found.append("must be kustomize.config.k8s.io/v1beta1, Kustomization")
+        complaints.append("must be kustomize.config.k8s.io/v1beta1, Kustomization")
     for name in tree.get("resources", []):
-        if not (path.parent / name).is_file():
-            found.append(f"resources: {name} is not there")
+        if not (folder / name).is_file():
+            complaints.append(f"resources: {name} is not there")
     for entry in tree.get("configMapGenerator", []):
-        found += _config_map(path.parent, entry)
+        complaints += _config_map(folder, entry)
     dashboards = {
-        f"grafana/dashboards/{made.name}"
-        for made in (path.parent / "grafana" / "dashboards").glob("*.json")
+        f"grafana/dashboards/{path.name}"
+        for path in (folder / "grafana" / "dashboards").glob("*.json")
     }
-    taken = {
+    listed = {
         name for entry in tree.get("configMapGenerator", []) for name in entry.get("files", [])
     }
-    found += [f"configMapGenerator: {name} is missing" for name in sorted(dashboards - taken)]
-    return found or _kubectl(path.parent)
+    complaints += [f"configMapGenerator: {name} is missing" for name in sorted(dashboards - listed)]
+    return complaints or _kubectl(folder)
 
 
 def _config_map(folder: Path, entry: dict[str, Any]) -> list[str]:
@@ -237,19 +243,19 @@ def _config_map(folder: Path, entry: dict[str, Any]) -> list[str]:
     data = {Path(name).name: (folder / name).read_text() for name in entry["files"]}
     labels = entry.get("options", {}).get("labels", {})
     metadata = {"name": entry.get("name"), "labels": labels}
-    found = _validated(
+    complaints = _by_schema(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
     )
     if sum(map(len, data.values())) > MOST:
-        found.append("is larger than Kubernetes takes: 1 MiB")
-    return [f"configMapGenerator {entry.get('name')}: {line}" for line in found]
+        complaints.append("is larger than Kubernetes takes: 1 MiB")
+    return [f"configMapGenerator {entry.get('name')}: {line}" for line in complaints]
 
 
 def _kubectl(folder: Path) -> list[str]:
     binary = shutil.which("kubectl")
     if binary is None:
         return []
-    done = subprocess.run([binary, "kustomize", str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        return [f"kubectl kustomize: {' '.join(done.stderr.split())}"]
-    return [line for made in yaml.safe_load_all(done.stdout) for line in _validated(made)]
+    result = subprocess.run([binary, "kustomize", str(folder)], capture_output=True, text=True)
+    if result.returncode:
+        return [f"kubectl kustomize: {' '.join(result.stderr.split())}"]
+    return [line for resource in yaml.safe_load_all(result.stdout) for line in _by_schema(resource)]

@@ -1,11 +1,10 @@
-"""Check what Prometheus and Grafana read, with their own tools: `python -m
-deploy.check_monitoring`.
+"""Check what Prometheus and Grafana read, by their own tools: `python -m deploy.check_monitoring`.
 
 promtool reads the configuration, the rules and the alerts, and runs their unit tests. The
 dashboards' JSON is checked against Grafana's published types (npm `@grafana/schema`) by the
-TypeScript compiler; both are put into build/ once. Grafana publishes no schema for its provisioning
-files: their keys are checked against what its manual lists. Where a tool is not on the PATH, a line
-says how to get it, and that check is left out.
+TypeScript compiler; the first check installs both into build/. Grafana publishes no schema for its
+provisioning files: their keys are checked against those that its manual lists. Where a tool is not
+on the PATH, a line says how to get it, and that check is left out.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ MISSING = {
     "install prometheus",
     "npm": "it comes with Node.js: apt-get install npm (Debian, Ubuntu), brew install node",
 }
-# JSON knows no enums, so a string enum's values are taken as what they are. The schema's own note
-# says that an
-# annotation's query belongs to its data source: these are Prometheus'.
+# JSON has no enums: the values of a string enum stand for it. An annotation's query belongs to its
+# data source, as the schema's own note says: these are Prometheus'.
 _TYPES = """\
 import type { AnnotationQuery, Dashboard } from "@grafana/schema";
 type Prometheus = { expr: string; step: string; titleFormat: string };
 type Json<T> = T extends AnnotationQuery ? Plain<T> & Prometheus : T extends string ? `${T}` :
-  T extends number | boolean | null | undefined ? T : T extends Array<infer U> ? Array<Json<U>> : Plain<T>;
+  T extends number | boolean | null | undefined ? T :
+  T extends Array<infer U> ? Array<Json<U>> : Plain<T>;
 type Plain<T> = { [K in keyof T]: Json<T[K]> };
 """
 _DATASOURCE = {
@@ -68,27 +67,27 @@ VARIABLES = {
 
 
 def prometheus(folder: Path) -> list[str]:
-    """Complaints about prometheus.yml, rules.yml, alerts.yml and their unit tests."""
-    found = []
+    """List complaints about prometheus.yml, rules.yml, alerts.yml and their unit tests."""
+    complaints = []
     for words in (
         ("check", "config", "prometheus.yml"),
         ("check", "rules", "rules.yml", "alerts.yml"),
         ("test", "rules", "rules_test.yml"),
     ):
-        asked = subprocess.run(
+        result = subprocess.run(
             ["promtool", *words], cwd=folder, capture_output=True, text=True, check=False
         )
-        if asked.returncode:
-            found.append(
-                f"promtool {' '.join(words)}: {' '.join((asked.stdout + asked.stderr).split())}"
+        if result.returncode:
+            complaints.append(
+                f"promtool {' '.join(words)}: {' '.join((result.stdout + result.stderr).split())}"
             )
-    return found
+    return complaints
 
 
 def dashboards(folder: Path, tools: Path = TOOLS) -> list[str]:
-    """Complaints about the dashboards' JSON in a folder, from `tsc --noEmit`."""
+    """List complaints of `tsc --noEmit` about the dashboards' JSON in a folder."""
     if not (tools / "node_modules" / ".bin" / "tsc").is_file():
-        put = subprocess.run(
+        install = subprocess.run(
             [
                 "npm",
                 "install",
@@ -103,8 +102,8 @@ def dashboards(folder: Path, tools: Path = TOOLS) -> list[str]:
             text=True,
             check=False,
         )
-        if put.returncode:
-            return [f"npm install {' '.join(PACKAGES)}: {' '.join(put.stderr.split())}"]
+        if install.returncode:
+            return [f"npm install {' '.join(PACKAGES)}: {' '.join(install.stderr.split())}"]
     literals = tools / "dashboards"
     shutil.rmtree(literals, ignore_errors=True)
     literals.mkdir(parents=True)
@@ -123,7 +122,7 @@ def dashboards(folder: Path, tools: Path = TOOLS) -> list[str]:
         "--moduleResolution",
         "bundler",
     )
-    asked = subprocess.run(
+    result = subprocess.run(
         [
             "node_modules/.bin/tsc",
             *options,
@@ -134,51 +133,55 @@ def dashboards(folder: Path, tools: Path = TOOLS) -> list[str]:
         text=True,
         check=False,
     )
-    return [_in_json(line) for line in asked.stdout.splitlines() if "error TS" in line]
+    return [_in_json(line) for line in result.stdout.splitlines() if "error TS" in line]
 
 
 def _in_json(line: str) -> str:
-    """tsc counts lines from the top of its own file."""
+    """Name the JSON file and its line; tsc counts from the top of the file with the types."""
 
-    def moved(match: re.Match[str]) -> str:
+    def place(match: re.Match[str]) -> str:
         return f"{match[1]}.json, line {max(1, int(match[2]) - _TYPES.count(chr(10)))}"
 
-    return re.sub(r"dashboards/(\w+)\.ts\((\d+),\d+\)", moved, line)
+    return re.sub(r"dashboards/(\w+)\.ts\((\d+),\d+\)", place, line)
 
 
 def provisioning(folder: Path) -> list[str]:
-    """Complaints about Grafana's provisioning files."""
-    found = []
+    """List complaints about Grafana's provisioning files."""
+    complaints = []
     for path, part, known in (
         (folder / "datasources" / "prometheus.yaml", "datasources", _DATASOURCE),
         (folder / "dashboards" / "midstep.yaml", "providers", _PROVIDER),
     ):
         try:
-            found += [f"{path.name}: {line}" for line in _provisioned(document(path), part, known)]
+            complaints += [
+                f"{path.name}: {line}" for line in _provisioning_file(document(path), part, known)
+            ]
         except (OSError, ValueError) as error:
-            found.append(f"{path.name}: {error}")
+            complaints.append(f"{path.name}: {error}")
         if path.is_file():
             strange = set(re.findall(r"\$\{?(\w+)\}?", path.read_text())) - VARIABLES
-            found += [f"{path.name}: nobody sets {name}" for name in sorted(strange)]
-    return found
+            complaints += [f"{path.name}: nobody sets {name}" for name in sorted(strange)]
+    return complaints
 
 
-def _provisioned(tree: dict[str, Any], part: str, known: set[str]) -> list[str]:
-    found = [f"there is no key {key}" for key in sorted({"apiVersion", part} - set(tree))]
-    found += [
+def _provisioning_file(tree: dict[str, Any], part: str, known: set[str]) -> list[str]:
+    complaints = [f"there is no key {key}" for key in sorted({"apiVersion", part} - set(tree))]
+    complaints += [
         f"Grafana knows no key {key}" for key in sorted(set(tree) - {"apiVersion", part, "prune"})
     ]
     for entry in tree.get(part) or []:
-        found += [f"Grafana knows no key {key} in {part}" for key in sorted(set(entry) - known)]
-        found += [f"{part} need a key {key}" for key in sorted({"name", "type"} - set(entry))]
-    return found
+        complaints += [
+            f"Grafana knows no key {key} in {part}" for key in sorted(set(entry) - known)
+        ]
+        complaints += [f"{part} need a key {key}" for key in sorted({"name", "type"} - set(entry))]
+    return complaints
 
 
 def main() -> int:
-    """Exit status: 0 all that could be checked is right, 1 something is wrong."""
+    """Check; the exit status: 0 all that could be checked is right, 1 something is wrong."""
     deploy = ROOT / "deploy"
-    found = provisioning(ROOT / "deploy" / "grafana" / "provisioning")
-    checked = ["provisioning"]
+    complaints = provisioning(ROOT / "deploy" / "grafana" / "provisioning")
+    subjects = ["provisioning"]
     for tool, what, check, folder in (
         ("promtool", "configuration, rules and alerts", prometheus, deploy / "prometheus"),
         ("npm", "dashboards", dashboards, deploy / "grafana" / "dashboards"),
@@ -186,13 +189,13 @@ def main() -> int:
         if shutil.which(tool) is None:
             print(f"no {tool} on the PATH, so {what} are not checked: {MISSING[tool]}")
             continue
-        found += check(folder)
-        checked.append(what)
-    for line in found:
+        complaints += check(folder)
+        subjects.append(what)
+    for line in complaints:
         print(line, file=sys.stderr)
-    if not found:
-        print(f"{', '.join(checked)} of Prometheus and Grafana are right")
-    return int(bool(found))
+    if not complaints:
+        print(f"{', '.join(subjects)} of Prometheus and Grafana are right")
+    return int(bool(complaints))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The files of `ray up`."""
+"""Check the files of `ray up`."""
 
 from __future__ import annotations
 
@@ -26,34 +26,32 @@ COMMANDS = (
 
 
 def cloud(root: Path, path: Path) -> list[str]:
-    """A cluster whose machines are started: node types say what they offer."""
+    """List complaints about a cluster in a cloud: its node types say what machines offer."""
     tree = document(path)
-    return _validated(tree) or [*_everywhere(root, tree), *_types(tree)]
+    return _by_ray(tree) or [*_everywhere(root, tree), *_types(tree)]
 
 
 def own(root: Path, path: Path) -> list[str]:
-    """A list of machines: what each offers is said where Ray is started on it."""
+    """List complaints about a cluster of one's own machines: `ray start` says what each offers."""
     tree = document(path)
-    found = _validated(tree) or list(_everywhere(root, tree))
+    complaints = _by_ray(tree) or list(_everywhere(root, tree))
     starts = " ".join(tree.get("worker_start_ray_commands") or [])
-    found += [
+    complaints += [
         f"no worker is started with the resource {name}"
         for name in (EDGE, DEVICES)
         if name not in starts
     ]
-    return found
+    return complaints
 
 
-def _validated(tree: dict[str, Any]) -> list[str]:
-    """Ray's own word on it, as `ray up` would give it before it starts anything."""
+def _by_ray(tree: dict[str, Any]) -> list[str]:
+    """List the mistakes that `ray up` itself would report before it starts anything."""
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     logging.getLogger("ray.autoscaler._private.util").setLevel(logging.WARNING)
     try:
         validate_config(prepare_config(tree))
-    except (
-        Exception
-    ) as error:  # jsonschema's, ValueError, KeyError, click's: as many kinds as mistakes
+    except Exception as error:  # as many kinds as mistakes: jsonschema's, click's, KeyError, ...
         where = ".".join(str(part) for part in getattr(error, "absolute_path", ()))
         message = str(getattr(error, "message", None) or error or "") or type(error).__name__
         return [f"{where}: {message}" if where else message]
@@ -66,14 +64,17 @@ def _types(tree: dict[str, Any]) -> Iterator[str]:
     for name in (EDGE, DEVICES):
         if name in head:
             yield f"the head offers {name}: it would share its machine with Ray's own services"
-    edges = [offered for offered in types.values() if EDGE in offered]
-    if not edges or not all(offered.get("GPU") for offered in edges):
+    edges = [resources for resources in types.values() if EDGE in resources]
+    if not edges or not all(resources.get("GPU") for resources in edges):
         yield f"a node type with a GPU must offer {EDGE}"
-    if not any(DEVICES in offered for offered in types.values()):
+    if not any(DEVICES in resources for resources in types.values()):
         yield f"a node type must offer {DEVICES}"
     for name, spec in tree["available_node_types"].items():
         if name != tree["head_node_type"] and not spec.get("min_workers"):
-            yield f"available_node_types.{name}: min_workers must be 1 or more: a run counts what is there at its start"
+            yield (
+                f"available_node_types.{name}: min_workers must be 1 or more: a run counts the "
+                f"nodes that are up at its start"
+            )
 
 
 def _everywhere(root: Path, tree: dict[str, Any]) -> Iterator[str]:
@@ -82,9 +83,9 @@ def _everywhere(root: Path, tree: dict[str, Any]) -> Iterator[str]:
         yield "file_mounts must bring ~/.ray/auth_token: Ray's token authentication is on"
     for key in COMMANDS:
         for command in tree.get(key) or []:
-            done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True)
-            if done.returncode:
-                yield f"{key}: {done.stderr.strip()}"
+            result = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True)
+            if result.returncode:
+                yield f"{key}: {result.stderr.strip()}"
     for key in ("head_start_ray_commands", "worker_start_ray_commands"):
         yield from (f"{key}: {line}" for line in _starts(tree.get(key) or []))
     yield from _installs(root, tree, mounts)
@@ -102,8 +103,7 @@ def _starts(commands: list[str]) -> Iterator[str]:
 
 
 def _installs(root: Path, tree: dict[str, Any], mounts: dict[str, str]) -> Iterator[str]:
-    """One setup command installs this repository, as it was mounted, with the extra that
-    pyproject.toml has."""
+    """Check that one setup command installs the mounted repository with an extra that it has."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     lines = [
         shlex.split(line)
@@ -117,7 +117,10 @@ def _installs(root: Path, tree: dict[str, Any], mounts: dict[str, str]) -> Itera
         if (match := re.fullmatch(r"(\$HOME/[\w/.-]+)\[(\w+)\]", word))
     ]
     if len(targets) != 1:
-        yield 'setup_commands: one must be pip install -c .../constraints.txt "$HOME/midstep[cluster]"'
+        yield (
+            "setup_commands: one must be "
+            'pip install -c .../constraints.txt "$HOME/midstep[cluster]"'
+        )
         return
     folder, extra = targets[0].groups()
     line = next(line for line in lines if targets[0][0] in line)

@@ -24,7 +24,7 @@ STRINGS: Schema = {"type": "object", "additionalProperties": STRING}
 
 
 def record(*required: str, **fields: Schema) -> Schema:
-    """An object with these fields and no others."""
+    """Schema of an object with these fields and no others."""
     return {
         "type": "object",
         "properties": fields,
@@ -34,7 +34,7 @@ def record(*required: str, **fields: Schema) -> Schema:
 
 
 def one_of(*values: str) -> Schema:
-    """One of these words."""
+    """Schema of a choice between words."""
     return {"enum": list(values)}
 
 
@@ -156,12 +156,12 @@ OURS = {
 
 
 def schema_of(api_version: str, kind: str) -> Schema:
-    """The schema of a whole resource. Raises ValueError where there is none."""
+    """Schema of a whole resource. Raises ValueError where the kind has none."""
     folder = os.environ.get(VARIABLE)
     if folder:
-        found = _defined(Path(folder), api_version, kind)
-        if found is not None:
-            return found
+        definition = _definition(Path(folder), api_version, kind)
+        if definition is not None:
+            return definition
     if (api_version, kind) not in OURS:
         raise ValueError(
             f"{api_version} {kind} is not known: this file should be one of {sorted(OURS)}"
@@ -170,51 +170,64 @@ def schema_of(api_version: str, kind: str) -> Schema:
         name=STRING, generateName=STRING, namespace=STRING, labels=STRINGS, annotations=STRINGS
     )
     return record(
-        "apiVersion", "kind", "metadata", "spec", apiVersion=STRING, kind=STRING, metadata=metadata,
+        "apiVersion",
+        "kind",
+        "metadata",
+        "spec",
+        apiVersion=STRING,
+        kind=STRING,
+        metadata=metadata,
         spec=OURS[api_version, kind],
-    )  # fmt: skip
+    )
 
 
-def _defined(folder: Path, api_version: str, kind: str) -> Schema | None:
-    """The operator's own definition in a folder, made strict. Raises ValueError where the folder is
-    none."""
+def _definition(folder: Path, api_version: str, kind: str) -> Schema | None:
+    """Read the operator's own definition in a folder, and make it strict; None without one.
+
+    Raises ValueError where the folder does not exist.
+    """
     if not folder.is_dir():
         raise ValueError(f"{VARIABLE} names {folder}, which is no folder")
     group, version = api_version.split("/")
     for path in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-        for made in documents(path):
-            if not isinstance(made, dict) or made.get("kind") != "CustomResourceDefinition":
+        for resource in documents(path):
+            if not isinstance(resource, dict) or resource.get("kind") != "CustomResourceDefinition":
                 continue
-            spec = made["spec"]
+            spec = resource["spec"]
             if spec["group"] == group and spec["names"]["kind"] == kind:
-                for one in spec["versions"]:
-                    if one["name"] == version:
-                        return _strict(one["schema"]["openAPIV3Schema"])
+                for served in spec["versions"]:
+                    if served["name"] == version:
+                        return _strict(served["schema"]["openAPIV3Schema"])
     return None
 
 
 def _strict(schema: Schema) -> Schema:
-    """As the API server reads it with strict field validation: no field that is not defined; and
-    Kubernetes' marks."""
-    made = {
+    """Translate a definition into JSON Schema as the API server's strict field validation reads it.
+
+    A field that is not defined is an error; Kubernetes' own marks (nullable, int-or-string,
+    embedded resources) become JSON Schema.
+    """
+    strict = {
         key: value
         for key, value in schema.items()
         if not key.startswith("x-kubernetes") and key != "nullable"
     }
     if "properties" in schema:
-        made["properties"] = {name: _strict(field) for name, field in schema["properties"].items()}
+        strict["properties"] = {
+            name: _strict(field) for name, field in schema["properties"].items()
+        }
         if not schema.get("x-kubernetes-preserve-unknown-fields"):
-            made.setdefault("additionalProperties", False)
+            strict.setdefault("additionalProperties", False)
         if schema.get("x-kubernetes-embedded-resource"):
-            made["properties"] |= {"apiVersion": STRING, "kind": STRING, "metadata": THING}
+            strict["properties"] |= {"apiVersion": STRING, "kind": STRING, "metadata": THING}
     for key in ("items", "additionalProperties", "not"):
         if isinstance(schema.get(key), dict):
-            made[key] = _strict(schema[key])
+            strict[key] = _strict(schema[key])
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             # they narrow what `properties` defines
-            made[key] = [dict(branch) for branch in schema[key]]
+            strict[key] = [dict(branch) for branch in schema[key]]
     if schema.get("x-kubernetes-int-or-string"):
-        made.pop("type", None)
-        made.setdefault("anyOf", [{"type": "integer"}, {"type": "string"}])
-    return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") else made
+        strict.pop("type", None)
+        strict.setdefault("anyOf", [{"type": "integer"}, {"type": "string"}])
+    return {"anyOf": [strict, {"type": "null"}]} if schema.get("nullable") else strict

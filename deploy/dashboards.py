@@ -1,5 +1,4 @@
-"""Write the dashboards' JSON and docs/dashboards.md from deploy/grafana, or check that what is
-committed is that."""
+"""Write the dashboards' JSON and docs/dashboards.md from deploy/grafana; `--check` compares."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "grafana" / "dashboards"
 
 
-def made() -> dict[Path, str]:
-    """Every file that the dashboards come to."""
+def files() -> dict[Path, str]:
+    """Render every dashboard and their page: path -> text."""
     from deploy.grafana.render import render
 
     return {FOLDER / f"{board.name}.json": render(board) for board in BOARDS} | {
@@ -24,4 +23,4 @@ def made() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(settle(made(), "python -m deploy.dashboards"))
+    sys.exit(settle(files(), "python -m deploy.dashboards"))

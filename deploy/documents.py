@@ -1,4 +1,4 @@
-"""Reading YAML as strictly as those who get it: no key twice."""
+"""Read YAML as strictly as Kubernetes and Compose do: no key twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 
 class _Strict(yaml.SafeLoader):
-    """SafeLoader takes the last of two equal keys in silence."""
+    """SafeLoader, which takes the last of two equal keys in silence, with an error for them."""
 
 
 def _mapping(loader: _Strict, node: yaml.MappingNode) -> Iterator[dict[Any, Any]]:
@@ -18,27 +18,27 @@ def _mapping(loader: _Strict, node: yaml.MappingNode) -> Iterator[dict[Any, Any]
     for key in keys:
         if keys.count(key) > 1:
             raise ValueError(f"line {node.start_mark.line + 1}: the key {key} is there twice")
-    made: dict[Any, Any] = {}
-    yield made
-    made.update(loader.construct_mapping(node))
+    mapping: dict[Any, Any] = {}
+    yield mapping
+    mapping.update(loader.construct_mapping(node))
 
 
 _Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def documents(path: Path) -> list[Any]:
-    """The documents of a YAML file. Raises ValueError where it is none, or a key is there twice."""
+    """Load the documents of a file. Raises ValueError where it is no YAML or has a key twice."""
     try:
         return [
-            made for made in yaml.load_all(path.read_text(), Loader=_Strict) if made is not None
+            tree for tree in yaml.load_all(path.read_text(), Loader=_Strict) if tree is not None
         ]
     except yaml.YAMLError as error:
         raise ValueError(f"no YAML: {error}") from error
 
 
 def document(path: Path) -> dict[str, Any]:
-    """The one mapping that a file is. Raises ValueError where it is not."""
-    made = documents(path)
-    if len(made) != 1 or not isinstance(made[0], dict):
+    """Load a file that is one mapping. Raises ValueError where it is anything else."""
+    trees = documents(path)
+    if len(trees) != 1 or not isinstance(trees[0], dict):
         raise ValueError("must be one YAML document with keys")
-    return made[0]
+    return trees[0]

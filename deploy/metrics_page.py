@@ -1,12 +1,13 @@
-"""Write docs/metrics.md from midstep/telemetry/metrics.py, or check that what is committed is that."""
+"""Write docs/metrics.md from midstep/telemetry/metrics.py; `--check` compares them."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from deploy.generated import settle
+from deploy.generated import paragraphs, settle
 from deploy.grafana import BOARDS
+from deploy.grafana.panels import Board
 from midstep.telemetry.metrics import EVENTS, SPECS, Spec
 from midstep.telemetry.record import STAGES
 
@@ -17,25 +18,25 @@ HEAD = """\
 
 Written by `python -m deploy.metrics_page` from `midstep/telemetry/metrics.py`; change it there.
 
-Every process of a run (edge, host of devices, learner, orchestrator) has one exporter, on a free port of the address
-that it works on. Where they are stands in the run's `targets.json`, which Prometheus reads by `file_sd`, with the
-labels `job` (midstep), `run` (the folder's name), `part` (edge, host, learner, orchestrator), `process` (edge-0,
-host-3, ...) and `node` (the machine's address). Scrape with `honor_labels: true`: some metrics have a `part` of their
-own.
+Every process of a run (edge, host of devices, learner, orchestrator) has one exporter, on a free
+port of the address that it works on. Where they are stands in the run's `targets.json`, which
+Prometheus reads by `file_sd`, with the labels `job` (midstep), `run` (the folder's name), `part`
+(edge, host, learner, orchestrator), `process` (edge-0, host-3, ...) and `node` (the machine's
+address). Scrape with `honor_labels: true`: some metrics have a `part` of their own.
 
-Base units, no label for a single user, ratios are left to PromQL. A counter is there from the process's start, so
-that a rate does not miss its first event. A gauge that is not known yet is NaN, never 0. Bounds of a histogram of
-seconds are a factor of 1.25 apart: a quantile is known within one of them. Beside these, each exporter has the
-standard `process_*` metrics: CPU time, memory, open files.
-
+Base units, no label for a single user, ratios are left to PromQL. A counter is there from the
+process's start, so that a rate does not miss its first event. A gauge that is not known yet is NaN,
+never 0. Bounds of a histogram of seconds are a factor of 1.25 apart: a quantile is known within one
+of them. Beside these, each exporter has the standard `process_*` metrics: CPU time, memory, open
+files.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Build the page of all metrics."""
     rows = [_row(name, spec) for name, spec in SPECS.items()]
     table = ["| metric | kind | unit | labels | what | on |", "|---|---|---|---|---|---|", *rows]
-    return HEAD + "\n".join(table) + "\n" + _values()
+    return f"{paragraphs(HEAD)}\n\n" + "\n".join(table) + "\n" + _values()
 
 
 def _row(name: str, spec: Spec) -> str:
@@ -56,21 +57,22 @@ def _unit(name: str) -> str:
 
 
 def _boards(name: str) -> list[str]:
-    """The dashboards that show it; events of the run are marked on all."""
-    found = [
-        b.title.removeprefix("midstep: ")
-        for b in BOARDS
-        if any(f"midstep_{name}" in e for e in _asked(b.panels))
+    """Titles of the dashboards that show a metric; events of the run are marked on all."""
+    if name == "scenario_events_total":
+        return ["all"]
+    return [
+        board.title.removeprefix("midstep: ")
+        for board in BOARDS
+        if any(f"midstep_{name}" in expression for expression in _expressions(board))
     ]
-    return ["all"] if name == "scenario_events_total" else found
 
 
-def _asked(panels: tuple) -> list[str]:  # type: ignore[type-arg]
-    return [query.expr for panel in panels for query in panel.queries]
+def _expressions(board: Board) -> list[str]:
+    return [query.expr for panel in board.panels for query in panel.queries]
 
 
 def _values() -> str:
-    """What the labels' values are, where they are few."""
+    """List the values of the labels that have few."""
     values = {
         "stage": (*STAGES,),
         "event": EVENTS,

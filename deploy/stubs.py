@@ -1,5 +1,4 @@
-"""Write midstep/v1 from proto/midstep/v1, or check that the committed stubs are what the sources
-say."""
+"""Write midstep/v1 from proto/midstep/v1; `--check` compares the committed stubs with it."""
 
 from __future__ import annotations
 
@@ -23,19 +22,21 @@ def generate(folder: Path) -> None:
 
 
 def main() -> int:
-    """Exit status: 0 written or equal, 1 the committed stubs differ."""
+    """Write or compare; the exit status: 0 written or equal, 1 the committed stubs differ."""
     with tempfile.TemporaryDirectory() as name:
         generate(Path(name))
-        made = {path.name: path.read_text() for path in (Path(name) / "midstep" / "v1").iterdir()}
-    made["__init__.py"] = '"""Generated from proto/midstep/v1 by `make stubs`. Do not edit."""\n'
+        stubs = {path.name: path.read_text() for path in (Path(name) / "midstep" / "v1").iterdir()}
+    stubs["__init__.py"] = '"""Generated from proto/midstep/v1 by `make stubs`. Do not edit."""\n'
     if "--check" in sys.argv:
-        here = {
+        committed = {
             path.name: path.read_text()
             for path in STUBS.iterdir()
             if path.suffix in {".py", ".pyi"}
         }
         stale = sorted(
-            name for name in made.keys() | here.keys() if made.get(name) != here.get(name)
+            name
+            for name in stubs.keys() | committed.keys()
+            if stubs.get(name) != committed.get(name)
         )
         if stale:
             print(
@@ -44,7 +45,7 @@ def main() -> int:
             )
         return int(bool(stale))
     STUBS.mkdir(exist_ok=True)
-    for name, text in made.items():
+    for name, text in stubs.items():
         (STUBS / name).write_text(text)
     return 0
 

@@ -1,13 +1,11 @@
-"""Somebody else's learner on the slot problem: PPO of Stable-Baselines3 beside `drc`, exact P2 and
-chance.
+"""Train PPO of Stable-Baselines3 on the slot problem, beside `drc`, exact P2 and random choice.
 
     pip install 'midstep[gym]' stable-baselines3
     python examples/train_sb3.py [--steps 60000]
 
-Trains on lanes of its own for two to three minutes on one core, then plays lanes that it has not
-seen. Prints each one's gap to exact P2, 0 for exact and 1 for keeping nothing, over the slots after
-a warm-up, in which `drc`, which learns as it goes and starts from nothing in each lane, has
-learned.
+PPO trains on lanes of its own for two to three minutes on one core, then plays lanes that are new
+to it. Printed is each policy's gap to exact P2, 0 for exact and 1 for an empty cache, over the
+slots after a warm-up. In the warm-up `drc`, which starts untrained in each lane, learns.
 """
 
 from __future__ import annotations
@@ -42,8 +40,7 @@ Act = Callable[[Any], Any]
 
 
 def environment() -> Any:
-    """The slot problem with actions in [-1, 1]: around 0, where Gaussian policies start, half of
-    all is wanted."""
+    """Slot problem with actions in [-1, 1]; at 0, where Gaussian policies start, half is wanted."""
     return RescaleAction(
         gymnasium.make("midstep/Slot-v0", settings=SETTINGS, slots=SLOTS),
         np.float32(-1),
@@ -52,8 +49,7 @@ def environment() -> Any:
 
 
 def train(steps: int) -> PPO:
-    """PPO for that many slots. gamma is 0: a slot's reward is measured against exact P2 in the same
-    state."""
+    """Train PPO for `steps` slots; gamma is 0, as a reward is relative to exact P2 in its state."""
     world = DummyVecEnv([environment] * ENVIRONMENTS)
     model = PPO(
         "MlpPolicy",
@@ -76,9 +72,9 @@ def play(act: Act) -> float:
     gaps = []
     env = environment()
     for lane in LANES:
-        seen, _ = env.reset(seed=lane)
+        observation, _ = env.reset(seed=lane)
         for slot in range(SLOTS):
-            seen, _, _, _, info = env.step(act(seen))
+            observation, _, _, _, info = env.step(act(observation))
             if slot >= WARMUP:
                 gaps.append(info["gap_to_exact"])
     return float(np.mean(gaps))
@@ -92,18 +88,19 @@ def planner(name: str) -> float:
     learner = policies.find(name)().priced()
     assert learner is not None
     learner.open([world.problem(b) for b in range(world.size)], list(LANES))
-    played = Rollout(name, learner.decide, world, np.repeat(env.target_s, world.size))
+    rollout = Rollout(name, learner.decide, world, np.repeat(env.target_s, world.size))
     gaps = []
     for slot in range(SLOTS):
         world.advance()
-        played.slot(measure=False, gap=True)
+        rollout.slot(measure=False, gap=True)
         learner.learn()
         if slot >= WARMUP:
-            gaps.append(np.nan_to_num(played.last_gap))
+            gaps.append(np.nan_to_num(rollout.last_gap))
     return float(np.mean(gaps))
 
 
 def main() -> None:
+    """Print the gaps of random actions, exact P2, `drc` and PPO."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -112,19 +109,24 @@ def main() -> None:
     )
     steps = parser.parse_args().steps
     torch.set_num_threads(1)
-    dice = np.random.default_rng(0)
+    random = np.random.default_rng(0)
+
+    def draw(observation: Any) -> Any:
+        return random.uniform(-1, 1, 20).astype(np.float32)
+
     print(f"{', '.join(SETTINGS)}; slots {WARMUP}..{SLOTS} of {len(LANES)} lanes: gap to exact P2")
-    print(
-        f"  random action      {play(lambda seen: dice.uniform(-1, 1, 20).astype(np.float32)):8.3f}"
-    )
+    print(f"  random action      {play(draw):8.3f}")
     for name in ("greedy", "drc"):
         print(f"  {name:18} {planner(name):8.3f}", flush=True)
     began = time.perf_counter()
     model = train(steps)
-    took = time.perf_counter() - began
+    training_s = time.perf_counter() - began
+
+    def act(observation: Any) -> Any:
+        return model.predict(observation, deterministic=True)[0]
+
     print(
-        f"  PPO                {play(lambda seen: model.predict(seen, deterministic=True)[0]):8.3f}"
-        f"   {steps} slots of training in {took:.0f} s"
+        f"  PPO                {play(act):8.3f}   {steps} slots of training in {training_s:.0f} s"
     )
 
 

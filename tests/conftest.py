@@ -1,5 +1,4 @@
-"""What several rooms of tests share: one thread for bits' sake, a paced world, and the one Ray of
-the session."""
+"""Set up what the tests share: one thread, for equal bits; a paced scenario; the session's Ray."""
 
 from __future__ import annotations
 
@@ -11,9 +10,8 @@ from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
-os.environ["RAY_AUTH_MODE"] = (
-    "disabled"  # the session's Ray listens on loopback for this user's runs only
-)
+# The session's Ray listens on loopback, for this user's runs only.
+os.environ["RAY_AUTH_MODE"] = "disabled"
 
 import pytest
 
@@ -24,13 +22,13 @@ from tests import paced
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """A small paced scenario in virtual time."""
+    """Small paced scenario in virtual time."""
     return parse(paced.TREE)
 
 
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
-    """The one Ray of the test session; runs join it by this address."""
+    """Address of the one Ray of the test session, by which runs join it."""
     environment = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     head = subprocess.Popen(
         [sys.executable, "-m", "tests.ray_head"],
@@ -40,7 +38,8 @@ def ray_address() -> Iterator[str]:
         cwd=Path(__file__).parents[1],
         env=environment,
     )
-    assert head.stdin is not None and head.stdout is not None
+    assert head.stdin is not None
+    assert head.stdout is not None
     address = head.stdout.readline().strip()
     assert address, "Ray did not start"
     yield address

@@ -1,5 +1,7 @@
-"""The test session's Ray, in a process of its own: one that has run gRPC cannot fork Ray's
-processes reliably."""
+"""Start the test session's Ray in a process of its own.
+
+A process that has run gRPC cannot fork Ray's processes reliably.
+"""
 
 from __future__ import annotations
 

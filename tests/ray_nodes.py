@@ -1,5 +1,4 @@
-"""A Ray of four nodes on one machine, in a process of its own: a head, one with `gpu_like`, two for
-devices."""
+"""Start a Ray of four nodes on one machine: a head, one node with `gpu_like`, two for devices."""
 
 from __future__ import annotations
 
@@ -8,14 +7,16 @@ import sys
 
 
 def main() -> None:
-    """Print the address and each node's id and raylet's pid as one line of JSON, and live until
-    stdin is closed."""
+    """Print one line of JSON, and live until stdin is closed.
+
+    It has the address, and of each node its id and its raylet's process id.
+    """
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
     )
-    there = {
+    workers = {
         "edge": cluster.add_node(num_cpus=2, resources={"gpu_like": 1}),
         "devices": cluster.add_node(num_cpus=4, resources={"midstep-devices": 1000}),
         "others": cluster.add_node(num_cpus=4, resources={"midstep-devices": 1000}),
@@ -23,7 +24,7 @@ def main() -> None:
     cluster.wait_for_nodes()
     nodes = {
         name: {"id": node.node_id, "pid": node.all_processes["raylet"][0].process.pid}
-        for name, node in there.items()
+        for name, node in workers.items()
     }
     print(json.dumps({"address": cluster.address, "nodes": nodes}), flush=True)
     sys.stdin.read()

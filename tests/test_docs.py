@@ -1,5 +1,6 @@
-"""What the documents promise exists: commands parse, files are there, names are defined."""
+"""Documents and comments name what exists: commands, files, modules."""
 
+import importlib
 import re
 import shlex
 import textwrap
@@ -10,6 +11,8 @@ import pytest
 from orchestrator.cli import parser
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("midstep", "edge_node", "user_agent", "orchestrator")
+FOLDERS = (*PACKAGES, "tests", "docs", "benchmarks", "deploy", "training", "examples")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(
     r"(?:^|`|\$ )(?:\.venv/bin/)?midstep "
@@ -27,7 +30,7 @@ def test_a_documented_command_is_one(command: str) -> None:
     if "..." in command or "[" in command:
         pytest.skip("a synopsis")
     if " " not in command:
-        # a name in a sentence: its arguments are told elsewhere
+        # a name in a sentence, without its arguments
         assert command in parser().format_help()
         return
     parser().parse_args(shlex.split(command))
@@ -40,7 +43,7 @@ def test_there_are_documented_commands() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     named = re.findall(
-        r"`((?:midstep|edge_node|user_agent|orchestrator|tests|docs|benchmarks|deploy|training)/[\w./-]*\w)`",
+        rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`",
         page.read_text(),
     )
     linked = [path for path in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in path]
@@ -49,35 +52,76 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
     assert not missing
 
 
+def sources() -> list[Path]:
+    """Modules, deployment files and protocol sources; their comments name other files."""
+    apart = {ROOT / "tests" / "deploy" / "test_style.py", *(ROOT / "midstep" / "v1").iterdir()}
+    return [
+        path
+        for folder in (*FOLDERS, "proto")
+        for suffix in ("py", "yaml", "yml", "proto")
+        for path in sorted((ROOT / folder).rglob(f"*.{suffix}"))
+        if path not in apart  # modules of a test's invention, and what protoc writes
+    ]
+
+
+def test_files_that_a_comment_names_are_there() -> None:
+    pattern = re.compile(
+        rf"(?<![\w./-])((?:{'|'.join(FOLDERS)})/[\w/.-]+\.(?:py|md|json|yaml|yml|css|proto))\b"
+    )
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources()
+        for name in pattern.findall(path.read_text())
+        if not (ROOT / name).exists()
+    ]
+    assert not missing
+
+
+def test_modules_that_the_protocol_names_are_there() -> None:
+    comments = [
+        line
+        for path in (ROOT / "proto").rglob("*.proto")
+        for line in path.read_text().splitlines()
+        if line.lstrip().startswith("//")
+    ]
+    names = re.findall(rf"\b(?:{'|'.join(PACKAGES)})(?:\.\w+)+", "\n".join(comments))
+    assert names
+    for name in names:
+        resolve(name)
+
+
 def test_no_page_names_a_machine_of_ours() -> None:
     for page in PAGES:
         assert not re.search(r"(?<![\w.])/(?:home|root|work|Users)/", page.read_text()), page.name
 
 
-@pytest.mark.parametrize(
-    "dotted",
-    sorted(
-        set(
-            re.findall(
-                r"`((?:midstep|orchestrator|user_agent)(?:\.\w+)+)`",
-                (ROOT / "docs" / "model.md").read_text(),
-            )
-        )
-    ),
-)
-def test_the_models_names_are_defined(dotted: str) -> None:
-    import importlib
-
+def resolve(dotted: str) -> object:
+    """Import a module, or the attribute of one. Fails where there is none of that name."""
     parts = dotted.split(".")
     for cut in range(len(parts), 0, -1):
         try:
-            found: object = importlib.import_module(".".join(parts[:cut]))
+            value: object = importlib.import_module(".".join(parts[:cut]))
         except ModuleNotFoundError:
             continue
         for name in parts[cut:]:
-            found = getattr(found, name)
-        return
+            assert hasattr(value, name), f"{dotted} is nowhere"
+            value = getattr(value, name)
+        return value
     raise AssertionError(f"{dotted} is nowhere")
+
+
+def names_of_the_model() -> list[str]:
+    page = (ROOT / "docs" / "model.md").read_text()
+    return sorted(set(re.findall(rf"`((?:{'|'.join(PACKAGES)})(?:\.\w+)+)`", page)))
+
+
+@pytest.mark.parametrize("dotted", names_of_the_model())
+def test_the_models_names_are_defined(dotted: str) -> None:
+    resolve(dotted)
+
+
+def test_the_model_names_what_computes_it() -> None:
+    assert len(names_of_the_model()) > 10
 
 
 def test_the_policy_of_policies_md_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +131,7 @@ def test_the_policy_of_policies_md_works_as_it_stands(monkeypatch: pytest.Monkey
 
     page = (ROOT / "docs" / "policies.md").read_text()
     block = page[page.index('    """Most recently used') :].split("\n`midstep run")[0]
-    # it is no policy of ours beyond this test
+    # The policy is registered for this test only.
     monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
     exec(textwrap.dedent(block), {"__name__": "mru"})
     loop = Trace("loop", tuple("abcdabcdabcd"), 0, 4)

@@ -1,1 +1,1 @@
-"""The recipe that makes the default model: data, training, export and evaluation."""
+"""Recipe of the default model: data, training, export and evaluation."""

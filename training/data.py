@@ -1,4 +1,4 @@
-"""Which pictures the model is trained on: every kind of prompt, and no held-out pair."""
+"""Choose the training pictures: every kind of prompt, and no held-out pair."""
 
 from __future__ import annotations
 

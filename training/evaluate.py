@@ -105,7 +105,7 @@ def score(words: Catalogue, images: Picture, specs: list[Spec]) -> dict[str, flo
 
 
 def round_trip(pipe: StableDiffusionPipeline, images: Picture) -> dict[str, float]:
-    """What the autoencoder alone loses: mean and worst PSNR in dB."""
+    """Loss of the autoencoder alone: mean and worst PSNR in dB."""
     with torch.no_grad():
         output = to_pictures(pipe.vae.decode(pipe.vae.encode(to_tensor(images)).latents).sample)
     error = ((output.astype(float) - images) ** 2).mean((1, 2, 3))

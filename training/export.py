@@ -36,8 +36,10 @@ def pipeline(
 def edit(config: Path, **changes: str | None) -> None:
     """Change values of a JSON file; None takes a key out."""
     values = {**json.loads(config.read_text()), **changes}
-    kept = {key: value for key, value in values.items() if key not in changes or value is not None}
-    config.write_text(json.dumps(kept, indent=2) + "\n")
+    for key, value in changes.items():
+        if value is None:
+            values.pop(key)
+    config.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def export(pipe: StableDiffusionPipeline, tokenizer_files: Path, folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""The forced choice: which render is a picture closest to?
+"""Judge a picture by forced choice: which render is it closest to?
 
 A picture is compared with renders of every object at every size and position, a pixel off in each
-direction too. Scenes vary, so each background is known by the mean and variance of its pixels,
-and closeness is the Gaussian log-likelihood under them.
+direction too. Scenes vary, so each background has the mean and variance of its pixels, and
+closeness is the Gaussian log-likelihood under them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAMPLES = 64
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one picture was found to show."""
+    """Object, background and ending that one picture shows."""
 
     thing: int
     background: int
@@ -70,7 +70,7 @@ def layers(catalogue: Catalogue, shift: tuple[int, int]) -> tuple[Array, Array]:
 
 
 def costs(catalogue: Catalogue, pictures: Picture, background: int) -> Array:
-    """How unlike each render on ``background`` each picture is: ``(N, T, E)``, lower is closer."""
+    """Distance of each picture from each render on ``background``: ``(N, T, E)``."""
     means, variances = backdrops(catalogue)
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     best = np.full((len(pictures), len(catalogue.things) * len(catalogue.endings)), np.inf)

@@ -1,4 +1,4 @@
-"""A pool of encoded renders, so that the UNet's trainer neither draws nor encodes."""
+"""Encode renders once into a pool, from which the UNet's trainer draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the recipe keeps its files, and what every stage shares."""
+"""Paths of the recipe's files, and the catalogue that every stage reads."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Spec:
-    """What to draw; ``ending`` 0, 0 is a normal size in the centre."""
+    """Specification of a picture; ``ending`` 0, 0 is a normal size in the centre."""
 
     edge: Edge
     ending: Ending = UNSAID

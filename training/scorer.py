@@ -1,7 +1,6 @@
 """Train the scorer of `drc-item` on generated streams and write the weights that ship with it.
 
-python -m training.scorer [--streams 240] [--steps 10000] [--out
-orchestrator/policies/drc_item/scorer.json]
+    python -m training.scorer [--streams 240] [--steps 10000] [--out FILE]
 
 Six minutes on one quiet core. One set of hyperparameters and one file for all settings.
 """
@@ -20,10 +19,10 @@ from orchestrator.policies.drc_item import policy as drc_item
 from orchestrator.policies.drc_item import scorer
 from orchestrator.policies.drc_item.features import ItemTable, K
 from orchestrator.policies.drc_item.samples import Samples
-from training.streams import generated
+from training.streams import generate
 
 PER_STREAM = 8_000  # samples
-STORE = 8_000  # requests whose items stand for what a store holds
+STORE = 8_000  # last requests, whose items stand for a store's content
 BATCH = 2_048
 LEARNING_RATE = 3e-3
 HELD_OUT = 10  # every tenth stream is not trained on
@@ -32,6 +31,7 @@ Data = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
 
 
 def main() -> None:
+    """Collect samples, train, and write the weights."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,19 +40,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=10_000, help="of the first stream")
     parser.add_argument("--out", type=Path, default=scorer.SHIPPED)
     options = parser.parse_args()
-    collected = []
+    streams = []
     for n in range(options.streams):
-        collected.append(collect(*generated(options.seed + n), seed=options.seed + n))
-        print(f"stream {n + 1} of {options.streams}: {len(collected[-1][0])} samples", flush=True)
-    held = [data for n, data in enumerate(collected) if n % HELD_OUT == 0]
-    weights = train([data for n, data in enumerate(collected) if n % HELD_OUT], held, options.steps)
+        streams.append(collect(*generate(options.seed + n), seed=options.seed + n))
+        print(f"stream {n + 1} of {options.streams}: {len(streams[-1][0])} samples", flush=True)
+    held_out = [data for n, data in enumerate(streams) if n % HELD_OUT == 0]
+    data = [data for n, data in enumerate(streams) if n % HELD_OUT]
+    weights = train(data, held_out, options.steps)
     scorer.save(weights, options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1e3:.0f} kB")
 
 
 def collect(stream: Stream, slots: int, seed: int) -> Data:
-    """Features (n, WIDTH), exposures (n,) and labels (n,) of items as `drc-item` would sample
-    them."""
+    """Sample a stream as `drc-item` does: features (n, WIDTH), exposures (n,) and labels (n,)."""
     random = np.random.default_rng([seed, 78])
     table = ItemTable(stream.parts is not None)
     samples = Samples(drc_item.REPLAY)
@@ -69,15 +69,15 @@ def collect(stream: Stream, slots: int, seed: int) -> Data:
         recent = np.concatenate([recent, ids])[-drc_item.RECENT :]
         chosen = np.unique(recent[random.integers(0, len(recent), per_slot)])
         samples.add(chosen, table.features(chosen, slot), slot)
-        if stream.parts is not None:  # what is held is looked at in every slot
+        if stream.parts is not None:  # the policy scores a store's content in every slot
             table.features(np.unique(recent[-STORE:]), slot)
-    drawn = samples.draw(PER_STREAM, slots - 1, drc_item.YOUNGEST, random)
-    assert drawn is not None
-    return drawn
+    batch = samples.draw(PER_STREAM, slots - 1, drc_item.YOUNGEST, random)
+    assert batch is not None
+    return batch
 
 
-def train(data: list[Data], held: list[Data], steps: int, seed: int = 0) -> scorer.Weights:
-    """Weights after `steps` steps, with a short warm-up and a cosine to nothing."""
+def train(data: list[Data], held_out: list[Data], steps: int, seed: int = 0) -> scorer.Weights:
+    """Train for `steps` batches; the learning rate warms up, then falls to 0 as half a cosine."""
     features, exposure, label = (np.concatenate([part[i] for part in data]) for i in range(3))
     weights = scorer.fresh(seed)
     weights["mean"] = features.mean(0, dtype=np.float64).astype(np.float32)
@@ -91,15 +91,18 @@ def train(data: list[Data], held: list[Data], steps: int, seed: int = 0) -> scor
         at = random.integers(0, len(features), BATCH)
         trainer.step(features[at], exposure[at], label[at])
         if step % 1000 == 999:
-            print(f"step {step + 1}: held out {loss(trainer.weights, held):.4f}", flush=True)
+            print(f"step {step + 1}: held out {loss(trainer.weights, held_out):.4f}", flush=True)
     return {name: value.copy() for name, value in trainer.weights.items()}
 
 
 def loss(weights: scorer.Weights, data: list[Data]) -> float:
-    """The Poisson loss on whole streams, less that of the plain likelihood-weighted mean of decays,
-    each sample weighed as in training, but by the latter's forecast: below 0 is better than no
-    network."""
-    total = weight = 0.0
+    """Poisson loss on whole streams, less that of the forecast without a network; lower is better.
+
+    The forecast without a network is the likelihood-weighted mean of decays. Each sample has the
+    weight that it has in training, computed from that forecast.
+    """
+    total = 0.0
+    weight = 0.0
     for features, exposure, label in data:
         plain = features[:, K].astype(np.float64)
         by = 1 / (1 + exposure * np.exp(plain))

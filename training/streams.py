@@ -1,5 +1,7 @@
-"""Generated requests on which `drc-item` is trained before it is shipped: other settings than any
-that is reported."""
+"""Generate the requests on which `drc-item` is trained before it ships.
+
+Their settings are others than those of any result that is reported.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,13 @@ PARTS = ((50, 20, 20, 5), (30, 20, 10, 5), (200, 25, 10), (100, 30, 10, 3), (60,
 
 
 class Sessions(Stream):
-    """What people try out: new prompts come, are asked for some more times, are dropped, and come
-    back now and then.
+    """Stream of users who try prompts out: new ones come, are repeated, are dropped, and return.
 
-    A request is for a new prompt with probability `new`; else for one of the old ones, by interest.
-    Interest is lognormal to begin with and fades as (1 + age / lifetime) ** -tail, with lifetimes
-    lognormal around `life` slots: a power law (Anderson and Schooler, Psychological Science 2,
-    1991), so that what was liked comes back after a long silence, as it does in real streams, where
-    exponential fading would rule it out.
+    A request is for a new prompt with probability `new`, else for an old one in proportion to its
+    interest. Interest is lognormal at first and decays as (1 + age / lifetime) ** -tail, with
+    lifetimes lognormal around `life` slots. The decay is a power law (Anderson and Schooler,
+    Psychological Science 2, 1991): popular prompts return after a long silence, as in real streams,
+    which exponential decay would rule out.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Sessions(Stream):
         self._new = new
         self._life = life
         self._tail = tail
-        self._made = 0
+        self._born_count = 0
         self._alive = np.zeros(0, np.int64)
         self._born = np.zeros(0, np.int64)
         self._lives = np.zeros(0)
@@ -56,29 +57,30 @@ class Sessions(Stream):
     def draw(self, uniform: Floats) -> Ids:
         random = generator(self.seed, DRAWS + 100, self.slot)
         fresh = uniform < self._new if len(self._alive) else np.ones(len(uniform), np.bool_)
-        asked = np.zeros(len(uniform), np.int64)
+        items = np.zeros(len(uniform), np.int64)
         if not fresh.all():
-            upto = np.cumsum(self._interest())
-            at = np.searchsorted(upto, random.random(int((~fresh).sum())) * upto[-1], side="right")
-            asked[~fresh] = self._alive[np.minimum(at, len(upto) - 1)]
-        born = self._made + np.arange(int(fresh.sum()))
-        asked[fresh] = born
-        self._made += len(born)
+            cumulative = np.cumsum(self._interest())
+            level = random.random(int((~fresh).sum())) * cumulative[-1]
+            at = np.searchsorted(cumulative, level, side="right")
+            items[~fresh] = self._alive[np.minimum(at, len(cumulative) - 1)]
+        born = self._born_count + np.arange(int(fresh.sum()))
+        items[fresh] = born
+        self._born_count += len(born)
         lives = self._life * np.exp(random.standard_normal(len(born)))
         first = np.exp(random.standard_normal(len(born))) / lives
         self._alive = np.concatenate([self._alive, born])
         self._born = np.concatenate([self._born, np.full(len(born), self.slot)])
         self._lives = np.concatenate([self._lives, lives])
         self._first = np.concatenate([self._first, first])
-        return asked
+        return items
 
     def _interest(self) -> Floats:
         age = (self.slot - self._born) / self._lives
         return np.asarray(self._first * (1 + age) ** -self._tail)
 
 
-def generated(seed: int) -> tuple[Stream, int]:
-    """A stream of some kind, and how many slots to take of it."""
+def generate(seed: int) -> tuple[Stream, int]:
+    """Draw a stream of some kind, and the number of slots to play of it."""
     random = np.random.default_rng([seed, 77])
     kind = random.choice(["drifting", "topics", "small", "sessions"], p=[0.25, 0.3, 0.1, 0.35])
     if kind == "drifting":

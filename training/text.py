@@ -1,4 +1,4 @@
-"""The text encoder: a very small CLIP text model, trained together with the UNet."""
+"""Text encoder: a very small CLIP text model, trained together with the UNet."""
 
 from __future__ import annotations
 

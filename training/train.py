@@ -26,7 +26,7 @@ from training.render import Spec
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train: batches for each network, and renders to draw them from."""
+    """Length of the training: batches for each network, and renders to draw them from."""
 
     name: str
     vae_steps: int
@@ -49,7 +49,7 @@ def scaled(model: AutoencoderTiny, words: Catalogue) -> AutoencoderTiny:
 
 
 def unet_exam(words: Catalogue) -> list[Spec]:
-    """What the training loss is checked on: the held-out pairs under every kind of ending."""
+    """Held-out pairs under every kind of ending, on which the training loss is checked."""
     specs = held_out_specs(words)
     return [Spec(spec.edge, words.endings[i % 15]) for i, spec in enumerate(specs)]
 

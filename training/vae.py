@@ -54,7 +54,7 @@ def loss_of(model: AutoencoderTiny, images: Tensor, noise: float) -> Tensor:
 
 
 def untidy(latents: Tensor) -> Tensor:
-    """How far the channels of ``(N, C, h, w)`` are from mean 0 and deviation 1.
+    """Distance of the channels of ``(N, C, h, w)`` from mean 0 and deviation 1.
 
     The pipeline only knows one scaling factor, so no channel may be off on its own.
     """

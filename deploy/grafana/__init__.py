@@ -1,5 +1,4 @@
-"""The dashboards as code: what each panel asks, tells and advises. `python -m deploy.dashboards`
-writes their JSON."""
+"""Dashboards as code: `python -m deploy.dashboards` writes their JSON and their page."""
 
 from deploy.grafana import cluster, fidelity, learner, overview
 

@@ -20,48 +20,62 @@ PROCESSES = Row(
     "Processes",
     (
         Panel(
-            "Processes up",
-            "short",
-            (Query(f"sum by (part) ({of_run('up')})", "{{part}}"),),
-            "Exporters that answer, by part: edges, hosts of devices, learners, the orchestrator.",
-            "a part at 0 died or is out of reach; the run's log says which, and the report keeps "
-            "it.",
-            "stat",
+            title="Processes up",
+            unit="short",
+            queries=(Query(f"sum by (part) ({of_run('up')})", "{{part}}"),),
+            tells=(
+                "Exporters that answer, by part: edges, hosts of devices, learners, the "
+                "orchestrator."
+            ),
+            bad=(
+                "a part at 0 died or is out of reach; the run's log says which, and the report "
+                "keeps it."
+            ),
+            kind="stat",
             base="red",
             steps=((1, "green"),),
             width=12,
         ),
         Panel(
-            "Processes down",
-            "short",
-            (Query(f"count({of_run('up')} == 0) or 0 * count({of_run('up')})", "down"),),
-            "Exporters that the run names and that do not answer.",
-            "on other nodes: is the exporter's port open between them? Else the process is gone.",
-            "stat",
+            title="Processes down",
+            unit="short",
+            queries=(Query(f"count({of_run('up')} == 0) or 0 * count({of_run('up')})", "down"),),
+            tells="Exporters that the run names and that do not answer.",
+            bad=(
+                "on other nodes: is the exporter's port open between them? Else the process is "
+                "gone."
+            ),
+            kind="stat",
             steps=((1, "red"),),
             width=4,
         ),
         Panel(
-            "Nodes",
-            "short",
-            (
+            title="Nodes",
+            unit="short",
+            queries=(
                 Query(f"max({latest(of_run('cluster_nodes'))})", "Ray nodes"),
                 Query(f"count(count by (node) ({latest(of_run('up'))}))", "with parts of the run"),
             ),
-            "Ray's nodes that are alive, and how many addresses the run's parts are on.",
-            "fewer than were started: `ray status` on the head; a node that dies takes its devices "
-            "with it.",
-            "stat",
+            tells="Ray's nodes that are alive, and how many addresses the run's parts are on.",
+            bad=(
+                "fewer than were started: `ray status` on the head; a node that dies takes its "
+                "devices with it."
+            ),
+            kind="stat",
             base="blue",
             width=8,
         ),
         Panel(
-            "What runs where",
-            "none",
-            (Query(f"max by (node, part, process, version) ({latest(of_run('build_info'))})", ""),),
-            "Every process with its node and the version of midstep that it runs.",
-            "two versions in one run: install the same one on all nodes.",
-            "table",
+            title="What runs where",
+            unit="none",
+            queries=(
+                Query(
+                    f"max by (node, part, process, version) ({latest(of_run('build_info'))})", ""
+                ),
+            ),
+            tells="Every process with its node and the version of midstep that it runs.",
+            bad="two versions in one run: install the same one on all nodes.",
+            kind="table",
             base="blue",
             width=24,
         ),
@@ -72,74 +86,83 @@ MACHINE = Row(
     "CPU, memory, GPU",
     (
         Panel(
-            "CPU by process",
-            "percentunit",
-            (
+            title="CPU by process",
+            unit="percentunit",
+            queries=(
                 Query(
                     f"sum by (process) ({rate(of_run('process_cpu_seconds_total'))})", "{{process}}"
                 ),
             ),
-            "CPU time that each process takes; 100 % is one core.",
-            "the sum near the machine's cores: lateness follows. Fewer users, more nodes, or "
-            "paced.",
+            tells="CPU time that each process takes; 100 % is one core.",
+            bad=(
+                "the sum near the machine's cores: lateness follows. Fewer users, more nodes, or "
+                "paced."
+            ),
             stacked=True,
             base="blue",
         ),
         Panel(
-            "Memory by process",
-            "bytes",
-            (
+            title="Memory by process",
+            unit="bytes",
+            queries=(
                 Query(
                     f"sum by (process) ({of_run('process_resident_memory_bytes')})", "{{process}}"
                 ),
             ),
-            "Resident memory of each process; a host with a model takes some 300 MB and 20 KB a "
-            "device.",
-            "steady growth is a leak: tell us. Otherwise fewer hosts with more devices each "
-            "(hosts.devices_per_host).",
+            tells=(
+                "Resident memory of each process; a host with a model takes some 300 MB and 20 KB "
+                "a device."
+            ),
+            bad=(
+                "steady growth is a leak: tell us. Otherwise fewer hosts with more devices each "
+                "(hosts.devices_per_host)."
+            ),
             stacked=True,
             base="blue",
         ),
         Panel(
-            "GPU memory",
-            "bytes",
-            (Query(f"sum by (process) ({of_run('gpu_memory_bytes')})", "{{process}}"),),
-            "Memory that the edge's model takes on its GPU; 0 where it computes on a CPU.",
-            "near the card's size: model.dtype: float16, or a smaller model.",
+            title="GPU memory",
+            unit="bytes",
+            queries=(Query(f"sum by (process) ({of_run('gpu_memory_bytes')})", "{{process}}"),),
+            tells="Memory that the edge's model takes on its GPU; 0 where it computes on a CPU.",
+            bad="near the card's size: model.dtype: float16, or a smaller model.",
             base="blue",
         ),
         Panel(
-            "Open files",
-            "short",
-            (
+            title="Open files",
+            unit="short",
+            queries=(
                 Query(
                     f"max by (process) ({of_run('process_open_fds')} / "
                     f"{of_run('process_max_fds')})",
                     "{{process}}",
                 ),
             ),
-            "Open files and sockets as a share of what the process may have.",
-            "near 100 %: raise `ulimit -n`, or fewer devices a host.",
+            tells="Open files and sockets as a share of what the process may have.",
+            bad="near 100 %: raise `ulimit -n`, or fewer devices a host.",
             steps=((0.7, "yellow"), (0.9, "red")),
             most=1,
         ),
         Panel(
-            "Ray: CPUs and GPUs",
-            "short",
-            _used_of_total("CPU|GPU"),
-            "Units that Ray has promised to actors, and what it has. A promise, not a measurement: "
-            "see CPU by process.",
-            "all used: hosts that do not fit are not started. Add nodes, or put more devices on "
-            "each host "
-            "(hosts.devices_per_host).",
+            title="Ray: CPUs and GPUs",
+            unit="short",
+            queries=_used_of_total("CPU|GPU"),
+            tells=(
+                "Units that Ray has promised to actors, and what it has. A promise, not a "
+                "measurement: see CPU by process."
+            ),
+            bad=(
+                "all used: hosts that do not fit are not started. Add nodes, or put more devices "
+                "on each host (hosts.devices_per_host)."
+            ),
             base="blue",
         ),
         Panel(
-            "Ray: memory",
-            "bytes",
-            _used_of_total("memory"),
-            "Memory that Ray has promised, and what it has to promise.",
-            "see Memory by process for what is really taken.",
+            title="Ray: memory",
+            unit="bytes",
+            queries=_used_of_total("memory"),
+            tells="Memory that Ray has promised, and what it has to promise.",
+            bad="see Memory by process for what is really taken.",
             base="blue",
         ),
     ),

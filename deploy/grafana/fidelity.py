@@ -16,13 +16,21 @@ from deploy.grafana.panels import (
     so_far,
 )
 
-_BOUND = ((0.02, "red"),)  # orchestrator/fidelity.py: 20 ms, or 2 % of the stage where that is more
+_BOUND = (
+    (0.02, "red"),
+)  # orchestrator/records/fidelity.py: 20 ms, or 2 % of the stage where that is more
 
 
 def _error(name: str, title: str, tells: str, bad: str) -> Panel:
     queries = quantiles((0.5, 0.99), rate(of_run(f"{name}_bucket")))
     return Panel(
-        title, "percentunit", queries, tells, bad, steps=((0.01, "yellow"), (0.05, "red")), width=12
+        title=title,
+        unit="percentunit",
+        queries=queries,
+        tells=tells,
+        bad=bad,
+        steps=((0.01, "yellow"), (0.05, "red")),
+        width=12,
     )
 
 
@@ -30,35 +38,47 @@ NOW = Row(
     "Now",
     (
         Panel(
-            "Verdict",
-            "none",
-            (Query(f"min({latest(of_run('run_valid'))})", "verdict"),),
-            "1 while at least 98 % of what was commanded was met within its bound.",
-            "numbers of an INVALID run describe the machine, not the policy: find the part that is "
-            "late below.",
-            "stat",
+            title="Verdict",
+            unit="none",
+            queries=(Query(f"min({latest(of_run('run_valid'))})", "verdict"),),
+            tells="1 while at least 98 % of what was commanded was met within its bound.",
+            bad=(
+                "numbers of an INVALID run describe the machine, not the policy: find the part "
+                "that is late below."
+            ),
+            kind="stat",
             words={0: ("INVALID", "red"), 1: ("VALID", "green")},
             width=6,
         ),
         Panel(
-            "Lateness p99 so far",
-            "s",
-            (Query(quantile(0.99, so_far(of_run("lateness_seconds_bucket")), "part"), "{{part}}"),),
-            "How late link, device and slot were in 99 of 100 cases, over the range shown.",
-            "the bound is 20 ms, or 2 % of the stage where that is more.",
-            "stat",
+            title="Lateness p99 so far",
+            unit="s",
+            queries=(
+                Query(
+                    quantile(0.99, so_far(of_run("lateness_seconds_bucket")), "part"), "{{part}}"
+                ),
+            ),
+            tells="How late link, device and slot were in 99 of 100 cases, over the range shown.",
+            bad="the bound is 20 ms, or 2 % of the stage where that is more.",
+            kind="stat",
             steps=_BOUND,
             width=10,
         ),
         Panel(
-            "Slots",
-            "short",
-            (Query(f"sum by (event) ({so_far(of_run('scenario_events_total'))})", "{{event}}"),),
-            "Slots that have ended, and the run's other events: parts that died, users that were "
-            "scaled.",
-            "slots that stand still while the run lives: the learner holds them up, see Decision "
-            "time.",
-            "stat",
+            title="Slots",
+            unit="short",
+            queries=(
+                Query(f"sum by (event) ({so_far(of_run('scenario_events_total'))})", "{{event}}"),
+            ),
+            tells=(
+                "Slots that have ended, and the run's other events: parts that died, users that "
+                "were scaled."
+            ),
+            bad=(
+                "slots that stand still while the run lives: the learner holds them up, see "
+                "Decision time."
+            ),
+            kind="stat",
             base="blue",
             width=8,
         ),
@@ -69,24 +89,30 @@ LATE = Row(
     "Lateness and pace",
     (
         Panel(
-            "Lateness p50 by part",
-            "s",
-            (Query(quantile(0.5, rate(of_run("lateness_seconds_bucket")), "part"), "{{part}}"),),
-            "How late the emulator met the instants that it was commanded to, in the median.",
-            "a median of many ms is a machine that is busy all the time: fewer users, fewer "
-            "processes, or "
-            "modes.denoiser: paced.",
+            title="Lateness p50 by part",
+            unit="s",
+            queries=(
+                Query(quantile(0.5, rate(of_run("lateness_seconds_bucket")), "part"), "{{part}}"),
+            ),
+            tells="How late the emulator met the instants that it was commanded to, in the median.",
+            bad=(
+                "a median of many ms is a machine that is busy all the time: fewer users, fewer "
+                "processes, or modes.denoiser: paced."
+            ),
             steps=_BOUND,
             width=12,
         ),
         Panel(
-            "Lateness p99 by part",
-            "s",
-            (Query(quantile(0.99, rate(of_run("lateness_seconds_bucket")), "part"), "{{part}}"),),
-            "The same in the worst case of a hundred; red from the bound of 20 ms.",
-            "link: fewer devices on this machine, less bandwidth, larger frames. device: fewer "
-            "users, slower devices, or "
-            "paced. slot: longer slots.",
+            title="Lateness p99 by part",
+            unit="s",
+            queries=(
+                Query(quantile(0.99, rate(of_run("lateness_seconds_bucket")), "part"), "{{part}}"),
+            ),
+            tells="The same in the worst case of a hundred; red from the bound of 20 ms.",
+            bad=(
+                "link: fewer devices on this machine, less bandwidth, larger frames. device: fewer "
+                "users, slower devices, or paced. slot: longer slots."
+            ),
             steps=_BOUND,
             width=12,
         ),
@@ -113,28 +139,35 @@ SPENT = Row(
     "What the machine spends its time on",
     (
         Panel(
-            "Denoising calls",
-            "ops",
-            (
+            title="Denoising calls",
+            unit="ops",
+            queries=(
                 Query(
                     f"sum by (where) ({rate(of_edge('denoise_step_seconds_count'))})", "{{where}}"
                 ),
             ),
-            "Calls of the denoiser in a second, on the edge and on device hosts.",
-            "a number that stops growing with users, while lateness does: this is what the machine "
-            "can do.",
+            tells="Calls of the denoiser in a second, on the edge and on device hosts.",
+            bad=(
+                "a number that stops growing with users, while lateness does: this is what the "
+                "machine can do."
+            ),
             base="blue",
             width=12,
         ),
         Panel(
-            "Busy with denoising",
-            "percentunit",
-            (Query(f"sum by (where) ({rate(of_edge('denoise_step_seconds_sum'))})", "{{where}}"),),
-            "Seconds of denoising in a second, over all processes: 100 % is one process that does "
-            "nothing else.",
-            "more than the cores that the parts may use: the devices' share is real computing that "
-            "competes with the "
-            "edge's.",
+            title="Busy with denoising",
+            unit="percentunit",
+            queries=(
+                Query(f"sum by (where) ({rate(of_edge('denoise_step_seconds_sum'))})", "{{where}}"),
+            ),
+            tells=(
+                "Seconds of denoising in a second, over all processes: 100 % is one process that "
+                "does nothing else."
+            ),
+            bad=(
+                "more than the cores that the parts may use: the devices' share is real computing "
+                "that competes with the edge's."
+            ),
             base="blue",
             width=12,
         ),

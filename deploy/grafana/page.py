@@ -1,4 +1,4 @@
-"""docs/dashboards.md: every panel, what it tells, and what to do when it looks bad."""
+"""Write docs/dashboards.md: every panel, what it tells, and what to do when it looks bad."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from deploy.generated import paragraphs
 from deploy.grafana.panels import Board, Panel
 
 HEAD = """\
@@ -15,42 +16,52 @@ HEAD = """\
 
 Written by `python -m deploy.dashboards` from `deploy/grafana`; change it there.
 
-**On this machine**: `midstep run --monitor` starts a Prometheus, and a Grafana where there is one, for the length of
-the run, and prints their addresses and Grafana's password. Both listen on loopback only. It takes them from the PATH,
-else from Docker (on Linux), else it says how to get them and the run goes on without. When the run is over, one more
-scrape is awaited, then both are stopped. What Prometheus has seen stays in the run's folder, in `prometheus/`; to
-look again: `prometheus --config.file=RUN/prometheus/prometheus.yml --storage.tsdb.path=RUN/prometheus/data`.
+**On this machine**: `midstep run --monitor` starts a Prometheus, and a Grafana where there is one,
+for the length of the run, and prints their addresses and Grafana's password. Both listen on
+loopback only. It takes them from the PATH, else from Docker (on Linux), else it says how to get
+them and the run goes on without. When the run is over, one more scrape is awaited, then both are
+stopped. What Prometheus has seen stays in the run's folder, in `prometheus/`; to look again:
+`prometheus --config.file=RUN/prometheus/prometheus.yml --storage.tsdb.path=RUN/prometheus/data`.
 
 **Anywhere else**: let Prometheus read `deploy/prometheus/prometheus.yml` (targets by `file_sd` from
-`runs/*.targets.json`, rules, alerts), and Grafana the folder `deploy/grafana/provisioning` with `MIDSTEP_PROMETHEUS`
-(Prometheus' address) and `MIDSTEP_DASHBOARDS` (where `deploy/grafana/dashboards` is) in its environment; or import
-the four JSON files by hand. A Prometheus of your own needs `honor_labels: true` for this job: some metrics have a
-label `part` of their own.
+`runs/*.targets.json`, rules, alerts), and Grafana the folder `deploy/grafana/provisioning` with
+`MIDSTEP_PROMETHEUS` (Prometheus' address) and `MIDSTEP_DASHBOARDS` (where
+`deploy/grafana/dashboards` is) in its environment; or import the four JSON files by hand. A
+Prometheus of your own needs `honor_labels: true` for this job: some metrics have a label `part` of
+their own.
 
-At the top of each dashboard: **Data source**, **Run** (the folder's name), **Edge** (one, several or all), and
-**Rates over**: how long rates and quantiles look back. *So far* means over the range shown: let it reach back to the
-run's start. Purple marks are the run's events: started, scaled, died, stopping, ended. A gap in a line means that
-nothing happened in that time, such as a quantile of no requests.
+At the top of each dashboard: **Data source**, **Run** (the folder's name), **Edge** (one, several
+or all), and **Rates over**: how long rates and quantiles look back. *So far* means over the range
+shown: let it reach back to the run's start. Purple marks are the run's events: started, scaled,
+died, stopping, ended. A gap in a line means that nothing happened in that time, such as a quantile
+of no requests.
 
 The same figures without Grafana: `midstep top RUN`.
 """
 
-ALERTS = """
+ALERTS = """\
 ## Alerts
 
-`deploy/prometheus/alerts.yml`; Prometheus shows them under `/alerts`, and Overview counts those that fire.
-
-| alert | fires when, for how long | what to do |
-|---|---|---|
+`deploy/prometheus/alerts.yml`; Prometheus shows them under `/alerts`, and Overview counts those
+that fire.
 """
+ALERTS_TABLE = "| alert | fires when, for how long | what to do |\n|---|---|---|\n"
 RULES = Path(__file__).parents[1] / "prometheus" / "alerts.yml"
 
 
 def page(boards: Sequence[Board]) -> str:
-    """The whole page."""
+    """Build the page of these dashboards."""
     groups = yaml.safe_load(RULES.read_text())["groups"]
     alerts = [_alert(rule) for group in groups for rule in group["rules"]]
-    return HEAD + "".join(_board(board) for board in boards) + ALERTS + "\n".join(alerts) + "\n"
+    return "".join(
+        (
+            f"{paragraphs(HEAD)}\n",
+            *(_board(board) for board in boards),
+            f"\n{paragraphs(ALERTS)}\n\n",
+            ALERTS_TABLE,
+            *(f"{alert}\n" for alert in alerts),
+        )
+    )
 
 
 def _alert(rule: dict[str, Any]) -> str:

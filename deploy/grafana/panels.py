@@ -1,9 +1,8 @@
-"""What a dashboard is made of, and the PromQL that panels share. Dashboards, docs and tests read
-these objects.
+"""Parts of a dashboard, and the PromQL that panels share; dashboards, docs and tests read them.
 
-A query may use `$run`, `$edge`, `$window` (what rates and quantiles are taken over) and Grafana's
-`$__range`. What is told "so far" takes each series' highest value in the range shown: exact for
-counters, also when their process is gone.
+A query may use the variables `$run`, `$edge`, `$window` (the time that rates and quantiles look
+back) and Grafana's `$__range`. Values "so far" are each series' highest in the range shown: exact
+for counters, also when their process has ended.
 """
 
 from __future__ import annotations
@@ -21,17 +20,21 @@ MOMENT = "5s"
 
 @dataclass(frozen=True)
 class Query:
-    """One line, or several: PromQL and how each is called in the legend."""
+    """PromQL of one line or several, and the template of their legends."""
 
     expr: str
     legend: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Panel:
-    """`tells`: what it shows. `bad`: what to do when it looks bad. `steps`: (from this value on,
-    colour), after green. `words`: value -> (text, colour). `learning`: has data only where the
-    policy is one that trains."""
+    """A panel: queries, how they are drawn, and what a reader does about them.
+
+    `tells`: what it shows. `bad`: what to do when it looks bad. `base`: the colour below the first
+    of `steps`, each (from this value on, colour). `words`: value -> (text, colour). `least` and
+    `most`: ends of the axis. `width`: of the board's 24 columns. `learning`: has data only under a
+    policy that trains.
+    """
 
     title: str
     unit: str
@@ -50,14 +53,14 @@ class Panel:
 
     @property
     def description(self) -> str:
-        """What Grafana shows when the mouse is over the panel's corner."""
+        """Text that Grafana shows when the mouse is over the panel's corner."""
         text = f"{self.tells} When it looks bad: {self.bad}"
         return f"{text} A policy that does not train has no data here." if self.learning else text
 
 
 @dataclass(frozen=True)
 class Row:
-    """A headed row of panels, 24 columns wide."""
+    """Row of panels under a heading, 24 columns wide."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -65,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """One dashboard."""
+    """Dashboard; `name` is its file's, `about` the question that it answers."""
 
     name: str
     title: str
@@ -78,50 +81,49 @@ class Board:
 
 
 def of_run(name: str, matchers: str = "") -> str:
-    """A metric of the chosen run: a midstep metric, or a standard one where it has a name with a
-    known prefix."""
+    """Selector of a metric of the chosen run: midstep's, or the standard `process_*` and `up`."""
     full = name if name.startswith(("process_", "up")) else f"midstep_{name}"
     return f'{full}{{run="$run"{matchers and ","}{matchers}}}'
 
 
 def of_edge(name: str, matchers: str = "") -> str:
-    """A midstep metric of the chosen run and edges."""
+    """Selector of a midstep metric of the chosen run and edges."""
     return of_run(name, f'edge=~"$edge"{matchers and ","}{matchers}')
 
 
 def rate(series: str) -> str:
-    """A counter's growth a second."""
+    """Growth of a counter a second, over the window."""
     return f"rate({series}[$window])"
 
 
 def so_far(series: str) -> str:
-    """What a counter has come to in the range shown."""
+    """Highest value of a counter in the range shown."""
     return f"max_over_time({series}[$__range])"
 
 
 def latest(series: str) -> str:
-    """What a gauge said last in the range shown, also after the run."""
+    """Last value of a gauge in the range shown, also after the run."""
     return f"last_over_time({series}[$__range])"
 
 
 def quantile(q: float, buckets: str, *by: str) -> str:
-    """A quantile of a histogram, of `rate` or `so_far` over its buckets."""
+    """Quantile of a histogram, of `rate` or `so_far` over its buckets."""
     return f"histogram_quantile({q:g}, sum by ({', '.join(('le', *by))}) ({buckets}))"
 
 
-def quantiles(some: Sequence[float], buckets: str, *by: str) -> tuple[Query, ...]:
-    """Several of them, each called by its labels and its number."""
+def quantiles(levels: Sequence[float], buckets: str, *by: str) -> tuple[Query, ...]:
+    """Queries of several quantiles, each with its labels and level as the legend."""
     labels = "".join(f"{{{{{label}}}}} " for label in by)
-    return tuple(Query(quantile(q, buckets, *by), f"{labels}p{100 * q:g}") for q in some)
+    return tuple(Query(quantile(q, buckets, *by), f"{labels}p{100 * q:g}") for q in levels)
 
 
 def ratio(part: str, whole: str) -> str:
-    """Sums over all series."""
+    """Sum of all series of one selector over that of another."""
     return f"sum({part}) / sum({whole})"
 
 
 def mean(name: str, matchers: str = "") -> str:
-    """A histogram's mean over the window, for each edge."""
+    """Mean of a histogram over the window, for each edge."""
     parts = (
         f"sum by (edge) ({rate(of_edge(f'{name}_{suffix}', matchers))})"
         for suffix in ("sum", "count")
@@ -131,8 +133,8 @@ def mean(name: str, matchers: str = "") -> str:
 
 _EVENTS = of_run("scenario_events_total", 'event!="slot"')
 EVENTS = Query(
-    # more than a moment ago, or than nothing: increase() does not see what a process counted before
-    # its first scrape
+    # More than a moment ago, or than nothing: increase() misses what a process counted before its
+    # first scrape.
     f"sum by (event) ({_EVENTS}) > (sum by (event) ({_EVENTS} offset {MOMENT}) or 0 * sum by "
     f"(event) ({_EVENTS}))",
     "{{event}}",

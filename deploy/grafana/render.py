@@ -1,4 +1,4 @@
-"""Boards as Grafana's dashboard JSON, made with Grafana's own SDK."""
+"""Render boards as Grafana's dashboard JSON, by Grafana's own SDK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEGEND = ("mean", "lastNotNull")
 
 
 def render(board: Board) -> str:
-    """The JSON of one dashboard, the same for the same board."""
+    """Render the JSON of one dashboard, the same for the same board."""
     built = (
         dash.Dashboard(board.title)
         .uid(f"midstep-{board.name}")
@@ -57,12 +57,11 @@ def render(board: Board) -> str:
             number += 1
             built.with_panel(_panel(panel).id(number))
     tree = _without_nulls(json.loads(json.dumps(built.build(), cls=JSONEncoder)))
-    for variable in tree["templating"][
-        "list"
-    ]:  # the SDK gives every kind of variable what an interval has
+    # The SDK gives every kind of variable the keys of an interval.
+    for variable in tree["templating"]["list"]:
         for key in ("auto", "auto_min", "auto_count"):
             variable.pop(key, None)
-    # what the SDK has no words for: without a step Grafana asks for events once a minute
+    # The SDK does not know these keys; without a step Grafana asks for events once a minute.
     tree["annotations"]["list"][0] |= {"step": MOMENT, "titleFormat": EVENTS.legend}
     return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
@@ -135,21 +134,32 @@ def _target(query: Query, ref_id: str, kind: str) -> prometheus.Dataquery:
 
 
 def _lines(panel: Panel) -> timeseries.Panel:
-    made = (
-        timeseries.Panel().line_width(2).fill_opacity(25 if panel.stacked else 5)
+    legend = (
+        options.VizLegendOptions()
+        .display_mode(common.LegendDisplayMode.TABLE)
+        .placement(common.LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs(list(_LEGEND))
+    )
+    tooltip = (
+        options.VizTooltipOptions()
+        .mode(common.TooltipDisplayMode.MULTI)
+        .sort(common.SortOrder.DESCENDING)
+    )
+    lines = (
+        timeseries.Panel()
+        .line_width(2)
+        .fill_opacity(25 if panel.stacked else 5)
         .show_points(common.VisibilityMode.NEVER)
-        .legend(options.VizLegendOptions().display_mode(common.LegendDisplayMode.TABLE)
-                .placement(common.LegendPlacement.BOTTOM).show_legend(True).calcs(list(_LEGEND)))
-        .tooltip(options.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
-                 .sort(common.SortOrder.DESCENDING))
-    )  # fmt: skip
+        .legend(legend)
+        .tooltip(tooltip)
+    )
     if panel.stacked:
-        made.stacking(options.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
+        lines.stacking(options.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if panel.steps:
-        made.thresholds_style(
-            options.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
-        )  # fmt: skip
-    return made
+        dashed = options.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+        lines.thresholds_style(dashed)
+    return lines
 
 
 def _figures(panel: Panel) -> stat.Panel:
@@ -169,12 +179,12 @@ def _figures(panel: Panel) -> stat.Panel:
 def _rows(panel: Panel) -> table.Panel:
     hidden = dashboard.DataTransformerConfig(
         id_val="organize", options={"excludeByName": {"Time": True, "Value": True}}
-    )  # fmt: skip
+    )
     return table.Panel().with_transformation(hidden)
 
 
 def _without_nulls(tree: Any) -> Any:
-    """The SDK writes `options: null` for what was not set; a threshold's null is its meaning."""
+    """Remove the nulls that the SDK writes for unset options; a threshold's null has a meaning."""
     if isinstance(tree, list):
         return [_without_nulls(value) for value in tree]
     if isinstance(tree, dict):

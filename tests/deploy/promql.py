@@ -1,4 +1,4 @@
-"""What the tests look for in PromQL: the metrics and labels that it names."""
+"""Read PromQL for the tests: the metrics and labels that it names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from midstep.telemetry.metrics import Spec
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-# exporter.write_targets, and Prometheus' own
+# Labels of exporter.write_targets, and Prometheus' own.
 OF_TARGETS = {
     "job",
     "instance",
@@ -38,32 +38,32 @@ _BY = re.compile(r"\b(?:by|on|ignoring)\s*\(([^)]*)\)")
 
 
 def dashboards() -> list[str]:
-    """Every query of every dashboard."""
-    return [query.expr for board in BOARDS for panel in board.panels for query in panel.queries] + [
-        EVENTS.expr
-    ]
+    """List every query of every dashboard."""
+    queries = [query for board in BOARDS for panel in board.panels for query in panel.queries]
+    return [query.expr for query in (*queries, EVENTS)]
 
 
 def rules() -> dict[str, str]:
-    """Recorded name or alert -> its expression."""
-    found = {}
+    """Read the rules: recorded name or alert -> its expression."""
+    expressions = {}
     for name in ("rules.yml", "alerts.yml"):
         for group in yaml.safe_load((PROMETHEUS / name).read_text())["groups"]:
-            found |= {rule.get("record") or rule["alert"]: rule["expr"] for rule in group["rules"]}
-    return found
+            expressions |= {
+                rule.get("record") or rule["alert"]: rule["expr"] for rule in group["rules"]
+            }
+    return expressions
 
 
 def metrics(expression: str) -> list[tuple[str, set[str]]]:
-    """(name, labels that its selector matches on), in order."""
-    found = []
-    for name, matchers in _NAME.findall(expression):
-        found.append((name, set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers))))
-    return found
+    """List the metrics of an expression in order, each with the labels that its selector names."""
+    return [
+        (name, set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)))
+        for name, matchers in _NAME.findall(expression)
+    ]
 
 
 def metric_of(name: str, specs: Mapping[str, Spec]) -> str | None:
-    """The metric of midstep/metrics.py that a sample's name belongs to, None where there is
-    none."""
+    """Find the metric of midstep/telemetry/metrics.py that a sample is of, None without one."""
     bare = name.removeprefix("midstep_")
     for candidate in (
         bare,
@@ -77,29 +77,32 @@ def metric_of(name: str, specs: Mapping[str, Spec]) -> str | None:
 def wrong(
     expressions: Iterable[str], recorded: Iterable[str], specs: Mapping[str, Spec]
 ) -> list[str]:
-    """What expressions name that nobody exports: metrics, and labels that a metric does not
-    have."""
-    found = []
+    """List what expressions name and nobody exports: metrics, and labels of metrics."""
+    complaints = []
     known = set(recorded)
     for expression in expressions:
         used = metrics(expression)
-        there: set[str] = set(OF_TARGETS) | {"le"}
+        labels_of_all: set[str] = set(OF_TARGETS) | {"le"}
         for name, labels in used:
             metric = metric_of(name, specs)
             if name in known or name in OTHERS:
-                there |= {"result", "edge", "stage", "reuse"} if name in known else set()
+                if name in known:
+                    labels_of_all |= {"result", "edge", "stage", "reuse"}
                 continue
             if metric is None:
-                found.append(f"{name}: no such metric ({expression})")
+                complaints.append(f"{name}: no such metric ({expression})")
                 continue
-            there |= set(specs[metric].labels)
+            labels_of_all |= set(specs[metric].labels)
             strange = labels - set(specs[metric].labels) - OF_TARGETS - {"le"}
-            found += [f"{name} has no label {label} ({expression})" for label in sorted(strange)]
+            complaints += [
+                f"{name} has no label {label} ({expression})" for label in sorted(strange)
+            ]
         for names in _BY.findall(expression):
             grouped = {label.strip() for label in names.split(",")} - {""}
-            found += [
-                f"nothing has a label {label} ({expression})" for label in sorted(grouped - there)
+            complaints += [
+                f"nothing has a label {label} ({expression})"
+                for label in sorted(grouped - labels_of_all)
             ]
         if not used:
-            found.append(f"no metric at all ({expression})")
-    return found
+            complaints.append(f"no metric at all ({expression})")
+    return complaints

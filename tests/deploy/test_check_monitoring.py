@@ -1,5 +1,4 @@
-"""What Prometheus and Grafana read is right as it stands; a typical error in each file is found by
-their own tools."""
+"""Files of Prometheus and Grafana are right, and their own tools report a typical error in each."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ grafanas_types = pytest.mark.skipif(
 
 
 def spoilt(folder: Path, into: Path, name: str, written: str, mistake: str) -> Path:
-    """A copy of a folder with one mistake in one of its files."""
+    """Copy a folder, with one mistake in one of its files."""
     shutil.copytree(folder, into)
     text = (into / name).read_text()
     assert written in text, f"{name} has changed: {written} is not there"
@@ -71,10 +70,9 @@ def test_prometheus_files_are_right() -> None:
 def test_a_mistake_in_a_prometheus_file_is_found(
     tmp_path: Path, name: str, written: str, mistake: str, word: str
 ) -> None:
-    (found, *_) = check_monitoring.prometheus(
-        spoilt(DEPLOY / "prometheus", tmp_path / "p", name, written, mistake)
-    )
-    assert word in found, found
+    folder = spoilt(DEPLOY / "prometheus", tmp_path / "p", name, written, mistake)
+    complaints = check_monitoring.prometheus(folder)
+    assert word in complaints[0], complaints
 
 
 @grafanas_types
@@ -104,10 +102,11 @@ def test_mistakes_in_a_dashboard_are_found_in_their_lines(tmp_path: Path) -> Non
         tree = json.loads((DEPLOY / "grafana" / "dashboards" / "overview.json").read_text())
         spoil(tree)
         (tmp_path / f"{name}.json").write_text(json.dumps(tree, indent=2))
-    found = check_monitoring.dashboards(tmp_path)
+    complaints = check_monitoring.dashboards(tmp_path)
     for name in mistakes:
-        assert any(line.startswith(f"{name}.json, line ") for line in found), f"{name}: {found}"
-    assert any(line.startswith("titel.json") and "titel" in line for line in found)
+        lines = [line for line in complaints if line.startswith(f"{name}.json, line ")]
+        assert lines, f"{name}: {complaints}"
+    assert any(line.startswith("titel.json") and "titel" in line for line in complaints)
 
 
 @pytest.mark.parametrize(
@@ -130,18 +129,17 @@ def test_a_mistake_in_the_provisioning_is_found(
 ) -> None:
     folder = DEPLOY / "grafana" / "provisioning"
     assert check_monitoring.provisioning(folder) == []
-    found = check_monitoring.provisioning(spoilt(folder, tmp_path / "p", name, written, mistake))
-    assert any(word in line for line in found), found
+    copy = spoilt(folder, tmp_path / "p", name, written, mistake)
+    complaints = check_monitoring.provisioning(copy)
+    assert any(word in line for line in complaints), complaints
 
 
-def test_a_missing_tool_is_told_in_a_line(
+def test_a_missing_tool_costs_a_line_that_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert check_monitoring.main() == 0
-    told = capsys.readouterr().out.splitlines()
-    assert (
-        len(told) == 3
-        and "apt-get install prometheus" in told[0]
-        and "apt-get install npm" in told[1]
-    )
+    prometheus, grafana, result = capsys.readouterr().out.splitlines()
+    assert "apt-get install prometheus" in prometheus
+    assert "apt-get install npm" in grafana
+    assert result == "provisioning of Prometheus and Grafana are right"

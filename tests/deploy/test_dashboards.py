@@ -1,5 +1,4 @@
-"""The dashboards: their JSON is what their source says, they name what exists, and a live run fills
-every panel."""
+"""Dashboards: their JSON is their source's, they name what exists, a run fills every panel."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 
 from deploy import metrics_page
-from deploy.dashboards import FOLDER, made
+from deploy.dashboards import FOLDER, files
 from deploy.grafana import BOARDS, overview
 from deploy.grafana.panels import EVENTS, Panel, Query, of_edge, quantile, ratio, so_far
 from deploy.grafana.render import render
@@ -38,7 +37,7 @@ _PANEL_IDS = [f"{name}: {panel.title}" for name, panel in PANELS]
 
 def test_what_is_committed_is_what_the_sources_say() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {f"{board.name}.json" for board in BOARDS}
-    for path, text in made().items():
+    for path, text in files().items():
         assert path.read_text() == text, f"{path.name}: run python -m deploy.dashboards"
     assert (promql.ROOT / "docs" / "metrics.md").read_text() == metrics_page.page(), (
         "run python -m deploy.metrics_page"
@@ -49,33 +48,34 @@ def test_what_is_committed_is_what_the_sources_say() -> None:
 def test_a_dashboards_json_is_whole(board: Any) -> None:
     tree = json.loads(render(board))
     assert len({panel["id"] for panel in tree["panels"]}) == len(tree["panels"])
-    taken: set[tuple[int, int]] = set()
+    covered: set[tuple[int, int]] = set()
     for panel in tree["panels"]:
         place = panel["gridPos"]
         cells = {
             (place["x"] + i, place["y"] + j) for i in range(place["w"]) for j in range(place["h"])
         }
-        assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
-        taken |= cells
+        assert not cells & covered, panel["title"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        covered |= cells
         if panel["type"] == "row":
             continue
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-        assert len(panel["description"]) > 40 and panel["fieldConfig"]["defaults"]["unit"]
+        assert len(panel["description"]) > 40
+        assert panel["fieldConfig"]["defaults"]["unit"]
         assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
         targets = panel["targets"]
-        assert [target["refId"] for target in targets] == [
-            chr(ord("A") + n) for n in range(len(targets))
-        ]
+        letters = [chr(ord("A") + n) for n in range(len(targets))]
+        assert [target["refId"] for target in targets] == letters
         assert all(target["datasource"] == panel["datasource"] for target in targets)
     variables = {variable["name"]: variable for variable in tree["templating"]["list"]}
     assert set(variables) == {"datasource", "run", "edge", "window"}
-    assert (
-        variables["edge"]["multi"]
-        and variables["edge"]["includeAll"]
-        and variables["edge"]["allValue"] == ".*"
-    )
+    assert variables["edge"]["multi"]
+    assert variables["edge"]["includeAll"]
+    assert variables["edge"]["allValue"] == ".*"
     (events,) = tree["annotations"]["list"]
-    assert events["expr"] == EVENTS.expr and events["step"] == "5s" and events["enable"]
+    assert events["expr"] == EVENTS.expr
+    assert events["step"] == "5s"
+    assert events["enable"]
 
 
 def test_dashboards_and_rules_name_only_what_is_exported() -> None:
@@ -103,9 +103,8 @@ def test_a_renamed_label_and_a_misspelt_record_are_noticed() -> None:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A live run that is over, what its panels said while it went on, and a Prometheus that has
-    seen it."""
+class MonitoredRun:
+    """Live run that has ended, its panels' values while it went on, and a Prometheus with them."""
 
     run: Path
     answers: dict[str, list[dict[str, Any]]]
@@ -114,23 +113,22 @@ class Seen:
     prometheus: str
 
     def value(self, expression: str) -> float:
-        """What an expression says of the whole run, now that it is over."""
+        """Value of an expression over the whole run, after its end."""
         (series,) = ask(self.prometheus, filled(expression, self.run))
         return float(series["value"][1])
 
 
 def ask(prometheus: str, expression: str, **of_range: float) -> list[dict[str, Any]]:
-    """The series that a query finds; an error fails the test with Prometheus' words."""
+    """Series of a query; an error fails the test with Prometheus' words."""
     words = urllib.parse.urlencode({"query": expression, **of_range})
     answer = get_json(f"{prometheus}/api/v1/{'query_range' if of_range else 'query'}?{words}")
     assert answer["status"] == "success", answer
-    found: list[dict[str, Any]] = answer["data"]["result"]
-    return found
+    series: list[dict[str, Any]] = answer["data"]["result"]
+    return series
 
 
 def filled(expression: str, run: Path) -> str:
-    """Grafana's part: the template variables. All edges, the short window, a range that covers the
-    run."""
+    """Put values in the place of Grafana's variables: all edges, a range that covers the run."""
     values = {"$run": run.name, "$edge": ".*", "$window": "15s", "$__range": "10m"}
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -138,20 +136,19 @@ def filled(expression: str, run: Path) -> str:
     return expression
 
 
-def has_data(found: list[dict[str, Any]]) -> bool:
-    return any(not math.isnan(float(series["value"][1])) for series in found)
+def has_data(result: list[dict[str, Any]]) -> bool:
+    return any(not math.isnan(float(series["value"][1])) for series in result)
 
 
 def fill_panels(running: Live, prometheus: str) -> dict[str, list[dict[str, Any]]]:
-    """Every panel's queries, asked until all have data at once; on the run's last moments what they
-    said then."""
+    """Run every panel's queries until all have data at once: expression -> its last result."""
     expressions = sorted({query.expr for _, panel in PANELS for query in panel.queries})
     answers: dict[str, list[dict[str, Any]]] = {}
 
     def all_have() -> bool:
         fresh = {e: ask(prometheus, filled(e, running.folder)) for e in expressions}
         answers.update(fresh)
-        return all(has_data(found) for found in fresh.values())
+        return all(has_data(result) for result in fresh.values())
 
     try:
         running.until(all_have, "data in every panel", 60)
@@ -162,32 +159,33 @@ def fill_panels(running: Live, prometheus: str) -> dict[str, list[dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def seen(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    """One paced live run under drc with --monitor; its Prometheus opened again on what it left."""
+def monitored(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredRun]:
+    """Paced live run under drc with --monitor; its Prometheus is started again on its data."""
     binary = shutil.which("prometheus")
     if binary is None:
-        pytest.skip("no prometheus here, so none has seen a run: apt-get install prometheus")
+        pytest.skip("no prometheus here to scrape a run: apt-get install prometheus")
     run = tmp_path_factory.mktemp("monitored") / "run"
     quick = ("--set", "devices.0.speed_ratio=0.5", "--set", "workload.catalogue_size=30")
     plain = ("--set", "report.references=0", "--users", "12", "--duration", "60s", "--monitor")
     began = time.time()
     with live(run, ray_address, *PACED, *quick, *plain) as running:
-        told = running.until(
+        address = running.until(
             lambda: re.search(r"Prometheus at (\S+)", running.text()), "Prometheus"
         )
         running.until_slots(8)
         beside = run.with_name(f"{run.name}.targets.json")  # what deploy/prometheus looks for
         assert beside.read_text() == (run / "targets.json").read_text()
-        answers = fill_panels(running, told[1])
+        answers = fill_panels(running, address[1])
         assert running.scale(7).returncode == 0
         (users,) = _panel("Users")
         running.until(
-            lambda: [s["value"][1] for s in ask(told[1], filled(users.expr, run))] == ["7"],
+            lambda: [s["value"][1] for s in ask(address[1], filled(users.expr, run))] == ["7"],
             "7 on the panel",
         )
         running.process.send_signal(2)  # as Ctrl-C: the rest of the minute is not needed
         assert running.end() == 0
-        assert "what Prometheus saw is kept" in running.text() and not beside.exists()
+        assert "what Prometheus saw is kept" in running.text()
+        assert not beside.exists()
     ended = time.time()
     port = programs.port(0)
     options = [
@@ -198,7 +196,7 @@ def seen(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         [binary, *options, f"--web.listen-address=127.0.0.1:{port}"], run / "again.log"
     )
     try:
-        yield Seen(run, answers, began, ended, _ready(f"http://127.0.0.1:{port}", again))
+        yield MonitoredRun(run, answers, began, ended, _ready(f"http://127.0.0.1:{port}", again))
     finally:
         again.end()
 
@@ -216,26 +214,37 @@ def _ready(address: str, program: SupervisedProcess) -> str:
 
 @pytest.mark.ray
 @pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=_PANEL_IDS)
-def test_a_live_run_fills_the_panel(seen: Seen, panel: Panel) -> None:
+def test_a_live_run_fills_the_panel(monitored: MonitoredRun, panel: Panel) -> None:
     for query in panel.queries:
-        found = seen.answers[query.expr]
-        assert has_data(found), query.expr
-        named = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
-        assert all(named <= set(series["metric"]) for series in found), (
-            f"{query.legend} of {found[0]['metric']}"
+        result = monitored.answers[query.expr]
+        assert has_data(result), query.expr
+        labels = set(re.findall(r"\{\{(\w+)\}\}", query.legend))
+        assert all(labels <= set(series["metric"]) for series in result), (
+            f"{query.legend} of {result[0]['metric']}"
         )
         if panel.unit == "percentunit" and panel.most == 1:
-            assert all(0 <= float(s["value"][1]) <= 1 for s in found if s["value"][1] != "NaN")
+            assert all(0 <= float(s["value"][1]) <= 1 for s in result if s["value"][1] != "NaN")
 
 
 @pytest.mark.ray
-def test_the_runs_events_are_marked(seen: Seen) -> None:
-    found = ask(
-        seen.prometheus, filled(EVENTS.expr, seen.run), start=seen.began_s, end=seen.ended_s, step=1
+def test_the_runs_events_are_marked(monitored: MonitoredRun) -> None:
+    result = ask(
+        monitored.prometheus,
+        filled(EVENTS.expr, monitored.run),
+        start=monitored.began_s,
+        end=monitored.ended_s,
+        step=1,
     )
-    marked = {series["metric"]["event"] for series in found}
-    assert {"started", "scaled", "stopping", "ended"} <= marked and "slot" not in marked
-    assert all(len(series["values"]) < 12 for series in found), "a mark is a moment"
+    events = {series["metric"]["event"] for series in result}
+    assert {"started", "scaled", "stopping", "ended"} <= events
+    assert "slot" not in events
+    assert all(len(series["values"]) < 12 for series in result), "a mark is a moment"
+
+
+def _summary(monitored: MonitoredRun) -> dict[str, Any]:
+    tree = json.loads((monitored.run / "summary.json").read_text())
+    summary: dict[str, Any] = tree["policies"]["drc"]
+    return summary
 
 
 def _panel(title: str) -> tuple[Query, ...]:
@@ -243,49 +252,48 @@ def _panel(title: str) -> tuple[Query, ...]:
 
 
 @pytest.mark.ray
-def test_counts_means_and_hit_ratios_agree_with_the_summary(seen: Seen) -> None:
-    told = json.loads((seen.run / "summary.json").read_text())["policies"]["drc"]
+def test_counts_means_and_hit_ratios_agree_with_the_summary(monitored: MonitoredRun) -> None:
+    summary = _summary(monitored)
     store, reused = _panel("Hit ratio")
     pairs = [
-        (_panel("Mean response")[0], told["response_per_request_ms"]["mean"] / 1e3),
-        (store, told["hit_ratio"]["mean"]),
-        (reused, told["hit_ratio_in_slot"]["mean"]),
+        (_panel("Mean response")[0], summary["response_per_request_ms"]["mean"] / 1e3),
+        (store, summary["hit_ratio"]["mean"]),
+        (reused, summary["hit_ratio_in_slot"]["mean"]),
     ]
     for query, value in pairs:
-        assert value > 0 and seen.value(query.expr) == pytest.approx(value, rel=0.02), query.expr
-    done = seen.value(_panel("Requests done")[0].expr)
-    assert done == told["requests"]["mean"], (
+        assert value > 0, query.expr
+        assert monitored.value(query.expr) == pytest.approx(value, rel=0.02), query.expr
+    done = monitored.value(_panel("Requests done")[0].expr)
+    assert done == summary["requests"]["mean"], (
         "the exporters were up for one scrape more after the last request"
     )
-    assert (
-        seen.value(_panel("Rejected or failed")[0].expr)
-        == 0
-        == told["failed"]["mean"] + told["rejected"]["mean"]
-    )
+    assert monitored.value(_panel("Rejected or failed")[0].expr) == 0
+    assert summary["failed"]["mean"] + summary["rejected"]["mean"] == 0
 
 
 @pytest.mark.ray
-def test_quantiles_agree_with_the_summary_within_one_bucket(seen: Seen) -> None:
-    told = json.loads((seen.run / "summary.json").read_text())["policies"]["drc"]
+def test_quantiles_agree_with_the_summary_within_one_bucket(monitored: MonitoredRun) -> None:
+    summary = _summary(monitored)
     for query, name in zip(_panel("Response time"), ("p50_s", "p95_s", "p99_s"), strict=True):
-        assert _buckets_apart(seen.value(query.expr), told[name]["mean"]) <= 1, name
+        assert _buckets_apart(monitored.value(query.expr), summary[name]["mean"]) <= 1, name
     assert max(b / a for a, b in itertools.pairwise(SECONDS)) < 1.2501
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stages_mean_and_quantiles_agree_with_the_record(seen: Seen, stage: str) -> None:
-    rows, _ = read_run(seen.run)
+def test_a_stages_mean_and_quantiles_agree_with_the_record(
+    monitored: MonitoredRun, stage: str
+) -> None:
+    rows, _ = read_run(monitored.run)
     times = np.array([row[f"{stage}_s"] for row in rows if row["result"] == "done"])
     total, count, buckets = (
         so_far(of_edge(f"request_seconds_{kind}", f'stage="{stage}"'))
         for kind in ("sum", "count", "bucket")
     )
-    assert seen.value(ratio(total, count)) == pytest.approx(times.mean(), rel=0.02, abs=1e-9)
+    assert monitored.value(ratio(total, count)) == pytest.approx(times.mean(), rel=0.02, abs=1e-9)
     for q in (0.5, 0.95, 0.99):
-        assert (
-            _buckets_apart(seen.value(quantile(q, buckets)), float(np.quantile(times, q))) <= 1
-        ), (stage, q)
+        exported = monitored.value(quantile(q, buckets))
+        assert _buckets_apart(exported, float(np.quantile(times, q))) <= 1, (stage, q)
 
 
 def _buckets_apart(a: float, b: float) -> int:

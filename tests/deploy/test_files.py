@@ -1,5 +1,4 @@
-"""Every file of deploy/ is checked by a real validator: as it stands it passes, and a typical error
-in it is found."""
+"""Every file of deploy/ passes its real validator, which reports a typical error in it."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ BESIDE = (
     "orchestrator",
 )
 
-# file: what is written, what somebody writes by mistake, and a word of the complaint
+# (file, its text, a typical mistake in its place, a word of the complaint)
 PLANTED = [
     (
         "docker/Dockerfile",
@@ -151,7 +150,7 @@ PLANTED = [
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A repository whose deploy/ can be spoilt."""
+    """Repository with a copy of deploy/ to plant errors in."""
     shutil.copytree(
         ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -173,10 +172,10 @@ def test_a_planted_error_is_found(
     text = (copy / name).read_text()
     assert written in text, "the file has changed: plant another error"
     (copy / name).write_text(text.replace(written, planted))
-    found = check.problems(copy, name)
-    assert found, "nobody noticed"
-    assert all(line.startswith(f"{name}: ") for line in found)
-    assert complaint in "\n".join(found)
+    problems = check.problems(copy, name)
+    assert problems, "nobody noticed"
+    assert all(line.startswith(f"{name}: ") for line in problems)
+    assert complaint in "\n".join(problems)
 
 
 def test_an_error_is_planted_in_every_file() -> None:
@@ -185,15 +184,15 @@ def test_an_error_is_planted_in_every_file() -> None:
 
 def test_every_file_of_deploy_has_its_check() -> None:
     """Python is the linters'; grafana/ and prometheus/ are deploy.check_monitoring's."""
-    here = {
+    files = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "deploy").rglob("*")
         if path.is_file()
         and path.suffix not in {".py", ".pyc"}
         and path.parent.name != "__pycache__"
     }
-    theirs = {name for name in here if name.split("/")[1] in {"grafana", "prometheus"}}
-    assert here - theirs == set(check.CHECKS)
+    monitoring = {name for name in files if name.split("/")[1] in {"grafana", "prometheus"}}
+    assert files - monitoring == set(check.CHECKS)
 
 
 def test_a_dashboard_that_nobody_takes_to_kubernetes_is_missed(copy: Path) -> None:
@@ -232,7 +231,10 @@ spec:
               required: [headGroupSpec]
               properties:
                 rayVersion: {type: string}
-                authOptions: {type: object, nullable: true, properties: {mode: {type: string, enum: [token, disabled]}}}
+                authOptions:
+                  type: object
+                  nullable: true
+                  properties: {mode: {type: string, enum: [token, disabled]}}
                 headGroupSpec: {type: object, x-kubernetes-preserve-unknown-fields: true}
                 workerGroupSpecs:
                   type: array
@@ -267,6 +269,6 @@ def test_the_operators_own_definition_is_used_where_there_is_one(
     assert "spec.rayVersion" in check.problems(copy, name)[0]
 
 
-def test_a_folder_of_definitions_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_of_definitions_is_a_complaint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(crds.VARIABLE, "/nowhere/crds")
     assert "which is no folder" in check.problems(ROOT, "deploy/kuberay/cluster.yaml")[0]

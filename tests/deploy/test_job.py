@@ -1,5 +1,4 @@
-"""`ray job submit` against a real local head, with Ray's token authentication on: how every cluster
-is used."""
+"""Submit runs by `ray job submit` to a local head with Ray's token authentication on."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from tests import paced
 
 pytestmark = pytest.mark.ray
 RAY = str(Path(sys.executable).parent / "ray")
-# a run that starts a Ray of its own lacks these
+# A run that starts a Ray of its own lacks these resources.
 OFFERS = {
     "midstep-edge": 1,
     "midstep-devices": 1000,
@@ -52,8 +51,7 @@ SMALL = (
 
 @dataclass(frozen=True)
 class Head:
-    """A Ray head that is up: its dashboard's address, the folder it was started in, an environment
-    that may use it."""
+    """Ray head: its dashboard's address, its working folder, an environment that may use it."""
 
     address: str
     folder: Path
@@ -62,13 +60,13 @@ class Head:
     def submit(
         self, *entrypoint: str, name: str = "", token: Path | None = None
     ) -> subprocess.Popen[str]:
-        """`ray job submit`, in a process of its own."""
+        """Start `ray job submit` in a process of its own."""
         environment = (
             {**self.environment, "RAY_AUTH_TOKEN_PATH": str(token)} if token else self.environment
         )
-        named = ["--submission-id", name] if name else []
+        identity = ["--submission-id", name] if name else []
         return subprocess.Popen(
-            [RAY, "job", "submit", "--address", self.address, *named, "--", *entrypoint],
+            [RAY, "job", "submit", "--address", self.address, *identity, "--", *entrypoint],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -78,16 +76,16 @@ class Head:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody has now."""
+    """Find ports of loopback that are free now."""
     with contextlib.ExitStack() as open_:
-        held = [open_.enter_context(socket.socket()) for _ in range(number)]
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
+        sockets = [open_.enter_context(socket.socket()) for _ in range(number)]
+        for socket_ in sockets:
+            socket_.bind(("127.0.0.1", 0))
+        return [socket_.getsockname()[1] for socket_ in sockets]
 
 
 def answers(url: str) -> bool:
-    """Whether somebody serves this."""
+    """Whether an URL is served."""
     with contextlib.suppress(OSError):
         return bool(urllib.request.urlopen(url, timeout=2).status == 200)
     return False
@@ -161,14 +159,14 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
 
 
 def until_progress(job: subprocess.Popen[str]) -> str:
-    """What it says until its first line of progress, which a run prints in its middle."""
+    """Read a job's output up to its first line of progress, which a run prints in its middle."""
     assert job.stdout is not None
-    said = ""
+    text = ""
     for line in job.stdout:
-        said += line
+        text += line
         if "edge queue" in line:
-            return said
-    raise AssertionError(f"no progress: {said}")
+            return text
+    raise AssertionError(f"no progress: {text}")
 
 
 def test_a_run_is_submitted_streams_its_progress_and_ends_with_its_status(head: Head) -> None:
@@ -188,12 +186,12 @@ def test_a_job_that_is_stopped_ends_in_order(head: Head) -> None:
     job = head.submit(
         "midstep", "run", "--duration", "90s", *SMALL, "--out", str(record), name="stopped"
     )
-    said = until_progress(job)
+    text = until_progress(job)
     stop = [RAY, "job", "stop", "--address", head.address, "stopped"]
     subprocess.run(stop, env=head.environment, stdout=subprocess.DEVNULL, timeout=100, check=True)
-    said += job.communicate(timeout=60)[0]
-    assert "requests in flight are awaited" in said
-    assert (record / "summary.json").exists(), said
+    text += job.communicate(timeout=60)[0]
+    assert "requests in flight are awaited" in text
+    assert (record / "summary.json").exists(), text
 
 
 def test_a_missed_threshold_is_the_jobs_failure(head: Head) -> None:

@@ -1,5 +1,7 @@
-"""`--monitor`: what is started with what, and that nothing of it outlives the run. The Grafana here
-is a script that writes down how it was called: a test of our arguments, not of Grafana."""
+"""`--monitor` starts the right programs with the right arguments, and none outlives the run.
+
+Grafana is a script here that writes down how it was called: a test of our arguments, not of it.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +24,33 @@ from orchestrator.watch.monitor import Monitor, query
 from orchestrator.watch.supervised_process import SupervisedProcess
 from tests.orchestrator.cluster.live_run import PACED, live
 
-# answers /-/ready where it was told to listen, as Prometheus does
+# Answers /-/ready at the address of its command line, as Prometheus does.
 _FAKE_PROMETHEUS = f"""#!{sys.executable}
 import http.server, sys
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers()
+        self.send_response(200)
+        self.end_headers()
     def log_message(self, *words): pass
-host, port = next(a for a in sys.argv if a.startswith("--web.listen-address=")).split("=")[1].split(":")
+option = next(word for word in sys.argv if word.startswith("--web.listen-address="))
+host, port = option.split("=")[1].split(":")
 http.server.HTTPServer((host, int(port)), Ready).serve_forever()
 """
 _FAKE_GRAFANA = f"""#!{sys.executable}
 import os, sys, time
-with open(os.environ["TOLD"] + ".tmp", "w") as out:
-    print(*sys.argv[1:], sep="\\n", file=out)
-    print(*(f"{{k}}={{v}}" for k, v in sorted(os.environ.items()) if k[:3] in ("GF_", "MID")), sep="\\n", file=out)
-os.replace(os.environ["TOLD"] + ".tmp", os.environ["TOLD"])
+settings = [f"{{k}}={{v}}" for k, v in sorted(os.environ.items()) if k[:3] in ("GF_", "MID")]
+with open(os.environ["CALL"] + ".tmp", "w") as out:
+    print(*sys.argv[1:], *settings, sep="\\n", file=out)
+os.replace(os.environ["CALL"] + ".tmp", os.environ["CALL"])
 time.sleep(60)
 """
 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """A PATH with nothing on it but the programs that a test puts there; the run's folder."""
+    """Puts programs on a PATH that has no others, and returns the run's folder."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    monkeypatch.setenv("CALL", str(tmp_path / "call"))
     (tmp_path / "bin").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "targets.json").write_text("[]\n")
@@ -62,7 +66,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 
 
 def until(true: Callable[[], object], what: str) -> None:
-    """Wait for it, ten seconds at most."""
+    """Wait until a condition is true, ten seconds at most."""
     for _ in range(100):
         if true():
             return
@@ -84,9 +88,11 @@ def test_with_neither_a_line_says_how_to_get_them_and_nothing_is_left(
     run = path()
     monitor = Monitor(run)
     (line,) = monitor.start()
-    assert "apt-get install prometheus" in line and "the run goes on" in line
+    assert "apt-get install prometheus" in line
+    assert "the run goes on" in line
     monitor.linger()
-    assert monitor.close() == [] and [file.name for file in run.iterdir()] == ["targets.json"]
+    assert monitor.close() == []
+    assert [file.name for file in run.iterdir()] == ["targets.json"]
 
 
 def test_without_its_files_a_line_says_so(
@@ -109,11 +115,10 @@ def test_a_prometheus_that_does_not_start_is_one_line_with_its_words(
 def test_without_a_grafana_prometheus_is_started_all_the_same(path: Callable[..., Path]) -> None:
     monitor = Monitor(path(prometheus=_FAKE_PROMETHEUS))
     first, second = monitor.start()
-    assert re.match(r"Prometheus at http://127\.0\.0\.1:\d+ ", first) and second.startswith(
-        "no Grafana here: "
-    )
-    (kept,) = monitor.close()
-    assert "--storage.tsdb.path=" in kept
+    assert re.match(r"Prometheus at http://127\.0\.0\.1:\d+ ", first)
+    assert second.startswith("no Grafana here: ")
+    (line,) = monitor.close()
+    assert "--storage.tsdb.path=" in line
 
 
 def test_grafana_gets_its_provisioning_loopback_and_a_password_of_its_own(
@@ -122,41 +127,45 @@ def test_grafana_gets_its_provisioning_loopback_and_a_password_of_its_own(
     run = path(prometheus=_FAKE_PROMETHEUS, grafana=_FAKE_GRAFANA)
     passwords = set()
     for _ in range(2):
-        told_file = run.parent / "told"
+        call = run.parent / "call"
         monitor = Monitor(run)
         first, second = monitor.start()
-        until(told_file.is_file, "the fake Grafana was not started")
-        told = told_file.read_text().splitlines()
-        told_file.unlink()
+        until(call.is_file, "the fake Grafana was not started")
+        words = call.read_text().splitlines()
+        call.unlink()
         assert monitor.close()
-        assert told[0] == "server"
-        said = dict(line.split("=", 1) for line in told if line.startswith(("GF_", "MIDSTEP_")))
-        found = re.search(r"(http://\S+) .*, this run only", first)
-        assert found is not None and said["MIDSTEP_PROMETHEUS"] == found[1]
-        assert f"Grafana at http://127.0.0.1:{said['GF_SERVER_HTTP_PORT']}/dashboards" in second
-        assert (
-            said["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
-            and said["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        assert words[0] == "server"
+        settings = dict(
+            word.split("=", 1) for word in words if word.startswith(("GF_", "MIDSTEP_"))
         )
-        password = said["GF_SECURITY_ADMIN_PASSWORD"]
-        assert len(password) >= 16 and f"user admin, password {password};" in second
+        address = re.search(r"(http://\S+) .*, this run only", first)
+        assert address is not None
+        assert settings["MIDSTEP_PROMETHEUS"] == address[1]
+        assert f"Grafana at http://127.0.0.1:{settings['GF_SERVER_HTTP_PORT']}/dashboards" in second
+        assert settings["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+        assert settings["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+        password = settings["GF_SECURITY_ADMIN_PASSWORD"]
+        assert len(password) >= 16
+        assert f"user admin, password {password};" in second
         passwords.add(password)
-        provisioning = Path(said["GF_PATHS_PROVISIONING"])
+        provisioning = Path(settings["GF_PATHS_PROVISIONING"])
         assert (provisioning / "datasources" / "prometheus.yaml").is_file()
-        assert (Path(said["MIDSTEP_DASHBOARDS"]) / "overview.json").is_file()
-        assert Path(said["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).is_file()
-        assert not Path(said["GF_PATHS_DATA"]).parent.exists(), "its accounts do not outlive it"
+        assert (Path(settings["MIDSTEP_DASHBOARDS"]) / "overview.json").is_file()
+        assert Path(settings["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).is_file()
+        accounts = Path(settings["GF_PATHS_DATA"])
+        assert not accounts.parent.exists(), "its accounts do not outlive it"
     assert len(passwords) == 2
 
 
-def test_grafana_is_told_where_its_own_files_are(path: Callable[..., Path]) -> None:
+def test_grafana_gets_the_folder_of_its_own_files(path: Callable[..., Path]) -> None:
     run = path(grafana=_FAKE_GRAFANA)
     assert programs.grafana() is not None
     home = run.parent / "share" / "grafana"
     (home / "conf").mkdir(parents=True)
     (home / "conf" / "defaults.ini").touch()
-    found = programs.grafana()
-    assert found is not None and found.command([], [])[1:] == ["server", f"--homepath={home}"]
+    program = programs.grafana()
+    assert program is not None
+    assert program.command([], [])[1:] == ["server", f"--homepath={home}"]
 
 
 @pytest.mark.skipif(
@@ -170,28 +179,29 @@ def test_docker_where_nothing_is_installed_and_no_password_on_its_command_line(
     path(docker="#!/bin/sh\nexit 0\n")
     prometheus = programs.prometheus()
     grafana = programs.grafana()
-    assert prometheus is not None and grafana is not None and grafana.pulls
+    assert prometheus is not None
+    assert grafana is not None
+    assert grafana.pulls
     command = grafana.command([], [Path("/a")], ["GF_SECURITY_ADMIN_PASSWORD"])
-    assert (
-        command[:4] == ["docker", "run", "--rm", "--network=host"]
-        and command[-1] == programs.IMAGES["grafana"]
-    )
-    assert "--volume=/a:/a" in command and not any("PASSWORD=" in word for word in command)
+    assert command[:4] == ["docker", "run", "--rm", "--network=host"]
+    assert command[-1] == programs.IMAGES["grafana"]
+    assert "--volume=/a:/a" in command
+    assert not any("PASSWORD=" in word for word in command)
     assert prometheus.command(["--x"], [])[-2:] == [programs.IMAGES["prometheus"], "--x"]
 
 
 def test_a_taken_port_is_passed_over() -> None:
     import socket
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        number = taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        number = listener.getsockname()[1]
         assert programs.port(number) not in (number, 0)
 
 
 def _child(tmp_path: Path) -> list[str]:
-    """A program that writes down its process id, and takes a while."""
+    """Command of a program that writes down its process id and runs for a minute."""
     return [
         sys.executable,
         "-c",
@@ -211,17 +221,20 @@ def _pid(tmp_path: Path) -> int:
 def test_a_supervised_process_ends_with_its_run_and_is_not_its_terminals(tmp_path: Path) -> None:
     program = SupervisedProcess(_child(tmp_path), tmp_path / "log")
     pid = _pid(tmp_path)
-    assert program.alive and os.getsid(pid) != os.getsid(0), (
-        "a Ctrl-C in the terminal would end it before the run"
-    )
+    assert program.alive
+    assert os.getsid(pid) != os.getsid(0), "a Ctrl-C in the terminal would end it before the run"
     program.end()
-    assert gone(pid) and not program.alive
+    assert gone(pid)
+    assert not program.alive
 
 
 def test_a_supervised_process_does_not_outlive_a_run_that_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from orchestrator.watch.supervised_process import SupervisedProcess\n"
-        f"SupervisedProcess({_child(tmp_path)!r}, Path({str(tmp_path / 'log')!r})); time.sleep(60)"
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from orchestrator.watch.supervised_process import SupervisedProcess\n"
+        f"program = SupervisedProcess({_child(tmp_path)!r}, Path({str(tmp_path / 'log')!r}))\n"
+        "time.sleep(60)\n"
     )
     run = subprocess.Popen([sys.executable, "-c", code])
     pid = _pid(tmp_path)
@@ -270,23 +283,23 @@ def test_a_run_that_ends_at_once_stops_its_prometheus_too(ray_address: str, tmp_
         pytest.skip("no prometheus here: apt-get install prometheus")
     with live(tmp_path / "run", ray_address, *PACED, "--duration", "300s", "--monitor") as running:
         running.until_requests(5)
-        held = running.until(lambda: _prometheus_of(running.folder), "its Prometheus")
+        processes = running.until(lambda: _prometheus_of(running.folder), "its Prometheus")
         running.signal(signal.SIGINT)
         running.until(lambda: "again to stop at once" in running.text(), "its answer to a Ctrl-C")
         running.signal(signal.SIGINT)
         assert running.end(60) == 130
         assert "what Prometheus saw is kept" in running.text()
-    assert all(gone(pid) for pid in held)
+    assert all(gone(pid) for pid in processes)
 
 
 def _prometheus_of(run: Path) -> list[int]:
-    """The processes that were started with this run's configuration."""
-    found = []
+    """Find the processes that were started with this run's configuration."""
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text()
         except OSError:
             continue
         if f"{run}/prometheus/prometheus.yml" in words:
-            found.append(int(process.name))
-    return found
+            pids.append(int(process.name))
+    return pids

@@ -1,4 +1,4 @@
-"""deploy/prometheus as it stands finds every run that lives in the folder `runs` beside it."""
+"""Prometheus with the files of deploy/prometheus scrapes every run in the folder `runs`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
     shutil.which("prometheus") is None, reason="no prometheus here: apt-get install prometheus"
 )
 def test_prometheus_finds_runs_as_they_come_and_go(tmp_path: Path) -> None:
-    here = tmp_path / "etc"
-    shutil.copytree(PROMETHEUS, here)
+    folder = tmp_path / "etc"
+    shutil.copytree(PROMETHEUS, folder)
     server, _ = start_http_server(0, "127.0.0.1", CollectorRegistry())
     targets = [Target(f"127.0.0.1:{server.server_port}", "edge", "edge-0")]
     port = programs.port(0)
-    options = [f"--config.file={here}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+    options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
     program = SupervisedProcess(
         ["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log"
     )
@@ -37,20 +37,20 @@ def test_prometheus_finds_runs_as_they_come_and_go(tmp_path: Path) -> None:
         )
 
     def until(value: float | None) -> None:
-        found: object = "no answer"
+        up: object = "no answer"
         for _ in range(200):
             try:
-                found = runs_up()
+                up = runs_up()
             except OSError:
                 assert program.alive, program.last_words()
-            if found == value:
+            if up == value:
                 return
             time.sleep(0.1)
-        raise AssertionError(f"{found} instead of {value}")
+        raise AssertionError(f"{up} instead of {value}")
 
     try:
-        (here / "runs").mkdir()
-        files = {name: here / "runs" / f"{name}.targets.json" for name in ("first", "second")}
+        (folder / "runs").mkdir()
+        files = {name: folder / "runs" / f"{name}.targets.json" for name in ("first", "second")}
         for name, file in files.items():
             write_targets(file, targets, name)
         until(2)

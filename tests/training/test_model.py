@@ -17,7 +17,7 @@ COUNT = 12
 
 
 def some_specs() -> list[Spec]:
-    """Held-out pairs on four backgrounds only, as the judge takes its time for each background."""
+    """Held-out pairs on four backgrounds only, since the judge is slow for each background."""
     return [spec for spec in held_out_specs(catalogue()) if spec.edge.background % 5 == 0][:COUNT]
 
 

@@ -1,4 +1,4 @@
-"""The whole recipe, end to end, on next to nothing."""
+"""Run the whole recipe end to end, on a few pictures."""
 
 from __future__ import annotations
 

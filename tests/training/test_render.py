@@ -1,4 +1,4 @@
-"""The recipe's pictures: the same every time, and what the words say."""
+"""Pictures of the recipe: the same for the same seed, and as the prompt says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def test_same_seed_same_picture(words: Catalogue) -> None:
         spec = Spec(Edge(3, background), Ending(1, 2))
         first = render(words, spec, 5)
         again = render(words, spec, 5)
-        assert first.shape == (SIZE, SIZE, 3) and first.dtype == np.uint8
+        assert first.shape == (SIZE, SIZE, 3)
+        assert first.dtype == np.uint8
         assert np.array_equal(first, again)
 
 
