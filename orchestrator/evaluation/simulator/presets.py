@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from midstep.errors import ScenarioError
+from midstep.scenario import Radio
 
 
 class Topics(BaseModel):
@@ -55,6 +56,7 @@ class Preset(BaseModel):
     device_ghz: float = Field(1.5, gt=0)
     bandwidth_mhz: tuple[float, float] = (80.0, 100.0)
     distance_m: tuple[float, float] = (120.0, 255.0)
+    radio: Radio = Radio()
     slot_seconds: float = Field(1.0, gt=0)
     max_batch: int = Field(16, ge=1)  # the contended edge's ticks, `shared` only
     profile: str | None = None  # step times by batch size; null: batch * kappa * D / f_es

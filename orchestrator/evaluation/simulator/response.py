@@ -10,16 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midstep.diffusion.profile import StepProfile
-from midstep.radio import physics
+from midstep.draws import GAIN, SPEED, uniforms
+from midstep.radio import channel_law, physics
 from orchestrator.evaluation.simulator.presets import Preset
-from orchestrator.evaluation.simulator.requests import CHANNEL, PLACE, Floats, Ids, generator
+from orchestrator.evaluation.simulator.requests import Floats, Ids
 
-CARRIER_HZ = 915e6
-PATH_LOSS = 3.0
-ANTENNA_GAIN = 3.0
-POWER_W = 50.0
-NOISE_W = 1e-13
-SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
+__all__ = ["MeasuredSlots", "measure", "misses_ms", "weigh"]
 
 Flags = NDArray[np.bool_]
 
@@ -63,18 +59,15 @@ def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> Me
 def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floats, Floats, Floats]:
     """Of every request (slots, requests): T of (8), loc(m0) and loc(0) of (5), seconds; number i is
     user i % users'."""
-    place = generator(seed, PLACE)
-    bandwidth = place.uniform(*preset.bandwidth_mhz, preset.users) * 1e6
-    gain = physics.mean_gain(
-        np.linspace(*preset.distance_m, preset.users), CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN
-    )
-    fade = np.empty((slots, preset.users))
-    speed = np.empty((slots, preset.users))
-    for slot in range(slots):
-        random = generator(seed, CHANNEL, slot)
-        fade[slot] = np.maximum(random.exponential(size=preset.users), 1e-9)
-        speed[slot] = random.uniform(SPEED_LOW, 1, preset.users) * preset.device_ghz * 1e9
-    rate = physics.rate_bps(bandwidth, POWER_W, gain * fade, NOISE_W)
+    radio = preset.radio
+    bandwidth = channel_law.user_bandwidths_hz(preset.bandwidth_mhz, seed, preset.users)
+    distance = channel_law.distances_m(preset.distance_m, preset.users)
+    slot = np.arange(slots)[:, None]
+    users = np.arange(preset.users)
+    fading = uniforms(seed, GAIN, slot, users)
+    rate = channel_law.rate_bps(radio, bandwidth, channel_law.mean_gain(radio, distance), fading)
+    share = channel_law.speed_share(uniforms(seed, SPEED, slot, users))
+    speed = share * (preset.device_ghz * 1e9)
     user = np.arange(requests) % preset.users
     by_user = (
         physics.transfer_seconds(preset.frame_bits, rate, preset.split_step),

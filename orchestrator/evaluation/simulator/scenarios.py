@@ -9,7 +9,7 @@ from midstep.diffusion import pipelines
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.paced import PACED_BYTES
 from midstep.errors import ScenarioError
-from midstep.scenario import Scenario
+from midstep.scenario import Radio, Scenario
 from midstep.workload.load import between_requests_s
 from midstep.workload.requests import find_catalogue
 from orchestrator.evaluation.simulator.presets import Preset, made
@@ -68,6 +68,7 @@ def preset_of(scenario: Scenario) -> Preset:
             device_ghz=edge_ghz * devices.speed_ratio,
             bandwidth_mhz=devices.bandwidth_mhz,
             distance_m=devices.distance_m,
+            radio=scenario.channel.model_dump(include=set(Radio.model_fields)),
             slot_seconds=slot_s,
             max_batch=edge.max_batch,
             profile=str(_profile_file(scenario)),
