@@ -14,12 +14,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from midstep.draws import DRIFT, GAIN, REQUEST, SPEED, TOLERANCE, uniforms
+from midstep.draws import DRIFT, GAIN, SPEED, TOLERANCE, uniforms
 from midstep.radio import channel_law, physics
 from midstep.workload.popularity import swap_count, swap_pairs, swap_ranks, zipf_weights
 from orchestrator.decision import draws
 from orchestrator.decision.problem import Problem
+from orchestrator.evaluation.simulator.demand import draw_requests
 from orchestrator.evaluation.simulator.presets import Preset
+
+__all__ = ["World"]
 
 Floats = NDArray[np.float64]
 BLOCK = 64  # slots whose channel is drawn at once
@@ -43,7 +46,7 @@ class World:
         self.steps = _same(presets, "steps")
         self.seeds = np.array([seed for _, seed in lanes], np.int64)
         self.users = np.array([p.users for p in presets])
-        self.asked = np.array([p.requests_per_user for p in presets])
+        self.per_user = np.array([p.requests_per_user for p in presets])
         self.reusable = np.array([p.reusable_steps for p in presets])
         self.capacity = np.array([float(p.capacity) for p in presets])
         self.weight_v = np.array([p.weight_v for p in presets])
@@ -68,7 +71,7 @@ class World:
         self._weights = np.stack([np.cumsum(zipf_weights(self.items, p.zipf)) for p in presets])
         self._swaps = np.array([p.drift_swaps_per_slot for p in presets])
         self._order = np.tile(np.arange(self.items), (self.size, 1))
-        self.requests = np.full((self.size, top, int(self.asked.max())), -1, np.int32)
+        self.requests = np.full((self.size, top, int(self.per_user.max())), -1, np.int32)
         self.count = np.zeros((self.size, self.items), np.int64)
         self.base_s = np.zeros((self.size, self.items, self.choices))
         self.tolerated = np.ones((self.size, self.items, self.choices), np.bool_)
@@ -87,11 +90,11 @@ class World:
         self.channel = self._channels[:, at]
         if self.slot:
             self._drift()
-        _ask(
+        draw_requests(
             self.seeds,
             self.slot,
             self.users,
-            self.asked,
+            self.per_user,
             self._weights,
             self._order,
             self.requests,
@@ -162,45 +165,6 @@ def _same(presets: Sequence[Preset], field: str) -> int:
 
 
 @njit(cache=True)
-def _ask(
-    seeds: Any,
-    slot: int,
-    users: Any,
-    asked: Any,
-    weights: Any,
-    order: Any,
-    requests: Any,
-    count: Any,
-) -> None:
-    """Each user draws distinct prompts from the popularity law; where a user asks for all, all are
-    asked for."""
-    items = order.shape[1]
-    taken = np.empty(items, np.int64)
-    for b in range(requests.shape[0]):
-        count[b] = 0
-        requests[b] = -1
-        total = weights[b, items - 1]
-        for u in range(users[b]):
-            if asked[b] == items:
-                for i in range(items):
-                    requests[b, u, i] = i
-                    count[b, i] += 1
-                continue
-            taken[:] = 0
-            tries = 0
-            for i in range(asked[b]):
-                while True:
-                    draw = draws.uniform(seeds[b], REQUEST, slot, u, tries) * total
-                    tries += 1
-                    item = order[b, min(np.searchsorted(weights[b], draw, side="right"), items - 1)]
-                    if not taken[item]:
-                        break
-                taken[item] = 1
-                requests[b, u, i] = item
-                count[b, item] += 1
-
-
-@njit(cache=True)
 def _price(
     requests: Any,
     count: Any,
@@ -214,13 +178,13 @@ def _price(
 ) -> None:
     """The slowest requester's T + loc of (14), (15): j = 0 is all local, or split at m0 where the
     edge is shared."""
-    lanes, users, asked = requests.shape
+    lanes, users, per_user = requests.shape
     for b in range(lanes):
         for r in range(count.shape[1]):
             for j in range(base.shape[2]):
                 base[b, r, j] = np.inf if j == 1 or j > reusable[b] else 0.0
         for u in range(users):
-            for i in range(asked):
+            for i in range(per_user):
                 r = requests[b, u, i]
                 if r < 0:
                     continue
