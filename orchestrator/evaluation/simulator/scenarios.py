@@ -8,44 +8,32 @@ from pathlib import Path
 from midstep.diffusion import pipelines
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.paced import PACED_BYTES
-from midstep.errors import ScenarioError
+from midstep.errors import MidstepError, ScenarioError
 from midstep.scenario import Radio, Scenario
 from midstep.workload.load import between_requests_s
 from midstep.workload.requests import find_catalogue
-from orchestrator.evaluation.simulator.presets import Preset, made
+from orchestrator.evaluation.simulator.presets import COMPARED, Preset, preset_from
+from orchestrator.evaluation.simulator.topics import open_stream
+
+__all__ = ["default_policies", "preset_of"]
 
 
 def preset_of(scenario: Scenario) -> Preset:
     """The open, contended model with the scenario's users, catalogue, law, edge and link. A slot is
     as long as a user takes between two requests, so that each asks once a slot. Raises
-    ScenarioError for what the model does not have.
+    ScenarioError for what the model does not have and what would change its figures.
     """
-    if scenario.workload.prompts is not None:
-        raise ScenarioError(
-            "workload.prompts: a list of prompts is played by `midstep replay`; simulate draws "
-            "prompts"
-        )
-    if len(scenario.edges) != 1:
-        raise ScenarioError(
-            f"edges: the slotted model has one edge, the scenario {len(scenario.edges)}"
-        )
-    if len(scenario.devices) != 1:
-        raise ScenarioError(
-            f"devices: the slotted model has one class of devices, the scenario "
-            f"{len(scenario.devices)}"
-        )
-    if scenario.model.profile is None:
-        raise ScenarioError(
-            "model.profile: the slotted model needs measured step times; set model.profile=cpu"
-        )
+    _refuse(scenario)
     devices = scenario.devices[0]
     model = scenario.model
     edge = scenario.edge
-    step_s = named_profile(model).step(1)
-    bits = 8.0 * (scenario.channel.frame_bytes or PACED_BYTES)
+    profile = named_profile(model)
+    step_s = profile.step(1)
+    output_bytes = profile.frame_bytes or PACED_BYTES
+    bits = 8.0 * (scenario.channel.frame_bytes or output_bytes)
     edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
     slot_s = between_requests_s(scenario, devices, step_s)
-    return made(
+    return preset_from(
         dict(
             name=scenario.name,
             edge="shared",
@@ -58,7 +46,7 @@ def preset_of(scenario: Scenario) -> Preset:
             drift_swaps_per_slot=scenario.workload.drift_swaps_per_slot
             * slot_s
             / scenario.slot_seconds,
-            capacity=edge.capacity // PACED_BYTES,
+            capacity=edge.capacity // output_bytes,
             steps=model.steps,
             reusable_steps=model.split_step,
             split_step=model.split_step,
@@ -78,6 +66,56 @@ def preset_of(scenario: Scenario) -> Preset:
         ),
         scenario.name,
     )
+
+
+def default_policies(scenario: Scenario, preset: Preset) -> list[str]:
+    """What is compared where nothing is named: the scenario's own policy and the usual ones. Raises
+    ScenarioError where the model cannot play the scenario's own."""
+    from orchestrator.evaluation.simulator.lanes import open_lane
+
+    own = scenario.policy.name
+    try:
+        open_lane(own, preset, open_stream(preset, 0), 0, [preset.capacity])
+    except MidstepError as error:
+        raise ScenarioError(f"{error}; name others with --policies") from error
+    return [own, *COMPARED[preset.timing].split(",")]
+
+
+def _refuse(scenario: Scenario) -> None:
+    """Raise ScenarioError for what the slotted model does not have."""
+    if scenario.workload.prompts is not None:
+        raise ScenarioError(
+            "workload.prompts: a list of prompts is played by `midstep replay`; simulate draws "
+            "prompts"
+        )
+    if scenario.workload.private_share > 0:
+        raise ScenarioError(
+            "workload.private_share: the slotted model has no private requests; set it to 0, or "
+            "play the run with `midstep run --clock virtual`"
+        )
+    if scenario.timeline:
+        raise ScenarioError(
+            "timeline: the slotted model's users stay; set timeline=[], or play the run with "
+            "`midstep run --clock virtual`"
+        )
+    if scenario.policy.timing != "proactive":
+        raise ScenarioError(
+            f"policy.timing: a scenario is simulated with plans made ahead (proactive), not "
+            f"{scenario.policy.timing}"
+        )
+    if len(scenario.edges) != 1:
+        raise ScenarioError(
+            f"edges: the slotted model has one edge, the scenario {len(scenario.edges)}"
+        )
+    if len(scenario.devices) != 1:
+        raise ScenarioError(
+            f"devices: the slotted model has one class of devices, the scenario "
+            f"{len(scenario.devices)}"
+        )
+    if scenario.model.profile is None:
+        raise ScenarioError(
+            "model.profile: the slotted model needs measured step times; set model.profile=cpu"
+        )
 
 
 def _profile_file(scenario: Scenario) -> Path:
