@@ -20,39 +20,40 @@ __all__ = ["MeasuredSlots", "measure", "misses_ms", "weigh"]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredSlots:
     """The measured slots of one policy. Requests (slots, n): response and all-local time, ms;
-    `used`: served from the cache; `computed`: the edge made its output for it. `group` numbers the
-    (slot, prompt) pairs, `slot_of` (groups,) says which slot each is of."""
+    `used`: served from the cache; `shared`: missed, and handed an output that the edge made for
+    another request of the slot. `group` numbers the (slot, prompt) pairs, `slot_of` (groups,) says
+    which slot each is of."""
 
     response_ms: Floats
     local_ms: Floats
     used: Flags
-    computed: Flags
+    shared: Flags
     group: Ids
     slot_of: Ids
 
 
-def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> MeasuredSlots:
-    """Price requests `asked` (slots, n) of which `hits` (slots, n) were cached; the first `warmup`
-    slots only load the edge's queue. Seconds inside, as equations (4) to (8) and (14) say with O
-    multiplying the wait, too."""
-    slots, requests = asked.shape
+def weigh(preset: Preset, seed: int, items: Ids, hits: Flags, warmup: int) -> MeasuredSlots:
+    """Price requests for `items` (slots, n) of which `hits` (slots, n) were cached; the first
+    `warmup` slots only load the edge's queue. Seconds inside, as equations (4) to (8) and (14) say
+    with O multiplying the wait, too."""
+    slots, requests = items.shape
     transfer, rest, local = _devices(preset, seed, slots, requests)
     used = hits & (transfer + rest <= local) if preset.serve_guard else hits
-    edge, computed = _edge(preset, asked, hits)
+    edge, computed = _edge(preset, items, hits)
     response = np.where(hits & ~used, local, transfer + rest + edge)
-    codes = (np.arange(slots)[:, None] * preset.items + asked)[warmup:]
+    codes = (np.arange(slots)[:, None] * preset.items + items)[warmup:]
     unique, group = np.unique(codes, return_inverse=True)
-    keep = slice(warmup, None)
+    measured = slice(warmup, None)
     return MeasuredSlots(
-        response[keep] * 1e3,
-        local[keep] * 1e3,
-        used[keep],
-        computed[keep],
-        group.reshape(codes.shape),
-        unique // preset.items - warmup,
+        response_ms=response[measured] * 1e3,
+        local_ms=local[measured] * 1e3,
+        used=used[measured],
+        shared=~(hits | computed)[measured],
+        group=group.reshape(codes.shape),
+        slot_of=unique // preset.items - warmup,
     )
 
 
@@ -78,18 +79,18 @@ def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floa
     return transfer, rest, local
 
 
-def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
+def _edge(preset: Preset, items: Ids, hits: Flags) -> tuple[Floats, Flags]:
     """w + E(m0) of every request, 0 where it hit, seconds, and whether its output was made for it;
     (slots, n)."""
     from orchestrator.evaluation.simulator import ticks  # compiles
 
-    edge = np.zeros(asked.shape)
-    computed = np.zeros(asked.shape, np.bool_)
+    edge = np.zeros(items.shape)
+    computed = np.zeros(items.shape, np.bool_)
     missed = ~hits
-    count = missed.sum(1, keepdims=True)
+    misses = missed.sum(1, keepdims=True)
     nth = np.cumsum(missed, 1) - 1
-    slot = np.broadcast_to(np.arange(len(asked))[:, None], asked.shape)
-    at = ((slot + (nth + 0.5) / np.maximum(count, 1)) * preset.slot_seconds)[missed]
+    slot = np.broadcast_to(np.arange(len(items))[:, None], items.shape)
+    at = ((slot + (nth + 0.5) / np.maximum(misses, 1)) * preset.slot_seconds)[missed]
     alone_s = preset.frame_bits / (preset.edge_ghz * 1e9)  # (4): kappa D / f_es
     step_s = (
         StepProfile.load(Path(preset.profile)).step
@@ -98,7 +99,7 @@ def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
     )
     ready, computed[missed] = ticks.ready_times(
         at,
-        asked[missed],
+        items[missed],
         slot[missed],
         step_s,
         preset.max_batch,
@@ -129,7 +130,7 @@ def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
     saved = np.bincount(served.slot_of, local - response, minlength=len(average))
     return {
         "hit_ratio": float(served.used.mean()),
-        "hit_ratio_in_slot": 1 - float(served.computed.sum()) / requests,
+        "hit_ratio_in_slot": float((served.used | served.shared).sum()) / requests,
         "response_per_request_ms": float(served.response_ms.mean()),
         "response_ms": float(response.mean()),
         "p50_ms": p50,
