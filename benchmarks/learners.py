@@ -23,6 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from benchmarks.plain_drc import PlainDrc
+from midstep.draws import EXPLORE
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.draws import key, mix
@@ -33,7 +34,7 @@ from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import SlotRecord
-from orchestrator.policies.drc.actor import EXPLORE, NORMALS
+from orchestrator.policies.drc.actor import NORMALS
 from orchestrator.policies.drc.policy import INTERVAL
 from orchestrator.policies.kinds.price_planner import price_planner
 from orchestrator.policies.kinds.score_planner import ScorePlanner

@@ -98,9 +98,8 @@ class Hosts(Tree):
     resources: dict[str, float] = {}
 
 
-class Channel(Tree):
-    """(6) and its gains. `frame_bytes` is D, the size on the air of every frame; null: each frame's
-    own."""
+class Radio(Tree):
+    """(6) and its gains; the simulator's presets have the same numbers."""
 
     power_w: float = Field(50.0, gt=0)
     noise_w: float = Field(1e-13, gt=0)
@@ -108,6 +107,12 @@ class Channel(Tree):
     path_loss_exponent: float = Field(3.0, gt=0)
     antenna_gain: float = Field(3.0, gt=0)
     fading: bool = True
+
+
+class Channel(Radio):
+    """The link of every device. `frame_bytes` is D, the size on the air of every frame; null: each
+    frame's own."""
+
     frame_bytes: Bytes | None = 500_000
 
 

@@ -345,12 +345,14 @@ def _simulate(args: argparse.Namespace) -> int:
     ):
         preset = presets.find(args.preset, args.set)
     else:
-        from orchestrator.evaluation.simulator.scenarios import preset_of
+        from orchestrator.evaluation.simulator.scenarios import default_policies, preset_of
 
         tree = scenarios.read(args.preset)
         if _has_no_profile(tree):
             scenarios.put(tree, "model.profile", "cpu")
-        preset = preset_of(scenarios.parse(tree, args.set, args.preset))
+        scenario = scenarios.parse(tree, args.set, args.preset)
+        preset = preset_of(scenario)
+        args.policies = args.policies or ",".join(default_policies(scenario, preset))
     names = (args.policies or presets.COMPARED[preset.timing]).split(",")
     from orchestrator.evaluation.simulator.command import simulate
 

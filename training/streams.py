@@ -9,15 +9,9 @@ import math
 
 import numpy as np
 
+from midstep.draws import BULK_SESSION, generator
 from orchestrator.evaluation.simulator.presets import Preset, Topics, find
-from orchestrator.evaluation.simulator.requests import (
-    DRAWS,
-    Drifting,
-    Floats,
-    Ids,
-    Stream,
-    generator,
-)
+from orchestrator.evaluation.simulator.requests import Drifting, Floats, Ids, Stream
 from orchestrator.evaluation.simulator.topics import TopicStream
 
 PARTS = ((50, 20, 20, 5), (30, 20, 10, 5), (200, 25, 10), (100, 30, 10, 3), (60, 40, 20))
@@ -55,7 +49,7 @@ class Sessions(Stream):
         self._first = self._first[alive]
 
     def draw(self, uniform: Floats) -> Ids:
-        random = generator(self.seed, DRAWS + 100, self.slot)
+        random = generator(self.seed, BULK_SESSION, self.slot)
         fresh = uniform < self._new if len(self._alive) else np.ones(len(uniform), np.bool_)
         items = np.zeros(len(uniform), np.int64)
         if not fresh.all():

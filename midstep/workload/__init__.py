@@ -1,1 +1,2 @@
-"""What users ask for: the catalogue of prompts, and requests by (user, index, slot)."""
+"""What users ask for: the catalogue of prompts, how popular they are, and requests by (user, index,
+slot)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from midstep.diffusion.profile import StepProfile
-from midstep.radio.fading import SPEED_LOW
+from midstep.radio.channel_law import MEAN_SPEED
 from midstep.scenario import Devices, Scenario
+
+__all__ = ["Load", "between_requests_s", "load"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,8 @@ def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> f
     """How long a user of this class takes from one request to the next, where nothing waits and the
     link is fast."""
     arrivals = scenario.workload.arrivals
-    if arrivals.poisson is not None:
-        return 60.0 / arrivals.poisson.per_user_per_minute
-    assert arrivals.closed is not None
+    if arrivals.closed is None:
+        return arrivals.mean_pause_s
     model = scenario.model
-    mean_speed = (SPEED_LOW + 1) / 2
-    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * mean_speed)
-    return arrivals.closed.think_s + model.split_step * step_s + device_s
+    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * MEAN_SPEED)
+    return arrivals.mean_pause_s + model.split_step * step_s + device_s

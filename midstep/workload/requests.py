@@ -5,27 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from midstep.diffusion import pipelines
+from midstep.draws import (
+    ENDING,
+    PAUSE,
+    PLAIN,
+    PRIVATE,
+    PRIVATE_SEED,
+    PROMPT,
+    VARIATION,
+    VARIATION_SEED,
+    integer,
+    uniform,
+)
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
+from midstep.workload.lines import read_lines
+from midstep.workload.popularity import RankDrift, ranks_at, zipf_weights
 
-_CHOICE = 10
-_DRIFT = 11
-_THINK = 12
+__all__ = [
+    "CatalogueWorkload",
+    "StreamWorkload",
+    "UserRequest",
+    "Workload",
+    "find_catalogue",
+    "open_workload",
+    "pause_s",
+    "read_prompts",
+]
+
+SEEDS = 2**31  # seeds of a user's own are below
 
 
 @dataclass(frozen=True)
 class UserRequest:
-    """One request before it is asked: the user's prompt in full, its semantic core, and the user's
-    own seeds."""
+    """What a user wants: the prompt in full, its semantic core, and the user's own seeds where it
+    has any."""
 
     prompt: str
     edge_prompt: str
@@ -34,47 +55,16 @@ class UserRequest:
 
 
 class Workload(Protocol):
-    """Deterministic in (user, index, slot): it never depends on who asks first."""
+    """Requests by (user, index, slot), whoever asks first."""
 
     def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
-        """What `user` asks for as its `index`-th request, made in `slot`; None where nothing is
-        left to ask."""
-
-
-def generator(seed: int, kind: int, user: int, index: int) -> np.random.Generator:
-    """A stream of draws that depends on nothing but the arguments."""
-    return np.random.Generator(np.random.Philox(key=[seed, kind], counter=[0, 0, user, index]))
+        """The `index`-th request of `user`, sent in `slot`; None where the list of prompts is at
+        its end."""
 
 
 def pause_s(seed: int, user: int, index: int, mean_s: float) -> float:
     """Exponential think or inter-arrival time before the `index`-th request, seconds."""
-    return float(generator(seed, _THINK, user, index).exponential(mean_s)) if mean_s else 0.0
-
-
-class Drift:
-    """Which item holds which popularity rank in each slot: `swaps` random pairs of ranks exchange
-    every slot."""
-
-    def __init__(self, items: int, swaps_per_slot: float, seed: int) -> None:
-        self._swaps = swaps_per_slot
-        self._seed = seed
-        self._slot = 0
-        self._order: NDArray[np.int64] = np.arange(items)
-
-    def order(self, slot: int) -> NDArray[np.int64]:
-        """Item of each rank, most popular first. Slots may be asked for in any order; forward is
-        cheap."""
-        if slot < self._slot:
-            self._order = np.arange(len(self._order))
-            self._slot = 0
-        while self._slot < slot:
-            self._slot += 1
-            rng = generator(self._seed, _DRIFT, 0, self._slot)
-            whole = math.floor(self._swaps)
-            for _ in range(whole + int(rng.random() < self._swaps - whole)):
-                a, b = rng.integers(len(self._order), size=2)
-                self._order[[a, b]] = self._order[[b, a]]
-        return self._order
+    return -mean_s * math.log1p(-uniform(seed, PAUSE, index, user)) if mean_s else 0.0
 
 
 class CatalogueWorkload:
@@ -91,29 +81,36 @@ class CatalogueWorkload:
             raise ScenarioError(
                 f"workload.catalogue_size: {size} is above the catalogue's {total} edge prompts"
             )
-        weight = np.arange(1, size + 1, dtype=np.float64) ** -settings.popularity.zipf
-        self._cumulative = np.cumsum(weight / weight.sum())
-        self._drift = Drift(size, settings.drift_swaps_per_slot, seed)
+        self._cumulative = np.cumsum(zipf_weights(size, settings.popularity.zipf))
+        self._drift = RankDrift(size, settings.drift_swaps_per_slot, seed)
 
     def user_request(self, user: int, index: int, slot: int) -> UserRequest:
-        rng = generator(self._seed, _CHOICE, user, index)
-        rank = min(int(np.searchsorted(self._cumulative, rng.random())), len(self._cumulative) - 1)
+        rank = int(ranks_at(self._cumulative, uniform(self._seed, PROMPT, index, user)))
         item = int(self._drift.order(max(0, slot))[rank])
-        core = self._catalogue.edge_prompts[item]
-        plain, vary, own = rng.random(3)
-        ending = self._catalogue.endings[1 + int(rng.integers(len(self._catalogue.endings) - 1))]
-        said = (
-            core
-            if plain < self._settings.plain_share
-            else self._catalogue.user_prompt(item, ending.size, ending.position)
-        )
-        seeds = rng.integers(2**31, size=2)
+        settings = self._settings
         return UserRequest(
-            said,
-            core,
-            int(seeds[0]) if vary < self._settings.variation_share else None,
-            int(seeds[1]) if own < self._settings.private_share else None,
+            self._words(item, user, index),
+            self._catalogue.edge_prompts[item],
+            self._own_seed(VARIATION, VARIATION_SEED, settings.variation_share, user, index),
+            self._own_seed(PRIVATE, PRIVATE_SEED, settings.private_share, user, index),
         )
+
+    def _words(self, item: int, user: int, index: int) -> str:
+        """The edge prompt, or what this user says beside it where the catalogue has endings."""
+        endings = self._catalogue.endings
+        plain = uniform(self._seed, PLAIN, index, user) < self._settings.plain_share
+        if plain or len(endings) == 1:
+            return self._catalogue.edge_prompts[item]
+        ending = endings[1 + integer(len(endings) - 1, self._seed, ENDING, index, user)]
+        return self._catalogue.user_prompt(item, ending.size, ending.position)
+
+    def _own_seed(
+        self, kind: int, seed_kind: int, share: float, user: int, index: int
+    ) -> int | None:
+        """A seed for this share of the requests, by a draw of `kind`."""
+        if uniform(self._seed, kind, index, user) >= share:
+            return None
+        return integer(SEEDS, self._seed, seed_kind, index, user)
 
 
 class StreamWorkload:
@@ -125,17 +122,17 @@ class StreamWorkload:
         self._users = users
 
     def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
-        at = user + index * self._users
-        return (
-            UserRequest(self._prompts[at], self._prompts[at]) if at < len(self._prompts) else None
-        )
+        number = user + index * self._users
+        if number >= len(self._prompts):
+            return None
+        return UserRequest(self._prompts[number], self._prompts[number])
 
 
 def read_prompts(path: str) -> list[str]:
-    """A file's prompts, one a line; empty ones stay in: they are asked for, and rejected. Raises
-    ScenarioError."""
+    """A file's prompts, one a line. Empty ones stay in: they are asked for, and rejected. Raises
+    ScenarioError where the file cannot be read or has no prompt."""
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(
             f"workload.prompts: {path} cannot be read as UTF-8 text: {error}"

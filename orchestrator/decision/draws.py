@@ -1,7 +1,5 @@
-"""Random numbers by what they are for: a draw depends on its seed and its place alone, never on who
-asks first, on the number of lanes, or on how many slots are drawn at once (splitmix64 as a
-counter-based generator; Steele et al. 2014).
-"""
+"""`midstep.draws` in compiled code, for kernels over many lanes: the same numbers, bit for bit.
+Importing this compiles; import it where it is used."""
 
 from __future__ import annotations
 
@@ -10,12 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-GAIN = 1
-SPEED = 2
-BANDWIDTH = 3
-REQUEST = 4
-DRIFT = 5
-TOLERANCE = 6
+__all__ = ["grid", "key", "mix", "uniform"]
 
 
 @njit(cache=True, inline="always")
@@ -29,21 +22,21 @@ def mix(z: Any) -> Any:
 
 @njit(cache=True)
 def key(seed: int, kind: int, slot: int, first: int) -> Any:
-    """What the draws of one place have in common: `mix(key ^ second)` is 64 random bits."""
+    """What the numbers of one place have in common: `mix(key ^ second)` is 64 random bits."""
     z = mix(np.uint64(seed) * np.uint64(0x9E3779B1) + np.uint64(kind))
     return mix(z ^ np.uint64(slot)) ^ (np.uint64(first) << np.uint64(32))
 
 
 @njit(cache=True)
 def uniform(seed: int, kind: int, slot: int, first: int, second: int) -> float:
-    """One number in [0, 1)."""
+    """One number in [0, 1) at a place."""
     z = mix(key(seed, kind, slot, first) ^ np.uint64(second))
     return float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True)
 def grid(seeds: Any, kind: int, start: int, out: Any) -> None:
-    """Fills `out` (B, T, U) with uniforms of slots start..start+T-1."""
+    """Fill `out` (B, T, U) with the numbers of slots start..start+T-1 for users 0..U-1."""
     lanes, slots, users = out.shape
     for b in range(lanes):
         for t in range(slots):

@@ -4,12 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from midstep.errors import ScenarioError
+from midstep.scenario import Radio
+
+__all__ = ["ABOUT", "COMPARED", "PRESETS", "Preset", "Topics", "find", "preset_from"]
+
+
+def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < ends[0] <= ends[1]:
+        raise ValueError(f"{list(ends)} must be [low, high] with 0 < low <= high")
+    return ends
+
+
+Span = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
 class Topics(BaseModel):
@@ -19,12 +39,12 @@ class Topics(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: tuple[int, ...] = (50, 20, 20, 5)
+    parts: tuple[PositiveInt, ...] = (50, 20, 20, 5)
     zipf: float = Field(1.0, ge=0)
     drift_swaps_per_slot: float = Field(0.05, ge=0)
     bursts_per_slot: float = Field(0.05, ge=0)
     burst_factor: float = Field(20.0, ge=1)
-    burst_slots: tuple[int, int] = (30, 100)
+    burst_slots: Annotated[tuple[int, int], AfterValidator(_ordered)] = (30, 100)
     sigma: float = Field(1.0, ge=0)
 
 
@@ -53,8 +73,9 @@ class Preset(BaseModel):
     frame_kb: float = Field(500.0, gt=0)
     edge_ghz: float = Field(20.0, gt=0)
     device_ghz: float = Field(1.5, gt=0)
-    bandwidth_mhz: tuple[float, float] = (80.0, 100.0)
-    distance_m: tuple[float, float] = (120.0, 255.0)
+    bandwidth_mhz: Span = (80.0, 100.0)
+    distance_m: Span = (120.0, 255.0)
+    radio: Radio = Radio()
     slot_seconds: float = Field(1.0, gt=0)
     max_batch: int = Field(16, ge=1)  # the contended edge's ticks, `shared` only
     profile: str | None = None  # step times by batch size; null: batch * kappa * D / f_es
@@ -68,6 +89,10 @@ class Preset(BaseModel):
             raise ValueError(
                 "requests that may repeat (distinct: false) are of edge shared and timing "
                 "proactive alone"
+            )
+        if self.topics is not None and self.distinct:
+            raise ValueError(
+                "topics: prompts made of parts are of open catalogues (distinct: false) alone"
             )
         if self.distinct and self.requests_per_user > self.items:
             raise ValueError(
@@ -158,11 +183,11 @@ def find(name: str, settings: Sequence[str] = ()) -> Preset:
             node[last] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ScenarioError(f"--set {setting}: the value is not YAML") from error
-    return made(tree, name)
+    return preset_from(tree, name)
 
 
-def made(tree: dict[str, Any], name: str) -> Preset:
-    """A validated preset. Raises ScenarioError, one line."""
+def preset_from(tree: dict[str, Any], name: str) -> Preset:
+    """The preset that a tree of settings describes. Raises ScenarioError, one line."""
     try:
         return Preset.model_validate(tree)
     except ValidationError as error:

@@ -9,32 +9,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from midstep.draws import BULK_DRIFT, BULK_REQUEST, BULK_START, generator
 from midstep.errors import ScenarioError
+from midstep.workload.popularity import ranks_at, swap_count, swap_ranks, zipf_shares
 from orchestrator.evaluation.simulator.presets import Preset
+
+__all__ = ["Drifting", "Floats", "Ids", "KnownStream", "Stream"]
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-DRAWS = 40
-DRIFT = 41
-START = 42
-FACTOR = 43
-CHANNEL = 44
-PLACE = 45
-
-
-def generator(seed: int, kind: int, slot: int = 0) -> np.random.Generator:
-    """Random numbers that depend on nothing but (seed, kind, slot): a Philox counter, as in
-    midstep.radio.fading."""
-    key = np.array([seed, kind], np.uint64)
-    counter = np.array([0, 0, 0, slot], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=counter))
-
-
-def zipf(items: int, exponent: float) -> Floats:
-    """Shares of the ranks 1..items, proportional to rank**-exponent; shape (items,), sums to 1."""
-    weight = np.arange(1, items + 1, dtype=np.float64) ** -exponent
-    return np.asarray(weight / weight.sum())
 
 
 class Stream(ABC):
@@ -60,8 +43,8 @@ class Stream(ABC):
         user i % users'."""
         self.slot += 1
         if self.slot:
-            self.drift(generator(self.seed, DRIFT, self.slot))
-        return self.draw(generator(self.seed, DRAWS, self.slot).random(self.requests))
+            self.drift(generator(self.seed, BULK_DRIFT, self.slot))
+        return self.draw(generator(self.seed, BULK_REQUEST, self.slot).random(self.requests))
 
     @abstractmethod
     def drift(self, random: np.random.Generator) -> None:
@@ -78,7 +61,7 @@ class Stream(ABC):
 
 class KnownStream(Stream):
     """Requests with the truth behind them (`orchestrator.decision.problem.Truth`), which ceilings
-    such as `bayes` are told."""
+    such as `bayes` know."""
 
     @abstractmethod
     def current(self) -> Floats:
@@ -103,37 +86,26 @@ class KnownStream(Stream):
         """Chance that an item changes its rank within a slot."""
 
 
-def swaps(expected: float, random: np.random.Generator) -> int:
-    """How many swaps a slot has where `expected` are due: its whole part, and one more with the
-    odds of the rest."""
-    whole = int(expected)
-    return whole + int(random.random() < expected - whole)
-
-
 class Drifting(KnownStream):
     """Preset `full`: Zipf over ranks; pairs of ranks, drawn uniformly, change places."""
 
     def __init__(self, preset: Preset, seed: int) -> None:
         super().__init__(preset, seed)
         self._expected = preset.drift_swaps_per_slot
-        self._law = zipf(self.items, preset.zipf) * self.requests
+        self._law = zipf_shares(self.items, preset.zipf) * self.requests
         self._edges = np.cumsum(self._law) / self.requests
-        self._at = generator(seed, START).permutation(self.items)  # rank -> item
+        self._item_at = generator(seed, BULK_START).permutation(self.items)  # by rank
         self._rates = np.empty(self.items)
-        self._rates[self._at] = self._law
+        self._rates[self._item_at] = self._law
 
     def drift(self, random: np.random.Generator) -> None:
-        for a, b in random.integers(0, self.items, (swaps(self._expected, random), 2)).tolist():
-            first = self._at[a]
-            second = self._at[b]
-            self._at[a] = second
-            self._at[b] = first
-            self._rates[first] = self._law[b]
-            self._rates[second] = self._law[a]
+        count = int(swap_count(self._expected, random.random()))
+        pairs = random.integers(0, self.items, (count, 2))
+        swap_ranks(self._item_at, pairs)
+        self._rates[self._item_at[pairs]] = self._law[pairs]
 
     def draw(self, uniform: Floats) -> Ids:
-        rank = np.minimum(np.searchsorted(self._edges, uniform, side="right"), self.items - 1)
-        return np.asarray(self._at[rank], np.int64)
+        return np.asarray(self._item_at[ranks_at(self._edges, uniform)], np.int64)
 
     def current(self) -> Floats:
         return self._rates

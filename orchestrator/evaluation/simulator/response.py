@@ -10,71 +10,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midstep.diffusion.profile import StepProfile
-from midstep.radio import physics
+from midstep.draws import GAIN, SPEED, uniforms
+from midstep.radio import channel_law, physics
 from orchestrator.evaluation.simulator.presets import Preset
-from orchestrator.evaluation.simulator.requests import CHANNEL, PLACE, Floats, Ids, generator
+from orchestrator.evaluation.simulator.requests import Floats, Ids
 
-CARRIER_HZ = 915e6
-PATH_LOSS = 3.0
-ANTENNA_GAIN = 3.0
-POWER_W = 50.0
-NOISE_W = 1e-13
-SPEED_LOW = 0.7  # f_n(t) is U[0.7, 1] of the device's maximum
+__all__ = ["MeasuredSlots", "measure", "misses_ms", "weigh"]
 
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredSlots:
     """The measured slots of one policy. Requests (slots, n): response and all-local time, ms;
-    `used`: served from the cache; `computed`: the edge made its output for it. `group` numbers the
-    (slot, prompt) pairs, `slot_of` (groups,) says which slot each is of."""
+    `used`: served from the cache; `shared`: missed, and handed an output that the edge made for
+    another request of the slot. `group` numbers the (slot, prompt) pairs, `slot_of` (groups,) says
+    which slot each is of."""
 
     response_ms: Floats
     local_ms: Floats
     used: Flags
-    computed: Flags
+    shared: Flags
     group: Ids
     slot_of: Ids
 
 
-def weigh(preset: Preset, seed: int, asked: Ids, hits: Flags, warmup: int) -> MeasuredSlots:
-    """Price requests `asked` (slots, n) of which `hits` (slots, n) were cached; the first `warmup`
-    slots only load the edge's queue. Seconds inside, as equations (4) to (8) and (14) say with O
-    multiplying the wait, too."""
-    slots, requests = asked.shape
+def weigh(preset: Preset, seed: int, items: Ids, hits: Flags, warmup: int) -> MeasuredSlots:
+    """Price requests for `items` (slots, n) of which `hits` (slots, n) were cached; the first
+    `warmup` slots only load the edge's queue. Seconds inside, as equations (4) to (8) and (14) say
+    with O multiplying the wait, too."""
+    slots, requests = items.shape
     transfer, rest, local = _devices(preset, seed, slots, requests)
     used = hits & (transfer + rest <= local) if preset.serve_guard else hits
-    edge, computed = _edge(preset, asked, hits)
+    edge, computed = _edge(preset, items, hits)
     response = np.where(hits & ~used, local, transfer + rest + edge)
-    codes = (np.arange(slots)[:, None] * preset.items + asked)[warmup:]
+    codes = (np.arange(slots)[:, None] * preset.items + items)[warmup:]
     unique, group = np.unique(codes, return_inverse=True)
-    keep = slice(warmup, None)
+    measured = slice(warmup, None)
     return MeasuredSlots(
-        response[keep] * 1e3,
-        local[keep] * 1e3,
-        used[keep],
-        computed[keep],
-        group.reshape(codes.shape),
-        unique // preset.items - warmup,
+        response_ms=response[measured] * 1e3,
+        local_ms=local[measured] * 1e3,
+        used=used[measured],
+        shared=~(hits | computed)[measured],
+        group=group.reshape(codes.shape),
+        slot_of=unique // preset.items - warmup,
     )
 
 
 def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floats, Floats, Floats]:
     """Of every request (slots, requests): T of (8), loc(m0) and loc(0) of (5), seconds; number i is
     user i % users'."""
-    place = generator(seed, PLACE)
-    bandwidth = place.uniform(*preset.bandwidth_mhz, preset.users) * 1e6
-    gain = physics.mean_gain(
-        np.linspace(*preset.distance_m, preset.users), CARRIER_HZ, PATH_LOSS, ANTENNA_GAIN
-    )
-    fade = np.empty((slots, preset.users))
-    speed = np.empty((slots, preset.users))
-    for slot in range(slots):
-        random = generator(seed, CHANNEL, slot)
-        fade[slot] = np.maximum(random.exponential(size=preset.users), 1e-9)
-        speed[slot] = random.uniform(SPEED_LOW, 1, preset.users) * preset.device_ghz * 1e9
-    rate = physics.rate_bps(bandwidth, POWER_W, gain * fade, NOISE_W)
+    radio = preset.radio
+    bandwidth = channel_law.user_bandwidths_hz(preset.bandwidth_mhz, seed, preset.users)
+    distance = channel_law.distances_m(preset.distance_m, preset.users)
+    slot = np.arange(slots)[:, None]
+    users = np.arange(preset.users)
+    fading = uniforms(seed, GAIN, slot, users)
+    rate = channel_law.rate_bps(radio, bandwidth, channel_law.mean_gain(radio, distance), fading)
+    share = channel_law.speed_share(uniforms(seed, SPEED, slot, users))
+    speed = share * (preset.device_ghz * 1e9)
     user = np.arange(requests) % preset.users
     by_user = (
         physics.transfer_seconds(preset.frame_bits, rate, preset.split_step),
@@ -85,18 +79,18 @@ def _devices(preset: Preset, seed: int, slots: int, requests: int) -> tuple[Floa
     return transfer, rest, local
 
 
-def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
+def _edge(preset: Preset, items: Ids, hits: Flags) -> tuple[Floats, Flags]:
     """w + E(m0) of every request, 0 where it hit, seconds, and whether its output was made for it;
     (slots, n)."""
     from orchestrator.evaluation.simulator import ticks  # compiles
 
-    edge = np.zeros(asked.shape)
-    computed = np.zeros(asked.shape, np.bool_)
+    edge = np.zeros(items.shape)
+    computed = np.zeros(items.shape, np.bool_)
     missed = ~hits
-    count = missed.sum(1, keepdims=True)
+    misses = missed.sum(1, keepdims=True)
     nth = np.cumsum(missed, 1) - 1
-    slot = np.broadcast_to(np.arange(len(asked))[:, None], asked.shape)
-    at = ((slot + (nth + 0.5) / np.maximum(count, 1)) * preset.slot_seconds)[missed]
+    slot = np.broadcast_to(np.arange(len(items))[:, None], items.shape)
+    at = ((slot + (nth + 0.5) / np.maximum(misses, 1)) * preset.slot_seconds)[missed]
     alone_s = preset.frame_bits / (preset.edge_ghz * 1e9)  # (4): kappa D / f_es
     step_s = (
         StepProfile.load(Path(preset.profile)).step
@@ -105,7 +99,7 @@ def _edge(preset: Preset, asked: Ids, hits: Flags) -> tuple[Floats, Flags]:
     )
     ready, computed[missed] = ticks.ready_times(
         at,
-        asked[missed],
+        items[missed],
         slot[missed],
         step_s,
         preset.max_batch,
@@ -136,7 +130,7 @@ def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
     saved = np.bincount(served.slot_of, local - response, minlength=len(average))
     return {
         "hit_ratio": float(served.used.mean()),
-        "hit_ratio_in_slot": 1 - float(served.computed.sum()) / requests,
+        "hit_ratio_in_slot": float((served.used | served.shared).sum()) / requests,
         "response_per_request_ms": float(served.response_ms.mean()),
         "response_ms": float(response.mean()),
         "p50_ms": p50,

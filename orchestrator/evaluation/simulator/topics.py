@@ -6,19 +6,13 @@ import math
 
 import numpy as np
 
+from midstep.draws import BULK_FACTOR, BULK_START, generator
 from midstep.errors import ScenarioError
+from midstep.workload.popularity import ranks_at, swap_count, swap_ranks, zipf_shares
 from orchestrator.evaluation.simulator.presets import Preset, Topics
-from orchestrator.evaluation.simulator.requests import (
-    FACTOR,
-    START,
-    Drifting,
-    Floats,
-    Ids,
-    KnownStream,
-    generator,
-    swaps,
-    zipf,
-)
+from orchestrator.evaluation.simulator.requests import Drifting, Floats, Ids, KnownStream
+
+__all__ = ["TopicStream", "open_stream"]
 
 
 class TopicStream(KnownStream):
@@ -37,21 +31,21 @@ class TopicStream(KnownStream):
                 f"{preset.name}: parts {topics.parts} make {math.prod(topics.parts)} items, not "
                 f"{self.items}"
             )
-        random = generator(seed, START)
-        self._share = [random.permutation(zipf(size, topics.zipf)) for size in topics.parts]
+        random = generator(seed, BULK_START)
+        self._share = [random.permutation(zipf_shares(size, topics.zipf)) for size in topics.parts]
         # the slot in which a part's burst ends
         self._until = [np.zeros(size, np.int64) for size in topics.parts]
-        self._factor = np.exp(topics.sigma * generator(seed, FACTOR).standard_normal(self.items))
+        self._factor = np.exp(
+            topics.sigma * generator(seed, BULK_FACTOR).standard_normal(self.items)
+        )
         self._rates = np.empty(0)
         self._renew()
 
     def drift(self, random: np.random.Generator) -> None:
         topics = self._topics
         for share in self._share:
-            for a, b in random.integers(
-                0, len(share), (swaps(topics.drift_swaps_per_slot, random), 2)
-            ).tolist():
-                share[a], share[b] = share[b], share[a]
+            count = int(swap_count(topics.drift_swaps_per_slot, random.random()))
+            swap_ranks(share, random.integers(0, len(share), (count, 2)))
         for _ in range(random.poisson(topics.bursts_per_slot)):
             # any part may: large classes trend more often
             part = int(random.integers(sum(topics.parts)))
@@ -74,8 +68,7 @@ class TopicStream(KnownStream):
         self._rates = product * (self.requests / self._edges[-1])
 
     def draw(self, uniform: Floats) -> Ids:
-        found = np.searchsorted(self._edges, uniform * self._edges[-1], side="right")
-        return np.asarray(np.minimum(found, self.items - 1), np.int64)
+        return ranks_at(self._edges, uniform)
 
     def current(self) -> Floats:
         return self._rates

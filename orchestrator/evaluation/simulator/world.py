@@ -14,18 +14,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from midstep.radio import physics
+from midstep.draws import DRIFT, GAIN, SPEED, TOLERANCE, uniforms
+from midstep.radio import channel_law, physics
+from midstep.workload.popularity import swap_count, swap_pairs, swap_ranks, zipf_weights
 from orchestrator.decision import draws
 from orchestrator.decision.problem import Problem
+from orchestrator.evaluation.simulator.demand import draw_requests
 from orchestrator.evaluation.simulator.presets import Preset
 
+__all__ = ["World"]
+
 Floats = NDArray[np.float64]
-POWER_W = 50.0
-NOISE_W = 1e-13
-CARRIER_HZ = 915e6
-PATH_LOSS = 3.0
-ANTENNA = 3.0
-SPEED_LOW = 0.7
 BLOCK = 64  # slots whose channel is drawn at once
 
 
@@ -47,7 +46,7 @@ class World:
         self.steps = _same(presets, "steps")
         self.seeds = np.array([seed for _, seed in lanes], np.int64)
         self.users = np.array([p.users for p in presets])
-        self.asked = np.array([p.requests_per_user for p in presets])
+        self.per_user = np.array([p.requests_per_user for p in presets])
         self.reusable = np.array([p.reusable_steps for p in presets])
         self.capacity = np.array([float(p.capacity) for p in presets])
         self.weight_v = np.array([p.weight_v for p in presets])
@@ -63,22 +62,16 @@ class World:
         self._mean_gain = np.zeros((self.size, top))
         self._bandwidth = np.ones((self.size, top))
         for b, p in enumerate(presets):
-            place = (
-                np.linspace(*p.distance_m, p.users) if p.users > 1 else np.array([p.distance_m[0]])
+            places = channel_law.distances_m(p.distance_m, p.users)
+            self._mean_gain[b, : p.users] = channel_law.mean_gain(p.radio, places)
+            self._bandwidth[b, : p.users] = channel_law.user_bandwidths_hz(
+                p.bandwidth_mhz, int(self.seeds[b]), p.users
             )
-            self._mean_gain[b, : p.users] = physics.mean_gain(place, CARRIER_HZ, PATH_LOSS, ANTENNA)
-            spread = [
-                draws.uniform(int(self.seeds[b]), draws.BANDWIDTH, 0, u, 0) for u in range(p.users)
-            ]
-            low, high = p.bandwidth_mhz
-            self._bandwidth[b, : p.users] = (low + (high - low) * np.array(spread)) * 1e6
         self._device_hz = np.array([p.device_ghz * 1e9 for p in presets])
-        self._weights = np.stack(
-            [np.cumsum(np.arange(1, self.items + 1, dtype=float) ** -p.zipf) for p in presets]
-        )
-        self._order = np.tile(np.arange(self.items), (self.size, 1))
+        self._weights = np.stack([np.cumsum(zipf_weights(self.items, p.zipf)) for p in presets])
         self._swaps = np.array([p.drift_swaps_per_slot for p in presets])
-        self.requests = np.full((self.size, top, int(self.asked.max())), -1, np.int32)
+        self._order = np.tile(np.arange(self.items), (self.size, 1))
+        self.requests = np.full((self.size, top, int(self.per_user.max())), -1, np.int32)
         self.count = np.zeros((self.size, self.items), np.int64)
         self.base_s = np.zeros((self.size, self.items, self.choices))
         self.tolerated = np.ones((self.size, self.items, self.choices), np.bool_)
@@ -96,12 +89,12 @@ class World:
         self.step_s = self._paces[:, at]
         self.channel = self._channels[:, at]
         if self.slot:
-            _drift(self._order, self._swaps, self.seeds, self.slot)
-        _ask(
+            self._drift()
+        draw_requests(
             self.seeds,
             self.slot,
             self.users,
-            self.asked,
+            self.per_user,
             self._weights,
             self._order,
             self.requests,
@@ -120,8 +113,8 @@ class World:
         )
         _tolerate(self.seeds, self.slot, self.tolerant, self.count, self.tolerated)
 
-    def problem(self, lane: int, timing: str = "reactive") -> Problem:
-        """The lane as a policy is told of it: sizes in bytes, items numbered by their key."""
+    def problem(self, lane: int) -> Problem:
+        """The lane as a policy knows it: sizes in bytes, items numbered by their key."""
         preset = self.lanes[lane][0]
         nbytes = round(preset.frame_kb * 1e3)
         return Problem(
@@ -138,17 +131,29 @@ class World:
             number=int,
         )
 
+    def _drift(self) -> None:
+        """Random pairs of ranks exchange their items."""
+        counts = swap_count(self._swaps, uniforms(self.seeds, DRIFT, self.slot))
+        pairs = swap_pairs(self.seeds, self.slot, int(counts.max()), self.items)
+        for b in np.flatnonzero(counts).tolist():
+            swap_ranks(self._order[b], pairs[b, : counts[b]])
+
     def _draw_channels(self, start: int) -> None:
         """Rates, transfer times and paces of BLOCK slots, (B, BLOCK, U)."""
-        fade, speed = (np.empty((self.size, BLOCK, self._mean_gain.shape[1])) for _ in range(2))
-        draws.grid(self.seeds, draws.GAIN, start, fade)
-        draws.grid(self.seeds, draws.SPEED, start, speed)
-        gain = self._mean_gain[:, None] * np.maximum(-np.log1p(-fade), 1e-9)
-        rate = physics.rate_bps(self._bandwidth[:, None], POWER_W, gain, NOISE_W)
+        shape = (self.size, BLOCK, self._mean_gain.shape[1])
+        fading = np.empty(shape)
+        speed = np.empty(shape)
+        rate = np.empty(shape)
+        draws.grid(self.seeds, GAIN, start, fading)
+        draws.grid(self.seeds, SPEED, start, speed)
+        for b, (preset, _) in enumerate(self.lanes):
+            rate[b] = channel_law.rate_bps(
+                preset.radio, self._bandwidth[b], self._mean_gain[b], fading[b]
+            )
         self._channels = rate / self._bandwidth[:, None]
         with np.errstate(divide="ignore"):  # users that a lane does not have
             self._transfers = physics.transfer_seconds(self.bits[:, None, None], rate, 1)
-        hertz = (SPEED_LOW + (1 - SPEED_LOW) * speed) * self._device_hz[:, None, None]
+        hertz = channel_law.speed_share(speed) * self._device_hz[:, None, None]
         self._paces = physics.device_seconds(0, 1, self.bits[:, None, None], hertz)
 
 
@@ -157,58 +162,6 @@ def _same(presets: Sequence[Preset], field: str) -> int:
     if len(values) != 1:
         raise ValueError(f"lanes that run side by side have one {field}, not {sorted(values)}")
     return int(values.pop())
-
-
-@njit(cache=True)
-def _drift(order: Any, swaps: Any, seeds: Any, slot: int) -> None:
-    """Random pairs of ranks exchange their items."""
-    items = order.shape[1]
-    for b in range(order.shape[0]):
-        whole = int(swaps[b])
-        extra = 1 if draws.uniform(seeds[b], draws.DRIFT, slot, 0, 0) < swaps[b] - whole else 0
-        for i in range(whole + extra):
-            first = int(draws.uniform(seeds[b], draws.DRIFT, slot, 1, i) * items)
-            second = int(draws.uniform(seeds[b], draws.DRIFT, slot, 2, i) * items)
-            order[b, first], order[b, second] = order[b, second], order[b, first]
-
-
-@njit(cache=True)
-def _ask(
-    seeds: Any,
-    slot: int,
-    users: Any,
-    asked: Any,
-    weights: Any,
-    order: Any,
-    requests: Any,
-    count: Any,
-) -> None:
-    """Each user draws distinct prompts from the popularity law; where a user asks for all, all are
-    asked for."""
-    items = order.shape[1]
-    taken = np.empty(items, np.int64)
-    for b in range(requests.shape[0]):
-        count[b] = 0
-        requests[b] = -1
-        total = weights[b, items - 1]
-        for u in range(users[b]):
-            if asked[b] == items:
-                for i in range(items):
-                    requests[b, u, i] = i
-                    count[b, i] += 1
-                continue
-            taken[:] = 0
-            tries = 0
-            for i in range(asked[b]):
-                while True:
-                    draw = draws.uniform(seeds[b], draws.REQUEST, slot, u, tries) * total
-                    tries += 1
-                    item = order[b, min(np.searchsorted(weights[b], draw, side="right"), items - 1)]
-                    if not taken[item]:
-                        break
-                taken[item] = 1
-                requests[b, u, i] = item
-                count[b, item] += 1
 
 
 @njit(cache=True)
@@ -225,13 +178,13 @@ def _price(
 ) -> None:
     """The slowest requester's T + loc of (14), (15): j = 0 is all local, or split at m0 where the
     edge is shared."""
-    lanes, users, asked = requests.shape
+    lanes, users, per_user = requests.shape
     for b in range(lanes):
         for r in range(count.shape[1]):
             for j in range(base.shape[2]):
                 base[b, r, j] = np.inf if j == 1 or j > reusable[b] else 0.0
         for u in range(users):
-            for i in range(asked):
+            for i in range(per_user):
                 r = requests[b, u, i]
                 if r < 0:
                     continue
@@ -253,6 +206,6 @@ def _tolerate(seeds: Any, slot: int, tolerant: Any, count: Any, tolerated: Any) 
             continue
         for r in range(count.shape[1]):
             if count[b, r] > 0:
-                draw = draws.uniform(seeds[b], draws.TOLERANCE, slot, r, 0)
+                draw = draws.uniform(seeds[b], TOLERANCE, slot, r, 0)
                 for j in range(tolerated.shape[2]):
                     tolerated[b, r, j] = draw < 1.0 - 0.05 * max(0, j - 5)

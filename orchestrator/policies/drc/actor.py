@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from midstep.draws import EXPLORE
 from orchestrator.decision.draws import key, mix
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
@@ -23,7 +24,6 @@ CHANNEL_SCALE = 16.0
 DEMAND_TOP = 6.0
 DEMAND_SCALE = 3.0
 START = 16  # samples from which on there is training; a batch has at most as many as there are
-EXPLORE = 7  # the kind of draw (simulator.draws)
 # quantiles: a look-up for 12 bits
 NORMALS = np.array([NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)])
 

@@ -161,6 +161,38 @@ def test_hits_pay_and_metrics_agree_with_each_other() -> None:
     assert good["response_ms"] > good["response_per_request_ms"]
 
 
+def test_what_is_served_on_the_device_alone_is_no_hit_in_its_slot() -> None:
+    """FAULTS 15: requests that the serve guard sent home counted as hits in their slot."""
+    faded = [*SMALL, "bandwidth_mhz=[5, 20]", "drift_swaps_per_slot=2.5"]
+    guarded = simulate(find("full", faded), ["informed"], [1], 60, 20)["informed"]
+    free = simulate(find("full", [*faded, "serve_guard=false"]), ["informed"], [1], 60, 20)
+    # the guard sends hits home, and nothing that missed
+    apart = guarded["hit_ratio_in_slot"][0] - guarded["hit_ratio"][0]
+    assert apart == pytest.approx(
+        free["informed"]["hit_ratio_in_slot"][0] - free["informed"]["hit_ratio"][0], abs=1e-12
+    )
+    assert guarded["hit_ratio"][0] < free["informed"]["hit_ratio"][0] - 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("topics", "topics.burst_slots=[100, 30]", r"topics.burst_slots: \[100, 30\] must be"),
+        ("topics", "topics.burst_slots=[0, 3]", "0 < low <= high"),
+        ("topics", "topics.parts=[10, 0]", "topics.parts"),
+        ("full", "bandwidth_mhz=[-5, -1]", r"bandwidth_mhz: \[-5.0, -1.0\] must be"),
+        ("full", "bandwidth_mhz=[0, 0]", "0 < low <= high"),
+        ("compact", "bandwidth_mhz=[100, 80]", "0 < low <= high"),
+        ("compact", "distance_m=[0, 10]", "distance_m: .* 0 < low <= high"),
+        ("compact", "topics={}", "topics: prompts made of parts are of open catalogues"),
+    ],
+)
+def test_a_preset_is_checked_as_a_scenario_is(name: str, setting: str, message: str) -> None:
+    """FAULTS 23 and C: these were accepted, and gave numbers, divisions by zero or a traceback."""
+    with pytest.raises(ScenarioError, match=message):
+        find(name, [setting])
+
+
 def test_what_cannot_be_simulated_says_so() -> None:
     with pytest.raises(ScenarioError, match="edge shared and timing proactive"):
         simulate(find("full", ["edge=coupled"]), ["lru"], [1], 2, 1)

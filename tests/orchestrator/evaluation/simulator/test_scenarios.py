@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from midstep import scenario_file as scenarios
 from midstep.diffusion.factory import named_profile
 from midstep.errors import ScenarioError
 from orchestrator.evaluation.simulator.command import is_open, run
-from orchestrator.evaluation.simulator.scenarios import preset_of
+from orchestrator.evaluation.simulator.scenarios import default_policies, preset_of
+from tests import paced
 
 
 def test_the_times_are_those_that_a_run_would_be_paced_by() -> None:
@@ -30,12 +34,42 @@ def test_it_can_be_simulated_and_a_cache_helps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("workload.prompts=x.txt", "midstep replay"),
         ("model.profile=null", "needs measured step times"),
+        ("workload.private_share=0.5", "workload.private_share: the slotted model has no private"),
+        ("timeline=[{at_s: 5, users: 9}]", "timeline: the slotted model's users stay"),
+        ("policy.timing=reactive", "policy.timing: a scenario is simulated with plans made ahead"),
     ],
 )
-def test_what_the_model_does_not_have_is_said_in_one_line(setting: str, said: str) -> None:
-    with pytest.raises(ScenarioError, match=said):
+def test_what_the_model_does_not_have_is_said_in_one_line(setting: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
         preset_of(scenarios.load("saturated", [setting, "modes.denoiser=real"]))
+
+
+def test_a_channel_is_simulated_as_it_is_set() -> None:
+    preset = preset_of(scenarios.load("saturated", ["channel.power_w=5", "channel.fading=false"]))
+    assert preset.radio.power_w == 5 and not preset.radio.fading
+    assert preset.radio.carrier_mhz == 915
+
+
+def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) -> None:
+    """FAULTS 13: every output was taken for 8,192 bytes, whatever the model."""
+    path = tmp_path / "large.json"
+    replace(paced.PROFILE, frame_bytes=65536).save(path)
+    settings = [f"model.profile={path}", "channel.frame_bytes=null", "edges.0.capacity=2MB"]
+    preset = preset_of(scenarios.load("saturated", settings))
+    assert preset.capacity == 2_000_000 // 65536
+    assert preset.frame_bits == 8 * 65536
+    assert preset_of(scenarios.load("saturated")).capacity == 256_000 // 8192
+
+
+def test_the_scenarios_own_policy_is_compared_by_default() -> None:
+    """FAULTS 14: policy.name was ignored."""
+    scenario = scenarios.load("saturated", ["policy.name=gdsf"])
+    names = default_policies(scenario, preset_of(scenario))
+    assert names[0] == "gdsf" and {"lru", "s3-fifo"} <= set(names)
+    final = scenarios.load("saturated", ["policy.name=final"])
+    with pytest.raises(ScenarioError, match=r"final .* name others with --policies"):
+        default_policies(final, preset_of(final))

@@ -1,33 +1,20 @@
 import numpy as np
 import pytest
 
-from midstep.radio.fading import DeviceChannel, draw, specs
+from midstep.radio.fading import DeviceChannel, Newcomers, specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
 from tests import paced
 
 
 def test_draws_do_not_depend_on_who_asks_first(scenario: Scenario) -> None:
-    made = specs(scenario)
-    forward, backward = (DeviceChannel(scenario.channel, made[1], scenario.seed) for _ in range(2))
+    devices = specs(scenario)
+    forward, backward = (
+        DeviceChannel(scenario.channel, devices[1], scenario.seed) for _ in range(2)
+    )
     rates = [forward.rate_bps(slot) for slot in range(20)]
     assert [backward.rate_bps(slot) for slot in reversed(range(20))] == rates[::-1]
     assert len(set(rates)) == 20
-
-
-def test_draws_differ_by_seed_user_slot_and_kind() -> None:
-    assert (
-        len(
-            {
-                draw(7, 1, 0, 0),
-                draw(8, 1, 0, 0),
-                draw(7, 2, 0, 0),
-                draw(7, 1, 1, 0),
-                draw(7, 1, 0, 1),
-            }
-        )
-        == 5
-    )
 
 
 def test_fading_is_exponential_with_mean_one(scenario: Scenario) -> None:
@@ -49,9 +36,19 @@ def test_speed_stays_within_the_class(scenario: Scenario) -> None:
 
 
 def test_devices_are_spread_over_their_distances_and_bands() -> None:
-    made = specs(
+    devices = specs(
         parse(paced.tree(devices=[{"class": "a", "count": 3}, {"class": "b", "count": 1}]))
     )
-    assert [d.distance_m for d in made] == [120, 187.5, 255, 120]
-    assert [(d.user, d.kind) for d in made] == [(0, "a"), (1, "a"), (2, "a"), (3, "b")]
-    assert all(1e6 <= d.bandwidth_hz <= 1.25e6 for d in made)
+    assert [d.distance_m for d in devices] == [120, 187.5, 255, 120]
+    assert [(d.user, d.kind) for d in devices] == [(0, "a"), (1, "a"), (2, "a"), (3, "b")]
+    assert all(1e6 <= d.bandwidth_hz <= 1.25e6 for d in devices)
+
+
+def test_newcomers_stand_within_the_range_of_their_class() -> None:
+    scenario = parse(paced.tree(devices=[{"class": "a", "count": 3, "distance_m": [50, 60]}]))
+    newcomers = Newcomers(scenario)
+    coming = newcomers.come("edge-0", specs(scenario), 40)
+    assert [device.user for device in coming] == list(range(3, 43))
+    assert all(50 <= device.distance_m < 60 for device in coming)
+    assert len({device.distance_m for device in coming}) == 40
+    assert newcomers.come("edge-0", coming, 1)[0].user == 43

@@ -1,0 +1,122 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midstep.errors import ScenarioError
+from midstep.scenario import Scenario
+from midstep.scenario_file import parse
+from midstep.workload.catalogue import Catalogue
+from midstep.workload.lines import read_lines
+from midstep.workload.requests import (
+    CatalogueWorkload,
+    StreamWorkload,
+    find_catalogue,
+    open_workload,
+    pause_s,
+    read_prompts,
+)
+from tests import paced
+
+
+def test_requests_do_not_depend_on_who_asks_first(scenario: Scenario) -> None:
+    one = open_workload(scenario)
+    other = open_workload(scenario)
+    asked = [(user, index, index // 2) for index in range(10) for user in range(4)]
+    requests = {key: one.user_request(*key) for key in asked}
+    assert {key: other.user_request(*key) for key in reversed(asked)} == requests
+
+
+def test_popularity_is_zipf(scenario: Scenario) -> None:
+    settings = scenario.workload.model_copy(
+        update={"drift_swaps_per_slot": 0.0, "catalogue_size": 50}
+    )
+    workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
+    counts = Counter(
+        r.edge_prompt for i in range(6000) if (r := workload.user_request(0, i, 0)) is not None
+    )
+    ranks = [n for _, n in counts.most_common()]
+    weight = np.arange(1, 51) ** -0.8
+    assert ranks[0] / 6000 == pytest.approx(weight[0] / weight.sum(), rel=0.15)
+    assert ranks[0] / ranks[9] == pytest.approx(10**0.8, rel=0.3)
+
+
+def test_users_say_more_than_the_core_and_some_say_just_it(scenario: Scenario) -> None:
+    workload = open_workload(scenario)
+    requests = [r for i in range(800) if (r := workload.user_request(1, i, 0)) is not None]
+    plain = sum(r.prompt == r.edge_prompt for r in requests) / len(requests)
+    assert plain == pytest.approx(0.25, abs=0.06)
+    assert len({r.prompt for r in requests}) > 3 * len({r.edge_prompt for r in requests})
+
+
+def test_seeds_of_ones_own_come_in_their_shares(scenario: Scenario) -> None:
+    settings = scenario.workload.model_copy(update={"variation_share": 0.5, "private_share": 0.1})
+    workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
+    requests = [r for i in range(800) if (r := workload.user_request(0, i, 0)) is not None]
+    assert sum(r.variation_seed is not None for r in requests) / 800 == pytest.approx(0.5, abs=0.07)
+    assert sum(r.private_seed is not None for r in requests) / 800 == pytest.approx(0.1, abs=0.05)
+
+
+def test_a_stream_is_asked_for_in_its_order() -> None:
+    stream = StreamWorkload(["a", "b", "c", "d", "e"], users=2)
+    asked = [
+        r.prompt
+        for index in range(3)
+        for user in range(2)
+        if (r := stream.user_request(user, index, 0)) is not None
+    ]
+    assert asked == ["a", "b", "c", "d", "e"]
+    assert stream.user_request(1, 2, 0) is None
+
+
+def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name, told in [
+        ("empty", "holds no prompt"),
+        ("binary", "cannot be read"),
+        ("missing", "cannot be read"),
+    ]:
+        with pytest.raises(ScenarioError, match=told):
+            read_prompts(str(tmp_path / name))
+
+
+def test_prompts_end_at_line_ends_alone(tmp_path: Path) -> None:
+    """FAULTS C: a byte order mark became part of the first prompt, U+2028 cut one in two."""
+    path = tmp_path / "prompts"
+    path.write_bytes("\ufeffa lion\r\n\na\u2028cat\x0c\x85owl\n".encode())
+    assert read_prompts(str(path)) == ["a lion", "", "a\u2028cat\x0c\x85owl"]
+
+
+@given(lines=st.lists(st.text(st.characters(exclude_characters="\n\ufeff", codec="utf-8"))))
+def test_what_is_written_line_by_line_is_read_line_by_line(
+    lines: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "prompts"
+    path.write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+    assert read_lines(path) == lines
+
+
+def test_a_catalogue_without_endings_asks_for_its_edge_prompts(scenario: Scenario) -> None:
+    """FAULTS 21: with one size and one position there is no ending to choose."""
+    full = find_catalogue(scenario)
+    bare = Catalogue(full.things, full.backgrounds, full.sizes[:1], full.positions[:1])
+    workload = CatalogueWorkload(bare, scenario.workload, 7)
+    requests = [workload.user_request(0, index, 0) for index in range(50)]
+    assert all(request.prompt == request.edge_prompt for request in requests)
+    assert len({request.prompt for request in requests}) > 5
+
+
+def test_pauses_are_exponential_around_their_mean() -> None:
+    pauses = [pause_s(7, user, index, 2.0) for user in range(40) for index in range(50)]
+    assert np.mean(pauses) == pytest.approx(2.0, rel=0.06)
+    assert np.median(pauses) == pytest.approx(2.0 * np.log(2), rel=0.08)
+    assert pause_s(7, 0, 0, 0.0) == 0
+
+
+def test_a_catalogue_too_small_is_told() -> None:
+    with pytest.raises(ScenarioError, match="catalogue_size: 99999 is above"):
+        open_workload(parse(paced.tree(workload={"catalogue_size": 99999})))
