@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from midstep.apportion import apportion
 from midstep.clock import Clock
 from midstep.errors import MidstepError, PartDied, ScenarioError
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
@@ -65,10 +66,10 @@ class Scaler:
                 names = ", ".join(cell.name for cell in self._parts.alive) or "none"
                 raise ScenarioError(f"no edge {edge or ''} is alive; the run has {names}")
             before = self.users
-            share = shares(users, {cell.name: self._weights[cell.name] for cell in cells})
+            counts = apportion(users, [self._weights[cell.name] for cell in cells])
             try:
-                for cell in cells:
-                    await self._bring(cell, share[cell.name])
+                for cell, count in zip(cells, counts, strict=True):
+                    await self._bring(cell, count)
             finally:
                 self._happened(f"scaled from {before} to {self.users} users")
             return self.users
@@ -132,18 +133,6 @@ class Scaler:
             raise ScenarioError("the run is ending: nobody comes or goes any more")
         if cell is not None and cell.over is not None:
             raise ScenarioError(f"{cell.name} has died meanwhile ({cell.over})")
-
-
-def shares(users: int, weights: Mapping[str, int]) -> dict[str, int]:
-    """`users` in proportion to the weights, by largest remainder; evenly where all weights are
-    0."""
-    weights = weights if any(weights.values()) else dict.fromkeys(weights, 1)
-    exact = {name: users * weight / sum(weights.values()) for name, weight in weights.items()}
-    given = {name: int(share) for name, share in exact.items()}
-    left = users - sum(given.values())
-    for name in sorted(exact, key=lambda name: given[name] - exact[name])[:left]:
-        given[name] += 1
-    return given
 
 
 async def _or_dead(call: Awaitable[None]) -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from midstep.errors import PartDied, ScenarioError
 from midstep.radio.fading import Newcomers, specs
@@ -17,7 +15,7 @@ from orchestrator.live.cell import Cell, Parts
 from orchestrator.live.inprocess import LocalHost
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.live.scaling import Scaler, shares
+from orchestrator.live.scaling import Scaler
 from orchestrator.records.recorder import read_run
 from tests import paced
 from user_agent.device import Device, Finished
@@ -100,13 +98,6 @@ def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Pat
     )
 
 
-def test_who_would_come_when_the_run_ends_does_not(asked: list[str], tmp_path: Path) -> None:
-    timeline = [{"at_s": 20.5, "users": 30}]  # requests in flight are awaited then
-    rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=20)
-    assert sorted(asked) == sorted(row["request_id"] for row in rows)
-    assert {slot["users"] for slot in slots} == {4}
-
-
 @pytest.mark.parametrize("last", [False, True])
 def test_a_host_that_answers_late_at_the_end_loses_nothing(
     last: bool, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -182,19 +173,6 @@ def test_the_mix_is_of_each_edge_and_a_class_is_more_than_its_name() -> None:
     assert sum(spec.speed_ratio == 0.2 for spec in coming) == 12
 
 
-@given(
-    st.integers(0, 5000),
-    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 100), min_size=1),
-)
-def test_shares_add_up_and_are_in_proportion(users: int, weights: dict[str, int]) -> None:
-    given_ = shares(users, weights)
-    assert sum(given_.values()) == users and set(given_) == set(weights)
-    total = sum(weights.values())
-    for name, weight in weights.items():
-        exact = users * weight / total if total else users / len(weights)
-        assert abs(given_[name] - exact) < 1 + 1e-9
-
-
 class FakeHost:
     """Knows who is there, and dies when it is told to."""
 
@@ -258,6 +236,21 @@ async def test_a_host_that_dies_meanwhile_is_left_to_the_slots_end() -> None:
     cell.hosts[0].dead = True  # type: ignore[attr-defined]
     assert await scaler.scale(6) == 6
     assert await scaler.scale(1) == 1
+
+
+async def test_who_would_come_when_the_run_ends_does_not() -> None:
+    scaler, cell, _ = world(per_host=2)
+    opened: Any = cell.host
+
+    async def host(devices: Any) -> Any:
+        scaler._parts.ending = True  # while the host starts
+        return await opened(devices)
+
+    cell.host = host
+    for _ in range(2):
+        with pytest.raises(ScenarioError, match="the run is ending: nobody comes or goes"):
+            await scaler.scale(6)
+    assert scaler.users == 4 and len(cell.hosts) == 2
 
 
 async def test_one_at_a_time() -> None:
