@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 os.environ.setdefault("RAY_USE_UVLOOP", "0")  # uvloop fires timers up to 1 ms early
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
+# Ray's default is 15: an edge or a host would wait for whatever else this machine computes
+os.environ.setdefault("RAY_worker_niceness", "0")
 # what died is said by us, in one line
 os.environ.setdefault(
     "RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead"
@@ -21,12 +24,13 @@ os.environ.setdefault(
 import ray
 import ray.exceptions
 
-from midstep.errors import ScenarioError
+from midstep.errors import AddressError, PartDied, ScenarioError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
 from midstep.wire.certificates import ephemeral
 from midstep.wire.security import is_loopback
+from orchestrator.cluster import capacity
 from orchestrator.cluster.actors import (
     EdgeActor,
     HostActor,
@@ -35,7 +39,6 @@ from orchestrator.cluster.actors import (
     RemoteHost,
     RemoteLearner,
 )
-from orchestrator.cluster.capacity import check_memory
 from orchestrator.cluster.head import surrounding, unreachable
 from orchestrator.live.cell import Cell, Census, HostPart, LearnerPart, Parts, grouped
 from orchestrator.live.launch import Launch
@@ -78,15 +81,17 @@ class RayCluster:
         self._edges: list[RemoteEdge] = []
         self._targets: list[Target] = []
         self._hosts = self._starting = 0
+        self._init_call: asyncio.Future[None] | None = None
         self._started = False
 
     async def open(self) -> Parts:
         scenario = self._scenario
         names = [edge.name for edge in scenario.edges]
+        hosts = capacity.hosts(scenario)
+        self._check_memory(hosts, scenario.users)  # before anything is made for each user
         groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
-        hosts = sum(len(of) for of in groups.values())
-        self._check_memory(hosts)
-        await asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
+        self._init_call = asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
+        await asyncio.shield(self._init_call)  # a thread cannot be cancelled: close waits for it
         self._check_gpus(
             sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts
         )
@@ -95,7 +100,13 @@ class RayCluster:
             listens += [edge.address for edge in scenario.edges if edge.address]
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
-        return Parts(list(cells), self._targets, ray.util.get_node_ip_address(), _census)
+        return Parts(
+            cells=list(cells),
+            targets=self._targets,
+            here=ray.util.get_node_ip_address(),
+            census=census,
+            check_room=self._check_room,
+        )
 
     async def _cell(self, number: int, groups: Sequence[Sequence[DeviceSpec]]) -> Cell:
         """Everything of one edge; its processes start side by side, and meet when the edge
@@ -122,6 +133,8 @@ class RayCluster:
             "learner and hosts",
         )
 
+        per_host = scenario.hosts.devices_per_host
+
         async def another(saved: bytes | None) -> LearnerPart:
             fresh = self._spawn_learner(scenario)
             await opening(introduce(fresh, saved), "another learner")
@@ -130,7 +143,7 @@ class RayCluster:
         async def host(devices: Sequence[DeviceSpec]) -> HostPart:
             self._starting += 1  # these have not taken their memory yet
             try:
-                self._check_memory(self._starting)
+                self._check_memory(self._starting, self._starting * per_host)
                 fresh = self._spawn_host(devices, HOST_CPUS if self._address else 0.0)
                 try:
                     await opening(self._furnish(fresh, address), fresh.name)
@@ -191,6 +204,8 @@ class RayCluster:
         self._targets.append(Target(await host.call(ref), "host", host.name))
 
     async def close(self) -> None:
+        if self._init_call is not None:
+            await asyncio.gather(self._init_call, return_exceptions=True)
         for edge in self._edges:
             with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
                 await asyncio.wait_for(_settled(edge.actor.close.remote()), 3)
@@ -200,9 +215,9 @@ class RayCluster:
             await asyncio.get_running_loop().run_in_executor(None, ray.shutdown)
 
     def _init(self, hosts: int) -> None:
-        """Start or join Ray. Raises ScenarioError, one line."""
+        """Start or join Ray. Raises AddressError, ScenarioError, one line."""
         if self._address is not None and (why := unreachable(self._address)):
-            raise ScenarioError(
+            raise AddressError(
                 f"--address: {why}; start the head (ray start --head), or let its port through"
             )
         needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
@@ -288,12 +303,56 @@ class RayCluster:
                 f"{there:g}: ask for less"
             )
 
-    def _check_memory(self, hosts: int) -> None:
+    def _check_memory(self, hosts: int, users: int) -> None:
         """Raise ScenarioError where this machine cannot carry so many processes."""
         if self._address is None:
-            check_memory(self._scenario, hosts)
+            capacity.check_memory(self._scenario, hosts, users)
+
+    def _check_room(self, hosts: int) -> None:
+        """Raise ScenarioError where so many hosts more find no memory or no cores, before the first
+        of them is started."""
+        if hosts == 0:
+            return
+        if self._address is None:
+            users = hosts * self._scenario.hosts.devices_per_host
+            capacity.check_memory(self._scenario, hosts, users)
+            capacity.check_cores(hosts, self._hosts + len(self._edges))
+            return
+        free = ray.available_resources().get("CPU", 0.0)
+        if HOST_CPUS * hosts > free:
+            raise ScenarioError(
+                f"{hosts} hosts more need {HOST_CPUS * hosts:g} CPUs, the cluster has {free:g} "
+                f"free: ask for fewer users, or begin with a larger hosts.devices_per_host"
+            )
 
 
-def _census() -> Census:
-    alive = sum(node["Alive"] for node in ray.nodes())
-    return Census(alive, ray.cluster_resources(), ray.available_resources())
+async def census() -> Census:
+    """What the cluster has now. Raises PartDied where its head does not know any more.
+
+    Ray asks its head with a call that blocks, for ever where the head is gone: in a thread of its
+    own, which nobody has to wait for.
+    """
+    answer: asyncio.Future[Census] = asyncio.get_running_loop().create_future()
+    threading.Thread(
+        target=_take_census, args=(asyncio.get_running_loop(), answer), daemon=True
+    ).start()
+    return await answer
+
+
+def _take_census(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Census]) -> None:
+    def set_answer(result: Census | PartDied) -> None:
+        if answer.done():  # nobody waits any more
+            return
+        if isinstance(result, Census):
+            answer.set_result(result)
+        else:
+            answer.set_exception(result)
+
+    result: Census | PartDied
+    try:
+        alive = sum(node["Alive"] for node in ray.nodes())
+        result = Census(alive, ray.cluster_resources(), ray.available_resources())
+    except Exception as error:  # whatever Ray raises without its head
+        result = PartDied(f"the cluster's head does not answer: {error!r}")
+    with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+        loop.call_soon_threadsafe(set_answer, result)

@@ -25,9 +25,6 @@ from orchestrator.records.fidelity import LATE_S
 RUNS = Path("runs")
 LEAST_DISK = 100e6
 LITTLE_DISK = 1e9
-# hosts that compute, and that only wait: an idle actor takes 1 % of a core
-BUSY_PER_CORE = 2
-IDLE_PER_CORE = 25
 USUAL_PORTS = {"Prometheus": 9090, "Grafana": 3000}
 SLEEPS = 80
 SLEEP_S = 0.0025
@@ -42,7 +39,7 @@ def cores(asked: Asked) -> Iterator[Finding]:
     threads = max(scenario.hosts.threads, *(edge.threads for edge in scenario.edges))
     if asked.cluster is not None:
         yield ok("cores", f"{what}, on the cluster's nodes")
-    elif processes > there * (IDLE_PER_CORE if asked.paced else BUSY_PER_CORE):
+    elif processes > there * (capacity.IDLE_PER_CORE if asked.paced else capacity.BUSY_PER_CORE):
         per = -(-scenario.users // max(1, int(there)))
         yield warn(
             "cores",
@@ -107,7 +104,7 @@ def memory(asked: Asked) -> Iterator[Finding]:
         yield warn("memory", "not known without the model", "see the model's line")
         return
     try:
-        capacity.check_memory(asked.scenario, hosts)
+        capacity.check_memory(asked.scenario, hosts, asked.scenario.users)
     except ScenarioError as error:
         text, _, do = str(error).partition(": ")
         yield fail("memory", text, do)
