@@ -76,9 +76,9 @@ def _calibrate(args: argparse.Namespace) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from orchestrator.doctor import Asked, doctor
+    from orchestrator.doctor import PlannedRun, doctor
 
-    return doctor(Asked(load_scenario(args), args.address, args.deep), args.json)
+    return doctor(PlannedRun(load_scenario(args), args.address, args.deep), args.json)
 
 
 def _certs(args: argparse.Namespace) -> int:
