@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -24,7 +23,7 @@ os.environ.setdefault(
 import ray
 import ray.exceptions
 
-from midstep.errors import AddressError, PartDied, ScenarioError
+from midstep.errors import AddressError, ScenarioError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
@@ -39,16 +38,23 @@ from orchestrator.cluster.actors import (
     RemoteHost,
     RemoteLearner,
 )
+from orchestrator.cluster.census import take_census
 from orchestrator.cluster.head import surrounding, unreachable
-from orchestrator.live.cell import Cell, Census, HostPart, LearnerPart, Parts, grouped
+from orchestrator.cluster.placement import (
+    EDGE_CPUS,
+    HOST_CPUS,
+    LEARNER_CPUS,
+    check_gpus,
+    edge_gpus,
+    spawn,
+)
+from orchestrator.live.cell import Cell, HostPart, LearnerPart, Parts, grouped
 from orchestrator.live.launch import Launch
+
+__all__ = ["OPEN_S", "RayCluster", "opening"]
 
 T = TypeVar("T")
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
-TAG = 0.001  # of the resources midstep-edge and midstep-devices: they say where, not how many
-EDGE_CPUS = 1.0
-LEARNER_CPUS = 0.1
-HOST_CPUS = 0.5
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
@@ -92,8 +98,8 @@ class RayCluster:
         groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
         self._init_call = asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
         await asyncio.shield(self._init_call)  # a thread cannot be cancelled: close waits for it
-        self._check_gpus(
-            sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts
+        check_gpus(
+            sum(edge_gpus(scenario, n) for n in range(len(names))) + scenario.hosts.gpus * hosts
         )
         if self._credentials is None:
             listens = [f"{node['NodeManagerAddress']}:0" for node in ray.nodes() if node["Alive"]]
@@ -104,7 +110,7 @@ class RayCluster:
             cells=list(cells),
             targets=self._targets,
             here=ray.util.get_node_ip_address(),
-            census=census,
+            census=take_census,
             check_room=self._check_room,
         )
 
@@ -115,7 +121,9 @@ class RayCluster:
         settings = scenario.edge
         edge = RemoteEdge(
             settings.name,
-            self._spawn(EdgeActor, "edge", EDGE_CPUS, self._edge_gpus(number), settings.resources),
+            self._spawn(
+                EdgeActor, "edge", EDGE_CPUS, edge_gpus(self._scenario, number), settings.resources
+            ),
         )
         self._edges.append(edge)
         learner = self._spawn_learner(scenario)
@@ -135,9 +143,9 @@ class RayCluster:
 
         per_host = scenario.hosts.devices_per_host
 
-        async def another(saved: bytes | None) -> LearnerPart:
+        async def another(state: bytes | None) -> LearnerPart:
             fresh = self._spawn_learner(scenario)
-            await opening(introduce(fresh, saved), "another learner")
+            await opening(introduce(fresh, state), "another learner")
             return fresh
 
         async def host(devices: Sequence[DeviceSpec]) -> HostPart:
@@ -155,7 +163,15 @@ class RayCluster:
                 self._starting -= 1
             return fresh
 
-        return Cell(description, edge, address, learner, list(hosts), host, another)
+        return Cell(
+            description=description,
+            edge=edge,
+            address=address,
+            learner=learner,
+            hosts=list(hosts),
+            host=host,
+            another=another,
+        )
 
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
         one = len(self._scenario.edges) == 1
@@ -177,12 +193,12 @@ class RayCluster:
         address: str,
         frame_bytes: int,
         learner: RemoteLearner,
-        saved: bytes | None,
+        state: bytes | None,
     ) -> None:
         """Let a learner meet its edge."""
         assert self._credentials is not None
         ref = learner.actor.open.remote(
-            scenario, address, self._credentials.public(), frame_bytes, saved
+            scenario, address, self._credentials.public(), frame_bytes, state
         )
         exporter, learner.process_id = await learner.call(ref)
         process = f"learner-{scenario.edge.name}"
@@ -247,61 +263,11 @@ class RayCluster:
                 f"raise hosts.devices_per_host"
             )
 
-    def _spawn(
-        self,
-        cls: type,
-        role: str | None,
-        cpus: float,
-        gpus: float = 0.0,
-        asked: dict[str, float] | None = None,
-        spread: bool = False,
-    ) -> Any:
-        """An actor where its role belongs: on a node that has the resource midstep-<role>, if any
-        has, and those that the scenario asks for."""
-        resources = dict(asked or {})
-        there = ray.cluster_resources()
-        if f"midstep-{role}" in there:
-            resources[f"midstep-{role}"] = TAG
-        missing = next(
-            (name for name, amount in resources.items() if there.get(name, 0.0) < amount), None
-        )
-        if missing is not None:
-            key = "edges.N" if role == "edge" else "hosts"
-            lacks = f"{resources[missing]:g} of {missing}"
-            has = ", ".join(sorted(name for name in there if not name.startswith("node:")))
-            raise ScenarioError(f"{key}.resources: the cluster has no {lacks}; it has {has}")
-        options = {"scheduling_strategy": "SPREAD"} if spread else {}
-        actor = ray.remote(
-            num_cpus=cpus, num_gpus=gpus, resources=resources, max_restarts=0, **options
-        )(cls).remote()
+    def _spawn(self, *place: Any, **wishes: Any) -> Any:
+        """See placement.spawn; the actor ends with the run."""
+        actor = spawn(*place, **wishes)
         self._actors.append(actor)
         return actor
-
-    def _edge_gpus(self, number: int) -> float:
-        scenario = self._scenario
-        if scenario.model.device == "cpu" or scenario.modes.denoiser == "paced":
-            return 0.0
-        asked = scenario.edges[number].gpus
-        if asked is not None:
-            return asked
-        there = ray.cluster_resources().get("GPU", 0.0)
-        each = there / len(scenario.edges)
-        return (
-            1.0
-            if each >= 1 and not scenario.hosts.gpus
-            else round(min(0.5, each / 2), 3)
-            if there
-            else 0.0
-        )
-
-    def _check_gpus(self, needed: float) -> None:
-        """Raise ScenarioError where more GPU is asked for than the cluster has."""
-        there = ray.cluster_resources().get("GPU", 0.0)
-        if needed > there:
-            raise ScenarioError(
-                f"edges.N.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has "
-                f"{there:g}: ask for less"
-            )
 
     def _check_memory(self, hosts: int, users: int) -> None:
         """Raise ScenarioError where this machine cannot carry so many processes."""
@@ -324,35 +290,3 @@ class RayCluster:
                 f"{hosts} hosts more need {HOST_CPUS * hosts:g} CPUs, the cluster has {free:g} "
                 f"free: ask for fewer users, or begin with a larger hosts.devices_per_host"
             )
-
-
-async def census() -> Census:
-    """What the cluster has now. Raises PartDied where its head does not know any more.
-
-    Ray asks its head with a call that blocks, for ever where the head is gone: in a thread of its
-    own, which nobody has to wait for.
-    """
-    answer: asyncio.Future[Census] = asyncio.get_running_loop().create_future()
-    threading.Thread(
-        target=_take_census, args=(asyncio.get_running_loop(), answer), daemon=True
-    ).start()
-    return await answer
-
-
-def _take_census(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Census]) -> None:
-    def set_answer(result: Census | PartDied) -> None:
-        if answer.done():  # nobody waits any more
-            return
-        if isinstance(result, Census):
-            answer.set_result(result)
-        else:
-            answer.set_exception(result)
-
-    result: Census | PartDied
-    try:
-        alive = sum(node["Alive"] for node in ray.nodes())
-        result = Census(alive, ray.cluster_resources(), ray.available_resources())
-    except Exception as error:  # whatever Ray raises without its head
-        result = PartDied(f"the cluster's head does not answer: {error!r}")
-    with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-        loop.call_soon_threadsafe(set_answer, result)

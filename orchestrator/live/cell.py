@@ -92,7 +92,7 @@ class LearnerPart(Protocol):
         `setting` it is of (orchestrator.live.setting). Raises PolicyFailed where it has none."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Cell:
     """One edge with all that belongs to it: its learner, and the hosts of the devices that ask it.
 
@@ -108,7 +108,7 @@ class Cell:
     hosts: list[HostPart]
     host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
-    over: str | None = None  # what it died of
+    over: str | None = None  # what its edge died of
 
     @property
     def name(self) -> str:

@@ -123,12 +123,12 @@ class InProcess:
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
         return Cell(
-            description,
-            LocalEdge(node),
-            "in-process",
-            LocalLearner(learner),
-            list(hosts),
-            lambda devices: self._host(node, devices, late=True),
+            description=description,
+            edge=LocalEdge(node),
+            address="in-process",
+            learner=LocalLearner(learner),
+            hosts=list(hosts),
+            host=lambda devices: self._host(node, devices, late=True),
         )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:

@@ -165,6 +165,8 @@ def test_a_port_in_use(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_machine_without_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_in_the_way", lambda host, port: "Cannot assign requested address")
+    monkeypatch.setattr(
+        machine, "_in_the_way", lambda host, port: "Cannot assign requested address"
+    )
     assert told(machine.ports, asked(), "loopback").state == "fail"
     assert told(machine.ports, asked(PACED, "modes.wire=inprocess"), "loopback").state == "warn"

@@ -204,7 +204,9 @@ def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
         return FakeHost(devices)
 
     about: Any = type("About", (), {"edge": "edge-0"})
-    cell = Cell(about, *[None] * 3, [FakeHost(there[:2]), FakeHost(there[2:])], host)  # type: ignore[arg-type, list-item]
+    nobody: Any = None
+    hosts: list[Any] = [FakeHost(there[:2]), FakeHost(there[2:])]
+    cell = Cell(description=about, edge=nobody, address="", learner=nobody, hosts=hosts, host=host)
     told: list[str] = []
     return Scaler(scenario, Parts([cell], []), 0.0, told.append), cell, told
 

@@ -171,7 +171,16 @@ class World:
         for edge, learner in zip(self.edges, self.learners, strict=True):
             about: Any = SimpleNamespace(edge=edge.name, pipeline=paced.identity())
             hosts: list[Any] = [host for host in self.hosts if host.edge == edge.name]
-            cells.append(Cell(about, cast(Any, edge), "", cast(Any, learner), hosts, _no_host))
+            cells.append(
+                Cell(
+                    description=about,
+                    edge=cast(Any, edge),
+                    address="",
+                    learner=cast(Any, learner),
+                    hosts=hosts,
+                    host=_no_host,
+                )
+            )
         stopping = asyncio.Event()
         asyncio.get_running_loop().call_later(self.stop_s, stopping.set)
         observer = Observer(
