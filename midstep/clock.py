@@ -9,6 +9,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
+__all__ = ["Clock", "VirtualClock", "VirtualLoop", "WallClock", "run_virtual"]
+
 T = TypeVar("T")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import yaml
 from pydantic import (
@@ -10,22 +10,59 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from midstep import units
-from midstep.errors import ScenarioError
+from midstep.apportion import apportion
+from midstep.errors import OptionError
+
+__all__ = [
+    "MOST_USERS",
+    "Arrivals",
+    "Channel",
+    "Closed",
+    "Devices",
+    "EdgeSettings",
+    "Hosts",
+    "Model",
+    "Modes",
+    "Poisson",
+    "PolicySettings",
+    "Popularity",
+    "Report",
+    "Scalable",
+    "ScaleEvent",
+    "Scenario",
+    "Threshold",
+    "TimelineEvent",
+    "Tree",
+    "Workload",
+]
+
+MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
 
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
 Range = tuple[float, float]
+Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or no
 
 
 class Tree(BaseModel):
     """What every part of a scenario is: immutable, and strict about its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
+        return value
 
 
 class Model(Tree):
@@ -49,7 +86,7 @@ class Model(Tree):
         return self
 
 
-class Edge(Tree):
+class EdgeSettings(Tree):
     """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy;
     `resources` are what its process takes of a Ray cluster's own resources, beside its CPU and GPU.
     """
@@ -63,7 +100,7 @@ class Edge(Tree):
     # null: one where the cluster has one and model.device is not cpu
     gpus: float | None = Field(None, ge=0, le=1)
     address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
-    resources: dict[str, float] = {}
+    resources: Resources = {}
 
 
 class Devices(Tree):
@@ -71,7 +108,7 @@ class Devices(Tree):
     (6); `edge` is the one that they ask, null deals them out over all edges in turn."""
 
     kind: str = Field("phone", alias="class")
-    count: int = Field(10, ge=1)
+    count: int = Field(10, ge=1, le=MOST_USERS)
     speed_ratio: float = Field(0.075, gt=0)
     bandwidth_mhz: Range = (1.0, 1.25)
     distance_m: Range = (120.0, 255.0)
@@ -95,7 +132,7 @@ class Hosts(Tree):
     max_batch: int = Field(16, ge=1)
     threads: int = Field(1, ge=1)
     gpus: float = Field(0.0, ge=0, le=1)  # per host; 0: the devices compute on the CPU
-    resources: dict[str, float] = {}
+    resources: Resources = {}
 
 
 class Radio(Tree):
@@ -172,7 +209,7 @@ class Workload(Tree):
     arrivals: Arrivals = Arrivals(closed=Closed())
 
 
-class Policy(Tree):
+class PolicySettings(Tree):
     """What decides what is kept. `latency_target_s` is the Lbar of (23); null: the mean of the
     first slots."""
 
@@ -200,13 +237,30 @@ class Report(Tree):
     images: bool = True
 
 
-class Event(Tree):
+class Scalable(Protocol):
+    """A live run whose number of users can be changed (orchestrator.live.scaling.Scaler)."""
+
+    async def scale(self, users: int, edge: str | None = None) -> int:
+        """Let the run, or one edge of it, have `users` devices; how many it has then, in all."""
+
+
+class ScaleEvent(Tree):
     """At `at_s`, let the run (or one `edge`) have `users` devices: what `midstep scale` does by
     hand."""
 
+    kind: Literal["scale"] = "scale"
     at_s: Seconds
-    users: int = Field(ge=0)
+    users: int = Field(ge=0, le=MOST_USERS)
     edge: str | None = None
+
+    async def apply(self, run: Scalable) -> None:
+        """Do it. Raises MidstepError, one line, where it cannot be done."""
+        await run.scale(self.users, self.edge)
+
+
+# What a timeline may hold, told apart by `kind`; without one an event is a ScaleEvent. An event has
+# `at_s`, and an `apply` that is called then. The second kind makes this a union.
+TimelineEvent = ScaleEvent
 
 
 class Threshold(Tree):
@@ -221,24 +275,24 @@ class Scenario(Tree):
 
     name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
     seed: int = Field(7, ge=0, lt=2**32)
-    duration_s: Seconds = 90.0
+    duration_s: Seconds = Field(90.0, gt=0)
     slot_seconds: Seconds = Field(1.0, gt=0)
     deadline_s: Seconds = Field(60.0, gt=0)
     model: Model = Model()
-    edges: tuple[Edge, ...] = (Edge(),)
+    edges: tuple[EdgeSettings, ...] = (EdgeSettings(),)
     devices: tuple[Devices, ...] = (Devices(),)
     hosts: Hosts = Hosts()
     channel: Channel = Channel()
     workload: Workload = Workload()
-    policy: Policy = Policy()
+    policy: PolicySettings = PolicySettings()
     modes: Modes = Modes()
     report: Report = Report()
     thresholds: dict[str, Threshold] = {}
-    timeline: tuple[Event, ...] = ()
+    timeline: tuple[TimelineEvent, ...] = ()
 
     @field_validator("edges")
     @classmethod
-    def _told_apart(cls, value: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    def _names_differ(cls, value: tuple[EdgeSettings, ...]) -> tuple[EdgeSettings, ...]:
         names = [edge.name for edge in value]
         if not names:
             raise ValueError("at least one edge is needed")
@@ -248,15 +302,33 @@ class Scenario(Tree):
         return value
 
     @model_validator(mode="after")
+    def _somebody_asks(self) -> Scenario:
+        if not self.devices:
+            raise ValueError("devices: at least one class is needed, such as [{count: 10}]")
+        if self.users > MOST_USERS:
+            raise ValueError(f"devices: {self.users} in all, a run has at most {MOST_USERS}")
+        return self
+
+    @model_validator(mode="after")
     def _edges_are_there(self) -> Scenario:
         names = [edge.name for edge in self.edges]
-        for where, asked in [
+        for key, name in [
             *((f"devices.{i}.edge", devices.edge) for i, devices in enumerate(self.devices)),
             *((f"timeline.{i}.edge", event.edge) for i, event in enumerate(self.timeline)),
         ]:
-            if asked is not None and asked not in names:
+            if name is not None and name not in names:
                 raise ValueError(
-                    f"{where}: there is no edge {asked}; the scenario has {', '.join(names)}"
+                    f"{key}: there is no edge {name[:60]}; the scenario has {', '.join(names)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _events_within_the_run(self) -> Scenario:
+        for number, event in enumerate(self.timeline):
+            if event.at_s >= self.duration_s:
+                raise ValueError(
+                    f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
+                    f"duration_s is {self.duration_s:g}"
                 )
         return self
 
@@ -271,10 +343,12 @@ class Scenario(Tree):
             )
         if self.modes.clock == "virtual" and self.model.profile is None:
             raise ValueError("modes.clock: virtual advances by measured times; set model.profile")
+        if self.modes.clock == "virtual" and self.modes.time_scale != 1:
+            raise ValueError("modes.time_scale: virtual time does not follow the clock; leave it 1")
         return self
 
     @property
-    def edge(self) -> Edge:
+    def edge(self) -> EdgeSettings:
         """The edge of a scenario that has one, as `at` gives it."""
         return self.edges[0]
 
@@ -290,24 +364,19 @@ class Scenario(Tree):
         return sum(devices.count for devices in self.devices)
 
     def with_users(self, users: int) -> Scenario:
-        """The same mix of classes with `users` devices in all (largest remainder). Raises
-        ScenarioError."""
-        if users < 1:
-            raise ScenarioError(f"--users {users}: give at least 1")
+        """The same mix of classes with `users` devices in all, each class at least one. Raises
+        OptionError."""
+        if not 1 <= users <= MOST_USERS:
+            raise OptionError(f"--users {units.excerpt(users)}: give 1 to {MOST_USERS}")
         if users < len(self.devices):
-            raise ScenarioError(
+            raise OptionError(
                 f"--users {users}: the scenario has {len(self.devices)} device classes, each needs "
                 f"one"
             )
-        shares = [devices.count * users / self.users for devices in self.devices]
-        counts = [max(1, int(share)) for share in shares]
-        while sum(counts) != users:
-            step = 1 if sum(counts) < users else -1
-            gaps = [step * (share - count) for share, count in zip(shares, counts, strict=True)]
-            open_ = [i for i in range(len(counts)) if step > 0 or counts[i] > 1]
-            counts[max(open_, key=lambda i: gaps[i])] += step
+        counts = apportion(users, [group.count for group in self.devices], least=1)
         devices = [
-            d.model_copy(update={"count": n}) for d, n in zip(self.devices, counts, strict=True)
+            group.model_copy(update={"count": count})
+            for group, count in zip(self.devices, counts, strict=True)
         ]
         return self.model_copy(update={"devices": tuple(devices)})
 

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from midstep.errors import ScenarioError
+from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Scenario, Tree
+from midstep.scenario_yaml import copy_tree, read_yaml
+from midstep.units import excerpt
+
+__all__ = ["SHIPPED", "load", "parse", "put", "read", "shipped"]
 
 SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -24,7 +27,7 @@ def shipped() -> list[str]:
 
 def load(name: str | None, settings: Sequence[str] = ()) -> Scenario:
     """The scenario of a shipped name or a file, with `key.path=value` settings. Raises
-    ScenarioError."""
+    ScenarioError, OptionError."""
     return parse(read(name), settings, name or "laptop")
 
 
@@ -38,10 +41,11 @@ def read(name: str | None) -> dict[str, Any]:
             f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}"
         )
     try:
-        tree = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ScenarioError(f"{path}: not YAML: {reason}") from error
+        tree = read_yaml(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ScenarioError(f"{path}: not YAML: {error}") from error
+    if tree is None:
+        return {}
     if not isinstance(tree, dict):
         raise ScenarioError(
             f"{path}: a scenario is a tree of keys, this is a {type(tree).__name__}"
@@ -52,9 +56,12 @@ def read(name: str | None) -> dict[str, Any]:
 def parse(
     tree: Mapping[str, Any], settings: Sequence[str] = (), where: str = "scenario"
 ) -> Scenario:
-    """Validate a tree. Raises ScenarioError: one line with the key's path and what would be
-    right."""
-    merged = yaml.safe_load(yaml.safe_dump(dict(tree)))
+    """Validate a tree. Raises ScenarioError, or OptionError for a setting: one line with the key's
+    path and what would be right."""
+    try:
+        merged: dict[str, Any] = copy_tree(dict(tree))
+    except ValueError as error:
+        raise ScenarioError(f"{where}: {error}") from error
     merged.pop("versions", None)  # a recorded scenario.yaml carries them; they are no setting
     for setting in settings:
         _set(merged, setting)
@@ -72,11 +79,11 @@ def put(tree: dict[str, Any], path: str, value: Any) -> None:
 def _set(tree: dict[str, Any], setting: str) -> None:
     path, equals, text = setting.partition("=")
     if not equals or not path:
-        raise ScenarioError(f"--set {setting}: write --set path.to.key=value")
+        raise OptionError(f"--set {_shorten(setting)}: write --set path.to.key=value")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"--set {setting}: the value is not YAML") from error
+        value = read_yaml(text)
+    except ValueError as error:
+        raise OptionError(f"--set {_shorten(setting)}: the value is not YAML: {error}") from error
     _put(tree, path, value, setting)
 
 
@@ -85,63 +92,73 @@ def _put(tree: dict[str, Any], path: str, value: Any, setting: str) -> None:
     node: Any = tree
     for part in parents:
         if isinstance(node, list):
-            node = _item(node, part, setting)
+            node = node[_index(node, part, setting)]
         else:
             if node.get(part) is None:
                 node[part] = [{}] if part in {"edges", "devices"} else {}
             node = node[part]
         if not isinstance(node, (dict, list)):
-            raise ScenarioError(f"--set {setting}: {part} is a value, it has no keys")
+            raise OptionError(
+                f"--set {_shorten(setting)}: {_shorten(part)} is a value, it has no keys"
+            )
     if isinstance(node, list):
-        _item(node, last, setting)
-        node[int(last)] = value
+        node[_index(node, last, setting)] = value
     else:
         node[last] = value
 
 
-def _item(node: list[Any], part: str, setting: str) -> Any:
-    if not part.isdigit() or int(part) >= len(node):
-        raise ScenarioError(
-            f"--set {setting}: {part!r} is no index into a list of {len(node)}; write e.g. "
-            f"edges.0.capacity=1MB"
+def _index(node: list[Any], part: str, setting: str) -> int:
+    """The index that a path's part names. Raises OptionError where the list has no such item."""
+    # isdecimal alone takes other scripts' digits, and int() refuses thousands of them
+    number = int(part) if part.isascii() and part.isdecimal() and len(part) < 10 else len(node)
+    if number >= len(node):
+        raise OptionError(
+            f"--set {_shorten(setting)}: {excerpt(part)} is no index into a list of {len(node)}; "
+            f"write e.g. edges.0.capacity=1MB"
         )
-    return node[int(part)]
+    return number
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = first["loc"]
+    path = ".".join(_shorten(str(part)) for part in place)
     if first["type"] == "extra_forbidden":
-        known = _keys(first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+        known = _keys(place[:-1])
+        near = difflib.get_close_matches(_shorten(str(place[-1])), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         return f"{path}: unknown key; {hint}"
-    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "model_type":
+        return f"{path}: a tree of keys belongs here; known are {', '.join(_keys(place))}"
+    reason = " ".join(first["msg"].removeprefix("Value error, ").split())
     return f"{path}: {reason}" if path else reason
 
 
 def _keys(parents: tuple[int | str, ...]) -> list[str]:
     """The keys that may stand at a path of the tree."""
     node: Any = Scenario
+    named = False  # whether the next part is a name of the user's own, as in `thresholds`
     for part in parents:
-        if isinstance(part, int):
+        if named or isinstance(part, int):
+            named = False
             continue
         field = next((f for n, f in node.model_fields.items() if part in (n, f.alias)), None)
         inner = _tree_in(field.annotation) if field is not None else None
-        if inner is None:
+        if field is None or inner is None:
             return []
         node = inner
+        named = getattr(field.annotation, "__origin__", None) is dict
     return [field.alias or name for name, field in node.model_fields.items()]
 
 
 def _tree_in(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, Tree):
         return annotation
-    return next(
-        (
-            found
-            for arg in getattr(annotation, "__args__", ())
-            if (found := _tree_in(arg)) is not None
-        ),
-        None,
-    )
+    inner = (_tree_in(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((tree for tree in inner if tree is not None), None)
+
+
+def _shorten(text: str) -> str:
+    """At most 60 characters of a text, on one line."""
+    line = " ".join(text[:61].split())
+    return line if len(text) <= 60 else f"{line[:57]}..."

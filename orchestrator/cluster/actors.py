@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ray
@@ -22,7 +22,7 @@ from midstep.wire.tuning import bind_threads, keep_pages
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
-from orchestrator.live.setting import problem, setting, split_step, whole
+from orchestrator.live.setting import asks_whole_prompt, run_problem, run_split_step
 from orchestrator.records.rows import EndedRequest
 
 T = TypeVar("T")
@@ -50,7 +50,9 @@ class EdgeActor:
             thread, open_denoiser, scenario, scenario.edge.threads
         )
         self._clock = clock
-        self._node = await EdgeNode.open(scenario, denoiser, clock, split_step(scenario), thread)
+        self._node = await EdgeNode.open(
+            scenario, denoiser, clock, run_split_step(scenario), thread
+        )
         host = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{host}:0"
         self._server, port = await serve(self._node.edge, listen, credentials)
@@ -121,7 +123,7 @@ class HostActor:
             denoiser,
             clock,
             open_workload(scenario, prompts),
-            whole=whole(scenario),
+            whole=asks_whole_prompt(scenario),
             references=references,
             thread=thread,
         )
@@ -167,10 +169,9 @@ class LearnerActor:
 
         bind_threads(1)
         policy = scenario.policy
-        self._scenario = scenario
         self._learner = Learner(
             policy.name,
-            problem(scenario, frame_bytes),
+            run_problem(scenario, frame_bytes),
             scenario.seed,
             GrpcControl(edge, credentials),
             policy.admission == "slot",
@@ -185,8 +186,8 @@ class LearnerActor:
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
 
-    async def checkpoint(self) -> bytes:
-        return await self._learner.checkpoint(setting(self._scenario))
+    async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
+        return await self._learner.checkpoint(setting)
 
 
 class _Remote:
@@ -254,5 +255,5 @@ class RemoteLearner(_Remote):
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self.call(self.actor.end_slot.remote(slot, served))
 
-    async def checkpoint(self) -> bytes:
-        return await self.call(self.actor.checkpoint.remote())
+    async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
+        return await self.call(self.actor.checkpoint.remote(dict(setting)))

@@ -12,12 +12,27 @@ from midstep.diffusion.pipelines import weight_bytes
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 
+__all__ = [
+    "BUSY_PER_CORE",
+    "IDLE_PER_CORE",
+    "MOST_LOAD",
+    "check_cores",
+    "check_memory",
+    "cores",
+    "hosts",
+    "memory_bytes",
+    "open_files",
+]
+
 REAL_HOST_BYTES = 450e6  # of a process with torch, diffusers and a small pipeline
 PACED_HOST_BYTES = 120e6
 REST_BYTES = 5e8  # Ray's own processes, and the run's
 # open in the busiest process, Ray's raylet: 67 with 2 hosts, 109 with 16
 FILES = 100
 FILES_PER_PROCESS = 4
+# processes that a core carries: hosts that compute, and that only wait (an idle one takes 1 %)
+BUSY_PER_CORE = 2
+IDLE_PER_CORE = 25
 MOST_LOAD = 0.6  # of the cores: what is left keeps every instant in time (docs/design.md)
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -28,11 +43,11 @@ def hosts(scenario: Scenario) -> int:
     dealt = sum(devices.count for devices in scenario.devices if devices.edge is None)
     per = scenario.hosts.devices_per_host
     edges = len(scenario.edges)
-    found = 0
+    count = 0
     for number, edge in enumerate(scenario.edges):
         own = sum(devices.count for devices in scenario.devices if devices.edge == edge.name)
-        found += -(-(own + dealt // edges + (number < dealt % edges)) // per)
-    return found
+        count += -(-(own + dealt // edges + (number < dealt % edges)) // per)
+    return count
 
 
 def memory_bytes(scenario: Scenario, hosts: int) -> float:
@@ -40,18 +55,29 @@ def memory_bytes(scenario: Scenario, hosts: int) -> float:
     return _process_bytes(scenario) * (hosts + len(scenario.edges)) + REST_BYTES
 
 
-def check_memory(scenario: Scenario, hosts: int) -> None:
-    """Raise ScenarioError where this machine cannot carry so many processes."""
+def check_memory(scenario: Scenario, hosts: int, users: int) -> None:
+    """Raise ScenarioError where this machine cannot carry so many processes for so many users."""
     needed = memory_bytes(scenario, hosts)
     free = psutil.virtual_memory().available
     if needed > free:
         most = int((free - REST_BYTES) / _process_bytes(scenario)) - len(scenario.edges)
         raise ScenarioError(
-            f"{scenario.users} devices in {hosts} hosts need about {needed / 1e9:.1f} GB, this "
+            f"{users} devices in {hosts} hosts need about {needed / 1e9:.1f} GB, this "
             f"machine has "
             f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now "
             f"{scenario.hosts.devices_per_host}) "
             f"so that at most {max(1, most)} hosts are needed, or ask for fewer --users"
+        )
+
+
+def check_cores(hosts: int, processes: int) -> None:
+    """Raise ScenarioError where so many hosts more, beside a live run's processes, would leave the
+    cores of this machine no time for any of them."""
+    most = int(cores() * IDLE_PER_CORE)
+    if hosts + processes > most:
+        raise ScenarioError(
+            f"{hosts} hosts more make {hosts + processes} processes, this machine's cores carry "
+            f"{most}: ask for fewer users, or begin with a larger hosts.devices_per_host"
         )
 
 

@@ -7,6 +7,8 @@ import os
 import socket
 from pathlib import Path
 
+__all__ = ["JOIN_S", "last_started", "surrounding", "unreachable"]
+
 JOIN_S = 3.0
 
 
@@ -20,19 +22,19 @@ def surrounding() -> str | None:
 def last_started() -> str | None:
     """The Ray that was started last on this machine, which `auto` means; None where Ray has not
     noted one."""
-    told = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
-    return told.read_text().strip() if told.is_file() else None
+    note = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray" / "ray_current_cluster"
+    return note.read_text().strip() if note.is_file() else None
 
 
 def unreachable(address: str) -> str | None:
     """Why nobody can be joined at HOST:PORT or `auto`; None where somebody answers there."""
     if address == "auto":
-        found = surrounding() or last_started()
-        if found is None:
+        newest = surrounding() or last_started()
+        if newest is None:
             return "auto: no Ray was started on this machine"
-        address = found
+        address = newest
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdecimal()):
         return f"{address} is no address: write auto or HOST:PORT"
     try:
         socket.create_connection((host.strip("[]"), int(port)), JOIN_S).close()

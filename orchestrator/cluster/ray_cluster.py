@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 os.environ.setdefault("RAY_USE_UVLOOP", "0")  # uvloop fires timers up to 1 ms early
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
+# Ray's default is 15: an edge or a host would wait for whatever else this machine computes
+os.environ.setdefault("RAY_worker_niceness", "0")
 # what died is said by us, in one line
 os.environ.setdefault(
     "RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead"
@@ -21,12 +23,13 @@ os.environ.setdefault(
 import ray
 import ray.exceptions
 
-from midstep.errors import ScenarioError
+from midstep.errors import AddressError, ScenarioError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
 from midstep.wire.certificates import ephemeral
 from midstep.wire.security import is_loopback
+from orchestrator.cluster import capacity
 from orchestrator.cluster.actors import (
     EdgeActor,
     HostActor,
@@ -35,17 +38,23 @@ from orchestrator.cluster.actors import (
     RemoteHost,
     RemoteLearner,
 )
-from orchestrator.cluster.capacity import check_memory
+from orchestrator.cluster.census import take_census
 from orchestrator.cluster.head import surrounding, unreachable
-from orchestrator.live.cell import Cell, Census, HostPart, LearnerPart, Parts, grouped
+from orchestrator.cluster.placement import (
+    EDGE_CPUS,
+    HOST_CPUS,
+    LEARNER_CPUS,
+    check_gpus,
+    edge_gpus,
+    spawn,
+)
+from orchestrator.live.cell import Cell, HostPart, LearnerPart, Parts, grouped
 from orchestrator.live.launch import Launch
+
+__all__ = ["OPEN_S", "RayCluster", "opening"]
 
 T = TypeVar("T")
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
-TAG = 0.001  # of the resources midstep-edge and midstep-devices: they say where, not how many
-EDGE_CPUS = 1.0
-LEARNER_CPUS = 0.1
-HOST_CPUS = 0.5
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
@@ -78,24 +87,32 @@ class RayCluster:
         self._edges: list[RemoteEdge] = []
         self._targets: list[Target] = []
         self._hosts = self._starting = 0
+        self._init_call: asyncio.Future[None] | None = None
         self._started = False
 
     async def open(self) -> Parts:
         scenario = self._scenario
         names = [edge.name for edge in scenario.edges]
+        hosts = capacity.hosts(scenario)
+        self._check_memory(hosts, scenario.users)  # before anything is made for each user
         groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
-        hosts = sum(len(of) for of in groups.values())
-        self._check_memory(hosts)
-        await asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
-        self._check_gpus(
-            sum(self._edge_gpus(n) for n in range(len(names))) + scenario.hosts.gpus * hosts
+        self._init_call = asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
+        await asyncio.shield(self._init_call)  # a thread cannot be cancelled: close waits for it
+        check_gpus(
+            sum(edge_gpus(scenario, n) for n in range(len(names))) + scenario.hosts.gpus * hosts
         )
         if self._credentials is None:
             listens = [f"{node['NodeManagerAddress']}:0" for node in ray.nodes() if node["Alive"]]
             listens += [edge.address for edge in scenario.edges if edge.address]
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
-        return Parts(list(cells), self._targets, ray.util.get_node_ip_address(), _census)
+        return Parts(
+            cells=list(cells),
+            targets=self._targets,
+            here=ray.util.get_node_ip_address(),
+            census=take_census,
+            check_room=self._check_room,
+        )
 
     async def _cell(self, number: int, groups: Sequence[Sequence[DeviceSpec]]) -> Cell:
         """Everything of one edge; its processes start side by side, and meet when the edge
@@ -104,7 +121,9 @@ class RayCluster:
         settings = scenario.edge
         edge = RemoteEdge(
             settings.name,
-            self._spawn(EdgeActor, "edge", EDGE_CPUS, self._edge_gpus(number), settings.resources),
+            self._spawn(
+                EdgeActor, "edge", EDGE_CPUS, edge_gpus(self._scenario, number), settings.resources
+            ),
         )
         self._edges.append(edge)
         learner = self._spawn_learner(scenario)
@@ -122,15 +141,17 @@ class RayCluster:
             "learner and hosts",
         )
 
-        async def another(saved: bytes | None) -> LearnerPart:
+        per_host = scenario.hosts.devices_per_host
+
+        async def another(state: bytes | None) -> LearnerPart:
             fresh = self._spawn_learner(scenario)
-            await opening(introduce(fresh, saved), "another learner")
+            await opening(introduce(fresh, state), "another learner")
             return fresh
 
         async def host(devices: Sequence[DeviceSpec]) -> HostPart:
             self._starting += 1  # these have not taken their memory yet
             try:
-                self._check_memory(self._starting)
+                self._check_memory(self._starting, self._starting * per_host)
                 fresh = self._spawn_host(devices, HOST_CPUS if self._address else 0.0)
                 try:
                     await opening(self._furnish(fresh, address), fresh.name)
@@ -142,7 +163,15 @@ class RayCluster:
                 self._starting -= 1
             return fresh
 
-        return Cell(description, edge, address, learner, list(hosts), host, another)
+        return Cell(
+            description=description,
+            edge=edge,
+            address=address,
+            learner=learner,
+            hosts=list(hosts),
+            host=host,
+            another=another,
+        )
 
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
         one = len(self._scenario.edges) == 1
@@ -164,12 +193,12 @@ class RayCluster:
         address: str,
         frame_bytes: int,
         learner: RemoteLearner,
-        saved: bytes | None,
+        state: bytes | None,
     ) -> None:
         """Let a learner meet its edge."""
         assert self._credentials is not None
         ref = learner.actor.open.remote(
-            scenario, address, self._credentials.public(), frame_bytes, saved
+            scenario, address, self._credentials.public(), frame_bytes, state
         )
         exporter, learner.process_id = await learner.call(ref)
         process = f"learner-{scenario.edge.name}"
@@ -191,6 +220,8 @@ class RayCluster:
         self._targets.append(Target(await host.call(ref), "host", host.name))
 
     async def close(self) -> None:
+        if self._init_call is not None:
+            await asyncio.gather(self._init_call, return_exceptions=True)
         for edge in self._edges:
             with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
                 await asyncio.wait_for(_settled(edge.actor.close.remote()), 3)
@@ -200,9 +231,9 @@ class RayCluster:
             await asyncio.get_running_loop().run_in_executor(None, ray.shutdown)
 
     def _init(self, hosts: int) -> None:
-        """Start or join Ray. Raises ScenarioError, one line."""
+        """Start or join Ray. Raises AddressError, ScenarioError, one line."""
         if self._address is not None and (why := unreachable(self._address)):
-            raise ScenarioError(
+            raise AddressError(
                 f"--address: {why}; start the head (ray start --head), or let its port through"
             )
         needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
@@ -232,68 +263,30 @@ class RayCluster:
                 f"raise hosts.devices_per_host"
             )
 
-    def _spawn(
-        self,
-        cls: type,
-        role: str | None,
-        cpus: float,
-        gpus: float = 0.0,
-        asked: dict[str, float] | None = None,
-        spread: bool = False,
-    ) -> Any:
-        """An actor where its role belongs: on a node that has the resource midstep-<role>, if any
-        has, and those that the scenario asks for."""
-        resources = dict(asked or {})
-        there = ray.cluster_resources()
-        if f"midstep-{role}" in there:
-            resources[f"midstep-{role}"] = TAG
-        missing = next(
-            (name for name, amount in resources.items() if there.get(name, 0.0) < amount), None
-        )
-        if missing is not None:
-            key = "edges.N" if role == "edge" else "hosts"
-            lacks = f"{resources[missing]:g} of {missing}"
-            has = ", ".join(sorted(name for name in there if not name.startswith("node:")))
-            raise ScenarioError(f"{key}.resources: the cluster has no {lacks}; it has {has}")
-        options = {"scheduling_strategy": "SPREAD"} if spread else {}
-        actor = ray.remote(
-            num_cpus=cpus, num_gpus=gpus, resources=resources, max_restarts=0, **options
-        )(cls).remote()
+    def _spawn(self, *place: Any, **wishes: Any) -> Any:
+        """See placement.spawn; the actor ends with the run."""
+        actor = spawn(*place, **wishes)
         self._actors.append(actor)
         return actor
 
-    def _edge_gpus(self, number: int) -> float:
-        scenario = self._scenario
-        if scenario.model.device == "cpu" or scenario.modes.denoiser == "paced":
-            return 0.0
-        asked = scenario.edges[number].gpus
-        if asked is not None:
-            return asked
-        there = ray.cluster_resources().get("GPU", 0.0)
-        each = there / len(scenario.edges)
-        return (
-            1.0
-            if each >= 1 and not scenario.hosts.gpus
-            else round(min(0.5, each / 2), 3)
-            if there
-            else 0.0
-        )
-
-    def _check_gpus(self, needed: float) -> None:
-        """Raise ScenarioError where more GPU is asked for than the cluster has."""
-        there = ray.cluster_resources().get("GPU", 0.0)
-        if needed > there:
-            raise ScenarioError(
-                f"edges.N.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has "
-                f"{there:g}: ask for less"
-            )
-
-    def _check_memory(self, hosts: int) -> None:
+    def _check_memory(self, hosts: int, users: int) -> None:
         """Raise ScenarioError where this machine cannot carry so many processes."""
         if self._address is None:
-            check_memory(self._scenario, hosts)
+            capacity.check_memory(self._scenario, hosts, users)
 
-
-def _census() -> Census:
-    alive = sum(node["Alive"] for node in ray.nodes())
-    return Census(alive, ray.cluster_resources(), ray.available_resources())
+    def _check_room(self, hosts: int) -> None:
+        """Raise ScenarioError where so many hosts more find no memory or no cores, before the first
+        of them is started."""
+        if hosts == 0:
+            return
+        if self._address is None:
+            users = hosts * self._scenario.hosts.devices_per_host
+            capacity.check_memory(self._scenario, hosts, users)
+            capacity.check_cores(hosts, self._hosts + len(self._edges))
+            return
+        free = ray.available_resources().get("CPU", 0.0)
+        if HOST_CPUS * hosts > free:
+            raise ScenarioError(
+                f"{hosts} hosts more need {HOST_CPUS * hosts:g} CPUs, the cluster has {free:g} "
+                f"free: ask for fewer users, or begin with a larger hosts.devices_per_host"
+            )

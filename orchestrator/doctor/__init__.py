@@ -1,6 +1,6 @@
 """`midstep doctor`: what works on this machine, what does not, and what to do about it."""
 
 from orchestrator.doctor.command import doctor
-from orchestrator.doctor.findings import Asked
+from orchestrator.doctor.findings import PlannedRun
 
-__all__ = ["Asked", "doctor"]
+__all__ = ["PlannedRun", "doctor"]

@@ -6,9 +6,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from midstep.errors import MidstepError
+from midstep.errors import OptionError
 from midstep.wire.certificates import ephemeral, make
 from midstep.wire.security import CA, CERTIFICATE, DEVICE, KEY, TOKEN, write_secret
+
+__all__ = ["certs"]
 
 
 def certs(folder: Path, days: int) -> int:
@@ -18,9 +20,9 @@ def certs(folder: Path, days: int) -> int:
     Never overwrites: a device that has the old CA would no longer find its edge.
     """
     if not 1 <= days <= 3650:
-        raise MidstepError(f"--days {days}: give 1 to 3650")
+        raise OptionError(f"--days {days}: give 1 to 3650")
     if folder.exists():
-        raise MidstepError(
+        raise OptionError(
             f"{folder} is there already: give a new folder, or delete it where no edge uses it"
         )
     ca, certificate, key = make(days)
@@ -36,7 +38,7 @@ def certs(folder: Path, days: int) -> int:
     except OSError as error:
         # it was not there before; half of it would only be refused
         shutil.rmtree(folder, ignore_errors=True)
-        raise MidstepError(f"{folder} cannot be written: {error.strerror}") from error
+        raise OptionError(f"{folder} cannot be written: {error.strerror}") from error
     print(
         f"wrote {folder}, valid for {days} days\n"
         f"  the edge:    python -m edge_node --listen 0.0.0.0:50051 --credentials {folder}\n"

@@ -1,4 +1,4 @@
-"""What a check is asked and what it answers."""
+"""What a check gets and what it answers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
 from orchestrator.cluster.head import surrounding
 
+__all__ = [
+    "Check",
+    "Finding",
+    "PlannedRun",
+    "fail",
+    "first_line",
+    "needed",
+    "ok",
+    "version_of",
+    "warn",
+]
+
 
 @dataclass(frozen=True)
-class Asked:
+class PlannedRun:
     """The run that is to work: its scenario, the Ray that it joins (None: its own), and whether to
     try what takes long."""
 
@@ -36,7 +48,7 @@ class Asked:
 
     @property
     def cluster(self) -> str | None:
-        """The Ray that the run joins: the one asked for, or that of the environment, as `midstep
+        """The Ray that the run joins: the one named, or that of the environment, as `midstep
         run` does."""
         return self.address or surrounding()
 
@@ -50,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's: `fail` means that the run asked for cannot work. `do` is what would
+    """One line of the doctor's: `fail` means that the planned run cannot work. `do` is what would
     change it."""
 
     state: Literal["ok", "warn", "fail"]
@@ -59,7 +71,7 @@ class Finding:
     do: str = ""
 
 
-Check = Callable[[Asked], Iterable[Finding]]
+Check = Callable[[PlannedRun], Iterable[Finding]]
 
 
 def ok(name: str, text: str) -> Finding:

@@ -19,39 +19,41 @@ from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
 from midstep.workload import load as workload_load
 from orchestrator.cluster import capacity
-from orchestrator.doctor.findings import Asked, Finding, fail, needed, ok, warn
+from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
 from orchestrator.records.fidelity import LATE_S
+
+__all__ = ["clock", "cores", "disk", "files", "load", "memory", "ports"]
 
 RUNS = Path("runs")
 LEAST_DISK = 100e6
 LITTLE_DISK = 1e9
-# hosts that compute, and that only wait: an idle actor takes 1 % of a core
-BUSY_PER_CORE = 2
-IDLE_PER_CORE = 25
 USUAL_PORTS = {"Prometheus": 9090, "Grafana": 3000}
 SLEEPS = 80
 SLEEP_S = 0.0025
 
 
-def cores(asked: Asked) -> Iterator[Finding]:
+def cores(plan: PlannedRun) -> Iterator[Finding]:
     """How many there are, against the processes that compute."""
-    scenario = asked.scenario
-    there = capacity.cores()
-    processes = capacity.hosts(scenario) if asked.ray else 1
-    what = f"{there:g} usable; devices: {scenario.users}, in processes: {processes}, edges: {len(scenario.edges)}"
+    scenario = plan.scenario
+    usable = capacity.cores()
+    processes = capacity.hosts(scenario) if plan.ray else 1
+    what = (
+        f"{usable:g} usable; devices: {scenario.users}, in processes: {processes}, "
+        f"edges: {len(scenario.edges)}"
+    )
     threads = max(scenario.hosts.threads, *(edge.threads for edge in scenario.edges))
-    if asked.cluster is not None:
+    if plan.cluster is not None:
         yield ok("cores", f"{what}, on the cluster's nodes")
-    elif processes > there * (IDLE_PER_CORE if asked.paced else BUSY_PER_CORE):
-        per = -(-scenario.users // max(1, int(there)))
+    elif processes > usable * (capacity.IDLE_PER_CORE if plan.paced else capacity.BUSY_PER_CORE):
+        per = -(-scenario.users // max(1, int(usable)))
         yield warn(
             "cores",
             what,
             f"--set hosts.devices_per_host={per}: a process costs, a device next to nothing",
         )
-    elif asked.paced:
+    elif plan.paced:
         yield ok("cores", what)
-    elif threads > there:
+    elif threads > usable:
         yield warn(
             "cores", f"{what}, {threads} threads each", "set edges.N.threads and hosts.threads to 1"
         )
@@ -59,13 +61,13 @@ def cores(asked: Asked) -> Iterator[Finding]:
         yield ok("cores", what)
 
 
-def load(asked: Asked) -> Iterator[Finding]:
+def load(plan: PlannedRun) -> Iterator[Finding]:
     """Whether the machine can compute what users ask for."""
-    scenario = asked.scenario
-    if asked.paced:
+    scenario = plan.scenario
+    if plan.paced:
         yield ok("load", "paced: step times are waited out, nothing is computed")
         return
-    profile = _profile(asked)
+    profile = _profile(plan)
     if profile is None:
         yield warn(
             "load",
@@ -74,15 +76,15 @@ def load(asked: Asked) -> Iterator[Finding]:
         )
         return
     asks = workload_load.load(scenario, profile)
-    there = capacity.cores()
-    share = (asks.edge_cores + asks.device_cores) / there
+    usable = capacity.cores()
+    share = (asks.edge_cores + asks.device_cores) / usable
     what = (
-        f"about {share:.0%} of {there:g} cores: {asks.requests_s:.2g} requests/s, "
+        f"about {share:.0%} of {usable:g} cores: {asks.requests_s:.2g} requests/s, "
         f"{asks.edge_cores:.2f} cores at the "
         f"edge, {asks.device_cores:.2f} for devices, at {profile.step(1) * 1e3:.0f} ms a step "
         f"({profile.measured_on})"
     )
-    if asked.cluster is not None:
+    if plan.cluster is not None:
         yield ok("load", f"{what}; the cluster has its own")
     elif share > capacity.MOST_LOAD:
         users = max(1, int(scenario.users * capacity.MOST_LOAD / share))
@@ -95,19 +97,19 @@ def load(asked: Asked) -> Iterator[Finding]:
         yield ok("load", what)
 
 
-def memory(asked: Asked) -> Iterator[Finding]:
+def memory(plan: PlannedRun) -> Iterator[Finding]:
     """Whether the run's processes fit, by the estimate that `midstep run` refuses by."""
-    if asked.cluster is not None:
+    if plan.cluster is not None:
         yield ok("memory", "on the cluster's nodes")
         return
-    hosts = capacity.hosts(asked.scenario) if asked.ray else 0
+    hosts = capacity.hosts(plan.scenario) if plan.ray else 0
     try:
-        needs = capacity.memory_bytes(asked.scenario, hosts)
+        needs = capacity.memory_bytes(plan.scenario, hosts)
     except ModelError:
         yield warn("memory", "not known without the model", "see the model's line")
         return
     try:
-        capacity.check_memory(asked.scenario, hosts)
+        capacity.check_memory(plan.scenario, hosts, plan.scenario.users)
     except ScenarioError as error:
         text, _, do = str(error).partition(": ")
         yield fail("memory", text, do)
@@ -116,11 +118,11 @@ def memory(asked: Asked) -> Iterator[Finding]:
     yield ok("memory", f"about {needs / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free")
 
 
-def files(asked: Asked) -> Iterator[Finding]:
+def files(plan: PlannedRun) -> Iterator[Finding]:
     """The limit on open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    hosts = capacity.hosts(asked.scenario) if asked.ray and asked.cluster is None else 1
-    needs = capacity.open_files(asked.scenario, hosts)
+    hosts = capacity.hosts(plan.scenario) if plan.ray and plan.cluster is None else 1
+    needs = capacity.open_files(plan.scenario, hosts)
     if soft == resource.RLIM_INFINITY or soft >= 2 * needs:
         yield ok(
             "open files",
@@ -136,7 +138,7 @@ def files(asked: Asked) -> Iterator[Finding]:
     yield needed(soft < needs, "open files", f"limit {soft}, about {needs} needed", do)
 
 
-def disk(asked: Asked) -> Iterator[Finding]:
+def disk(plan: PlannedRun) -> Iterator[Finding]:
     """Where runs are written."""
     folder = next(path for path in (RUNS, *RUNS.absolute().parents) if path.exists())
     name = f"{RUNS}/" if folder == RUNS else f"{RUNS}/, which is to be made here,"
@@ -160,17 +162,17 @@ def disk(asked: Asked) -> Iterator[Finding]:
         yield ok("disk", text)
 
 
-def clock(asked: Asked) -> Iterator[Finding]:
+def clock(plan: PlannedRun) -> Iterator[Finding]:
     """How exactly instants can be met: resolution, and how late sleeps end, measured in 0.2 s."""
     late = sorted(_lateness() for _ in range(SLEEPS))
     middle = late[len(late) // 2]
     p99 = late[int(0.99 * len(late))]
     resolution = time.get_clock_info("monotonic").resolution
     slack = Path("/proc/self/timerslack_ns")
-    told = f", timer slack {int(slack.read_text()) / 1e3:g} us" if slack.is_file() else ""
+    timer_slack = f", timer slack {int(slack.read_text()) / 1e3:g} us" if slack.is_file() else ""
     text = (
-        f"resolution {resolution * 1e9:g} ns{told}, sleeps end {middle * 1e3:.2f} ms late, p99 "
-        f"{p99 * 1e3:.1f} ms "
+        f"resolution {resolution * 1e9:g} ns{timer_slack}, sleeps end {middle * 1e3:.2f} ms late, "
+        f"p99 {p99 * 1e3:.1f} ms "
         f"(a run's bound: {LATE_S * 1e3:.0f} ms)"
     )
     if p99 > LATE_S / 2:
@@ -183,40 +185,45 @@ def clock(asked: Asked) -> Iterator[Finding]:
         yield ok("clock", text)
 
 
-def ports(asked: Asked) -> Iterator[Finding]:
+def ports(plan: PlannedRun) -> Iterator[Finding]:
     """Loopback, the addresses that edges ask for, and the usual ports of Prometheus and Grafana."""
-    if problem := _taken("127.0.0.1", 0):
+    if problem := _in_the_way("127.0.0.1", 0):
         do = "bring the loopback interface up: `ip link set lo up`"
-        yield needed(asked.ray, "loopback", f"cannot be listened on: {problem}", do)
+        yield needed(plan.ray, "loopback", f"cannot be listened on: {problem}", do)
     else:
         yield ok("loopback", "can be listened on")
-    for number, edge in enumerate(asked.scenario.edges):
-        if edge.address is None or asked.cluster is not None:
+    for number, edge in enumerate(plan.scenario.edges):
+        if edge.address is None or plan.cluster is not None:
             continue
         host, _, port = edge.address.rpartition(":")
-        problem = _taken(host.strip("[]"), int(port)) if port.isdigit() else "this is no HOST:PORT"
+        problem = "this is no HOST:PORT"
+        if port.isascii() and port.isdecimal():
+            problem = _in_the_way(host.strip("[]"), int(port))
         name = f"{edge.name} at {edge.address}"
         if problem:
             do = f"set edges.{number}.address to a free HOST:PORT of this machine, or to null"
-            yield needed(asked.ray, name, problem, do)
+            yield needed(plan.ray, name, problem, do)
         else:
             yield ok(name, "free")
     for name, usual in USUAL_PORTS.items():
-        if problem := _taken("127.0.0.1", usual):
-            do = "nothing for `midstep run --monitor`, which takes another one and prints it; compose wants this one"
+        if problem := _in_the_way("127.0.0.1", usual):
+            do = (
+                "nothing for `midstep run --monitor`, which takes another one and prints it; "
+                "compose wants this one"
+            )
             yield warn(f"port {usual} ({name})", problem, do)
         else:
             yield ok(f"port {usual} ({name})", "free")
 
 
-def _profile(asked: Asked) -> StepProfile | None:
-    """Step times to reckon with: measured here where that is asked, else the scenario's, else the
+def _profile(plan: PlannedRun) -> StepProfile | None:
+    """Step times to reckon with: measured here where --deep is, else the scenario's, else the
     model's own."""
-    model = asked.scenario.model
+    model = plan.scenario.model
     named = model if model.profile is not None else model.model_copy(update={"profile": "cpu"})
     try:
-        if asked.deep:
-            return asked.measured
+        if plan.deep:
+            return plan.measured
         return named_profile(named) if Path(locate(model.path)).is_dir() else None
     except MidstepError:
         return None
@@ -228,7 +235,7 @@ def _lateness() -> float:
     return time.perf_counter() - began - SLEEP_S
 
 
-def _taken(host: str, port: int) -> str:
+def _in_the_way(host: str, port: int) -> str:
     """Why nobody can listen there; empty where one can."""
     try:
         family, _, _, _, address = socket.getaddrinfo(

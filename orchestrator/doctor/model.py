@@ -11,12 +11,12 @@ from pathlib import Path
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate, revision, shipped
 from midstep.errors import MidstepError
-from orchestrator.doctor.findings import Asked, Finding, needed, ok, warn
+from orchestrator.doctor.findings import Finding, PlannedRun, needed, ok, warn
 
 HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a second's work
 
 
-def model(asked: Asked) -> Iterator[Finding]:
+def model(asked: PlannedRun) -> Iterator[Finding]:
     """Every component's folder, configuration and weights; then, where asked, a few steps."""
     name = asked.scenario.model.path
     real = not asked.paced
@@ -45,7 +45,7 @@ def model(asked: Asked) -> Iterator[Finding]:
             yield needed(True, "model computes", str(error), do)
 
 
-def profile(asked: Asked) -> Iterator[Finding]:
+def profile(asked: PlannedRun) -> Iterator[Finding]:
     """The step times that a paced or virtual run waits."""
     model = asked.scenario.model
     if model.profile is None:

@@ -18,8 +18,8 @@ from packaging.version import Version
 import midstep.v1
 from orchestrator.cluster.head import unreachable
 from orchestrator.doctor.findings import (
-    Asked,
     Finding,
+    PlannedRun,
     fail,
     first_line,
     needed,
@@ -28,13 +28,15 @@ from orchestrator.doctor.findings import (
     warn,
 )
 
+__all__ = ["packages", "python", "ray", "stubs", "torch"]
+
 STUBS = Path(midstep.v1.__file__).parent
 INSTALL = "pip install -c constraints.txt -e . in the repository"
 RAY_START_S = 120.0
 
 _START_RAY = """
 import sys
-from orchestrator.cluster import ray  # with the environment of a run
+from orchestrator.cluster.ray_cluster import ray  # with the environment of a run
 how = {"address": sys.argv[1]} if sys.argv[1] else {"num_cpus": 1, "include_dashboard": False}
 ray.init(**how, log_to_driver=False, logging_level="ERROR")
 print(f"{len(ray.nodes())} node(s), {ray.cluster_resources().get('CPU', 0):g} CPUs")
@@ -42,7 +44,7 @@ ray.shutdown()
 """
 
 
-def python(asked: Asked) -> Iterator[Finding]:
+def python(plan: PlannedRun) -> Iterator[Finding]:
     """The interpreter, against what the package asks for."""
     wanted = importlib.metadata.metadata("midstep")["Requires-Python"]
     text = f"{platform.python_version()} ({platform.machine()}, {platform.system()})"
@@ -54,29 +56,29 @@ def python(asked: Asked) -> Iterator[Finding]:
         )
 
 
-def packages(asked: Asked) -> Iterator[Finding]:
+def packages(plan: PlannedRun) -> Iterator[Finding]:
     """Every package that midstep needs, against the version that it needs. Imports none of them."""
     required = [Requirement(text) for text in importlib.metadata.requires("midstep") or ()]
     required = [one for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
     wrong = []
     for one in required:
-        there = version_of(one.name)
-        if there is None or not one.specifier.contains(there, prereleases=True):
-            wrong.append(f"{one.name} {there or 'not installed'} (needed: {one.specifier})")
+        installed = version_of(one.name)
+        if installed is None or not one.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{one.name} {installed or 'not installed'} (needed: {one.specifier})")
     if wrong:
         yield fail("packages", "; ".join(wrong), INSTALL)
     else:
         yield ok("packages", f"the {len(required)} that midstep needs are there")
 
 
-def torch(asked: Asked) -> Iterator[Finding]:
+def torch(plan: PlannedRun) -> Iterator[Finding]:
     """torch, and what it computes on. Imports it, unless the run only paces."""
     version = version_of("torch")
-    wanted = asked.scenario.model.device
+    wanted = plan.scenario.model.device
     if version is None:
-        yield needed(not asked.paced, "torch", "not installed", INSTALL)
+        yield needed(not plan.paced, "torch", "not installed", INSTALL)
         return
-    if asked.paced:
+    if plan.paced:
         yield ok("torch", f"{version}; a paced run computes nothing with it")
         return
     try:
@@ -112,13 +114,16 @@ def torch(asked: Asked) -> Iterator[Finding]:
     )
     threads = f"{module.get_num_threads()} threads unless told otherwise"
     if wanted.startswith("cuda"):
-        do = "set model.device to auto or cpu; for a GPU: nvidia-smi must show it, and torch be a build with CUDA"
-        yield needed(asked.cluster is None, "torch", f"{version} has no {wanted}: {why}", do)
+        do = (
+            "set model.device to auto or cpu; for a GPU: nvidia-smi must show it, and torch be a "
+            "build with CUDA"
+        )
+        yield needed(plan.cluster is None, "torch", f"{version} has no {wanted}: {why}", do)
     else:
         yield ok("torch", f"{version}, computes on the CPU ({why}), {threads}")
 
 
-def stubs(asked: Asked) -> Iterator[Finding]:
+def stubs(plan: PlannedRun) -> Iterator[Finding]:
     """Whether the installed gRPC and protobuf are as new as the stubs in the package ask for."""
     text = "\n".join(path.read_text() for path in sorted(STUBS.glob("*_pb2*.py")))
     grpcs = re.findall(r"GRPC_GENERATED_VERSION = '([\d.]+)'", text)
@@ -129,21 +134,20 @@ def stubs(asked: Asked) -> Iterator[Finding]:
         ("grpcio", grpcs),
         ("protobuf", [".".join(version) for version in protobufs]),
     ):
-        there = version_of(package)
+        installed = version_of(package)
         least = max(map(Version, versions))
-        if there is None or Version(there) < least:
-            yield needed(
-                asked.ray, package, f"{there or 'not installed'}, the stubs need {least}", INSTALL
-            )
+        if installed is None or Version(installed) < least:
+            text = f"{installed or 'not installed'}, the stubs need {least}"
+            yield needed(plan.ray, package, text, INSTALL)
         else:
-            yield ok(package, f"{there}, the stubs need {least}")
+            yield ok(package, f"{installed}, the stubs need {least}")
 
 
-def ray(asked: Asked) -> Iterator[Finding]:
+def ray(plan: PlannedRun) -> Iterator[Finding]:
     """Ray, its extras, and the cluster that is to be joined."""
     version = version_of("ray")
     if version is None:
-        yield needed(asked.ray, "Ray", "not installed", INSTALL)
+        yield needed(plan.ray, "Ray", "not installed", INSTALL)
         return
     missing = _missing("ray", "default")
     if missing:
@@ -151,21 +155,21 @@ def ray(asked: Asked) -> Iterator[Finding]:
         lacking = (
             f"{version} without the dashboard ({', '.join(missing)} missing): no `ray job submit`"
         )
-        yield warn("Ray", lacking, do) if asked.cluster else ok("Ray", f"{lacking}; {do} has it")
+        yield warn("Ray", lacking, do) if plan.cluster else ok("Ray", f"{lacking}; {do} has it")
     else:
         yield ok("Ray", f"{version}, with dashboard and jobs")
-    if asked.cluster is not None:
+    if plan.cluster is not None:
         yield from _token()
-        yield _reachable(asked.cluster)
-    if asked.deep and asked.ray:
-        status, said = first_line(
-            [sys.executable, "-c", _START_RAY, asked.cluster or ""], RAY_START_S
+        yield _reachable(plan.cluster)
+    if plan.deep and plan.ray:
+        status, line = first_line(
+            [sys.executable, "-c", _START_RAY, plan.cluster or ""], RAY_START_S
         )
-        what = "joins" if asked.cluster else "starts"
+        what = "joins" if plan.cluster else "starts"
         if status == 0:
-            yield ok(f"Ray {what}", said)
+            yield ok(f"Ray {what}", line)
         else:
-            yield fail(f"Ray {what}", f"it does not: {said}", "see /tmp/ray/session_latest/logs")
+            yield fail(f"Ray {what}", f"it does not: {line}", "see /tmp/ray/session_latest/logs")
 
 
 def _token() -> Iterator[Finding]:

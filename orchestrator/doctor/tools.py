@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.doctor.findings import Asked, Finding, first_line, ok, warn
+from orchestrator.doctor.findings import Finding, PlannedRun, first_line, ok, warn
 from orchestrator.watch import programs
+
+__all__ = ["docker", "grafana", "prometheus", "shaping"]
 
 ANSWER_S = 3.0
 NET_ADMIN = 1 << 12  # the capability that `tc` needs
@@ -16,14 +18,14 @@ NET_ADMIN = 1 << 12  # the capability that `tc` needs
 _STATUS = Path("/proc/self/status")
 
 
-def prometheus(asked: Asked) -> Iterator[Finding]:
+def prometheus(plan: PlannedRun) -> Iterator[Finding]:
     """What `midstep run --monitor` starts."""
-    found = programs.prometheus()
-    if found is None:
+    program = programs.prometheus()
+    if program is None:
         do = "apt install prometheus, or a Docker that answers; without it: `midstep top`"
         yield warn("Prometheus", "not there: `midstep run --monitor` goes without", do)
     else:
-        yield ok("Prometheus", f"{found.name}{_fetched(found)}")
+        yield ok("Prometheus", f"{program.name}{_fetched(program)}")
     if shutil.which("promtool") is None:
         do = "it comes with Prometheus; only `make check-deploy` needs it"
         yield warn("promtool", "not there: rules cannot be checked", do)
@@ -31,17 +33,20 @@ def prometheus(asked: Asked) -> Iterator[Finding]:
         yield ok("promtool", first_line(["promtool", "--version"], ANSWER_S)[1] or "there")
 
 
-def grafana(asked: Asked) -> Iterator[Finding]:
+def grafana(plan: PlannedRun) -> Iterator[Finding]:
     """What shows the dashboards."""
-    found = programs.grafana()
-    if found is None:
-        do = "install Grafana (grafana.com/grafana/download), or a Docker that answers; without it: `midstep top`"
+    program = programs.grafana()
+    if program is None:
+        do = (
+            "install Grafana (grafana.com/grafana/download), or a Docker that answers; without it: "
+            "`midstep top`"
+        )
         yield warn("Grafana", "not there: `midstep run --monitor` shows no dashboards", do)
     else:
-        yield ok("Grafana", f"{found.name}{_fetched(found)}")
+        yield ok("Grafana", f"{program.name}{_fetched(program)}")
 
 
-def docker(asked: Asked) -> Iterator[Finding]:
+def docker(plan: PlannedRun) -> Iterator[Finding]:
     """The program, and its daemon."""
     if shutil.which("docker") is None:
         yield warn(
@@ -50,20 +55,26 @@ def docker(asked: Asked) -> Iterator[Finding]:
             "install Docker; `midstep run` needs none",
         )
         return
-    status, said = first_line(["docker", "info", "--format", "{{.ServerVersion}}"], ANSWER_S)
-    if status != 0 or not said:
-        do = "start its daemon, and be allowed to use it (`docker info` says more); `midstep run` needs none"
-        yield warn("Docker", f"its daemon does not answer: {said or f'status {status}'}", do)
+    status, line = first_line(["docker", "info", "--format", "{{.ServerVersion}}"], ANSWER_S)
+    if status != 0 or not line:
+        do = (
+            "start its daemon, and be allowed to use it (`docker info` says more); `midstep run` "
+            "needs none"
+        )
+        yield warn("Docker", f"its daemon does not answer: {line or f'status {status}'}", do)
     else:
-        yield ok("Docker", f"daemon {said} answers")
+        yield ok("Docker", f"daemon {line} answers")
 
 
-def shaping(asked: Asked) -> Iterator[Finding]:
+def shaping(plan: PlannedRun) -> Iterator[Finding]:
     """Only information: midstep shapes its links itself."""
-    there = [name for name in ("tc", "ip") if shutil.which(name)]
+    programs_here = [name for name in ("tc", "ip") if shutil.which(name)]
     spaces = "network namespaces" if Path("/proc/self/ns/net").exists() else "no network namespaces"
     allowed = "allowed" if _may_shape() else "not allowed to this user"
-    text = f"{' and '.join(there) or 'neither tc nor ip'}, {spaces}, {allowed}; midstep shapes links itself"
+    text = (
+        f"{' and '.join(programs_here) or 'neither tc nor ip'}, {spaces}, {allowed}; "
+        f"midstep shapes links itself"
+    )
     yield ok("kernel shaping", text)
 
 

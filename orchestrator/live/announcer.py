@@ -9,6 +9,8 @@ from typing import Any
 from midstep.scenario import Scenario
 from orchestrator.live.cell import Cell
 
+__all__ = ["announce_cell", "headline", "start_line"]
+
 
 def start_line(scenario: Scenario) -> str:
     """What is about to be run, and what of it is real."""

@@ -15,6 +15,18 @@ from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
 from orchestrator.records.rows import EndedRequest
 
+__all__ = [
+    "Cell",
+    "Census",
+    "Cluster",
+    "EdgePart",
+    "EdgeStatus",
+    "HostPart",
+    "LearnerPart",
+    "Parts",
+    "grouped",
+]
+
 
 @dataclass(frozen=True)
 class EdgeStatus:
@@ -46,7 +58,7 @@ class EdgePart(Protocol):
 
 class HostPart(Protocol):
     """A host of devices of the run. Every call raises PartDied where its process is gone. `devices`
-    are those that live there and have not been told to leave."""
+    are those that live there and still ask."""
 
     name: str
     devices: list[DeviceSpec]
@@ -58,11 +70,10 @@ class HostPart(Protocol):
         """What ended since the last call, and whether the host has nothing left to do."""
 
     async def join(self, devices: Sequence[DeviceSpec]) -> None:
-        """Devices more, which ask from now on."""
+        """Let more devices live there, which ask from now on."""
 
     async def leave(self, users: Sequence[int]) -> None:
-        """Devices fewer: they ask no more, and are gone when their requests in flight have
-        ended."""
+        """Let these ask no more; they are gone when their requests in flight have ended."""
 
     async def stop(self, grace_s: float) -> None: ...
     async def gallery(self) -> list[Gallery]: ...
@@ -76,12 +87,12 @@ class LearnerPart(Protocol):
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
 
-    async def checkpoint(self) -> bytes:
-        """Its state, from which another can go on (orchestrator.live.checkpoint). Raises
-        PolicyFailed where it has none."""
+    async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
+        """Its state, from which another can go on (orchestrator.live.checkpoint), with the
+        `setting` it is of (orchestrator.live.setting). Raises PolicyFailed where it has none."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Cell:
     """One edge with all that belongs to it: its learner, and the hosts of the devices that ask it.
 
@@ -97,7 +108,7 @@ class Cell:
     hosts: list[HostPart]
     host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
-    over: str | None = None  # what it died of
+    over: str | None = None  # what its edge died of
 
     @property
     def name(self) -> str:
@@ -117,7 +128,10 @@ class Parts:
     cells: list[Cell]
     targets: list[Target]
     here: str = "127.0.0.1"  # this machine's address, as the other parts' machines know it
-    census: Callable[[], Census] | None = None  # None where no Ray is used
+    # None where no Ray is used; raises PartDied where the cluster's head is gone
+    census: Callable[[], Coroutine[Any, Any, Census]] | None = None
+    # raises ScenarioError where so many hosts more find no room; None where hosts take none
+    check_room: Callable[[int], None] | None = None
     ending: bool = False  # nobody joins any more
 
     @property

@@ -10,6 +10,8 @@ from midstep.errors import PartDied
 from midstep.telemetry.record import Gallery
 from orchestrator.live.cell import HostPart
 
+__all__ = ["compare_pictures"]
+
 
 async def compare_pictures(
     hosts: Sequence[HostPart], stopping: asyncio.Event, died: Callable[[str], None]

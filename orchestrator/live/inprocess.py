@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edge_node.node import EdgeNode
 from midstep.diffusion.factory import open_denoiser
@@ -16,7 +17,7 @@ from orchestrator.decision.problem import Served
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
 from orchestrator.live.launch import Launch
 from orchestrator.live.learner import Decision, Learner
-from orchestrator.live.setting import problem, setting, split_step, whole
+from orchestrator.live.setting import asks_whole_prompt, run_problem, run_split_step
 from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
 
@@ -67,16 +68,15 @@ class LocalHost:
 class LocalLearner:
     """See LearnerPart."""
 
-    def __init__(self, learner: Learner, scenario: Scenario) -> None:
+    def __init__(self, learner: Learner) -> None:
         self._learner = learner
-        self._scenario = scenario
         self.process_id = os.getpid()
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
 
-    async def checkpoint(self) -> bytes:
-        return await self._learner.checkpoint(setting(self._scenario))
+    async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
+        return await self._learner.checkpoint(setting)
 
 
 class InProcess:
@@ -100,14 +100,17 @@ class InProcess:
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
         clock = self._clock
         node = await EdgeNode.open(
-            scenario, open_denoiser(scenario, scenario.edge.threads), clock, split_step(scenario)
+            scenario,
+            open_denoiser(scenario, scenario.edge.threads),
+            clock,
+            run_split_step(scenario),
         )
         self._stack.push_async_callback(node.close)
         hosts = [await self._host(node, group, late=False) for group in groups]
         policy = scenario.policy
         learner = Learner(
             policy.name,
-            problem(scenario, node.frame_bytes),
+            run_problem(scenario, node.frame_bytes),
             scenario.seed,
             node.edge,
             policy.admission == "slot",
@@ -120,12 +123,12 @@ class InProcess:
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
         return Cell(
-            description,
-            LocalEdge(node),
-            "in-process",
-            LocalLearner(learner, scenario),
-            list(hosts),
-            lambda devices: self._host(node, devices, late=True),
+            description=description,
+            edge=LocalEdge(node),
+            address="in-process",
+            learner=LocalLearner(learner),
+            hosts=list(hosts),
+            host=lambda devices: self._host(node, devices, late=True),
         )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:
@@ -140,7 +143,7 @@ class InProcess:
             open_denoiser(scenario, scenario.hosts.threads),
             self._clock,
             self._workload,
-            whole=whole(scenario),
+            whole=asks_whole_prompt(scenario),
             references=-(-scenario.report.references // self._hosts),
         )
         self._stack.push_async_callback(host.close)

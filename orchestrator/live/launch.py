@@ -9,7 +9,7 @@ from pathlib import Path
 
 from midstep.clock import Clock, VirtualClock, WallClock
 from midstep.diffusion.pipelines import locate
-from midstep.errors import ScenarioError
+from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Scenario
 from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials
@@ -17,11 +17,14 @@ from midstep.workload.requests import open_workload, read_prompts
 from orchestrator import policies
 from orchestrator.live import checkpoint
 from orchestrator.live.cell import Cluster
-from orchestrator.live.setting import problem, setting
+from orchestrator.live.setting import learner_setting, pipeline_revision, run_problem
+from orchestrator.records import summary
 from orchestrator.records.recorder import checkpoint_file
 
+__all__ = ["ClusterKind", "Launch", "Options", "check"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID
     run is status 1; `resume`: the folder of a run whose learner's state this one goes on from;
@@ -57,29 +60,58 @@ ClusterKind = Callable[[Launch], Cluster]
 
 def check(scenario: Scenario, options: Options) -> Launch:
     """The launch of a scenario. Raises MidstepError, one line, for what is wrong from the start."""
-    policies.check(scenario.policy.name, problem(scenario))
+    _check_options(scenario, options)
+    policies.check(scenario.policy.name, run_problem(scenario))
+    _check_thresholds(scenario)
     locate(scenario.model.path)
     prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
     open_workload(scenario, prompts)
     virtual = scenario.modes.clock == "virtual"
-    if virtual and options.monitor:
-        raise ScenarioError(
-            "--monitor: in virtual time there is nothing to look at while it runs; leave it out"
-        )
     return Launch(
         scenario=scenario,
         clock=VirtualClock() if virtual else WallClock(scenario.modes.time_scale),
         prompts=prompts,
-        states=_states(scenario, Path(options.resume)) if options.resume else {},
+        states={} if options.resume is None else _states(scenario, Path(options.resume)),
         address=options.address,
-        credentials=load_credentials(options.credentials) if options.credentials else None,
+        credentials=None if options.credentials is None else load_credentials(options.credentials),
     )
 
 
+def _check_options(scenario: Scenario, options: Options) -> None:
+    """Raise OptionError for an option that would be of no effect."""
+    if scenario.modes.clock == "virtual" and options.monitor:
+        raise OptionError(
+            "--monitor: in virtual time there is nothing to look at while it runs; leave it out"
+        )
+    for name in ("address", "credentials", "resume", "out"):
+        if getattr(options, name) == "":
+            raise OptionError(f"--{name}: nothing is given (an unset variable?); leave it out")
+    if scenario.modes.wire == "inprocess":
+        for name in ("address", "credentials"):
+            if getattr(options, name) is not None:
+                raise OptionError(
+                    f"--{name}: modes.wire is inprocess, so that nobody is joined or can join; "
+                    f"leave it out, or set --wire grpc"
+                )
+
+
+def _check_thresholds(scenario: Scenario) -> None:
+    """Raise ScenarioError for a threshold on what a run does not measure."""
+    names = summary.metrics([], [], {})
+    for name in scenario.thresholds:
+        if name not in names:
+            raise ScenarioError(
+                f"thresholds.{name[:60]}: a run has no such metric; there is {', '.join(names)}"
+            )
+
+
 def _states(scenario: Scenario, folder: Path) -> dict[str, bytes]:
-    """What an earlier run's learners left, by edge. Raises ScenarioError."""
+    """What an earlier run's learners left, by edge. Raises MidstepError."""
     names = [edge.name for edge in scenario.edges]
+    revision = pipeline_revision(scenario)
     return {
-        name: checkpoint.of_run(folder, setting(scenario.at(name)), checkpoint_file(name, names))
+        name: checkpoint.of_run(
+            folder, learner_setting(scenario.at(name), revision), checkpoint_file(name, names)
+        )
         for name in names
     }

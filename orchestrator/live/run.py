@@ -4,7 +4,6 @@ way."""
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict
@@ -14,24 +13,28 @@ from typing import Any
 import psutil
 
 from midstep.clock import run_virtual
-from midstep.errors import EXIT_DIED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError
+from midstep.errors import EXIT_DIED, EXIT_INPUT, EXIT_INTERRUPTED, MidstepError
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
-from orchestrator.live.announcer import announce_cell, headline, start_line
+from orchestrator.live.announcer import announce_cell, start_line
 from orchestrator.live.cell import Cluster, Parts
+from orchestrator.live.closing import RunFacts, close_record
 from orchestrator.live.comparison import compare_pictures
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
+from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
 from orchestrator.live.signals import stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
-from orchestrator.records import report, summary
+from orchestrator.live.timeline import follow
 from orchestrator.records.recorder import Recorder, run_folder
 from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
+
+__all__ = ["CENTRE", "LEAD_S", "Options", "run"]
 
 LEAD_S = 0.3  # between telling everybody when the run starts and its start
 CENTRE = "orchestrator"
@@ -41,13 +44,18 @@ def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) 
     """Run a scenario to its end; the command's exit status.
 
     `cluster` starts the parts; it is the command that knows of Ray. Raises MidstepError for what
-    is wrong from the start.
+    is wrong from the start, KeyboardInterrupt where it is interrupted before it is under way.
     """
     launch = check(scenario, options)
     folder = run_folder(scenario, options.out)
     parts = cluster(launch)
-    main = _Run(launch, options, folder, parts, Recorder(folder, scenario)).main()
-    return run_virtual(main) if launch.clock.virtual else asyncio.run(main)
+    recorder = Recorder(folder, scenario)
+    try:
+        main = _Run(launch, options, folder, parts, recorder).main()
+        return run_virtual(main) if launch.clock.virtual else asyncio.run(main)
+    except KeyboardInterrupt:  # before the run's own handlers were there
+        recorder.discard()
+        raise
 
 
 class _Run:
@@ -62,38 +70,47 @@ class _Run:
         self.cluster = cluster
         self.recorder = recorder
         self.stopping = asyncio.Event()
-        self.cpu: float | None = None
         self.metrics = RunMetrics()
-        self.step_s: dict[str, float] = {}
-        self.pipeline: dict[str, Any] | None = None
+        self.facts = RunFacts()
+        self.deaths: list[str] = []
+        self.began = False  # whether the run's time has begun
         self.progress = Progress(self.scenario, recorder)
         self.monitor = Monitor(folder) if options.monitor else None
 
     async def main(self) -> int:
-        started = time.monotonic()
-        status = 0
+        start = time.monotonic()
         stop_on_signals(self.stopping, self._interrupted)
         with self.progress:
+            status = await self._guarded()
+            if not self.began and status in (EXIT_INPUT, EXIT_INTERRUPTED):
+                self.recorder.discard()  # nothing has begun: nothing is left
+                return status
+            self.facts.wall_s = time.monotonic() - start
             try:
-                self.progress.say(start_line(self.scenario))
-                status = await self._live()
-            except MidstepError as error:
-                self._happened(str(error))
-                status = error.exit_status
-                if status == EXIT_INPUT and not self.recorder.slots:
-                    self.recorder.discard()  # nothing has begun: bad input leaves nothing
-                    return status
-            except asyncio.CancelledError:  # the second Ctrl-C
-                self._happened("stopped at once; requests in flight are lost")
-                status = EXIT_INTERRUPTED
-            try:
-                return self._finish(status, time.monotonic() - started)
+                return close_record(
+                    self.folder, self.scenario, self.options, self.recorder, self.facts, status
+                )
             except OSError as error:  # a full disk, most likely
                 self.progress.say(
                     f"midstep: {self.folder} cannot be written ({error}); what its journals hold "
                     f"stays"
                 )
                 return EXIT_DIED
+
+    async def _guarded(self) -> int:
+        """Live, and turn what ends a run before its time into an exit status."""
+        try:
+            self.progress.say(start_line(self.scenario))
+            return await self._live()
+        except MidstepError as error:
+            self._announce(str(error))
+            return error.exit_status
+        except OSError as error:
+            self._announce(f"{self.folder} cannot be written: {error}")
+            return EXIT_DIED
+        except asyncio.CancelledError:  # the second Ctrl-C
+            self._announce("stopped at once; requests in flight are lost")
+            return EXIT_INTERRUPTED
 
     async def _live(self) -> int:
         """Open the parts, drive them, close them."""
@@ -102,13 +119,14 @@ class _Run:
         either: set[asyncio.Future[Any]] = {opening, stopping}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            return await self._drive(opening.result()) if opening.done() else 0
-        except OSError as error:
-            self._happened(f"{self.folder} cannot be written: {error}")
-            return EXIT_DIED
+            if self.stopping.is_set():
+                return EXIT_INTERRUPTED
+            return await self._drive(opening.result())
         finally:
             stopping.cancel()
             opening.cancel()
+            # what is half open ends first: close must not end it under its opener's hands
+            await asyncio.gather(opening, return_exceptions=True)
             try:
                 await self.cluster.close()
             finally:
@@ -117,8 +135,8 @@ class _Run:
 
     async def _drive(self, parts: Parts) -> int:
         stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
-        self.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
-        self.pipeline = asdict(parts.cells[0].description.pipeline)
+        self.facts.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
+        self.facts.pipeline = asdict(parts.cells[0].description.pipeline)
         exporter = (
             None if self.clock.virtual else Target(export(CENTRE, parts.here), CENTRE, CENTRE)
         )
@@ -131,38 +149,54 @@ class _Run:
         for cell in parts.cells:
             announce_cell(cell, self.scenario.policy.name, self.folder, self.progress.say)
         if self.launch.states:
-            self._happened(f"the learner goes on from what {self.options.resume} left")
+            self._announce(f"the learner goes on from what {self.options.resume} left")
         if self.monitor is not None:
             self._say(await asyncio.to_thread(self.monitor.start))
+        epoch = await self._begin(parts)
+        observer = Observer(announce=self._announce, death=self._death, renew_targets=renew_targets)
+        await self._slots(
+            parts, Scaler(self.scenario, parts, epoch, self._scaled, renew_targets), observer
+        )
+        if parts.alive and self._compares() and not self.stopping.is_set():
+            await self._compare(parts)
+        if self.monitor is not None:
+            await asyncio.to_thread(self.monitor.linger)
+        if self.deaths:
+            return EXIT_DIED
+        return EXIT_INTERRUPTED if self.stopping.is_set() else 0
+
+    async def _begin(self, parts: Parts) -> float:
+        """Let the run's time begin everywhere; the Unix time at which it does."""
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
+        self.began = True
         starts = [cell.edge.start(epoch) for cell in parts.cells]
         starts += [host.start(epoch) for host in parts.hosts]
         await asyncio.gather(*starts)
-        scaler = Scaler(self.scenario, parts, epoch, self._scaled, renew_targets)
+        return epoch
+
+    async def _slots(self, parts: Parts, scaler: Scaler, observer: Observer) -> None:
+        """Drive the slots, while users may come and go."""
         loop = SlotLoop(
             self.scenario,
             parts,
             self.clock,
             self.recorder,
             self.metrics,
-            self._happened,
+            observer,
             self.launch.states,
-            renew_targets,
         )
         psutil.cpu_percent()  # the share from here on
         async with AsyncExitStack() as stack:
             if not self.clock.virtual:
                 await stack.enter_async_context(Control(self.folder, scaler))
-            timeline = asyncio.create_task(scaler.follow(self.clock), name="timeline")
+            timeline = asyncio.create_task(
+                follow(self.scenario.timeline, self.clock, scaler, self._announce),
+                name="timeline",
+            )
             stack.callback(timeline.cancel)
             await loop.run(self.stopping, self.progress.show)
-        self.cpu = round(psutil.cpu_percent() / 100, 3)
-        if parts.alive and self._compares() and not self.stopping.is_set():
-            await self._compare(parts)
-        if self.monitor is not None:
-            await asyncio.to_thread(self.monitor.linger)
-        return EXIT_DIED if loop.deaths else 0
+        self.facts.cpu = round(psutil.cpu_percent() / 100, 3)
 
     def _compares(self) -> bool:
         """Whether there are pictures to make again; paced ones are none."""
@@ -179,44 +213,27 @@ class _Run:
 
         self.recorder.compared(await compare_pictures(parts.hosts, self.stopping, died))
 
-    def _finish(self, status: int, wall_s: float) -> int:
-        write_target_files(self.folder, [])
-        self.recorder.close()
-        tree = summary.summarise(
-            self.scenario,
-            [row.dict() for row in self.recorder.rows.values()],
-            [vars(slot) for slot in self.recorder.slots],
-            self.recorder.events,
-            self.step_s,
-            wall_s,
-            self.cpu,
-            self.pipeline,
-            self.options.resume,
-        )
-        summary.write(self.folder, tree)
-        path = report.write(self.folder)
-        print(headline(tree, self.scenario.policy.name))
-        print(f"report: {path}")
-        missed = summary.missed(tree, self.scenario.policy.name, self.scenario.thresholds)
-        for line in missed:
-            print(line, file=sys.stderr)
-        if status == 0 and (missed or (self.options.strict and tree["verdict"] != "VALID")):
-            return EXIT_MISSED
-        return status
-
     def _say(self, lines: list[str]) -> None:
         for line in lines:
             self.progress.say(line)
 
-    def _happened(self, text: str) -> None:
+    def _announce(self, text: str) -> None:
         self.progress.say(f"midstep: {text}")
         self.recorder.event(self.clock.now(), text)
 
+    def _death(self, text: str) -> None:
+        self.deaths.append(text)
+        self.metrics.event("died")
+        self._announce(text)
+
     def _scaled(self, text: str) -> None:
         self.metrics.event("scaled")
-        self._happened(text)
+        self._announce(text)
 
     def _interrupted(self) -> None:
+        if not self.began:
+            self.progress.say("midstep: stopped before the run began (again to stop at once)")
+            return
         self.recorder.event(
             self.clock.now(), "interrupted: no new requests, those in flight are awaited"
         )

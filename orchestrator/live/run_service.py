@@ -1,5 +1,5 @@
-"""The door by which a live run is reached: a gRPC service on loopback, with a token that only its
-owner can read."""
+"""How a live run is reached: a gRPC service on loopback, with a token that only its owner can
+read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError, ScenarioError
+from midstep.errors import (
+    CredentialsError,
+    EdgeUnreachable,
+    MidstepError,
+    OptionError,
+    RecordError,
+)
+from midstep.scenario import MOST_USERS
+from midstep.units import excerpt
 from midstep.v1 import run_pb2 as pb
 from midstep.v1 import run_pb2_grpc as rpc
 from midstep.wire.certificates import ephemeral
@@ -24,8 +32,10 @@ from orchestrator.live.scaling import Scaler
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]  # generic in the stubs only
+
+__all__ = ["FILE", "Control", "RunEndpoint", "RunService", "find_endpoint", "scale"]
+
 FILE = "control.json"
-MOST_USERS = 1_000_000
 SCALE_S = 600.0  # wall seconds: many hosts may have to start
 
 
@@ -82,12 +92,12 @@ class Control:
         await asyncio.shield(self._server.stop(1.0))
 
 
-def find(folder: Path) -> RunEndpoint:
-    """The door of the run in `folder`. Raises ScenarioError where none lives there."""
+def find_endpoint(folder: Path) -> RunEndpoint:
+    """The endpoint of the run in `folder`. Raises RecordError where none lives there."""
     path = folder / FILE
-    if not (folder / "scenario.yaml").is_file():
-        raise ScenarioError(f"{folder}: no run is in there (no scenario.yaml)")
     try:
+        if not (folder / "scenario.yaml").is_file():
+            raise RecordError(f"{folder}: no run is in there (no scenario.yaml)")
         endpoint = RunEndpoint(**json.loads(path.read_text()))
     except FileNotFoundError as error:
         ended = (folder / "summary.json").is_file()
@@ -96,23 +106,23 @@ def find(folder: Path) -> RunEndpoint:
             if ended
             else "has not begun yet, or its time is virtual (scale it by its timeline)"
         )
-        raise ScenarioError(f"{folder}: this run {what}: only a live one can be scaled") from error
+        raise RecordError(f"{folder}: this run {what}: only a live one can be scaled") from error
     except (OSError, ValueError, TypeError) as error:
-        raise ScenarioError(
+        raise RecordError(
             f"{path} cannot be read: {error}; it belongs to whoever started the run"
         ) from error
     return endpoint
 
 
 def scale(folder: Path, users: int, edge: str | None) -> int:
-    """`midstep scale`: how many users the run has then. Raises ScenarioError, EdgeUnreachable."""
-    endpoint = find(folder)
+    """`midstep scale`: how many users the run has then. Raises MidstepError, one line."""
+    endpoint = find_endpoint(folder)
     return asyncio.run(_scale(endpoint, folder, users, edge))
 
 
 async def _scale(endpoint: RunEndpoint, folder: Path, users: int, edge: str | None) -> int:
     if not 0 <= users <= MOST_USERS:
-        raise ScenarioError(f"--users {users}: give 0 to {MOST_USERS}")
+        raise OptionError(f"--users {excerpt(users)}: give 0 to {MOST_USERS}")
     credentials = Credentials(endpoint.token)
     async with open_channel(endpoint.address, credentials) as channel:
         try:
@@ -124,12 +134,12 @@ async def _scale(endpoint: RunEndpoint, folder: Path, users: int, edge: str | No
             return int((await call).users)
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
-                raise ScenarioError(str(error.details())) from error
+                raise OptionError(str(error.details())) from error
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 raise CredentialsError(
                     f"{folder / FILE} has another run's token: that run has ended"
                 ) from error
             raise EdgeUnreachable(
-                f"the run in {folder} (pid {endpoint.pid}) does not answer ({error.code().name}): it "
-                f"may have just ended"
+                f"the run in {folder} (pid {endpoint.pid}) does not answer "
+                f"({error.code().name}): it may have just ended"
             ) from error

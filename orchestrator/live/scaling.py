@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from midstep.clock import Clock
-from midstep.errors import MidstepError, PartDied, ScenarioError
+from midstep.apportion import apportion
+from midstep.errors import OptionError, PartDied, ScenarioError
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
-from midstep.scenario import Scenario
+from midstep.scenario import MOST_USERS, Scenario
+from midstep.units import excerpt
 from orchestrator.live.cell import Cell, Parts
+
+__all__ = ["PATIENCE_S", "Scaler"]
 
 PATIENCE_S = 10.0  # wall seconds that a host has to let devices come or go
 
@@ -20,8 +23,8 @@ class Scaler:
 
     Who leaves came last, and is gone when its requests in flight have ended: none is lost. Who
     joins gets a number that nobody had before; hosts are filled up to devices_per_host before new
-    ones are started. Hosts that have become empty stay, with what they have measured. `happened` is
-    told what became of it, `renewed` that hosts were added.
+    ones are started. Hosts that have become empty stay, with what they have measured. `announce`
+    gets what became of it; `renew_targets` is called when hosts were added.
     """
 
     def __init__(
@@ -29,14 +32,14 @@ class Scaler:
         scenario: Scenario,
         parts: Parts,
         epoch_s: float,
-        happened: Callable[[str], None],
-        renewed: Callable[[], None] = lambda: None,
+        announce: Callable[[str], None],
+        renew_targets: Callable[[], None] = lambda: None,
     ) -> None:
         self._scenario = scenario
         self._parts = parts
         self._epoch_s = epoch_s
-        self._happened = happened
-        self._renewed = renewed
+        self._announce = announce
+        self._renew_targets = renew_targets
         self._newcomers = Newcomers(scenario)
         first = specs(scenario)
         self._weights = {
@@ -51,9 +54,14 @@ class Scaler:
 
     async def scale(self, users: int, edge: str | None = None) -> int:
         """Let the run, or one edge of it, have `users` devices; how many it has then, in all.
-        Raises ScenarioError, one line, where that cannot be; what could be done of it stays."""
+
+        Raises OptionError or ScenarioError, one line, where that cannot be: before anything is
+        changed where it can be foreseen, else what could be done of it stays.
+        """
         if users < 0:
-            raise ScenarioError(f"--users {users}: a run cannot have fewer than 0")
+            raise OptionError(f"--users {users}: a run cannot have fewer than 0")
+        if users > MOST_USERS:
+            raise OptionError(f"--users {excerpt(users)}: a run has at most {MOST_USERS}")
         if self._scenario.workload.prompts is not None:
             raise ScenarioError(
                 "a list of prompts is dealt out to its users when a run starts: none can come or go"
@@ -63,24 +71,25 @@ class Scaler:
             cells = [cell for cell in self._parts.alive if edge in (None, cell.name)]
             if not cells:
                 names = ", ".join(cell.name for cell in self._parts.alive) or "none"
-                raise ScenarioError(f"no edge {edge or ''} is alive; the run has {names}")
+                raise OptionError(f"no edge {edge or ''} is alive; the run has {names}")
             before = self.users
-            share = shares(users, {cell.name: self._weights[cell.name] for cell in cells})
+            counts = apportion(users, [self._weights[cell.name] for cell in cells])
+            pairs = list(zip(cells, counts, strict=True))
+            if self._parts.check_room is not None:
+                self._parts.check_room(sum(self._more_hosts(cell, count) for cell, count in pairs))
             try:
-                for cell in cells:
-                    await self._bring(cell, share[cell.name])
+                for cell, count in pairs:
+                    await self._bring(cell, count)
             finally:
-                self._happened(f"scaled from {before} to {self.users} users")
+                self._announce(f"scaled from {before} to {self.users} users")
             return self.users
 
-    async def follow(self, clock: Clock) -> None:
-        """Do what the scenario's timeline says, when it says so."""
-        for event in sorted(self._scenario.timeline, key=lambda event: event.at_s):
-            await clock.sleep_until(event.at_s)
-            try:
-                await self.scale(event.users, event.edge)
-            except MidstepError as error:
-                self._happened(f"timeline at {event.at_s:g} s: {error}")
+    def _more_hosts(self, cell: Cell, users: int) -> int:
+        """How many hosts must be started so that a cell has so many users."""
+        per = self._scenario.hosts.devices_per_host
+        free = sum(max(0, per - len(host.devices)) for host in cell.hosts)
+        more = users - len(cell.devices) - free
+        return -(-more // per) if more > 0 else 0
 
     async def _bring(self, cell: Cell, users: int) -> None:
         surplus = len(cell.devices) - users
@@ -113,10 +122,10 @@ class Scaler:
         opened = await asyncio.gather(
             *(self._host(cell, group) for group in groups), return_exceptions=True
         )
-        self._renewed()
-        for failed in opened:
-            if isinstance(failed, BaseException):
-                raise failed
+        self._renew_targets()
+        for result in opened:
+            if isinstance(result, BaseException):
+                raise result
 
     async def _host(self, cell: Cell, group: Sequence[DeviceSpec]) -> None:
         host = await cell.host(group)
@@ -134,20 +143,7 @@ class Scaler:
             raise ScenarioError(f"{cell.name} has died meanwhile ({cell.over})")
 
 
-def shares(users: int, weights: Mapping[str, int]) -> dict[str, int]:
-    """`users` in proportion to the weights, by largest remainder; evenly where all weights are
-    0."""
-    weights = weights if any(weights.values()) else dict.fromkeys(weights, 1)
-    exact = {name: users * weight / sum(weights.values()) for name, weight in weights.items()}
-    given = {name: int(share) for name, share in exact.items()}
-    left = users - sum(given.values())
-    for name in sorted(exact, key=lambda name: given[name] - exact[name])[:left]:
-        given[name] += 1
-    return given
-
-
 async def _or_dead(call: Awaitable[None]) -> None:
-    """A host that died is found, and told, at a slot's end; one that is silent will do it when it
-    wakes."""
+    """A host that died is noticed at a slot's end; one that is silent will do it when it wakes."""
     with contextlib.suppress(PartDied, TimeoutError):
         await asyncio.wait_for(call, PATIENCE_S)

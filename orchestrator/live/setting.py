@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from midstep.diffusion import pipelines
+from midstep.diffusion.factory import paced_identity
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
+from midstep.wire.identity import digest
 from midstep.workload.requests import find_catalogue
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
 
+__all__ = [
+    "asks_whole_prompt",
+    "learner_setting",
+    "pipeline_revision",
+    "run_problem",
+    "run_split_step",
+]
 
-def split_step(scenario: Scenario) -> int:
+
+def run_split_step(scenario: Scenario) -> int:
     """Where the edge stops: the scenario's split step, or the last step where finished pictures are
     cached."""
     final = policies.find(scenario.policy.name).stores == "final"
     return scenario.model.steps if final else scenario.model.split_step
 
 
-def whole(scenario: Scenario) -> bool:
+def asks_whole_prompt(scenario: Scenario) -> bool:
     """Whether the edge is asked for the user's whole prompt instead of its core."""
     return policies.find(scenario.policy.name).stores == "final"
 
 
-def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
-    """The policy's problem; `frame_bytes` is what the store counts for one output, where the edge
-    has told it.
+def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
+    """The policy's problem in a live run; `frame_bytes` is what the store counts for one output,
+    where the edge is open and knows it.
 
     Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come.
     """
@@ -36,10 +47,11 @@ def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
     if scenario.workload.prompts is None:
         catalogue = find_catalogue(scenario)
         items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
-        items, parts = (
-            (items * len(catalogue.endings), None) if whole(scenario) else (items, catalogue.parts)
-        )
-    step = split_step(scenario)
+        if asks_whole_prompt(scenario):
+            items *= len(catalogue.endings)
+        else:
+            parts = catalogue.parts
+    step = run_split_step(scenario)
     return Problem(
         scenario.edge.capacity,
         scenario.model.steps,
@@ -54,17 +66,43 @@ def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
     )
 
 
-def setting(scenario: Scenario) -> dict[str, Any]:
+def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:
     """What a learner's state depends on, flat: where one of these differs, what was learnt does not
-    fit."""
-    asked = problem(scenario)
+    fit.
+
+    Prompt keys are made of the pipeline and the prompt: `revision` is the pipeline's, None where
+    nobody here can know it.
+    """
+    problem = run_problem(scenario)
     model = scenario.model.model_dump(mode="json", exclude={"device", "profile"})
     return {
         "policy.name": scenario.policy.name,
         "seed": scenario.seed,
-        **{f"model.{k}": v for k, v in model.items()},
-        "modes.edge": asked.edge,
-        "policy.timing": asked.timing,
-        "users": asked.users,
-        "catalogue": asked.items,
+        **{f"model.{key}": value for key, value in model.items()},
+        "modes.edge": problem.edge,
+        "modes.denoiser": scenario.modes.denoiser,
+        "policy.timing": problem.timing,
+        "users": problem.users,
+        "catalogue": problem.items,
+        "edge_prompts": _edge_prompts(scenario),
+        **({} if revision is None else {"model.revision": revision}),
     }
+
+
+def pipeline_revision(scenario: Scenario) -> str | None:
+    """The revision of the outputs that the scenario's edges will make; reads the model's files, and
+    is None for a hub id that is not on this machine."""
+    if scenario.modes.denoiser == "paced":
+        return paced_identity(scenario.model).revision
+    try:
+        return pipelines.revision(pipelines.locate(scenario.model.path))
+    except OSError:  # the hub's: no such snapshot here
+        return None
+
+
+def _edge_prompts(scenario: Scenario) -> str | None:
+    """A digest of the prompts that edges may be asked for; None for a list of prompts."""
+    if scenario.workload.prompts is not None:
+        return None
+    prompts = find_catalogue(scenario).edge_prompts
+    return digest(list(prompts[: scenario.workload.catalogue_size]))

@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+__all__ = ["stop_on_signals"]
+
 
 def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> None:
     """Set `stopping` at the first SIGINT or SIGTERM, after `announce`; cancel this task at the

@@ -4,30 +4,32 @@ go on."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 
 from midstep.clock import Clock
 from midstep.errors import PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import RunMetrics
-from orchestrator.decision.problem import Served, slot_cost
-from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts
+from orchestrator.live.cell import Cell, EdgeStatus, Parts
+from orchestrator.live.host_collector import SILENT_S, HostCollector
+from orchestrator.live.inquiry import Inquiries
+from orchestrator.live.observer import Observer
+from orchestrator.live.setting import learner_setting
+from orchestrator.live.slot_accounts import SlotAccounts
 from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
-from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
+from orchestrator.records.rows import SlotProgress, SlotRow
 
-HITS = ("exact", "similar", "final")
-GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
-SILENT_S = 1.0  # wall seconds that a slot's end waits for a host
-LAST_S = 10.0  # wall seconds, beyond the grace, for a host's last answer
+__all__ = ["CENSUS_EVERY", "SlotLoop"]
+
 CENSUS_EVERY = 5  # slots between two looks at what the cluster has
+CENSUS_S = 10.0  # wall seconds that the cluster's head has to answer
+ROUNDING = 1e-6  # of a slot: an end that is nearer to a boundary is on it
 
 
 class SlotLoop:
-    """Drives one run from its start to its last row. `deaths` tells what died. `saved` are the
-    states that the edges' learners began with; `renewed` is called when another one has taken over;
-    `happened` is told what a reader should know."""
+    """Drives one run from its start to its last row. `states` are what the edges' learners began
+    with, by edge."""
 
     def __init__(
         self,
@@ -36,59 +38,72 @@ class SlotLoop:
         clock: Clock,
         recorder: Recorder,
         metrics: RunMetrics,
-        happened: Callable[[str], None],
-        saved: Mapping[str, bytes],
-        renewed: Callable[[], None] = lambda: None,
+        observer: Observer,
+        states: Mapping[str, bytes],
     ) -> None:
         self._scenario = scenario
         self._parts = parts
         self._clock = clock
-        self._recorder = recorder
         self._metrics = metrics
-        self._happened = happened
-        self._renewed = renewed
+        self._observer = observer
         self._supervisors = {
             cell.name: LearnerSupervisor(
-                cell, recorder, self._died, happened, saved.get(cell.name), renewed
+                cell,
+                recorder,
+                observer,
+                states.get(cell.name),
+                learner_setting(scenario.at(cell.name), cell.description.pipeline.revision),
             )
             for cell in parts.cells
         }
-        self._kept = self._commanded = 0
-        self._ahead: list[EndedRequest] = []  # drained, but of a slot that is not over yet
-        # hosts that have not answered yet
-        self._asked: dict[str, asyncio.Future[tuple[list[EndedRequest], bool]]] = {}
-        self._looks: dict[str, asyncio.Future[EdgeStatus]] = {}  # edges that have not answered yet
-        self._silent: set[str] = set()
-        self._closing: list[asyncio.Task[None]] = []  # hosts of edges that died
-        self.deaths: list[str] = []
+        self._accounts = SlotAccounts(scenario, recorder, metrics)
+        self._hosts = HostCollector(parts, clock, observer)
+        self._edges: Inquiries[EdgeStatus] = Inquiries(SILENT_S, observer.announce)
+        self._census: asyncio.Task[None] | None = None
+        self._headless = False  # the cluster's head does not answer
 
     async def run(self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]) -> None:
-        """Until the duration is over, nothing is left to ask, `stopping` is set, or every edge is
-        dead."""
+        """Until the duration is over, nothing is left to ask, `stopping` is set, every edge is
+        dead, or the cluster has lost its head; `show` gets each whole slot."""
+        self._metrics.event("started")
+        slots, cut = await self._whole_slots(stopping, show)
+        self._parts.ending = True  # nobody joins any more
+        self._metrics.event("stopping")
+        await self._end(slots, cut)
+        for name in self._edges.silent:
+            self._observer.death(f"{name} is silent at the run's end")
+        for supervisor in self._supervisors.values():
+            await supervisor.close()
+        if self._census is not None:
+            self._census.cancel()
+        self._metrics.event("ended")
+
+    async def _whole_slots(
+        self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]
+    ) -> tuple[int, bool]:
+        """Go from slot to slot; how many were whole, and whether the run ends within another."""
         slot = 0
         tau = self._scenario.slot_seconds
         end = self._scenario.duration_s
-        self._metrics.event("started")
-        while not stopping.is_set() and self._parts.alive:
+        while not stopping.is_set() and self._parts.alive and not self._headless:
             boundary = (slot + 1) * tau
-            await self._until(boundary, stopping)
-            late = max(0.0, self._clock.now() - boundary)
+            await self._until(min(boundary, end), stopping)
+            late_s = self._clock.now() - boundary
             # who joins while hosts are asked is not idle
             asking = any(cell.devices for cell in self._parts.cells)
-            ended, idle = await self._drain()
-            glance = await self._end_slot(slot, late, ended)
-            show(glance)
+            ended, idle = await self._hosts.collect()
+            self._accounts.add(ended)
+            if late_s < -ROUNDING * tau:  # its row waits for what is in flight
+                return slot, True
+            late_s = max(0.0, late_s)
+            self._accounts.note_slot_end(late_s)
+            rows = await self._end_slot(slot, late_s)
+            show(self._progress(rows))
+            self._take_census(slot)
             slot += 1
-            if (idle and asking) or boundary >= end:
+            if (idle and asking) or boundary >= end - ROUNDING * tau:
                 break
-        self._parts.ending = True  # nobody joins any more
-        self._metrics.event("stopping")
-        await self._stop(slot)
-        for name in self._looks:
-            self._died(f"{name} is silent at the run's end")
-        for supervisor in self._supervisors.values():
-            await supervisor.close()
-        self._metrics.event("ended")
+        return slot, False
 
     async def _until(self, instant_s: float, stopping: asyncio.Event) -> None:
         waits = {
@@ -99,198 +114,66 @@ class SlotLoop:
         for task in rest:
             task.cancel()
 
-    async def _end_slot(self, slot: int, late: float, ended: list[EndedRequest]) -> SlotProgress:
-        self._metrics.slot_late(late)
-        self._judge([late <= 0.02 * max(1.0, self._scenario.slot_seconds)])
-        self._metrics.event("slot")
-        self._ahead += ended
-        rows = await asyncio.gather(
-            *(self._account(cell, slot, late) for cell in self._parts.cells)
-        )
-        self._ahead = [e for e in self._ahead if e.row.slot > slot]
-        if self._parts.census is not None and slot % CENSUS_EVERY == 0:
-            census = self._parts.census()
-            self._metrics.cluster(census.nodes, census.total, census.free)
-        hosts = self._parts.hosts
-        return SlotProgress(
-            self._clock.now(), list(rows), len(hosts), sum(len(host.devices) for host in hosts)
-        )
+    async def _end(self, slots: int, cut: bool) -> None:
+        """Let requests in flight end, and account for the slots that they end in; the first is the
+        one that was cut short, if one was."""
+        self._accounts.add(await self._hosts.stop())
+        last = max(self._accounts.last_slot, slots if cut else slots - 1)
+        for slot in range(slots, last + 1):
+            await self._end_slot(slot, None)
 
-    async def _account(self, cell: Cell, slot: int, late: float) -> SlotRow:
-        """One slot's row of one edge, from what ended in it; what was drained early waits for its
-        own slot."""
-        mine = [e.row for e in self._ahead if e.row.slot <= slot and e.row.edge == cell.name]
-        served = [
-            Served(r.prompt_key, r.reuse in HITS, r.total_s or 0.0)
-            for r in mine
-            if r.result == "done"
-        ]
+    async def _end_slot(self, slot: int, late_s: float | None) -> list[SlotRow]:
+        """A slot's rows, one an edge."""
+        cells = self._parts.cells
+        rows = await asyncio.gather(*(self._account(cell, slot, late_s) for cell in cells))
+        self._accounts.close(slot)
+        return list(rows)
+
+    async def _account(self, cell: Cell, slot: int, late_s: float | None) -> SlotRow:
+        served = self._accounts.served(cell.name, slot)
         status = await self._status(cell)
-        decision = (
-            await self._supervisors[cell.name].decide(slot, served) if status is not None else None
-        )
-        cost = slot_cost(served)
-        users = len(cell.devices)
-        self._metrics.users(cell.name, users)
-        row = SlotRow(
-            slot,
-            slot * self._scenario.slot_seconds,
-            cost.requests,
-            cost.hits,
-            cost.misses,
-            cost.latency_avg_s,
-            cost.system_cost_s,
-            late,
-            edge=cell.name,
-            users=users,
-        )
+        decision = None
         if status is not None:
-            row.edge_queue = status.queue
-            row.edge_in_flight = status.in_flight
-        if decision is not None:
-            row.queue_s = decision.queue_s
-            row.decision_s = decision.decision_s
-            row.store_bytes = decision.store_bytes
-            row.store_entries = decision.store_entries
-            row.admitted = decision.admitted
-            row.evicted = decision.evicted
-            row.gap_to_exact = decision.gap_to_exact
-            row.drift_plus_penalty = decision.drift_plus_penalty
-            if decision.stats is not None:
-                row.loss = decision.stats.loss
-                row.k = decision.stats.k
-                row.updates = decision.stats.updates
-        self._recorder.slot(row)
-        return row
+            decision = await self._supervisors[cell.name].decide(slot, served)
+        return self._accounts.write(cell, slot, late_s, served, status, decision)
 
     async def _status(self, cell: Cell) -> EdgeStatus | None:
-        """What an edge is doing; None where it is dead: its hosts then stop asking."""
+        """What an edge is doing; None where it is silent, or dead: its hosts then stop asking."""
         if cell.over is not None:
             return None
-        asked = self._looks.get(cell.name)
-        silent = asked is not None
-        if asked is None:
-            asked = self._looks[cell.name] = asyncio.ensure_future(cell.edge.status())
-        await asyncio.wait({asked}, timeout=0.0 if silent else SILENT_S)
-        if not asked.done():
-            self._silence(cell.name, silent)
-            return None
-        del self._looks[cell.name]
         try:
-            return asked.result()
+            return await self._edges.ask(cell.name, cell.edge.status)
         except PartDied as error:
             cell.over = str(error)
-            others = len(self._parts.alive)
-            what = (
-                f"{len(cell.devices)} devices fewer, {others} edges go on"
-                if others
-                else "the run ends"
-            )
-            self._died(f"{error}: {what}; what was measured is kept")
-            self._closing += [
-                asyncio.create_task(self._close(host)) for host in cell.hosts if others
-            ]
+        others = len(self._parts.alive)
+        devices = len(cell.devices)
+        follows = f"{devices} devices fewer, {others} edges go on" if others else "the run ends"
+        self._observer.death(f"{cell.over}: {follows}; what was measured is kept")
+        if others:
+            self._hosts.dismiss(cell)
         return None
 
-    async def _close(self, host: HostPart) -> None:
-        """Let a host of a dead edge ask no more."""
-        host.devices = []
-        with contextlib.suppress(PartDied, TimeoutError):
-            async with asyncio.timeout(GRACE_S / self._clock.scale + LAST_S):
-                await host.stop(GRACE_S)  # what the edge has already answered can be finished
+    def _progress(self, rows: list[SlotRow]) -> SlotProgress:
+        hosts = self._parts.hosts
+        devices = sum(len(host.devices) for host in hosts)
+        return SlotProgress(self._clock.now(), rows, len(hosts), devices)
 
-    async def _drain(self) -> tuple[list[EndedRequest], bool]:
-        """Everything that ended, recorded; and whether no host has anything left to do."""
-        asked = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
-        results = await asyncio.gather(*(self._ask(cell, host) for cell, host in asked))
-        ended = [one for result in results if result is not None for one in result[0]]
-        self._recorder.ended(ended)
-        self._judge([_kept(e) for e in ended if e.row.result == "done"])
-        return ended, all(result[1] for result in results if result is not None)
+    def _take_census(self, slot: int) -> None:
+        """Look at what the cluster has, beside the slots: nobody waits for its head."""
+        if self._parts.census is None or slot % CENSUS_EVERY != 0:
+            return
+        if self._census is None or self._census.done():
+            self._census = asyncio.create_task(self._count(), name="census")
 
-    async def _ask(self, cell: Cell, host: HostPart) -> tuple[list[EndedRequest], bool] | None:
-        """A host's answer; one that is silent, as its node may have died, is not waited for: it is
-        heard later."""
-        asked = self._asked.get(host.name)
-        silent = asked is not None
-        if asked is None:
-            asked = self._asked[host.name] = asyncio.ensure_future(host.drain())
-        # one second in all, not one a slot
-        await asyncio.wait({asked}, timeout=0.0 if silent else SILENT_S)
-        if not asked.done():
-            self._silence(host.name, silent)
-            return [], False
-        del self._asked[host.name]
+    async def _count(self) -> None:
+        assert self._parts.census is not None
         try:
-            return asked.result()
-        except PartDied as error:
-            self._lost(cell, host, error)
-        return None
-
-    def _silence(self, name: str, again: bool) -> None:
-        """Tell once of a part that has not answered for two slots."""
-        if again and name not in self._silent:
-            self._silent.add(name)
-            self._happened(f"{name} is silent; the others do not wait for it")
-
-    def _lost(self, cell: Cell, host: HostPart, error: PartDied) -> None:
-        cell.hosts.remove(host)
-        self._parts.targets[:] = [
-            target for target in self._parts.targets if target.process != host.name
-        ]
-        self._renewed()
-        self._died(f"{error}: {len(host.devices)} devices fewer")
-        if not cell.hosts and cell.over is None:
-            cell.over = str(error)
-
-    async def _last(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
-        """Stop a host and take what it leaves; one that stays silent is given up."""
-        grace = GRACE_S if cell.over is None else 1.0
-        before = self._asked.pop(host.name, None)
-        ended = list[EndedRequest]()
-        try:
-            async with asyncio.timeout(grace / self._clock.scale + LAST_S):
-                if before is not None:
-                    ended += (await before)[0]
-                await host.stop(grace)
-                ended += (await host.drain())[0]
-        except TimeoutError:
-            self._lost(
-                cell, host, PartDied(f"{host.name} is silent, what it measured last is lost")
+            census = await asyncio.wait_for(self._parts.census(), CENSUS_S)
+        except (TimeoutError, PartDied):
+            self._headless = True
+            self._observer.death(
+                f"the cluster's head has not answered for {CENSUS_S:g} s: the run ends; what was "
+                f"measured is kept"
             )
-        except PartDied as error:
-            self._lost(cell, host, error)
-        return ended
-
-    async def _stop(self, slot: int) -> None:
-        """Let requests in flight end, and take what they leave."""
-        lasts = [self._last(cell, host) for cell in self._parts.cells for host in cell.hosts]
-        ended = [one for last in await asyncio.gather(*lasts) for one in last]
-        await asyncio.gather(*self._closing)
-        self._recorder.ended(ended)
-        self._judge([_kept(e) for e in ended if e.row.result == "done"])
-        self._ahead += ended
-        last = max((e.row.slot for e in self._ahead), default=slot - 1)
-        for late_slot in range(slot, last + 1):
-            for cell in self._parts.cells:
-                await self._account(cell, late_slot, 0.0)
-            self._ahead = [e for e in self._ahead if e.row.slot > late_slot]
-
-    def _judge(self, kept: list[bool]) -> None:
-        """run_valid: whether 98 % of what was commanded so far was met within its bound."""
-        self._kept += sum(kept)
-        self._commanded += len(kept)
-        self._metrics.valid(self._kept >= 0.98 * self._commanded)
-
-    def _died(self, text: str) -> None:
-        self.deaths.append(text)
-        self._metrics.event("died")
-        self._happened(text)
-
-
-def _kept(ended: EndedRequest) -> bool:
-    row = ended.row
-    pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
-    return all(
-        late is None or took is None or late <= max(0.02, 0.02 * took) for late, took in pairs
-    )
+            return
+        self._metrics.cluster(census.nodes, census.total, census.free)

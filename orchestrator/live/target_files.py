@@ -8,6 +8,8 @@ from pathlib import Path
 
 from midstep.telemetry.exporter import Target, write_targets
 
+__all__ = ["write_target_files"]
+
 
 def write_target_files(folder: Path, targets: Sequence[Target]) -> None:
     """Write targets.json in the run's folder, and while there are any a copy beside the folder: a

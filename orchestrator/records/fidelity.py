@@ -57,7 +57,11 @@ def measure(
             "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
             "paced",
         ),
-        ("slot", [(s["late_s"], slot_seconds) for s in slots], "make slots longer (slot_seconds)"),
+        (
+            "slot",
+            [(s["late_s"], slot_seconds) for s in slots if s["late_s"] is not None],
+            "make slots longer (slot_seconds)",
+        ),
     )
     return [_error(part, pairs, change) for part, pairs, change in stages if pairs]
 

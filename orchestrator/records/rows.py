@@ -26,7 +26,7 @@ class SlotRow:
     misses: int
     latency_avg_s: float
     system_cost_s: float
-    late_s: float  # how late the slot's end was noticed
+    late_s: float | None  # how late the slot's end was noticed; null where nobody waited for it
     queue_s: float | None = (
         None  # Q; this and what follows is null where the learner did not answer
     )

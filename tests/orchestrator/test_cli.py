@@ -1,10 +1,13 @@
 """Bad input: one clear line, and the exit status that scripts rely on."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from midstep import scenario_file
 from orchestrator.cli import main
 from tests import paced
 
@@ -27,7 +30,28 @@ from tests import paced
         (["run", "--duration", "soon"], "'soon' is not a duration such as 60s"),
         (["run", "--prompts", "missing.txt"], "missing.txt cannot be read"),
         (["run", "no-such-scenario"], "the shipped ones are crowd, laptop"),
-        (["run", "--users", "0"], "--users 0"),
+        (["run", "--users", "0"], "--users 0: give 1 to 1000000"),
+        (["run", "--users", "1000000000"], "--users 1000000000: give 1 to 1000000"),
+        (["run", "--users", "9" * 4000], "--users a number of more than 19 digits"),
+        (["run", "--set", "devices=[]", "--users", "5"], "devices: at least one class is needed"),
+        (["run", "--resume", ""], "--resume: nothing is given"),
+        (["run", "--clock", "virtual", "--time-scale", "60"], "modes.time_scale: virtual time"),
+        (
+            ["run", "--clock", "virtual", "--address", "auto"],
+            "--address: modes.wire is inprocess",
+        ),
+        (
+            ["run", "--wire", "inprocess", "--credentials", "x"],
+            "--credentials: modes.wire is inprocess",
+        ),
+        (["run", "--clock", "virtual", "--monitor"], "--monitor: in virtual time"),
+        (
+            ["run", "--set", "thresholds={p95: {max: 8}}"],
+            "thresholds.p95: a run has no such metric; there is response_ms, ",
+        ),
+        (["scale", "no-such-run", "--users", "3"], "no run is in there"),
+        (["scale", "r" * 300, "--users", "3"], "File name too long"),
+        (["top", "--interval", "soon"], "--interval 'soon' is not a duration"),
         (
             ["run", "--users", "3000", "--set", "hosts.devices_per_host=1"],
             "raise hosts.devices_per_host",
@@ -150,3 +174,31 @@ def test_a_head_that_nobody_is_at_is_one_line_at_once_and_leaves_nothing(
     said = [line for line in capfd.readouterr().err.splitlines() if "--address" in line]
     assert len(said) == 1 and "nobody answers at 127.0.0.1:1" in said[0]
     assert not list(tmp_path.iterdir())  # else `midstep top` would take it for the newest run
+
+
+def test_an_interrupted_command_is_status_130_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scenario_file, "read", interrupted)
+    for arguments in (["run"], ["calibrate"], ["doctor"]):
+        assert main(arguments) == 130
+        assert capsys.readouterr().err == "midstep: interrupted\n"
+
+
+def test_help_says_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["--help"])
+    assert done.value.code == 0
+    assert "130 interrupted" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_start_imports_nothing_before_the_command_can_be_interrupted() -> None:
+    code = (
+        "import sys; import orchestrator.cli; heavy = {'midstep', 'pydantic', 'yaml', 'numpy'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -58,7 +58,7 @@ def test_a_live_run_exports_every_metric(ray_address: str, tmp_path: Path) -> No
         assert devices == 12
         assert seen["orchestrator"]["midstep_run_valid"] == 1
         running.signal(signal.SIGINT)
-        assert running.end(60) == 0
+        assert running.end(60) == 130
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["policies"]["drc"]["failed"]["mean"] == 0
     assert json.loads((tmp_path / "run" / "targets.json").read_text()) == []
@@ -153,7 +153,7 @@ def test_ctrl_c_ends_a_run_in_order_with_its_report(ray_address: str, tmp_path: 
     with live(tmp_path / "run", ray_address, *QUICK, "--duration", "300s") as running:
         running.until_requests(10)
         running.signal(signal.SIGINT)
-        assert running.end(60) == 0
+        assert running.end(60) == 130
         assert "midstep: stopping" in running.text()
     rows, _ = read_run(running.folder)
     assert all(row["result"] == "done" for row in rows)  # those in flight were awaited

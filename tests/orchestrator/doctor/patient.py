@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 
 from midstep.scenario_file import parse
-from orchestrator.doctor import Asked, findings, packages
+from orchestrator.doctor import PlannedRun, findings, packages
 from orchestrator.doctor.findings import Check, Finding
 
 REAL: dict[str, Any] = {"model": {"profile": "cpu"}}
 PACED: dict[str, Any] = {**REAL, "modes": {"denoiser": "paced"}}
 
 
-def asked(tree: dict[str, Any] = REAL, *settings: str, address: str | None = None) -> Asked:
-    return Asked(parse(tree, settings), address)
+def asked(tree: dict[str, Any] = REAL, *settings: str, address: str | None = None) -> PlannedRun:
+    return PlannedRun(parse(tree, settings), address)
 
 
-def told(check: Check, of: Asked, name: str) -> Finding:
+def told(check: Check, of: PlannedRun, name: str) -> Finding:
     """The check's one line of this name; what is not well must say what to do."""
     found = list(check(of))
     assert all(one.do for one in found if one.state != "ok")

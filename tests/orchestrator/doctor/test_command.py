@@ -10,23 +10,23 @@ import pytest
 
 from midstep.scenario_file import parse
 from orchestrator.cli import main
-from orchestrator.doctor import Asked, command, findings
+from orchestrator.doctor import PlannedRun, command, findings
 from orchestrator.doctor.findings import Check, Finding
 
 
-def well(of: Asked) -> Iterator[Finding]:
+def well(of: PlannedRun) -> Iterator[Finding]:
     yield findings.ok("well", "it is")
 
 
-def ill(of: Asked) -> Iterator[Finding]:
+def ill(of: PlannedRun) -> Iterator[Finding]:
     yield findings.fail("ill", "it is", "rest")
 
 
-def poor(of: Asked) -> Iterator[Finding]:
+def poor(of: PlannedRun) -> Iterator[Finding]:
     yield findings.warn("poor", "it is", "earn")
 
 
-def crashing(of: Asked) -> Iterator[Finding]:
+def crashing(of: PlannedRun) -> Iterator[Finding]:
     raise ZeroDivisionError("oh")
 
 
@@ -48,7 +48,7 @@ def test_the_exit_status_is_whether_the_run_can_work(
     monkeypatch.setattr(
         command,
         "examine",
-        lambda of: {"a group": [one for c in checks for one in command._asked(c, of)]},
+        lambda of: {"a group": [one for c in checks for one in command._run_check(c, of)]},
     )
     assert main(["doctor", "--users", "4"]) == status
     out = capsys.readouterr().out.splitlines()

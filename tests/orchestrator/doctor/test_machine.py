@@ -102,7 +102,7 @@ def test_memory_that_is_not_there_fails(monkeypatch: pytest.MonkeyPatch) -> None
     assert found.state == "fail" and "this machine has 2.0 GB free" in found.text
     assert found.do.startswith("raise hosts.devices_per_host")
     with pytest.raises(ScenarioError, match="50 devices in 50 hosts need about"):
-        capacity.check_memory(of.scenario, 50)
+        capacity.check_memory(of.scenario, 50, of.scenario.users)
     assert told(machine.memory, asked(PACED), "memory").state == "ok"
     assert told(machine.memory, asked(REAL, "model.path=./nowhere"), "memory").state == "warn"
     assert (
@@ -165,6 +165,8 @@ def test_a_port_in_use(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_machine_without_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_taken", lambda host, port: "Cannot assign requested address")
+    monkeypatch.setattr(
+        machine, "_in_the_way", lambda host, port: "Cannot assign requested address"
+    )
     assert told(machine.ports, asked(), "loopback").state == "fail"
     assert told(machine.ports, asked(PACED, "modes.wire=inprocess"), "loopback").state == "warn"

@@ -2,6 +2,7 @@
 everything failed."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_journals_stay(
     assert len(read_run(tmp_path / "run")[0]) > 5
 
 
-def test_an_interruption_while_the_parts_start_ends_at_once_with_a_report(
+def test_an_interruption_while_the_parts_start_ends_at_once_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import os
@@ -39,8 +40,58 @@ def test_an_interruption_while_the_parts_start_ends_at_once_with_a_report(
         await asyncio.sleep(1e6)
 
     monkeypatch.setattr(InProcess, "open", forever)
-    assert run(parse(paced.tree()), Options(out=str(tmp_path / "run"))) == 0
+    assert run(parse(paced.tree()), Options(out=str(tmp_path / "run"))) == 130
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("slot_seconds", "at_s"), [(60, 10.0), (60, 70.0), (5, 12.0), (1, 12.0)])
+def test_an_interrupted_run_ends_in_order_and_every_request_is_in_a_slots_row(
+    slot_seconds: float, at_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+    import signal
+
+    began = InProcess.open
+
+    async def interrupted(self: InProcess) -> Any:
+        parts = await began(self)
+        asyncio.get_running_loop().call_later(at_s, os.kill, os.getpid(), signal.SIGINT)
+        return parts
+
+    monkeypatch.setattr(InProcess, "open", interrupted)
+    scenario = parse(paced.tree(slot_seconds=slot_seconds, duration_s=300))
+    assert run(scenario, Options(out=str(tmp_path / "run"))) == 130
+    rows, slots = read_run(tmp_path / "run")
+    assert at_s - 10 < max(row["arrived_s"] for row in rows) <= at_s
+    assert {row["result"] for row in rows} == {"done"}, "what was in flight is awaited"
+    assert_accounted(rows, slots)
     assert "interrupted" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("duration_s", "slot_seconds"), [(5, 60), (90, 60), (7, 2), (3, 0.1)])
+def test_nobody_asks_beyond_the_runs_duration(
+    duration_s: float, slot_seconds: float, tmp_path: Path
+) -> None:
+    scenario = parse(paced.tree(duration_s=duration_s, slot_seconds=slot_seconds))
+    assert run(scenario, Options(out=str(tmp_path / "run"))) == 0
+    rows, slots = read_run(tmp_path / "run")
+    assert duration_s - 5 < max(row["arrived_s"] for row in rows) <= duration_s
+    assert_accounted(rows, slots)
+    whole = [slot for slot in slots if slot["late_s"] is not None]
+    assert len(whole) == int(duration_s / slot_seconds + 1e-9)
+    assert whole == slots[: len(whole)], "only slots beyond the last whole one end unseen"
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    counts = [part["count"] for name, part in summary["fidelity"].items() if name == "slot"]
+    assert counts == ([len(whole)] if whole else [])
+
+
+def assert_accounted(rows: list[dict[str, Any]], slots: list[dict[str, Any]]) -> None:
+    """Each finished request is in the row of the slot that it ended in; no slot is left out."""
+    assert [slot["slot"] for slot in slots] == list(range(len(slots)))
+    for slot in slots:
+        ended = [row for row in rows if row["slot"] == slot["slot"] and row["result"] == "done"]
+        assert slot["requests"] == len(ended)
+    assert sum(slot["requests"] for slot in slots) == sum(row["result"] == "done" for row in rows)
 
 
 def test_requests_that_were_cut_off_are_in_the_record(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from midstep.diffusion.pipelines import catalogue_file
-from midstep.errors import ScenarioError
+from midstep.diffusion.pipelines import catalogue_file, locate, revision
+from midstep.errors import MidstepError, ScenarioError
 from midstep.scenario_file import parse
 from midstep.workload.catalogue import load_catalogue
 from orchestrator.live import checkpoint
-from orchestrator.live import setting as parts
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
+from orchestrator.live.setting import learner_setting, pipeline_revision, run_problem
 from orchestrator.policies import Policy, base
 from orchestrator.records.recorder import read_run
 from tests import paced
@@ -139,7 +139,7 @@ def test_a_policy_that_needs_what_the_workload_has_not_is_one_line(
 
 def test_the_problem_says_what_the_scenario_does() -> None:
     scenario = parse(paced.tree(workload={"catalogue_size": 20}))
-    asked = parts.problem(scenario, 8192)
+    asked = run_problem(scenario, 8192)
     assert (asked.capacity, asked.frame_bytes, asked.places) == (64 * 1024, 8192, 8)
     assert (asked.steps, asked.split_step, asked.last_step) == (20, 6, 6)
     assert (asked.items, asked.users, asked.edge, asked.timing) == (20, 4, "shared", "proactive")
@@ -149,12 +149,12 @@ def test_the_problem_says_what_the_scenario_does() -> None:
         (thing.name, ground.name) for thing in catalogue.things for ground in catalogue.backgrounds
     }
     assert asked.parts("a thing that nobody drew") == ("a thing that nobody drew",)
-    assert parts.problem(parse(paced.tree(workload={}))).items == len(catalogue.edge_prompts)
-    final = parts.problem(parse(paced.tree(policy={"name": "final"})))
+    assert run_problem(parse(paced.tree(workload={}))).items == len(catalogue.edge_prompts)
+    final = run_problem(parse(paced.tree(policy={"name": "final"})))
     assert (
         final.last_step == 20 and final.parts is None and final.items == 20 * len(catalogue.endings)
     )
-    stream = parts.problem(parse(paced.tree(workload={"prompts": "prompts.txt"})))
+    stream = run_problem(parse(paced.tree(workload={"prompts": "prompts.txt"})))
     assert stream.items is None and stream.parts is None
 
 
@@ -168,3 +168,42 @@ def test_frame_bytes_are_what_the_store_counts(tiny: type[Tiny], tmp_path: Path)
     tiny.plan = look  # type: ignore[method-assign]
     go(tmp_path / "a", duration_s=5)
     assert {told for told, _ in seen} == set().union(*(there for _, there in seen)) == {8192}
+
+
+@pytest.mark.parametrize(
+    ("later", "reason"),
+    [
+        ({"modes.denoiser": "real"}, "modes.denoiser was 'paced' there and is 'real' here"),
+        ({"edge_prompts": "0" * 32}, r"edge_prompts was '\w{32}' there and is '0{32}' here"),
+        ({"model.revision": "0" * 32}, r"model\.revision was 'paced' there and is '0{32}' here"),
+    ],
+)
+def test_a_state_whose_prompt_keys_cannot_occur_is_refused(
+    later: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    go(tmp_path / "a", duration_s=3, policy={"name": "lru"})
+    scenario = parse(paced.tree(policy={"name": "lru"}))
+    setting = learner_setting(scenario, pipeline_revision(scenario))
+    checkpoint.of_run(tmp_path / "a", setting)
+    with pytest.raises(MidstepError, match=reason) as raised:
+        checkpoint.of_run(tmp_path / "a", {**setting, **later})
+    assert "\n" not in str(raised.value)
+
+
+def test_what_paced_outputs_taught_is_refused_for_real_ones(tmp_path: Path) -> None:
+    go(tmp_path / "a", duration_s=3, policy={"name": "drc"})
+    real = {"clock": "virtual", "denoiser": "real", "wire": "inprocess"}
+    with pytest.raises(MidstepError, match=r"modes\.denoiser was 'paced' there and is 'real'"):
+        go(tmp_path / "b", resume=tmp_path / "a", policy={"name": "drc"}, modes=real)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_pipelines_revision_is_that_of_its_files_and_the_paced_one_has_its_own() -> None:
+    scenario = parse(paced.tree())
+    assert pipeline_revision(scenario) == "paced"
+    real = scenario.model_copy(
+        update={"modes": scenario.modes.model_copy(update={"denoiser": "real"})}
+    )
+    assert pipeline_revision(real) == revision(locate("midstep-emoji"))
+    hub = real.model_copy(update={"model": real.model.model_copy(update={"path": "no/such"})})
+    assert pipeline_revision(hub) is None

@@ -1,7 +1,7 @@
-"""The keeper of a learner: deaths, the one that takes over, and the state that it goes on from."""
+"""A learner's supervisor: deaths, the one that takes over, and the state that it goes on from."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +13,12 @@ from midstep.errors import PartDied, PolicyFailed, ScenarioError
 from midstep.scenario import Scenario
 from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
+from orchestrator.live.observer import Observer
 from orchestrator.live.supervisor import EVERY, RESTARTS, LearnerSupervisor
 from orchestrator.records.recorder import Recorder
 
 DECISION = cast(Decision, object())
+SETTING = {"seed": 7}
 
 
 @dataclass
@@ -34,7 +36,8 @@ class FakeLearner:
         self.slots += 1
         return DECISION
 
-    async def checkpoint(self) -> bytes:
+    async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
+        assert setting == SETTING
         if self.unkeepable:
             raise PolicyFailed("policy tiny: its state cannot be kept")
         if self.fails is not None:
@@ -44,7 +47,7 @@ class FakeLearner:
 
 @dataclass
 class World:
-    """A keeper, the learners that were started, and what was told."""
+    """A supervisor, the learners that were started, and what it announced."""
 
     recorder: Recorder
     saved: bytes | None = None
@@ -61,9 +64,10 @@ class World:
         cell: Any = SimpleNamespace(
             name="edge-0", learner=self.learners[0], another=None if self.alone else self.another
         )
-        self.supervisor = LearnerSupervisor(
-            cell, self.recorder, self.died.append, self.happened.append, self.saved, self.count
+        observer = Observer(
+            announce=self.happened.append, death=self.died.append, renew_targets=self.count
         )
+        self.supervisor = LearnerSupervisor(cell, self.recorder, observer, self.saved, SETTING)
 
     def count(self) -> None:
         self.renewed += 1

@@ -1,0 +1,41 @@
+"""What there is: `policies`, `scenarios`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from midstep import scenario_file
+from orchestrator.commands.options import Commands
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this room."""
+    policies = commands.add_parser("policies", help="list the policies")
+    policies.set_defaults(call=_policies)
+    scenarios = commands.add_parser("scenarios", help="list the shipped scenarios")
+    scenarios.set_defaults(call=_scenarios)
+
+
+def _policies(args: argparse.Namespace) -> int:
+    from orchestrator import policies
+
+    for name in policies.names():
+        cls = policies.find(name)
+        module = sys.modules[cls.__module__]
+        print(f"{name:12} {(module.__doc__ or '').strip().splitlines()[0]}")
+    return 0
+
+
+def _scenarios(args: argparse.Namespace) -> int:
+    for name in scenario_file.shipped():
+        first = (scenario_file.SHIPPED / f"{name}.yaml").read_text().splitlines()[0]
+        print(f"{name:12} {first.lstrip('# ')}")
+    from orchestrator.evaluation.simulator import presets
+
+    print("\npresets of `midstep simulate`:")
+    for name, about in presets.ABOUT.items():
+        print(f"{name:12} {about}")
+    return 0

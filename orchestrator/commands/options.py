@@ -1,0 +1,89 @@
+"""What several commands take: a scenario, changed by options."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from midstep import scenario_file
+from midstep.scenario import Scenario
+
+__all__ = ["Commands", "add_model", "add_scenario", "has_no_profile", "load_scenario", "names"]
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # has no public name
+else:
+    Commands = Any
+
+# option -> the scenario's key
+KEYS = {
+    "policy": "policy.name",
+    "duration": "duration_s",
+    "model": "model.path",
+    "prompts": "workload.prompts",
+    "seed": "seed",
+    "device": "model.device",
+    "clock": "modes.clock",
+    "time_scale": "modes.time_scale",
+    "denoiser": "modes.denoiser",
+    "wire": "modes.wire",
+}
+
+
+def add_scenario(command: argparse.ArgumentParser) -> None:
+    """The scenario, and any of its keys."""
+    command.add_argument(
+        "scenario", nargs="?", help="a shipped scenario's name or a file (default: laptop)"
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value: edges.0.capacity=1MB",
+    )
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """The model, and where it computes."""
+    command.add_argument(
+        "--model", metavar="NAME|PATH|HUB_ID", help="any diffusers text-to-image pipeline"
+    )
+    command.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], help="where the edge computes"
+    )
+
+
+def names(text: str) -> list[str]:
+    """Names between commas, each once."""
+    return [*dict.fromkeys(name.strip() for name in text.split(","))]
+
+
+def load_scenario(args: argparse.Namespace) -> Scenario:
+    """The scenario that a command's options name, with what they change. Raises ScenarioError,
+    OptionError."""
+    tree = scenario_file.read(args.scenario)
+    options = {name: value for name, value in vars(args).items() if value is not None}
+    for option, key in KEYS.items():
+        if option in options:
+            scenario_file.put(tree, key, options[option])
+    if options.get("clock") == "virtual" and "wire" not in options:
+        scenario_file.put(tree, "modes.wire", "inprocess")
+    if "scenario" not in options:  # some of the laptop scenario's keys fit its own model only
+        if "model" in options:
+            scenario_file.put(tree, "model.scheduler", "default")
+        if "prompts" in options and "policy" not in options:
+            # its policy wants a catalogue that ends
+            scenario_file.put(tree, "policy.name", "drc-item")
+    paced = options.get("denoiser") == "paced" or options.get("clock") == "virtual"
+    if paced and has_no_profile(tree):
+        scenario_file.put(tree, "model.profile", "cpu")
+    scenario = scenario_file.parse(tree, args.set, args.scenario or "laptop")
+    return scenario.with_users(options["users"]) if "users" in options else scenario
+
+
+def has_no_profile(tree: dict[str, Any]) -> bool:
+    """Whether an unvalidated tree names no step times."""
+    model = tree.get("model") or {}
+    # what else it may be, validation says
+    return isinstance(model, dict) and not model.get("profile")

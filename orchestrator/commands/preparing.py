@@ -1,0 +1,87 @@
+"""What comes before a run: `validate`, `calibrate`, `doctor`, `certs`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from midstep.errors import OptionError
+from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this room."""
+    validate = commands.add_parser("validate", help="check a scenario and print it resolved")
+    add_scenario(validate)
+    validate.set_defaults(call=_validate)
+    _add_calibrate(commands)
+    _add_doctor(commands)
+    certs = commands.add_parser(
+        "certs", help="make a test CA, an edge's certificate and a token, for two machines"
+    )
+    certs.add_argument("folder", metavar="DIR", help="a new folder; DIR/device is what devices get")
+    certs.add_argument(
+        "--days", type=int, default=365, metavar="N", help="they are valid (default %(default)s)"
+    )
+    certs.set_defaults(call=_certs)
+
+
+def _add_calibrate(commands: Commands) -> None:
+    calibrate = commands.add_parser(
+        "calibrate", help="measure a model's step times on this machine"
+    )
+    add_scenario(calibrate)
+    add_model(calibrate)
+    calibrate.add_argument(
+        "--batches", default="1,2,4,8,16", help="batch sizes to measure (default %(default)s)"
+    )
+    calibrate.add_argument(
+        "--out", metavar="FILE", help="write the profile there (default: print it)"
+    )
+    calibrate.set_defaults(call=_calibrate)
+
+
+def _add_doctor(commands: Commands) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="what works on this machine, what does not, what to do"
+    )
+    add_scenario(doctor)
+    doctor.add_argument("--users", type=int, metavar="N", help="number of devices in all")
+    add_model(doctor)
+    doctor.add_argument("--denoiser", choices=["real", "paced"])
+    doctor.add_argument(
+        "--address", metavar="auto|HOST:PORT", help="the Ray cluster that the run would join"
+    )
+    doctor.add_argument(
+        "--deep", action="store_true", help="load the model and start Ray as well: half a minute"
+    )
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(call=_doctor)
+
+
+def _validate(args: argparse.Namespace) -> int:
+    print(load_scenario(args).dump(), end="")
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from orchestrator.doctor.calibrate import calibrate
+
+    batches = tuple(int(n) for n in args.batches.split(",") if n.strip().isdigit() and int(n) > 0)
+    if not batches:
+        raise OptionError(f"--batches {args.batches}: give numbers above 0, such as 1,2,4,8")
+    return calibrate(load_scenario(args), batches, Path(args.out) if args.out else None)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from orchestrator.doctor import PlannedRun, doctor
+
+    return doctor(PlannedRun(load_scenario(args), args.address, args.deep), args.json)
+
+
+def _certs(args: argparse.Namespace) -> int:
+    from orchestrator.doctor.certs import certs
+
+    return certs(Path(args.folder), args.days)

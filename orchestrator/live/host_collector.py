@@ -1,0 +1,93 @@
+"""Collects what ended at a run's hosts: at each slot's end, and for the last time when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from midstep.clock import Clock
+from midstep.errors import PartDied
+from orchestrator.live.cell import Cell, HostPart, Parts
+from orchestrator.live.inquiry import Inquiries
+from orchestrator.live.observer import Observer
+from orchestrator.records.rows import EndedRequest
+
+__all__ = ["GRACE_S", "LAST_S", "SILENT_S", "HostCollector"]
+
+GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
+SILENT_S = 1.0  # wall seconds that a slot's end waits for a part
+LAST_S = 10.0  # wall seconds, beyond the grace, for a host's last answer
+
+Drained = tuple[list[EndedRequest], bool]
+
+
+class HostCollector:
+    """Asks all hosts at once. One that is silent, as its node may have died, is heard later; one
+    that died is taken out of its cell, and a cell without hosts is over."""
+
+    def __init__(self, parts: Parts, clock: Clock, observer: Observer) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._observer = observer
+        self._drains: Inquiries[Drained] = Inquiries(SILENT_S, observer.announce)
+        self._dismissals: list[asyncio.Task[None]] = []
+
+    async def collect(self) -> Drained:
+        """What ended since the last call, and whether no host has anything left to do."""
+        pairs = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
+        answers = await asyncio.gather(*(self._drain(cell, host) for cell, host in pairs))
+        ended = [one for answer in answers if answer is not None for one in answer[0]]
+        return ended, all(answer[1] for answer in answers if answer is not None)
+
+    async def stop(self) -> list[EndedRequest]:
+        """Stop all hosts, let their requests in flight end, and take what they leave."""
+        pairs = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
+        last = await asyncio.gather(*(self._stop(cell, host) for cell, host in pairs))
+        await asyncio.gather(*self._dismissals)
+        return [one for ended in last for one in ended]
+
+    def dismiss(self, cell: Cell) -> None:
+        """Let the hosts of a dead edge ask no more, while the run goes on without them."""
+        self._dismissals += [asyncio.create_task(self._dismiss(host)) for host in cell.hosts]
+
+    async def _drain(self, cell: Cell, host: HostPart) -> Drained | None:
+        """A host's answer; None where it is dead."""
+        try:
+            answer = await self._drains.ask(host.name, host.drain)
+        except PartDied as error:
+            self._lose(cell, host, str(error))
+            return None
+        return ([], False) if answer is None else answer
+
+    async def _stop(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
+        """A host's last rows; one that stays silent is given up."""
+        grace_s = GRACE_S if cell.over is None else 1.0
+        open_drain = self._drains.withdraw(host.name)
+        ended = list[EndedRequest]()
+        try:
+            async with asyncio.timeout(grace_s / self._clock.scale + LAST_S):
+                if open_drain is not None:
+                    ended += (await open_drain)[0]
+                await host.stop(grace_s)
+                ended += (await host.drain())[0]
+        except TimeoutError:
+            self._lose(cell, host, f"{host.name} is silent, what it measured last is lost")
+        except PartDied as error:
+            self._lose(cell, host, str(error))
+        return ended
+
+    async def _dismiss(self, host: HostPart) -> None:
+        host.devices = []
+        with contextlib.suppress(PartDied, TimeoutError):
+            async with asyncio.timeout(GRACE_S / self._clock.scale + LAST_S):
+                await host.stop(GRACE_S)  # what the edge has already answered can be finished
+
+    def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
+        cell.hosts.remove(host)
+        self._parts.targets[:] = [
+            target for target in self._parts.targets if target.process != host.name
+        ]
+        self._observer.renew_targets()
+        self._observer.death(f"{why}: {len(host.devices)} devices fewer")
+        if not cell.hosts and cell.over is None:
+            cell.over = why

@@ -1,0 +1,128 @@
+"""Which requests belong to which slot, the row that each slot leaves, and whether the run keeps its
+instants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from midstep.scenario import Scenario
+from midstep.telemetry.metrics import RunMetrics
+from orchestrator.decision.problem import Served, slot_cost
+from orchestrator.live.cell import Cell, EdgeStatus
+from orchestrator.live.learner import Decision
+from orchestrator.records.recorder import Recorder
+from orchestrator.records.rows import EndedRequest, SlotRow
+
+__all__ = ["SlotAccounts"]
+
+HITS = ("exact", "similar", "final")
+LATE_SHARE = 0.02  # of a stage or a slot: what is later has missed its bound
+LATE_S = 0.02  # and so much is always allowed
+VALID_SHARE = 0.98  # of all instants: as many must be kept
+
+
+class SlotAccounts:
+    """Holds requests that ended until their slot is accounted for: what was drained early waits for
+    its own slot."""
+
+    def __init__(self, scenario: Scenario, recorder: Recorder, metrics: RunMetrics) -> None:
+        self._slot_seconds = scenario.slot_seconds
+        self._recorder = recorder
+        self._metrics = metrics
+        self._waiting: list[EndedRequest] = []
+        self._in_time = 0
+        self._commanded = 0
+
+    def add(self, ended: list[EndedRequest]) -> None:
+        """Requests that ended: recorded at once, accounted for with their slot."""
+        self._recorder.ended(ended)
+        self._judge([_in_time(one) for one in ended if one.row.result == "done"])
+        self._waiting += ended
+
+    def note_slot_end(self, late_s: float) -> None:
+        """A slot's end was noticed so much late."""
+        self._metrics.slot_late(late_s)
+        self._judge([late_s <= LATE_SHARE * max(1.0, self._slot_seconds)])
+        self._metrics.event("slot")
+
+    def served(self, edge: str, slot: int) -> list[Served]:
+        """The pictures of an edge that belong to a slot."""
+        return [
+            Served(one.row.prompt_key, one.row.reuse in HITS, one.row.total_s or 0.0)
+            for one in self._waiting
+            if one.row.slot <= slot and one.row.edge == edge and one.row.result == "done"
+        ]
+
+    def write(
+        self,
+        cell: Cell,
+        slot: int,
+        late_s: float | None,
+        served: Iterable[Served],
+        status: EdgeStatus | None,
+        decision: Decision | None,
+    ) -> SlotRow:
+        """Record a slot's row of one edge. `late_s` None: nobody waited for this slot's end;
+        `status` or `decision` None: the edge or its learner did not answer."""
+        cost = slot_cost(served)
+        users = len(cell.devices)
+        self._metrics.users(cell.name, users)
+        row = SlotRow(
+            slot=slot,
+            start_s=slot * self._slot_seconds,
+            requests=cost.requests,
+            hits=cost.hits,
+            misses=cost.misses,
+            latency_avg_s=cost.latency_avg_s,
+            system_cost_s=cost.system_cost_s,
+            late_s=late_s,
+            edge=cell.name,
+            users=users,
+        )
+        if status is not None:
+            row.edge_queue = status.queue
+            row.edge_in_flight = status.in_flight
+        if decision is not None:
+            _enter(row, decision)
+        self._recorder.slot(row)
+        return row
+
+    def close(self, slot: int) -> None:
+        """A slot is accounted for at every edge: what belongs to it is done with."""
+        self._waiting = [one for one in self._waiting if one.row.slot > slot]
+
+    @property
+    def last_slot(self) -> int:
+        """The last slot of a request that waits to be accounted for; -1 where none waits."""
+        return max((one.row.slot for one in self._waiting), default=-1)
+
+    def _judge(self, in_time: list[bool]) -> None:
+        """run_valid: whether 98 % of what was commanded so far was met within its bound."""
+        self._in_time += sum(in_time)
+        self._commanded += len(in_time)
+        self._metrics.valid(self._in_time >= VALID_SHARE * self._commanded)
+
+
+def _enter(row: SlotRow, decision: Decision) -> None:
+    """A decision's columns of a slot's row."""
+    row.queue_s = decision.queue_s
+    row.decision_s = decision.decision_s
+    row.store_bytes = decision.store_bytes
+    row.store_entries = decision.store_entries
+    row.admitted = decision.admitted
+    row.evicted = decision.evicted
+    row.gap_to_exact = decision.gap_to_exact
+    row.drift_plus_penalty = decision.drift_plus_penalty
+    if decision.stats is not None:
+        row.loss = decision.stats.loss
+        row.k = decision.stats.k
+        row.updates = decision.stats.updates
+
+
+def _in_time(ended: EndedRequest) -> bool:
+    row = ended.row
+    pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
+    return all(
+        late_s is None or stage_s is None or late_s <= max(LATE_S, LATE_SHARE * stage_s)
+        for late_s, stage_s in pairs
+    )

@@ -1,0 +1,343 @@
+"""The slot loop against parts that are late, silent or dead, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from midstep.clock import VirtualClock, run_virtual
+from midstep.errors import PartDied
+from midstep.scenario_file import parse
+from midstep.telemetry.metrics import RunMetrics
+from midstep.telemetry.record import RequestRow
+from orchestrator.decision.problem import Served, slot_cost
+from orchestrator.live.cell import Cell, EdgeStatus, Parts
+from orchestrator.live.host_collector import GRACE_S, LAST_S, SILENT_S
+from orchestrator.live.learner import Decision
+from orchestrator.live.observer import Observer
+from orchestrator.live.slot_loop import SlotLoop
+from orchestrator.live.supervisor import PATIENCE_S
+from orchestrator.records.recorder import Recorder
+from orchestrator.records.rows import EndedRequest, SlotRow
+from tests import paced
+
+Wait = Callable[[float], float]  # from the scenario's time to how long an answer takes
+
+
+def promptly(now: float) -> float:
+    return 0.0
+
+
+@dataclass
+class Part:
+    """What all fakes have: how long an answer takes, when the part dies, when it was asked."""
+
+    name: str
+    wait: Wait = promptly
+    dies_s: float = 1e9
+    calls: list[float] = field(default_factory=list)
+
+    async def answer(self) -> float:
+        """Wait; the time now."""
+        loop = asyncio.get_running_loop()
+        self.calls.append(loop.time())
+        await asyncio.sleep(self.wait(loop.time()))
+        if loop.time() >= self.dies_s:
+            raise PartDied(f"{self.name} died")
+        return loop.time()
+
+
+@dataclass
+class FakeHost(Part):
+    """Has a picture every `each_s` seconds, the first at `each_s`; stops asking at once, and then
+    has one more picture `in_flight_s` later."""
+
+    edge: str = "edge-0"
+    each_s: float = 1.0
+    in_flight_s: float = 0.5
+    devices: list[Any] = field(default_factory=lambda: [SimpleNamespace(user=0)])
+    slot_seconds: float = 2.0
+    ends: list[float] = field(default_factory=list)
+    drained: int = 0
+    stopped_s: float | None = None
+
+    async def drain(self) -> tuple[list[EndedRequest], bool]:
+        now = await self.answer()
+        until = now if self.stopped_s is None else self.stopped_s
+        while (len(self.ends) + 1) * self.each_s <= until:
+            self.ends.append((len(self.ends) + 1) * self.each_s)
+        ends = list(self.ends)
+        if self.stopped_s is not None and now >= self.stopped_s + self.in_flight_s:
+            ends.append(self.stopped_s + self.in_flight_s)
+        fresh = ends[self.drained :]
+        self.drained = len(ends)
+        return [
+            EndedRequest(self._row(number, at), None) for number, at in _numbered(fresh, ends)
+        ], False
+
+    async def stop(self, grace_s: float) -> None:
+        if self.stopped_s is None:
+            self.stopped_s = asyncio.get_running_loop().time()
+        await asyncio.sleep(min(grace_s, self.in_flight_s))
+
+    def _row(self, number: int, at_s: float) -> RequestRow:
+        row = cast(Any, SimpleNamespace(**dict.fromkeys(RequestRow.__dataclass_fields__)))
+        row.request_id = f"{self.name}-{number}"
+        row.edge = self.edge
+        row.slot = int(at_s // self.slot_seconds)
+        row.result = "done"
+        row.prompt_key = "a"
+        row.reuse = "exact" if number % 2 else "computed"
+        row.total_s = 1.0
+        row.dict = lambda: {"request_id": row.request_id, "slot": row.slot}
+        return cast(RequestRow, row)
+
+
+def _numbered(fresh: list[float], ends: list[float]) -> list[tuple[int, float]]:
+    first = len(ends) - len(fresh)
+    return [(first + number, at) for number, at in enumerate(fresh)]
+
+
+@dataclass
+class FakeEdge(Part):
+    async def status(self) -> EdgeStatus:
+        await self.answer()
+        return EdgeStatus(1, 2, 3, 4)
+
+
+@dataclass
+class FakeLearner(Part):
+    process_id = 1
+    served: dict[int, list[Served]] = field(default_factory=dict)
+
+    async def end_slot(self, slot: int, served: list[Served]) -> Decision:
+        self.served[slot] = served
+        await self.answer()
+        return Decision(
+            cost=slot_cost(served),
+            queue_s=float(slot),
+            drift_plus_penalty=0.0,
+            decision_s=0.1,
+            store_bytes=3,
+            store_entries=4,
+            admitted=1,
+            evicted=0,
+            stats=None,
+            gap_to_exact=None,
+        )
+
+    async def checkpoint(self, setting: Any) -> bytes:
+        await self.answer()
+        return b"state"
+
+
+@dataclass
+class World:
+    """A run of two edges with two hosts each; what the loop left."""
+
+    folder: Path
+    duration_s: float = 20.0
+    stop_s: float = 1e9
+    hosts: list[FakeHost] = field(default_factory=list)
+    edges: list[FakeEdge] = field(default_factory=list)
+    learners: list[FakeLearner] = field(default_factory=list)
+    deaths: list[str] = field(default_factory=list)
+    news: list[str] = field(default_factory=list)
+    renewed: int = 0
+    ended_s: float = 0.0
+    slots: list[SlotRow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("north", "south"):
+            self.edges.append(FakeEdge(name))
+            self.learners.append(FakeLearner(f"the learner of {name}"))
+            self.hosts += [FakeHost(f"{name}-{letter}", edge=name) for letter in "ab"]
+
+    def play(self) -> World:
+        run_virtual(self._play())
+        return self
+
+    async def _play(self) -> None:
+        edges = [{"name": name, "capacity": "64KiB"} for name in ("north", "south")]
+        scenario = parse(paced.tree(duration_s=self.duration_s, slot_seconds=2, edges=edges))
+        recorder = Recorder(self.folder, scenario)
+        cells = []
+        for edge, learner in zip(self.edges, self.learners, strict=True):
+            about: Any = SimpleNamespace(edge=edge.name, pipeline=paced.identity())
+            hosts: list[Any] = [host for host in self.hosts if host.edge == edge.name]
+            cells.append(
+                Cell(
+                    description=about,
+                    edge=cast(Any, edge),
+                    address="",
+                    learner=cast(Any, learner),
+                    hosts=hosts,
+                    host=_no_host,
+                )
+            )
+        stopping = asyncio.Event()
+        asyncio.get_running_loop().call_later(self.stop_s, stopping.set)
+        observer = Observer(
+            announce=self.news.append, death=self.deaths.append, renew_targets=self._renew
+        )
+        clock = VirtualClock()
+        clock.begin(0.0)
+        self.loop = SlotLoop(
+            scenario, Parts(cells, []), clock, recorder, RunMetrics(), observer, {}
+        )
+        await self.loop.run(stopping, lambda progress: None)
+        self.ended_s = asyncio.get_running_loop().time()
+        self.slots = recorder.slots
+        self.rows = recorder.rows
+
+    def _renew(self) -> None:
+        self.renewed += 1
+
+    def of(self, edge: str) -> list[SlotRow]:
+        return [row for row in self.slots if row.edge == edge]
+
+
+async def _no_host(devices: Any) -> Any:
+    raise AssertionError("nobody scales this run")
+
+
+def silent_from(instant_s: float, until_s: float = 1e9) -> Wait:
+    """An answer that is asked for after `instant_s` comes at `until_s`."""
+    return lambda now: max(0.0, until_s - now) if instant_s <= now < until_s else 0.0
+
+
+def test_a_run_leaves_a_row_for_every_slot_of_every_edge(tmp_path: Path) -> None:
+    world = World(tmp_path / "run").play()
+    for edge in ("north", "south"):
+        rows = world.of(edge)
+        assert [row.slot for row in rows] == list(range(11))
+        # two hosts with a picture a second; the last two pictures end in a slot of their own
+        assert [row.requests for row in rows] == [2, *[4] * 9, 4]
+        assert [row.late_s for row in rows] == [0.0] * 10 + [None]
+        assert all(row.hits + row.misses == row.requests for row in rows)
+        assert all(row.queue_s == row.slot and row.edge_queue == 1 for row in rows)
+    assert not world.deaths and not world.news
+    assert sum(row.requests for row in world.slots) == len(world.rows)
+
+
+def test_a_stop_within_a_slot_leaves_its_row_with_all_that_ended_in_it(tmp_path: Path) -> None:
+    world = World(tmp_path / "run", stop_s=7.2).play()
+    for edge in ("north", "south"):
+        rows = world.of(edge)
+        assert [row.slot for row in rows] == [0, 1, 2, 3]
+        assert [row.late_s for row in rows] == [0.0, 0.0, 0.0, None]
+        assert [row.requests for row in rows] == [2, 4, 4, 6]  # two were in flight until 7.7 s
+    assert world.ended_s < 8
+    assert {host.stopped_s for host in world.hosts} == {7.2}
+
+
+def test_a_duration_that_ends_within_a_slot_stops_the_asking_there(tmp_path: Path) -> None:
+    world = World(tmp_path / "run", duration_s=7).play()
+    assert {host.stopped_s for host in world.hosts} == {7.0}
+    assert [row.slot for row in world.of("north")] == [0, 1, 2, 3]
+    assert sum(row.requests for row in world.slots) == len(world.rows) == 4 * 8
+
+
+def test_a_late_host_is_waited_for_once_and_loses_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path / "run")
+    world.hosts[0].wait = silent_from(6.5, 15.0)
+    world.play()
+    late_s = [row.late_s for row in world.of("south")]
+    assert late_s == [0.0] * 10 + [None], "the wait ends before the next slot does"
+    rows = world.of("north")
+    assert [row.requests for row in rows[:3]] == [2, 4, 4]
+    assert [row.requests for row in rows[3:7]] == [3, 2, 2, 2], "the others went on"
+    assert sum(row.requests for row in world.slots) == len(world.rows) == 4 * 21
+    assert world.news == ["north-a is silent; the others do not wait for it"]
+    asked_once = [at for at in world.hosts[0].calls if 6.5 <= at < 15.0]
+    assert asked_once == [8.0], "a question that is open is not asked again"
+    others = world.hosts[1].calls
+    assert others[4] - others[3] == 2.0 and not world.deaths
+
+
+def test_nobody_is_waited_for_twice(tmp_path: Path) -> None:
+    world = World(tmp_path / "run")
+    for part in (*world.hosts[:2], world.edges[0]):
+        part.wait = silent_from(5.0)
+    world.play()
+    # hosts are asked at once, and so are edges: one second for each kind, in one slot
+    assert [row.late_s for row in world.of("south")] == [0.0] * 10 + [None]
+    at = world.hosts[2].calls
+    assert at[:10] == [2.0 * n for n in range(1, 11)]
+    assert world.ended_s == pytest.approx(20 + GRACE_S + LAST_S, abs=3 * SILENT_S)
+    assert sorted(world.news) == [
+        "north is silent; the others do not wait for it",
+        "north-a is silent; the others do not wait for it",
+        "north-b is silent; the others do not wait for it",
+    ]
+    assert sorted(world.deaths) == [
+        "north is silent at the run's end",
+        "north-a is silent, what it measured last is lost: 1 devices fewer",
+        "north-b is silent, what it measured last is lost: 1 devices fewer",
+    ]
+    assert all(row.edge_queue is None for row in world.of("north")[3:])
+
+
+def test_a_dead_edge_takes_its_own_hosts_and_the_other_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path / "run")
+    world.edges[0].dies_s = 9.0
+    world.play()
+    assert world.deaths == ["north died: 2 devices fewer, 1 edges go on; what was measured is kept"]
+    assert [host.stopped_s for host in world.hosts] == [10.0, 10.0, 20.0, 20.0]
+    assert [row.edge_queue for row in world.of("north")] == [1] * 4 + [None] * 7
+    assert [row.users for row in world.of("north")][-1] == 0
+    assert [row.requests for row in world.of("south")] == [2, *[4] * 9, 4]
+    assert sum(row.requests for row in world.slots) == len(world.rows)
+
+
+def test_a_run_whose_edges_are_all_dead_ends(tmp_path: Path) -> None:
+    world = World(tmp_path / "run")
+    for edge in world.edges:
+        edge.dies_s = 5.0
+    world.play()
+    assert world.ended_s < 10 and len(world.deaths) == 2
+    assert world.deaths[1] == "south died: the run ends; what was measured is kept"
+    assert sum(row.requests for row in world.slots) == len(world.rows)
+
+
+def test_a_dead_host_takes_only_its_devices(tmp_path: Path) -> None:
+    world = World(tmp_path / "run")
+    world.hosts[0].dies_s = 9.0
+    world.play()
+    assert world.deaths == ["north-a died: 1 devices fewer"] and world.renewed == 1
+    assert [row.users for row in world.of("north")] == [2] * 4 + [1] * 7
+    assert world.hosts[0].calls[-1] == 10.0
+    assert [row.requests for row in world.of("north")[5:]] == [2] * 6
+
+
+def test_a_silent_learner_costs_its_patience_once_and_its_slots_have_no_decision(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path / "run")
+    world.learners[0].wait = silent_from(5.0, 15.5)
+    world.play()
+    north = world.of("north")
+    without = [row.slot for row in north if row.queue_s is None]
+    # asked at 6 s, given up at 11 s; its late answer at 15.5 s is that of slot 2, and of no use
+    assert without == list(range(2, without[-1] + 1)) and without[-1] < 9
+    late_s = [row.late_s for row in north]
+    assert late_s[2] == 0.0 and max(value or 0.0 for value in late_s) == PATIENCE_S - 2
+    assert world.news == ["the learner of north is silent: the edge goes on with the last plan"]
+    assert len(world.learners[0].served) == 11 - len(without) + 1
+    assert all(row.queue_s == row.slot for row in world.of("south"))
+    assert sum(row.requests for row in world.slots) == len(world.rows) and not world.deaths
+
+
+def test_the_learner_gets_what_was_served_in_its_slot(tmp_path: Path) -> None:
+    world = World(tmp_path / "run", duration_s=4).play()
+    assert {slot: len(served) for slot, served in world.learners[0].served.items()} == {
+        0: 2,
+        1: 4,
+        2: 4,
+    }
