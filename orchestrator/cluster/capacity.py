@@ -1,10 +1,6 @@
-"""What a scenario asks of the machine that runs it: processes, memory, open files, and cores of
-computing."""
+"""What a scenario asks of the machine that runs it: processes, memory, open files."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import psutil
 
@@ -19,8 +15,6 @@ REST_BYTES = 5e8  # Ray's own processes, and the run's
 FILES = 100
 FILES_PER_PROCESS = 4
 MOST_LOAD = 0.6  # of the cores: what is left keeps every instant in time (docs/design.md)
-
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def hosts(scenario: Scenario) -> int:
@@ -58,18 +52,6 @@ def check_memory(scenario: Scenario, hosts: int) -> None:
 def open_files(scenario: Scenario, hosts: int) -> int:
     """Files and sockets that the busiest process of the run has open."""
     return FILES + FILES_PER_PROCESS * (hosts + 2 * len(scenario.edges))
-
-
-def cores() -> float:
-    """Cores that this process may use: fewer than the machine has in many containers."""
-    count = float(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    try:
-        quota, period = _QUOTA.read_text().split()
-        return min(count, float(quota) / float(period))
-    except (OSError, ValueError):  # no cgroup, or no bound: "max"
-        return count
 
 
 def _process_bytes(scenario: Scenario) -> float:

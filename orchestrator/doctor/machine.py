@@ -17,6 +17,7 @@ from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
+from midstep.machine import usable_cores
 from midstep.workload import load as workload_load
 from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Asked, Finding, fail, needed, ok, warn
@@ -36,7 +37,7 @@ SLEEP_S = 0.0025
 def cores(asked: Asked) -> Iterator[Finding]:
     """How many there are, against the processes that compute."""
     scenario = asked.scenario
-    there = capacity.cores()
+    there = usable_cores()
     processes = capacity.hosts(scenario) if asked.ray else 1
     what = f"{there:g} usable; devices: {scenario.users}, in processes: {processes}, edges: {len(scenario.edges)}"
     threads = max(scenario.hosts.threads, *(edge.threads for edge in scenario.edges))
@@ -74,7 +75,7 @@ def load(asked: Asked) -> Iterator[Finding]:
         )
         return
     asks = workload_load.load(scenario, profile)
-    there = capacity.cores()
+    there = usable_cores()
     share = (asks.edge_cores + asks.device_cores) / there
     what = (
         f"about {share:.0%} of {there:g} cores: {asks.requests_s:.2g} requests/s, "
