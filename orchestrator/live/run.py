@@ -44,8 +44,8 @@ def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) 
     is wrong from the start.
     """
     launch = check(scenario, options)
-    folder = run_folder(scenario, options.out)
     parts = cluster(launch)
+    folder = run_folder(scenario, options.out)
     main = _Run(launch, options, folder, parts, Recorder(folder, scenario)).main()
     return run_virtual(main) if launch.clock.virtual else asyncio.run(main)
 
@@ -119,6 +119,7 @@ class _Run:
         stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
         self.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
         self.pipeline = asdict(parts.cells[0].description.pipeline)
+        self.recorder.began(self.step_s, self.pipeline, self.options.resume)
         exporter = (
             None if self.clock.virtual else Target(export(CENTRE, parts.here), CENTRE, CENTRE)
         )
@@ -187,11 +188,13 @@ class _Run:
             [row.dict() for row in self.recorder.rows.values()],
             [vars(slot) for slot in self.recorder.slots],
             self.recorder.events,
-            self.step_s,
-            wall_s,
-            self.cpu,
-            self.pipeline,
-            self.options.resume,
+            summary.RunFacts(
+                step_s=self.step_s,
+                wall_s=wall_s,
+                cpu_share=self.cpu,
+                pipeline=self.pipeline,
+                resumed_from=self.options.resume,
+            ),
         )
         summary.write(self.folder, tree)
         path = report.write(self.folder)

@@ -11,13 +11,13 @@ from midstep.clock import Clock
 from midstep.errors import PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import RunMetrics
+from midstep.wire.messages import HITS
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts
 from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
 
-HITS = ("exact", "similar", "final")
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 SILENT_S = 1.0  # wall seconds that a slot's end waits for a host
 LAST_S = 10.0  # wall seconds, beyond the grace, for a host's last answer
@@ -133,14 +133,14 @@ class SlotLoop:
         users = len(cell.devices)
         self._metrics.users(cell.name, users)
         row = SlotRow(
-            slot,
-            slot * self._scenario.slot_seconds,
-            cost.requests,
-            cost.hits,
-            cost.misses,
-            cost.latency_avg_s,
-            cost.system_cost_s,
-            late,
+            slot=slot,
+            start_s=slot * self._scenario.slot_seconds,
+            requests=cost.requests,
+            hits=cost.hits,
+            misses=cost.misses,
+            latency_avg_s=cost.latency_avg_s,
+            system_cost_s=cost.system_cost_s,
+            late_s=late,
             edge=cell.name,
             users=users,
         )

@@ -266,9 +266,12 @@ def test_counts_means_and_hit_ratios_agree_with_the_summary(seen: Seen) -> None:
 
 @pytest.mark.ray
 def test_quantiles_agree_with_the_summary_within_one_bucket(seen: Seen) -> None:
-    told = json.loads((seen.run / "summary.json").read_text())["policies"]["drc"]
-    for query, name in zip(_panel("Response time"), ("p50_s", "p95_s", "p99_s"), strict=True):
-        assert _buckets_apart(seen.value(query.expr), told[name]["mean"]) <= 1, name
+    metrics = json.loads((seen.run / "summary.json").read_text())["policies"]["drc"]
+    times = [row["total_s"] for row in read_run(seen.run)[0] if row["result"] == "done"]
+    for query, q in zip(_panel("Response time"), (50, 95, 99), strict=True):
+        value = float(np.percentile(times, q))
+        assert metrics[f"p{q}_s"]["mean"] in (None, pytest.approx(value))  # of too few: null
+        assert _buckets_apart(seen.value(query.expr), value) <= 1, q
     assert max(b / a for a, b in itertools.pairwise(SECONDS)) < 1.2501
 
 
