@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "hit_ratio_in_slot",
             "requests",
-            "share for which the edge computed nothing: also those that share an output",
+            "share served from the store, or by an output that was being computed for another",
             _ALL,
         ),
         Metric(

@@ -21,6 +21,7 @@ from orchestrator.records.statistics import batch_means, percentile, plain
 __all__ = ["RunFacts", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
+REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def metrics(
         "response_ms": _milliseconds(_slowest_by_prompt(done)),
         "response_per_request_ms": _milliseconds(total),
         "hit_ratio": batch_means([float(row["reuse"] in HITS) for row in done]),
-        "hit_ratio_in_slot": batch_means([float(row["reuse"] != "computed") for row in done]),
+        "hit_ratio_in_slot": batch_means([float(row["reuse"] in REUSED) for row in done]),
         "edge_saved_ms": _milliseconds(saved),
         "queue_ms": _milliseconds(queues),
         "latency_avg_ms": _milliseconds([slot["latency_avg_s"] for slot in busy]),
