@@ -16,11 +16,11 @@ from orchestrator import policies
 from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.closed import GAP_EVERY, Rollout, metrics
 from orchestrator.evaluation.simulator.compare import calibrate
-from orchestrator.evaluation.simulator.many import interval
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import Policy
 from orchestrator.policies.drc.policy import Drc
 from orchestrator.policies.kinds.price_planner import price_planner
+from orchestrator.records.statistics import over_seeds
 
 LARGE = ("items=1000", "capacity=250", "requests_per_user=50")
 SETTINGS: tuple[tuple[str, str, Sequence[str], str], ...] = (
@@ -101,8 +101,8 @@ def tell(
         rollout.slot(slot >= slots // 5, slot % GAP_EVERY == 0)
         planner.learn()
     told = metrics(rollout)
-    gap = interval(told["gap_to_exact"])
-    below = interval(told["reduction_vs_ncldc"])
+    gap = over_seeds(told["gap_to_exact"])
+    below = over_seeds(told["reduction_vs_ncldc"])
     queue = float(np.mean(told["queue_ms"]))
     print(
         f"{title:32} {cls.name:10} gap {100 * (gap['mean'] or 0):6.2f} % ± "

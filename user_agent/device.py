@@ -69,13 +69,13 @@ class Device:
         """Live one request to its end. Never raises: what went wrong, a cancellation too, is in the
         row."""
         row = RequestRow(
-            request_id,
-            self._about.edge,
-            self.spec.user,
-            self.spec.kind,
-            os.getpid(),
-            user_request.prompt,
-            user_request.prompt if self._whole else user_request.edge_prompt,
+            request_id=request_id,
+            edge=self._about.edge,
+            user=self.spec.user,
+            device_class=self.spec.kind,
+            process_id=os.getpid(),
+            prompt=user_request.prompt,
+            edge_prompt=user_request.prompt if self._whole else user_request.edge_prompt,
             variation_seed=user_request.variation_seed,
             arrived_s=self._clock.now(),
         )

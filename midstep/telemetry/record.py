@@ -3,13 +3,13 @@ each."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RequestRow:
     """See docs/record.md for every column; null where a request did not come that far."""
 
@@ -48,7 +48,7 @@ class RequestRow:
 
     def dict(self) -> dict[str, Any]:
         """Column -> value."""
-        return asdict(self)
+        return vars(self).copy()
 
 
 COLUMNS = tuple(field.name for field in fields(RequestRow))

@@ -11,6 +11,7 @@ from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
 Reuse = Literal["exact", "similar", "shared", "computed", "local", "final"]
+HITS: tuple[Reuse, ...] = ("exact", "similar", "final")  # served from the store
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Access:
     @property
     def hit(self) -> bool:
         """Whether the store served it."""
-        return self.reuse in ("exact", "similar", "final")
+        return self.reuse in HITS
 
 
 @dataclass(frozen=True)

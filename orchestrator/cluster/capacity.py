@@ -1,15 +1,12 @@
-"""What a scenario asks of the machine that runs it: processes, memory, open files, and cores of
-computing."""
+"""What a scenario asks of the machine that runs it: processes, memory, open files."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import psutil
 
 from midstep.diffusion.pipelines import weight_bytes
 from midstep.errors import ScenarioError
+from midstep.machine import usable_cores
 from midstep.scenario import Scenario
 
 __all__ = [
@@ -18,7 +15,6 @@ __all__ = [
     "MOST_LOAD",
     "check_cores",
     "check_memory",
-    "cores",
     "hosts",
     "memory_bytes",
     "open_files",
@@ -34,8 +30,6 @@ FILES_PER_PROCESS = 4
 BUSY_PER_CORE = 2
 IDLE_PER_CORE = 25
 MOST_LOAD = 0.6  # of the cores: what is left keeps every instant in time (docs/design.md)
-
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def hosts(scenario: Scenario) -> int:
@@ -73,7 +67,7 @@ def check_memory(scenario: Scenario, hosts: int, users: int) -> None:
 def check_cores(hosts: int, processes: int) -> None:
     """Raise ScenarioError where so many hosts more, beside a live run's processes, would leave the
     cores of this machine no time for any of them."""
-    most = int(cores() * IDLE_PER_CORE)
+    most = int(usable_cores() * IDLE_PER_CORE)
     if hosts + processes > most:
         raise ScenarioError(
             f"{hosts} hosts more make {hosts + processes} processes, this machine's cores carry "
@@ -84,18 +78,6 @@ def check_cores(hosts: int, processes: int) -> None:
 def open_files(scenario: Scenario, hosts: int) -> int:
     """Files and sockets that the busiest process of the run has open."""
     return FILES + FILES_PER_PROCESS * (hosts + 2 * len(scenario.edges))
-
-
-def cores() -> float:
-    """Cores that this process may use: fewer than the machine has in many containers."""
-    count = float(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    try:
-        quota, period = _QUOTA.read_text().split()
-        return min(count, float(quota) / float(period))
-    except (OSError, ValueError):  # no cgroup, or no bound: "max"
-        return count
 
 
 def _process_bytes(scenario: Scenario) -> float:

@@ -17,6 +17,7 @@ from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
+from midstep.machine import usable_cores
 from midstep.workload import load as workload_load
 from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
@@ -35,7 +36,7 @@ SLEEP_S = 0.0025
 def cores(plan: PlannedRun) -> Iterator[Finding]:
     """How many there are, against the processes that compute."""
     scenario = plan.scenario
-    usable = capacity.cores()
+    usable = usable_cores()
     processes = capacity.hosts(scenario) if plan.ray else 1
     what = (
         f"{usable:g} usable; devices: {scenario.users}, in processes: {processes}, "
@@ -76,7 +77,7 @@ def load(plan: PlannedRun) -> Iterator[Finding]:
         )
         return
     asks = workload_load.load(scenario, profile)
-    usable = capacity.cores()
+    usable = usable_cores()
     share = (asks.edge_cores + asks.device_cores) / usable
     what = (
         f"about {share:.0%} of {usable:g} cores: {asks.requests_s:.2g} requests/s, "

@@ -25,6 +25,7 @@ from orchestrator.policies import Policy, SlotRecord
 from orchestrator.policies.kinds.eviction_rule import Rule
 from orchestrator.policies.kinds.score_planner import ScorePlanner
 from orchestrator.records import summary
+from orchestrator.records.folders import claim_folder, released_on_failure
 from orchestrator.records.recorder import versions
 
 # of what a hit saves a trace says nothing: one step for all
@@ -88,9 +89,10 @@ def replay(
     for name in names:
         for capacity in capacities:
             policies.check(name, problem(trace, capacity))
-    folder = _folder(trace, out)
+    folder = claim_folder(f"replay-{trace.name}", out, "summary.json")
     started = time.perf_counter()
-    scores = list(_shown(trace, capacities, names, seed))
+    with released_on_failure(folder, "summary.json"):
+        scores = list(_shown(trace, capacities, names, seed))
     wall_s = time.perf_counter() - started
     _print(trace, scores)
     try:
@@ -302,23 +304,6 @@ class _Accesses(dict[str, Access]):
     def __missing__(self, key: str) -> Access:
         made = self[key] = Access("", key, key, SPLIT_STEP, 1, self._reuse, 0.0, 0.0)
         return made
-
-
-def _folder(trace: Trace, out: str | None) -> Path:
-    folder = (
-        Path(out) if out else Path("runs") / f"replay-{trace.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    )
-    if (folder / "summary.json").exists():
-        if out:
-            raise ScenarioError(
-                f"--out {folder}: results are in there already; name another folder or remove it"
-            )
-        folder = folder.with_name(f"{folder.name}-{time.time_ns() % 1000:03d}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ScenarioError(f"--out {folder}: the folder cannot be made: {error}") from error
-    return folder
 
 
 def _shown(

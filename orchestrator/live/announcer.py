@@ -8,6 +8,7 @@ from typing import Any
 
 from midstep.scenario import Scenario
 from orchestrator.live.cell import Cell
+from orchestrator.records.metrics import tail
 
 __all__ = ["announce_cell", "headline", "start_line"]
 
@@ -38,7 +39,10 @@ def announce_cell(cell: Cell, policy: str, folder: Path, say: Callable[[str], No
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:
     """A run in three lines."""
-    means = {name: value["mean"] for name, value in summary["policies"][policy].items()}
+    metrics = summary["policies"][policy]
+    means = {name: value["mean"] for name, value in metrics.items()}
+    label, seconds = tail(metrics)
+    slowest = f"{label} {'-' if seconds is None else f'{seconds:.2f}'} s"
 
     def show(name: str, form: str) -> str:
         return "-" if means[name] is None else form.format(means[name])
@@ -47,8 +51,8 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
         f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "
         f"{show('failed', '{:.0f}')} failed; "
         f"hit ratio {show('hit_ratio', '{:.1%}')}\n"
-        f"response p50 {show('p50_s', '{:.2f}')} s, p95 {show('p95_s', '{:.2f}')} s; "
-        f"edge time saved {show('saved_ms', '{:.0f}')} ms a request; "
+        f"response p50 {show('p50_s', '{:.2f}')} s, {slowest}; "
+        f"edge time saved {show('edge_saved_ms', '{:.0f}')} ms a request; "
         f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
         f"{summary['verdict']}"
     )

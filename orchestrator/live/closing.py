@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from midstep.errors import EXIT_MISSED
 from midstep.scenario import Scenario
@@ -15,18 +13,7 @@ from orchestrator.live.target_files import write_target_files
 from orchestrator.records import report, summary
 from orchestrator.records.recorder import Recorder
 
-__all__ = ["RunFacts", "close_record"]
-
-
-@dataclass(kw_only=True)
-class RunFacts:
-    """What the centre knows of a run beside its rows. `step_s`: each edge's seconds for one step of
-    one request; `pipeline`: the identity of its outputs; `cpu`: the machine's busy share."""
-
-    step_s: dict[str, float] = field(default_factory=dict)
-    pipeline: dict[str, Any] | None = None
-    cpu: float | None = None
-    wall_s: float = 0.0
+__all__ = ["close_record"]
 
 
 def close_record(
@@ -34,7 +21,7 @@ def close_record(
     scenario: Scenario,
     options: Options,
     recorder: Recorder,
-    facts: RunFacts,
+    facts: summary.RunFacts,
     status: int,
 ) -> int:
     """Write what is left to write and print how the run ended; its exit status, where `status` is
@@ -46,11 +33,7 @@ def close_record(
         [row.dict() for row in recorder.rows.values()],
         [vars(slot) for slot in recorder.slots],
         recorder.events,
-        facts.step_s,
-        facts.wall_s,
-        facts.cpu,
-        facts.pipeline,
-        options.resume,
+        facts,
     )
     summary.write(folder, tree)
     path = report.write(folder)

@@ -19,7 +19,7 @@ from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
 from orchestrator.live.announcer import announce_cell, start_line
 from orchestrator.live.cell import Cluster, Parts
-from orchestrator.live.closing import RunFacts, close_record
+from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
@@ -31,6 +31,7 @@ from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import follow
 from orchestrator.records.recorder import Recorder, run_folder
+from orchestrator.records.summary import RunFacts
 from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
 
@@ -47,8 +48,8 @@ def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) 
     is wrong from the start, KeyboardInterrupt where it is interrupted before it is under way.
     """
     launch = check(scenario, options)
-    folder = run_folder(scenario, options.out)
     parts = cluster(launch)
+    folder = run_folder(scenario, options.out)
     recorder = Recorder(folder, scenario)
     try:
         main = _Run(launch, options, folder, parts, recorder).main()
@@ -71,7 +72,7 @@ class _Run:
         self.recorder = recorder
         self.stopping = asyncio.Event()
         self.metrics = RunMetrics()
-        self.facts = RunFacts()
+        self.facts = RunFacts(resumed_from=options.resume)
         self.deaths: list[str] = []
         self.began = False  # whether the run's time has begun
         self.progress = Progress(self.scenario, recorder)
@@ -137,6 +138,7 @@ class _Run:
         stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
         self.facts.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
         self.facts.pipeline = asdict(parts.cells[0].description.pipeline)
+        self.recorder.began(self.facts.step_s, self.facts.pipeline, self.options.resume)
         exporter = (
             None if self.clock.virtual else Target(export(CENTRE, parts.here), CENTRE, CENTRE)
         )
@@ -196,7 +198,7 @@ class _Run:
             )
             stack.callback(timeline.cancel)
             await loop.run(self.stopping, self.progress.show)
-        self.facts.cpu = round(psutil.cpu_percent() / 100, 3)
+        self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
 
     def _compares(self) -> bool:
         """Whether there are pictures to make again; paced ones are none."""

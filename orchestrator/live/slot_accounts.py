@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import RunMetrics
+from midstep.wire.messages import HITS
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, EdgeStatus
 from orchestrator.live.learner import Decision
@@ -15,7 +16,6 @@ from orchestrator.records.rows import EndedRequest, SlotRow
 
 __all__ = ["SlotAccounts"]
 
-HITS = ("exact", "similar", "final")
 LATE_SHARE = 0.02  # of a stage or a slot: what is later has missed its bound
 LATE_S = 0.02  # and so much is always allowed
 VALID_SHARE = 0.98  # of all instants: as many must be kept

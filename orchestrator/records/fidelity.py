@@ -9,18 +9,24 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["LATE_S", "LATE_SHARE", "RATE_ERROR", "Error", "measure", "verdict"]
+
 # lateness p99 may be this much, or this share of the stage, whichever is larger
-LATE_S, LATE_SHARE = (
-    0.020,
-    0.02,
-)
+LATE_S = 0.020
+LATE_SHARE = 0.02
 RATE_ERROR = 0.01  # median
+CHANGES = {
+    "link": "give the machine fewer devices, or the link less bandwidth or larger frames",
+    "device": "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
+    "paced",
+    "slot": "make slots longer (slot_seconds)",
+}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Error:
-    """One part's error: how many instants were commanded, lateness in ms, its bound, and whether it
-    is kept."""
+    """One part's error: how many instants were commanded, their lateness, its bound, whether the
+    bound is `kept`, and the `change` of the scenario that would help."""
 
     part: str
     count: int
@@ -41,29 +47,14 @@ def measure(
     """The error of link, device and slot over a run's rows; parts that commanded nothing are left
     out."""
     done = [row for row in rows if row["result"] == "done"]
-    stages = (
-        (
-            "link",
-            [
-                (r["transfer_late_s"], r["transfer_s"])
-                for r in done
-                if r["transfer_late_s"] is not None
-            ],
-            "give the machine fewer devices, or the link less bandwidth or larger frames",
-        ),
-        (
-            "device",
-            [(r["device_late_s"], r["device_s"]) for r in done if r["device_late_s"] is not None],
-            "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
-            "paced",
-        ),
-        (
-            "slot",
-            [(s["late_s"], slot_seconds) for s in slots if s["late_s"] is not None],
-            "make slots longer (slot_seconds)",
-        ),
-    )
-    return [_error(part, pairs, change) for part, pairs, change in stages if pairs]
+    pairs = {
+        "link": [(row["transfer_late_s"], row["transfer_s"]) for row in done],
+        "device": [(row["device_late_s"], row["device_s"]) for row in done],
+        "slot": [(slot["late_s"], slot_seconds) for slot in slots],
+    }
+    # a slot that is made up while a run ends is not waited for, and late of nothing
+    commanded = {part: [p for p in values if p[0] is not None] for part, values in pairs.items()}
+    return [_error(part, values) for part, values in commanded.items() if values]
 
 
 def verdict(errors: Sequence[Error], done: int) -> str:
@@ -75,19 +66,35 @@ def verdict(errors: Sequence[Error], done: int) -> str:
     return "VALID" if done else "INVALID: no request was finished, so nothing was measured"
 
 
-def _error(part: str, pairs: Sequence[tuple[float, float]], change: str) -> Error:
+def _error(part: str, pairs: Sequence[tuple[float, float]]) -> Error:
+    """From (lateness, stage's length) of each instant, seconds; lateness is part of the stage's
+    length, but not of a slot's."""
     late = np.array([pair[0] for pair in pairs])
     stage = np.array([pair[1] for pair in pairs]) - (late if part != "slot" else 0)
     bound = max(LATE_S, LATE_SHARE * float(np.median(stage)))
     relative = float(np.median(late / np.maximum(stage, 1e-9)))
     p50, p99 = (float(np.percentile(late, q)) for q in (50, 99))
-    kept = p99 <= bound and (part != "link" or relative <= RATE_ERROR)
-    return Error(part, len(pairs), p50 * 1e3, p99 * 1e3, bound * 1e3, relative, kept, change)
+    return Error(
+        part=part,
+        count=len(pairs),
+        late_p50_ms=p50 * 1e3,
+        late_p99_ms=p99 * 1e3,
+        bound_ms=bound * 1e3,
+        relative_p50=relative,
+        kept=p99 <= bound and (part != "link" or relative <= RATE_ERROR),
+        change=CHANGES[part],
+    )
 
 
 def _why(error: Error) -> str:
     if error.late_p99_ms > error.bound_ms:
-        what = f"{error.part} lateness p99 is {error.late_p99_ms:.0f} ms, the bound {error.bound_ms:.0f} ms"
+        reason = (
+            f"{error.part} lateness p99 is {error.late_p99_ms:.0f} ms, the bound "
+            f"{error.bound_ms:.0f} ms"
+        )
     else:
-        what = f"{error.part} rate is off by {error.relative_p50:.1%} in the median, the bound is {RATE_ERROR:.0%}"
-    return f"{what}: {error.change}"
+        reason = (
+            f"{error.part} rate is off by {error.relative_p50:.1%} in the median, the bound is "
+            f"{RATE_ERROR:.0%}"
+        )
+    return f"{reason}: {error.change}"

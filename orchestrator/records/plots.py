@@ -10,8 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+__all__ = ["backlog", "gap", "learning", "over_time", "responses", "stages", "users"]
+
 Rows = Sequence[dict[str, Any]]
-STAGES = {
+COLOURS = {
     "queue": "#9aa5b1",
     "edge": "#e07a5f",
     "transfer": "#f2cc8f",
@@ -28,11 +30,11 @@ REUSE = {
 
 
 def stages(done: Rows) -> str:
-    """Mean seconds of each stage, by how the output was come by."""
+    """Mean seconds of each stage, by the kind of reuse."""
     figure, axes = _axes("mean stage time (s)", "")
     kinds = [kind for kind in REUSE if any(row["reuse"] == kind for row in done)]
     left = np.zeros(len(kinds))
-    for stage, colour in STAGES.items():
+    for stage, colour in COLOURS.items():
         means = [
             float(np.mean([r[f"{stage}_s"] for r in done if r["reuse"] == kind])) for kind in kinds
         ]
@@ -43,7 +45,7 @@ def stages(done: Rows) -> str:
 
 
 def responses(done: Rows) -> str:
-    """Distribution of response times, by how the output was come by."""
+    """Distribution of response times, by the kind of reuse."""
     figure, axes = _axes("response time (s)", "share of requests")
     for kind, colour in REUSE.items():
         times = np.sort([row["total_s"] for row in done if row["reuse"] == kind])
@@ -64,12 +66,13 @@ def over_time(slots: Rows, tau: float) -> str:
     figure, axes = _axes("time (s)", "hit ratio")
     at = np.array([slot["start_s"] + tau for slot in slots])
     window = np.ones(10)
-    hits, all_ = (
-        np.convolve([slot[k] for slot in slots], window)[: len(slots)] for k in ("hits", "requests")
+    hits, requests = (
+        np.convolve([slot[column] for slot in slots], window)[: len(slots)]
+        for column in ("hits", "requests")
     )
     axes.plot(
         at,
-        np.where(all_ > 0, hits / np.maximum(all_, 1), np.nan),
+        np.where(requests > 0, hits / np.maximum(requests, 1), np.nan),
         color="#3d7ea6",
         label="hit ratio, last 10 slots",
     )

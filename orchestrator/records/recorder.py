@@ -6,49 +6,79 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO, get_type_hints
+from typing import Any, TextIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from midstep import __version__
-from midstep.errors import ScenarioError
+from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
+from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
+from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
 from orchestrator.records.rows import EndedRequest, SlotRow
+from orchestrator.records.tables import read_parquet, write_parquet
 
-JOURNALS = ("requests", "slots", "events")
+__all__ = [
+    "Recorder",
+    "checkpoint_file",
+    "read_begin",
+    "read_events",
+    "read_run",
+    "run_folder",
+    "versions",
+]
+
+BEGIN = "begin.json"
+RESULTS = (
+    *(f"{name}.jsonl" for name in JOURNALS),
+    BEGIN,
+    "requests.parquet",
+    "slots.parquet",
+    "summary.json",
+    "report.html",
+    "images",
+    "targets.json",
+    "control.json",
+    "prometheus",
+)
 
 
 class Recorder:
-    """Owns the run's folder while the run lasts."""
+    """Owns the run's folder while the run lasts. Raises RecordError where it cannot be written, or
+    where a file of the record is in it already."""
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
-        try:
-            (folder / "images").mkdir(parents=True, exist_ok=True)
-            text = scenario.dump() + yaml.safe_dump({"versions": versions()}, sort_keys=True)
-            (folder / "scenario.yaml").write_text(text)
-            self._journals: dict[str, TextIO] = {
-                n: (folder / f"{n}.jsonl").open("w") for n in JOURNALS
-            }
-        except OSError as error:
-            raise ScenarioError(
-                f"--out {folder}: the run's folder cannot be written: {error}"
-            ) from error
         self.folder = folder
         self._images = scenario.report.images
         self._edges = [edge.name for edge in scenario.edges]
+        self._journals: dict[str, TextIO] = {}
         self.rows: dict[str, RequestRow] = {}
         self.slots: list[SlotRow] = []
         self.gallery: list[Gallery] = []
         self.events: list[dict[str, Any]] = []
+        if _is_filled(folder / SCENARIO):
+            raise RecordError(f"{folder}: a run is in there already")
+        try:
+            (folder / "images").mkdir(parents=True, exist_ok=True)
+            text = scenario.dump() + yaml.safe_dump({"versions": versions()}, sort_keys=True)
+            write_at_once(folder / SCENARIO, text)
+            for name in JOURNALS:
+                self._journals[name] = (folder / f"{name}.jsonl").open("x")
+        except OSError as error:
+            self.discard()
+            raise RecordError(f"{folder}: the run's folder cannot be written: {error}") from error
+
+    def began(
+        self, step_s: Mapping[str, float], pipeline: Mapping[str, Any], resumed: str | None
+    ) -> None:
+        """What the summary needs of a run that breaks off: each edge's seconds for one step of one
+        request, the identity of the outputs, the run whose learner's state it began with."""
+        tree = {"step_s": dict(step_s), "pipeline": dict(pipeline), "resumed_from": resumed}
+        write_at_once(self.folder / BEGIN, json.dumps(tree) + "\n")
 
     def ended(self, ended: Iterable[EndedRequest]) -> None:
         """Requests that ended, with their pictures."""
@@ -56,12 +86,12 @@ class Recorder:
             self.rows[one.row.request_id] = one.row
             self._write("requests", one.row.dict())
             if one.picture is not None and self._images:
-                (self.folder / "images" / f"{one.row.request_id}.png").write_bytes(one.picture)
+                self._image(one.row.request_id, one.picture)
 
     def slot(self, row: SlotRow) -> None:
         """A slot that ended."""
         self.slots.append(row)
-        self._write("slots", asdict(row))
+        self._write("slots", vars(row))
 
     def event(self, at_s: float, text: str) -> None:
         """Something a reader of the report should know: a part that died, an interruption."""
@@ -73,27 +103,27 @@ class Recorder:
     def checkpoint(self, edge: str, state: bytes) -> None:
         """The state of an edge's learner, in place of the one before: a reader sees the old file or
         the new one."""
-        path = self.folder / checkpoint_file(edge, self._edges)
-        fresh = path.with_suffix(".tmp")
-        fresh.write_bytes(state)
-        os.replace(fresh, path)
+        write_at_once(self.folder / checkpoint_file(edge, self._edges), state)
 
     def compared(self, gallery: Iterable[Gallery]) -> None:
-        """Pictures made again without reuse: their PSNR goes into the rows, they into images/."""
+        """Pictures made again without reuse: their PSNR goes into the rows, they into images/, and
+        with them the picture that they are compared with."""
         for one in gallery:
             self.gallery.append(one)
             self.rows[one.request_id].psnr_db = one.psnr_db
-            for kind, data in (("frame", one.frame), ("reference", one.reference)):
-                (self.folder / "images" / f"{one.request_id}-{kind}.png").write_bytes(data)
+            self._image(f"{one.request_id}-frame", one.frame)
+            self._image(f"{one.request_id}-reference", one.reference)
+            if not self._images:
+                self._image(one.request_id, one.picture)
 
     def close(self) -> None:
         """Make the parquet files; the journals go once those are on disk."""
         for journal in self._journals.values():
             journal.close()
-        write_parquet(
-            self.folder / "requests.parquet", RequestRow, [row.dict() for row in self.rows.values()]
-        )
-        write_parquet(self.folder / "slots.parquet", SlotRow, [asdict(row) for row in self.slots])
+        requests = [row.dict() for row in self.rows.values()]
+        write_parquet(self.folder / "requests.parquet", RequestRow, requests)
+        slots = [vars(row) for row in self.slots]
+        write_parquet(self.folder / "slots.parquet", SlotRow, slots)
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()
 
@@ -102,10 +132,14 @@ class Recorder:
         for name, journal in self._journals.items():
             journal.close()
             (self.folder / f"{name}.jsonl").unlink(missing_ok=True)
-        (self.folder / "scenario.yaml").unlink(missing_ok=True)
-        for folder in (self.folder / "images", self.folder):
-            with contextlib.suppress(OSError):  # somebody else's files are in it
-                folder.rmdir()
+        with contextlib.suppress(OSError):
+            (self.folder / BEGIN).unlink(missing_ok=True)
+            (self.folder / "images").rmdir()
+        with contextlib.suppress(OSError):
+            release_folder(self.folder, SCENARIO)
+
+    def _image(self, name: str, data: bytes) -> None:
+        (self.folder / "images" / f"{name}.png").write_bytes(data)
 
     def _write(self, journal: str, row: dict[str, Any]) -> None:
         self._journals[journal].write(json.dumps(row) + "\n")
@@ -118,72 +152,75 @@ def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
 
 
 def run_folder(scenario: Scenario, out: str | None) -> Path:
-    """`--out` itself, or runs/<name>-<time>. Raises ScenarioError where a run is there already."""
-    folder = (
-        Path(out) if out else Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    )
-    if (folder / "scenario.yaml").exists():
-        if out:
-            raise ScenarioError(
-                f"--out {folder}: a run is in there already; name another folder or remove it"
-            )
-        folder = folder.with_name(f"{folder.name}-{time.time_ns() % 1000:03d}")
-    return folder
-
-
-def write_parquet(path: Path, kind: type, rows: list[dict[str, Any]]) -> None:
-    """Rows of a dataclass as parquet, with its types even where every value is null."""
-    types = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
-    hints = get_type_hints(kind)
-    columns = []
-    for field in fields(kind):
-        options = getattr(hints[field.name], "__args__", (hints[field.name],))
-        columns.append((field.name, types[next(t for t in options if t is not type(None))]))
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(columns)), path)
+    """Claim `--out`, or runs/<name>-<time>. Raises OptionError where a run is there already."""
+    edges = [edge.name for edge in scenario.edges]
+    states = [checkpoint_file(edge, edges) for edge in edges]
+    return claim_folder(scenario.name, out, SCENARIO, (*RESULTS, *states))
 
 
 def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Request and slot rows of a run, from parquet, or from the journal of one that broke off.
-    Raises ScenarioError."""
-    if not (folder / "scenario.yaml").is_file():
-        raise ScenarioError(f"{folder}: no run is in there (no scenario.yaml)")
-    found = []
-    for name in ("requests", "slots"):
-        parquet = folder / f"{name}.parquet"
-        journal = folder / f"{name}.jsonl"
-        if parquet.is_file():
-            try:
-                found.append(pq.read_table(parquet).to_pylist())
-            except (pa.ArrowException, OSError) as error:
-                raise ScenarioError(
-                    f"{parquet}: cannot be read: {str(error).splitlines()[0]}"
-                ) from error
-        elif journal.is_file():
-            found.append(_lines(journal))
-        else:
-            raise ScenarioError(f"{folder}: neither {name}.parquet nor {name}.jsonl is there")
-    absent = {
-        field.name: field.default for field in fields(SlotRow) if field.default is not MISSING
-    }
-    return found[0], [{**absent, **slot} for slot in found[1]]  # an older run has fewer columns
+    Raises RecordError."""
+    if not _is_filled(folder / SCENARIO):
+        raise RecordError(f"{folder}: no run is in there (no {SCENARIO})")
+    requests = _rows(folder, "requests")
+    # an older run's slots have fewer columns
+    optional = optional_columns(SlotRow)
+    return requests, [{**optional, **slot} for slot in _rows(folder, "slots")]
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """What happened in a run that broke off, as far as its journal tells."""
-    journal = folder / "events.jsonl"
-    return _lines(journal) if journal.is_file() else []
+    """What happened in a run that broke off, as far as its journals tell; damage to them is the
+    last event. Raises RecordError."""
+    present = [name for name in JOURNALS if (folder / f"{name}.jsonl").is_file()]
+    journals = {name: read_journal(folder, name) for name in present}
+    events = journals["events"][0] if "events" in journals else []
+    at_s = max((event["at_s"] for event in events), default=0.0)
+    for name, (_, damaged) in journals.items():
+        if damaged:
+            text = f"{name}.jsonl: {damaged} damaged lines are left out"
+            events.append({"at_s": at_s, "text": text})
+    return events
 
 
-def _lines(journal: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
+def read_begin(folder: Path) -> dict[str, Any]:
+    """What `Recorder.began` wrote; nothing where it is not there, or damaged."""
+    try:
+        tree = json.loads((folder / BEGIN).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return tree if isinstance(tree, dict) else {}
 
 
 def versions() -> dict[str, str]:
-    """What the run was made with."""
-    made = {"midstep": __version__, "python": platform.python_version()}
+    """The versions of the program and of what it stands on."""
+    by_name = {"midstep": __version__, "python": platform.python_version()}
     for name in ("torch", "diffusers", "transformers", "ray", "grpcio", "numpy"):
         try:
-            made[name] = importlib.metadata.version(name)
+            by_name[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            made[name] = "not installed"
-    return made
+            by_name[name] = "not installed"
+    return by_name
+
+
+def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """From the table, or from the journal where there is no table or a kill has torn it."""
+    parquet = folder / f"{name}.parquet"
+    journal = folder / f"{name}.jsonl"
+    if not parquet.is_file() and not journal.is_file():
+        raise RecordError(f"{folder}: neither {name}.parquet nor {name}.jsonl is there")
+    if parquet.is_file():
+        try:
+            return read_parquet(parquet)
+        except RecordError:
+            if not journal.is_file():
+                raise
+    return read_journal(folder, name)[0]
+
+
+def _is_filled(path: Path) -> bool:
+    """Whether a file is there that is no mere claim."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

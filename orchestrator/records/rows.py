@@ -1,10 +1,12 @@
-"""What a run is recorded by: a request that ended, a slot's row, a slot's progress."""
+"""What a run is recorded by: a request that ended, a slot's row, an event, a slot's progress."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from midstep.telemetry.record import RequestRow
+
+__all__ = ["EndedRequest", "EventRow", "SlotProgress", "SlotRow"]
 
 
 @dataclass(frozen=True)
@@ -15,9 +17,10 @@ class EndedRequest:
     picture: bytes | None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class SlotRow:
-    """One row of slots.parquet; see docs/record.md."""
+    """One row of slots.parquet; see docs/record.md. What the learner says is null where it did not
+    answer."""
 
     slot: int
     start_s: float
@@ -26,10 +29,8 @@ class SlotRow:
     misses: int
     latency_avg_s: float
     system_cost_s: float
-    late_s: float | None  # how late the slot's end was noticed; null where nobody waited for it
-    queue_s: float | None = (
-        None  # Q; this and what follows is null where the learner did not answer
-    )
+    late_s: float | None  # of the slot's end; null where no slot's end was waited for
+    queue_s: float | None = None  # Q of (23), from the learner; so are those below, down to k
     store_bytes: int | None = None
     store_entries: int | None = None
     admitted: int | None = None
@@ -40,17 +41,23 @@ class SlotRow:
     k: int | None = None
     edge: str = "edge-0"
     users: int | None = None  # devices that ask the edge, at the slot's end
-    edge_queue: int | None = (
-        None  # requests that wait for their first tick, and that are being computed
-    )
-    edge_in_flight: int | None = None
-    drift_plus_penalty: float | None = None  # (33)
-    updates: int | None = None  # that the learner has made
+    edge_queue: int | None = None  # requests that wait for their first tick
+    edge_in_flight: int | None = None  # requests that are being computed
+    drift_plus_penalty: float | None = None  # (33), from the learner
+    updates: int | None = None  # of the learner's model, so far
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    """One line of events.jsonl: something that a reader of the report should know."""
+
+    at_s: float
+    text: str
 
 
 @dataclass(frozen=True)
 class SlotProgress:
-    """A slot in passing, for whoever shows progress."""
+    """A slot that ended, for whoever shows a run's progress."""
 
     at_s: float
     rows: list[SlotRow]  # one an edge

@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from midstep.scenario import Scenario, Threshold
+from midstep.wire.messages import HITS
 from orchestrator.records import fidelity
+from orchestrator.records.folders import write_at_once
 from orchestrator.records.recorder import versions
+from orchestrator.records.statistics import batch_means, percentile, plain
+
+__all__ = ["RunFacts", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
+REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
+
+
+@dataclass(kw_only=True)
+class RunFacts:
+    """What a run's rows do not say. `step_s`: each edge's seconds for one step of one request;
+    `wall_s`: how long the command took; `cpu_share`: the machine's busy share; `pipeline`: the
+    identity of its outputs; `resumed_from`: the run whose learner's state it began with. None, or
+    no entry, where it is not known."""
+
+    step_s: Mapping[str, float] = field(default_factory=dict)
+    wall_s: float | None = None
+    cpu_share: float | None = None
+    pipeline: Mapping[str, Any] | None = None
+    resumed_from: str | None = None
 
 
 def summarise(
-    scenario: Scenario,
-    rows: Rows,
-    slots: Rows,
-    events: Rows,
-    step_s: Mapping[str, float],
-    wall_s: float,
-    cpu: float | None = None,
-    pipeline: dict[str, Any] | None = None,
-    resumed: str | None = None,
+    scenario: Scenario, rows: Rows, slots: Rows, events: Rows, facts: RunFacts
 ) -> dict[str, Any]:
-    """The summary's tree. `step_s`: each edge's seconds for one step of one request; `cpu`: the
-    machine's busy share; `pipeline`: the identity of its outputs; `resumed`: the run whose
-    learner's state it began with."""
+    """The summary's tree (docs/record.md)."""
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     names = [edge.name for edge in scenario.edges]
     of_edges = {
         name: metrics(
-            [r for r in rows if r["edge"] == name], [s for s in slots if s["edge"] == name], step_s
+            [row for row in rows if row["edge"] == name],
+            [slot for slot in slots if slot["edge"] == name],
+            facts.step_s,
         )
         for name in names
     }
     return {
-        "policies": {scenario.policy.name: metrics(rows, slots, step_s)},
+        "policies": {scenario.policy.name: metrics(rows, slots, facts.step_s)},
         **({"edges": of_edges} if len(names) > 1 else {}),
         "run": {
             "name": scenario.name,
@@ -53,11 +66,11 @@ def summarise(
             "policy": scenario.policy.model_dump(),
             "users": scenario.users,
             "duration_s": scenario.duration_s,
-            "wall_s": round(wall_s, 3),
-            "step_s": next(iter(step_s.values()), 0.0),
-            "pipeline": pipeline,
-            "cpu_share": cpu,
-            "resumed_from": resumed,
+            "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
+            "step_s": next(iter(facts.step_s.values()), None),
+            "pipeline": None if facts.pipeline is None else dict(facts.pipeline),
+            "cpu_share": facts.cpu_share,
+            "resumed_from": facts.resumed_from,
             "processes": len({row["process_id"] for row in done}),
             "events": list(events),
         },
@@ -69,62 +82,77 @@ def summarise(
 def metrics(
     rows: Rows, slots: Rows, step_s: Mapping[str, float]
 ) -> dict[str, dict[str, float | None]]:
-    """Every metric's mean and the half-width of its 95 % interval over requests, or over slots
-    where it is a slot's."""
-    done = [row for row in rows if row["result"] == "done"]
+    """Every metric's mean and its interval within the run, by batch means over requests or slots in
+    the order in which they ended; null where nothing is known (`orchestrator.records.metrics` says
+    what each is)."""
+    done = sorted((row for row in rows if row["result"] == "done"), key=_end)
     total = [row["total_s"] for row in done]
-    hit = [float(row["reuse"] in ("exact", "similar", "final")) for row in done]
-    in_slot = [float(row["reuse"] != "computed") for row in done]
-    psnr = [row["psnr_db"] for row in done if row["psnr_db"] is not None]
     busy = [slot for slot in slots if slot["requests"]]
-    made = {
-        "response_ms": _mean(1e3 * worst for worst in _worst_by_prompt(done)),
-        "response_per_request_ms": _mean(1e3 * t for t in total),
-        "hit_ratio": _mean(hit),
-        "hit_ratio_in_slot": _mean(in_slot),
-        "saved_ms": _mean(1e3 * step_s.get(row["edge"], 0.0) * row["saved_steps"] for row in done),
-        "queue_ms": _mean(1e3 * slot["queue_s"] for slot in busy if slot["queue_s"] is not None),
-        "system_cost_ms": _mean(1e3 * slot["system_cost_s"] for slot in busy),
-        "gap_to_exact": _mean(
-            slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None
-        ),
-        "psnr_db": {"mean": _pooled(psnr), "ci95": None},
+    queues = [slot["queue_s"] for slot in slots if slot["queue_s"] is not None]
+    gaps = [slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None]
+    saved = [step_s[row["edge"]] * row["saved_steps"] for row in done if row["edge"] in step_s]
+    by_name = {
+        "response_ms": _milliseconds(_slowest_by_prompt(done)),
+        "response_per_request_ms": _milliseconds(total),
+        "hit_ratio": batch_means([float(row["reuse"] in HITS) for row in done]),
+        "hit_ratio_in_slot": batch_means([float(row["reuse"] in REUSED) for row in done]),
+        "edge_saved_ms": _milliseconds(saved),
+        "queue_ms": _milliseconds(queues),
+        "latency_avg_ms": _milliseconds([slot["latency_avg_s"] for slot in busy]),
+        "system_cost_ms": _milliseconds([slot["system_cost_s"] for slot in busy]),
+        "gap_to_exact_by_slot": batch_means(gaps),
+        "psnr_db": plain(_pooled([r["psnr_db"] for r in done if r["psnr_db"] is not None])),
     }
     for q in (50, 95, 99):
-        made[f"p{q}_s"] = {"mean": float(np.percentile(total, q)) if total else None, "ci95": None}
+        by_name[f"p{q}_s"] = plain(percentile(total, q))
+    by_name["largest_s"] = plain(max(total, default=None))
     for result, name in (("done", "requests"), ("failed", "failed"), ("rejected", "rejected")):
-        made[name] = {"mean": float(sum(row["result"] == result for row in rows)), "ci95": None}
-    return made
+        by_name[name] = plain(float(sum(row["result"] == result for row in rows)))
+    return by_name
 
 
 def missed(
     summary: Mapping[str, Any], policy: str, thresholds: Mapping[str, Threshold]
 ) -> list[str]:
-    """The thresholds that the run is outside of, one line each."""
+    """The thresholds that the run is outside of, one line each. Of too few requests for a p95 or
+    p99 the largest is judged instead: it is no smaller."""
     lines = []
+    metrics = summary["policies"][policy]
     for name, bound in thresholds.items():
-        value = summary["policies"][policy].get(name, {}).get("mean")
+        value = metrics.get(name, {}).get("mean")
+        label = name
+        if value is None and name in ("p95_s", "p99_s"):
+            value = metrics.get("largest_s", {}).get("mean")
+            label = f"{name} (largest_s, of too few requests)"
         if value is None:
             lines.append(f"threshold {name}: the run has no such metric")
         elif bound.min is not None and value < bound.min:
-            lines.append(f"threshold {name}: {value:.6g} is below {bound.min:g}")
+            lines.append(f"threshold {label}: {value:.6g} is below {bound.min:g}")
         elif bound.max is not None and value > bound.max:
-            lines.append(f"threshold {name}: {value:.6g} is above {bound.max:g}")
+            lines.append(f"threshold {label}: {value:.6g} is above {bound.max:g}")
     return lines
 
 
 def write(folder: Path, summary: Mapping[str, Any]) -> None:
-    """summary.json of a run's folder."""
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    """summary.json of a folder, in place of what claimed it; a reader sees the whole file or none.
+    Raises OSError."""
+    text = json.dumps(summary, indent=2, allow_nan=False)
+    write_at_once(folder / "summary.json", text + "\n")
 
 
-def _worst_by_prompt(done: Rows) -> list[float]:
-    """L_r of (15) for every edge, slot and prompt."""
-    worst: dict[tuple[str, int, str], float] = defaultdict(float)
+def _end(row: Mapping[str, Any]) -> tuple[int, float]:
+    """When a finished request ended: its slot, then seconds."""
+    return row["slot"], row["arrived_s"] + row["total_s"]
+
+
+def _slowest_by_prompt(done: Rows) -> list[float]:
+    """L_r of (15), seconds: the slowest request for each prompt that an edge served in a slot, in
+    the slots' order."""
+    slowest: dict[tuple[str, int, str], float] = defaultdict(float)
     for row in done:
         key = row["edge"], row["slot"], row["prompt_key"]
-        worst[key] = max(worst[key], row["total_s"])
-    return list(worst.values())
+        slowest[key] = max(slowest[key], row["total_s"])
+    return list(slowest.values())
 
 
 def _pooled(psnr: Sequence[float]) -> float | None:
@@ -133,9 +161,5 @@ def _pooled(psnr: Sequence[float]) -> float | None:
     return float(-10 * np.log10(np.mean(10 ** (-np.array(psnr) / 10)))) if psnr else None
 
 
-def _mean(values: Iterable[float]) -> dict[str, float | None]:
-    array = np.fromiter(values, np.float64)
-    if not array.size:
-        return {"mean": None, "ci95": None}
-    half = 1.96 * float(array.std(ddof=1)) / np.sqrt(array.size) if array.size > 1 else None
-    return {"mean": float(array.mean()), "ci95": None if half is None else float(half)}
+def _milliseconds(seconds: Sequence[float]) -> dict[str, float | None]:
+    return batch_means(1e3 * np.asarray(seconds, np.float64))

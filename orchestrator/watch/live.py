@@ -13,9 +13,11 @@ from rich.live import Live
 from midstep.scenario import Scenario
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import SlotProgress
-from orchestrator.watch.figures import Figures
+from orchestrator.watch.run_figures import RunFigures
 from orchestrator.watch.screen import Screen
 from orchestrator.watch.tally import Tally
+
+__all__ = ["Progress"]
 
 STAGES = ("queue", "edge", "transfer", "device", "overhead")
 REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the time
@@ -30,8 +32,8 @@ class Progress:
         self._live = (
             Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         )
-        self._figures = Figures(scenario)
-        self._seen = [0, 0, 0]  # rows, slots and events
+        self._figures = RunFigures(scenario)
+        self._counted = [0, 0, 0]  # rows, slots and events that the figures have
         self._drawn = -REDRAW_S
 
     def __enter__(self) -> Progress:
@@ -47,12 +49,12 @@ class Progress:
         """A line that stays."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def show(self, glance: SlotProgress) -> None:
-        """One slot later."""
+    def show(self, progress: SlotProgress) -> None:
+        """A slot has ended."""
         self._take_in()
         if self._live is None:
             if self._figures.last_slot % 5 == 4:
-                self.say("  ".join(f"{name} {value}" for name, value in self._cells(glance)))
+                self.say("  ".join(f"{name} {value}" for name, value in self._cells(progress)))
         elif time.monotonic() - self._drawn >= REDRAW_S:
             self._live.update(Screen(self._figures, "running"), refresh=True)
             self._drawn = time.monotonic()
@@ -62,15 +64,15 @@ class Progress:
         slots = self._recorder.slots
         events = self._recorder.events
         # not a walk over all of them
-        newest = list(islice(reversed(rows.values()), len(rows) - self._seen[0]))
+        newest = list(islice(reversed(rows.values()), len(rows) - self._counted[0]))
         self._figures.add(
             (vars(row) for row in reversed(newest)),
-            (vars(slot) for slot in slots[self._seen[1] :]),
-            events[self._seen[2] :],
+            (vars(slot) for slot in slots[self._counted[1] :]),
+            events[self._counted[2] :],
         )
-        self._seen = [len(rows), len(slots), len(events)]
+        self._counted = [len(rows), len(slots), len(events)]
 
-    def _cells(self, glance: SlotProgress) -> list[tuple[str, str]]:
+    def _cells(self, progress: SlotProgress) -> list[tuple[str, str]]:
         figures = self._figures
         edges = list(figures.edges.values())
         tally = Tally.of(edge.tally for edge in edges)
@@ -83,7 +85,7 @@ class Progress:
         )
         users = figures.scenario.users if figures.users is None else figures.users
         cells = [
-            ("t", f"{glance.at_s:.0f} s"),
+            ("t", f"{progress.at_s:.0f} s"),
             ("users", str(users)),
             ("done", str(figures.results["done"])),
             ("req/min", f"{60 * requests / figures.window_s:.0f}"),

@@ -24,6 +24,8 @@ import yaml
 from orchestrator.watch import programs
 from orchestrator.watch.supervised_process import SupervisedProcess
 
+__all__ = ["DEPLOY", "Monitor", "query"]
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 READY_S = 15.0
 PULL_S = 120.0
@@ -115,7 +117,7 @@ class Monitor:
                 f"--storage.tsdb.path={self._folder / 'data'}",
                 f"--web.listen-address={HOST}:{port}",
             ],
-            shown=[self._run],
+            folders=[self._run],
         )
         address = f"http://{HOST}:{port}"
         started = self._hold(command, self._folder / "log", {})
@@ -164,7 +166,7 @@ class Monitor:
             ),
         }
         command = program.command(
-            [], shown=[DEPLOY / "grafana", self._scratch], told=list(environment)
+            [], folders=[DEPLOY / "grafana", self._scratch], variables=list(environment)
         )
         started = self._hold(command, self._scratch / "log", environment)
         # long enough to see that it refuses; ready it is later, and nothing waits for that
@@ -192,8 +194,8 @@ def query(prometheus: str, expression: str) -> float | None:
     """The first value of an instant query, None where it has none. Raises OSError, ValueError."""
     url = f"{prometheus}/api/v1/query?query={urllib.parse.quote(expression)}"
     with urllib.request.urlopen(url, timeout=2) as reply:
-        found = json.load(reply)["data"]["result"]
-    return float(found[0]["value"][1]) if found else None
+        result = json.load(reply)["data"]["result"]
+    return float(result[0]["value"][1]) if result else None
 
 
 def _answers(url: str) -> bool:

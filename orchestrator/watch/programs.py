@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+__all__ = ["Program", "docker_answers", "grafana", "port", "prometheus"]
+
 IMAGES = {"prometheus": "prom/prometheus:v3.5.0", "grafana": "grafana/grafana:11.6.0"}
 HOMES = ("/usr/share/grafana", "/usr/local/share/grafana", "/opt/homebrew/share/grafana")
 
@@ -29,16 +31,16 @@ class Program:
         return self.image is not None
 
     def command(
-        self, arguments: Sequence[str], shown: Sequence[Path], told: Sequence[str] = ()
+        self, arguments: Sequence[str], folders: Sequence[Path], variables: Sequence[str] = ()
     ) -> list[str]:
-        """The whole command. `shown`: folders that it works in; `told`: variables of the
+        """The whole command. `folders`: those that it works in; `variables`: those of the
         environment that it needs."""
         if self.image is None:
             return [*self.words, *arguments]
-        volumes = [f"--volume={folder}:{folder}" for folder in shown]
+        volumes = [f"--volume={folder}:{folder}" for folder in folders]
         # by name: a password is not for `ps`
-        variables = [word for name in told for word in ("--env", name)]
-        return [*self.words, *volumes, *variables, self.image, *arguments]
+        options = [word for name in variables for word in ("--env", name)]
+        return [*self.words, *volumes, *options, self.image, *arguments]
 
 
 def prometheus() -> Program | None:
@@ -75,10 +77,10 @@ def docker_answers() -> bool:
     if shutil.which("docker") is None:
         return False
     try:
-        asked = subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False)
+        info = subprocess.run(["docker", "info"], capture_output=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return asked.returncode == 0
+    return info.returncode == 0
 
 
 def _home(binary: Path) -> Path | None:

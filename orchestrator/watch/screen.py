@@ -14,12 +14,16 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from midstep.telemetry.record import STAGES
-from orchestrator.watch.figures import EdgeFigures, Figures
+from orchestrator.records.statistics import smallest_count
+from orchestrator.watch.run_figures import EdgeFigures, RunFigures
 from orchestrator.watch.tally import Tally
+
+__all__ = ["ASCII_BARS", "BARS", "Screen", "sparkline"]
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.:-=+*#"
 
+PERCENTILES = (50, 95, 99)
 STYLES = {"VALID": "bold green", "INVALID": "bold red"}
 
 Cells = list[str]
@@ -29,7 +33,7 @@ class Screen:
     """One picture of the figures as they are now; `state` is a word or two on the run: running,
     ended."""
 
-    def __init__(self, figures: Figures, state: str) -> None:
+    def __init__(self, figures: RunFigures, state: str) -> None:
         self._figures = figures
         self._state = state
 
@@ -62,7 +66,7 @@ def sparkline(values: Iterable[float | None], top: float, bars: str = BARS) -> s
     )
 
 
-def _heading(figures: Figures, state: str, total: Tally) -> str:
+def _heading(figures: RunFigures, state: str, total: Tally) -> str:
     scenario = figures.scenario
     results = figures.results
     users = scenario.users if figures.users is None else figures.users
@@ -79,16 +83,20 @@ def _heading(figures: Figures, state: str, total: Tally) -> str:
     )
 
 
-def _stages(figures: Figures, total: Tally) -> list[Cells]:
+def _stages(figures: RunFigures, total: Tally) -> list[Cells]:
     over = "all of it" if figures.whole else f"last {figures.window_s:g} s"
-    rows = [[over, "p50", "p95", "p99"]]
-    rows += [
-        [stage, *map(_seconds, total.quantiles_s(stage, (0.5, 0.95, 0.99)))] for stage in STAGES
-    ]
+    rows = [[over, *(f"p{q}" for q in PERCENTILES), "largest"]]
+    shares = (*(q / 100 for q in PERCENTILES), 1.0)
+    # of fewer requests than a percentile needs, the largest says as much
+    enough_for = [*(total.done >= smallest_count(q) for q in PERCENTILES), True]
+    for stage in STAGES:
+        quantiles = total.quantiles_s(stage, shares)
+        pairs = zip(quantiles, enough_for, strict=True)
+        rows.append([stage, *(_seconds(value if enough else None) for value, enough in pairs)])
     return rows
 
 
-def _fidelity(figures: Figures) -> list[Cells]:
+def _fidelity(figures: RunFigures) -> list[Cells]:
     rows = [["late, ms", "p50", "p99", "bound", "error"]]
     for error in figures.errors():
         times = (error.late_p50_ms, error.late_p99_ms, error.bound_ms)
@@ -96,7 +104,7 @@ def _fidelity(figures: Figures) -> list[Cells]:
     return rows
 
 
-def _edges(figures: Figures, tallies: Mapping[str, Tally]) -> list[Cells]:
+def _edges(figures: RunFigures, tallies: Mapping[str, Tally]) -> list[Cells]:
     kinds = sorted({kind for tally in tallies.values() for kind in tally.reuse})
     rows = [["edge", "users", "req/s", "hits", *kinds, "queue", "at work", "store"]]
     for edge in figures.edges.values():
@@ -119,7 +127,7 @@ def _edges(figures: Figures, tallies: Mapping[str, Tally]) -> list[Cells]:
     return rows
 
 
-def _learners(figures: Figures) -> list[Cells]:
+def _learners(figures: RunFigures) -> list[Cells]:
     rows = [["learner", "policy", "Q", "drift+penalty", "gap", "loss", "K", "updates", "decision"]]
     for edge in figures.edges.values():
         newest = edge.newest
@@ -139,7 +147,7 @@ def _learners(figures: Figures) -> list[Cells]:
     return rows
 
 
-def _history(figures: Figures, bars: str) -> list[str]:
+def _history(figures: RunFigures, bars: str) -> list[str]:
     lines = []
     for edge in figures.edges.values():
         for name, values, full in (

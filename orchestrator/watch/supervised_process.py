@@ -27,6 +27,8 @@ def hold():
 threading.Thread(target=hold, daemon=True).start()
 os._exit(child.wait() & 127)
 """
+__all__ = ["SupervisedProcess"]
+
 GRACE_S = 12.0
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from midstep.telemetry.record import STAGES
 
+__all__ = ["Row", "Sample", "Tally"]
+
 Row = dict[str, Any]  # of requests.parquet or slots.parquet
 
 _GROWTH = math.log(1.02)  # between neighbouring buckets: a quantile is within 1 % of the true one
@@ -61,7 +63,7 @@ class Tally:
         """Nearest-rank quantiles of a stage, seconds, within 1 % of the true ones (below a
         microsecond: 1e-6); shares must rise. None where nothing was done."""
         buckets = iter(sorted(self._buckets[stage].items()))
-        found = list[float | None]()
+        quantiles = list[float | None]()
         passed = 0
         bucket = 0
         for share in shares:
@@ -69,8 +71,8 @@ class Tally:
                 bucket, number = next(buckets)
                 passed += number
             middle = math.exp(bucket * _GROWTH) * 2 / (1 + math.exp(_GROWTH))
-            found.append(middle if self.done else None)
-        return found
+            quantiles.append(middle if self.done else None)
+        return quantiles
 
 
 class Sample:
@@ -81,13 +83,13 @@ class Sample:
         self.rows: list[Row] = []
         self._bound = bound
         self._every = 1
-        self._seen = 0
+        self._offered = 0
 
     def add(self, row: Row) -> None:
-        """One row more, kept or not."""
-        if self._seen % self._every == 0:
+        """One row more, which the sample holds or passes over."""
+        if self._offered % self._every == 0:
             self.rows.append(row)
-        self._seen += 1
+        self._offered += 1
         if self._bound is not None and len(self.rows) > self._bound:
             self.rows = self.rows[::2]
             self._every = 2 * self._every

@@ -11,28 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 from rich.console import Console
 from rich.live import Live
 
-from midstep import scenario_file as scenarios
-from midstep.errors import ScenarioError
-from orchestrator.watch.figures import Figures
+from midstep.errors import RecordError
+from orchestrator.records.folders import SCENARIO, read_scenario
+from orchestrator.records.journals import JOURNALS, journal_row
+from orchestrator.watch.run_figures import RunFigures
 from orchestrator.watch.screen import Screen
 
-SILENT_S = (
-    600  # a run that no control.json tells about, and that writes nothing for so long, is no more
-)
+__all__ = ["Journal", "Watch", "newest_run", "top"]
+
+# a run without a control.json that has written nothing for so long is over
+SILENT_S = 600
 SUMMARY_S = 10  # a run's summary comes within this time after its tables
 CHUNK = 1 << 24
 
 
 class Journal:
-    """The rows of a file of JSON lines that is being written: each once, and none before its line
-    has an end."""
+    """The rows of a journal that is being written: each once, and none before its line has an end.
+    A damaged line is passed over."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.jsonl"
+        self._kind = JOURNALS[name]
         self._offset = 0
         self._rest = b""
 
@@ -43,26 +45,35 @@ class Journal:
             while chunk := file.read(CHUNK):
                 self._offset += len(chunk)
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
-                yield from (json.loads(line) for line in lines if line.endswith(b"}"))
+                for line in lines:
+                    row = journal_row(line, self._kind)
+                    if row is not None:
+                        yield row
 
 
 class Watch:
-    """Follows a run's folder. Raises ScenarioError where no run is in there."""
+    """Follows a run's folder. Raises RecordError where no run is in there, or a damaged one."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            tree = yaml.safe_load((folder / "scenario.yaml").read_text())
-        except OSError as error:
-            raise ScenarioError(f"{folder}: no run is in there (no scenario.yaml)") from error
-        self.figures = Figures(scenarios.parse(tree, (), str(folder)))
+        self.figures = RunFigures(read_scenario(folder))
         self.state = "starting"
         self._folder = folder
-        self._requests = Journal(folder / "requests.jsonl")
-        self._slots = Journal(folder / "slots.jsonl")
-        self._events = Journal(folder / "events.jsonl")
+        self._requests = Journal(folder, "requests")
+        self._slots = Journal(folder, "slots")
+        self._events = Journal(folder, "events")
 
     def look(self) -> bool:
-        """Take in what is new; whether the run still lives."""
+        """Take in what is new; whether the run still lives. Raises RecordError."""
+        try:
+            return self._look()
+        except OSError as error:
+            raise RecordError(f"{self._folder}: cannot be read: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RecordError(
+                f"{self._folder}: the run's record is damaged: {type(error).__name__}: {error}"
+            ) from error
+
+    def _look(self) -> bool:
         try:
             alive = self._alive()  # first: what a run writes as its last is then read as well
             self.figures.add(self._requests.rows(), self._slots.rows())
@@ -75,16 +86,14 @@ class Watch:
 
     def _read_whole(self) -> None:
         """The tables of a run that ended, in place of what was followed."""
-        from orchestrator.records.recorder import (
-            read_run,
-        )  # pyarrow, which a run that goes on does not need
+        from orchestrator.records.recorder import read_run  # pyarrow, which a live run needs not
 
         rows, slots = read_run(self._folder)
-        self.figures = Figures(self.figures.scenario, whole=True)
+        self.figures = RunFigures(self.figures.scenario, whole=True)
         self.state = "ended"
         summary = self._summary()
         self.figures.add(rows, slots, summary.get("run", {}).get("events", ()))
-        self.figures.told_verdict = summary.get("verdict")
+        self.figures.final_verdict = summary.get("verdict")
 
     def _summary(self) -> dict[str, Any]:
         """summary.json; it is written a moment after the tables. Nothing where the run died in
@@ -92,8 +101,8 @@ class Watch:
         path = self._folder / "summary.json"
         while True:
             try:
-                told: dict[str, Any] = json.loads(path.read_text())
-                return told
+                tree = json.loads(path.read_bytes())
+                return tree if isinstance(tree, dict) else {}
             except (OSError, ValueError):
                 if time.time() - (self._folder / "slots.parquet").stat().st_mtime > SUMMARY_S:
                     return {}
@@ -103,11 +112,10 @@ class Watch:
         """By the process that control.json names; without one, a run starts, or compares pictures
         at its end."""
         try:
-            alive = psutil.pid_exists(
-                json.loads((self._folder / "control.json").read_text())["pid"]
-            )
+            endpoint = json.loads((self._folder / "control.json").read_bytes())
+            alive = psutil.pid_exists(endpoint["pid"])
             self.state = "running"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             newest = max(
                 (self._folder / f"{name}.jsonl").stat().st_mtime for name in ("requests", "slots")
             )
@@ -119,18 +127,18 @@ class Watch:
 
 
 def newest_run(folder: Path = Path("runs")) -> Path:
-    """The run that was started last. Raises ScenarioError where there is none."""
-    runs = [path for path in folder.glob("*/scenario.yaml") if path.is_file()]
+    """The run that was started last. Raises RecordError where there is none."""
+    runs = [path for path in folder.glob(f"*/{SCENARIO}") if path.stat().st_size]
     if not runs:
-        raise ScenarioError(
+        raise RecordError(
             f"no run is in {folder}/: start one with `midstep run`, or name a run's folder"
         )
     return max(runs, key=lambda path: path.stat().st_mtime).parent
 
 
 def top(folder: Path, interval_s: float, once: bool) -> int:
-    """Show a run until it ends; one picture where `once` is asked or nobody watches. Raises
-    ScenarioError."""
+    """Show a run until it ends; one picture with `once`, or where nobody watches. Raises
+    RecordError."""
     console = Console()
     watch = Watch(folder)
     lives = watch.look()

@@ -23,6 +23,8 @@ from orchestrator.evaluation.figures.verdicts import (
     trend,
 )
 
+__all__ = ["Claim", "all_claims", "loss", "psnr", "reduction", "somewhere"]
+
 COMPACT = "compact"
 MODES = "coupled, reactive"
 LOSS = 0.03
@@ -35,9 +37,9 @@ BELOW_DNN = 0.2857
 DEFAULT_G = 3
 LARGE_G = 5
 PANELS = {
-    "lowest response time": "response_ms",
+    "lowest response time": "response_by_slot_ms",
     "highest hit ratio": "hit_ratio",
-    "most time saved": "saved_ms",
+    "most time saved": "saved_vs_ncldc_ms",
 }
 
 
@@ -56,25 +58,25 @@ class Claim:
 def all_claims(figures: Mapping[str, Values]) -> list[Claim]:
     """The claims of the figures that are there, in the paper's order; of a sweep only those whose
     policies were run."""
-    there = {
+    judged = {
         name: v for name, v in figures.items() if name not in sweeps.SWEEPS or "drc" in v.policies()
     }
-    return [claim for name, ask in _ASK.items() if name in there for claim in ask(there[name])]
+    return [claim for name, of in _CLAIMS.items() if name in judged for claim in of(judged[name])]
 
 
 def loss(values: Values, policy: str) -> Finding:
     """Fig. 5: the mean of the last fifth, whether it came down to it, and the gap to exact P2
     beside it."""
-    told = values.sweep(policy, "loss")
+    losses = values.sweep(policy, "loss")
     gap = values.sweep(policy, "gap_to_exact")
-    last = max(1, len(told) // 5)
-    known = told[~np.isnan(told).any(axis=1)]
+    last = max(1, len(losses) // 5)
+    known = losses[~np.isnan(losses).any(axis=1)]
     if len(known) < 2 * last:
         return Finding("-", NOT, "too few training steps in so few slots")
     end = known[-last:].mean(axis=0)
-    (mean, half) = middle(known[-last:].mean(axis=0))
-    far = gap[-last:].mean(axis=0)
-    ours = f"{mean:.3f} ± {half:.2g}; gap to exact P2 {100 * middle(far)[0]:.3g} ± {100 * middle(far)[1]:.2g} %"
+    mean, half = middle(end)
+    gap_mean, gap_half = middle(gap[-last:].mean(axis=0))
+    ours = f"{mean:.3f} ± {half:.2g}; gap to exact P2 {100 * gap_mean:.3g} ± {100 * gap_half:.2g} %"
     if not clear(known[0] - end):
         return Finding(ours, NOT, "the loss does not come down", mean, half)
     if abs(mean - LOSS) <= max(LOSS_WITHIN, half):
@@ -97,7 +99,7 @@ def reduction(values: Values, x: float, rival: str, metric: str) -> Floats:
 
 def somewhere(values: Values) -> Finding:
     """22.35 % at some D_e: the paper does not say at which."""
-    means = [float(reduction(values, x, "ncldc", "response_ms").mean()) for x in values.x]
+    means = [float(reduction(values, x, "ncldc", "response_by_slot_ms").mean()) for x in values.x]
     ours = ", ".join(f"{100 * m:.2f} % at {x:g} G" for x, m in zip(values.x, means, strict=True))
     if min(means) - POINTS <= BELOW_NCLDC <= max(means) + POINTS:
         return Finding(ours, REPRODUCED, "the paper's lies among ours")
@@ -109,17 +111,17 @@ def somewhere(values: Values) -> Finding:
 def psnr(values: Values, policy: str) -> Finding:
     """Fig. 7: dB after the first and the sixth step."""
     first, last = (values.at(m, policy, "psnr_db") for m in PSNR_STEPS)
-    told = trend(values.sweep(policy, "psnr_db")[PSNR_STEPS[0] - 1 : PSNR_STEPS[1]], True, 1, " dB")
+    rise = trend(values.sweep(policy, "psnr_db")[PSNR_STEPS[0] - 1 : PSNR_STEPS[1]], True, 1, " dB")
     both = (first.mean() - PSNR_DB[0], last.mean() - PSNR_DB[1])
     if max(map(abs, both)) <= PSNR_WITHIN_DB:
         return Finding(
-            told.ours, REPRODUCED, f"both ends within {PSNR_WITHIN_DB:g} dB", told.mean, told.ci95
+            rise.ours, REPRODUCED, f"both ends within {PSNR_WITHIN_DB:g} dB", rise.mean, rise.ci95
         )
-    if told.verdict == REPRODUCED:
+    if rise.verdict == REPRODUCED:
         return Finding(
-            told.ours, IN_FORM, "it rises at every step, at another level", told.mean, told.ci95
+            rise.ours, IN_FORM, "it rises at every step, at another level", rise.mean, rise.ci95
         )
-    return Finding(told.ours, told.verdict, told.reason, told.mean, told.ci95)
+    return Finding(rise.ours, rise.verdict, rise.reason, rise.mean, rise.ci95)
 
 
 def _fig5(values: Values) -> list[Claim]:
@@ -169,18 +171,18 @@ def _fig7(values: Values) -> list[Claim]:
 
 def _fig8(values: Values) -> list[Claim]:
     return [
-        _trend(values, "response time rises with the users", "response_ms", True),
+        _trend(values, "response time rises with the users", "response_by_slot_ms", True),
         _trend(values, "hit ratio rises with the users", "hit_ratio", True),
         _trend(
             values,
             "reduced time cost of all requests rises with the users (the panel)",
-            "saved_ms",
+            "saved_vs_ncldc_ms",
             True,
         ),
         _trend(
             values,
             "time saved per request rises with the users (the text)",
-            "saved_per_request_ms",
+            "saved_vs_ncldc_per_request_ms",
             True,
         ),
         *_best(values),
@@ -189,21 +191,23 @@ def _fig8(values: Values) -> list[Claim]:
 
 def _fig9(values: Values) -> list[Claim]:
     return [
-        _trend(values, "response time falls with S*", "response_ms", False),
+        _trend(values, "response time falls with S*", "response_by_slot_ms", False),
         _trend(values, "hit ratio falls with S*", "hit_ratio", False),
         *_best(values),
     ]
 
 
 def _fig10(values: Values) -> list[Claim]:
-    made = [
-        _trend(values, "response time falls with the capacity", "response_ms", False),
+    rows = [
+        _trend(values, "response time falls with the capacity", "response_by_slot_ms", False),
         _trend(values, "hit ratio rises with the capacity", "hit_ratio", True),
     ]
     if "ncldc" in values.policies():
-        below = number(reduction(values, DEFAULT_G, "ncldc", "response_ms"), BELOW_NCLDC, 100, " %")
+        below = number(
+            reduction(values, DEFAULT_G, "ncldc", "response_by_slot_ms"), BELOW_NCLDC, 100, " %"
+        )
         anywhere = "response time below NCLDC's, at any capacity (none is named)"
-        made += [
+        rows += [
             Claim("fig10", "response time below NCLDC's, at 3 G (the default)", "22.35 %", below),
             Claim("fig10", anywhere, "22.35 %", somewhere(values)),
         ]
@@ -212,9 +216,12 @@ def _fig10(values: Values) -> list[Claim]:
             reduction(values, LARGE_G, "dnn", "response_per_request_ms"), BELOW_DNN, 100, " %"
         )
         saved = number(
-            -reduction(values, LARGE_G, "dnn", "saved_per_request_ms"), BELOW_DNN, 100, " %"
+            -reduction(values, LARGE_G, "dnn", "saved_vs_ncldc_per_request_ms"),
+            BELOW_DNN,
+            100,
+            " %",
         )
-        made += [
+        rows += [
             Claim("fig10", "time cost of each request below the DNN's, at 5 G", "28.57 %", request),
             Claim(
                 "fig10",
@@ -223,10 +230,10 @@ def _fig10(values: Values) -> list[Claim]:
                 saved,
             ),
         ]
-    return [*made, *_best(values)]
+    return [*rows, *_best(values)]
 
 
-_ASK: dict[str, Callable[[Values], list[Claim]]] = {
+_CLAIMS: dict[str, Callable[[Values], list[Claim]]] = {
     "fig5": _fig5,
     "fig6": _fig6,
     "fig7": _fig7,
@@ -238,17 +245,18 @@ _ASK: dict[str, Callable[[Values], list[Claim]]] = {
 
 def _trend(values: Values, claim: str, metric: str, rises: bool) -> Claim:
     scale, unit = (100, " %") if metric == "hit_ratio" else (1, " ms")
-    found = trend(values.sweep("drc", metric), rises, scale, unit)
-    return Claim(values.figure, claim, "rises" if rises else "falls", found)
+    finding = trend(values.sweep("drc", metric), rises, scale, unit)
+    return Claim(values.figure, claim, "rises" if rises else "falls", finding)
 
 
 def _best(values: Values) -> list[Claim]:
     """DRC against the other three, in each panel; nothing where one of them was not run."""
     if not set(sweeps.PAPER) <= set(values.policies()):
         return []
-    made = []
-    for what, metric in PANELS.items():
+    rows = []
+    for panel, metric in PANELS.items():
         rivals = {name: values.sweep(name, metric) for name in sweeps.PAPER if name != "drc"}
-        found = best(values.x, values.sweep("drc", metric), rivals, lower=metric == "response_ms")
-        made.append(Claim(values.figure, f"DRC has the {what} of the four", "DRC best", found))
-    return made
+        lower = metric == "response_by_slot_ms"
+        finding = best(values.x, values.sweep("drc", metric), rivals, lower)
+        rows.append(Claim(values.figure, f"DRC has the {panel} of the four", "DRC best", finding))
+    return rows

@@ -1,5 +1,5 @@
-"""Fig. 5: the training loss over 3,000 slots, and beside it what it does not tell: the gap to exact
-P2.
+"""Fig. 5: the training loss over 3,000 slots, and beside it what the loss does not say: the gap to
+exact P2.
 
 The loss compares the network with decisions that it proposed itself, so it measures self-agreement:
 as printed, the algorithm agrees with itself sooner than it decides well (docs/model.md).
@@ -17,6 +17,8 @@ from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.many import Progress, Workers, play_series
 from orchestrator.policies.drc.policy import INTERVAL
 
+__all__ = ["BIN", "POLICIES", "SLOTS", "binned", "play", "slots"]
+
 POLICIES = ("drc", "drc-paper")
 SLOTS = 3_000
 BIN = 50  # slots whose losses and gaps are one point
@@ -33,15 +35,17 @@ def play(effort: Effort, workers: Workers, progress: Progress = None) -> Values:
     began = time.perf_counter()
     length = slots(effort)
     lanes = [(presets.find("compact"), seed) for seed in range(effort.seeds)]
-    told = play_series(lanes, POLICIES, length, workers, progress)
+    lane_series = play_series(lanes, POLICIES, length, workers, progress)
     values = Values(
         "fig5", effort.seeds, effort.slots, [float(x) for x in range(BIN, length + 1, BIN)]
     )
     columns = {
         name: {
-            "loss": [binned(_losses(lane[name].loss, length), INTERVAL) for lane in told],
-            "gap_to_exact": [binned(np.array(lane[name].gap)[:, 0], GAP_SLOTS) for lane in told],
-            "k": [binned(_losses(lane[name].k, length), INTERVAL) for lane in told],
+            "loss": [binned(_losses(lane[name].loss, length), INTERVAL) for lane in lane_series],
+            "gap_to_exact": [
+                binned(np.array(lane[name].gap)[:, 0], GAP_SLOTS) for lane in lane_series
+            ],
+            "k": [binned(_losses(lane[name].k, length), INTERVAL) for lane in lane_series],
         }
         for name in POLICIES
     }
@@ -57,8 +61,8 @@ def play(effort: Effort, workers: Workers, progress: Progress = None) -> Values:
 
 
 def binned(series: Floats, every: int) -> Floats:
-    """Means over BIN slots of what is told each `every` slots, shape (slots // BIN,); nan where
-    nothing was told."""
+    """Means over BIN slots of a series with a value each `every` slots, shape (slots // BIN,); nan
+    where a bin has none."""
     rows = series.reshape(-1, BIN // every)
     with warnings.catch_warnings():
         # a bin before the first training step is empty
@@ -66,10 +70,10 @@ def binned(series: Floats, every: int) -> Floats:
         return np.asarray(np.nanmean(rows, axis=1))
 
 
-def _losses(told: list[float], length: int) -> Floats:
+def _losses(values: list[float], length: int) -> Floats:
     """Training begins once there is a batch to learn from: nan until then, one value each INTERVAL
     slots."""
     column = np.full(length // INTERVAL, np.nan)
-    if told:
-        column[-len(told) :] = told
+    if values:
+        column[-len(values) :] = values
     return column

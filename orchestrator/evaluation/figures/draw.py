@@ -33,9 +33,9 @@ LABEL = {
     "greedy": "exact P2",
 }
 PANELS = (
-    ("response_ms", 1.0, "(a) response time (ms)"),
+    ("response_by_slot_ms", 1.0, "(a) response time (ms)"),
     ("hit_ratio", 100.0, "(b) hit ratio (%)"),
-    ("saved_ms", 1.0, "(c) reduced time cost (ms per slot)"),
+    ("saved_vs_ncldc_ms", 1.0, "(c) reduced time cost (ms per slot)"),
 )
 MARK = "#d55e00"  # what the paper says
 DPI = 110
@@ -43,15 +43,17 @@ DPI = 110
 
 def draw(values: Values, effort: Effort, path: Path) -> None:
     """One figure; `path` ends in .png."""
-    made = _DRAW[values.figure](values)
+    figure = _DRAW[values.figure](values)
     quick = "quick run: " if effort.quick else ""
     if values.figure == "fig7":
         note = f"{quick}{values.seeds} prompts, {quality.MODEL}; means with 95 % intervals"
     else:
         slots = convergence.slots(effort) if values.figure == "fig5" else effort.slots
         note = f"{quick}{values.seeds} seeds, {slots:,} slots; means with 95 % intervals"
-    made.supxlabel(note, fontsize=7, color=MARK if effort.quick else "#555555", x=0.995, ha="right")
-    made.savefig(path, dpi=DPI)
+    figure.supxlabel(
+        note, fontsize=7, color=MARK if effort.quick else "#555555", x=0.995, ha="right"
+    )
+    figure.savefig(path, dpi=DPI)
 
 
 def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
@@ -94,7 +96,7 @@ def _sweep(values: Values) -> Figure:
         one.set_xlabel(sweep.label, fontsize=8)
         one.set_title(title, fontsize=9, loc="left")
     if values.figure == "fig10" and "ncldc" in values.policies():
-        local = values.means("ncldc", "response_ms")[0]
+        local = values.means("ncldc", "response_by_slot_ms")[0]
         level = (1 - claims.BELOW_NCLDC) * local
         axes[0].plot(values.x, level, color=MARK, lw=1, dashes=(6, 3))
         axes[0].annotate(

@@ -12,11 +12,13 @@ from typing import Any
 from orchestrator.evaluation.figures.claims import Claim
 from orchestrator.evaluation.figures.verdicts import CRITERIA, IN_FORM, NOT, REPRODUCED
 
+__all__ = ["STEPS", "markdown", "write"]
+
 STEPS = 20  # of the shipped model's pictures
 
 
-def write(folder: Path, found: Sequence[Claim], run: Mapping[str, Any]) -> None:
-    """Both files."""
+def write(folder: Path, claims: Sequence[Claim], run: Mapping[str, Any]) -> None:
+    """claims.json and claims.md in `folder`."""
     rows = [
         {
             "figure": c.figure,
@@ -30,22 +32,22 @@ def write(folder: Path, found: Sequence[Claim], run: Mapping[str, Any]) -> None:
             "verdict": c.finding.verdict,
             "reason": c.finding.reason,
         }
-        for c in found
+        for c in claims
     ]
     text = json.dumps({"claims": rows, "run": dict(run)}, indent=1, allow_nan=False)
     (folder / "claims.json").write_text(text + "\n")
-    (folder / "claims.md").write_text(markdown(found, run))
+    (folder / "claims.md").write_text(markdown(claims, run))
 
 
-def markdown(found: Sequence[Claim], run: Mapping[str, Any]) -> str:
+def markdown(claims: Sequence[Claim], run: Mapping[str, Any]) -> str:
     """The table, what it was made with, and the criteria."""
     lines = ["# The paper's claims, and what comes out here", ""]
     if run["quick"]:
         much = f"{len(run['seeds'])} seeds and {run['slots']:,} slots"
         lines += [f"**A quick run: {much}; the paper has 12 and 10,000.**", ""]
-    count = Counter(claim.finding.verdict for claim in found)
+    count = Counter(claim.finding.verdict for claim in claims)
     lines += [
-        f"{len(found)} claims: "
+        f"{len(claims)} claims: "
         + ", ".join(f"{count[v]} {v}" for v in (REPRODUCED, IN_FORM, NOT))
         + ".",
         "",
@@ -59,7 +61,7 @@ def markdown(found: Sequence[Claim], run: Mapping[str, Any]) -> str:
         "| Fig. | the paper claims | paper | ours | verdict | why |",
         "|---|---|---|---|---|---|",
     ]
-    for claim in found:
+    for claim in claims:
         f = claim.finding
         where = "" if claim.preset == run["preset"] else f" ({claim.preset}, {claim.modes})"
         verdict = f"**{f.verdict}**" if f.verdict == REPRODUCED else f.verdict
@@ -76,7 +78,7 @@ def markdown(found: Sequence[Claim], run: Mapping[str, Any]) -> str:
     each = ", ".join(
         f"{figure} {seconds:.0f} s" for figure, seconds in run["figure_wall_s"].items()
     )
-    made = ", ".join(
+    programs = ", ".join(
         f"{name} {run['versions'][name]}"
         for name in ("midstep", "python", "numpy", "torch", "diffusers")
     )
@@ -87,8 +89,8 @@ def markdown(found: Sequence[Claim], run: Mapping[str, Any]) -> str:
         CRITERIA,
         "## Made with",
         "",
-        f"{made}; {platform.system()} on {platform.machine()}, {run['cores']} cores; {wall:.0f} s "
-        f"in all ({each}).",
+        f"{programs}; {platform.system()} on {platform.machine()}, {run['cores']:g} cores; "
+        f"{wall:.0f} s in all ({each}).",
         "",
     ]
     return "\n".join(lines)

@@ -12,6 +12,8 @@ from midstep.diffusion.denoise import Denoiser, Picture
 from midstep.radio import physics
 from orchestrator.evaluation.figures.values import Effort, Values
 
+__all__ = ["CONSECUTIVE", "FINAL", "MODEL", "play"]
+
 CONSECUTIVE = "step by step"
 FINAL = "against the last"
 BATCH = 8
@@ -53,13 +55,13 @@ def _draw(denoiser: Denoiser, prompts: Sequence[str], seed: int) -> list[list[Pi
     """Of each prompt, the picture in the noise and after every step."""
     steps = denoiser.identity.steps
     going = [denoiser.begin(prompt, seed + i, steps) for i, prompt in enumerate(prompts)]
-    seen = [[denoiser.decode(one)] for one in going]
+    pictures_of = [[denoiser.decode(one)] for one in going]
     while going[0].step < steps:
         before = going[0].step
         denoiser.advance(going)
-        for pictures, one in zip(seen, going, strict=True):
+        for pictures, one in zip(pictures_of, going, strict=True):
             pictures.extend([denoiser.decode(one)] * (one.step - before))
-    return seen
+    return pictures_of
 
 
 def _psnr(pictures: Sequence[Picture]) -> tuple[list[float], list[float]]:

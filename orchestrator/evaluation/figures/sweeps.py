@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from midstep.errors import ScenarioError
+from midstep.errors import OptionError
 from orchestrator.evaluation.figures.values import Effort, Values
 from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.many import Progress, Workers, play_lanes
 from orchestrator.evaluation.simulator.presets import Preset
+
+__all__ = ["BESIDE", "PAPER", "SWEEPS", "Known", "Sweep", "only", "play", "remember"]
 
 PAPER = ("ncldc", "dnn", "oo", "drc")  # what the paper compares
 BESIDE = ("drc-paper", "drc-item", "greedy")  # Algorithm 1 as printed, our own learner, exact P2
@@ -58,15 +60,13 @@ SWEEPS = {
 
 def only(policies: Sequence[str] | None) -> dict[str, Sweep]:
     """The sweeps of these policies; a figure that has none of them is left out. None: all. Raises
-    ScenarioError."""
+    OptionError."""
     if policies is None:
         return SWEEPS
     swept = (*PAPER, *BESIDE)
     for name in policies:
         if name not in swept:
-            raise ScenarioError(
-                f"--policies: {name!r} is in no figure; there is {', '.join(swept)}"
-            )
+            raise OptionError(f"--policies: {name!r} is in no figure; there is {', '.join(swept)}")
     narrow = {
         name: replace(s, policies=tuple(p for p in s.policies if p in policies))
         for name, s in SWEEPS.items()
@@ -79,25 +79,27 @@ def play(
 ) -> Values:
     """Every point and seed, side by side as lanes. What is `known` from another figure is not
     played again, and what is played becomes known: users 20, S* 6 and 3 G are one and the same
-    point."""
+    point. The values are of the sweep's policies and of all others that are known at each of its
+    points: those that an earlier command left stay."""
     began = time.perf_counter()
     lanes = [(sweep.preset(x), seed) for x in sweep.values for seed in range(effort.seeds)]
     new = [lane for lane in lanes if not set(sweep.policies) <= set(known.get(lane, ()))]
     if new:
-        told = play_lanes(
+        results = play_lanes(
             new, sweep.policies, effort.slots, effort.warmup, progress, workers=workers
         )
         for i, lane in enumerate(new):
-            at = known.setdefault(lane, {})
-            for policy, metrics in told.items():
-                at[policy] = {metric: float(values[i]) for metric, values in metrics.items()}
+            of_lane = known.setdefault(lane, {})
+            for policy, metrics in results.items():
+                of_lane[policy] = {metric: float(values[i]) for metric, values in metrics.items()}
+    policies = [p for p in (*PAPER, *BESIDE) if all(p in known[lane] for lane in lanes)]
     values = Values(sweep.figure, effort.seeds, effort.slots, list(sweep.values))
     for x in sweep.values:
-        found = [known[sweep.preset(x), seed] for seed in range(effort.seeds)]
+        seeds = [known[sweep.preset(x), seed] for seed in range(effort.seeds)]
         values.points.append(
             {
-                p: {metric: [lane[p][metric] for lane in found] for metric in found[0][p]}
-                for p in sweep.policies
+                p: {metric: [lane[p][metric] for lane in seeds] for metric in seeds[0][p]}
+                for p in policies
             }
         )
     values.wall_s = time.perf_counter() - began

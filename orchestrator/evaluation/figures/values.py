@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.evaluation.simulator.many import interval
+from orchestrator.records.metrics import METRICS
+from orchestrator.records.statistics import Floats, over_seeds
 
-Floats = NDArray[np.float64]
+__all__ = ["Effort", "Floats", "Values", "load"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,12 @@ class Values:
     def means(self, policy: str, metric: str) -> tuple[Floats, Floats]:
         """Means and half-widths of the 95 % intervals, both (points,); nan where there is nothing
         to say."""
-        told = [interval(point[policy][metric]) for point in self.points]
-        both = np.array(
-            [[np.nan if t[k] is None else t[k] for t in told] for k in ("mean", "ci95")], np.float64
+        intervals = [over_seeds(point[policy][metric]) for point in self.points]
+        mean, half = (
+            np.array([np.nan if i[key] is None else i[key] for i in intervals], np.float64)
+            for key in ("mean", "ci95")
         )
-        return both[0], both[1]
+        return mean, half
 
     def save(self, folder: Path) -> None:
         """FIGURE.values.json, from which everything else can be made again, and FIGURE.csv, for
@@ -77,7 +78,7 @@ class Values:
             for x, point in zip(self.x, self.points, strict=True):
                 for policy, metrics in point.items():
                     rows.writerows(
-                        [f"{x:g}", policy, metric, *_told(v)] for metric, v in metrics.items()
+                        [f"{x:g}", policy, metric, *_cells(v)] for metric, v in metrics.items()
                     )
 
     def _place(self, x: float) -> int:
@@ -88,11 +89,14 @@ class Values:
 
 
 def load(folder: Path, figure: str, seeds: int, slots: int) -> Values | None:
-    """What `save` wrote, where it is there with as many seeds and slots."""
+    """What `save` wrote, where it is there with as many seeds and slots; None for what is of an
+    older version, whose metrics had other names."""
     try:
         tree: dict[str, Any] = json.loads((folder / f"{figure}.values.json").read_text())
         for point in tree["points"]:
             for metrics in point.values():
+                if not metrics.keys() <= METRICS.keys():
+                    return None
                 metrics |= {
                     m: [np.nan if v is None else v for v in vs] for m, vs in metrics.items()
                 }
@@ -110,9 +114,8 @@ def _known(point: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list
     }
 
 
-def _told(values: Sequence[float]) -> list[str]:
-    told = interval(values)
-    return [
-        *("" if told[k] is None else f"{told[k]:.6g}" for k in ("mean", "ci95")),
-        str(len(values)),
-    ]
+def _cells(values: Sequence[float]) -> list[str]:
+    """Mean, half-width and number of seeds, as text."""
+    interval = over_seeds(values)
+    texts = ["" if value is None else f"{value:.6g}" for value in interval.values()]
+    return [*texts, str(len(values))]

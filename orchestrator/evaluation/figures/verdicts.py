@@ -12,7 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.evaluation.figures.values import Floats
-from orchestrator.evaluation.simulator.many import interval
+from orchestrator.records.statistics import over_seeds
+
+__all__ = [
+    "CRITERIA",
+    "IN_FORM",
+    "NOT",
+    "POINTS",
+    "REPRODUCED",
+    "Finding",
+    "best",
+    "clear",
+    "law",
+    "middle",
+    "number",
+    "trend",
+]
 
 REPRODUCED = "reproduced"
 IN_FORM = "in form only"
@@ -21,15 +36,16 @@ POINTS = 0.02  # a share counts as reproduced within two percentage points of th
 POWER = 0.25  # an exponent, within this
 
 CRITERIA = f"""\
-* A number is *{REPRODUCED}* where the paper's lies within our interval or within 2 percentage points (Fig. 5: 0.01;
-  Fig. 7: 2 dB) of our mean, *{IN_FORM}* where only the sign or the direction is the paper's (our interval leaves 0
-  out), else *{NOT}*.
-* A trend is *{REPRODUCED}* where the change from the first point to the last has the paper's direction, its interval
-  leaves 0 out, and no step between goes back; *{IN_FORM}* where one does.
-* A law (as V, as 1/V) is *{REPRODUCED}* where the exponent, the slope in logarithms, is the paper's within {POWER} or
-  our interval; *{IN_FORM}* where it has the paper's sign and its interval leaves 0 out.
-* "Best of the four" is *{REPRODUCED}* where DRC beats each of the three at every point and each interval leaves 0 out;
-  *{IN_FORM}* where it does so on the mean over the points; else *{NOT}*.
+* A number is *{REPRODUCED}* where the paper's lies within our interval or within 2 percentage
+  points (Fig. 5: 0.01; Fig. 7: 2 dB) of our mean, *{IN_FORM}* where only the sign or the direction
+  is the paper's (our interval leaves 0 out), else *{NOT}*.
+* A trend is *{REPRODUCED}* where the change from the first point to the last has the paper's
+  direction, its interval leaves 0 out, and no step between goes back; *{IN_FORM}* where one does.
+* A law (as V, as 1/V) is *{REPRODUCED}* where the exponent, the slope in logarithms, is the
+  paper's within {POWER} or our interval; *{IN_FORM}* where it has the paper's sign and its interval
+  leaves 0 out.
+* "Best of the four" is *{REPRODUCED}* where DRC beats each of the three at every point and each
+  interval leaves 0 out; *{IN_FORM}* where it does so on the mean over the points; else *{NOT}*.
 """
 
 
@@ -48,7 +64,7 @@ class Finding:
 def number(
     values: Floats, paper: float, scale: float, unit: str, within: float = POINTS
 ) -> Finding:
-    """`values` (seeds,) against the paper's number, both positive where the paper is right; told
+    """`values` (seeds,) against the paper's number, both positive where the paper is right; shown
     times `scale`."""
     mean, half = middle(values)
     if np.isnan(mean):
@@ -170,7 +186,7 @@ def clear(differences: Floats) -> bool:
 
 def middle(values: Floats) -> tuple[float, float]:
     """Mean and half-width of the 95 % interval; nan, inf where there is nothing to say."""
-    told = interval(values)
-    mean = told["mean"]
-    half = told["ci95"]
+    interval = over_seeds(values)
+    mean = interval["mean"]
+    half = interval["ci95"]
     return np.nan if mean is None else mean, np.inf if half is None else half

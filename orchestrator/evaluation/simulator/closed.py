@@ -13,6 +13,7 @@ from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.evaluation.simulator import accounts
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.world import World
+from orchestrator.records.statistics import smallest_count
 
 Floats = NDArray[np.float64]
 Lane = tuple[Preset, int]
@@ -167,35 +168,42 @@ class Rollout:
 
 
 def metrics(rollout: Rollout) -> dict[str, Floats]:
-    """The metrics of docs/model.md, one value a lane: milliseconds, or fractions."""
+    """One value a lane of each metric (`orchestrator.records.metrics`); nan where there is none."""
     sums = {name: rollout.sums[:, i] for name, i in accounts.AT.items()}
     slots = np.maximum(sums["slots"], 1)
     requests = np.maximum(sums["requests"], 1)
     won = sums["nothing"] - sums["exact"]
     gap = np.where(won > 0, (sums["objective"] - sums["exact"]) / np.where(won > 0, won, 1), np.nan)
+    reference = "none" if rollout.world.shared.any() else "ncldc"
+    quantiles = {
+        f"p{q}_s": np.where(
+            sums["requests"] >= smallest_count(q), _quantile(rollout.histogram, q / 100), np.nan
+        )
+        for q in (50, 95, 99)
+    }
     return {
-        "response_ms": 1e3 * sums["response_s"] / slots,
+        "response_by_slot_ms": 1e3 * sums["response_s"] / slots,
         "response_per_request_ms": 1e3 * sums["request_s"] / requests,
-        "reduction_vs_ncldc" if not rollout.world.shared.any() else "reduction_vs_none": sums[
-            "reduction"
-        ]
-        / slots,
+        f"reduction_vs_{reference}": sums["reduction"] / slots,
         "hit_ratio": sums["hits"] / requests,
         "hit_ratio_in_slot": sums["hits_in_slot"] / requests,
-        "saved_ms": 1e3 * sums["saved_s"] / slots,
-        "saved_per_request_ms": 1e3 * sums["saved_s"] / requests,
+        f"saved_vs_{reference}_ms": 1e3 * sums["saved_s"] / slots,
+        f"saved_vs_{reference}_per_request_ms": 1e3 * sums["saved_s"] / requests,
         "gap_to_exact": gap,
         "queue_ms": 1e3 * sums["queue_s"] / slots,
         "queue_last_ms": 1e3 * rollout.queue_s,
         "latency_avg_ms": 1e3 * sums["average_s"] / slots,
         "system_cost_ms": 1e3 * sums["system_s"] / slots,
         "stored_per_slot": sums["store_s"] / slots,
-        **{f"p{q}_s": _quantile(rollout.histogram, q / 100) for q in (50, 95, 99)},
+        **quantiles,
+        "largest_s": _quantile(rollout.histogram, 1.0),
     }
 
 
 def _quantile(histogram: NDArray[np.int64], share: float) -> Floats:
-    """Seconds, the upper bound of the bin: at most 3 % too much."""
+    """Seconds (lanes,), the upper bound of the quantile's bin: at most 3 % too much. nan where that
+    bin is the last one, which has no upper bound, and where nothing was counted."""
     total = np.cumsum(histogram, axis=1)
     at = (total >= share * total[:, -1:]).argmax(axis=1)
-    return np.asarray(accounts.FINEST_S * accounts.FACTOR ** (at + 1.0), np.float64)
+    bounded = (total[:, -1] > 0) & (at < histogram.shape[1] - 1)
+    return np.where(bounded, accounts.FINEST_S * accounts.FACTOR ** (at + 1.0), np.nan)

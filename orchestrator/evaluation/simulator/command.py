@@ -23,15 +23,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from midstep.errors import ScenarioError
+from midstep.errors import OptionError, RecordError
 from orchestrator import policies
 from orchestrator.evaluation.simulator.many import play_lanes, summarised
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.records import summary
+from orchestrator.records.folders import claim_folder, released_on_failure
 from orchestrator.records.recorder import versions
 
-SHOWN = {  # the header's two lines, what mean and interval are multiplied with, decimals at most
+__all__ = ["bar", "cell", "is_open", "run", "show", "simulate", "write"]
+
+MARKER = "summary.json"
+COLUMNS = {  # the header's two lines, what mean and interval are multiplied with, decimals at most
     "response_ms": ("response\nms", 1.0, 2),
+    "response_by_slot_ms": ("response\nms", 1.0, 2),
     "response_per_request_ms": ("per request\nms", 1.0, 2),
     "reduction_vs_ncldc": ("below\nncldc, %", 100.0, 2),
     "hit_ratio": ("hit ratio\n%", 100.0, 1),
@@ -48,35 +53,33 @@ def is_open(preset: Preset) -> bool:
 
 def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: str | None) -> int:
     """The command's exit status. The first fifth of the slots (half of them in open catalogues) is
-    not measured. Raises ScenarioError, one line."""
+    not measured. Raises OptionError, ScenarioError or RecordError, one line."""
     if slots < 10 or seeds < 1:
-        raise ScenarioError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
+        raise OptionError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
     for name in names:
         policies.find(name)
-    folder = (
-        Path(out)
-        if out
-        else Path("runs") / f"simulate-{preset.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    )
+    folder = claim_folder(f"simulate-{preset.name}", out, MARKER, ("seeds.csv",))
     warmup = slots // 2 if is_open(preset) else slots // 5
     began = time.perf_counter()
-    with bar(f"{preset.name}, {len(names)} policies, {seeds} seeds, {slots} slots") as advance:
-        results = run(preset, names, list(range(seeds)), slots, warmup, advance)
-    wall = time.perf_counter() - began
-    about = {
-        "name": preset.name,
-        "preset": preset.model_dump(mode="json"),
-        "seeds": list(range(seeds)),
-        "slots": slots,
-        "warmup": warmup,
-        "modes": {"edge": preset.edge, "timing": preset.timing},
-        "wall_s": round(wall, 3),
-        "versions": versions(),
-    }
-    found = summarised(results)
-    write(folder, results, {"policies": found, "run": about})
+    title = f"{preset.name}, {len(names)} policies, {seeds} seeds, {slots} slots"
+    with released_on_failure(folder, MARKER):
+        with bar(title) as advance:
+            results = run(preset, names, list(range(seeds)), slots, warmup, advance)
+        wall = time.perf_counter() - began
+        about = {
+            "name": preset.name,
+            "preset": preset.model_dump(mode="json"),
+            "seeds": list(range(seeds)),
+            "slots": slots,
+            "warmup": warmup,
+            "modes": {"edge": preset.edge, "timing": preset.timing},
+            "wall_s": round(wall, 3),
+            "versions": versions(),
+        }
+        by_policy = summarised(results)
+        write(folder, results, {"policies": by_policy, "run": about})
     show(
-        found,
+        by_policy,
         f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds, {slots - warmup} slots "
         f"measured",
     )
@@ -92,8 +95,7 @@ def run(
     warmup: int,
     advance: Callable[[float], None] | None = None,
 ) -> Mapping[str, Mapping[str, Any]]:
-    """policy -> metric -> one value a seed. `advance` is told the share done since its last
-    call."""
+    """policy -> metric -> one value a seed. `advance` gets the share done since its last call."""
     if not is_open(preset):
         return play_lanes([(preset, seed) for seed in seeds], names, slots, warmup, advance)
     from orchestrator.evaluation.simulator import open as open_catalogue
@@ -109,32 +111,31 @@ def run(
     return open_catalogue.simulate(preset, names, seeds, slots, warmup, total)
 
 
-def write(folder: Path, results: Mapping[str, Mapping[str, Any]], told: Mapping[str, Any]) -> None:
-    """seeds.csv, every value of every seed, and summary.json. Raises ScenarioError where they
-    cannot be written."""
+def write(folder: Path, results: Mapping[str, Mapping[str, Any]], tree: Mapping[str, Any]) -> None:
+    """seeds.csv, every value of every seed, and summary.json. Raises RecordError where they cannot
+    be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with (folder / "seeds.csv").open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["policy", "metric", "seed", "value"])
             for name, metrics in results.items():
                 for metric, values in metrics.items():
                     rows.writerows([name, metric, seed, float(v)] for seed, v in enumerate(values))
-        summary.write(folder, told)
+        summary.write(folder, tree)
     except OSError as error:
-        raise ScenarioError(f"--out {folder}: cannot be written: {error}") from error
+        raise RecordError(f"{folder}: cannot be written: {error}") from error
 
 
-def show(told: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str) -> None:
+def show(policies: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str) -> None:
     """The table that people read, within 80 columns."""
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("policy", no_wrap=True, vertical="bottom")
-    shown = [metric for metric in SHOWN if any(metric in metrics for metrics in told.values())]
-    for metric in shown:
-        table.add_column(SHOWN[metric][0], justify="right", no_wrap=True)
-    for name, metrics in told.items():
+    columns = [metric for metric in COLUMNS if any(metric in m for m in policies.values())]
+    for metric in columns:
+        table.add_column(COLUMNS[metric][0], justify="right", no_wrap=True)
+    for name, metrics in policies.items():
         table.add_row(
-            name, *(cell(metrics.get(metric, {}), *SHOWN[metric][1:]) for metric in shown)
+            name, *(cell(metrics.get(metric, {}), *COLUMNS[metric][1:]) for metric in columns)
         )
     Console().print(table)
 
@@ -154,8 +155,8 @@ def cell(value: Mapping[str, float | None], scale: float, decimals: int) -> str:
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar on a terminal's stderr; yields what is to be told each further share of the
-    work."""
+    """A progress bar on a terminal's stderr; yields a function to call with each further share of
+    the work that is done."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

@@ -4,7 +4,6 @@ nothing but the time."""
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue
 import signal
 import threading
@@ -14,15 +13,25 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from midstep.machine import usable_cores
 from orchestrator.evaluation.simulator.presets import Preset
+from orchestrator.records.statistics import Floats, over_seeds
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.simulator.compare import Series
 
+__all__ = [
+    "SIDE_BY_SIDE",
+    "Progress",
+    "Results",
+    "Workers",
+    "play_lanes",
+    "play_series",
+    "summarised",
+]
+
 T = TypeVar("T")
-Floats = NDArray[np.float64]
 Results = dict[str, dict[str, Floats]]  # policy -> metric -> one value a lane
 Job = tuple[list[tuple[Preset, int]], tuple[str, ...], int, int]
 Progress = Callable[[float], None] | None
@@ -33,12 +42,12 @@ SIDE_BY_SIDE = 16
 
 class Workers:
     """`jobs` processes (None: one for each core that this process may use) that import and compile
-    once for all that they are given; with one, everything happens here. A context manager."""
+    once for all of their tasks; with one, everything happens here. A context manager."""
 
     def __init__(self, jobs: int | None = None) -> None:
-        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.jobs = jobs or max(1, int(usable_cores()))
         self._pool: ProcessPoolExecutor | None = None
-        self._told = signal.getsignal(SIGTERM)
+        self._previous = signal.getsignal(SIGTERM)
         self._others = set(multiprocessing.active_children())  # somebody else's
 
     def __enter__(self) -> Workers:
@@ -52,12 +61,10 @@ class Workers:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(SIGTERM, self._told)
+            signal.signal(SIGTERM, self._previous)
         if self._pool is None:
             return
-        if (
-            kind is not None
-        ):  # Ctrl-C, or a worker's error: nobody waits for what the others would find
+        if kind is not None:  # Ctrl-C, or a worker's error: what the others do is in vain
             for process in set(multiprocessing.active_children()) - self._others:
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
@@ -90,7 +97,8 @@ def play_lanes(
     jobs: int | None = None,
     workers: Workers | None = None,
 ) -> Results:
-    """Every policy in every lane of a closed catalogue; `progress` is told the share that is done.
+    """Every policy in every lane of a closed catalogue; `progress` gets the share that was done
+    since its last call.
 
     By `workers`, else by `jobs` processes at most that end with the call. Raises ScenarioError.
     """
@@ -117,8 +125,8 @@ def play_series(
     workers: Workers,
     progress: Progress = None,
 ) -> list[dict[str, Series]]:
-    """What every policy did over time, each lane by itself: of lanes side by side only the mean
-    loss is told."""
+    """What every policy did over time, each lane by itself: lanes side by side have only a mean
+    loss."""
     return workers.spread(_follow, [([lane], tuple(names), slots, 0) for lane in lanes], progress)
 
 
@@ -171,26 +179,11 @@ def _follow(job: Job, tick: Callable[[], None]) -> dict[str, Series]:
     return series
 
 
-def interval(values: Sequence[float] | Floats) -> dict[str, float | None]:
-    """Mean over seeds and the half-width of its 95 % interval (Student's t); nulls where there is
-    nothing to say."""
-    from scipy.stats import t
-
-    array = np.asarray(values, np.float64)
-    array = array[np.isfinite(array)]
-    if not array.size:
-        return {"mean": None, "ci95": None}
-    if array.size == 1:
-        return {"mean": float(array[0]), "ci95": None}
-    half = float(t.ppf(0.975, array.size - 1) * array.std(ddof=1) / np.sqrt(array.size))
-    return {"mean": float(array.mean()), "ci95": half}
-
-
 def summarised(
     results: Mapping[str, Mapping[str, Sequence[float] | Floats]],
 ) -> dict[str, dict[str, Any]]:
-    """`policies` of summary.json."""
+    """`policies` of summary.json: means over seeds, and their intervals."""
     return {
-        name: {metric: interval(v) for metric, v in metrics.items()}
+        name: {metric: over_seeds(values) for metric, values in metrics.items()}
         for name, metrics in results.items()
     }

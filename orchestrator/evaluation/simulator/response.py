@@ -14,6 +14,7 @@ from midstep.draws import GAIN, SPEED, uniforms
 from midstep.radio import channel_law, physics
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.requests import Floats, Ids
+from orchestrator.records.statistics import percentile
 
 __all__ = ["MeasuredSlots", "measure", "misses_ms", "weigh"]
 
@@ -117,15 +118,14 @@ def misses_ms(served: MeasuredSlots) -> float:
 
 
 def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
-    """A run's metrics (docs/model.md, section 6); times in ms, costs per slot unless they say
-    otherwise."""
+    """A run's metrics (`orchestrator.records.metrics`); nan where there are too few requests."""
     response, local, average = _slots(served)
     queue = backlog = 0.0
     for value in average.tolist():  # (23)
         backlog = max(backlog + value - target_ms, 0.0)
         queue += backlog
     requests = served.response_ms.size
-    p50, p95, p99 = np.quantile(served.response_ms, (0.5, 0.95, 0.99)).tolist()
+    p50, p95, p99 = (percentile(served.response_ms.ravel(), q) for q in (50, 95, 99))
     by_slot = np.bincount(served.slot_of, response, minlength=len(average))
     saved = np.bincount(served.slot_of, local - response, minlength=len(average))
     return {
@@ -133,15 +133,20 @@ def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
         "hit_ratio_in_slot": float((served.used | served.shared).sum()) / requests,
         "response_per_request_ms": float(served.response_ms.mean()),
         "response_ms": float(response.mean()),
-        "p50_ms": p50,
-        "p95_ms": p95,
-        "p99_ms": p99,
-        "saved_ms": float(saved.mean()),
-        "saved_per_request_ms": float((served.local_ms - served.response_ms).mean()),
+        "p50_s": _seconds(p50),
+        "p95_s": _seconds(p95),
+        "p99_s": _seconds(p99),
+        "largest_s": _seconds(float(served.response_ms.max())),
+        "saved_vs_ncldc_ms": float(saved.mean()),
+        "own_saved_vs_ncldc_ms": float((served.local_ms - served.response_ms).mean()),
         "system_cost_ms": float(by_slot.mean()),
         "latency_avg_ms": float(average.mean()),
         "queue_ms": queue / len(average),
     }
+
+
+def _seconds(milliseconds: float | None) -> float:
+    return np.nan if milliseconds is None else milliseconds / 1e3
 
 
 def _slots(served: MeasuredSlots) -> tuple[Floats, Floats, Floats]:

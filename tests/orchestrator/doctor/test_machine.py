@@ -26,7 +26,7 @@ from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
 def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: 2.0)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2.0)
     few, many = (asked(REAL, f"devices.0.count={n}") for n in (10, 40))
     assert told(machine.load, few, "load").state == "ok"
     found = told(machine.load, many, "load")
@@ -58,7 +58,7 @@ def test_the_load_is_users_by_their_cycle_by_what_a_request_computes() -> None:
 def test_too_many_processes_for_the_cores_are_warned_of(
     tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: 2.0)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2.0)
     of = asked(tree, "devices.0.count=300", "hosts.devices_per_host=5")
     found = told(machine.cores, of, "cores")
     assert found.state == "warn" and "hosts.devices_per_host=150" in found.do
@@ -70,18 +70,6 @@ def test_too_many_processes_for_the_cores_are_warned_of(
     )
     threads = asked(REAL, "edges.0.threads=4")
     assert "threads" in told(machine.cores, threads, "cores").do
-
-
-def test_a_container_has_the_cores_of_its_quota(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(capacity.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)  # type: ignore[attr-defined]
-    monkeypatch.setattr(capacity, "_QUOTA", tmp_path / "cpu.max")
-    assert capacity.cores() == 8
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert capacity.cores() == 1.5
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert capacity.cores() == 8
 
 
 def test_hosts_are_counted_as_a_run_groups_its_devices() -> None:

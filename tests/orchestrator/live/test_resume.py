@@ -52,7 +52,9 @@ def test_a_run_that_learns_leaves_loss_k_gap_and_its_state(
         for slot in slots
         if slot["requests"] and slot["gap_to_exact"] is not None
     ]
-    assert told["policies"]["tiny"]["gap_to_exact"]["mean"] == pytest.approx(sum(busy) / len(busy))
+    assert told["policies"]["tiny"]["gap_to_exact_by_slot"]["mean"] == pytest.approx(
+        sum(busy) / len(busy)
+    )
     assert told["run"]["resumed_from"] is None
     page = (tmp_path / "a" / "report.html").read_text()
     assert "training loss" in page and "gap to exact" in page and "candidates K" in page

@@ -6,16 +6,19 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from midstep.errors import ScenarioError
+from midstep.errors import RecordError
 from midstep.scenario import Scenario, Threshold
-from midstep.telemetry.record import COLUMNS, RequestRow
+from midstep.scenario_file import parse
+from midstep.telemetry.record import COLUMNS, Gallery, RequestRow
+from orchestrator.cli import main
 from orchestrator.records import fidelity, report, summary
-from orchestrator.records.recorder import Recorder, read_run, run_folder
+from orchestrator.records.recorder import Recorder, read_run
 from orchestrator.records.rows import EndedRequest, SlotRow
+from tests import paced
 
 
 def row(number: int, **changes: object) -> RequestRow:
-    made = dict(
+    columns = dict(
         prompt_key="k",
         result="done",
         reuse="computed",
@@ -34,19 +37,30 @@ def row(number: int, **changes: object) -> RequestRow:
         device_late_s=0.001,
     )
     return RequestRow(
-        f"r-{number}",
-        "edge-0",
-        number,
-        "phone",
-        1,
-        "a small panda",
-        "a panda",
-        **{**made, **changes},
-    )  # type: ignore[arg-type]
+        request_id=f"r-{number}",
+        edge="edge-0",
+        user=number,
+        device_class="phone",
+        process_id=1,
+        prompt="a small panda",
+        edge_prompt="a panda",
+        **{**columns, **changes},  # type: ignore[arg-type]
+    )
 
 
-def slot(number: int, late: float = 0.0) -> SlotRow:
-    return SlotRow(number, float(number), 1, 0, 1, 2.7, 2.7, late, 0.0, 100, 1, 1, 0, 0.001)
+def slot(number: int, late: float | None = 0.0) -> SlotRow:
+    return SlotRow(
+        slot=number,
+        start_s=float(number),
+        requests=1,
+        hits=0,
+        misses=1,
+        latency_avg_s=2.7,
+        system_cost_s=2.7,
+        late_s=late,
+        queue_s=0.0,
+        store_bytes=100,
+    )
 
 
 def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(
@@ -82,19 +96,13 @@ def test_a_run_that_broke_off_still_gets_its_report(scenario: Scenario, tmp_path
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="no run is in there"):
+    with pytest.raises(RecordError, match="no run is in there"):
         report.write(tmp_path)
-
-
-def test_a_run_never_overwrites_another(scenario: Scenario, tmp_path: Path) -> None:
-    Recorder(tmp_path / "run", scenario)
-    with pytest.raises(ScenarioError, match="a run is in there already"):
-        run_folder(scenario, str(tmp_path / "run"))
 
 
 def test_a_folder_that_cannot_be_written_is_told(scenario: Scenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ScenarioError, match="cannot be written"):
+    with pytest.raises(RecordError, match="cannot be written"):
         Recorder(tmp_path / "file" / "run", scenario)
 
 
@@ -123,19 +131,216 @@ def test_summary_counts_what_the_rows_say() -> None:
         row(4, result="rejected", total_s=None).dict(),
         row(5, result="failed", total_s=None).dict(),
     ]
-    made = summary.metrics(rows, [vars(slot(0))], step_s={"edge-0": 0.01})
-    assert (made["requests"]["mean"], made["rejected"]["mean"], made["failed"]["mean"]) == (3, 1, 1)
-    assert made["hit_ratio"]["mean"] == pytest.approx(1 / 3)
-    assert made["hit_ratio_in_slot"]["mean"] == pytest.approx(2 / 3)
-    assert made["saved_ms"]["mean"] == pytest.approx(1e3 * 0.01 * 12 / 3)
-    assert made["response_per_request_ms"]["mean"] == pytest.approx(1e3 * (2.71 + 2.0 + 4.0) / 3)
-    assert made["response_ms"]["mean"] == pytest.approx(4000)  # one prompt in one slot: its slowest
-    assert made["psnr_db"] == {"mean": 30.0, "ci95": None}
+    metrics = summary.metrics(rows, [vars(slot(0))], step_s={"edge-0": 0.01})
+    assert (
+        metrics["requests"]["mean"],
+        metrics["rejected"]["mean"],
+        metrics["failed"]["mean"],
+    ) == (3, 1, 1)
+    assert metrics["hit_ratio"]["mean"] == pytest.approx(1 / 3)
+    assert metrics["hit_ratio_in_slot"]["mean"] == pytest.approx(2 / 3)
+    assert metrics["edge_saved_ms"]["mean"] == pytest.approx(1e3 * 0.01 * 12 / 3)
+    assert metrics["response_per_request_ms"]["mean"] == pytest.approx(1e3 * (2.71 + 2.0 + 4.0) / 3)
+    assert metrics["response_ms"]["mean"] == pytest.approx(
+        4000
+    )  # one prompt in one slot: its slowest
+    assert metrics["psnr_db"] == {"mean": 30.0, "ci95_batch_means": None}
+
+
+def test_of_few_requests_the_largest_stands_beside_no_percentile() -> None:
+    few = summary.metrics([row(i, total_s=float(i)).dict() for i in range(1, 90)], [], {})
+    assert few["p50_s"]["mean"] == 45 and few["largest_s"]["mean"] == 89
+    assert few["p95_s"]["mean"] is None and few["p99_s"]["mean"] is None
+    assert few["edge_saved_ms"]["mean"] is None  # no step time is known, so no time saved
+
+
+def test_intervals_within_a_run_have_their_own_name() -> None:
+    metrics = summary.metrics([row(i).dict() for i in range(200)], [], {"edge-0": 0.01})
+    assert metrics["response_per_request_ms"] == {
+        "mean": pytest.approx(2710),
+        "ci95_batch_means": pytest.approx(0, abs=1e-9),
+    }
+    assert not any("ci95" in value for value in metrics.values())
 
 
 def test_a_missed_threshold_is_one_line() -> None:
-    told = {"policies": {"lru": {"hit_ratio": {"mean": 0.4}}}}
-    bounds = {"hit_ratio": Threshold(min=0.5), "p95_s": Threshold(max=1)}
-    lines = summary.missed(told, "lru", bounds)
+    metrics = {"hit_ratio": {"mean": 0.4}, "p95_s": {"mean": None}, "largest_s": {"mean": 3.0}}
+    bounds = {
+        "hit_ratio": Threshold(min=0.5),
+        "p95_s": Threshold(max=1),
+        "p50_s": Threshold(max=1),
+    }
+    lines = summary.missed({"policies": {"lru": metrics}}, "lru", bounds)
     assert lines[0] == "threshold hit_ratio: 0.4 is below 0.5"
-    assert "no such metric" in lines[1]
+    assert lines[1] == "threshold p95_s (largest_s, of too few requests): 3 is above 1"
+    assert "no such metric" in lines[2]
+
+
+def broken_off(scenario: Scenario, folder: Path) -> Recorder:
+    """A run that was killed after a slot."""
+    recorder = Recorder(folder, scenario)
+    recorder.began({"edge-0": 0.025}, {"model": "m"}, "runs/before")
+    recorder.ended([EndedRequest(row(i, reuse="exact", saved_steps=6), None) for i in range(3)])
+    recorder.slot(slot(0))
+    return recorder
+
+
+def test_a_run_that_broke_off_knows_its_step_times(scenario: Scenario, tmp_path: Path) -> None:
+    broken_off(scenario, tmp_path / "run")
+    page = report.write(tmp_path / "run").read_text()
+    tree = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert tree["policies"]["lru"]["edge_saved_ms"]["mean"] == pytest.approx(150)
+    assert "25.0 ms a request alone" in page
+    about = tree["run"]
+    assert about["pipeline"] == {"model": "m"} and about["resumed_from"] == "runs/before"
+    assert about["wall_s"] is None  # nobody measured it
+
+
+def test_what_is_not_known_of_a_broken_run_is_not_zero(scenario: Scenario, tmp_path: Path) -> None:
+    broken_off(scenario, tmp_path / "run")
+    (tmp_path / "run" / "begin.json").write_text("{")
+    page = report.write(tmp_path / "run").read_text()
+    tree = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert tree["policies"]["lru"]["edge_saved_ms"]["mean"] is None
+    assert tree["run"]["step_s"] is None and "0.0 ms a request alone" not in page
+
+
+def test_a_torn_table_gives_way_to_the_journal(scenario: Scenario, tmp_path: Path) -> None:
+    broken_off(scenario, tmp_path / "run")
+    (tmp_path / "run" / "requests.parquet").write_bytes(b"")
+    (tmp_path / "run" / "slots.parquet").write_bytes(b"PAR1")
+    assert [len(rows) for rows in read_run(tmp_path / "run")] == [3, 1]
+    report.write(tmp_path / "run")
+
+
+def test_a_full_disk_leaves_no_torn_table(
+    scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = broken_off(scenario, tmp_path / "run")
+
+    def half(table: object, path: Path) -> None:
+        path.write_bytes(b"PAR1")
+        raise OSError("no room")
+
+    monkeypatch.setattr(pq, "write_table", half)
+    with pytest.raises(OSError, match="no room"):
+        recorder.close()
+    assert not list((tmp_path / "run").glob("*.parquet*"))
+    assert len(read_run(tmp_path / "run")[0]) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\xff", b'{"policies": {}}'])
+def test_a_damaged_summary_is_made_anew(content: bytes, scenario: Scenario, tmp_path: Path) -> None:
+    broken_off(scenario, tmp_path / "run").close()
+    (tmp_path / "run" / "summary.json").write_bytes(content)
+    assert "summary was lost" in report.write(tmp_path / "run").read_text()
+    tree = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert tree["policies"]["lru"]["requests"]["mean"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status"),
+    [
+        ("scenario.yaml", b"", 2),
+        ("scenario.yaml", b"edges: [", 2),
+        ("scenario.yaml", b"\xff\xfe\x00", 2),
+        ("scenario.yaml", b"just words", 2),
+        ("requests.jsonl", b'{"request_id": "torn}\n\xff}\n{"request_id": "lacks a key"}\n', 0),
+        ("slots.jsonl", b'[1]\n{"slot": 1}\n', 0),
+        ("slots.jsonl", None, 2),
+        ("requests.jsonl", None, 2),
+        ("control.json", b"[]", 0),
+        ("control.json", b'{"pid": "x"}', 0),
+        ("summary.json", b"[]", 0),
+        ("begin.json", b"[]", 0),
+    ],
+)
+@pytest.mark.parametrize("command", ["report", "top"])
+def test_a_damaged_folder_ends_in_one_line(
+    command: str,
+    name: str,
+    content: bytes | None,
+    status: int,
+    scenario: Scenario,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "run"
+    broken_off(scenario, folder)
+    (folder / name).unlink(missing_ok=True)
+    if content is None:
+        (folder / name).mkdir()
+    else:
+        (folder / name).write_bytes(content)
+    assert main([command, str(folder)]) == status
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (status > 0), lines
+
+
+def test_good_rows_beside_damaged_ones_are_reported(scenario: Scenario, tmp_path: Path) -> None:
+    broken_off(scenario, tmp_path / "run")
+    with (tmp_path / "run" / "requests.jsonl").open("ab") as journal:
+        journal.write(b'{"request_id": "torn}\n\xff}\n{"half')
+    page = report.write(tmp_path / "run").read_text()
+    assert "requests.jsonl: 2 damaged lines are left out" in page
+    assert len(read_run(tmp_path / "run")[0]) == 3
+
+
+@pytest.mark.parametrize("command", ["report", "top"])
+def test_a_path_that_no_folder_can_have_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(tmp_path / ("x" * 300))]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_slots_that_nobody_waited_for_are_late_of_nothing() -> None:
+    errors = fidelity.measure([], [vars(slot(i, 0.04)) for i in range(3)], 1.0)
+    assert not errors[0].kept
+    made_up = [vars(slot(i, None)) for i in range(3, 300)]
+    slots = [*(vars(slot(i, 0.04)) for i in range(3)), *made_up]
+    assert fidelity.measure([], slots, 1.0)[0].dict() == errors[0].dict()
+    assert fidelity.measure([], made_up, 1.0) == []
+
+
+def test_a_gallery_without_other_pictures_has_its_own(tmp_path: Path) -> None:
+    scenario = parse(paced.tree(report={"images": False, "references": 4}))
+    recorder = Recorder(tmp_path / "run", scenario)
+    recorder.ended([EndedRequest(row(i), b"picture") for i in range(2)])
+    recorder.slot(slot(0))
+    assert not list((tmp_path / "run" / "images").iterdir())
+    recorder.compared(
+        [
+            Gallery(
+                request_id="r-1",
+                frame=b"frame",
+                picture=b"picture",
+                reference=b"reference",
+                psnr_db=31.0,
+            )
+        ]
+    )
+    recorder.close()
+    page = report.write(tmp_path / "run").read_text()
+    assert '<div class="gallery">' in page and "31.0 dB" in page
+    assert len(list((tmp_path / "run" / "images").iterdir())) == 3
+
+
+def test_what_an_edge_says_is_escaped(scenario: Scenario, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run", scenario)
+    evil = "<script>alert(1)</script>"
+    picture = b"png"
+    recorder.ended([EndedRequest(row(0), None), EndedRequest(row(1, reuse=evil), picture)])
+    recorder.slot(slot(0))
+    recorder.compared([Gallery("r-1", picture, picture, picture, 30.0)])
+    recorder.close()
+    page = report.write(tmp_path / "run").read_text()
+    assert "&lt;script&gt;" in page and evil not in page
+
+
+def test_a_rows_dict_is_its_own() -> None:
+    first = row(1)
+    columns = first.dict()
+    assert tuple(columns) == COLUMNS
+    columns["total_s"] = None
+    assert first.total_s == 2.71

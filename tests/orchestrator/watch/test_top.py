@@ -25,7 +25,7 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from orchestrator.watch import live, top
-from orchestrator.watch.figures import WINDOW, Figures
+from orchestrator.watch.run_figures import WINDOW, RunFigures
 from orchestrator.watch.screen import ASCII_BARS, Screen, sparkline
 from orchestrator.watch.tally import Sample, Tally
 from orchestrator.watch.top import Journal, Watch, newest_run
@@ -59,7 +59,7 @@ def slot_row(slot: int, **changes: Any) -> dict[str, Any]:
     return {**row, "edge": "edge-0", **changes}
 
 
-def text(figures: Figures, state: str = "running") -> str:
+def text(figures: RunFigures, state: str = "running") -> str:
     console = Console(file=io.StringIO(), width=120)
     console.print(Screen(figures, state))
     assert isinstance(console.file, io.StringIO)
@@ -120,14 +120,23 @@ def going(ended: Path, tmp_path: Path) -> Going:
 
 
 def test_a_half_written_line_waits_for_its_end_and_no_row_comes_twice(tmp_path: Path) -> None:
-    path = tmp_path / "requests.jsonl"
-    path.write_text('{"n": 1}\n{"n": 2, "text": "a}')
-    journal = Journal(path)
-    assert list(journal.rows()) == [{"n": 1}]
+    path = tmp_path / "events.jsonl"
+    first, second, third = ({"at_s": n, "text": "a}b"} for n in (1, 2, 3))
+    lines = [json.dumps(row) + "\n" for row in (first, second, third)]
+    path.write_text(lines[0] + lines[1][:-4])
+    journal = Journal(tmp_path, "events")
+    assert list(journal.rows()) == [first]
     assert list(journal.rows()) == []
     with path.open("a") as file:
-        file.write('b"}\n{"n": 3}\n')
-    assert list(journal.rows()) == [{"n": 2, "text": "a}b"}, {"n": 3}]
+        file.write(lines[1][-4:] + lines[2])
+    assert list(journal.rows()) == [second, third]
+
+
+def test_a_damaged_line_hides_no_other(tmp_path: Path) -> None:
+    damaged = b'{"at_s": 1, "te}\n{"at_s": 1}\n[1]\n\xff{"at_s": 1, "text": ""}\n'
+    (tmp_path / "events.jsonl").write_bytes(damaged + b'{"at_s": 2, "text": "whole"}\n')
+    rows = list(Journal(tmp_path, "events").rows())
+    assert [row["text"] for row in rows] == ["whole"]
 
 
 def test_quantiles_are_within_one_percent_whatever_the_scale() -> None:
@@ -157,7 +166,7 @@ def test_a_sample_covers_the_whole_run_within_its_bound() -> None:
 
 
 def test_slots_that_left_the_window_count_no_more(scenario: Scenario) -> None:
-    figures = Figures(scenario)
+    figures = RunFigures(scenario)
     for slot in range(WINDOW):
         figures.add([request(slot, total_s=9.0, reuse="exact")], [slot_row(slot, hits=1)])
     assert figures.edges["edge-0"].hit_ratio == 1
@@ -172,7 +181,7 @@ def test_slots_that_left_the_window_count_no_more(scenario: Scenario) -> None:
 
 
 def test_what_a_slot_does_not_tell_stays_as_it_was(scenario: Scenario) -> None:
-    figures = Figures(scenario)
+    figures = RunFigures(scenario)
     figures.add([], [slot_row(0, loss=0.25, k=4, updates=8, gap_to_exact=0.125)])
     figures.add([], [slot_row(1, loss=None, k=None, updates=16)])
     learner = next(
@@ -190,7 +199,7 @@ def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
     scenario = parse(
         paced.tree(edges=[{"name": "north", "capacity": 1000}, {"name": "south", "capacity": 4000}])
     )
-    figures = Figures(scenario)
+    figures = RunFigures(scenario)
     figures.add(
         [request(edge="north", total_s=1.0), request(edge="south", total_s=3.0, reuse="exact")],
         [
@@ -226,7 +235,7 @@ def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
 
 
 def test_a_run_past_its_bounds_is_said_to_be_invalid_while_it_goes(scenario: Scenario) -> None:
-    figures = Figures(scenario)
+    figures = RunFigures(scenario)
     assert "nothing is finished yet" in text(figures)
     figures.add([request(0)] * 99, [slot_row(0)])
     assert "\nVALID\n" in text(figures)

@@ -58,12 +58,16 @@ def test_the_sweeps_have_the_papers_points_and_policies(folder: Path) -> None:
 def test_the_shared_point_is_one_and_the_same(folder: Path) -> None:
     eighth, ninth, tenth = (read(folder, f) for f in ("fig8", "fig9", "fig10"))
     assert (
-        eighth.at(20, "drc", "response_ms").tolist() == ninth.at(6, "drc", "response_ms").tolist()
+        eighth.at(20, "drc", "response_by_slot_ms").tolist()
+        == ninth.at(6, "drc", "response_by_slot_ms").tolist()
     )
     assert (
-        eighth.at(20, "drc", "response_ms").tolist() == tenth.at(3, "drc", "response_ms").tolist()
+        eighth.at(20, "drc", "response_by_slot_ms").tolist()
+        == tenth.at(3, "drc", "response_by_slot_ms").tolist()
     )
-    assert (tenth.at(3, "drc", "response_ms") < tenth.at(1, "drc", "response_ms")).all()
+    assert (
+        tenth.at(3, "drc", "response_by_slot_ms") < tenth.at(1, "drc", "response_by_slot_ms")
+    ).all()
 
 
 def test_claims_and_summary_tell_the_same(folder: Path) -> None:
@@ -78,13 +82,15 @@ def test_claims_and_summary_tell_the_same(folder: Path) -> None:
         row for row in tree["claims"] if row["paper"] == "22.35 %" and "at 3 G" in row["claim"]
     )
     tenth = read(folder, "fig10")
-    share = 1 - tenth.at(3, "drc", "response_ms") / tenth.at(3, "ncldc", "response_ms")
+    share = 1 - tenth.at(3, "drc", "response_by_slot_ms") / tenth.at(
+        3, "ncldc", "response_by_slot_ms"
+    )
     assert below["mean"] == pytest.approx(share.mean())
     page = (folder / "claims.md").read_text()
     assert all(f"| {row['ours']} |" in page for row in tree["claims"]) and "quick" not in page
     told = json.loads((folder / "summary.json").read_text())
-    assert told["policies"]["drc"]["response_ms"]["mean"] == pytest.approx(
-        tenth.at(3, "drc", "response_ms").mean()
+    assert told["policies"]["drc"]["response_by_slot_ms"]["mean"] == pytest.approx(
+        tenth.at(3, "drc", "response_by_slot_ms").mean()
     )
     assert told["run"]["seeds"] == [0, 1] and told["run"]["modes"] == {
         "edge": "coupled",
@@ -128,13 +134,37 @@ def test_few_policies_are_swept_drawn_and_judged_by_themselves(
     )
 
 
+def test_other_policies_join_those_that_an_earlier_command_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "Workers", lambda: Workers(1))
+    assert command.reproduce(["fig6"], TINY, str(tmp_path), ["greedy"]) == 0
+    before = read(tmp_path, "fig6")
+    assert command.reproduce(["fig6"], TINY, str(tmp_path), ["drc"]) == 0
+    after = read(tmp_path, "fig6")
+    assert after.policies() == ["drc", "greedy"]
+    assert [point["greedy"] for point in after.points] == [p["greedy"] for p in before.points]
+
+
+def test_what_an_older_version_left_is_simulated_again(tmp_path: Path) -> None:
+    Values("fig8", 2, 100, [5.0], [{"drc": {"response_by_slot_ms": [1.0, 2.0]}}]).save(tmp_path)
+    assert values.load(tmp_path, "fig8", 2, 100) is not None
+    Values("fig8", 2, 100, [5.0], [{"drc": {"saved_ms": [1.0, 2.0]}}]).save(tmp_path)
+    assert values.load(tmp_path, "fig8", 2, 100) is None
+
+
 def test_ctrl_c_leaves_what_was_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def rollout(figure: str, *_: object) -> Values:
         if figure != "fig8":
             raise KeyboardInterrupt
-        metrics = ("response_ms", "hit_ratio", "saved_ms", "saved_per_request_ms")
+        metrics = (
+            "response_by_slot_ms",
+            "hit_ratio",
+            "saved_vs_ncldc_ms",
+            "saved_vs_ncldc_per_request_ms",
+        )
         point = {name: {m: [1.0, 1.1] for m in metrics} for name in sweeps.PAPER}
         return Values("fig8", 2, 100, [5.0, 20.0], [point, point])
 
@@ -174,7 +204,7 @@ def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
             "--policies: 'lru' is in no figure; there is ncldc, dnn, oo, drc",
         ),
         (["fig6", "--policies", "oo"], "--policies oo: fig6 compares none of them"),
-        (["fig8", "--out", "there/file"], "--out there/file: cannot be written"),
+        (["fig8", "--out", "there/file"], "--out there/file: the folder cannot be made"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

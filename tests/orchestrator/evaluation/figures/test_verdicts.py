@@ -124,10 +124,10 @@ def fig10(drc: float) -> Values:
     def point(g: int) -> dict[str, dict[str, list[float]]]:
         def metrics(ms: float) -> dict[str, list[float]]:
             names = (
-                "response_ms",
+                "response_by_slot_ms",
                 "response_per_request_ms",
-                "saved_ms",
-                "saved_per_request_ms",
+                "saved_vs_ncldc_ms",
+                "saved_vs_ncldc_per_request_ms",
                 "hit_ratio",
             )
             return {m: list((ms if "resp" in m else 200 - ms) + NOISE * (1 + g)) for m in names}

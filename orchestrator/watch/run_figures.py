@@ -1,8 +1,8 @@
 """The figures of a run as it goes: what the dashboards show, from the rows that the run writes, a
 row at a time.
 
-A row costs the same whether it is the first or the millionth, and so does asking: nothing here
-grows with the run, unless it is told to keep the whole of it.
+A row costs the same whether it is the first or the millionth, and so does reading a figure: nothing
+here grows with the run, unless it is to keep the whole of it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from midstep.scenario import Scenario
 from orchestrator.records import fidelity
 from orchestrator.watch.tally import Row, Sample, Tally
 
+__all__ = ["WINDOW", "EdgeFigures", "RunFigures"]
+
 WINDOW = 20  # slots that rates, ratios and quantiles are taken over
 HISTORY = 40  # slots that a sparkline shows
 JUDGED = 4096  # requests, and slots, that the verdict so far is taken from, at most
 JUDGED_EVERY = 5  # slots: it changes slowly, and is half the cost of a look at the figures
 EVENTS = 5
-_NEWEST = (  # what a slot's row may leave out: the last one that was told stands
+_NEWEST = (  # what a slot's row may leave out: the last value that one had stands
     "loss",
     "k",
     "gap_to_exact",
@@ -76,22 +78,22 @@ class EdgeFigures:
 
     @property
     def requests(self) -> int:
-        """How many ended in the window's slots."""
+        """Requests that ended in the window's slots."""
         return sum(slot["requests"] for slot in self.slots)
 
     @property
     def hit_ratio(self) -> float | None:
-        """Of the window's slots; None where nobody asked."""
+        """Of the window's slots; None without a request."""
         return sum(slot["hits"] for slot in self.slots) / self.requests if self.requests else None
 
     @property
     def decision_s(self) -> float | None:
         """Mean time the policy took to decide, seconds."""
-        told = [slot["decision_s"] for slot in self.slots if slot["decision_s"] is not None]
-        return sum(told) / len(told) if told else None
+        seconds = [slot["decision_s"] for slot in self.slots if slot["decision_s"] is not None]
+        return sum(seconds) / len(seconds) if seconds else None
 
 
-class Figures:
+class RunFigures:
     """A run in numbers that stay up to date. `whole`: over all of the run instead of its newest
     slots."""
 
@@ -106,11 +108,11 @@ class Figures:
         self.frame_bytes = 0  # over the air, since the start
         self.events: deque[Row] = deque(maxlen=EVENTS)
         self.last_slot = -1
-        self.told_verdict: str | None = None  # of a run that ended
+        self.final_verdict: str | None = None  # of a run that ended
         self._rows = Sample(None if whole else JUDGED)
         self._slots = Sample(None if whole else JUDGED)
         self._errors: list[fidelity.Error] = []
-        self._judged = -JUDGED_EVERY  # the slot in which that was
+        self._measured = -JUDGED_EVERY  # the slot in which that was
 
     def add(
         self, requests: Iterable[Row], slots: Iterable[Row], events: Iterable[Row] = ()
@@ -141,23 +143,23 @@ class Figures:
 
     @property
     def users(self) -> int | None:
-        """Devices that the run has; None where no slot has told."""
-        told = [edge.newest["users"] for edge in self.edges.values() if "users" in edge.newest]
-        return sum(told) if told else None
+        """Devices that the run has; None where no slot's row says."""
+        users = [edge.newest["users"] for edge in self.edges.values() if "users" in edge.newest]
+        return sum(users) if users else None
 
     def errors(self) -> list[fidelity.Error]:
-        """The emulator's own errors so far; of a long run, every k-th request is looked at."""
-        if self.last_slot - self._judged >= JUDGED_EVERY:
+        """The emulator's own errors so far; of a long run, from every k-th request."""
+        if self.last_slot - self._measured >= JUDGED_EVERY:
             self._errors = fidelity.measure(
                 self._rows.rows, self._slots.rows, self.scenario.slot_seconds
             )
-            self._judged = self.last_slot
+            self._measured = self.last_slot
         return self._errors
 
     def verdict(self) -> str:
         """The run's own verdict where it has ended, else what it would be now."""
-        if self.told_verdict is not None:
-            return self.told_verdict
+        if self.final_verdict is not None:
+            return self.final_verdict
         done = self.results["done"]
         return fidelity.verdict(self.errors(), done) if done else "nothing is finished yet"
 

@@ -1,0 +1,53 @@
+"""The journals of a run that goes on, or broke off: a file of JSON lines each, a line a row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from midstep.errors import RecordError
+from midstep.telemetry.record import RequestRow
+from orchestrator.records.rows import EventRow, SlotRow
+
+__all__ = ["JOURNALS", "journal_row", "optional_columns", "read_journal"]
+
+JOURNALS: dict[str, type] = {"requests": RequestRow, "slots": SlotRow, "events": EventRow}
+
+
+@cache
+def optional_columns(kind: type) -> dict[str, Any]:
+    """The columns that a row of a dataclass may lack, as an older run's does, with their values."""
+    return {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+
+
+def journal_row(line: bytes, kind: type) -> dict[str, Any] | None:
+    """A line's row; None for a line that was torn, is no UTF-8 or JSON, or lacks a column."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or not _required_columns(kind) <= row.keys():
+        return None
+    return {**optional_columns(kind), **row}
+
+
+@cache
+def _required_columns(kind: type) -> frozenset[str]:
+    names = {field.name for field in fields(kind)}
+    return frozenset(names - optional_columns(kind).keys())
+
+
+def read_journal(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
+    """The rows of a journal, and how many of its lines are damaged and left out; the last one may
+    be torn without being counted. Raises RecordError."""
+    path = folder / f"{name}.jsonl"
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    rows = [journal_row(line, JOURNALS[name]) for line in lines if line]
+    damaged = sum(row is None for row in rows) - bool(lines[-1] and rows[-1] is None)
+    return [row for row in rows if row is not None], damaged

@@ -1,0 +1,146 @@
+"""The vocabulary of metrics: one name for one thing, in runs, simulations, figures and replays.
+
+Every name that summary.json, seeds.csv or a figure's table has is in `METRICS`; docs/record.md
+shows the same table. The unit is the name's ending: `_ms` and `_s` are times, `_db` decibels,
+everything else is a share or a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["METRICS", "Metric", "markdown", "tail"]
+
+RUN = "run"
+CLOSED = "closed"
+OPEN = "open"
+REPLAY = "replay"
+FIGURES = "figures"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`over`: what one value is of, where the metric is the mean over many; `sources`: runs,
+    simulations of closed and of open catalogues, replays, figures."""
+
+    name: str
+    over: str
+    meaning: str
+    sources: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        """ms, s, dB, 1/s, or 1 for shares and counts."""
+        if self.name.endswith("_per_s"):
+            return "1/s"
+        ending = self.name.rpartition("_")[2]
+        return {"ms": "ms", "s": "s", "db": "dB"}.get(ending, "1")
+
+
+_ALL = (RUN, CLOSED, OPEN)
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "response_ms", "prompts and slots", "L_r of (15): the slowest requester's", (RUN, OPEN)
+        ),
+        Metric("response_by_slot_ms", "slots", "mean L_r of the slot's prompts, L/|A|", (CLOSED,)),
+        Metric("response_per_request_ms", "requests", "from asking to having the picture", _ALL),
+        Metric("p50_s", "requests", "median of the same", _ALL),
+        Metric("p95_s", "requests", "its 95th percentile, from 90 requests on", _ALL),
+        Metric("p99_s", "requests", "its 99th percentile, from 459 requests on", _ALL),
+        Metric("largest_s", "requests", "the largest of the same", _ALL),
+        Metric("hit_ratio", "requests", "share served from the store", (*_ALL, REPLAY)),
+        Metric(
+            "hit_ratio_in_slot",
+            "requests",
+            "share served from the store, or by an output that was being computed for another",
+            _ALL,
+        ),
+        Metric(
+            "edge_saved_ms",
+            "requests",
+            "the edge's time for the steps that reuse saved",
+            (RUN,),
+        ),
+        Metric(
+            "saved_vs_ncldc_ms",
+            "slots",
+            "sum over the slot's prompts of L_r with everything on the device, less L_r",
+            (CLOSED, OPEN),
+        ),
+        Metric(
+            "saved_vs_none_ms",
+            "slots",
+            "the same on a shared edge: L_r with an empty store, less L_r",
+            (CLOSED,),
+        ),
+        Metric("saved_vs_ncldc_per_request_ms", "", "its sum, divided by all requests", (CLOSED,)),
+        Metric("saved_vs_none_per_request_ms", "", "its sum, divided by all requests", (CLOSED,)),
+        Metric(
+            "own_saved_vs_ncldc_ms",
+            "requests",
+            "reduction of the request's own response time, against the device alone",
+            (OPEN,),
+        ),
+        Metric("reduction_vs_ncldc", "slots", "what that sum is of its L, a share", (CLOSED,)),
+        Metric("reduction_vs_none", "slots", "what that sum is of its L, a share", (CLOSED,)),
+        Metric("queue_ms", "slots", "Q of (23)", _ALL),
+        Metric("queue_last_ms", "", "Q after the last slot", (CLOSED,)),
+        Metric("latency_avg_ms", "slots with requests", "L_avg of (16), 0 without a miss", _ALL),
+        Metric("system_cost_ms", "slots with requests", "L of (17)", _ALL),
+        Metric(
+            "gap_to_exact",
+            "",
+            "gap to exact P2: (policy - exact) / (nothing kept - exact), each summed over slots",
+            (CLOSED, FIGURES),
+        ),
+        Metric(
+            "gap_to_exact_by_slot",
+            "slots that have one",
+            "the slot's own gap in hindsight: the column gap_to_exact",
+            (RUN,),
+        ),
+        Metric("stored_per_slot", "slots", "outputs that are newly stored", (CLOSED,)),
+        Metric(
+            "psnr_db",
+            "pictures",
+            "PSNR; in runs of the mean squared error over all compared pictures",
+            (RUN, FIGURES),
+        ),
+        Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
+        Metric("failed", "", "requests that failed", (RUN,)),
+        Metric("rejected", "", "requests that the edge rejected", (RUN,)),
+        Metric("hits", "", "requests served from the store", (REPLAY,)),
+        Metric("rows_per_s", "", "requests replayed a second on this machine", (REPLAY,)),
+        Metric("loss", "training steps", "training loss", (FIGURES,)),
+        Metric("k", "training steps", "candidates K", (FIGURES,)),
+    )
+}
+
+
+def tail(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[str, float | None]:
+    """What is known of the slowest requests, and its name: p95, or the largest of so few that their
+    p95 cannot be told."""
+    p95 = metrics["p95_s"]["mean"]
+    if p95 is not None:
+        return "p95", p95
+    largest = metrics.get("largest_s", {}).get("mean")
+    return f"largest of {metrics['requests']['mean']:.0f}", largest
+
+
+def markdown(metrics: Iterable[Metric]) -> str:
+    """The table of docs/record.md."""
+    lines = ["| metric | unit | over | what | in |", "|---|---|---|---|---|"]
+    for metric in metrics:
+        cells = (
+            f"`{metric.name}`",
+            metric.unit,
+            metric.over or "-",
+            metric.meaning.replace("|", "\\|"),
+            ", ".join(metric.sources),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
