@@ -15,7 +15,8 @@ from pydantic import (
 )
 
 from midstep import units
-from midstep.errors import ScenarioError
+from midstep.address import split_address
+from midstep.errors import AddressError, ScenarioError
 
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
@@ -64,6 +65,16 @@ class Edge(Tree):
     gpus: float | None = Field(None, ge=0, le=1)
     address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
     resources: dict[str, float] = {}
+
+    @field_validator("address")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                split_address(value)
+            except AddressError as error:
+                raise ValueError(str(error)) from error
+        return value
 
 
 class Devices(Tree):

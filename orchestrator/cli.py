@@ -323,11 +323,9 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    from orchestrator.doctor.calibrate import calibrate
+    from orchestrator.doctor.calibrate import batch_sizes, calibrate
 
-    batches = tuple(int(n) for n in args.batches.split(",") if n.strip().isdigit() and int(n) > 0)
-    if not batches:
-        raise MidstepError(f"--batches {args.batches}: give numbers above 0, such as 1,2,4,8")
+    batches = batch_sizes(args.batches)
     args.denoiser = args.clock = None
     return calibrate(_load(args), batches, Path(args.out) if args.out else None)
 

@@ -4,22 +4,25 @@ of."""
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from midstep.errors import ScenarioError
 
+__all__ = ["StepProfile"]
+
 
 @dataclass(frozen=True)
 class StepProfile:
     """Seconds of one denoiser call at each measured batch size, of one text encoding, and of one
-    decoding."""
+    decoding; `frame_bytes` of one output at the split step, 0 where it was not measured."""
 
     step_s: dict[int, float]
     encode_s: float = 0.0
     decode_s: float = 0.0
     measured_on: str = ""
+    frame_bytes: int = 0
 
     def step(self, batch: int) -> float:
         """Seconds of one step of `batch` requests: linear between measured sizes, and in proportion
@@ -35,8 +38,12 @@ class StepProfile:
 
     def scaled(self, factor: float) -> StepProfile:
         """The same times in other seconds: what was measured on the wall, in the scenario's."""
-        steps = {batch: seconds * factor for batch, seconds in self.step_s.items()}
-        return StepProfile(steps, self.encode_s * factor, self.decode_s * factor, self.measured_on)
+        return replace(
+            self,
+            step_s={batch: seconds * factor for batch, seconds in self.step_s.items()},
+            encode_s=self.encode_s * factor,
+            decode_s=self.decode_s * factor,
+        )
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -47,14 +54,18 @@ class StepProfile:
         """Read what `save` wrote. Raises ScenarioError where the file is not a profile."""
         try:
             data = json.loads(path.read_text())
-            step_s = {int(k): float(v) for k, v in data["step_s"].items()}
+            step_s = {int(batch): float(seconds) for batch, seconds in data["step_s"].items()}
             if not step_s or min(step_s.values()) <= 0:
                 raise ValueError("step_s must hold at least one time above 0")
+            frame_bytes = int(data.get("frame_bytes", 0))
+            if frame_bytes < 0:
+                raise ValueError("frame_bytes must be 0 (not known) or more")
             return cls(
-                step_s,
-                float(data["encode_s"]),
-                float(data["decode_s"]),
-                str(data.get("measured_on", "")),
+                step_s=step_s,
+                encode_s=float(data["encode_s"]),
+                decode_s=float(data["decode_s"]),
+                measured_on=str(data.get("measured_on", "")),
+                frame_bytes=frame_bytes,
             )
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ScenarioError(

@@ -20,7 +20,7 @@ def split_step(scenario: Scenario) -> int:
 
 def whole(scenario: Scenario) -> bool:
     """Whether the edge is asked for the user's whole prompt instead of its core."""
-    return policies.find(scenario.policy.name).stores == "final"
+    return split_step(scenario) == scenario.model.steps
 
 
 def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:

@@ -45,7 +45,7 @@ def measure(
         (
             "link",
             [
-                (r["transfer_late_s"], r["transfer_s"])
+                (r["transfer_late_s"], r["transfer_s"] - (r.get("transfer_wait_s") or 0.0))
                 for r in done
                 if r["transfer_late_s"] is not None
             ],
@@ -53,7 +53,11 @@ def measure(
         ),
         (
             "device",
-            [(r["device_late_s"], r["device_s"]) for r in done if r["device_late_s"] is not None],
+            [
+                (r["device_late_s"], r["device_s"] - (r.get("device_wait_s") or 0.0))
+                for r in done
+                if r["device_late_s"] is not None
+            ],
             "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
             "paced",
         ),

@@ -41,8 +41,10 @@ def preset_of(scenario: Scenario) -> Preset:
     devices = scenario.devices[0]
     model = scenario.model
     edge = scenario.edge
-    step_s = named_profile(model).step(1)
-    bits = 8.0 * (scenario.channel.frame_bytes or PACED_BYTES)
+    profile = named_profile(model)
+    step_s = profile.step(1)
+    frame_bytes = profile.frame_bytes or PACED_BYTES
+    bits = 8.0 * (scenario.channel.frame_bytes or frame_bytes)
     edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
     slot_s = between_requests_s(scenario, devices, step_s)
     return made(
@@ -58,7 +60,7 @@ def preset_of(scenario: Scenario) -> Preset:
             drift_swaps_per_slot=scenario.workload.drift_swaps_per_slot
             * slot_s
             / scenario.slot_seconds,
-            capacity=edge.capacity // PACED_BYTES,
+            capacity=edge.capacity // frame_bytes,
             steps=model.steps,
             reusable_steps=model.split_step,
             split_step=model.split_step,

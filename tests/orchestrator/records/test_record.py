@@ -34,13 +34,13 @@ def row(number: int, **changes: object) -> RequestRow:
         device_late_s=0.001,
     )
     return RequestRow(
-        f"r-{number}",
-        "edge-0",
-        number,
-        "phone",
-        1,
-        "a small panda",
-        "a panda",
+        request_id=f"r-{number}",
+        edge="edge-0",
+        user=number,
+        device_class="phone",
+        process_id=1,
+        prompt="a small panda",
+        edge_prompt="a panda",
         **{**made, **changes},
     )  # type: ignore[arg-type]
 
