@@ -9,9 +9,8 @@ trajectories run one at a time, each to its end, through the same interface.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -54,6 +53,7 @@ class _Entry:
     queued_at: float
     started_at: float = 0.0
     trajectory: Trajectory | None = None
+    ended: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -175,19 +175,25 @@ class Engine:
             measured = calls * self._profile.step(len(batch)) + encoding
             await self.clock.sleep_until(start + measured)
         end = self.clock.now()
-        self._active = [entry for entry in batch if not self._settle(entry)]
+        for entry in batch:
+            if entry.ended:
+                _settle(entry)
+        self._active = [entry for entry in batch if not entry.ended]
         self._stats.on_tick(len(batch), measured, end - start)
 
     def _compute(self, entering: list[_Entry], batch: list[_Entry]) -> tuple[float, int]:
         """One tick's work, in the computing thread: seconds in the denoiser's advance, and the
         steps by which all trajectories advanced."""
         for entry in entering:
-            with _own_failure(entry):
+            # a job's own failure is the job's alone: its neighbours in the batch go on
+            try:
                 entry.trajectory = entry.job.begin()
+            except Exception as error:
+                entry.error = error
         moving = [
-            entry.trajectory
+            trajectory
             for entry in batch
-            if entry.trajectory is not None and _unfinished(entry.trajectory)
+            if (trajectory := entry.trajectory) is not None and trajectory.step < trajectory.until
         ]
         before = 0 if self.denoiser.batched else sum(trajectory.step for trajectory in moving)
         began = self.clock.now() if self._executor is not None else 0.0
@@ -200,34 +206,23 @@ class Engine:
         spent = self.clock.now() - began if self._executor is not None else 0.0
         for entry in batch:
             trajectory = entry.trajectory
-            if entry.error is None and trajectory is not None and not _unfinished(trajectory):
-                with _own_failure(entry):
+            if entry.error is not None or trajectory is None:
+                entry.ended = True
+            elif trajectory.step >= trajectory.until:
+                entry.ended = True
+                try:
                     entry.value = entry.job.finish(trajectory)
+                except Exception as error:
+                    entry.error = error
         after = 0 if self.denoiser.batched else sum(trajectory.step for trajectory in moving)
         return spent, after - before
 
-    def _settle(self, entry: _Entry) -> bool:
-        """Hand a finished or failed job back; whether it has left the batch."""
-        future = entry.future
-        trajectory = entry.trajectory
-        if entry.error is None and trajectory is not None and _unfinished(trajectory):
-            return future.done()
-        if not future.done():
-            if entry.error is not None:
-                future.set_exception(entry.error)
-            else:
-                future.set_result(Outcome(entry.value, entry.started_at - entry.queued_at))
-        return True
 
-
-def _unfinished(trajectory: Trajectory) -> bool:
-    return trajectory.step < trajectory.until
-
-
-@contextlib.contextmanager
-def _own_failure(entry: _Entry) -> Iterator[None]:
-    """A job's own failure is the job's alone: its neighbours in the batch go on."""
-    try:
-        yield
-    except Exception as error:
-        entry.error = error
+def _settle(entry: _Entry) -> None:
+    """Hand a finished or failed job back to its caller, unless that one has gone."""
+    if entry.future.done():
+        return
+    if entry.error is not None:
+        entry.future.set_exception(entry.error)
+    else:
+        entry.future.set_result(Outcome(entry.value, entry.started_at - entry.queued_at))
