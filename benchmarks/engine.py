@@ -15,12 +15,14 @@ import asyncio
 import os
 import time
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from midstep import scenario_file as scenarios
 from midstep.clock import WallClock
 from midstep.diffusion.batched import BatchedDenoiser
+from midstep.diffusion.denoise import Denoiser, Picture, Trajectory
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import compute_thread, open_denoiser
 from midstep.errors import ModelError
@@ -29,6 +31,21 @@ from midstep.wire.tuning import bind_threads
 from midstep.workload.requests import find_catalogue
 
 ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class WholePicture:
+    """The engine's job of one picture, from noise."""
+
+    denoiser: Denoiser
+    prompt: str
+    seed: int
+
+    def begin(self) -> Trajectory:
+        return self.denoiser.begin(self.prompt, self.seed, self.denoiser.identity.steps)
+
+    def finish(self, trajectory: Trajectory) -> Picture:
+        return self.denoiser.decode(trajectory)
 
 
 def main() -> None:
@@ -55,8 +72,7 @@ def main() -> None:
     settings += [f"model.height={args.size}", f"model.width={args.size}"] if args.size else []
     scenario = scenarios.load(None, settings)
     # All of it in one thread: each thread that computes gets an OpenMP team of its own, and two
-    # teams get in each
-    # other's way on as many cores.
+    # teams get in each other's way on as many cores.
     thread = compute_thread("bench")
     denoiser = thread.submit(open_denoiser, scenario, args.threads).result()
     if not isinstance(denoiser, BatchedDenoiser):
@@ -74,11 +90,11 @@ def main() -> None:
     for _ in range(ROUNDS):
         alone.append(thread.submit(stock, denoiser, scenario, prompts).result())
         calls.clear()
-        seen: list[tuple[int, float]] = []
-        batched.append(asyncio.run(engine(denoiser, thread, prompts, args.in_flight, seen)))
+        measured: list[tuple[int, float]] = []
+        batched.append(asyncio.run(engine(denoiser, thread, prompts, args.in_flight, measured)))
         ticks += [
             (tick, call)
-            for (batch, tick), call in zip(seen, calls, strict=True)
+            for (batch, tick), call in zip(measured, calls, strict=True)
             if batch == args.in_flight
         ]
     print(
@@ -137,20 +153,18 @@ async def engine(
     thread: Executor,
     prompts: list[str],
     in_flight: int,
-    seen: list[tuple[int, float]],
+    ticks: list[tuple[int, float]],
 ) -> float:
-    """Seconds for the prompts through the engine, `in_flight` at a time; `seen` takes each tick's
+    """Seconds for the prompts through the engine, `in_flight` at a time; `ticks` takes each tick's
     batch and seconds."""
-    stats = EngineStats(lambda batch, step_s, tick_s: seen.append((batch, tick_s)))
+    stats = EngineStats(lambda batch, step_s, tick_s: ticks.append((batch, tick_s)))
     running = Engine(
         denoiser, WallClock(), queue_limit=10**6, max_batch=in_flight, executor=thread, stats=stats
     )
     task = asyncio.create_task(running.run())
-    steps = denoiser.steps
     began = time.perf_counter()
     jobs = [
-        running.submit(lambda p=prompt, s=seed: denoiser.begin(p, s, steps), denoiser.decode)  # type: ignore[misc]
-        for seed, prompt in enumerate(prompts)
+        running.submit(WholePicture(denoiser, prompt, seed)) for seed, prompt in enumerate(prompts)
     ]
     await asyncio.gather(*jobs)
     spent = time.perf_counter() - began

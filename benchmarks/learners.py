@@ -219,14 +219,14 @@ def ahead() -> None:
         asked = [str(item) for item in stream.advance().tolist()]
         accesses = tuple(
             Access(
-                k,
-                k,
-                k,
-                preset.split_step,
-                nbytes,
-                "exact" if k in held else "computed",
-                float(slot),
-                0.0,
+                request_id=k,
+                prompt_key=k,
+                prompt=k,
+                step=preset.split_step,
+                nbytes=nbytes,
+                reuse="exact" if k in held else "computed",
+                at_s=float(slot),
+                edge_s=0.0,
             )
             for k in asked
         )
@@ -236,7 +236,11 @@ def ahead() -> None:
             if k not in held
         )
         snapshot = CacheSnapshot(
-            tuple(held.values()), staging, told.capacity, len(held) * nbytes, len(staging) * nbytes
+            store=tuple(held.values()),
+            staging=staging,
+            capacity=told.capacity,
+            store_bytes=len(held) * nbytes,
+            staging_bytes=len(staging) * nbytes,
         )
         record = SlotRecord(
             slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, snapshot

@@ -12,14 +12,16 @@ import sys
 from edge_node.node import EdgeNode
 from edge_node.service import serve, stop
 from midstep import scenario_file as scenarios
+from midstep.address import split_address
 from midstep.clock import WallClock
-from midstep.diffusion.factory import compute_thread, open_denoiser
-from midstep.errors import MidstepError, ScenarioError
+from midstep.errors import MidstepError, OptionError
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
 from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials, check_listen, is_loopback
 from midstep.wire.tuning import bind_threads, keep_pages
+
+__all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     settings += [f"model.device={args.device}"] if args.device else []
     settings += [f"model.dtype={args.dtype}"] if args.dtype else []
     try:
+        split_address(args.listen)
+        split_address(args.metrics)
         credentials = load_credentials(args.credentials) if args.credentials else None
         check_listen(args.listen, credentials, args.insecure)
         scenario = _at(scenarios.load(args.scenario, settings), args.edge)
@@ -67,10 +71,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _at(scenario: Scenario, edge: str | None) -> Scenario:
-    """The scenario of one of its edges. Raises ScenarioError."""
+    """The scenario of one of its edges. Raises OptionError."""
     names = [one.name for one in scenario.edges]
     if edge is not None and edge not in names:
-        raise ScenarioError(f"--edge {edge}: the scenario has {', '.join(names)}")
+        raise OptionError(f"--edge {edge}: the scenario has {', '.join(names)}")
     return scenario.at(edge or names[0])
 
 
@@ -78,17 +82,11 @@ async def _serve(
     scenario: Scenario, listen: str, metrics: str, credentials: Credentials | None
 ) -> None:
     keep_pages()
-    thread = compute_thread(scenario.model.device)
-    denoiser = await asyncio.get_running_loop().run_in_executor(
-        thread, open_denoiser, scenario, scenario.edge.threads
-    )
-    node = await EdgeNode.open(
-        scenario, denoiser, WallClock(scenario.modes.time_scale), scenario.model.split_step, thread
-    )
+    node = await EdgeNode.open(scenario, WallClock(scenario.modes.time_scale))
     server, port = await serve(node.edge, listen, credentials)
     exporter = export_at("edge", metrics)
     step_ms = node.edge.profile.step(1) * 1e3
-    where = f"{listen.rpartition(':')[0]}:{port}"
+    where = f"{split_address(listen)[0]}:{port}"
     how = " over TLS" if credentials else "" if is_loopback(listen) else " in clear, to anybody,"
     print(
         f"{node.edge.name} serves {scenario.model.path} on {where}{how} "

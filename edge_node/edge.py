@@ -1,4 +1,5 @@
-"""The life of a request on the edge: identity, lookup, engine or a ride along, staging, answer."""
+"""The life of a request on the edge: identity, lookup, engine or a share of what it computes,
+staging, answer."""
 
 from __future__ import annotations
 
@@ -7,19 +8,20 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from edge_node.cache.base import Cache, Entry
+from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
-from edge_node.cache.store import Entry, Store
+from edge_node.cut import CutRule
 from midstep.clock import Clock
-from midstep.diffusion.denoise import Trajectory
+from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.engine import Engine, Outcome
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import FrameError, PromptError, ScenarioError
+from midstep.errors import PipelineMismatch, PromptError, ScenarioError
 from midstep.telemetry.metrics import EdgeMetrics
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import (
     Access,
     Answer,
-    CachedOutput,
     CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
@@ -28,15 +30,46 @@ from midstep.wire.messages import (
     Reuse,
 )
 
+__all__ = ["Edge", "FirstSteps"]
+
 BACKLOG = 100_000  # accesses kept for a slow watcher; beyond, the oldest are lost to it
 
 
+@dataclass(frozen=True, kw_only=True)
+class FirstSteps:
+    """The engine's job of one output: from noise to `until`, then frozen."""
+
+    denoiser: Denoiser
+    prompt: str
+    seed: int
+    until: int
+    prompt_key: str
+
+    def begin(self) -> Trajectory:
+        return self.denoiser.begin(self.prompt, self.seed, self.until)
+
+    def finish(self, trajectory: Trajectory) -> Entry:
+        # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
+        truncated = self.denoiser.truncated(self.prompt)
+        return Entry(self.prompt, self.denoiser.freeze(trajectory, self.prompt_key), truncated)
+
+
 @dataclass
-class _Making:
-    """An output that is being made, and how many wait for it."""
+class _Computation:
+    """An output that is being computed, and how many wait for it."""
 
     task: asyncio.Task[Outcome[Entry]]
     waiting: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Delivery:
+    """An output for one request, and how it came about."""
+
+    entry: Entry
+    reuse: Reuse
+    edge_steps: int = 0
+    queue_s: float = 0.0
 
 
 class Edge:
@@ -46,10 +79,11 @@ class Edge:
         self,
         name: str,
         engine: Engine,
-        store: Store,
+        store: Cache,
         staging: Staging,
         clock: Clock,
         *,
+        rule: CutRule,
         split_step: int,
         seed: int,
         profile: StepProfile,
@@ -59,38 +93,36 @@ class Edge:
         self.engine = engine
         self.store = store
         self.staging = staging
+        self.integrity = IntegrityCheck(store, staging)
         self.clock = clock
+        self.rule = rule
         self.split_step = split_step
         self.seed = seed
         self.profile = profile
         self.identity = engine.denoiser.identity
         self._pipeline = self.identity.digest()
-        self._making: dict[str, _Making] = {}
+        self._computing: dict[str, _Computation] = {}
         self._watchers: list[asyncio.Queue[Access]] = []
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
 
     async def describe(self) -> Description:
         """What this edge serves."""
-        step = self.profile.step(1)
-        decode = self.profile.decode_s
         return Description(
-            self.name, self.identity, self.split_step, self.seed, step, decode, os.getpid()
+            edge=self.name,
+            pipeline=self.identity,
+            split_step=self.split_step,
+            scenario_seed=self.seed,
+            step_s=self.profile.step(1),
+            decode_s=self.profile.decode_s,
+            process_id=os.getpid(),
         )
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
         """The output of request.prompt. Raises as EdgePort says; past `timeout_s` the work is given
         up."""
-        if (why := check_prompt(request.prompt)) is not None:
-            raise PromptError(why)
-        if request.pipeline != self._pipeline:
-            raise FrameError(
-                f"{self.name} serves pipeline {self._pipeline[:12]} ({self.identity.model}), "
-                f"the device continues {request.pipeline[:12]}: start both with the same model and "
-                f"steps"
-            )
-        if not 1 <= request.steps <= self.identity.steps:
-            raise FrameError(f"{request.steps} edge steps of {self.identity.steps} were asked for")
+        self.integrity.require()
+        self._check(request)
         arrived = self.clock.now()
         private = request.private_seed is not None
         seed = (
@@ -100,107 +132,122 @@ class Edge:
         )
         key = OutputKey(self._pipeline, request.prompt, seed, private).digest()
         self.metrics.lookup()
-        held = self.store.get(key)
-        if held is not None and held.frame.step <= self.identity.steps:
-            reuse: Reuse = "final" if held.frame.step == self.identity.steps else "exact"
+        hit = self.store.lookup(key, self.identity.steps)
+        if hit is not None:
+            reuse: Reuse = "final" if hit.step == self.identity.steps else "exact"
             self.metrics.hit(reuse)
-            return self._answer(request, held, reuse, 0, arrived, 0.0, seed)
+            return self._answer(request, _Delivery(entry=hit.entry, reuse=reuse), arrived, seed)
+        job = FirstSteps(
+            denoiser=self.engine.denoiser,
+            prompt=request.prompt,
+            seed=seed,
+            until=self.rule.cut(request),
+            prompt_key=key,
+        )
         async with asyncio.timeout(timeout_s):
-            outcome, reuse = await self._made(key, request, seed, private)
-        queue_s = min(outcome.queue_s, self.clock.now() - arrived) if reuse == "computed" else 0.0
-        steps = outcome.value.frame.step if reuse == "computed" else 0
-        return self._answer(request, outcome.value, reuse, steps, arrived, queue_s, seed)
+            outcome, shared = await self._compute_or_share(job, private)
+        entry = outcome.value
+        if shared:
+            return self._answer(request, _Delivery(entry=entry, reuse="shared"), arrived, seed)
+        delivery = _Delivery(
+            entry=entry,
+            reuse="computed",
+            edge_steps=entry.frame.step,
+            queue_s=min(outcome.queue_s, self.clock.now() - arrived),
+        )
+        return self._answer(request, delivery, arrived, seed)
 
-    async def _made(
-        self, key: str, request: Request, seed: int, private: bool
-    ) -> tuple[Outcome[Entry], Reuse]:
-        """Compute, or share what is being computed; the last to give up takes the work with it."""
-        making = self._making.get(key)
-        reuse = "shared"
-        if making is None:
-            task = asyncio.create_task(self._compute(key, request, seed, private))
-            making = _Making(task)
-            reuse = "computed"
-            self._making[key] = making
+    def _check(self, request: Request) -> None:
+        """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
+        if (why := check_prompt(request.prompt)) is not None:
+            raise PromptError(why)
+        if request.pipeline != self._pipeline:
+            raise PipelineMismatch(
+                f"{self.name} serves pipeline {self._pipeline[:12]} ({self.identity.model}), "
+                f"the device continues {request.pipeline[:12]}: start both with the same model and "
+                f"steps"
+            )
+        if not 1 <= request.steps <= self.identity.steps:
+            raise PipelineMismatch(
+                f"the device asks for {request.steps} edge steps, {self.name} has 1 to "
+                f"{self.identity.steps}"
+            )
+
+    async def _compute_or_share(
+        self, job: FirstSteps, private: bool
+    ) -> tuple[Outcome[Entry], bool]:
+        """Compute the job, or share what is computed for the same key already, and whether it was
+        shared. The last caller to give up takes the work with it."""
+        key = job.prompt_key
+        computation = self._computing.get(key)
+        shared = computation is not None
+        if computation is None:
+            task = asyncio.create_task(self._compute(job, private))
+            computation = _Computation(task)
+            self._computing[key] = computation
             task.add_done_callback(lambda _: self._forget(key, task))
-        making.waiting += 1
+        computation.waiting += 1
         try:
-            outcome = await asyncio.shield(making.task)
+            outcome = await asyncio.shield(computation.task)
         finally:
-            making.waiting -= 1
-            if not making.waiting and not making.task.done():
-                self._forget(key, making.task)  # at once: nobody may join what is being given up
-                making.task.cancel()
-        return outcome, "shared" if reuse == "shared" else "computed"
+            computation.waiting -= 1
+            if not computation.waiting and not computation.task.done():
+                # at once: nobody may join what is being given up
+                self._forget(key, computation.task)
+                computation.task.cancel()
+        return outcome, shared
 
     def _forget(self, key: str, task: asyncio.Task[Outcome[Entry]]) -> None:
-        making = self._making.get(key)
-        if making is not None and making.task is task:
-            del self._making[key]
+        computation = self._computing.get(key)
+        if computation is not None and computation.task is task:
+            del self._computing[key]
 
-    async def _compute(
-        self, key: str, request: Request, seed: int, private: bool
-    ) -> Outcome[Entry]:
-        denoiser = self.engine.denoiser
-
-        def freeze(trajectory: Trajectory) -> Entry:
-            # the tokenizer is asked here, in the computing thread: it cannot be shared between
-            # threads
-            return Entry(
-                request.prompt, denoiser.freeze(trajectory, key), denoiser.truncated(request.prompt)
-            )
-
-        outcome = await self.engine.submit(
-            lambda: denoiser.begin(request.prompt, seed, request.steps), freeze
-        )
+    async def _compute(self, job: FirstSteps, private: bool) -> Outcome[Entry]:
+        outcome = await self.engine.submit(job)
         if not private:
             self.staging.put(outcome.value)
+            self.integrity.changed(1)
         return outcome
 
-    def _answer(
-        self,
-        request: Request,
-        entry: Entry,
-        reuse: Reuse,
-        edge_steps: int,
-        arrived: float,
-        queue_s: float,
-        seed: int,
-    ) -> Answer:
-        frame = entry.frame
+    def _answer(self, request: Request, delivery: _Delivery, arrived: float, seed: int) -> Answer:
+        frame = delivery.entry.frame
         now = self.clock.now()
-        edge_s = max(0.0, now - arrived - queue_s)
+        edge_s = max(0.0, now - arrived - delivery.queue_s)
         if request.private_seed is None:
-            self._tell(
-                Access(
-                    request.request_id,
-                    frame.prompt_key,
-                    request.prompt,
-                    frame.step,
-                    frame.nbytes,
-                    reuse,
-                    now,
-                    queue_s + edge_s,
-                )
+            access = Access(
+                request_id=request.request_id,
+                prompt_key=frame.prompt_key,
+                prompt=request.prompt,
+                step=frame.step,
+                nbytes=frame.nbytes,
+                reuse=delivery.reuse,
+                at_s=now,
+                edge_s=delivery.queue_s + edge_s,
             )
+            self._publish(access)
         self.refresh()
         return Answer(
-            frame,
-            reuse,
-            1.0 if reuse != "computed" else 0.0,
-            edge_steps,
-            frame.step - edge_steps,
-            queue_s,
-            edge_s,
-            seed,
-            entry.truncated,
+            frame=frame,
+            reuse=delivery.reuse,
+            similarity=1.0 if delivery.reuse != "computed" else 0.0,
+            edge_steps=delivery.edge_steps,
+            saved_steps=frame.step - delivery.edge_steps,
+            queue_s=delivery.queue_s,
+            edge_s=edge_s,
+            seed=seed,
+            truncated=delivery.entry.truncated,
         )
 
-    def _tell(self, access: Access) -> None:
+    def _publish(self, access: Access) -> None:
         for queue in self._watchers:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(access)
+
+    @property
+    def watchers(self) -> int:
+        """How many watch the accesses now."""
+        return len(self._watchers)
 
     async def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end; until the caller closes it."""
@@ -214,7 +261,7 @@ class Edge:
 
     async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
         """Evict, then admit from staging. What is not there, or does not fit, is counted, never
-        forced."""
+        forced. Raises CacheCorrupted."""
         evicted = sum(self.store.evict(key) for key in update.evict)
         admitted = 0
         for key, step in update.admit:
@@ -222,18 +269,19 @@ class Edge:
             if entry is not None and entry.frame.step == step and self.store.admit(entry):
                 self.staging.take(key)
                 admitted += 1
+        self.integrity.changed(admitted + evicted)
         self.metrics.evicted(evicted)
         self.refresh()
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
 
     async def snapshot(self) -> CacheSnapshot:
-        """What the store holds and what staging has."""
+        """What store and staging hold."""
         return CacheSnapshot(
-            _held(self.store.entries()),
-            _held(self.staging.entries()),
-            self.store.capacity,
-            self.store.nbytes,
-            self.staging.nbytes,
+            store=self.store.snapshot(),
+            staging=self.staging.snapshot(),
+            capacity=self.store.capacity,
+            store_bytes=self.store.nbytes,
+            staging_bytes=self.staging.nbytes,
         )
 
     def refresh(self) -> None:
@@ -248,12 +296,5 @@ class Edge:
             if frame_bytes > most:
                 raise ScenarioError(
                     f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this "
-                    f"model "
-                    f"({frame_bytes} bytes); give at least {frame_bytes}"
+                    f"model ({frame_bytes} bytes); give at least {frame_bytes}"
                 )
-
-
-def _held(entries: list[Entry]) -> tuple[CachedOutput, ...]:
-    return tuple(
-        CachedOutput(e.frame.prompt_key, e.prompt, e.frame.step, e.frame.nbytes) for e in entries
-    )

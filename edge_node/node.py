@@ -1,5 +1,5 @@
-"""An edge node put together from a scenario: denoiser, engine, store, staging, and the task that
-ticks."""
+"""An edge node put together from a scenario: denoiser and thread, engine, store, staging, and the
+task that ticks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.cut import CUT_RULES
 from edge_node.edge import Edge
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
-from midstep.diffusion.factory import compute_thread, measure, named_profile
+from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
 from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import on_tick
+
+__all__ = ["EdgeNode"]
 
 
 class EdgeNode:
@@ -34,66 +37,73 @@ class EdgeNode:
 
     @classmethod
     async def open(
-        cls,
-        scenario: Scenario,
-        denoiser: Denoiser,
-        clock: Clock,
-        split_step: int,
-        thread: ThreadPoolExecutor | None = None,
+        cls, scenario: Scenario, clock: Clock, *, split_step: int | None = None
     ) -> EdgeNode:
-        """Warm up, measure the step time, check that the store can hold an output. Raises
-        ScenarioError.
+        """Load the model, warm up, measure the step time, check that the store can hold an output.
 
-        `thread` is the one in which the denoiser was opened, where it was opened in one.
+        `split_step` is where the edge stops, None where the scenario's model.split_step says it.
+        Raises ModelError, ScenarioError.
         """
-        settings = scenario.edge
-        thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
-        loop = asyncio.get_running_loop()
-        if thread is None:
-            profile, frame_bytes = _prepare(scenario, denoiser, split_step)
-        else:
-            profile, frame_bytes = await loop.run_in_executor(
-                thread, _prepare, scenario, denoiser, split_step
-            )
-        if denoiser.profile is None and not scenario.model.profile:
-            profile = profile.scaled(clock.scale)
-        paced = profile if clock.virtual or denoiser.profile is not None else None
-        engine = Engine(
-            denoiser,
-            clock,
-            queue_limit=settings.queue_limit,
-            max_batch=settings.max_batch,
-            executor=thread,
-            profile=paced,
-            stats=EngineStats(on_tick(settings.name, "edge")),
-        )
-        store = Store(settings.capacity)
-        staging = Staging(settings.staging)
-        edge = Edge(
-            settings.name,
-            engine,
-            store,
-            staging,
-            clock,
-            split_step=split_step,
-            seed=scenario.seed,
-            profile=profile,
-        )
-        edge.check_capacity(frame_bytes)
-        return cls(edge, engine, thread, frame_bytes)
+        step = split_step or scenario.model.split_step
+        denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
+        try:
+            if thread is None:
+                profile, frame_bytes = _prepare(scenario, denoiser, step)
+            else:
+                profile, frame_bytes = await asyncio.get_running_loop().run_in_executor(
+                    thread, _prepare, scenario, denoiser, step
+                )
+            if denoiser.profile is None and not scenario.model.profile:
+                profile = profile.scaled(clock.scale)
+            edge = _edge(scenario, denoiser, clock, thread, profile, step)
+            edge.check_capacity(frame_bytes)
+        except BaseException:
+            if thread is not None:
+                thread.shutdown(wait=False, cancel_futures=True)
+            raise
+        return cls(edge, edge.engine, thread, frame_bytes)
 
     async def close(self) -> None:
         """Stop ticking; what is in flight is cancelled."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)  # one that broke has told its jobs
+        # what broke it has been raised to those who waited
+        await asyncio.gather(self._task, return_exceptions=True)
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _prepare(scenario: Scenario, denoiser: Denoiser, split_step: int) -> tuple[StepProfile, int]:
+def _edge(
+    scenario: Scenario,
+    denoiser: Denoiser,
+    clock: Clock,
+    thread: ThreadPoolExecutor | None,
+    profile: StepProfile,
+    step: int,
+) -> Edge:
+    settings = scenario.edge
+    engine = Engine(
+        denoiser,
+        clock,
+        queue_limit=settings.queue_limit,
+        max_batch=settings.max_batch,
+        executor=thread,
+        profile=profile if clock.virtual or denoiser.profile is not None else None,
+        stats=EngineStats(on_tick(settings.name, "edge")),
+    )
+    return Edge(
+        settings.name,
+        engine,
+        Store(settings.capacity),
+        Staging(settings.staging),
+        clock,
+        rule=CUT_RULES["fixed"](step),
+        split_step=step,
+        seed=scenario.seed,
+        profile=profile,
+    )
+
+
+def _prepare(scenario: Scenario, denoiser: Denoiser, step: int) -> tuple[StepProfile, int]:
     """The step profile, named or measured here, and an output's bytes at the split step."""
     profile = named_profile(scenario.model) if scenario.model.profile else measure(denoiser)
-    trajectory = denoiser.begin("a warm-up", 0, split_step)
-    while trajectory.step < split_step:
-        denoiser.advance([trajectory])
-    return profile, denoiser.freeze(trajectory, "").nbytes
+    return profile, output_bytes(denoiser, step)

@@ -13,7 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from edge_node.edge import Edge
-from midstep.errors import FrameError, PromptError, QueueFull
+from midstep.errors import (
+    CacheCorrupted,
+    FrameError,
+    MidstepError,
+    PipelineMismatch,
+    PromptError,
+    QueueFull,
+)
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert
@@ -21,9 +28,22 @@ from midstep.wire.grpc_channels import TokenCheck, add_port
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import SERVER_OPTIONS
 
+__all__ = ["EdgeService", "serve", "stop"]
+
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]  # generic in the stubs only
 DEFAULT_TIMEOUT_S = 300.0  # of a caller that names no deadline
+
+# What ends a call: the error's kind (the first that fits), the metric's reason, the status code.
+# user_agent.client has the way back.
+REFUSALS: tuple[tuple[type[Exception], str, grpc.StatusCode], ...] = (
+    (PromptError, "prompt", grpc.StatusCode.INVALID_ARGUMENT),
+    (QueueFull, "queue", grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (PipelineMismatch, "identity", grpc.StatusCode.FAILED_PRECONDITION),
+    (FrameError, "frame", grpc.StatusCode.DATA_LOSS),
+    (TimeoutError, "deadline", grpc.StatusCode.DEADLINE_EXCEEDED),
+    (CacheCorrupted, "", grpc.StatusCode.ABORTED),
+)
 
 
 class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
@@ -38,20 +58,13 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
     async def Obtain(self, request: pb.OutputRequest, context: Context) -> pb.OutputReply:
         left = context.time_remaining()
         try:
-            return convert.answer_to(
-                await self.edge.obtain(
-                    convert.request_from(request), DEFAULT_TIMEOUT_S if left is None else left
-                )
+            answer = await self.edge.obtain(
+                convert.request_from(request), DEFAULT_TIMEOUT_S if left is None else left
             )
-        except PromptError as error:
-            await self._refuse(context, "prompt", grpc.StatusCode.INVALID_ARGUMENT, error)
-        except QueueFull as error:
-            await self._refuse(context, "queue", grpc.StatusCode.RESOURCE_EXHAUSTED, error)
-        except FrameError as error:
-            await self._refuse(context, "identity", grpc.StatusCode.FAILED_PRECONDITION, error)
-        except TimeoutError as error:
-            await self._refuse(context, "deadline", grpc.StatusCode.DEADLINE_EXCEEDED, error)
-        raise AssertionError("abort raises")
+        except (MidstepError, TimeoutError) as error:
+            await self._refuse(context, error)
+            raise AssertionError("abort raises") from error
+        return convert.answer_to(answer)
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.Access]:
         accesses = self.edge.watch()
@@ -62,15 +75,23 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
             await accesses.aclose()  # type: ignore[attr-defined]
 
     async def Apply(self, request: pb.Edit, context: Context) -> pb.EditResult:
-        return convert.result_to(await self.edge.apply(convert.update_from(request)))
+        try:
+            result = await self.edge.apply(convert.update_from(request))
+        except CacheCorrupted as error:
+            await context.abort(grpc.StatusCode.ABORTED, str(error))
+        return convert.result_to(result)
 
     async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
         return convert.snapshot_to(await self.edge.snapshot())
 
-    async def _refuse(
-        self, context: Context, reason: str, code: grpc.StatusCode, error: Exception
-    ) -> None:
-        self.edge.metrics.rejected(reason)
+    async def _refuse(self, context: Context, error: Exception) -> None:
+        """End the call with the status of `error`, and count it."""
+        reason, code = next(
+            ((reason, code) for kind, reason, code in REFUSALS if isinstance(error, kind)),
+            ("", grpc.StatusCode.UNAVAILABLE),
+        )
+        if reason:
+            self.edge.metrics.rejected(reason)
         await context.abort(code, str(error) or "the deadline passed before the output was ready")
 
 
@@ -80,7 +101,7 @@ async def serve(
     """Serve an edge at HOST:PORT (port 0: a free one); the server and its port.
 
     With credentials each call needs their token, and TLS where they have a key. Raises
-    ScenarioError and CredentialsError, one line.
+    AddressError and CredentialsError, one line.
     """
     checks = (
         []

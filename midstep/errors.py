@@ -11,6 +11,7 @@ MidstepError
   QueueFull           a request that the edge has no room for
   FrameError          a damaged frame
     PipelineMismatch  a frame, or a request, of another pipeline or prompt
+  CacheCorrupted      an edge's cache that does not add up any more
   EdgeUnreachable     an edge that does not answer any more
   PartDied            a process of the run
     PolicyFailed      a policy that raised
@@ -24,6 +25,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_MISSED",
     "AddressError",
+    "CacheCorrupted",
     "CredentialsError",
     "EdgeUnreachable",
     "FrameError",
@@ -89,6 +91,12 @@ class FrameError(MidstepError):
 
 class PipelineMismatch(FrameError):
     """A frame or a request is of another pipeline, prompt or step than this end can continue."""
+
+
+class CacheCorrupted(MidstepError):
+    """The bytes or keys of an edge's cache do not add up any more: it must serve nobody."""
+
+    exit_status = EXIT_DIED
 
 
 class EdgeUnreachable(MidstepError):

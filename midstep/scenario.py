@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from midstep import units
+from midstep.address import split_address
 from midstep.apportion import apportion
-from midstep.errors import OptionError
+from midstep.errors import AddressError, OptionError
 
 __all__ = [
     "MOST_USERS",
@@ -101,6 +102,16 @@ class EdgeSettings(Tree):
     gpus: float | None = Field(None, ge=0, le=1)
     address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
     resources: Resources = {}
+
+    @field_validator("address")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                split_address(value)
+            except AddressError as error:
+                raise ValueError(str(error)) from error
+        return value
 
 
 class Devices(Tree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def tree(**changes: Any) -> dict[str, Any]:
 
 def identity(**changes: Any) -> PipelineIdentity:
     """A pipeline of 10 steps."""
-    made = dict(
+    fields = dict(
         model="m",
         revision="r",
         scheduler="DDIM",
@@ -57,9 +58,9 @@ def identity(**changes: Any) -> PipelineIdentity:
         width=64,
         dtype="float32",
     )
-    return PipelineIdentity(**{**made, **changes})
+    return PipelineIdentity(**{**fields, **changes})
 
 
 def denoiser(frame_bytes: int = 1000, **changes: Any) -> PacedDenoiser:
     """A paced denoiser of that pipeline."""
-    return PacedDenoiser(identity(**changes), PROFILE, frame_bytes)
+    return PacedDenoiser(identity(**changes), replace(PROFILE, frame_bytes=frame_bytes))

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 from midstep import scenario_file as scenarios
+from midstep.address import split_address
 from midstep.clock import WallClock
-from midstep.diffusion.factory import compute_thread, open_denoiser
-from midstep.errors import MidstepError, ScenarioError
-from midstep.radio.fading import specs
+from midstep.errors import MidstepError, OptionError
+from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
 from midstep.wire.certificates import load_credentials
@@ -23,6 +23,10 @@ from midstep.wire.tuning import bind_threads, keep_pages
 from midstep.workload.requests import open_workload
 from user_agent.client import GrpcEdge
 from user_agent.host import DeviceHost
+
+__all__ = ["main"]
+
+JOURNAL = "requests.jsonl"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", metavar="DIR", help="write requests.jsonl and pictures there")
     args = parser.parse_args(argv)
     try:
+        _check(args)
         scenario = scenarios.load(args.scenario, args.set)
         bind_threads(scenario.hosts.threads)
         return asyncio.run(_live(scenario, args))
@@ -63,27 +68,10 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
     edge = GrpcEdge(args.join, load_credentials(args.credentials) if args.credentials else None)
     # before the model is loaded: an absent edge should cost nobody that time
-    about = await edge.describe()
-    mine = [spec for spec in specs(scenario) if spec.edge == about.edge or len(scenario.edges) == 1]
-    chosen = mine[args.first :][: args.users]
-    if not chosen:
-        raise ScenarioError(
-            f"--first {args.first} --users {args.users}: the scenario has {len(mine)} devices that "
-            f"ask {about.edge}"
-        )
-    thread = compute_thread(scenario.model.device)
-    loop = asyncio.get_running_loop()
-    denoiser = await loop.run_in_executor(thread, open_denoiser, scenario, scenario.hosts.threads)
+    description = await edge.describe()
+    chosen = _choose(scenario, description.edge, args)
     clock = WallClock(scenario.modes.time_scale)
-    host = await DeviceHost.open(
-        scenario,
-        chosen,
-        edge,
-        denoiser,
-        clock,
-        open_workload(scenario),
-        thread=thread,
-    )
+    host = await DeviceHost.open(scenario, chosen, edge, clock, open_workload(scenario))
     print(
         f"{len(chosen)} devices ask {args.join} (metrics on {export_at('host', args.metrics)})",
         flush=True,
@@ -93,15 +81,47 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     host.start(time.time())
     done = 0
-    while not stopping.is_set() and not host.idle and clock.now() < scenario.duration_s:
-        await asyncio.sleep(0.5)
+    try:
+        while not stopping.is_set() and not host.idle and clock.now() < scenario.duration_s:
+            await asyncio.sleep(0.5)
+            done += _write(host, args.out)
+        await host.stop(20.0)
         done += _write(host, args.out)
-    await host.stop(20.0)
-    done += _write(host, args.out)
-    print(f"{done} pictures finished", flush=True)
-    await host.close()
-    await edge.close()
+        print(f"{done} pictures finished", flush=True)
+    finally:
+        await host.close()
+        await edge.close()
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise AddressError or OptionError for what is wrong from the start."""
+    port = split_address(args.join)[1]
+    if port == 0:
+        raise OptionError(f"--join {args.join}: give the port that the edge serves on")
+    split_address(args.metrics)
+    if args.users is not None and args.users < 1:
+        raise OptionError(f"--users {args.users}: give at least 1")
+    if args.first < 0:
+        raise OptionError(f"--first {args.first}: users are numbered from 0")
+    if args.out is not None:
+        journal = Path(args.out) / JOURNAL
+        try:
+            journal.parent.mkdir(parents=True, exist_ok=True)
+            journal.open("a").close()
+        except OSError as error:
+            raise OptionError(f"--out {args.out} cannot be written: {error}") from error
+
+
+def _choose(scenario: Scenario, edge: str, args: argparse.Namespace) -> list[DeviceSpec]:
+    """The scenario's devices that live here. Raises OptionError where there are none."""
+    of_edge = [spec for spec in specs(scenario) if spec.edge == edge or len(scenario.edges) == 1]
+    chosen = of_edge[args.first :][: args.users]
+    if not chosen:
+        raise OptionError(
+            f"--first {args.first}: the scenario has {len(of_edge)} devices that ask {edge}"
+        )
+    return chosen
 
 
 def _write(host: DeviceHost, out: str | None) -> int:
@@ -119,13 +139,12 @@ def _write(host: DeviceHost, out: str | None) -> int:
             continue
         folder = Path(out)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "requests.jsonl").open("a") as journal:
+            with (folder / JOURNAL).open("a") as journal:
                 journal.write(json.dumps(row.dict()) + "\n")
             if finished.picture is not None:
                 (folder / f"{row.request_id}.png").write_bytes(finished.picture)
         except OSError as error:
-            raise ScenarioError(f"--out {out} cannot be written: {error}") from error
+            raise OptionError(f"--out {out} cannot be written: {error}") from error
     return done
 
 

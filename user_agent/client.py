@@ -7,7 +7,15 @@ import time
 import grpc
 import grpc.aio
 
-from midstep.errors import CredentialsError, EdgeUnreachable, FrameError, PromptError, QueueFull
+from midstep.errors import (
+    CacheCorrupted,
+    CredentialsError,
+    EdgeUnreachable,
+    FrameError,
+    PipelineMismatch,
+    PromptError,
+    QueueFull,
+)
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert
@@ -15,10 +23,14 @@ from midstep.wire.grpc_channels import bearer, mismatch, open_channel
 from midstep.wire.messages import Answer, Description, Request
 from midstep.wire.security import Credentials
 
+__all__ = ["GrpcEdge"]
+
 _REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT: PromptError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: QueueFull,
-    grpc.StatusCode.FAILED_PRECONDITION: FrameError,
+    grpc.StatusCode.FAILED_PRECONDITION: PipelineMismatch,
+    grpc.StatusCode.DATA_LOSS: FrameError,
+    grpc.StatusCode.ABORTED: CacheCorrupted,
     grpc.StatusCode.DEADLINE_EXCEEDED: TimeoutError,
     grpc.StatusCode.UNAUTHENTICATED: CredentialsError,
 }
@@ -64,16 +76,17 @@ class GrpcEdge:
         return convert.description_from(reply)
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
+        """See EdgePort."""
         try:
             call = self._stub.Obtain(
                 convert.request_to(request), timeout=timeout_s, metadata=self._bearer
             )
             return convert.answer_from(await call)
         except grpc.aio.AioRpcError as error:
-            said = error.details() or f"the edge at {self.address} answers {error.code().name}"
-            if "message larger than max" in said:  # gRPC gives it the code of a full queue
-                raise FrameError(f"with the edge at {self.address}: {said}") from error
-            raise _REFUSALS.get(error.code(), EdgeUnreachable)(said) from error
+            reason = error.details() or f"the edge at {self.address} answers {error.code().name}"
+            if "message larger than max" in reason:  # gRPC gives it the code of a full queue
+                raise FrameError(f"with the edge at {self.address}: {reason}") from error
+            raise _REFUSALS.get(error.code(), EdgeUnreachable)(reason) from error
 
     async def close(self) -> None:
         """Close the channel."""

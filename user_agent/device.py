@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import Image
-
 from midstep.clock import Clock
-from midstep.diffusion.denoise import Picture, Trajectory, Variation
+from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
 from midstep.errors import MidstepError, PromptError, QueueFull
 from midstep.radio.fading import DeviceChannel, DeviceSpec
@@ -20,10 +16,13 @@ from midstep.telemetry.metrics import UserMetrics
 from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
-from midstep.wire.messages import Description, EdgePort, Request
+from midstep.wire.messages import Answer, Description, EdgePort, Request
 from midstep.workload.requests import UserRequest
 from user_agent.link import Link
+from user_agent.pictures import LastSteps
 from user_agent.throttle import Throttle
+
+__all__ = ["Device", "Finished"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,11 @@ class Finished:
 
 
 class Device:
-    """Devices of one host share `engine`; each has its own link, throttle and identity check."""
+    """Devices of one host share `engine`; each has its own link, throttle and identity check.
+
+    Where the edge does all steps (it keeps finished pictures) nothing is left to make the user's
+    own picture of a shared output: the device then asks for the user's whole prompt and variation.
+    """
 
     def __init__(
         self,
@@ -48,16 +51,15 @@ class Device:
         clock: Clock,
         description: Description,
         metrics: UserMetrics,
-        whole: bool,
     ) -> None:
         self.spec = spec
         self._scenario = scenario
         self._edge = edge
         self._engine = engine
         self._clock = clock
-        self._about = description
+        self._description = description
         self._metrics = metrics
-        self._whole = whole
+        self._whole = description.split_step == description.pipeline.steps
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
@@ -70,7 +72,7 @@ class Device:
         row."""
         row = RequestRow(
             request_id=request_id,
-            edge=self._about.edge,
+            edge=self._description.edge,
             user=self.spec.user,
             device_class=self.spec.kind,
             process_id=os.getpid(),
@@ -82,24 +84,22 @@ class Device:
         picture = None
         frame = None
         try:
-            frame, picture = await self._live(row, user_request)
+            answer = await self._ask(row, user_request)
+            await self._receive(row, answer.frame)
+            picture = await self._finish(row, user_request, answer.frame)
+            frame = answer.frame
             row.result = "done"
         except (PromptError, QueueFull) as error:
             row.result = "rejected"
             row.error = str(error)
         except TimeoutError:
-            row.result = "failed"
             row.error = f"no output within the deadline of {self._scenario.deadline_s:g} s"
-        except (
-            asyncio.CancelledError
-        ):  # the run ended: the slowest requests must not vanish from its record
-            row.result = "failed"
+        # the run ended: the slowest requests must not vanish from its record
+        except asyncio.CancelledError:
             row.error = "it was stopped before it was finished"
         except MidstepError as error:
-            row.result = "failed"
             row.error = str(error)
         except Exception as error:  # a device's failure is one row, not the host's end
-            row.result = "failed"
             row.error = f"{type(error).__name__}: {error}"
         finally:
             self._move("thinking")
@@ -107,88 +107,72 @@ class Device:
         self._metrics.ended(row)
         return Finished(row, picture, frame)
 
-    async def _live(self, row: RequestRow, user_request: UserRequest) -> tuple[Frame, bytes]:
-        clock = self._clock
-        steps = self._about.pipeline.steps
+    async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
+        """The edge's answer to one request, its frame checked."""
         self._move("waiting")
-        private = (
-            user_request.private_seed
-            if not self._whole
-            else user_request.private_seed or user_request.variation_seed
+        private = user_request.private_seed
+        if self._whole:
+            private = private or user_request.variation_seed
+        request = Request(
+            request_id=row.request_id,
+            prompt=row.edge_prompt,
+            pipeline=self._pipeline,
+            steps=self._description.split_step,
+            private_seed=private,
         )
-        ask = Request(
-            row.request_id, row.edge_prompt, self._pipeline, self._about.split_step, private
-        )
-        scale = clock.scale
-        answer = await self._edge.obtain(ask, self._scenario.deadline_s / scale)
-        seed = (
-            shared_seed(row.edge_prompt, self._about.scenario_seed) if private is None else private
-        )
-        row.prompt_key = OutputKey(
-            self._pipeline, row.edge_prompt, seed, private is not None
-        ).digest()
+        answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
+        seed = private
+        if seed is None:
+            seed = shared_seed(row.edge_prompt, self._description.scenario_seed)
+        key = OutputKey(self._pipeline, row.edge_prompt, seed, private is not None)
         row.seed = seed
-        row.truncated = answer.truncated
-        row.reuse = answer.reuse
-        row.similarity = answer.similarity
+        row.prompt_key = key.digest()
+        row.record_answer(answer, self._description.pipeline.steps)
         answer.frame.verify(self._pipeline, row.prompt_key)
-        row.edge_steps = answer.edge_steps
-        row.saved_steps = answer.saved_steps
-        row.device_steps = steps - answer.frame.step
-        row.queue_s = answer.queue_s
-        row.edge_s = answer.edge_s
+        return answer
+
+    async def _receive(self, row: RequestRow, frame: Frame) -> None:
+        """Hold a frame until it has passed over the link."""
         self._move("receiving")
-        transfer = await self._link.transmit(answer.frame.nbytes)
+        transfer = await self._link.transmit(frame.nbytes)
         row.transfer_s = transfer.achieved_s
+        row.transfer_wait_s = transfer.booking.wait_s
         row.transfer_late_s = transfer.late_s
         row.frame_bytes = transfer.nbytes
         row.link_rate_bps = transfer.rate_bps
-        self._move("computing")
-        picture = await self._finish(row, user_request, answer.frame)
-        row.total_s = clock.now() - row.arrived_s
-        row.overhead_s = (
-            row.total_s - row.queue_s - row.edge_s - row.transfer_s - (row.device_s or 0.0)
-        )
-        return answer.frame, picture
 
     async def _finish(self, row: RequestRow, user_request: UserRequest, frame: Frame) -> bytes:
         """Steps m+1..S with the user's own prompt, and the decoding, held to the device's pace."""
-        start = self._clock.now()
-        steps = self._about.pipeline.steps
-        work = steps - frame.step + self._about.decode_s / self._about.step_s
-        due = self._throttle.due(start, work)
-        denoiser = self._engine.denoiser
-        finished = frame.step == steps  # nothing would smooth the fresh noise of a variation
-        variation = (
-            None
-            if user_request.variation_seed is None or finished
-            else Variation(user_request.variation_seed)
+        self._move("computing")
+        steps = self._description.pipeline.steps
+        decoding = self._description.decode_s / self._description.step_s
+        booking = self._throttle.book(self._clock.now(), steps - frame.step + decoding)
+        variation = None
+        # of a finished picture nothing would smooth the fresh noise of a variation
+        if user_request.variation_seed is not None and frame.step < steps:
+            variation = Variation(user_request.variation_seed)
+        job = LastSteps(
+            denoiser=self._engine.denoiser,
+            frame=frame,
+            prompt=user_request.prompt,
+            variation=variation,
         )
-
-        def resume() -> Trajectory:
-            row.truncated = row.truncated or denoiser.truncated(user_request.prompt)
-            return denoiser.resume(frame, user_request.prompt, steps, variation)
-
-        outcome = await self._engine.submit(resume, encoder(denoiser.decode), decodes=True)
-        pace = await self._throttle.hold(start, due)
-        row.device_s = pace.achieved_s
-        row.device_late_s = pace.late_s
-        row.joules = self.spec.watts * pace.commanded_s
-        return outcome.value
+        outcome = await self._engine.submit(job)
+        picture, truncated = outcome.value
+        row.truncated = row.truncated or truncated
+        stage = await self._throttle.hold(booking)
+        row.device_s = stage.achieved_s
+        row.device_wait_s = stage.booking.wait_s
+        row.device_late_s = stage.late_s
+        row.joules = self.spec.watts * stage.booking.work_s
+        row.total_s = self._clock.now() - row.arrived_s
+        stages = (row.queue_s, row.edge_s, row.transfer_s, row.device_s)
+        row.overhead_s = row.total_s
+        for spent in stages:
+            row.overhead_s -= spent or 0.0
+        return picture
 
     def _move(self, state: str) -> None:
         if state != self.state:
             self._metrics.moved(self.state, state)
             self.state = state
-
-
-def encoder(decode: Callable[[Trajectory], Picture]) -> Callable[[Trajectory], bytes]:
-    """Decode and compress, where the engine computes."""
-    return lambda trajectory: png(decode(trajectory))
-
-
-def png(picture: Picture) -> bytes:
-    """A uint8 [height, width, 3] picture as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -4,28 +4,27 @@ when asked for."""
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
-from midstep.diffusion.factory import compute_thread
-from midstep.errors import FrameError
+from midstep.diffusion.factory import open_computing
+from midstep.errors import MidstepError, PartDied, PipelineMismatch
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
-from midstep.wire.messages import EdgePort
+from midstep.wire.messages import Description, EdgePort
 from midstep.workload.requests import UserRequest, Workload, pause_s
-from user_agent.device import Device, Finished, encoder, png
+from user_agent.device import Device, Finished
+from user_agent.pictures import AsReceived, WholePicture, pixels, png
+from user_agent.samples import Samples
+
+__all__ = ["DeviceHost"]
 
 UNBOUNDED = 10**9
 RETRY_S = 1.0  # scenario seconds a device waits after a failure
@@ -33,7 +32,7 @@ RETRY_S = 1.0  # scenario seconds a device waits after a failure
 
 @dataclass
 class _Member:
-    """A device of the host, the task in which it lives, and the word that ends it."""
+    """A device of the host, the task in which it lives, and the event that ends it."""
 
     device: Device
     task: asyncio.Task[None] | None = None
@@ -49,7 +48,6 @@ class DeviceHost:
         scenario: Scenario,
         make: Callable[[DeviceSpec], Device],
         engine: Engine,
-        clock: Clock,
         workload: Workload,
         metrics: UserMetrics,
         thread: ThreadPoolExecutor | None,
@@ -58,15 +56,16 @@ class DeviceHost:
         self._scenario = scenario
         self._make = make
         self._engine = engine
-        self._clock = clock
+        self._clock = engine.clock
         self._workload = workload
         self._metrics = metrics
         self._thread = thread
-        self._references = references
         self._members: dict[int, _Member] = {}
         self._begun = False
         self._ended: list[Finished] = []
-        self._samples: dict[str, list[Finished]] = {}
+        self._samples = Samples(references)
+        self._failure: Exception | None = None  # of a device's task; none should
+        self._failure_due = False  # whether the rows before it have been handed over
         self._engine_task = asyncio.create_task(engine.run(), name="engine-host")
 
     @classmethod
@@ -75,23 +74,24 @@ class DeviceHost:
         scenario: Scenario,
         specs: Iterable[DeviceSpec],
         edge: EdgePort,
-        denoiser: Denoiser,
         clock: Clock,
         workload: Workload,
         *,
-        whole: bool = False,
         references: int = 0,
-        thread: ThreadPoolExecutor | None = None,
     ) -> DeviceHost:
-        """Meet the edge, and check that what it begins can be continued here. Raises
-        EdgeUnreachable, FrameError."""
-        about = await edge.describe()
-        difference = denoiser.identity.difference(about.pipeline)
-        if difference is not None:
-            raise FrameError(
-                f"{about.edge} serves another pipeline than this host has: {difference}"
-            )
-        thread = None if clock.virtual else thread or compute_thread(scenario.model.device)
+        """Meet the edge, load the model, and check that what the edge begins can be continued here.
+
+        `references` is how many of its pictures `gallery` makes again. Raises EdgeUnreachable,
+        CredentialsError, ModelError, ScenarioError, PipelineMismatch.
+        """
+        description = await edge.describe()
+        denoiser, thread = await open_computing(scenario, scenario.hosts.threads, clock)
+        try:
+            _check_pipeline(denoiser, description)
+        except BaseException:
+            if thread is not None:
+                thread.shutdown(wait=False, cancel_futures=True)
+            raise
         # where times are modelled a device has its own pace and no other: sharing a process is of
         # no account
         modelled = denoiser.profile is not None
@@ -101,14 +101,14 @@ class DeviceHost:
             queue_limit=UNBOUNDED,
             max_batch=UNBOUNDED if modelled else scenario.hosts.max_batch,
             executor=None if modelled else thread,
-            stats=EngineStats(on_tick(about.edge, "device")),
+            stats=EngineStats(on_tick(description.edge, "device")),
         )
-        metrics = UserMetrics(about.edge, scenario.policy.name)
+        metrics = UserMetrics(description.edge, scenario.policy.name)
 
         def make(spec: DeviceSpec) -> Device:
-            return Device(spec, scenario, edge, engine, clock, about, metrics, whole)
+            return Device(spec, scenario, edge, engine, clock, description, metrics)
 
-        host = cls(scenario, make, engine, clock, workload, metrics, thread, references)
+        host = cls(scenario, make, engine, workload, metrics, thread, references)
         host.join(specs)
         return host
 
@@ -119,18 +119,30 @@ class DeviceHost:
             self._clock.begin(epoch_s)
         self._begun = True
         for member in self._members.values():
-            member.task = asyncio.create_task(self._live(member))
+            self._begin(member)
 
     def join(self, specs: Iterable[DeviceSpec]) -> None:
-        """Devices more; they ask after their first pause, from `start` or from now on."""
+        """Add devices: each asks after its first pause, from `start` or from now on."""
         for spec in specs:
             member = self._members[spec.user] = _Member(self._make(spec))
             self._metrics.joined()
             if self._begun:
-                member.task = asyncio.create_task(self._live(member))
+                self._begin(member)
+
+    def _begin(self, member: _Member) -> None:
+        member.task = asyncio.create_task(self._live(member))
+        member.task.add_done_callback(self._note)
+
+    def _note(self, task: asyncio.Task[None] | asyncio.Task[float]) -> None:
+        """Remember the first error that ended a device's task."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, Exception) and self._failure is None:
+            self._failure = error
 
     def leave(self, users: Iterable[int]) -> None:
-        """Devices fewer: they ask no more, and are gone when their requests in flight have
+        """Take devices away: they ask no more, and are gone when their requests in flight have
         ended."""
         for user in users:
             member = self._members[user]
@@ -145,9 +157,17 @@ class DeviceHost:
             self._metrics.left(member.device.state)
 
     def drain(self) -> list[Finished]:
-        """What ended since the last call."""
+        """What ended since the last call. After it, raises what a device's task raised: PartDied
+        where it was no MidstepError."""
         ended = self._ended
         self._ended = []
+        if self._failure is not None and (self._failure_due or not ended):
+            if isinstance(self._failure, MidstepError):
+                raise self._failure
+            raise PartDied(
+                f"a device failed: {type(self._failure).__name__}: {self._failure}"
+            ) from self._failure
+        self._failure_due = self._failure is not None
         return ended
 
     @property
@@ -174,14 +194,14 @@ class DeviceHost:
         """End the engine and its thread, and devices that nobody has stopped."""
         await self.stop(0.0)
         self._engine_task.cancel()
-        # one that broke has told its jobs
+        # what broke it has been raised to those who waited
         await asyncio.gather(self._engine_task, return_exceptions=True)
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def gallery(self) -> list[Gallery]:
         """The sampled requests' pictures again, made without reuse; they run as one batch."""
-        chosen = [finished for kind in self._samples.values() for finished in kind]
+        chosen = self._samples.chosen()
         return list(await asyncio.gather(*(self._compare(finished) for finished in chosen)))
 
     async def _live(self, member: _Member) -> None:
@@ -201,21 +221,22 @@ class DeviceHost:
             )
             if user_request is None:
                 break
-            asked = self._ask(device, f"{user:05d}-{index:05d}", user_request)
+            request = self._ask(device, f"{user:05d}-{index:05d}", user_request)
             index += 1
             if arrivals.closed:
-                when = await asked
+                when = await request
             else:
-                task = asyncio.create_task(asked)
+                task = asyncio.create_task(request)
                 asking.add(task)
                 task.add_done_callback(asking.discard)
+                task.add_done_callback(self._note)
         if asking:
             await asyncio.gather(*asking)
 
     async def _ask(self, device: Device, request_id: str, user_request: UserRequest) -> float:
         finished = await device.request(request_id, user_request)
         self._ended.append(finished)
-        self._sample(finished)
+        self._samples.add(finished)
         now = self._clock.now()
         return now if finished.row.result == "done" else now + RETRY_S
 
@@ -228,34 +249,30 @@ class DeviceHost:
             task.cancel()
         return stopped in done
 
-    def _sample(self, finished: Finished) -> None:
-        if (
-            finished.frame is None
-            or finished.row.result != "done"
-            or finished.row.variation_seed is not None
-        ):
-            return  # a variation differs from its reference by intent, not by reuse
-        kind = self._samples.setdefault(finished.row.reuse or "", [])
-        if len(kind) < (self._references + 1) // 2:
-            kind.append(finished)
-
     async def _compare(self, finished: Finished) -> Gallery:
         denoiser = self._engine.denoiser
         row = finished.row
         frame = finished.frame
         assert frame is not None and row.seed is not None and finished.picture is not None
-        seed = row.seed
-        steps = denoiser.identity.steps
         as_received = await self._engine.submit(
-            lambda: denoiser.resume(frame, row.prompt, frame.step, None), encoder(denoiser.decode)
+            AsReceived(denoiser=denoiser, frame=frame, prompt=row.prompt)
         )
         alone = await self._engine.submit(
-            lambda: denoiser.begin(row.prompt, seed, steps), denoiser.decode
+            WholePicture(denoiser=denoiser, prompt=row.prompt, seed=row.seed)
         )
-        psnr = physics.psnr_db(pixels(finished.picture), alone.value)
-        return Gallery(row.request_id, as_received.value, finished.picture, png(alone.value), psnr)
+        return Gallery(
+            request_id=row.request_id,
+            frame=as_received.value,
+            picture=finished.picture,
+            reference=png(alone.value),
+            psnr_db=physics.psnr_db(pixels(finished.picture), alone.value),
+        )
 
 
-def pixels(data: bytes) -> NDArray[np.uint8]:
-    """uint8 [height, width, 3] of a PNG."""
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+def _check_pipeline(denoiser: Denoiser, description: Description) -> None:
+    """Raise PipelineMismatch where this host cannot continue what that edge begins."""
+    difference = denoiser.identity.difference(description.pipeline)
+    if difference is not None:
+        raise PipelineMismatch(
+            f"{description.edge} serves another pipeline than this host has: {difference}"
+        )

@@ -7,25 +7,21 @@ from dataclasses import dataclass
 
 from midstep.clock import Clock
 from midstep.radio.fading import DeviceChannel
-from midstep.radio.pace import finish
+from user_agent.booking import SerialWork, Stage
+
+__all__ = ["Link", "Transfer"]
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """One frame over the air: bytes, seconds commanded and achieved, and the mean rate commanded
-    (bit/s)."""
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Stage):
+    """One frame over the air: its bytes there, and when they passed."""
 
     nbytes: int
-    commanded_s: float
-    achieved_s: float
 
     @property
     def rate_bps(self) -> float:
-        return 8 * self.nbytes / self.commanded_s
-
-    @property
-    def late_s(self) -> float:
-        return self.achieved_s - self.commanded_s
+        """The mean rate commanded from the frame's first bit to its last, bit/s."""
+        return 8 * self.nbytes / self.booking.work_s
 
 
 class Link:
@@ -35,11 +31,9 @@ class Link:
     def __init__(
         self, channel: DeviceChannel, clock: Clock, slot_seconds: float, frame_bytes: int | None
     ) -> None:
-        self._channel = channel
         self._clock = clock
-        self._slot_seconds = slot_seconds
         self._frame_bytes = frame_bytes
-        self._free_at = 0.0
+        self._work = SerialWork(channel.rate_bps, slot_seconds)
 
     async def transmit(self, nbytes: int) -> Transfer:
         """Hold a frame that came now until its bits have passed, after those of the device's
@@ -47,11 +41,8 @@ class Link:
 
         The rate is integrated over the slots it spans.
         """
-        start = self._clock.now()
         on_air = self._frame_bytes or nbytes
-        end = finish(
-            max(start, self._free_at), 8.0 * on_air, self._channel.rate_bps, self._slot_seconds
-        )
-        self._free_at = end
-        await self._clock.sleep_until(end)
-        return Transfer(on_air, end - start, self._clock.now() - start)
+        booking = self._work.book(self._clock.now(), 8.0 * on_air)
+        await self._clock.sleep_until(booking.due_s)
+        achieved = self._clock.now() - booking.asked_s
+        return Transfer(booking=booking, achieved_s=achieved, nbytes=on_air)

@@ -3,23 +3,11 @@ allows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from midstep.clock import Clock
 from midstep.radio.fading import DeviceChannel
-from midstep.radio.pace import finish
+from user_agent.booking import Booking, SerialWork, Stage
 
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds a stage should have taken on the device, and took."""
-
-    commanded_s: float
-    achieved_s: float
-
-    @property
-    def late_s(self) -> float:
-        return self.achieved_s - self.commanded_s
+__all__ = ["Throttle"]
 
 
 class Throttle:
@@ -29,22 +17,17 @@ class Throttle:
     def __init__(
         self, channel: DeviceChannel, clock: Clock, slot_seconds: float, step_s: float
     ) -> None:
-        self._channel = channel
         self._clock = clock
-        self._slot_seconds = slot_seconds
         self._step_s = step_s
-        self._free_at = 0.0
+        self._work = SerialWork(channel.speed, slot_seconds)
 
-    def due(self, start_s: float, steps: float) -> float:
-        """The instant at which `steps` denoising steps are done that are asked for at `start_s`:
-        the device does one picture after the other."""
-        work = steps * self._step_s
-        self._free_at = finish(
-            max(start_s, self._free_at), work, self._channel.speed, self._slot_seconds
-        )
-        return self._free_at
+    def book(self, start_s: float, steps: float) -> Booking:
+        """When `steps` denoising steps that are asked for at `start_s` begin and are done: the
+        device does one picture after the other."""
+        return self._work.book(start_s, steps * self._step_s)
 
-    async def hold(self, start_s: float, due_s: float) -> Pace:
-        """Return at `due_s`, or at once where the host was too slow; the difference is recorded."""
-        await self._clock.sleep_until(due_s)
-        return Pace(due_s - start_s, self._clock.now() - start_s)
+    async def hold(self, booking: Booking) -> Stage:
+        """Return when the booking is due, or at once where the host was too slow; the difference is
+        recorded."""
+        await self._clock.sleep_until(booking.due_s)
+        return Stage(booking=booking, achieved_s=self._clock.now() - booking.asked_s)

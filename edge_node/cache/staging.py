@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from edge_node.cache.store import Entry
+from edge_node.cache.base import Entry, check_entries
+from midstep.wire.messages import CachedOutput
+
+__all__ = ["Staging"]
 
 
 class Staging:
@@ -38,6 +41,14 @@ class Staging:
         if entry is not None:
             self.nbytes -= entry.frame.nbytes
         return entry
+
+    def snapshot(self) -> tuple[CachedOutput, ...]:
+        """All entries as policies see them, oldest first."""
+        return tuple(entry.output for entry in self._entries.values())
+
+    def check(self) -> None:
+        """Count everything again. Raises CacheCorrupted."""
+        check_entries("staging", self._entries, self.nbytes, self.capacity)
 
     def entries(self) -> list[Entry]:
         """All entries, oldest first."""

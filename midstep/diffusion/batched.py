@@ -25,6 +25,8 @@ from midstep.diffusion.variation import vary
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
+__all__ = ["BatchedDenoiser"]
+
 CONDITIONING_BYTES = 64 << 20  # of encoded prompts that are kept
 
 
@@ -232,19 +234,16 @@ class BatchedDenoiser:
         )
 
     def _encode(self, prompt: str) -> Conditioning:
-        known = self._conditionings.get(prompt)
-        if known is not None:
+        cached = self._conditionings.get(prompt)
+        if cached is not None:
             self._conditionings.move_to_end(prompt)
-            return known
-        made = self._conditionings[prompt] = (
-            self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
-        )
-        while (
-            len(self._conditionings) * made.nbytes > CONDITIONING_BYTES
-            and len(self._conditionings) > 1
-        ):
-            self._conditionings.popitem(last=False)  # all are of one size
-        return made
+            return cached
+        fresh = self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
+        self._conditionings[prompt] = fresh
+        most = max(1, CONDITIONING_BYTES // fresh.nbytes)  # all are of one size
+        while len(self._conditionings) > most:
+            self._conditionings.popitem(last=False)
+        return fresh
 
     def _encode_sd(self, prompt: str) -> Conditioning:
         positive, negative = self.pipe.encode_prompt(prompt, self.device, 1, self.guided)

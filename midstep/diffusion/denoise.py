@@ -1,7 +1,7 @@
 """A diffusers pipeline cut at step m: first part, resume, decode. What engine, edge and device know
 of diffusion.
 
-Four denoisers do the work behind one interface: `batched` (SD 1.x, SDXL: every request in flight
+Three denoisers do the work behind one interface: `batched` (SD 1.x, SDXL: every request in flight
 advances in one call of the network), `windowed` (any other diffusers pipeline, one request at a
 time), and `paced` (no tensor is computed; the measured time is waited out by the engine).
 """
@@ -18,6 +18,15 @@ from numpy.typing import NDArray
 from midstep.diffusion.profile import StepProfile
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+
+__all__ = [
+    "VARIATION_STRENGTH",
+    "Denoiser",
+    "Picture",
+    "Trajectory",
+    "Variation",
+    "check_steps",
+]
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
 
@@ -67,8 +76,8 @@ class Denoiser(Protocol):
     def resume(
         self, frame: Frame, prompt: str, until: int, variation: Variation | None
     ) -> Trajectory:
-        """Go on from `frame`, for `prompt`. Raises FrameError where the payload is not this
-        pipeline's."""
+        """Go on from `frame`, for `prompt`. Raises FrameError where the payload cannot be
+        read, PipelineMismatch where it is another pipeline's."""
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         """One denoising step for every trajectory, each at its own timestep, in place."""

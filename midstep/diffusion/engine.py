@@ -9,40 +9,51 @@ trajectories run one at a time, each to its end, through the same interface.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import QueueFull
+from midstep.errors import PartDied, QueueFull
+
+__all__ = ["Engine", "EngineStats", "Job", "Outcome"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Job(Protocol[T_co]):
+    """One request's work. Both methods run where the denoiser computes, between two ticks."""
+
+    def begin(self) -> Trajectory:
+        """The trajectory to advance to its `until`."""
+
+    def finish(self, trajectory: Trajectory) -> T_co:
+        """What becomes of the advanced trajectory."""
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What a job came to: its value, and scenario seconds in the queue and from the first tick to
-    the end."""
+    """What a job came to, and its scenario seconds in the queue."""
 
     value: T
     queue_s: float
-    busy_s: float
 
 
 @dataclass
-class _Job:
-    open: Callable[[], Trajectory]
-    close: Callable[[Trajectory], Any]
-    decodes: bool
+class _Entry:
+    """A job in the engine; it has a trajectory from its first tick on."""
+
+    job: Job[Any]
     future: asyncio.Future[Any]
     queued_at: float
     started_at: float = 0.0
     trajectory: Trajectory | None = None
+    ended: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -81,9 +92,10 @@ class Engine:
         self._executor = executor
         self._profile = profile
         self._stats = stats or EngineStats()
-        self._queue: deque[_Job] = deque()
-        self._active: list[_Job] = []
+        self._queue: deque[_Entry] = deque()
+        self._active: list[_Entry] = []
         self._wake = asyncio.Event()
+        self._failure: Exception | None = None  # what ended `run`
 
     @property
     def queue_depth(self) -> int:
@@ -95,32 +107,24 @@ class Engine:
         """Jobs in the running batch."""
         return len(self._active)
 
-    async def submit(
-        self,
-        open: Callable[[], Trajectory],
-        close: Callable[[Trajectory], T],
-        *,
-        decodes: bool = False,
-    ) -> Outcome[T]:
-        """Run a trajectory from `open()` to its `until`, then `close` it; both run where the
-        denoiser computes.
+    async def submit(self, job: Job[T]) -> Outcome[T]:
+        """Advance a job's trajectory to its `until`, then finish it.
 
-        `decodes` says that `close` makes a picture, so that a profiled tick is charged for it.
-
-        Raises QueueFull at once where `queue_limit` jobs wait, and whatever `open`, `close` or the
-        denoiser raise. A cancelled caller's job leaves the batch at the next tick.
+        Raises QueueFull at once where `queue_limit` jobs wait, PartDied where the engine has
+        failed, and whatever the job or the denoiser raise. A cancelled caller's job leaves the
+        batch at the next tick.
         """
+        if self._failure is not None:
+            raise PartDied(f"the engine has ended: {self._failure!r}") from self._failure
         if len(self._queue) >= self.queue_limit:
             raise QueueFull(
                 f"the queue is full: {len(self._queue)} requests wait, the limit is "
                 f"{self.queue_limit}"
             )
-        job = _Job(
-            open, close, decodes, asyncio.get_running_loop().create_future(), self.clock.now()
-        )
-        self._queue.append(job)
+        entry = _Entry(job, asyncio.get_running_loop().create_future(), self.clock.now())
+        self._queue.append(entry)
         self._wake.set()
-        outcome: Outcome[T] = await job.future
+        outcome: Outcome[T] = await entry.future
         return outcome
 
     async def run(self) -> None:
@@ -131,103 +135,94 @@ class Engine:
                     self._wake.clear()
                     await self._wake.wait()
                 await self._tick()
-        # not a job's own failure: nothing can be computed any more, and all should know
+        # not a job's own failure: nothing can be computed any more, now or later
         except Exception as error:
-            for job in self._jobs():
-                job.future.set_exception(error)
+            self._failure = error
+            for entry in self._pending():
+                entry.future.set_exception(error)
             raise
         finally:
-            for job in self._jobs():
-                job.future.cancel()
+            for entry in self._pending():
+                entry.future.cancel()
 
-    def _jobs(self) -> list[_Job]:
-        return [job for job in (*self._active, *self._queue) if not job.future.done()]
+    def _pending(self) -> list[_Entry]:
+        return [entry for entry in (*self._active, *self._queue) if not entry.future.done()]
 
     async def _tick(self) -> None:
-        self._active = [job for job in self._active if not job.future.done()]
+        self._active = [entry for entry in self._active if not entry.future.done()]
         start = self.clock.now()
         room = self.max_batch if self.denoiser.batched else 1
-        entering: list[_Job] = []
+        entering: list[_Entry] = []
         while self._queue and len(self._active) + len(entering) < room:
-            job = self._queue.popleft()
-            if not job.future.done():
-                job.started_at = start
-                entering.append(job)
+            entry = self._queue.popleft()
+            if not entry.future.done():
+                entry.started_at = start
+                entering.append(entry)
         batch = self._active + entering
         if not batch:
             return
         self._active = batch
         if self._executor is None:
-            measured = self._compute(entering, batch)
+            measured, steps = self._compute(entering, batch)
         else:
-            measured = await asyncio.get_running_loop().run_in_executor(
+            measured, steps = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._compute, entering, batch
             )
         if self._profile is not None:
-            measured = self._profiled(entering, batch)
+            # one call of the network for the whole batch, or one a step of the only trajectory
+            calls = 1 if self.denoiser.batched else steps
+            encoding = self._profile.encode_s * len(entering)
+            measured = calls * self._profile.step(len(batch)) + encoding
             await self.clock.sleep_until(start + measured)
         end = self.clock.now()
-        self._active = [job for job in batch if not self._settle(job, end)]
+        for entry in batch:
+            if entry.ended:
+                _settle(entry)
+        self._active = [entry for entry in batch if not entry.ended]
         self._stats.on_tick(len(batch), measured, end - start)
 
-    def _compute(self, entering: list[_Job], batch: list[_Job]) -> float:
-        """One tick's work, in the computing thread; seconds spent in the denoiser's advance."""
-        for job in entering:
-            with _kept(job):
-                job.trajectory = job.open()
+    def _compute(self, entering: list[_Entry], batch: list[_Entry]) -> tuple[float, int]:
+        """One tick's work, in the computing thread: seconds in the denoiser's advance, and the
+        steps by which all trajectories advanced."""
+        for entry in entering:
+            # a job's own failure is the job's alone: its neighbours in the batch go on
+            try:
+                entry.trajectory = entry.job.begin()
+            except Exception as error:
+                entry.error = error
         moving = [
-            job.trajectory
-            for job in batch
-            if job.trajectory is not None and _unfinished(job.trajectory)
+            trajectory
+            for entry in batch
+            if (trajectory := entry.trajectory) is not None and trajectory.step < trajectory.until
         ]
+        before = 0 if self.denoiser.batched else sum(trajectory.step for trajectory in moving)
         began = self.clock.now() if self._executor is not None else 0.0
         if moving:
             try:
                 self.denoiser.advance(moving)
             except Exception as error:
-                for job in batch:
-                    job.error = job.error or error
+                for entry in batch:
+                    entry.error = entry.error or error
         spent = self.clock.now() - began if self._executor is not None else 0.0
-        for job in batch:
-            if job.error is None and job.trajectory is not None and not _unfinished(job.trajectory):
-                with _kept(job):
-                    job.value = job.close(job.trajectory)
-        return spent
-
-    def _profiled(self, entering: list[_Job], batch: list[_Job]) -> float:
-        assert self._profile is not None
-        done = [
-            job for job in batch if job.trajectory is not None and not _unfinished(job.trajectory)
-        ]
-        decoding = sum(job.decodes for job in done)
-        return (
-            self._profile.step(len(batch))
-            + self._profile.encode_s * len(entering)
-            + self._profile.decode_s * decoding
-        )
-
-    def _settle(self, job: _Job, end: float) -> bool:
-        """Hand a finished or failed job back; whether it has left the batch."""
-        if job.error is None and job.trajectory is not None and _unfinished(job.trajectory):
-            return job.future.done()
-        if not job.future.done():
-            if job.error is not None:
-                job.future.set_exception(job.error)
-            else:
-                job.future.set_result(
-                    Outcome(job.value, job.started_at - job.queued_at, end - job.started_at)
-                )
-        return True
+        for entry in batch:
+            trajectory = entry.trajectory
+            if entry.error is not None or trajectory is None:
+                entry.ended = True
+            elif trajectory.step >= trajectory.until:
+                entry.ended = True
+                try:
+                    entry.value = entry.job.finish(trajectory)
+                except Exception as error:
+                    entry.error = error
+        after = 0 if self.denoiser.batched else sum(trajectory.step for trajectory in moving)
+        return spent, after - before
 
 
-def _unfinished(trajectory: Trajectory) -> bool:
-    return trajectory.step < trajectory.until
-
-
-@contextlib.contextmanager
-def _kept(job: _Job) -> Any:
-    """A job's own failure is the job's alone: its neighbours in the batch go on."""
-    try:
-        yield
-    except Exception as error:
-        job.error = error
+def _settle(entry: _Entry) -> None:
+    """Hand a finished or failed job back to its caller, unless that one has gone."""
+    if entry.future.done():
+        return
+    if entry.error is not None:
+        entry.future.set_exception(entry.error)
+    else:
+        entry.future.set_result(Outcome(entry.value, entry.started_at - entry.queued_at))

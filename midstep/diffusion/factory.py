@@ -1,19 +1,31 @@
-"""From a scenario's model section to a denoiser, real or paced; and how long its steps take
-here."""
+"""From a scenario's model section to a denoiser, real or paced; and how long its steps take and
+how large its outputs are here."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from midstep.clock import Clock
 from midstep.diffusion import pipelines
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import ScenarioError
 from midstep.scenario import Model, Scenario
 from midstep.wire.identity import PipelineIdentity, digest
+
+__all__ = [
+    "compute_thread",
+    "measure",
+    "named_profile",
+    "open_computing",
+    "open_denoiser",
+    "output_bytes",
+    "paced_identity",
+]
 
 BATCHED = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 
@@ -30,15 +42,12 @@ def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
     torch.set_num_threads(threads)
     model = scenario.model
     pipe = pipelines.load(model.path, model.dtype, model.device, model.scheduler)
-    height, width = pipelines.default_size(pipe)
+    default_height, default_width = pipelines.default_size(pipe)
+    height = model.height or default_height
+    width = model.width or default_width
+    pipelines.check_size(pipe, height, width)
     identity = pipelines.identify(
-        pipe,
-        model.path,
-        model.steps,
-        model.guidance,
-        model.height or height,
-        model.width or width,
-        model.dtype,
+        pipe, model.path, model.steps, model.guidance, height, width, model.dtype
     )
     if type(pipe).__name__ in BATCHED:
         from midstep.diffusion.batched import BatchedDenoiser
@@ -59,19 +68,36 @@ def compute_thread(device: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix=f"denoise-{device}")
 
 
+async def open_computing(
+    scenario: Scenario, threads: int, clock: Clock
+) -> tuple[Denoiser, ThreadPoolExecutor | None]:
+    """The scenario's denoiser, and the thread that it was opened in and computes in; in virtual
+    time no thread: it computes in the event loop. Raises as open_denoiser."""
+    if clock.virtual:
+        return open_denoiser(scenario, threads), None
+    thread = compute_thread(scenario.model.device)
+    try:
+        denoiser = await asyncio.get_running_loop().run_in_executor(
+            thread, open_denoiser, scenario, threads
+        )
+    except BaseException:
+        thread.shutdown(wait=False, cancel_futures=True)
+        raise
+    return denoiser, thread
+
+
 def paced_identity(model: Model) -> PipelineIdentity:
     """The identity of outputs that are only paced: they never mix with real ones."""
-    size = (model.height or 64, model.width or 64)
-    settings = digest([model.scheduler, "paced"])
     return PipelineIdentity(
-        model.path,
-        "paced",
-        model.scheduler,
-        settings,
-        model.steps,
-        model.guidance,
-        *size,
-        model.dtype,
+        model=model.path,
+        revision="paced",
+        scheduler=model.scheduler,
+        scheduler_config=digest([model.scheduler, "paced"]),
+        steps=model.steps,
+        guidance=model.guidance,
+        height=model.height or 64,
+        width=model.width or 64,
+        dtype=model.dtype,
     )
 
 
@@ -84,9 +110,9 @@ def named_profile(model: Model) -> StepProfile:
         return StepProfile.load(folder / f"{name}.json")
     if Path(name).is_file():
         return StepProfile.load(Path(name))
-    known = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+    names = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
     raise ScenarioError(
-        f"model.profile: no file {name}, and {model.path} ships {', '.join(known) or 'no profiles'}"
+        f"model.profile: no file {name}, and {model.path} ships {', '.join(names) or 'no profiles'}"
     )
 
 
@@ -109,9 +135,8 @@ def measure(
                 denoiser.begin(f"a warm-up {repeat} {i}", i, steps) for i in range(batch)
             ]
             encoded = time.perf_counter()
-            while (
-                trajectories[0].step < steps
-            ):  # a second-order solver calls the network twice a step
+            # a second-order solver calls the network twice a step
+            while trajectories[0].step < steps:
                 denoiser.advance(trajectories)
             spent.append((time.perf_counter() - encoded) / steps)
             encodings.append((encoded - began) / batch)
@@ -122,6 +147,14 @@ def measure(
         denoiser.decode(trajectories[0])
         decodings.append(time.perf_counter() - began)
     return StepProfile(times, _median(encodings[1:]), _median(decodings[1:]), measured_on)
+
+
+def output_bytes(denoiser: Denoiser, step: int) -> int:
+    """Bytes of an output at `step`, as the store counts them, measured on one. Blocks."""
+    trajectory = denoiser.begin("a warm-up", 0, step)
+    while trajectory.step < step:
+        denoiser.advance([trajectory])
+    return denoiser.freeze(trajectory, "").nbytes
 
 
 def _median(values: list[float]) -> float:

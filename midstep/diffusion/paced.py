@@ -1,5 +1,5 @@
-"""A denoiser that computes no tensor: the engine waits out the profiled times. Ships as the small
-fake, too."""
+"""A denoiser that computes no tensor: the engine waits out the profiled times. Tests use it as a
+small fake, too."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy as np
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import FrameError
+from midstep.errors import PipelineMismatch
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
-PACED_BYTES = 8192  # of a paced frame: a 16 x 16 x 8 latent in float32
+__all__ = ["PACED_BYTES", "PacedDenoiser"]
+
+# of a paced frame where the profile does not say: a 16 x 16 x 8 latent in float32
+PACED_BYTES = 8192
 
 
 class PacedDenoiser:
-    """See midstep.diffusion.denoise.Denoiser. Frames have `frame_bytes` zeros; pictures one grey
-    level that tells the prompt."""
+    """See midstep.diffusion.denoise.Denoiser. Frames have as many zeros as the profile says;
+    pictures are of one grey level, which depends on the prompt."""
 
     batched = True
 
-    def __init__(
-        self, identity: PipelineIdentity, profile: StepProfile, frame_bytes: int = PACED_BYTES
-    ) -> None:
+    def __init__(self, identity: PipelineIdentity, profile: StepProfile) -> None:
         self.identity = identity
         self._profile = profile
-        self._blob = bytes(frame_bytes)
+        self._blob = bytes(profile.frame_bytes or PACED_BYTES)
 
     @property
     def profile(self) -> StepProfile | None:
@@ -43,7 +44,7 @@ class PacedDenoiser:
     ) -> Trajectory:
         check_steps(frame.step, self.identity.steps, until)
         if len(frame.payload) != len(self._blob):
-            raise FrameError(
+            raise PipelineMismatch(
                 f"the frame has {len(frame.payload)} bytes, a paced one {len(self._blob)}"
             )
         return Trajectory(prompt, frame.step, self.identity.steps, until)

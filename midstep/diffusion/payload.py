@@ -16,7 +16,9 @@ import safetensors
 import safetensors.torch
 import torch
 
-from midstep.errors import FrameError
+from midstep.errors import FrameError, PipelineMismatch
+
+__all__ = ["Payload", "Scalar", "pack", "unpack"]
 
 Scalar = None | bool | int | float | str
 HEADER_LIMIT = 256 << 10  # bytes; the largest that a solver of diffusers was seen to need has 2 KB
@@ -64,8 +66,8 @@ def pack(payload: Payload) -> bytes:
 
 
 def unpack(blob: bytes, shape: tuple[int, ...] | None = None) -> Payload:
-    """The payload in `blob`. Raises FrameError for anything that is not one, or whose latent has
-    not this `shape`."""
+    """The payload in `blob`. Raises FrameError for anything that is not one, PipelineMismatch where
+    its latent has not this `shape`."""
     try:
         solver = _checked(blob, shape)
         tensors = safetensors.torch.load(blob)
@@ -90,10 +92,10 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
     """The solver's attributes in a blob whose header keeps its word. Makes no tensor; raises like
     unpack."""
     length = int.from_bytes(blob[:8], "little")
-    there = len(blob) - 8
-    if not 2 <= length <= min(HEADER_LIMIT, there):
+    rest = len(blob) - 8
+    if not 2 <= length <= min(HEADER_LIMIT, rest):
         raise ValueError(
-            f"a header of {length} bytes is announced, {max(0, there)} follow, {HEADER_LIMIT} are "
+            f"a header of {length} bytes is announced, {max(0, rest)} follow, {HEADER_LIMIT} are "
             f"allowed"
         )
     header = json.loads(blob[8 : 8 + length], object_pairs_hook=_once)
@@ -102,8 +104,8 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
         raise ValueError(f"no solver has an attribute {odd[0][:40]!r}")
     spans = sorted(_span(name, about) for name, about in header.items())
     ends = [0, *(end for _, end in spans)]
-    if [begin for begin, _ in spans] != ends[:-1] or ends[-1] != there - length:
-        raise ValueError(f"tensors of {ends[-1]} bytes are announced, {there - length} follow")
+    if [begin for begin, _ in spans] != ends[:-1] or ends[-1] != rest - length:
+        raise ValueError(f"tensors of {ends[-1]} bytes are announced, {rest - length} follow")
     latent = header["latent"]
     rng = header.get("rng")
     if latent["dtype"] not in _FLOATS:
@@ -113,7 +115,7 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
     ):
         raise ValueError(f"no random generator has a state {rng['shape']} of {rng['dtype']}")
     if shape is not None and tuple(latent["shape"]) != shape:
-        raise FrameError(
+        raise PipelineMismatch(
             f"the frame's latent is {tuple(latent['shape'])}, this pipeline's is {shape}"
         )
     return solver  # type: ignore[no-any-return]
@@ -135,10 +137,10 @@ def _span(name: str, about: dict[str, Any]) -> tuple[int, int]:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, none of whose names comes twice: readers would differ in which one counts."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    values = dict(pairs)
+    if len(values) != len(pairs):
         raise ValueError("a name comes twice in the header")
-    return found
+    return values
 
 
 def _portable(tensor: torch.Tensor) -> torch.Tensor:

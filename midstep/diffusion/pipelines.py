@@ -6,13 +6,34 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from midstep.errors import ModelError
+from midstep.errors import ModelError, ScenarioError
 from midstep.wire.identity import PipelineIdentity, digest
 
+__all__ = [
+    "MODELS",
+    "SCHEDULERS",
+    "catalogue_file",
+    "check_size",
+    "default_size",
+    "identify",
+    "load",
+    "locate",
+    "model_files",
+    "pick_device",
+    "revision",
+    "settle",
+    "shipped",
+    "weight_bytes",
+    "weight_files",
+]
+
 MODELS = Path(__file__).parents[1] / "models"
+OF_THE_MODEL = {".json", ".safetensors", ".bin", ".txt", ".model"}  # what a revision is of
+WEIGHTS = {".safetensors", ".bin"}
 # the scenario's name -> class and changed settings; `default` keeps the pipeline's own
 SCHEDULERS = {
     "ddim": ("DDIMScheduler", {}),
@@ -127,17 +148,37 @@ def revision(where: str) -> str:
         )
         return folder.name
     total = hashlib.blake2b(digest_size=16)
-    for path in sorted(
-        p
-        for p in folder.rglob("*")
-        if p.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}
-    ):
-        if path.name in {"quality.json", "catalogue.json"} or "profiles" in path.parts:
+    for path in model_files(folder):
+        if (
+            path.suffix not in OF_THE_MODEL
+            or path.name in {"quality.json", "catalogue.json"}
+            or "profiles" in path.parts
+        ):
             continue  # about the model, not of it
         total.update(f"{path.relative_to(folder).as_posix()}\x00".encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "blake2b").digest())
     return total.hexdigest()
+
+
+def model_files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """A model folder's files, sorted, those of symlinked components too: many save disk that way.
+
+    `above` are the folders that lead here: a link back to one of them is not followed.
+    """
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from model_files(path, above | {real})
+        else:
+            yield path
+
+
+def weight_files(folder: Path) -> Iterator[Path]:
+    """A model folder's weight files, sorted."""
+    return (path for path in model_files(folder) if path.suffix in WEIGHTS)
 
 
 def default_size(pipe: Any) -> tuple[int, int]:
@@ -148,12 +189,24 @@ def default_size(pipe: Any) -> tuple[int, int]:
     return int(height * pipe.vae_scale_factor), int(width * pipe.vae_scale_factor)
 
 
+def check_size(pipe: Any, height: int, width: int) -> None:
+    """Raise ScenarioError unless the pipeline draws just this size: a latent has whole rows."""
+    factor = int(pipe.vae_scale_factor)
+    core = getattr(pipe, "unet", None)
+    if core is None:
+        patch = int(getattr(pipe.transformer.config, "patch_size", 1))
+        factor *= max(patch, 2 if "Flux" in type(pipe).__name__ else 1)  # Flux packs 2 x 2 itself
+    for name, pixels in (("height", height), ("width", width)):
+        if pixels % factor:
+            raise ScenarioError(
+                f"model.{name}: {pixels} is no multiple of {factor}, which this pipeline's "
+                f"latents need; give {max(1, round(pixels / factor)) * factor}"
+            )
+
+
 def weight_bytes(model: str) -> int:
     """Bytes of a local model's weight files; 0 for a hub id that has not been asked for yet."""
-    folder = Path(locate(model))
-    return sum(
-        path.stat().st_size for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin"}
-    )
+    return sum(path.stat().st_size for path in weight_files(Path(locate(model))))
 
 
 def catalogue_file(model: str) -> Path | None:

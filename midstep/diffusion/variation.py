@@ -6,6 +6,8 @@ import torch
 
 from midstep.diffusion.denoise import Variation
 
+__all__ = ["vary"]
+
 
 def vary(latent: torch.Tensor, variation: Variation, generator: torch.Generator) -> torch.Tensor:
     """The latent turned towards fresh noise, its variance kept; same shape. See Variation."""

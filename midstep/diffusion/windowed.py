@@ -20,6 +20,8 @@ from midstep.diffusion.variation import vary
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
+__all__ = ["WindowedDenoiser"]
+
 
 @dataclass
 class _Body:
@@ -50,9 +52,8 @@ class WindowedDenoiser:
             128,
             256,
         ):
-            self._extra["use_resolution_binning"] = (
-                False  # PixArt has bins for these sample sizes only
-            )
+            # PixArt has bins for these sample sizes only
+            self._extra["use_resolution_binning"] = False
 
     @property
     def profile(self) -> StepProfile | None:

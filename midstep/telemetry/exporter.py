@@ -13,8 +13,11 @@ from pathlib import Path
 from prometheus_client import ProcessCollector, start_http_server
 
 from midstep import __version__
-from midstep.errors import ScenarioError
+from midstep.address import split_address
+from midstep.errors import AddressError
 from midstep.telemetry.metrics import REGISTRY, gauge
+
+__all__ = ["Target", "export", "export_at", "write_targets"]
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,21 @@ class Target:
 
 def export(part: str, host: str = "127.0.0.1", port: int = 0) -> str:
     """Start this process's exporter; its HOST:PORT. A port of 0 takes a free one. Raises
-    ScenarioError."""
+    AddressError."""
     gauge("build_info", __version__, part).set(1)
     _of_the_process()
     try:
         server, _ = start_http_server(port, addr=host, registry=REGISTRY)
     except (OSError, OverflowError) as error:
-        raise ScenarioError(
+        raise AddressError(
             f"the exporter cannot listen on {host}:{port}: {error}; give another port, or 0"
         ) from error
     return f"{host}:{server.server_port}"
 
 
 def export_at(part: str, address: str) -> str:
-    """The same for a HOST:PORT that somebody wrote."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit():
-        raise ScenarioError(f"--metrics {address}: write HOST:PORT, port 0 for a free one")
-    return export(part, host, int(port))
+    """Start this process's exporter at the HOST:PORT of --metrics. Raises AddressError."""
+    return export(part, *split_address(address))
 
 
 @functools.cache

@@ -15,6 +15,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from midstep.telemetry.record import STAGES, RequestRow
 
+__all__ = [
+    "EVENTS",
+    "REGISTRY",
+    "SPECS",
+    "EdgeMetrics",
+    "LearnerMetrics",
+    "RunMetrics",
+    "Spec",
+    "UserMetrics",
+    "counter",
+    "gauge",
+    "histogram",
+    "metric",
+    "on_tick",
+]
+
 REGISTRY = CollectorRegistry()
 
 # Neighbouring bounds at most a factor 1.25 apart, so that a quantile is known within one of them: 1
@@ -124,25 +140,25 @@ def metric(name: str) -> Counter | Gauge | Histogram:
 @functools.cache
 def counter(name: str, *labels: str) -> Counter:
     """A counter's child, cached: labels() costs more than inc()."""
-    found = metric(name)
-    assert isinstance(found, Counter), name
-    return found.labels(*labels) if labels else found
+    parent = metric(name)
+    assert isinstance(parent, Counter), name
+    return parent.labels(*labels) if labels else parent
 
 
 @functools.cache
 def gauge(name: str, *labels: str) -> Gauge:
     """A gauge's child, cached."""
-    found = metric(name)
-    assert isinstance(found, Gauge), name
-    return found.labels(*labels) if labels else found
+    parent = metric(name)
+    assert isinstance(parent, Gauge), name
+    return parent.labels(*labels) if labels else parent
 
 
 @functools.cache
 def histogram(name: str, *labels: str) -> Histogram:
     """A histogram's child, cached."""
-    found = metric(name)
-    assert isinstance(found, Histogram), name
-    return found.labels(*labels) if labels else found
+    parent = metric(name)
+    assert isinstance(parent, Histogram), name
+    return parent.labels(*labels) if labels else parent
 
 
 class EdgeMetrics:
@@ -153,7 +169,7 @@ class EdgeMetrics:
         self.edge = edge
         for reuse in ("exact", "final"):
             counter("store_hits_total", edge, reuse)
-        for reason in ("queue", "prompt", "identity", "deadline", "token"):
+        for reason in ("queue", "prompt", "identity", "frame", "deadline", "token"):
             counter("edge_rejections_total", edge, reason)
 
     def capacity(self, nbytes: int) -> None:
@@ -169,7 +185,7 @@ class EdgeMetrics:
         counter("store_hits_total", self.edge, reuse).inc()
 
     def rejected(self, reason: str) -> None:
-        """One request refused: queue, prompt, identity, deadline or token."""
+        """One request refused: queue, prompt, identity, frame, deadline or token."""
         counter("edge_rejections_total", self.edge, reason).inc()
 
     def evicted(self, number: int) -> None:
@@ -230,11 +246,11 @@ def on_tick(edge: str, where: str) -> Callable[[int, float, float], None]:
     step_seconds = histogram("denoise_step_seconds", edge, where)
     batch_size = histogram("denoise_batch_size", edge, where)
 
-    def told(batch: int, step_s: float, tick_s: float) -> None:
+    def observe(batch: int, step_s: float, tick_s: float) -> None:
         step_seconds.observe(step_s)
         batch_size.observe(batch)
 
-    return told
+    return observe
 
 
 class RunMetrics:
@@ -266,9 +282,9 @@ class RunMetrics:
         """What Ray has: nodes, and its resources by name."""
         gauge("cluster_nodes").set(nodes)
         for resource in ("CPU", "GPU", "memory"):
-            there = total.get(resource, 0.0)
-            gauge("cluster_resource", resource, "total").set(there)
-            gauge("cluster_resource", resource, "used").set(there - free.get(resource, 0.0))
+            amount = total.get(resource, 0.0)
+            gauge("cluster_resource", resource, "total").set(amount)
+            gauge("cluster_resource", resource, "used").set(amount - free.get(resource, 0.0))
 
 
 class UserMetrics:
@@ -305,10 +321,26 @@ class UserMetrics:
             histogram("request_seconds", self._edge, stage).observe(getattr(row, f"{stage}_s"))
         counter("frame_bytes_total", self._edge).inc(row.frame_bytes or 0)
         counter("device_joules_total", self._edge).inc(row.joules or 0)
-        for part, late, took, error in (
-            ("link", row.transfer_late_s, row.transfer_s, "link_rate_error_ratio"),
-            ("device", row.device_late_s, row.device_s, "device_pace_error_ratio"),
-        ):
-            if late is not None and took is not None:
-                histogram("lateness_seconds", part).observe(max(0.0, late))
-                histogram(error).observe(late / max(1e-9, took - late))
+        _observe_error(
+            "link",
+            "link_rate_error_ratio",
+            late=row.transfer_late_s,
+            spent=row.transfer_s,
+            wait=row.transfer_wait_s,
+        )
+        _observe_error(
+            "device",
+            "device_pace_error_ratio",
+            late=row.device_late_s,
+            spent=row.device_s,
+            wait=row.device_wait_s,
+        )
+
+
+def _observe_error(
+    part: str, ratio: str, *, late: float | None, spent: float | None, wait: float | None
+) -> None:
+    """Lateness in seconds, and as a share of the commanded work: without the wait before it."""
+    if late is not None and spent is not None:
+        histogram("lateness_seconds", part).observe(max(0.0, late))
+        histogram(ratio).observe(late / max(1e-9, spent - late - (wait or 0.0)))

@@ -6,6 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from midstep.wire.messages import Answer
+
+__all__ = ["COLUMNS", "STAGES", "Gallery", "RequestRow"]
+
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
@@ -39,12 +43,25 @@ class RequestRow:
     overhead_s: float | None = None
     total_s: float | None = None
     frame_bytes: int | None = None  # on the air
-    link_rate_bps: float | None = None  # commanded, mean over the transfer
+    link_rate_bps: float | None = None  # commanded, mean from the frame's first bit to its last
+    transfer_wait_s: float | None = None  # of transfer_s: behind the device's earlier frames
+    device_wait_s: float | None = None  # of device_s: behind the device's earlier pictures
     transfer_late_s: float | None = None  # achieved minus commanded
     device_late_s: float | None = None
     psnr_db: float | None = None
     joules: float | None = None
     error: str | None = None
+
+    def record_answer(self, answer: Answer, steps: int) -> None:
+        """Fill in what the edge reports; the device is to do the rest of the model's `steps`."""
+        self.truncated = answer.truncated
+        self.reuse = answer.reuse
+        self.similarity = answer.similarity
+        self.edge_steps = answer.edge_steps
+        self.saved_steps = answer.saved_steps
+        self.device_steps = steps - answer.frame.step
+        self.queue_s = answer.queue_s
+        self.edge_s = answer.edge_s
 
     def dict(self) -> dict[str, Any]:
         """Column -> value."""
@@ -54,7 +71,7 @@ class RequestRow:
 COLUMNS = tuple(field.name for field in fields(RequestRow))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gallery:
     """Pictures of one request, PNG bytes: the frame as received, the result, and the same without
     reuse."""

@@ -17,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from midstep.errors import CredentialsError
 from midstep.wire.security import CA, CERTIFICATE, KEY, NAME, TOKEN, Credentials
 
+__all__ = ["TOKEN_BYTES", "check", "ephemeral", "load_credentials", "make"]
+
 TOKEN_BYTES = 32  # of randomness
 # characters of a token
 SHORTEST = 16

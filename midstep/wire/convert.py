@@ -21,6 +21,24 @@ from midstep.wire.messages import (
     Reuse,
 )
 
+__all__ = [
+    "ID_LIMIT",
+    "access_from",
+    "access_to",
+    "answer_from",
+    "answer_to",
+    "description_from",
+    "description_to",
+    "request_from",
+    "request_to",
+    "result_from",
+    "result_to",
+    "snapshot_from",
+    "snapshot_to",
+    "update_from",
+    "update_to",
+]
+
 ID_LIMIT = 200  # characters of a request's id, which accesses and records carry on
 
 
@@ -38,17 +56,15 @@ def description_to(value: Description) -> pb.Description:
 
 def description_from(message: pb.Description) -> Description:
     pipeline = message.pipeline
-    identity = PipelineIdentity(
-        **{f.name: getattr(pipeline, f.name) for f in pipeline.DESCRIPTOR.fields}
-    )
+    names = [field.name for field in pipeline.DESCRIPTOR.fields]
     return Description(
-        message.edge,
-        identity,
-        message.split_step,
-        message.scenario_seed,
-        message.step_seconds,
-        message.decode_seconds,
-        message.process_id,
+        edge=message.edge,
+        pipeline=PipelineIdentity(**{name: getattr(pipeline, name) for name in names}),
+        split_step=message.split_step,
+        scenario_seed=message.scenario_seed,
+        step_s=message.step_seconds,
+        decode_s=message.decode_seconds,
+        process_id=message.process_id,
     )
 
 
@@ -68,20 +84,25 @@ def request_from(message: pb.OutputRequest) -> Request:
         raise PromptError(
             f"the request's id has {len(message.request_id)} characters, the limit is {ID_LIMIT}"
         )
-    private = message.private_seed if message.HasField("private_seed") else None
-    return Request(message.request_id, message.prompt, message.pipeline, message.steps, private)
+    return Request(
+        request_id=message.request_id,
+        prompt=message.prompt,
+        pipeline=message.pipeline,
+        steps=message.steps,
+        private_seed=message.private_seed if message.HasField("private_seed") else None,
+    )
 
 
 def answer_to(value: Answer) -> pb.OutputReply:
-    f = value.frame
+    frame = value.frame
     return pb.OutputReply(
         frame=pb.Frame(
-            pipeline=f.pipeline,
-            prompt_key=f.prompt_key,
-            step=f.step,
-            steps=f.steps,
-            payload=f.payload,
-            checksum=f.checksum,
+            pipeline=frame.pipeline,
+            prompt_key=frame.prompt_key,
+            step=frame.step,
+            steps=frame.steps,
+            payload=frame.payload,
+            checksum=frame.checksum,
         ),
         reuse=value.reuse,
         similarity=value.similarity,
@@ -96,19 +117,26 @@ def answer_to(value: Answer) -> pb.OutputReply:
 
 def answer_from(message: pb.OutputReply) -> Answer:
     """Raises FrameError for a payload above the limit; the content is checked by Frame.verify."""
-    f = message.frame
-    if len(f.payload) > PAYLOAD_LIMIT:
-        raise FrameError(f"the frame has {len(f.payload)} bytes, the limit is {PAYLOAD_LIMIT}")
+    frame = message.frame
+    if len(frame.payload) > PAYLOAD_LIMIT:
+        raise FrameError(f"the frame has {len(frame.payload)} bytes, the limit is {PAYLOAD_LIMIT}")
     return Answer(
-        Frame(f.pipeline, f.prompt_key, f.step, f.steps, f.payload, f.checksum),
-        cast(Reuse, message.reuse),
-        message.similarity,
-        message.edge_steps,
-        message.saved_steps,
-        message.queue_seconds,
-        message.edge_seconds,
-        message.seed,
-        message.truncated,
+        frame=Frame(
+            frame.pipeline,
+            frame.prompt_key,
+            frame.step,
+            frame.steps,
+            frame.payload,
+            frame.checksum,
+        ),
+        reuse=cast(Reuse, message.reuse),
+        similarity=message.similarity,
+        edge_steps=message.edge_steps,
+        saved_steps=message.saved_steps,
+        queue_s=message.queue_seconds,
+        edge_s=message.edge_seconds,
+        seed=message.seed,
+        truncated=message.truncated,
     )
 
 
@@ -127,25 +155,27 @@ def access_to(value: Access) -> pb.Access:
 
 def access_from(message: pb.Access) -> Access:
     return Access(
-        message.request_id,
-        message.prompt_key,
-        message.prompt,
-        message.step,
-        message.bytes,
-        cast(Reuse, message.reuse),
-        message.at_seconds,
-        message.edge_seconds,
+        request_id=message.request_id,
+        prompt_key=message.prompt_key,
+        prompt=message.prompt,
+        step=message.step,
+        nbytes=message.bytes,
+        reuse=cast(Reuse, message.reuse),
+        at_s=message.at_seconds,
+        edge_s=message.edge_seconds,
     )
 
 
 def update_to(value: CacheUpdate) -> pb.Edit:
     return pb.Edit(
-        admit=[pb.Admission(prompt_key=k, step=s) for k, s in value.admit], evict=list(value.evict)
+        admit=[pb.Admission(prompt_key=key, step=step) for key, step in value.admit],
+        evict=list(value.evict),
     )
 
 
 def update_from(message: pb.Edit) -> CacheUpdate:
-    return CacheUpdate(tuple((a.prompt_key, a.step) for a in message.admit), tuple(message.evict))
+    admit = tuple((admission.prompt_key, admission.step) for admission in message.admit)
+    return CacheUpdate(admit, tuple(message.evict))
 
 
 def result_to(value: CacheUpdateResult) -> pb.EditResult:
@@ -158,8 +188,8 @@ def result_from(message: pb.EditResult) -> CacheUpdateResult:
 
 def snapshot_to(value: CacheSnapshot) -> pb.ContentsReply:
     return pb.ContentsReply(
-        store=[_held_to(h) for h in value.store],
-        staging=[_held_to(h) for h in value.staging],
+        store=[_output_to(output) for output in value.store],
+        staging=[_output_to(output) for output in value.staging],
         capacity_bytes=value.capacity,
         store_bytes=value.store_bytes,
         staging_bytes=value.staging_bytes,
@@ -167,19 +197,20 @@ def snapshot_to(value: CacheSnapshot) -> pb.ContentsReply:
 
 
 def snapshot_from(message: pb.ContentsReply) -> CacheSnapshot:
-    store, staging = (
-        tuple(_held_from(h) for h in side) for side in (message.store, message.staging)
-    )
     return CacheSnapshot(
-        store, staging, message.capacity_bytes, message.store_bytes, message.staging_bytes
+        store=tuple(_output_from(output) for output in message.store),
+        staging=tuple(_output_from(output) for output in message.staging),
+        capacity=message.capacity_bytes,
+        store_bytes=message.store_bytes,
+        staging_bytes=message.staging_bytes,
     )
 
 
-def _held_to(value: CachedOutput) -> pb.Held:
+def _output_to(value: CachedOutput) -> pb.Held:
     return pb.Held(
         prompt_key=value.prompt_key, prompt=value.prompt, step=value.step, bytes=value.nbytes
     )
 
 
-def _held_from(message: pb.Held) -> CachedOutput:
+def _output_from(message: pb.Held) -> CachedOutput:
     return CachedOutput(message.prompt_key, message.prompt, message.step, message.bytes)

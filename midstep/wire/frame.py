@@ -10,7 +10,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from midstep.errors import FrameError
+from midstep.errors import FrameError, PipelineMismatch
+
+__all__ = ["PAYLOAD_LIMIT", "Frame"]
 
 PAYLOAD_LIMIT = 256 << 20  # bytes; refused before anything is allocated
 
@@ -48,7 +50,10 @@ class Frame:
         return len(self.payload)
 
     def verify(self, pipeline: str, prompt_key: str) -> None:
-        """Raise FrameError unless this is an undamaged frame of just that pipeline and prompt."""
+        """Check that this is an undamaged frame of just that pipeline and prompt.
+
+        Raises FrameError for damage, PipelineMismatch for another's frame.
+        """
         if (
             _checksum(self.pipeline, self.prompt_key, self.step, self.steps, self.payload)
             != self.checksum
@@ -58,15 +63,15 @@ class Frame:
                 f"differs"
             )
         if self.pipeline != pipeline:
-            raise FrameError(
+            raise PipelineMismatch(
                 f"the frame is of pipeline {self.pipeline[:12]}, asked was {pipeline[:12]}"
             )
         if self.prompt_key != prompt_key:
-            raise FrameError(
+            raise PipelineMismatch(
                 f"the frame is of prompt {self.prompt_key[:12]}, asked was {prompt_key[:12]}"
             )
         if not 0 <= self.step <= self.steps:
-            raise FrameError(f"the frame says step {self.step} of {self.steps}")
+            raise PipelineMismatch(f"the frame says step {self.step} of {self.steps}")
 
 
 def _checksum(pipeline: str, prompt_key: str, step: int, steps: int, payload: bytes) -> int:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import grpc.aio
 
-from midstep.errors import CredentialsError, ScenarioError
+from midstep.address import split_address
+from midstep.errors import AddressError, CredentialsError
 from midstep.wire.security import NAME, Credentials
 from midstep.wire.tuning import CLIENT_OPTIONS
+
+__all__ = ["BEARER", "TokenCheck", "add_port", "bearer", "mismatch", "open_channel"]
 
 if TYPE_CHECKING:  # generic in the stubs only
     Handler = grpc.RpcMethodHandler[Any, Any] | None
@@ -44,9 +47,10 @@ def add_port(server: grpc.aio.Server, address: str, credentials: Credentials | N
     """Let a server listen at HOST:PORT (port 0: a free one), with TLS where there is a key; the
     port.
 
-    Raises CredentialsError for credentials of a caller, ScenarioError where nobody can listen
+    Raises CredentialsError for credentials of a caller, AddressError where nobody can listen
     there.
     """
+    split_address(address)
     if credentials is not None and credentials.ca is not None and credentials.key is None:
         raise CredentialsError(
             "these credentials are a device's: an edge needs its certificate and key, too"
@@ -57,7 +61,7 @@ def add_port(server: grpc.aio.Server, address: str, credentials: Credentials | N
         pair = (credentials.key, credentials.certificate or b"")
         return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
     except RuntimeError as error:
-        raise ScenarioError(
+        raise AddressError(
             f"{address} cannot be listened on: the port is in use or the host is not this "
             f"machine's; "
             f"give another (--listen, edges.N.address), or port 0 for a free one"
@@ -106,7 +110,10 @@ async def mismatch(address: str, credentials: Credentials | None) -> str | None:
         trusting.check_hostname = False
         trusting.verify_mode = ssl.CERT_NONE
         if await _handshake(address, trusting) is None:
-            return f"the edge at {address} speaks TLS: give the --credentials that were made with its own"
+            return (
+                f"the edge at {address} speaks TLS: give the --credentials that were made with "
+                f"its own"
+            )
         return None
     failed = await _handshake(
         address, ssl.create_default_context(cadata=credentials.ca.decode("ascii"))
@@ -118,8 +125,11 @@ async def mismatch(address: str, credentials: Credentials | None) -> str | None:
             f"copy the device folder of its credentials again"
         )
     if isinstance(failed, ssl.SSLError):
-        said = failed.reason or "no reason given"
-        return f"the edge at {address} speaks no TLS ({said}): start it with --credentials, or leave ours away"
+        reason = failed.reason or "no reason"
+        return (
+            f"the edge at {address} speaks no TLS ({reason}): start it with --credentials, or "
+            f"leave ours away"
+        )
     return None
 
 

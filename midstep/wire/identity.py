@@ -7,6 +7,15 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+__all__ = [
+    "PROMPT_LIMIT",
+    "OutputKey",
+    "PipelineIdentity",
+    "check_prompt",
+    "digest",
+    "shared_seed",
+]
+
 PROMPT_LIMIT = 2000  # characters; a longer prompt is refused, not cut
 
 
@@ -16,7 +25,7 @@ def digest(value: Any, size: int = 16) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PipelineIdentity:
     """Everything but the request that decides the bits of an intermediate output.
 

@@ -10,11 +10,25 @@ from typing import Literal, Protocol
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
+__all__ = [
+    "Access",
+    "Answer",
+    "CacheSnapshot",
+    "CacheUpdate",
+    "CacheUpdateResult",
+    "CachedOutput",
+    "ControlPort",
+    "Description",
+    "EdgePort",
+    "Request",
+    "Reuse",
+]
+
 Reuse = Literal["exact", "similar", "shared", "computed", "local", "final"]
 HITS: tuple[Reuse, ...] = ("exact", "similar", "final")  # served from the store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Description:
     """What an edge serves. `step_s`, `decode_s`: seconds of one request alone on this edge."""
 
@@ -27,10 +41,10 @@ class Description:
     process_id: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """A device's wish: the output of `prompt` (the edge prompt), computed to `steps` where it is
-    not there.
+    """A device's request for the output of `prompt` (the edge prompt), computed to `steps` where
+    the edge has none.
 
     `pipeline` is the digest of what the device can continue; a `private_seed` makes the output the
     user's own.
@@ -43,7 +57,7 @@ class Request:
     private_seed: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """An edge's answer and how it was made; edge_steps + saved_steps is the frame's step."""
 
@@ -58,10 +72,10 @@ class Answer:
     truncated: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Access:
-    """One request as the policy sees it, sent when its frame is ready: what was asked, how big, how
-    served."""
+    """One request as the policy sees it, sent when its frame is ready: its prompt, its output's
+    size and how it was served. `at_s` is in scenario seconds, `edge_s` is queue and edge time."""
 
     request_id: str
     prompt_key: str
@@ -92,7 +106,7 @@ class CacheUpdate:
 
 @dataclass(frozen=True)
 class CacheUpdateResult:
-    """What became of an edit; `refused` admissions were no longer in staging, or did not fit."""
+    """What became of an update; `refused` admissions were no longer in staging, or did not fit."""
 
     admitted: int = 0
     evicted: int = 0
@@ -109,9 +123,9 @@ class CachedOutput:
     nbytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CacheSnapshot:
-    """What the store holds and what staging has."""
+    """The outputs in store and staging, and their bytes; `capacity` is the store's."""
 
     store: tuple[CachedOutput, ...]
     staging: tuple[CachedOutput, ...]
@@ -127,8 +141,11 @@ class EdgePort(Protocol):
         """Raises EdgeUnreachable, CredentialsError."""
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
-        """Raises PromptError, QueueFull, FrameError, TimeoutError (past `timeout_s` wall seconds),
-        EdgeUnreachable, CredentialsError."""
+        """The output of request.prompt, within `timeout_s` wall seconds.
+
+        Raises PromptError, QueueFull, PipelineMismatch, FrameError, TimeoutError, EdgeUnreachable,
+        CredentialsError.
+        """
 
 
 class ControlPort(Protocol):
@@ -137,8 +154,8 @@ class ControlPort(Protocol):
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end. Raises EdgeUnreachable where the edge is gone."""
 
-    async def apply(self, edit: CacheUpdate) -> CacheUpdateResult:
-        """Change the store."""
+    async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
+        """Change the store. Raises CacheCorrupted where it does not add up any more."""
 
     async def snapshot(self) -> CacheSnapshot:
         """What it holds now."""

@@ -14,6 +14,19 @@ from pathlib import Path
 
 from midstep.errors import CredentialsError
 
+__all__ = [
+    "CA",
+    "CERTIFICATE",
+    "DEVICE",
+    "KEY",
+    "NAME",
+    "TOKEN",
+    "Credentials",
+    "check_listen",
+    "is_loopback",
+    "write_secret",
+]
+
 NAME = "midstep-edge"  # the DNS name in every edge's certificate
 # the files of a folder
 CA = "ca.pem"
@@ -43,8 +56,8 @@ class Credentials:
     def accept(self, token: str | bytes | None) -> bool:
         """Whether a caller's token is the one; in a time that tells nothing of how much of it was
         right."""
-        given = token.encode("utf-8", "replace") if isinstance(token, str) else token or b""
-        return hmac.compare_digest(given, self.token.encode())
+        shown = token.encode("utf-8", "replace") if isinstance(token, str) else token or b""
+        return hmac.compare_digest(shown, self.token.encode())
 
 
 def check_listen(address: str, credentials: Credentials | None, insecure: bool = False) -> None:

@@ -9,6 +9,15 @@ import os
 
 from midstep.wire.frame import PAYLOAD_LIMIT
 
+__all__ = [
+    "CLIENT_OPTIONS",
+    "REPLY_LIMIT",
+    "REQUEST_LIMIT",
+    "SERVER_OPTIONS",
+    "bind_threads",
+    "keep_pages",
+]
+
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_THRESHOLD = -3
@@ -17,24 +26,20 @@ _M_MMAP_THRESHOLD = -3
 REQUEST_LIMIT = 4 << 20
 REPLY_LIMIT = PAYLOAD_LIMIT + (1 << 20)  # bytes from an edge: a frame and its account
 CLIENT_OPTIONS = [
+    # http_proxy is for the web: through it the token would leave the machine in clear
+    ("grpc.enable_http_proxy", 0),
     ("grpc.max_send_message_length", REQUEST_LIMIT),
     ("grpc.max_receive_message_length", REPLY_LIMIT),
 ]
 SERVER_OPTIONS = [
     ("grpc.max_send_message_length", REPLY_LIMIT),
     ("grpc.max_receive_message_length", REQUEST_LIMIT),
-    (
-        "grpc.server_handshake_timeout_ms",
-        20_000,
-    ),  # a caller that connects and says nothing is let go
-    (
-        "grpc.so_reuseport",
-        0,
-    ),  # else a second edge on the same port would take half of the first one's requests
-    (
-        "grpc.server.max_pending_requests",
-        100_000,
-    ),  # beyond 1,000, the default, requests are CANCELLED
+    # a caller that connects and says nothing is let go
+    ("grpc.server_handshake_timeout_ms", 20_000),
+    # else a second edge on the same port would take half of the first one's requests
+    ("grpc.so_reuseport", 0),
+    # beyond 1,000, the default, requests are CANCELLED
+    ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
 ]
 

@@ -3,7 +3,6 @@ speaks with them."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import ray
 import ray.exceptions
 
+from midstep.address import split_address
 from midstep.clock import WallClock
 from midstep.errors import MidstepError, PartDied
 from midstep.radio.fading import DeviceSpec
@@ -22,8 +22,17 @@ from midstep.wire.tuning import bind_threads, keep_pages
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
-from orchestrator.live.setting import asks_whole_prompt, run_problem, run_split_step
+from orchestrator.live.setting import run_split_step
 from orchestrator.records.rows import EndedRequest
+
+__all__ = [
+    "EdgeActor",
+    "HostActor",
+    "LearnerActor",
+    "RemoteEdge",
+    "RemoteHost",
+    "RemoteLearner",
+]
 
 T = TypeVar("T")
 
@@ -38,34 +47,20 @@ class EdgeActor:
         output."""
         from edge_node.node import EdgeNode
         from edge_node.service import serve
-        from midstep.diffusion.factory import compute_thread, open_denoiser
         from midstep.telemetry.exporter import export
 
         bind_threads(scenario.edge.threads)
         keep_pages()
-        loop = asyncio.get_running_loop()
-        clock = WallClock(scenario.modes.time_scale)
-        thread = compute_thread(scenario.model.device)
-        denoiser = await loop.run_in_executor(
-            thread, open_denoiser, scenario, scenario.edge.threads
-        )
-        self._clock = clock
-        self._node = await EdgeNode.open(
-            scenario, denoiser, clock, run_split_step(scenario), thread
-        )
-        host = ray.util.get_node_ip_address()
-        listen = scenario.edge.address or f"{host}:0"
+        self._clock = WallClock(scenario.modes.time_scale)
+        self._node = await EdgeNode.open(scenario, self._clock, split_step=run_split_step(scenario))
+        here = ray.util.get_node_ip_address()
+        listen = scenario.edge.address or f"{here}:0"
         self._server, port = await serve(self._node.edge, listen, credentials)
-        named = listen.rpartition(":")[0]
-        address = (
-            f"{host if named in ('0.0.0.0', '[::]', '') else named}:{port}"  # what others can dial
-        )
-        return (
-            address,
-            export("edge", host),
-            await self._node.edge.describe(),
-            self._node.frame_bytes,
-        )
+        host = split_address(listen)[0]
+        if host in ("0.0.0.0", "[::]"):  # nobody can dial these
+            host = here
+        description = await self._node.edge.describe()
+        return f"{host}:{port}", export("edge", here), description, self._node.frame_bytes
 
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
@@ -98,7 +93,6 @@ class HostActor:
         references: int,
     ) -> str:
         """Meet the edge; the exporter's address."""
-        from midstep.diffusion.factory import compute_thread, open_denoiser
         from midstep.telemetry.exporter import export
         from midstep.workload.requests import open_workload
         from user_agent.client import GrpcEdge
@@ -110,22 +104,13 @@ class HostActor:
             scenario = scenario.model_copy(
                 update={"model": scenario.model.model_copy(update={"device": "cpu"})}
             )
-        loop = asyncio.get_running_loop()
-        clock = WallClock(scenario.modes.time_scale)
-        thread = compute_thread(scenario.model.device)
-        denoiser = await loop.run_in_executor(
-            thread, open_denoiser, scenario, scenario.hosts.threads
-        )
         self._host = await DeviceHost.open(
             scenario,
             devices,
             GrpcEdge(edge, credentials),
-            denoiser,
-            clock,
+            WallClock(scenario.modes.time_scale),
             open_workload(scenario, prompts),
-            whole=asks_whole_prompt(scenario),
             references=references,
-            thread=thread,
         )
         return export("host", ray.util.get_node_ip_address())
 
@@ -165,22 +150,12 @@ class LearnerActor:
         process's id."""
         from midstep.telemetry.exporter import export
         from orchestrator.live.edge_client import GrpcControl
-        from orchestrator.live.learner import Learner
+        from orchestrator.live.learner_start import open_learner
 
         bind_threads(1)
-        policy = scenario.policy
-        self._learner = Learner(
-            policy.name,
-            run_problem(scenario, frame_bytes),
-            scenario.seed,
-            GrpcControl(edge, credentials),
-            policy.admission == "slot",
-            policy.latency_target_s,
-            beside=True,
-            edge=scenario.edge.name,
-        )
-        await self._learner.open(saved)
-        self._learner.start()
+        self._scenario = scenario
+        control = GrpcControl(edge, credentials)
+        self._learner = await open_learner(scenario, control, frame_bytes, saved, beside=True)
         return export("learner", ray.util.get_node_ip_address()), os.getpid()
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:

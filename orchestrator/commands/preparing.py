@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from midstep.errors import OptionError
 from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario
 
 __all__ = ["add_commands"]
@@ -67,11 +66,9 @@ def _validate(args: argparse.Namespace) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> int:
-    from orchestrator.doctor.calibrate import calibrate
+    from orchestrator.doctor.calibrate import batch_sizes, calibrate
 
-    batches = tuple(int(n) for n in args.batches.split(",") if n.strip().isdigit() and int(n) > 0)
-    if not batches:
-        raise OptionError(f"--batches {args.batches}: give numbers above 0, such as 1,2,4,8")
+    batches = batch_sizes(args.batches)
     return calibrate(load_scenario(args), batches, Path(args.out) if args.out else None)
 
 

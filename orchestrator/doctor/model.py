@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from midstep.diffusion.factory import named_profile
-from midstep.diffusion.pipelines import locate, revision, shipped
+from midstep.diffusion.pipelines import locate, revision, shipped, weight_files
 from midstep.errors import MidstepError
 from orchestrator.doctor.findings import Finding, PlannedRun, needed, ok, warn
+
+__all__ = ["model", "profile"]
 
 HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a second's work
 
@@ -35,7 +37,7 @@ def model(asked: PlannedRun) -> Iterator[Finding]:
                 real, "model", f"{name}: {'; '.join(faults)}", "copy or download the folder again"
             )
             return
-        nbytes = sum(path.stat().st_size for path in _weights(folder))
+        nbytes = sum(path.stat().st_size for path in weight_files(folder))
         whole = f", revision {revision(str(folder))[:12]}" if nbytes <= HASHED or asked.deep else ""
         yield ok("model", f"{name}: every part is there, {nbytes / 1e6:.3g} MB of weights{whole}")
     if asked.deep and real:
@@ -51,15 +53,15 @@ def profile(asked: PlannedRun) -> Iterator[Finding]:
     if model.profile is None:
         return
     try:
-        found = named_profile(model)
+        times = named_profile(model)
     except MidstepError as error:
         waits = asked.paced or asked.scenario.modes.clock == "virtual"
         yield needed(waits, "profile", str(error), "write one: `midstep calibrate --out FILE`")
         return
     yield ok(
         "profile",
-        f"{model.profile}: {found.step(1) * 1e3:.1f} ms a step, measured on "
-        f"{found.measured_on or '?'}",
+        f"{model.profile}: {times.step(1) * 1e3:.1f} ms a step, measured on "
+        f"{times.measured_on or '?'}",
     )
 
 
@@ -89,11 +91,11 @@ def _faults(folder: Path) -> Iterator[str]:
             yield f"{part}/ is missing"
         elif not any((folder / part).glob("*config.json")):
             yield f"{part}/ has no configuration"
-        elif (folder / part / "config.json").is_file() and not list(_weights(folder / part)):
+        elif (folder / part / "config.json").is_file() and not list(weight_files(folder / part)):
             yield f"{part}/ has no weights"
         else:
             yield from _shards(folder / part)
-    for path in _weights(folder):
+    for path in weight_files(folder):
         yield from _damage(path, folder)
 
 
@@ -120,7 +122,3 @@ def _damage(path: Path, folder: Path) -> Iterator[str]:
             pass
     except Exception as error:  # its own class is not part of its interface
         yield f"{name} is damaged ({error})"
-
-
-def _weights(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix in {".safetensors", ".bin"})

@@ -265,13 +265,26 @@ class ByPlan:
             hit = key in self._store
             hits += hit
             access = Access(
-                "", key, key, SPLIT_STEP, 1, "exact" if hit else "computed", float(self._row), 0.0
+                request_id="",
+                prompt_key=key,
+                prompt=key,
+                step=SPLIT_STEP,
+                nbytes=1,
+                reuse="exact" if hit else "computed",
+                at_s=float(self._row),
+                edge_s=0.0,
             )
             fresh = () if hit else (CachedOutput(key, key, SPLIT_STEP, 1),)
             self._apply(self._policy.on_access(access), fresh)
             held = tuple(self._store.values())
             staging = tuple(output for output in fresh if output.prompt_key not in self._store)
-            snapshot = CacheSnapshot(held, staging, self._capacity, len(held), len(staging))
+            snapshot = CacheSnapshot(
+                store=held,
+                staging=staging,
+                capacity=self._capacity,
+                store_bytes=len(held),
+                staging_bytes=len(staging),
+            )
             cost = SlotCost(1, int(hit), int(not hit), 1, 0.0, 0.0)
             self._apply(
                 self._policy.plan(SlotRecord(self._row, (access,), cost, 0.0, snapshot)), staging
@@ -302,7 +315,16 @@ class _Accesses(dict[str, Access]):
         self._reuse: Reuse = reuse
 
     def __missing__(self, key: str) -> Access:
-        made = self[key] = Access("", key, key, SPLIT_STEP, 1, self._reuse, 0.0, 0.0)
+        made = self[key] = Access(
+            request_id="",
+            prompt_key=key,
+            prompt=key,
+            step=SPLIT_STEP,
+            nbytes=1,
+            reuse=self._reuse,
+            at_s=0.0,
+            edge_s=0.0,
+        )
         return made
 
 

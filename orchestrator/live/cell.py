@@ -34,8 +34,6 @@ class EdgeStatus:
 
     queue: int
     in_flight: int
-    store_bytes: int
-    store_entries: int
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import grpc.aio
 
-from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError
+from midstep.errors import CacheCorrupted, CredentialsError, EdgeUnreachable, MidstepError
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert
@@ -15,13 +15,15 @@ from midstep.wire.grpc_channels import bearer, open_channel
 from midstep.wire.messages import Access, CacheSnapshot, CacheUpdate, CacheUpdateResult
 from midstep.wire.security import Credentials
 
+__all__ = ["GrpcControl", "parts"]
+
 TIMEOUT_S = 10.0
-KEYS = 20_000  # of an edit in one message: 1.4 MB, where an edge takes REQUEST_LIMIT
+KEYS = 20_000  # of an update in one message: 1.4 MB, where an edge takes REQUEST_LIMIT
 
 
 def parts(update: CacheUpdate) -> Iterator[CacheUpdate]:
-    """The edit in messages that an edge takes; evictions stay before admissions, so that what fits
-    is the same."""
+    """The update in messages that an edge takes; evictions stay before admissions, so that the same
+    fits."""
     if len(update.evict) + len(update.admit) <= KEYS:
         yield update
         return
@@ -84,4 +86,6 @@ class GrpcControl:
             return CredentialsError(
                 f"the edge at {self.address} refuses the learner: {error.details()}"
             )
+        if error.code() == grpc.StatusCode.ABORTED:
+            return CacheCorrupted(f"the edge at {self.address}: {error.details()}")
         return EdgeUnreachable(f"the edge at {self.address} does not answer ({error.code().name})")

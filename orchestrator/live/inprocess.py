@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_node.node import EdgeNode
-from midstep.diffusion.factory import open_denoiser
+from midstep.errors import CacheCorrupted, PartDied
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -17,9 +17,12 @@ from orchestrator.decision.problem import Served
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
 from orchestrator.live.launch import Launch
 from orchestrator.live.learner import Decision, Learner
-from orchestrator.live.setting import asks_whole_prompt, run_problem, run_split_step
+from orchestrator.live.learner_start import open_learner
+from orchestrator.live.setting import run_split_step
 from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
+
+__all__ = ["InProcess", "LocalEdge", "LocalHost", "LocalLearner", "drained", "edge_status"]
 
 
 class LocalEdge:
@@ -89,37 +92,26 @@ class InProcess:
         self._workload = open_workload(launch.scenario, launch.prompts)
         self._stack = contextlib.AsyncExitStack()
         self._hosts = 0
+        self._references = 0  # of each host
 
     async def open(self) -> Parts:
         names = [edge.name for edge in self._scenario.edges]
         groups = grouped(specs(self._scenario), names, self._scenario.hosts.devices_per_host)
+        hosts = sum(len(of_edge) for of_edge in groups.values())
+        self._references = -(-self._scenario.report.references // max(1, hosts))
         return Parts(
             [await self._cell(self._scenario.at(name), groups[name]) for name in names], []
         )
 
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
         clock = self._clock
-        node = await EdgeNode.open(
-            scenario,
-            open_denoiser(scenario, scenario.edge.threads),
-            clock,
-            run_split_step(scenario),
-        )
+        node = await EdgeNode.open(scenario, clock, split_step=run_split_step(scenario))
         self._stack.push_async_callback(node.close)
         hosts = [await self._host(node, group, late=False) for group in groups]
-        policy = scenario.policy
-        learner = Learner(
-            policy.name,
-            run_problem(scenario, node.frame_bytes),
-            scenario.seed,
-            node.edge,
-            policy.admission == "slot",
-            policy.latency_target_s,
-            beside=not clock.virtual,
-            edge=scenario.edge.name,
+        state = self._states.get(scenario.edge.name)
+        learner = await open_learner(
+            scenario, node.edge, node.frame_bytes, state, beside=not clock.virtual
         )
-        await learner.open(self._states.get(scenario.edge.name))
-        learner.start()
         self._stack.push_async_callback(learner.close)
         description = await node.edge.describe()
         return Cell(
@@ -140,11 +132,9 @@ class InProcess:
             scenario,
             devices,
             node.edge,
-            open_denoiser(scenario, scenario.hosts.threads),
             self._clock,
             self._workload,
-            whole=asks_whole_prompt(scenario),
-            references=-(-scenario.report.references // self._hosts),
+            references=self._references,
         )
         self._stack.push_async_callback(host.close)
         return LocalHost(f"host-{number}", host, devices, late)
@@ -154,11 +144,13 @@ class InProcess:
 
 
 def edge_status(node: EdgeNode) -> EdgeStatus:
-    """An edge node's status."""
+    """An edge node's status. Raises PartDied where its cache does not add up any more."""
     edge = node.edge
-    return EdgeStatus(
-        edge.engine.queue_depth, edge.engine.in_flight, edge.store.nbytes, len(edge.store)
-    )
+    try:
+        edge.integrity.require()
+    except CacheCorrupted as error:
+        raise PartDied(f"{edge.name} failed: {error}") from error
+    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight)
 
 
 def drained(host: DeviceHost) -> tuple[list[EndedRequest], bool]:

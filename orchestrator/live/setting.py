@@ -31,7 +31,7 @@ def run_split_step(scenario: Scenario) -> int:
 
 def asks_whole_prompt(scenario: Scenario) -> bool:
     """Whether the edge is asked for the user's whole prompt instead of its core."""
-    return policies.find(scenario.policy.name).stores == "final"
+    return run_split_step(scenario) == scenario.model.steps
 
 
 def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:

@@ -26,11 +26,25 @@ def warm_up(kind: type[Policy], problem: Problem, seed: int) -> None:
     )
     for slot in range(SLOTS):
         accesses = tuple(
-            Access("", h.prompt_key, h.prompt, h.step, nbytes, "computed", slot, 0.1) for h in held
+            Access(
+                request_id="",
+                prompt_key=h.prompt_key,
+                prompt=h.prompt,
+                step=h.step,
+                nbytes=nbytes,
+                reuse="computed",
+                at_s=slot,
+                edge_s=0.1,
+            )
+            for h in held
         )
         cost = slot_cost(Served(h.prompt_key, False, 1.0) for h in held)
         snapshot = CacheSnapshot(
-            held[:1], held[1:], problem.capacity, nbytes, (prompts - 1) * nbytes
+            store=held[:1],
+            staging=held[1:],
+            capacity=problem.capacity,
+            store_bytes=nbytes,
+            staging_bytes=(prompts - 1) * nbytes,
         )
         scratch.plan(SlotRecord(slot, accesses, cost, 0.1, snapshot))
         if scratch.learn() is not None or kind.learn is Policy.learn:

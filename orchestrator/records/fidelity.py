@@ -47,9 +47,9 @@ def measure(
     """The error of link, device and slot over a run's rows; parts that commanded nothing are left
     out."""
     done = [row for row in rows if row["result"] == "done"]
-    pairs = {
-        "link": [(row["transfer_late_s"], row["transfer_s"]) for row in done],
-        "device": [(row["device_late_s"], row["device_s"]) for row in done],
+    pairs: dict[str, list[tuple[Any, Any]]] = {
+        "link": [_without_wait(row, "transfer") for row in done],
+        "device": [_without_wait(row, "device") for row in done],
         "slot": [(slot["late_s"], slot_seconds) for slot in slots],
     }
     # a slot that is made up while a run ends is not waited for, and late of nothing
@@ -64,6 +64,13 @@ def verdict(errors: Sequence[Error], done: int) -> str:
         why = "; ".join(_why(error) for error in broken)
         return f"INVALID: emulator overloaded: {why}"
     return "VALID" if done else "INVALID: no request was finished, so nothing was measured"
+
+
+def _without_wait(row: dict[str, Any], stage: str) -> tuple[float | None, float | None]:
+    """A stage's lateness, and its own seconds: without those behind the device's earlier requests."""
+    took = row[f"{stage}_s"]
+    wait = row.get(f"{stage}_wait_s") or 0.0
+    return row[f"{stage}_late_s"], None if took is None else took - wait
 
 
 def _error(part: str, pairs: Sequence[tuple[float, float]]) -> Error:

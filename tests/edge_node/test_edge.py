@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_node.edge import Edge
-from midstep.errors import FrameError, PromptError, QueueFull, ScenarioError
+from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.wire.messages import Access, Answer, CacheUpdate
 from tests.edge_node.world import FRAME, ask, with_edge
 
@@ -38,19 +38,35 @@ def test_a_hit_does_no_edge_step_and_costs_no_time() -> None:
 
 def test_requests_for_an_output_in_the_making_share_it() -> None:
     async def use(edge: Edge) -> list[Answer]:
-        first = asyncio.create_task(edge.obtain(ask(edge), 10))
-        await asyncio.sleep(0.03)
-        return [await first, *await asyncio.gather(*(edge.obtain(ask(edge), 10) for _ in range(2)))]
-
-    async def together(edge: Edge) -> list[Answer]:
         return list(await asyncio.gather(*(edge.obtain(ask(edge), 10) for _ in range(3))))
 
-    answers = with_edge(together)
+    answers = with_edge(use)
     assert sorted(a.reuse for a in answers) == ["computed", "shared", "shared"]
     assert sum(a.edge_steps for a in answers) == 6
     assert all(a.edge_steps + a.saved_steps == 6 for a in answers)
     assert len({a.frame.payload for a in answers}) == 1
-    with_edge(use)
+
+
+def test_who_joins_late_waits_only_for_the_steps_that_are_left() -> None:
+    async def use(edge: Edge) -> tuple[Answer, Answer, Answer]:
+        first = asyncio.create_task(edge.obtain(ask(edge), 10))
+        await asyncio.sleep(0.03)
+        late = await edge.obtain(ask(edge), 10)
+        return await first, late, await edge.obtain(ask(edge), 10)
+
+    first, late, after = with_edge(use)
+    assert (first.reuse, late.reuse, after.reuse) == ("computed", "shared", "computed")
+    assert (late.edge_steps, late.saved_steps, late.queue_s) == (0, 6, 0.0)
+    assert late.edge_s == pytest.approx(6 * 0.010 + 0.002 - 0.03)
+    assert late.frame == first.frame
+
+
+def test_the_cut_is_the_edges_and_no_further_than_the_device_asks_for() -> None:
+    async def use(edge: Edge) -> list[int]:
+        answers = [await edge.obtain(ask(edge, f"p {n}", steps=n), 10) for n in (4, 6, 10)]
+        return [answer.frame.step for answer in answers]
+
+    assert with_edge(use) == [4, 6, 6]
 
 
 def test_sharing_survives_the_one_who_asked_first() -> None:
@@ -68,7 +84,7 @@ def test_sharing_survives_the_one_who_asked_first() -> None:
 def test_work_that_nobody_waits_for_is_given_up() -> None:
     async def use(edge: Edge) -> int:
         with pytest.raises(TimeoutError):
-            await edge.obtain(ask(edge, steps=10), 0.025)
+            await edge.obtain(ask(edge), 0.025)
         await asyncio.sleep(0.02)
         return edge.engine.in_flight
 
@@ -80,7 +96,7 @@ def test_another_prompt_another_pipeline_another_seed_are_never_served() -> None
         await keep(edge, await edge.obtain(ask(edge), 10))
         other = await edge.obtain(ask(edge, "a panda "), 10)
         own = await edge.obtain(ask(edge, private_seed=3), 10)
-        with pytest.raises(FrameError, match="start both with the same model"):
+        with pytest.raises(PipelineMismatch, match="start both with the same model"):
             await edge.obtain(ask(edge, pipeline="0" * 32), 10)
         return [other.reuse, own.reuse]
 
@@ -89,11 +105,11 @@ def test_another_prompt_another_pipeline_another_seed_are_never_served() -> None
 
 def test_a_private_output_reaches_neither_staging_nor_the_policy() -> None:
     async def use(edge: Edge) -> tuple[int, list[Access]]:
-        seen: list[Access] = []
+        accesses: list[Access] = []
 
         async def watch() -> None:
             async for access in edge.watch():
-                seen.append(access)
+                accesses.append(access)
 
         watching = asyncio.create_task(watch())
         await asyncio.sleep(0)
@@ -101,10 +117,10 @@ def test_a_private_output_reaches_neither_staging_nor_the_policy() -> None:
         await edge.obtain(ask(edge), 10)
         await asyncio.sleep(0.01)
         watching.cancel()
-        return len(edge.staging), seen
+        return len(edge.staging), accesses
 
-    staged, seen = with_edge(use)
-    assert staged == 1 and [a.reuse for a in seen] == ["computed"]
+    staged, accesses = with_edge(use)
+    assert staged == 1 and [a.reuse for a in accesses] == ["computed"]
 
 
 @pytest.mark.parametrize(("prompt", "why"), [("", "empty"), ("x" * 2001, "2001 characters")])

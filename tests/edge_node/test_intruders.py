@@ -76,7 +76,13 @@ class Served:
         client = GrpcEdge(self.address, self.credentials)
         about = await client.describe(10)
         answer = await client.obtain(
-            Request("r", "a panda", about.pipeline.digest(), about.split_step), 20
+            Request(
+                request_id="r",
+                prompt="a panda",
+                pipeline=about.pipeline.digest(),
+                steps=about.split_step,
+            ),
+            20,
         )
         assert answer.frame.step == about.split_step
         await client.close()
@@ -222,7 +228,12 @@ async def messages_that_are_none(edge: Served) -> None:
 async def giant_prompts(edge: Served) -> None:
     client = GrpcEdge(edge.address, edge.credentials)
     about = await client.describe()
-    giant = Request("r", "panda " * 500_000, about.pipeline.digest(), about.split_step)
+    giant = Request(
+        request_id="r",
+        prompt="panda " * 500_000,
+        pipeline=about.pipeline.digest(),
+        steps=about.split_step,
+    )
     for request in (
         giant,
         dataclasses.replace(giant, request_id="r" * 3_000_000, prompt="a panda"),

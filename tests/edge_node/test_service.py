@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -11,12 +12,28 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from edge_node.service import serve
 from midstep.clock import WallClock
-from midstep.errors import EdgeUnreachable, FrameError, PromptError, QueueFull, ScenarioError
+from midstep.errors import (
+    AddressError,
+    CacheCorrupted,
+    EdgeUnreachable,
+    FrameError,
+    MidstepError,
+    PartDied,
+    PipelineMismatch,
+    PromptError,
+    QueueFull,
+)
 from midstep.wire.messages import CacheUpdate, CacheUpdateResult
 from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served
 from tests.edge_node.world import FRAME, ask, make_edge
 from user_agent.client import GrpcEdge
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once it holds; the test's own limit ends a wait in vain."""
+    while not condition():  # noqa: ASYNC110 - what it waits for has no event
+        await asyncio.sleep(0.005)
 
 
 async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
@@ -39,9 +56,9 @@ async def test_the_learner_sees_accesses_as_they_end() -> None:
         client = GrpcEdge(address)
         watching = GrpcControl(address).watch()
         first = asyncio.ensure_future(anext(watching))
-        await asyncio.sleep(0.3)
+        await until(lambda: edge.watchers == 1)
         await client.obtain(ask(edge, request_id="r-1"), 10)
-        access = await asyncio.wait_for(first, 5)
+        access = await first
         assert (access.request_id, access.prompt, access.step, access.nbytes) == (
             "r-1",
             "a panda",
@@ -52,7 +69,11 @@ async def test_the_learner_sees_accesses_as_they_end() -> None:
 
 @pytest.mark.parametrize(
     ("change", "kind"),
-    [({"prompt": ""}, PromptError), ({"pipeline": "x"}, FrameError), ({"steps": 0}, FrameError)],
+    [
+        ({"prompt": ""}, PromptError),
+        ({"pipeline": "x"}, PipelineMismatch),
+        ({"steps": 0}, PipelineMismatch),
+    ],
 )
 async def test_refusals_have_a_reason_and_their_kind(
     change: dict[str, Any], kind: type[Exception]
@@ -60,7 +81,50 @@ async def test_refusals_have_a_reason_and_their_kind(
     async with served() as (edge, address):
         with pytest.raises(kind) as error:
             await GrpcEdge(address).obtain(ask(edge, **change), 10)
-        assert str(error.value)
+        assert type(error.value) is kind and str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("raised", "received"),
+    [
+        (FrameError("the solver keeps a thing"), FrameError),
+        (CacheCorrupted("it does not add up"), CacheCorrupted),
+        (PartDied("the engine has ended"), EdgeUnreachable),
+    ],
+)
+async def test_what_fails_on_the_edge_keeps_its_kind_and_its_words(
+    raised: MidstepError, received: type[MidstepError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*args: object) -> None:
+        raise raised
+
+    async with served() as (edge, address):
+        monkeypatch.setattr(edge, "obtain", fail)
+        with pytest.raises(received) as error:
+            await GrpcEdge(address).obtain(ask(edge), 10)
+        assert type(error.value) is received and str(error.value) == str(raised)
+
+
+async def test_a_store_that_does_not_add_up_ends_the_learner_in_one_line() -> None:
+    async with served() as (edge, address):
+        client = GrpcEdge(address)
+        answer = await client.obtain(ask(edge), 10)
+        edge.staging.nbytes = -1
+        with pytest.raises(CacheCorrupted, match="staging counts") as error:
+            await GrpcControl(address).apply(CacheUpdate(((answer.frame.prompt_key, 6),)))
+        assert "\n" not in str(error.value)
+
+
+async def test_loopback_is_not_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, nobody)
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    async with served() as (edge, address):
+        assert (await GrpcEdge(address).describe(timeout_s=5)).edge == edge.name
 
 
 async def test_a_full_queue_is_resource_exhausted() -> None:
@@ -73,11 +137,11 @@ async def test_a_full_queue_is_resource_exhausted() -> None:
 
 
 async def test_a_deadline_ends_the_work() -> None:
-    async with served(scale=0.05) as (edge, address):
+    async with served(scale=0.01) as (edge, address):  # a step takes a second
         with pytest.raises(TimeoutError):
             await GrpcEdge(address).obtain(ask(edge), 0.3)
-        await asyncio.sleep(1.0)
-        assert edge.engine.in_flight == 0
+        await until(lambda: edge.engine.in_flight == 0)
+        assert not edge.staging.entries()
 
 
 async def test_health_is_served() -> None:
@@ -90,11 +154,11 @@ async def test_health_is_served() -> None:
 
 
 async def test_a_port_in_use_is_one_line() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(ScenarioError, match="port is in use"):
-            await serve(make_edge(WallClock()), f"127.0.0.1:{taken.getsockname()[1]}")
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        with pytest.raises(AddressError, match="port is in use"):
+            await serve(make_edge(WallClock()), f"127.0.0.1:{busy.getsockname()[1]}")
 
 
 async def test_an_edge_that_is_not_there_is_one_line() -> None:

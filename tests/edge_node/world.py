@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.cut import FixedStep
 from edge_node.edge import Edge
 from midstep.clock import Clock, VirtualClock, run_virtual
 from midstep.diffusion.engine import Engine
@@ -28,6 +29,7 @@ def make_edge(clock: Clock, capacity: int = 3 * FRAME, **engine: Any) -> Edge:
         Store(capacity),
         Staging(10 * FRAME),
         clock,
+        rule=FixedStep(6),
         split_step=6,
         seed=7,
         profile=paced.PROFILE,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import edge_node.__main__
+import user_agent.__main__ as devices
 from orchestrator.doctor.certs import certs
 from tests import paced
 
@@ -81,3 +83,47 @@ def test_devices_without_an_edge_say_so(tmp_path: Path) -> None:
         ended.stderr.count("no edge answers at 127.0.0.1:9") == 1
         and "Traceback" not in ended.stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--join", "127.0.0.1"], "127.0.0.1: write HOST:PORT"),
+        (["--join", "127.0.0.1:99999"], "a port is a number from 0 to 65535"),
+        (["--join", "127.0.0.1:0"], "give the port that the edge serves on"),
+        (["--join", "127.0.0.1:9", "--users", "-1"], "--users -1: give at least 1"),
+        (["--join", "127.0.0.1:9", "--users", "0"], "--users 0: give at least 1"),
+        (["--join", "127.0.0.1:9", "--first", "-1"], "--first -1: users are numbered from 0"),
+        (["--join", "127.0.0.1:9", "--metrics", "here"], "here: write HOST:PORT"),
+        (["--join", "127.0.0.1:9", "--out", "{file}"], "cannot be written"),
+    ],
+)
+def test_devices_refuse_bad_options_before_anything_is_loaded(
+    options: list[str],
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def loaded(*args: object) -> None:
+        raise AssertionError("the scenario was read")
+
+    monkeypatch.setattr("midstep.scenario_file.load", loaded)
+    (tmp_path / "file").write_text("")
+    options = [option.format(file=tmp_path / "file") for option in options]
+    assert devices.main(options) == 2
+    error = capsys.readouterr().err
+    assert text in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:99999", "127.0.0.1", "localhost"])
+def test_an_edge_refuses_an_address_that_is_none(
+    listen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def loaded(*args: object) -> None:
+        raise AssertionError("the scenario was read")
+
+    monkeypatch.setattr("midstep.scenario_file.load", loaded)
+    assert edge_node.__main__.main(["--listen", listen]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"edge_node: {listen}: ") and error.count("\n") == 1

@@ -7,6 +7,7 @@ import pytest
 from midstep.clock import VirtualClock, run_virtual
 from midstep.radio.fading import DeviceChannel, specs
 from midstep.scenario import Scenario
+from user_agent.booking import Stage
 from user_agent.link import Link, Transfer
 from user_agent.throttle import Throttle
 
@@ -28,7 +29,7 @@ def test_bits_pass_at_the_rates_of_the_slots_they_span(scenario: Scenario) -> No
     transfer = run_virtual(world())
     assert transfer.achieved_s == pytest.approx(0.35, rel=1e-4)
     assert transfer.late_s == pytest.approx(0, abs=1e-9)
-    assert transfer.rate_bps * transfer.commanded_s == pytest.approx(8 * transfer.nbytes)
+    assert transfer.rate_bps * transfer.booking.work_s == pytest.approx(8 * transfer.nbytes)
 
 
 def test_the_scenarios_d_replaces_the_frames_own_size(scenario: Scenario) -> None:
@@ -66,13 +67,34 @@ def test_a_device_is_as_slow_as_its_speed_says_and_late_only_where_its_host_was(
     async def world() -> None:
         clock = VirtualClock()
         throttle = Throttle(channel, clock, 1e6, step_s=0.01)
-        due = throttle.due(0.0, 14)
-        assert due == pytest.approx(14 * 0.01 / channel.speed(0))
-        in_time = await throttle.hold(0.0, due)
-        assert in_time.achieved_s == pytest.approx(due) and in_time.late_s == pytest.approx(
-            0, abs=1e-9
-        )
-        late = await throttle.hold(clock.now() - 2.0, clock.now() - 0.5)
+        booking = throttle.book(0.0, 14)
+        assert booking.work_s == pytest.approx(14 * 0.01 / channel.speed(0))
+        in_time = await throttle.hold(booking)
+        assert in_time.achieved_s == pytest.approx(booking.work_s)
+        assert in_time.late_s == pytest.approx(0, abs=1e-9)
+        slow = throttle.book(clock.now(), 1)
+        await clock.sleep_until(slow.due_s + 0.5)
+        late = await throttle.hold(slow)
         assert late.late_s == pytest.approx(0.5)
 
     run_virtual(world())
+
+
+def test_who_waits_behind_an_earlier_piece_is_not_at_work(scenario: Scenario) -> None:
+    channel = channel_of(scenario)
+
+    async def world() -> tuple[list[Stage], list[Transfer]]:
+        clock = VirtualClock()
+        throttle = Throttle(channel, clock, 1e6, step_s=0.01)
+        stages = [throttle.hold(throttle.book(0.0, 14)) for _ in range(3)]
+        link = Link(channel, clock, 1e6, 500_000)
+        transfers = [link.transmit(1) for _ in range(3)]
+        return list(await asyncio.gather(*stages)), list(await asyncio.gather(*transfers))
+
+    stages, transfers = run_virtual(world())
+    alone = 14 * 0.01 / channel.speed(0)
+    assert [s.booking.work_s for s in stages] == pytest.approx([alone] * 3)
+    assert [s.booking.wait_s for s in stages] == pytest.approx([0, alone, 2 * alone])
+    assert [s.late_s for s in stages] == pytest.approx([0] * 3, abs=1e-9)
+    assert [t.rate_bps for t in transfers] == pytest.approx([channel.rate_bps(0)] * 3)
+    assert [t.booking.wait_s > 0 for t in transfers] == [False, True, True]

@@ -117,14 +117,14 @@ class RuleLane(Lane):
             hits[0, i] = key in since
             update = self.policy.on_access(
                 Access(
-                    key,
-                    key,
-                    key,
-                    self._step,
-                    self._bytes,
-                    "exact" if hit else "computed",
-                    float(slot),
-                    0.0,
+                    request_id=key,
+                    prompt_key=key,
+                    prompt=key,
+                    step=self._step,
+                    nbytes=self._bytes,
+                    reuse="exact" if hit else "computed",
+                    at_s=float(slot),
+                    edge_s=0.0,
                 )
             )
             if update:

@@ -105,14 +105,14 @@ class ObjectRollout(Rollout):
             hit = int(r) in held
             key = self._keys[r]
             access = Access(
-                "",
-                key,
-                key,
-                held.get(int(r), step),
-                self.problems[lane].frame_bytes,
-                "exact" if hit else "computed",
-                self.world.slot,
-                0.0 if hit else step * edge_s,
+                request_id="",
+                prompt_key=key,
+                prompt=key,
+                step=held.get(int(r), step),
+                nbytes=self.problems[lane].frame_bytes,
+                reuse="exact" if hit else "computed",
+                at_s=self.world.slot,
+                edge_s=0.0 if hit else step * edge_s,
             )
             accesses.append(access)
             if not hit:
@@ -146,7 +146,11 @@ class ObjectRollout(Rollout):
             for part in (held, {r: s for r, s in fresh.items() if r not in held})
         )
         return CacheSnapshot(
-            store, staging, self.problems[lane].capacity, len(store) * nbytes, len(staging) * nbytes
+            store=store,
+            staging=staging,
+            capacity=self.problems[lane].capacity,
+            store_bytes=len(store) * nbytes,
+            staging_bytes=len(staging) * nbytes,
         )
 
     def _prices(self, lane: int) -> Prices:

@@ -1,9 +1,14 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_node.cache.base import Entry
+from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
-from edge_node.cache.store import Entry, Store
+from edge_node.cache.store import Store
+from midstep.errors import CacheCorrupted
 from midstep.wire.frame import Frame
 
 
@@ -27,24 +32,35 @@ def test_never_over_capacity_one_step_per_prompt_and_every_byte_counted(
     operations: list[tuple[str, str, int, int]],
 ) -> None:
     store = Store(100)
-    model = {}
+    model: dict[str, Entry] = {}
     for what, key, nbytes, step in operations:
         if what == "evict":
             assert store.evict(key) == (model.pop(key, None) is not None)
         else:
             others = sum(e.frame.nbytes for k, e in model.items() if k != key)
-            made = entry(key, nbytes, step)
-            assert store.admit(made) == (others + nbytes <= 100)
+            fresh = entry(key, nbytes, step)
+            assert store.admit(fresh) == (others + nbytes <= 100)
             if others + nbytes <= 100:
-                model[key] = made
+                model[key] = fresh
+        store.check()
         assert store.nbytes == sum(e.frame.nbytes for e in model.values()) <= 100
-        assert {e.frame.prompt_key: e for e in store.entries()} == model
+        assert {output.prompt_key: output for output in store.snapshot()} == {
+            key: each.output for key, each in model.items()
+        }
 
 
 def test_a_key_is_never_matched_by_part() -> None:
     store = Store(100)
     store.admit(entry("abc", 10))
-    assert store.get("ab") is None and store.get("abcd") is None and store.get("abc") is not None
+    assert store.lookup("ab", 20) is None and store.lookup("abcd", 20) is None
+    hit = store.lookup("abc", 20)
+    assert hit is not None and (hit.step, hit.tier, hit.entry) == (6, "store", entry("abc", 10))
+
+
+def test_what_is_further_than_the_limit_is_no_hit() -> None:
+    store = Store(100)
+    store.admit(entry("abc", 10, step=6))
+    assert store.lookup("abc", 5) is None and store.lookup("abc", 6) is not None
 
 
 def test_a_store_that_can_hold_nothing_is_refused() -> None:
@@ -61,3 +77,55 @@ def test_staging_lets_the_oldest_go_and_takes_nothing_larger_than_itself() -> No
     assert not staging.put(entry("d", 101))
     assert staging.take("a") is not None and staging.take("a") is None
     assert staging.nbytes == 40
+
+
+def corrupt_bytes(store: Store, staging: Staging) -> None:
+    store._bytes += 1
+
+
+def corrupt_bound(store: Store, staging: Staging) -> None:
+    staging.nbytes = staging.capacity + 1
+
+
+def corrupt_key(store: Store, staging: Staging) -> None:
+    store._entries["b"] = store._entries.pop("a")
+
+
+def corrupt_identity(store: Store, staging: Staging) -> None:
+    staging.put(Entry("another prompt", entry("a", 10).frame))
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "why"),
+    [
+        (corrupt_bytes, "the store counts 11 bytes, its entries have 10"),
+        (corrupt_bound, "staging counts 101 bytes, its capacity is 100"),
+        (corrupt_key, "the store keeps the frame of a under b"),
+        (corrupt_identity, "different identity under a"),
+    ],
+)
+def test_what_does_not_add_up_is_one_line(
+    corrupt: Callable[[Store, Staging], None], why: str
+) -> None:
+    store = Store(100)
+    staging = Staging(100)
+    store.admit(entry("a", 10))
+    staging.put(entry("a", 10, step=3))  # another step of one prompt is no fault
+    integrity = IntegrityCheck(store, staging)
+    integrity.check()
+    corrupt(store, staging)
+    with pytest.raises(CacheCorrupted, match=why) as error:
+        integrity.check()
+    assert "\n" not in str(error.value)
+
+
+def test_everything_is_counted_once_as_much_has_changed_as_there_is() -> None:
+    store = Store(1000)
+    integrity = IntegrityCheck(store, Staging(100))
+    for number in range(9):
+        store.admit(entry(str(number), 10))
+    corrupt_bytes(store, Staging(100))
+    for _ in range(9):
+        integrity.changed(1)  # bounds alone, O(1)
+    with pytest.raises(CacheCorrupted):
+        integrity.changed(1)

@@ -43,9 +43,9 @@ class Cut:
 
     @property
     def name(self) -> str:
-        return f"{self.family}-{self.scheduler}-{self.kind}-{self.step}-{self.prompt[:9]}-{self.variation}".replace(
-            " ", "_"
-        )
+        prompt = self.prompt[:9].replace(" ", "_")
+        solver = f"{self.family}-{self.scheduler}-{self.kind}"
+        return f"{solver}-{self.step}-{prompt}-{self.variation}"
 
 
 def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:

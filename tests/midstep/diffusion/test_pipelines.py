@@ -1,11 +1,17 @@
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from midstep.diffusion import pipelines
-from midstep.diffusion.factory import open_denoiser
-from midstep.errors import ModelError
+from midstep.clock import VirtualClock, WallClock
+from midstep.diffusion import factory, pipelines
+from midstep.diffusion.factory import open_denoiser, output_bytes
+from midstep.diffusion.paced import PACED_BYTES, PacedDenoiser
+from midstep.diffusion.profile import StepProfile
+from midstep.errors import ModelError, ScenarioError
+from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
 from tests import paced, tiny
 
@@ -82,3 +88,74 @@ def test_what_only_paces_loads_no_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert out.strip().endswith("[]")
+
+
+def test_a_symlinked_component_is_of_the_revision_and_of_the_weights(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text(f"weights {name}")
+    copies = []
+    for name in ("a", "b"):
+        copy = tmp_path / f"copy-{name}"
+        copy.mkdir()
+        (copy / "model_index.json").write_text("{}")
+        (copy / "unet").symlink_to(tmp_path / name)
+        copies.append(copy)
+    assert pipelines.revision(str(copies[0])) != pipelines.revision(str(copies[1]))
+    assert pipelines.weight_bytes(str(copies[0])) == len("weights a")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "model_index.json").write_text("{}")
+    (plain / "unet").mkdir()
+    (plain / "unet" / "model.safetensors").write_text("weights a")
+    assert pipelines.revision(str(plain)) == pipelines.revision(str(copies[0]))
+    (plain / "unet" / "back").symlink_to(plain)  # would go round for ever
+    assert pipelines.revision(str(plain)) == pipelines.revision(str(copies[0]))
+
+
+def test_the_shipped_models_revision_is_what_it_was() -> None:
+    assert (
+        pipelines.revision(pipelines.locate("midstep-emoji")) == "b330d4da615039ed00f29b5274b0de9e"
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "pixels", "factor"), [("sd", 33, 2), ("sd3", 33, 2), ("flux", 34, 4)]
+)
+def test_a_size_that_the_pipeline_does_not_draw_is_refused(
+    family: str, pixels: int, factor: int
+) -> None:
+    model = {"path": str(tiny.folder(family)), "height": pixels, "width": 32, "profile": None}
+    with pytest.raises(ScenarioError, match=rf"model\.height: {pixels} is no multiple of {factor}"):
+        open_denoiser(parse(paced.tree(model=model, modes={})))
+
+
+def test_a_profile_says_how_large_an_output_is(tmp_path: Path) -> None:
+    profile = replace(paced.PROFILE, frame_bytes=65_536)
+    path = tmp_path / "sd.json"
+    profile.save(path)
+    assert StepProfile.load(path) == profile and profile.scaled(2.0).frame_bytes == 65_536
+    model = {"profile": str(path)}
+    denoiser = open_denoiser(parse(paced.tree(model=model)))
+    assert output_bytes(denoiser, 6) == 65_536
+    assert output_bytes(open_denoiser(parse(paced.TREE)), 6) == PACED_BYTES
+    path.write_text(path.read_text().replace("65536", "-1"))
+    with pytest.raises(ScenarioError, match="frame_bytes must be 0"):
+        StepProfile.load(path)
+
+
+async def test_a_denoiser_is_opened_in_the_thread_that_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[str] = []
+
+    def open_here(scenario: Scenario, threads: int) -> PacedDenoiser:
+        opened.append(threading.current_thread().name)
+        return paced.denoiser()
+
+    monkeypatch.setattr(factory, "open_denoiser", open_here)
+    _, thread = await factory.open_computing(parse(paced.TREE), 1, WallClock())
+    assert thread is not None and opened[0].startswith("denoise-")
+    thread.shutdown()
+    _, nothing = await factory.open_computing(parse(paced.TREE), 1, VirtualClock())
+    assert nothing is None and opened[1] == threading.current_thread().name

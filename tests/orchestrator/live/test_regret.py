@@ -25,12 +25,27 @@ V = 1.8
 
 
 def access(key: str, reuse: Reuse = "computed", edge_s: float = 1.0) -> Access:
-    return Access("r", key, key, 6, 100, reuse, 0.0, edge_s)
+    return Access(
+        request_id="r",
+        prompt_key=key,
+        prompt=key,
+        step=6,
+        nbytes=100,
+        reuse=reuse,
+        at_s=0.0,
+        edge_s=edge_s,
+    )
 
 
 def snapshot(store: str, staging: str = "", capacity: int = 200) -> CacheSnapshot:
     made = [tuple(CachedOutput(key, key, 6, 100) for key in side) for side in (store, staging)]
-    return CacheSnapshot(made[0], made[1], capacity, 100 * len(store), 100 * len(staging))
+    return CacheSnapshot(
+        store=made[0],
+        staging=made[1],
+        capacity=capacity,
+        store_bytes=100 * len(store),
+        staging_bytes=100 * len(staging),
+    )
 
 
 def after(plan: str, asked: str, staging: str = "", **prices: float) -> float | None:

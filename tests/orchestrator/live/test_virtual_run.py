@@ -10,6 +10,7 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced
+from user_agent.host import DeviceHost
 
 
 def rows_of(folder: Path, **changes: Any) -> list[dict[str, Any]]:
@@ -105,3 +106,20 @@ def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:
 def test_a_threshold_decides_the_exit_status(tmp_path: Path) -> None:
     scenario = parse(paced.tree(thresholds={"hit_ratio": {"min": 0.99}}))
     assert run(scenario, Options(out=str(tmp_path / "a"))) == 1
+
+
+def test_the_references_are_shared_out_over_all_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[int] = []
+    opened = DeviceHost.open.__func__  # type: ignore[attr-defined]
+
+    async def watch(cls: type[DeviceHost], *args: Any, references: int = 0) -> DeviceHost:
+        shares.append(references)
+        host: DeviceHost = await opened(cls, *args, references=references)
+        return host
+
+    monkeypatch.setattr(DeviceHost, "open", classmethod(watch))
+    tree = paced.tree(duration_s=2, report={"references": 24})
+    assert run(parse(tree), Options(out=str(tmp_path / "run"))) == 0
+    assert shares == [12, 12]

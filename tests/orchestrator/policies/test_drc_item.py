@@ -121,11 +121,26 @@ def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
     policy.reset(Problem(30, 20, 6, frame_bytes=10, parts=lambda prompt: tuple(prompt.split())), 0)
     held = (CachedOutput("k", "a lost one", 6, 10),)
     update = policy.plan(
-        SlotRecord(5, (), SlotCost(0, 0, 0, 0, 0, 0), 0.0, CacheSnapshot(held, (), 30, 10, 0))
+        SlotRecord(
+            5,
+            (),
+            SlotCost(0, 0, 0, 0, 0, 0),
+            0.0,
+            CacheSnapshot(store=held, staging=(), capacity=30, store_bytes=10, staging_bytes=0),
+        )
     )
     assert not update and policy.learn() is None
     asked = [
-        Access("r", f"{word}{n}", f"{word} {n}", 6, 10, "computed", 0, 0)
+        Access(
+            request_id="r",
+            prompt_key=f"{word}{n}",
+            prompt=f"{word} {n}",
+            step=6,
+            nbytes=10,
+            reuse="computed",
+            at_s=0,
+            edge_s=0,
+        )
         for word in "ab"
         for n in range(3)
     ] * 3
@@ -137,7 +152,7 @@ def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
         (*asked, *asked[:3]),
         SlotCost(21, 0, 21, 6, 0, 0),
         0.0,
-        CacheSnapshot(held, staging, 30, 10, 60),
+        CacheSnapshot(store=held, staging=staging, capacity=30, store_bytes=10, staging_bytes=60),
     )
     update = policy.plan(record)
     assert [key for key, _ in update.admit] == ["a0", "a1", "a2"] and update.evict == ("k",)

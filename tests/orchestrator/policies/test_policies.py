@@ -31,7 +31,16 @@ def replay(
         hit = key in store
         hits.append(hit)
         update = rule.on_access(
-            Access("r", key, key, 6, nbytes, "exact" if hit else "computed", 0.0, 0.0)
+            Access(
+                request_id="r",
+                prompt_key=key,
+                prompt=key,
+                step=6,
+                nbytes=nbytes,
+                reuse="exact" if hit else "computed",
+                at_s=0.0,
+                edge_s=0.0,
+            )
         )
         assert set(update.evict) <= store
         store = store - set(update.evict) | {k for k, _ in update.admit}
@@ -79,7 +88,18 @@ def test_unequal_sizes_stay_within_the_bytes() -> None:
     lru.reset(Problem(100, 20, 6), seed=0)
     held: OrderedDict[str, int] = OrderedDict()
     for key, nbytes in [("a", 40), ("b", 40), ("c", 70), ("d", 30), ("big", 101)]:
-        update = lru.on_access(Access("r", key, key, 6, nbytes, "computed", 0, 0))
+        update = lru.on_access(
+            Access(
+                request_id="r",
+                prompt_key=key,
+                prompt=key,
+                step=6,
+                nbytes=nbytes,
+                reuse="computed",
+                at_s=0,
+                edge_s=0,
+            )
+        )
         for gone in update.evict:
             del held[gone]
         held.update({k: nbytes for k, _ in update.admit})
@@ -90,7 +110,18 @@ def test_unequal_sizes_stay_within_the_bytes() -> None:
 def test_a_rule_learns_what_the_store_really_holds() -> None:
     _, lru = replay("lru", "abc")
     lru.reconcile([CachedOutput("b", "b", 6, 10), CachedOutput("z", "z", 6, 10)])
-    update = lru.on_access(Access("r", "q", "q", 6, 20, "computed", 0, 0))
+    update = lru.on_access(
+        Access(
+            request_id="r",
+            prompt_key="q",
+            prompt="q",
+            step=6,
+            nbytes=20,
+            reuse="computed",
+            at_s=0,
+            edge_s=0,
+        )
+    )
     assert update.evict == ("z",)
 
 

@@ -50,7 +50,16 @@ def one(key: str) -> int:
 
 
 def access(key: str, hit: bool = False, step: int = 1, nbytes: int = 1) -> Access:
-    return Access("r", key, key, step, nbytes, "exact" if hit else "computed", 0.0, 0.0)
+    return Access(
+        request_id="r",
+        prompt_key=key,
+        prompt=key,
+        step=step,
+        nbytes=nbytes,
+        reuse="exact" if hit else "computed",
+        at_s=0.0,
+        edge_s=0.0,
+    )
 
 
 def play(

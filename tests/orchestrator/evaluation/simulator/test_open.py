@@ -115,11 +115,26 @@ def test_the_fast_path_is_the_interface(name: str) -> None:
             for item in asked.tolist()
         }
         accesses = tuple(
-            Access("r", str(i), stream.prompt(i), 6, told.frame_bytes, "computed", 0, 0)
+            Access(
+                request_id="r",
+                prompt_key=str(i),
+                prompt=stream.prompt(i),
+                step=6,
+                nbytes=told.frame_bytes,
+                reuse="computed",
+                at_s=0,
+                edge_s=0,
+            )
             for i in asked.tolist()
         )
         staging = tuple(held for key, held in fresh.items() if key not in store)
-        snapshot = CacheSnapshot(tuple(store.values()), staging, told.capacity, 0, 0)
+        snapshot = CacheSnapshot(
+            store=tuple(store.values()),
+            staging=staging,
+            capacity=told.capacity,
+            store_bytes=0,
+            staging_bytes=0,
+        )
         update = slow.plan(SlotRecord(slot, accesses, SlotCost(60, 0, 60, 1, 0, 0), 0.0, snapshot))
         slow.learn()
         for key in update.evict:

@@ -1,0 +1,100 @@
+"""What a cache of intermediate outputs is to the edge: what it looks up, keeps and lets go."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from midstep.errors import CacheCorrupted
+from midstep.wire.frame import Frame
+from midstep.wire.messages import CachedOutput
+
+__all__ = ["Cache", "Entry", "Hit", "Tier", "check_bounds", "check_entries"]
+
+Tier = Literal["store"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cached frame, the prompt it belongs to (for people; the key decides), and whether the
+    tokenizer cut that."""
+
+    prompt: str
+    frame: Frame
+    truncated: bool = False
+
+    @property
+    def output(self) -> CachedOutput:
+        """The entry as policies see it."""
+        frame = self.frame
+        return CachedOutput(frame.prompt_key, self.prompt, frame.step, frame.nbytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """What a lookup came to: the entry, the step at which it can be handed over, and the tier that
+    holds it."""
+
+    entry: Entry
+    step: int
+    tier: Tier
+
+
+class Cache(ABC):
+    """Entries by prompt_key, never above `capacity` bytes. What enters and leaves is the policy's
+    business; the bounds are the cache's."""
+
+    capacity: int
+
+    @abstractmethod
+    def lookup(self, prompt_key: str, limit: int) -> Hit | None:
+        """The entry of just that key, at step `limit` or before; keys are never matched by position
+        or by part."""
+
+    @abstractmethod
+    def admit(self, entry: Entry) -> bool:
+        """Keep an entry, in place of the same prompt's other step; False, changing nothing, where
+        it does not fit."""
+
+    @abstractmethod
+    def evict(self, prompt_key: str) -> bool:
+        """Let an entry go; False where there is none."""
+
+    @abstractmethod
+    def snapshot(self) -> tuple[CachedOutput, ...]:
+        """All entries as policies see them, in no meaningful order."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Count everything again, O(entries). Raises CacheCorrupted where it does not add up."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of entries."""
+
+
+def check_entries(where: str, entries: Mapping[str, Entry], nbytes: int, capacity: int) -> None:
+    """Check that `nbytes` is what the entries have, within capacity, and that each is kept under
+    its frame's own key. O(entries). Raises CacheCorrupted."""
+    check_bounds(where, nbytes, capacity)
+    total = sum(entry.frame.nbytes for entry in entries.values())
+    if total != nbytes:
+        raise CacheCorrupted(f"{where} counts {nbytes} bytes, its entries have {total}")
+    for key, entry in entries.items():
+        if entry.frame.prompt_key != key:
+            raise CacheCorrupted(
+                f"{where} keeps the frame of {entry.frame.prompt_key[:12]} under {key[:12]}"
+            )
+
+
+def check_bounds(where: str, nbytes: int, capacity: int) -> None:
+    """Check that 0 <= nbytes <= capacity. Raises CacheCorrupted."""
+    if not 0 <= nbytes <= capacity:
+        raise CacheCorrupted(f"{where} counts {nbytes} bytes, its capacity is {capacity}")

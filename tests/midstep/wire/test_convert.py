@@ -1,0 +1,111 @@
+"""Every wire message crosses unchanged, whatever its fields hold: a new field cannot be lost in
+silence, since the values are drawn over dataclasses.fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midstep.v1 import edge_pb2 as pb
+from midstep.wire import convert, messages
+from midstep.wire.frame import Frame
+from midstep.wire.identity import PipelineIdentity
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+UINT32 = st.integers(0, 2**32 - 1)
+BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXT,
+    int: UINT32,
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+    bytes: st.binary(max_size=50),
+    int | None: st.none() | st.integers(-(2**63), 2**63 - 1),
+    messages.Reuse: st.sampled_from(["exact", "similar", "shared", "computed", "local", "final"]),
+    tuple[tuple[str, int], ...]: st.lists(st.tuples(TEXT, UINT32), max_size=4).map(tuple),
+    tuple[str, ...]: st.lists(TEXT, max_size=4).map(tuple),
+}
+
+
+def values(kind: type) -> st.SearchStrategy[Any]:
+    """Instances of a dataclass, every field drawn by its type."""
+    hints = get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return st.builds(kind, **{name: BY_TYPE[hints[name]] for name in names})
+
+
+for kind in (Frame, PipelineIdentity, messages.CachedOutput):
+    BY_TYPE[kind] = values(kind)
+BY_TYPE[tuple[messages.CachedOutput, ...]] = st.lists(
+    BY_TYPE[messages.CachedOutput], max_size=3
+).map(tuple)
+
+CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    messages.Description: (convert.description_to, convert.description_from),
+    messages.Request: (convert.request_to, convert.request_from),
+    messages.Answer: (convert.answer_to, convert.answer_from),
+    messages.Access: (convert.access_to, convert.access_from),
+    messages.CacheUpdate: (convert.update_to, convert.update_from),
+    messages.CacheUpdateResult: (convert.result_to, convert.result_from),
+    messages.CacheSnapshot: (convert.snapshot_to, convert.snapshot_from),
+}
+
+
+@pytest.mark.parametrize("kind", CROSSINGS, ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_a_message_comes_back_as_it_went(kind: type, data: st.DataObject) -> None:
+    to, back = CROSSINGS[kind]
+    value = data.draw(values(kind))
+    message = to(value)
+    crossed = back(type(message).FromString(message.SerializeToString()))
+    for field in dataclasses.fields(kind):
+        assert getattr(crossed, field.name) == getattr(value, field.name), field.name
+
+
+def test_every_message_of_the_wire_is_in_this_test() -> None:
+    kinds = {
+        value
+        for name in messages.__all__
+        if dataclasses.is_dataclass(value := getattr(messages, name)) and isinstance(value, type)
+    }
+    assert kinds == {*CROSSINGS, messages.CachedOutput}
+
+
+def test_every_field_of_the_wire_is_filled() -> None:
+    """A field of the .proto that no conversion writes would stay at its default for ever."""
+    examples: dict[type, Any] = {
+        str: "x",
+        int: 3,
+        float: 0.5,
+        bool: True,
+        bytes: b"x",
+        int | None: 3,
+        messages.Reuse: "exact",
+        tuple[tuple[str, int], ...]: (("x", 3),),
+        tuple[str, ...]: ("x",),
+    }
+
+    def example(kind: type) -> Any:
+        hints = get_type_hints(kind)
+        names = [field.name for field in dataclasses.fields(kind)]
+        return kind(**{name: examples[hints[name]] for name in names})
+
+    for kind in (Frame, PipelineIdentity, messages.CachedOutput):
+        examples[kind] = example(kind)
+    examples[tuple[messages.CachedOutput, ...]] = (examples[messages.CachedOutput],)
+    for kind, (to, _) in CROSSINGS.items():
+        message = to(example(kind))
+        empty = [f.name for f in message.DESCRIPTOR.fields if f not in dict(message.ListFields())]
+        assert not empty, f"{kind.__name__}: {empty}"
+
+
+def test_a_payload_above_the_limit_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    from midstep.errors import FrameError
+
+    monkeypatch.setattr(convert, "PAYLOAD_LIMIT", 3)
+    with pytest.raises(FrameError, match="4 bytes, the limit is 3"):
+        convert.answer_from(pb.OutputReply(frame=pb.Frame(payload=b"four")))

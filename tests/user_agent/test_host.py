@@ -1,0 +1,236 @@
+"""A host of devices against a fake edge, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import TypeVar
+
+import pytest
+
+from midstep.clock import VirtualClock, run_virtual
+from midstep.diffusion import factory
+from midstep.errors import MidstepError, PartDied, PipelineMismatch, QueueFull
+from midstep.radio.fading import specs
+from midstep.scenario import Scenario
+from midstep.scenario_file import parse
+from midstep.telemetry.record import RequestRow
+from midstep.wire.frame import Frame
+from midstep.wire.messages import Answer, Request
+from midstep.workload.requests import UserRequest, Workload
+from tests import paced
+from tests.user_agent.edges import FakeEdge, answer
+from user_agent.device import Finished
+from user_agent.host import RETRY_S, DeviceHost
+from user_agent.samples import Samples
+
+T = TypeVar("T")
+
+
+class Prompts:
+    """Every user asks for its own prompt, `most` times."""
+
+    def __init__(self, most: int = 10**6) -> None:
+        self.most = most
+
+    def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
+        if index >= self.most:
+            return None
+        return UserRequest(f"a fox of {user}, no. {index}", f"a fox of {user}")
+
+
+@pytest.fixture(autouse=True)
+def identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "paced_identity", lambda model: paced.identity())
+
+
+@asynccontextmanager
+async def opened(
+    scenario: Scenario, edge: FakeEdge, workload: Workload, references: int = 0
+) -> AsyncIterator[DeviceHost]:
+    host = await DeviceHost.open(
+        scenario, specs(scenario), edge, VirtualClock(), workload, references=references
+    )
+    try:
+        yield host
+    finally:
+        await host.close()
+
+
+def with_host(
+    use: Callable[[DeviceHost], Awaitable[T]],
+    scenario: Scenario,
+    edge: FakeEdge | None = None,
+    workload: Workload | None = None,
+) -> T:
+    async def world() -> T:
+        async with opened(scenario, edge or FakeEdge(), workload or Prompts()) as host:
+            return await use(host)
+
+    return run_virtual(world())
+
+
+async def rows_until_idle(host: DeviceHost) -> list[RequestRow]:
+    host.start(0.0)
+    rows: list[RequestRow] = []
+    while not host.idle:
+        await asyncio.sleep(1.0)
+        rows += [finished.row for finished in host.drain()]
+    return rows
+
+
+def test_every_user_asks_in_its_own_order_and_the_host_ends_idle(scenario: Scenario) -> None:
+    edge = FakeEdge()
+    rows = with_host(rows_until_idle, scenario, edge, Prompts(3))
+    assert {row.result for row in rows} == {"done"} and len(rows) == 4 * 3
+    assert sorted(r.request_id for r in rows) == [
+        f"{user:05d}-{index:05d}" for user in range(4) for index in range(3)
+    ]
+    assert {request.pipeline for request in edge.requests} == {paced.identity().digest()}
+
+
+def test_a_refused_user_asks_again_a_moment_later(scenario: Scenario) -> None:
+    async def full(request: Request) -> Answer:
+        raise QueueFull("the queue is full")
+
+    rows = with_host(rows_until_idle, scenario, FakeEdge(full), Prompts(3))
+    assert {row.result for row in rows} == {"rejected"}
+    for user in range(4):
+        times = sorted(row.arrived_s for row in rows if row.user == user)
+        assert all(b - a >= RETRY_S for a, b in pairwise(times))
+
+
+def test_poisson_users_do_not_wait_for_their_pictures(scenario: Scenario) -> None:
+    async def slow(request: Request) -> Answer:
+        await asyncio.sleep(30)
+        return answer(request)
+
+    arrivals = {"poisson": {"per_user_per_minute": 60}}
+    busy = parse(paced.tree(workload={"catalogue_size": 20, "arrivals": arrivals}))
+    rows = with_host(rows_until_idle, busy, FakeEdge(slow), Prompts(3))
+    assert len(rows) == 12 and {row.result for row in rows} == {"done"}
+    assert max(row.arrived_s for row in rows) < 30
+
+
+def test_users_join_and_leave_while_it_runs(scenario: Scenario) -> None:
+    async def use(host: DeviceHost) -> tuple[set[int], set[int]]:
+        host.leave([3])
+        host.start(0.0)
+        await asyncio.sleep(10)
+        early = {finished.row.user for finished in host.drain()}
+        host.leave([0])
+        host.join([specs(scenario)[3]])
+        await asyncio.sleep(20)
+        host.drain()
+        await asyncio.sleep(10)
+        return early, {finished.row.user for finished in host.drain()}
+
+    early, late = with_host(use, scenario)
+    assert (early, late) == ({0, 1, 2}, {1, 2, 3})
+
+
+def test_requests_in_flight_are_given_their_grace_and_then_stopped(scenario: Scenario) -> None:
+    async def slow(request: Request) -> Answer:
+        await asyncio.sleep(20)
+        return answer(request)
+
+    def stopped_after(grace_s: float) -> list[RequestRow]:
+        async def use(host: DeviceHost) -> list[RequestRow]:
+            host.start(0.0)
+            await asyncio.sleep(10)
+            await host.stop(grace_s)
+            assert host.idle
+            return [finished.row for finished in host.drain()]
+
+        return with_host(use, scenario, FakeEdge(slow))
+
+    patient = stopped_after(50.0)
+    assert len(patient) == 4 and {row.result for row in patient} == {"done"}
+    hasty = stopped_after(2.0)
+    assert len(hasty) == 4
+    assert {row.error for row in hasty} == {"it was stopped before it was finished"}
+    assert {row.total_s for row in hasty} == {None}
+
+
+def test_an_edge_of_another_pipeline_is_refused(scenario: Scenario) -> None:
+    async def world() -> None:
+        edge = FakeEdge()
+        description = await edge.describe()
+
+        async def describe() -> object:
+            return replace(description, pipeline=paced.identity(revision="other"))
+
+        edge.describe = describe  # type: ignore[method-assign,assignment]
+        async with opened(scenario, edge, Prompts()):
+            pass
+
+    with pytest.raises(PipelineMismatch, match="revision is 'other' there and 'r' here"):
+        run_virtual(world())
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "text"),
+    [
+        (ValueError("high <= 0"), PartDied, "a device failed: ValueError: high <= 0"),
+        (MidstepError("one line"), MidstepError, "one line"),
+    ],
+)
+def test_a_device_whose_task_raises_ends_the_host_in_one_line(
+    scenario: Scenario, error: Exception, raised: type[MidstepError], text: str
+) -> None:
+    class Breaks(Prompts):
+        def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
+            if user == 2 and index == 2:
+                raise error
+            return super().user_request(user, index, slot)
+
+    rows: list[RequestRow] = []
+
+    async def use(host: DeviceHost) -> None:
+        host.start(0.0)
+        async with asyncio.timeout(1000):
+            while True:
+                await asyncio.sleep(5.0)
+                rows.extend(finished.row for finished in host.drain())
+
+    with pytest.raises(raised) as failure:
+        with_host(use, scenario, None, Breaks())
+    assert type(failure.value) is raised and str(failure.value) == text
+    assert len([row for row in rows if row.user == 2]) == 2  # what it had done is not lost
+
+
+def finished_of(reuse: str, number: int, **changes: object) -> Finished:
+    row = RequestRow(
+        request_id=f"{reuse}-{number}",
+        edge="e",
+        user=0,
+        device_class="phone",
+        process_id=1,
+        prompt="p",
+        edge_prompt="p",
+        reuse=reuse,
+        result="done",
+    )
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return Finished(row, b"", Frame.seal("p", "k", 6, 10, b""))
+
+
+@pytest.mark.parametrize("limit", [0, 1, 4, 7])
+def test_samples_are_never_more_than_asked_for_and_even_over_the_kinds(limit: int) -> None:
+    samples = Samples(limit)
+    for number in range(50):
+        samples.add(finished_of("computed", number))
+    for number in range(50):
+        samples.add(finished_of("exact", number))
+        samples.add(finished_of("shared", number))
+    samples.add(finished_of("exact", 99, variation_seed=3))
+    samples.add(finished_of("exact", 99, result="failed"))
+    kinds = [finished.row.reuse for finished in samples.chosen()]
+    assert len(kinds) == limit
+    counts = [kinds.count(kind) for kind in ("computed", "exact", "shared")]
+    assert max(counts) - min(counts) <= 1
+    assert all(int(f.row.request_id.rpartition("-")[2]) < limit for f in samples.chosen())

@@ -1,0 +1,32 @@
+"""Which finished requests a host keeps to make their pictures again without reuse."""
+
+from __future__ import annotations
+
+from user_agent.device import Finished
+
+__all__ = ["Samples"]
+
+
+class Samples:
+    """At most `limit` requests, as evenly over the kinds of reuse as they come; of each kind the
+    earliest."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._kinds: dict[str, list[Finished]] = {}
+        self._count = 0
+
+    def add(self, finished: Finished) -> None:
+        """Keep one more where it can be compared and there is room for its kind."""
+        row = finished.row
+        if finished.frame is None or row.result != "done" or row.variation_seed is not None:
+            return  # a variation differs from its reference by intent, not by reuse
+        self._kinds.setdefault(row.reuse or "", []).append(finished)
+        self._count += 1
+        if self._count > self.limit:
+            max(self._kinds.values(), key=len).pop()
+            self._count -= 1
+
+    def chosen(self) -> list[Finished]:
+        """What is kept, kind by kind."""
+        return [finished for kind in self._kinds.values() for finished in kind]
