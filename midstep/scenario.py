@@ -1,4 +1,7 @@
-"""The scenario: one frozen tree that says everything about a run. Units stand in the names."""
+"""The scenario: one frozen tree that says everything about a run. Units stand in the names.
+
+All of it in one file, longer than others: who looks for a key reads it from top to bottom.
+"""
 
 from __future__ import annotations
 

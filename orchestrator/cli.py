@@ -16,11 +16,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; its exit status (see `parser`)."""
     try:
         from midstep.errors import EXIT_INTERRUPTED, MidstepError
+        from orchestrator.live.signals import interruptible
     except KeyboardInterrupt:
         return 130  # EXIT_INTERRUPTED, which is still being imported
     try:
-        args = parser().parse_args(argv)
-        status: int = args.call(args)
+        with interruptible():
+            args = parser().parse_args(argv)
+            status: int = args.call(args)
     except MidstepError as error:
         print(f"midstep: {error}", file=sys.stderr)
         return error.exit_status

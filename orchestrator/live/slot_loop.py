@@ -69,13 +69,13 @@ class SlotLoop:
         slots, cut = await self._whole_slots(stopping, show)
         self._parts.ending = True  # nobody joins any more
         self._metrics.event("stopping")
+        if self._census is not None:
+            self._census.cancel()
         await self._end(slots, cut)
         for name in self._edges.silent:
             self._observer.death(f"{name} is silent at the run's end")
         for supervisor in self._supervisors.values():
             await supervisor.close()
-        if self._census is not None:
-            self._census.cancel()
         self._metrics.event("ended")
 
     async def _whole_slots(

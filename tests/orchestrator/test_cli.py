@@ -1,9 +1,14 @@
 """Bad input: one clear line, and the exit status that scripts rely on."""
 
+import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,6 +191,25 @@ def test_an_interrupted_command_is_status_130_without_a_traceback(
     for arguments in (["run"], ["calibrate"], ["doctor"]):
         assert main(arguments) == 130
         assert capsys.readouterr().err == "midstep: interrupted\n"
+
+
+def test_an_interruption_that_python_ignores_while_it_imports_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from orchestrator.live import run
+
+    def check(*arguments: Any) -> Any:
+        with contextlib.suppress(KeyboardInterrupt):  # as in a callback of the import system
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        return really(*arguments)
+
+    really = run.check
+    monkeypatch.setattr(run, "check", check)
+    assert main([*paced_run(tmp_path), "--clock", "virtual"]) == 130
+    assert "stopped before the run began" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_help_says_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:

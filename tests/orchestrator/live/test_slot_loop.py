@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from midstep.scenario_file import parse
 from midstep.telemetry.metrics import RunMetrics
 from midstep.telemetry.record import RequestRow
 from orchestrator.decision.problem import Served, slot_cost
-from orchestrator.live.cell import Cell, EdgeStatus, Parts
+from orchestrator.live.cell import Cell, Census, EdgeStatus, Parts
 from orchestrator.live.host_collector import GRACE_S, LAST_S, SILENT_S
 from orchestrator.live.learner import Decision
 from orchestrator.live.observer import Observer
@@ -144,6 +144,7 @@ class World:
     folder: Path
     duration_s: float = 20.0
     stop_s: float = 1e9
+    census: Callable[[], Coroutine[Any, Any, Census]] | None = None
     hosts: list[FakeHost] = field(default_factory=list)
     edges: list[FakeEdge] = field(default_factory=list)
     learners: list[FakeLearner] = field(default_factory=list)
@@ -189,12 +190,19 @@ class World:
         clock = VirtualClock()
         clock.begin(0.0)
         self.loop = SlotLoop(
-            scenario, Parts(cells, []), clock, recorder, RunMetrics(), observer, {}
+            scenario,
+            Parts(cells, [], census=self.census),
+            clock,
+            recorder,
+            RunMetrics(),
+            observer,
+            {},
         )
         await self.loop.run(stopping, lambda progress: None)
         self.ended_s = asyncio.get_running_loop().time()
         self.slots = recorder.slots
         self.rows = recorder.rows
+        recorder.discard()
 
     def _renew(self) -> None:
         self.renewed += 1
@@ -332,6 +340,30 @@ def test_a_silent_learner_costs_its_patience_once_and_its_slots_have_no_decision
     assert len(world.learners[0].served) == 11 - len(without) + 1
     assert all(row.queue_s == row.slot for row in world.of("south"))
     assert sum(row.requests for row in world.slots) == len(world.rows) and not world.deaths
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_cluster_without_a_head_ends_the_run_in_order_and_nobody_waits_for_it(
+    gone: bool, tmp_path: Path
+) -> None:
+    asked_s: list[float] = []
+
+    async def census() -> Census:
+        asked_s.append(asyncio.get_running_loop().time())
+        if len(asked_s) == 1:
+            return Census(1, {}, {})
+        if gone:
+            raise PartDied("no head")
+        await asyncio.sleep(1e6)
+        raise AssertionError("nobody waits so long")
+
+    world = World(tmp_path / "run", duration_s=60, census=census).play()
+    assert asked_s == [2.0, 12.0], "every fifth slot"
+    last = 14 if gone else 22  # the slot in whose course it is noticed is gone through
+    assert [row.slot for row in world.of("north")] == list(range(last // 2 + 1))
+    assert all(row.late_s in (0.0, None) for row in world.slots)
+    assert len(world.deaths) == 1 and "has not answered for 10 s: the run ends" in world.deaths[0]
+    assert sum(row.requests for row in world.slots) == len(world.rows)
 
 
 def test_the_learner_gets_what_was_served_in_its_slot(tmp_path: Path) -> None:
