@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     _scenario_arguments(run)
     run.add_argument("--users", type=int, metavar="N", help="number of devices in all")
     run.add_argument(
-        "--policy", metavar="P", help="what decides what is kept (see `midstep policies`)"
+        "--policy",
+        metavar="P|FILE.py",
+        help="what decides what is kept (see `midstep policies`)",
     )
     run.add_argument("--duration", metavar="60s", help="how long users ask")
     run.add_argument(
@@ -105,7 +107,9 @@ def parser() -> argparse.ArgumentParser:
         help="literal, compact, full, topics, or a scenario (default %(default)s)",
     )
     simulate.add_argument(
-        "--policies", metavar="P,P", help="what to compare (default: what suits the preset)"
+        "--policies",
+        metavar="P,P|FILE.py",
+        help="what to compare (default: what suits the preset)",
     )
     simulate.add_argument(
         "--seeds",
@@ -171,7 +175,10 @@ def parser() -> argparse.ArgumentParser:
         help="how many outputs fit; several are compared",
     )
     replay.add_argument(
-        "--policies", default=_REPLAYED, metavar="P,P", help="what to compare (default %(default)s)"
+        "--policies",
+        default=_REPLAYED,
+        metavar="P,P|FILE.py",
+        help="what to compare (default %(default)s)",
     )
     replay.add_argument(
         "--seed",
@@ -294,9 +301,26 @@ def _load(args: argparse.Namespace) -> Scenario:
     paced = given.get("denoiser") == "paced" or given.get("clock") == "virtual"
     if paced and _has_no_profile(tree):
         scenarios.put(tree, "model.profile", "cpu")
-    scenario = scenarios.parse(tree, args.set, args.scenario or "laptop")
+    scenario = _with_policy(scenarios.parse(tree, args.set, args.scenario or "laptop"))
     users = given.get("users")
     return scenario if users is None else scenario.with_users(users)
+
+
+def _with_policy(scenario: Scenario) -> Scenario:
+    """The scenario with the text of its policy's file in it, where the policy is a file's."""
+    if ".py" not in scenario.policy.name:  # the registry need not be imported
+        return scenario
+    from orchestrator import policies
+
+    return scenario.model_copy(update={"policy": policies.resolved(scenario.policy)})
+
+
+def _policy_names(names: str) -> list[str]:
+    """The policies of a list, each once; those of files are registered. Raises OptionError."""
+    from orchestrator import policies
+
+    every = [name.strip() for name in names.split(",")]
+    return [*dict.fromkeys(policies.registered(name, "--policies") for name in every)]
 
 
 def _has_no_profile(tree: dict[str, Any]) -> bool:
@@ -351,12 +375,10 @@ def _simulate(args: argparse.Namespace) -> int:
         if _has_no_profile(tree):
             scenarios.put(tree, "model.profile", "cpu")
         preset = preset_of(scenarios.parse(tree, args.set, args.preset))
-    names = (args.policies or presets.COMPARED[preset.timing]).split(",")
+    names = args.policies or presets.COMPARED[preset.timing]
     from orchestrator.evaluation.simulator.command import simulate
 
-    return simulate(
-        preset, [*dict.fromkeys(name.strip() for name in names)], args.seeds, args.slots, args.out
-    )
+    return simulate(preset, _policy_names(names), args.seeds, args.slots, args.out)
 
 
 def _reproduce(args: argparse.Namespace) -> int:
@@ -372,11 +394,10 @@ def _replay(args: argparse.Namespace) -> int:
     capacities = [n.strip() for n in args.capacity.split(",")]
     if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
         raise MidstepError(f"--capacity {args.capacity}: give numbers above 0, such as 25,100")
-    names = [name.strip() for name in args.policies.split(",")]
     return replay(
         args.trace,
         [*dict.fromkeys(map(int, capacities))],
-        [*dict.fromkeys(names)],
+        _policy_names(args.policies),
         args.seed,
         args.out,
     )
@@ -419,12 +440,9 @@ def _certs(args: argparse.Namespace) -> int:
 
 
 def _policies(args: argparse.Namespace) -> int:
-    from orchestrator import policies
+    from orchestrator.policies.registry.listing import listing
 
-    for name in policies.names():
-        cls = policies.find(name)
-        module = sys.modules[cls.__module__]
-        print(f"{name:12} {(module.__doc__ or '').strip().splitlines()[0]}")
+    print("\n".join(listing()))
     return 0
 
 

@@ -19,6 +19,7 @@ from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import bind_threads, keep_pages
+from orchestrator import policies
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
@@ -169,7 +170,7 @@ class LearnerActor:
         policy = scenario.policy
         self._scenario = scenario
         self._learner = Learner(
-            policy.name,
+            lambda: policies.make(policy),
             problem(scenario, frame_bytes),
             scenario.seed,
             GrpcControl(edge, credentials),

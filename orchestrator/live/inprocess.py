@@ -12,6 +12,7 @@ from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
 from midstep.workload.requests import open_workload
+from orchestrator import policies
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
 from orchestrator.live.launch import Launch
@@ -106,7 +107,7 @@ class InProcess:
         hosts = [await self._host(node, group, late=False) for group in groups]
         policy = scenario.policy
         learner = Learner(
-            policy.name,
+            lambda: policies.make(policy),
             problem(scenario, node.frame_bytes),
             scenario.seed,
             node.edge,

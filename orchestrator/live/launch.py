@@ -57,7 +57,8 @@ ClusterKind = Callable[[Launch], Cluster]
 
 def check(scenario: Scenario, options: Options) -> Launch:
     """The launch of a scenario. Raises MidstepError, one line, for what is wrong from the start."""
-    policies.check(scenario.policy.name, problem(scenario))
+    policies.check(scenario.policy.name, problem(scenario), "live")
+    policies.make(scenario.policy)
     locate(scenario.model.path)
     prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
     open_workload(scenario, prompts)

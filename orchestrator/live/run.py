@@ -14,7 +14,14 @@ from typing import Any
 import psutil
 
 from midstep.clock import run_virtual
-from midstep.errors import EXIT_DIED, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_MISSED, MidstepError
+from midstep.errors import (
+    EXIT_DIED,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_MISSED,
+    MidstepError,
+    PolicyFailed,
+)
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
@@ -29,7 +36,7 @@ from orchestrator.live.signals import stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import report, summary
-from orchestrator.records.recorder import Recorder, run_folder
+from orchestrator.records.recorder import Recorder, policy_failures, run_folder
 from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
 
@@ -79,6 +86,8 @@ class _Run:
                 status = await self._live()
             except MidstepError as error:
                 self._happened(str(error))
+                if isinstance(error, PolicyFailed):
+                    self.recorder.policy_failed(error)
                 status = error.exit_status
                 if status == EXIT_INPUT and not self.recorder.slots:
                     self.recorder.discard()  # nothing has begun: bad input leaves nothing
@@ -192,6 +201,7 @@ class _Run:
             self.cpu,
             self.pipeline,
             self.options.resume,
+            policy_failures(self.folder),
         )
         summary.write(self.folder, tree)
         path = report.write(self.folder)

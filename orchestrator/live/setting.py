@@ -14,13 +14,13 @@ from orchestrator.decision.problem import Problem
 def split_step(scenario: Scenario) -> int:
     """Where the edge stops: the scenario's split step, or the last step where finished pictures are
     cached."""
-    final = policies.find(scenario.policy.name).stores == "final"
+    final = policies.chosen(scenario.policy).stores == "final"
     return scenario.model.steps if final else scenario.model.split_step
 
 
 def whole(scenario: Scenario) -> bool:
     """Whether the edge is asked for the user's whole prompt instead of its core."""
-    return policies.find(scenario.policy.name).stores == "final"
+    return policies.chosen(scenario.policy).stores == "final"
 
 
 def problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
@@ -61,6 +61,7 @@ def setting(scenario: Scenario) -> dict[str, Any]:
     model = scenario.model.model_dump(mode="json", exclude={"device", "profile"})
     return {
         "policy.name": scenario.policy.name,
+        "policy.params": scenario.policy.params,
         "seed": scenario.seed,
         **{f"model.{k}": v for k, v in model.items()},
         "modes.edge": asked.edge,

@@ -76,6 +76,7 @@ class LearnerSupervisor:
             decision = asked.result()
         except PolicyFailed as error:  # its process lives; another one would fail the same way
             self._learner = None
+            self._recorder.policy_failed(error, self._cell.name)
             self._died(f"{error}: the edge goes on with what it holds")
         except PartDied as error:
             self._learner = None

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from midstep import __version__
-from midstep.errors import ScenarioError
+from midstep.errors import PolicyFailed, ScenarioError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
 from orchestrator.records.rows import EndedRequest, SlotRow
@@ -78,6 +78,12 @@ class Recorder:
         fresh.write_bytes(state)
         os.replace(fresh, path)
 
+    def policy_failed(self, error: PolicyFailed, edge: str | None = None) -> None:
+        """A policy's own traceback, below the line that says what failed."""
+        path = self.folder / traceback_file(edge, self._edges)
+        with contextlib.suppress(OSError):  # a full disk ends the run through the rows
+            path.write_text(f"{error}\n\n{error.traceback}")
+
     def compared(self, gallery: Iterable[Gallery]) -> None:
         """Pictures made again without reuse: their PSNR goes into the rows, they into images/."""
         for one in gallery:
@@ -115,6 +121,21 @@ class Recorder:
 def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
     """The name of the file that holds the state of an edge's learner, in a run of these edges."""
     return "learner.ckpt" if len(edges) == 1 else f"learner-{edge}.ckpt"
+
+
+def traceback_file(edge: str | None, edges: Sequence[str]) -> str:
+    """The name of the file that holds the traceback of a policy that failed, by edge where a run
+    has several."""
+    one = edge is None or len(edges) == 1
+    return "policy-traceback.txt" if one else f"policy-traceback-{edge}.txt"
+
+
+def policy_failures(folder: Path) -> list[str]:
+    """Which policies failed in a run, a line each, with the file that holds the traceback."""
+    return [
+        f"{path.read_text().splitlines()[0]}; its traceback is in {path.name}"
+        for path in sorted(folder.glob("policy-traceback*.txt"))
+    ]
 
 
 def run_folder(scenario: Scenario, out: str | None) -> Path:

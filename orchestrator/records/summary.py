@@ -27,6 +27,7 @@ def summarise(
     cpu: float | None = None,
     pipeline: dict[str, Any] | None = None,
     resumed: str | None = None,
+    failures: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The summary's tree. `step_s`: each edge's seconds for one step of one request; `cpu`: the
     machine's busy share; `pipeline`: the identity of its outputs; `resumed`: the run whose
@@ -50,7 +51,7 @@ def summarise(
             "preset": scenario.name,
             "versions": versions(),
             "modes": scenario.modes.model_dump(),
-            "policy": scenario.policy.model_dump(),
+            "policy": scenario.policy.model_dump(exclude={"source"}),
             "users": scenario.users,
             "duration_s": scenario.duration_s,
             "wall_s": round(wall_s, 3),
@@ -62,7 +63,7 @@ def summarise(
             "events": list(events),
         },
         "fidelity": {error.part: error.dict() for error in errors},
-        "verdict": fidelity.verdict(errors, len(done)),
+        "verdict": fidelity.verdict(errors, len(done), failures),
     }
 
 

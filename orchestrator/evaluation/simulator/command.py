@@ -52,7 +52,7 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
     if slots < 10 or seeds < 1:
         raise ScenarioError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
     for name in names:
-        policies.find(name)
+        policies.find(name, "simulate")
     folder = (
         Path(out)
         if out

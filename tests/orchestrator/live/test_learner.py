@@ -5,13 +5,16 @@ import pytest
 from edge_node.edge import Edge
 from midstep.errors import EdgeUnreachable, PolicyFailed
 from midstep.wire.messages import CacheUpdate, CacheUpdateResult
+from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live.learner import Decision, Learner, merge
 from tests.edge_node.world import FRAME, ask, with_edge
 
 
 def learner(edge: Edge, name: str, by_slot: bool = False) -> Learner:
-    return Learner(name, Problem(edge.store.capacity, 10, 6), 7, edge, by_slot, target_s=1.0)
+    return Learner(
+        policies.find(name), Problem(edge.store.capacity, 10, 6), 7, edge, by_slot, target_s=1.0
+    )
 
 
 async def served(edge: Edge, prompts: str) -> list[str]:
@@ -81,11 +84,11 @@ def test_a_policy_that_fails_is_named_and_the_edge_keeps_serving() -> None:
     assert with_edge(use) == ["computed", "computed"]
 
 
-def test_an_answer_that_is_no_edit_is_named() -> None:
+def test_an_answer_that_is_no_update_is_named() -> None:
     async def use(edge: Edge) -> None:
-        for name in ("on_access", "plan"):
-            made = learner(edge, "lru", by_slot=True)
-            setattr(made.policy, name, lambda _: None)
+        for name, method in (("lru", "on_access"), ("lfu-decay", "plan")):
+            made = learner(edge, name, by_slot=True)
+            setattr(made.policy, method, lambda _: None)
             made.start()
             await asyncio.sleep(0.001)
             await served(edge, "a")

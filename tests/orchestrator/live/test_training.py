@@ -9,7 +9,8 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.clock import WallClock
-from midstep.errors import PolicyFailed, ScenarioError
+from midstep.errors import PolicyFailed, RecordError
+from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live import checkpoint
 from orchestrator.live.learner import Decision, Learner
@@ -22,7 +23,7 @@ __all__ = ["tiny"]
 
 def learner(edge: Edge, beside: bool, name: str = "tiny") -> Learner:
     problem = Problem(edge.store.capacity, 10, 6, frame_bytes=FRAME)
-    return Learner(name, problem, 7, edge, by_slot=True, target_s=1.0, beside=beside)
+    return Learner(policies.find(name), problem, 7, edge, by_slot=True, target_s=1.0, beside=beside)
 
 
 def policy(made: Learner) -> Tiny:
@@ -191,7 +192,7 @@ def test_a_state_that_does_not_fit_the_policy_is_told(tiny: type[Tiny]) -> None:
         state = checkpoint.unpack(await made.checkpoint({}))
         del state["policy"]["count"]
         with pytest.raises(
-            ScenarioError, match="policy tiny cannot go on from the state that was kept: KeyError"
+            RecordError, match="policy tiny cannot go on from the state that was kept: KeyError"
         ):
             await made.open(checkpoint.pack(state))
 

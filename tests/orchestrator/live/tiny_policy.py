@@ -20,6 +20,7 @@ class Tiny(Policy):
     `fails`: raise in it; `overlaps`: calls that met another one."""
 
     name = "tiny"
+    learns = True
     wait_s = 0.0
     every = 1
     fails = False

@@ -11,7 +11,7 @@ from midstep.errors import ScenarioError
 from midstep.wire.messages import Access, CachedOutput
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
-from orchestrator.policies import Policy
+from orchestrator.policies import Policy, base
 from orchestrator.policies.base import policy
 
 PLACES = 3
@@ -94,7 +94,9 @@ def test_a_rule_learns_what_the_store_really_holds() -> None:
     assert update.evict == ("z",)
 
 
-def test_a_policy_is_one_class_and_one_decorator() -> None:
+def test_a_policy_is_one_class_and_one_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+
     @policy("a-test-policy")
     class Mine(Policy):
         """Keeps nothing."""

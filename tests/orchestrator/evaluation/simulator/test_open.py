@@ -16,8 +16,7 @@ from orchestrator.evaluation.simulator import lanes
 from orchestrator.evaluation.simulator.open import simulate
 from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
-from orchestrator.policies import Policy, SlotRecord
-from orchestrator.policies.base import policy
+from orchestrator.policies import Policy, SlotRecord, base
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 SMALL = ["items=600", "users=4", "requests_per_user=15", "capacity=60"]
@@ -25,15 +24,22 @@ FULL = find("full", [*SMALL, "drift_swaps_per_slot=2.5"])
 TOPICS = find("topics", [*SMALL, "topics.parts=[10, 5, 4, 3]", "topics.bursts_per_slot=0.1"])
 
 
-@policy("a-test-score")
 class Anything(ScorePlanner):
     """Scores by chance, apart from what it counted."""
+
+    name = "a-test-score"
 
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
         pass
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         return np.random.default_rng(slot).random(10_000)[ids]
+
+
+@pytest.fixture(autouse=True)
+def a_test_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy under its name, for one test."""
+    monkeypatch.setitem(base._REGISTRY, "a-test-score", Anything)
 
 
 @pytest.mark.parametrize("preset", [FULL, TOPICS], ids=["full", "topics"])
@@ -130,12 +136,12 @@ def test_the_fast_path_is_the_interface(name: str) -> None:
 
 
 def test_a_rule_acts_within_the_slot_but_hits_only_what_the_slot_began_with() -> None:
-    class Twice:
-        items = 5
-
-    told = find("full", [*SMALL, "capacity=2"])
-    lane = lanes.RuleLane(policies.find("lru")(), Twice(), told)  # type: ignore[arg-type]
-    lane.policy.reset(lanes.problem(told, open_stream(told, 0), 2), 0)
+    preset = find("full", [*SMALL, "capacity=2"])
+    stream = open_stream(preset, 0)
+    facts = lanes.problem(preset, stream, 2)
+    lru = policies.find("lru")()
+    lru.reset(facts, 0)
+    lane = lanes.RuleLane(lru, stream, facts)
     assert lane.serve(np.array([0, 0, 1]), 0).tolist() == [[False, False, False]]
     # 2 pushed 1 out
     assert lane.serve(np.array([0, 2, 1, 1]), 1).tolist() == [[True, False, False, False]]
