@@ -35,6 +35,7 @@ class CacheModel:
     def stage(self, outputs: Iterable[CachedOutput]) -> None:
         """Let fresh outputs wait, each in place of the same prompt's older one."""
         for output in outputs:
+            self.staging.pop(output.prompt_key, None)
             self.staging[output.prompt_key] = output
 
     def hold(self, outputs: Iterable[CachedOutput]) -> None:

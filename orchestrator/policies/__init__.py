@@ -21,9 +21,9 @@ from orchestrator.policies.registry import (
     resolved,
     usable,
 )
-from orchestrator.policies.registry.lookup import own
+from orchestrator.policies.registry.lookup import import_modules
 
-own(__name__, __path__)
+import_modules(__name__, __path__)
 
 __all__ = [
     "Kind",

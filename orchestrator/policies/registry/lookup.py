@@ -15,7 +15,7 @@ from orchestrator.policies.base import Policy
 from orchestrator.policies.registry.broken import reason
 from orchestrator.policies.registry.needs import Place, lack, usable_in
 
-__all__ = ["Place", "broken", "check", "find", "names", "own", "usable"]
+__all__ = ["Place", "broken", "check", "find", "import_modules", "names", "usable"]
 
 GROUP = "midstep.policies"  # of entry points
 SCENARIO = "policy.name"  # where a name stands in a scenario
@@ -23,7 +23,7 @@ _broken: dict[str, str] = {}
 _entry_points_are_loaded = False
 
 
-def own(package: str, path: Iterable[str]) -> None:
+def import_modules(package: str, path: Iterable[str]) -> None:
     """Import every module of a package for its policies. One that cannot be imported is noted, and
     leaves nothing behind."""
     for module in pkgutil.iter_modules(path):

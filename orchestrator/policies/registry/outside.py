@@ -95,6 +95,7 @@ def _run(source: PolicyText) -> list[type[Policy]]:
     """The registered policies that a text defines."""
     module = ModuleType(f"midstep_outside_{Path(source.file).stem}")
     module.__file__ = source.file
+    module.__package__ = ""  # a relative import says that it has no parent
     sys.modules[module.__name__] = module  # dataclasses and pickle look a class's module up
     lines = source.text.splitlines(keepends=True)
     # so that a traceback shows the lines, on a node without the file too
