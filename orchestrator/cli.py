@@ -282,27 +282,27 @@ _SETTINGS = {
 
 def _load(args: argparse.Namespace) -> Scenario:
     tree = scenarios.read(args.scenario)
-    given = vars(args)
+    options = vars(args)
     for option, path in _SETTINGS.items():
-        if given.get(option) is not None:
-            scenarios.put(tree, path, given[option])
-    if given.get("clock") == "virtual" and given.get("wire") is None:
+        if options.get(option) is not None:
+            scenarios.put(tree, path, options[option])
+    if options.get("clock") == "virtual" and options.get("wire") is None:
         scenarios.put(tree, "modes.wire", "inprocess")
-    if given.get("model") is not None and given.get("scenario") is None:
+    if options.get("model") is not None and options.get("scenario") is None:
         # the laptop scenario's is the default model's
         scenarios.put(tree, "model.scheduler", "default")
     if (
-        given.get("prompts") is not None
-        and given.get("policy") is None
-        and given.get("scenario") is None
+        options.get("prompts") is not None
+        and options.get("policy") is None
+        and options.get("scenario") is None
     ):
         # the laptop scenario's wants a catalogue that ends
         scenarios.put(tree, "policy.name", "drc-item")
-    paced = given.get("denoiser") == "paced" or given.get("clock") == "virtual"
+    paced = options.get("denoiser") == "paced" or options.get("clock") == "virtual"
     if paced and _has_no_profile(tree):
         scenarios.put(tree, "model.profile", "cpu")
     scenario = _with_policy(scenarios.parse(tree, args.set, args.scenario or "laptop"))
-    users = given.get("users")
+    users = options.get("users")
     return scenario if users is None else scenario.with_users(users)
 
 

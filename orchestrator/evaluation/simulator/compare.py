@@ -38,9 +38,9 @@ class Series:
 def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
     """Lbar and Lhat of each lane, seconds: the preset's own, else 0.993 x mean L_avg of `greedy`
     with Q = 0."""
-    given = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
-    if not np.isnan(given).any():
-        return given
+    own_target_s = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
+    if not np.isnan(own_target_s).any():
+        return own_target_s
     world = World(lanes)
     rollout = Rollout("greedy", Greedy().decide, world, np.zeros(len(lanes)))
     rollout.frozen = True
@@ -48,7 +48,7 @@ def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
         world.advance()
         rollout.slot(measure=True, gap=False)
     averages: Floats = rollout.sums[:, accounts.AT["average_s"]] / rollout.sums[:, 0]
-    return np.where(np.isnan(given), TIGHTNESS * averages, given)
+    return np.where(np.isnan(own_target_s), TIGHTNESS * averages, own_target_s)
 
 
 def play_all(

@@ -62,7 +62,7 @@ class Lane(ABC):
     """A policy and its stores, one for each of `capacities` (items)."""
 
     @abstractmethod
-    def serve(self, asked: Ids, slot: int) -> Hits:
+    def serve(self, requests: Ids, slot: int) -> Hits:
         """Which of the slot's requests (n,), in order, were cached at its start and still there
         when they came, shape (capacities, n). Then the policy plans the next slot."""
 
@@ -86,9 +86,9 @@ class ScoreLane(Lane):
         self._score = np.zeros(stream.items)
         self._met = np.full(stream.items, stream.parts is None)
 
-    def serve(self, asked: Ids, slot: int) -> Hits:
-        hits = self._cached[:, asked]
-        ids, counts = distinct(asked)
+    def serve(self, requests: Ids, slot: int) -> Hits:
+        hits = self._cached[:, requests]
+        ids, counts = distinct(requests)
         self.meet(ids)
         self.policy.observe(ids, counts, slot)
         fresh = [ids[~cached[ids]] for cached in self._cached]
@@ -100,10 +100,10 @@ class ScoreLane(Lane):
         self._score[every] = self.policy.scores(every, slot)
         for k, (capacity, new) in enumerate(zip(self.capacities, fresh, strict=True)):
             ranked = np.concatenate([self.held[k], new])
-            kept = ranked[best(self._score[ranked], capacity)]
+            chosen = ranked[best(self._score[ranked], capacity)]
             self._cached[k, self.held[k]] = False
-            self._cached[k, kept] = True
-            self.held[k] = kept
+            self._cached[k, chosen] = True
+            self.held[k] = chosen
         if self.policy.learns:
             self.policy.learn()
         return np.asarray(hits)
@@ -130,9 +130,9 @@ class DrivenLane(Lane):
         """What the edge computes for an item."""
         output = self._outputs.get(item)
         if output is None:
-            told = self.problem
+            facts = self.problem
             words = self.stream.prompt(item)
-            output = CachedOutput(str(item), words, told.split_step, told.frame_bytes)
+            output = CachedOutput(str(item), words, facts.split_step, facts.frame_bytes)
             self._outputs[item] = output
         return output
 
@@ -157,10 +157,10 @@ class DrivenLane(Lane):
 class RuleLane(DrivenLane):
     """For rules: each request is shown as it comes, and they act within the slot."""
 
-    def serve(self, asked: Ids, slot: int) -> Hits:
+    def serve(self, requests: Ids, slot: int) -> Hits:
         since = set(self.driven.cache.held)  # cached since the slot's start
-        hits = np.zeros((1, len(asked)), np.bool_)
-        for i, item in enumerate(asked.tolist()):
+        hits = np.zeros((1, len(requests)), np.bool_)
+        for i, item in enumerate(requests.tolist()):
             output = self.output(item)
             hits[0, i] = output.prompt_key in since
             since.difference_update(self.driven.access(self.access(output, slot, 0.0)).evict)
@@ -181,10 +181,10 @@ class PlannerLane(DrivenLane):
         super().__init__(policy, stream, problem)
         self._costs = costs or LeastCosts(0.0, 0.0)
 
-    def serve(self, asked: Ids, slot: int) -> Hits:
+    def serve(self, requests: Ids, slot: int) -> Hits:
         cache = self.driven.cache
         accesses = tuple(
-            self.access(self.output(item), slot, self._costs.edge_s) for item in asked.tolist()
+            self.access(self.output(item), slot, self._costs.edge_s) for item in requests.tolist()
         )
         hits = np.array([[access.hit for access in accesses]])
         cost = slot_cost(
@@ -237,10 +237,10 @@ def open_lane(
     return RuleLane(policy, stream, first)
 
 
-def distinct(asked: Ids) -> tuple[Ids, Ids]:
+def distinct(requests: Ids) -> tuple[Ids, Ids]:
     """The different items of (n,) requests in order of first request, and how often each was asked
     for."""
-    ids, first, counts = np.unique(asked, return_index=True, return_counts=True)
+    ids, first, counts = np.unique(requests, return_index=True, return_counts=True)
     order = np.argsort(first)
     return ids[order], counts[order].astype(np.int64)
 

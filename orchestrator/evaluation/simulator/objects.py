@@ -69,8 +69,8 @@ class ObjectRollout(Rollout):
         self._settle(choice, measure)
         for b, driven in enumerate(self.driven):
             if self.carry:
-                kept = np.flatnonzero(self.cached[b]).tolist()
-                driven.cache.hold(self._output(b, r, int(self.cached[b, r])) for r in kept)
+                items = np.flatnonzero(self.cached[b]).tolist()
+                driven.cache.hold(self._output(b, r, int(self.cached[b, r])) for r in items)
                 continue
             if self.ahead:
                 self._decide(b, costs[b])

@@ -60,7 +60,7 @@ class DrcItem(ScorePlanner):
         self._score = np.zeros(0)
         self._scored = np.zeros(0, np.int64)  # the slot of each item's score
         self._slot = 0
-        self._asked = 0  # requests since samples were last taken
+        self._unsampled = 0  # requests since samples were last taken
         self._due = 0.0  # samples that may be learned from
         self._updates = 0
 
@@ -79,7 +79,7 @@ class DrcItem(ScorePlanner):
             self._samples.observe(ids, counts, slot)
             self._table.observe(ids, counts, slot)
             self._recent = np.concatenate([self._recent, ids])[-RECENT:]
-            self._asked += int(counts.sum())
+            self._unsampled += int(counts.sum())
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         from orchestrator.policies.drc_item import scorer
@@ -110,7 +110,7 @@ class DrcItem(ScorePlanner):
             drawn = self._samples.draw(BATCH, self._slot, YOUNGEST, self._random)
             self._due -= BATCH
             if drawn is not None:
-                self._training().pace(LEARNING_RATE * min(1.0, self._samples.taken / ENOUGH))
+                self._training().pace(LEARNING_RATE * min(1.0, self._samples.total / ENOUGH))
                 losses.append(self._training().step(*drawn))
                 self._updates += 1
         return LearnerStats(float(np.mean(losses)), chosen, self._updates) if losses else None
@@ -118,8 +118,8 @@ class DrcItem(ScorePlanner):
     def _take(self) -> int:
         """Remember some items as they look now: of those asked for recently, each as often as it
         was."""
-        wanted = min(self._asked, PER_SLOT)
-        self._asked = 0
+        wanted = min(self._unsampled, PER_SLOT)
+        self._unsampled = 0
         if not wanted:
             return 0
         chosen = np.unique(self._recent[self._random.integers(0, len(self._recent), wanted)])
@@ -147,7 +147,7 @@ class DrcItem(ScorePlanner):
             "random": self._random.bit_generator.state,
             "recent": self._recent.copy(),
             "slot": self._slot,
-            "asked": self._asked,
+            "asked": self._unsampled,
             "due": self._due,
             "updates": self._updates,
         }
@@ -164,6 +164,6 @@ class DrcItem(ScorePlanner):
         self._random.bit_generator.state = state["random"]
         self._recent = state["recent"].copy()
         self._slot = int(state["slot"])
-        self._asked = int(state["asked"])
+        self._unsampled = int(state["asked"])
         self._due = float(state["due"])
         self._updates = int(state["updates"])

@@ -106,9 +106,9 @@ class ScorePlanner(Policy, ABC):
         ids, size = self._left_rows
         fresh = list({h.prompt_key: h for h in available.staging}.values())
         new, nbytes = self._rows(fresh)
-        there = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
-        there[ids] = True
-        waiting = ~there[new]
+        is_held = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
+        is_held[ids] = True
+        waiting = ~is_held[new]
         every = [*store, *compress(fresh, waiting.tolist())]
         ids = np.concatenate([ids, new[waiting]])
         size = np.concatenate([size, nbytes[waiting]])
@@ -116,17 +116,17 @@ class ScorePlanner(Policy, ABC):
             return CacheUpdate()
         # equals: what is held stays
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")
-        kept = np.zeros(len(every), np.bool_)
-        kept[order[fits(size[order], available.capacity)]] = True
-        self._left = list(compress(every, kept.tolist()))
-        self._left_rows = (ids[kept], size[kept])
+        chosen = np.zeros(len(every), np.bool_)
+        chosen[order[fits(size[order], available.capacity)]] = True
+        self._left = list(compress(every, chosen.tolist()))
+        self._left_rows = (ids[chosen], size[chosen])
         first = len(store)
         admit = tuple(
             (every[i].prompt_key, every[i].step)
-            for i in (first + np.flatnonzero(kept[first:])).tolist()
+            for i in (first + np.flatnonzero(chosen[first:])).tolist()
         )
         return CacheUpdate(
-            admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist())
+            admit, tuple(every[i].prompt_key for i in np.flatnonzero(~chosen[:first]).tolist())
         )
 
     def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
@@ -142,11 +142,11 @@ def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
     """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,)
     -> (n,)."""
     total = np.cumsum(size)
-    kept = np.asarray(total <= capacity)
-    if kept.all() or size.min() == size.max():
-        return kept
+    chosen = np.asarray(total <= capacity)
+    if chosen.all() or size.min() == size.max():
+        return chosen
     used = 0.0
     for i, nbytes in enumerate(size):
-        kept[i] = used + nbytes <= capacity
-        used += nbytes * kept[i]
-    return kept
+        chosen[i] = used + nbytes <= capacity
+        used += nbytes * chosen[i]
+    return chosen
