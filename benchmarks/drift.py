@@ -64,7 +64,10 @@ def hits(preset: Preset, seed: int, makers: Makers, size: Size) -> dict[str, Flo
         if isinstance(first, ScorePlanner):
             lanes[name] = [ScoreLane(first, stream, CAPACITIES)]
         else:
-            lanes[name] = [RuleLane(policy, stream, preset) for policy in replicas]
+            lanes[name] = [
+                RuleLane(policy, stream, problem(preset, stream, capacity))
+                for policy, capacity in zip(replicas, CAPACITIES, strict=True)
+            ]
     total = {name: np.zeros(len(CAPACITIES)) for name in makers}
     for slot in range(size.slots):
         items = stream.advance()

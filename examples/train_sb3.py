@@ -29,6 +29,7 @@ from orchestrator import policies
 from orchestrator.evaluation.environment import SlotEnv
 from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.world import World
+from orchestrator.policies.kinds.price_planner import price_planner
 
 SETTINGS = ("items=20", "users=5", "requests_per_user=6", "capacity=8")
 LANES = (1_000_001, 1_000_002, 1_000_003, 1_000_004)  # training draws others
@@ -85,7 +86,7 @@ def planner(name: str) -> float:
     env = environment().unwrapped
     assert isinstance(env, SlotEnv)
     world = World([(env.preset, lane) for lane in LANES])
-    learner = policies.find(name)().priced()
+    learner = price_planner(policies.find(name)())
     assert learner is not None
     learner.open([world.problem(b) for b in range(world.size)], list(LANES))
     rollout = Rollout(name, learner.decide, world, np.repeat(env.target_s, world.size))

@@ -112,4 +112,12 @@ class PartDied(MidstepError):
 
 
 class PolicyFailed(PartDied):
-    """A policy raised: it decides nothing any more."""
+    """A policy raised: it decides nothing any more. `traceback` is the text of what it raised, and
+    survives the way from one process to another."""
+
+    def __init__(self, text: str, traceback: str = "") -> None:
+        super().__init__(text)
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[type[PolicyFailed], tuple[str, str]]:
+        return type(self), (str(self), self.traceback)

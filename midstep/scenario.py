@@ -223,11 +223,23 @@ class Workload(Tree):
     arrivals: Arrivals = Arrivals(closed=Closed())
 
 
+class PolicySource(Tree):
+    """A policy's file from outside the package, as text, so that every process of a run has it:
+    the file's name without folders, and the class that is meant where it has several."""
+
+    file: str
+    class_name: str | None = Field(None, alias="class")
+    text: str
+
+
 class PolicySettings(Tree):
-    """What decides what is kept. `latency_target_s` is the Lbar of (23); null: the mean of the
-    first slots."""
+    """What decides what is kept. `name` is a policy's, or a file: FILE.py, FILE.py:Class, whose
+    text then becomes `source`; `params` go to the policy's __init__. `latency_target_s` is the Lbar
+    of (23); null: the mean of the first slots."""
 
     name: str = "lru"
+    params: dict[str, bool | int | float | str] = {}
+    source: PolicySource | None = None
     timing: Literal["proactive", "reactive"] = "proactive"
     admission: Literal["slot", "access"] = "access"
     latency_target_s: float | None = Field(None, gt=0)

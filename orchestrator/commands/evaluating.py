@@ -7,7 +7,7 @@ from pathlib import Path
 
 from midstep import scenario_file
 from midstep.errors import OptionError
-from orchestrator.commands.options import Commands, has_no_profile, names
+from orchestrator.commands.options import Commands, has_no_profile, names, policy_names
 
 __all__ = ["add_commands"]
 
@@ -34,7 +34,7 @@ def _add_simulate(commands: Commands) -> None:
         help="literal, compact, full, topics, or a scenario (default %(default)s)",
     )
     simulate.add_argument(
-        "--policies", metavar="P,P", help="what to compare (default: what suits the preset)"
+        "--policies", metavar="P,P|FILE.py", help="what to compare (default: what suits the preset)"
     )
     simulate.add_argument(
         "--seeds",
@@ -104,7 +104,10 @@ def _add_replay(commands: Commands) -> None:
         help="how many outputs fit; several are compared",
     )
     replay.add_argument(
-        "--policies", default=REPLAYED, metavar="P,P", help="what to compare (default %(default)s)"
+        "--policies",
+        default=REPLAYED,
+        metavar="P,P|FILE.py",
+        help="what to compare (default %(default)s)",
     )
     replay.add_argument(
         "--seed",
@@ -135,7 +138,7 @@ def _simulate(args: argparse.Namespace) -> int:
         scenario = scenario_file.parse(tree, args.set, args.preset)
         preset = preset_of(scenario)
         args.policies = args.policies or ",".join(default_policies(scenario, preset))
-    compared = names(args.policies or presets.COMPARED[preset.timing])
+    compared = policy_names(args.policies or presets.COMPARED[preset.timing])
     from orchestrator.evaluation.simulator.command import simulate
 
     return simulate(preset, compared, args.seeds, args.slots, args.out)
@@ -154,4 +157,6 @@ def _replay(args: argparse.Namespace) -> int:
     capacities = names(args.capacity)
     if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
         raise OptionError(f"--capacity {args.capacity}: give numbers above 0, such as 25,100")
-    return replay(args.trace, [*map(int, capacities)], names(args.policies), args.seed, args.out)
+    return replay(
+        args.trace, [*map(int, capacities)], policy_names(args.policies), args.seed, args.out
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from midstep import scenario_file
 from orchestrator.commands.options import Commands
@@ -20,12 +19,9 @@ def add_commands(commands: Commands) -> None:
 
 
 def _policies(args: argparse.Namespace) -> int:
-    from orchestrator import policies
+    from orchestrator.policies.registry.listing import listing
 
-    for name in policies.names():
-        cls = policies.find(name)
-        module = sys.modules[cls.__module__]
-        print(f"{name:12} {(module.__doc__ or '').strip().splitlines()[0]}")
+    print("\n".join(listing()))
     return 0
 
 

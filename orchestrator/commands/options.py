@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from midstep import scenario_file
 from midstep.scenario import Scenario
 
-__all__ = ["Commands", "add_model", "add_scenario", "has_no_profile", "load_scenario", "names"]
+__all__ = [
+    "Commands",
+    "add_model",
+    "add_scenario",
+    "has_no_profile",
+    "load_scenario",
+    "names",
+    "policy_names",
+]
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # has no public name
@@ -55,8 +63,15 @@ def add_model(command: argparse.ArgumentParser) -> None:
 
 
 def names(text: str) -> list[str]:
-    """Names between commas, each once."""
-    return [*dict.fromkeys(name.strip() for name in text.split(","))]
+    """Words between commas, each once."""
+    return [*dict.fromkeys(word.strip() for word in text.split(","))]
+
+
+def policy_names(text: str) -> list[str]:
+    """The policies between commas, each once; those of files are registered. Raises OptionError."""
+    from orchestrator import policies
+
+    return [*dict.fromkeys(policies.registered(name, "--policies") for name in names(text))]
 
 
 def load_scenario(args: argparse.Namespace) -> Scenario:
@@ -78,8 +93,17 @@ def load_scenario(args: argparse.Namespace) -> Scenario:
     paced = options.get("denoiser") == "paced" or options.get("clock") == "virtual"
     if paced and has_no_profile(tree):
         scenario_file.put(tree, "model.profile", "cpu")
-    scenario = scenario_file.parse(tree, args.set, args.scenario or "laptop")
+    scenario = _with_policy(scenario_file.parse(tree, args.set, args.scenario or "laptop"))
     return scenario.with_users(options["users"]) if "users" in options else scenario
+
+
+def _with_policy(scenario: Scenario) -> Scenario:
+    """The scenario with the text of its policy's file in it, where the policy is a file's."""
+    if ".py" not in scenario.policy.name:  # the registry need not be imported
+        return scenario
+    from orchestrator import policies
+
+    return scenario.model_copy(update={"policy": policies.resolved(scenario.policy)})
 
 
 def has_no_profile(tree: dict[str, Any]) -> bool:

@@ -29,7 +29,7 @@ def _add_run(commands: Commands) -> None:
     add_scenario(run)
     run.add_argument("--users", type=int, metavar="N", help="number of devices in all")
     run.add_argument(
-        "--policy", metavar="P", help="what decides what is kept (see `midstep policies`)"
+        "--policy", metavar="P|FILE.py", help="what decides what is kept (see `midstep policies`)"
     )
     run.add_argument("--duration", metavar="60s", help="how long users ask")
     add_model(run)

@@ -12,7 +12,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from midstep.errors import ScenarioError
+from midstep.errors import OptionError
+
+__all__ = ["of_run", "pack", "unpack"]
 
 FORMAT = 1
 # what JSON has no word for
@@ -58,26 +60,25 @@ def unpack(blob: bytes) -> dict[str, Any]:
 
 def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt") -> bytes:
     """The state that a run left in its folder, for a run of `setting`
-    (orchestrator.live.cell.setting).
+    (orchestrator.live.setting).
 
-    Raises ScenarioError, one line: none there, damaged, or of a run whose setting differs.
+    Raises OptionError, one line: none there, damaged, or of a run whose setting differs.
     """
     path = folder / name
     try:
         blob = path.read_bytes()
-        there = unpack(blob)["setting"]
+        earlier = unpack(blob)["setting"]
     except OSError as error:
-        raise ScenarioError(
+        raise OptionError(
             f"--resume {folder}: no learner's state is in there (no {name})"
         ) from error
     except (ValueError, KeyError) as error:
-        raise ScenarioError(f"--resume {folder}: {name} cannot be read: {error}") from error
+        raise OptionError(f"--resume {folder}: {name} cannot be read: {error}") from error
     for key in setting:
-        if there.get(key) != setting[key]:
-            raise ScenarioError(
-                f"--resume {folder}: {key} was {there.get(key)!r} there and is {setting[key]!r} "
-                f"here; "
-                "what was learnt does not fit"
+        if earlier.get(key) != setting[key]:
+            raise OptionError(
+                f"--resume {folder}: {key} was {earlier.get(key)!r} there and is {setting[key]!r} "
+                f"here; what was learnt does not fit"
             )
     return blob
 

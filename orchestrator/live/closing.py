@@ -11,7 +11,7 @@ from orchestrator.live.announcer import headline
 from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import report, summary
-from orchestrator.records.recorder import Recorder
+from orchestrator.records.recorder import Recorder, policy_failures
 
 __all__ = ["close_record"]
 
@@ -28,6 +28,7 @@ def close_record(
     what it would be without thresholds. Raises OSError where the folder cannot be written."""
     write_target_files(folder, [])
     recorder.close()
+    facts.policy_failures = policy_failures(folder)
     tree = summary.summarise(
         scenario,
         [row.dict() for row in recorder.rows.values()],

@@ -61,7 +61,8 @@ ClusterKind = Callable[[Launch], Cluster]
 def check(scenario: Scenario, options: Options) -> Launch:
     """The launch of a scenario. Raises MidstepError, one line, for what is wrong from the start."""
     _check_options(scenario, options)
-    policies.check(scenario.policy.name, run_problem(scenario))
+    policies.check(scenario.policy.name, run_problem(scenario), "live")
+    policies.make(scenario.policy)
     _check_thresholds(scenario)
     locate(scenario.model.path)
     prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None

@@ -1,5 +1,5 @@
-"""The central learner: owns the policy and the backlog, follows the edge's accesses, sends it its
-edits.
+"""The central learner: owns the policy and the virtual queue, follows the edge's accesses, sends it
+its updates.
 
 It reaches the edge through a ControlPort alone. If it dies the edge keeps serving with what it
 holds.
@@ -14,20 +14,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from midstep.errors import EdgeUnreachable, PolicyFailed, ScenarioError
+from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
 from midstep.telemetry.metrics import LearnerMetrics
 from midstep.wire.messages import Access, CacheSnapshot, CacheUpdate, CacheUpdateResult, ControlPort
-from orchestrator import policies
+from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
 from orchestrator.live.regret import RegretMeter
 from orchestrator.live.warm_up import warm_up
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
+from orchestrator.policies.kinds.driver import drive
+
+__all__ = ["Decision", "Learner", "merge"]
 
 T = TypeVar("T")
 
@@ -51,12 +55,13 @@ class Decision:
 
 
 class Learner:
-    """One policy in charge of one edge. `by_slot` holds a rule's edits back until the slot ends;
-    `beside` lets training run in a thread, beside everything else."""
+    """One policy, which `make` makes, in charge of one edge. `by_slot` holds a rule's updates back
+    until the slot ends; `beside` lets training run in a thread, beside everything else. Raises
+    PolicyFailed."""
 
     def __init__(
         self,
-        name: str,
+        make: Callable[[], Policy],
         problem: Problem,
         seed: int,
         control: ControlPort,
@@ -65,9 +70,11 @@ class Learner:
         beside: bool = False,
         edge: str = "edge-0",
     ) -> None:
-        self.policy = policies.find(name)()
+        self._make = make
+        self.policy = make()
         with self._named():
             self.policy.reset(problem, seed)
+        self._driver = drive(self.policy)
         self._problem = problem
         self._seed = seed
         self.backlog = VirtualQueue(target_s)
@@ -77,19 +84,19 @@ class Learner:
         self._regret = RegretMeter(problem.weight_v)
         self._metrics = LearnerMetrics(edge)
         self._slot: int | None = None  # the last one that was decided, as the policy counts
-        self._ahead: int | None = (
-            0  # slots that the policy has seen before this run's first; None until that is known
-        )
-        self._astray = False  # whether the policy may think otherwise of the store than the store
+        # slots that the policy has seen before this run's first; None until that is known
+        self._earlier_slots: int | None = 0
+        # an update or accesses were lost: the policy has to be shown the store before it goes on
+        self._must_reconcile = False
         self._accesses: list[Access] = []
         self._pending = CacheUpdate()
         self._done = CacheUpdateResult()
         self._spent_s = 0.0
-        # one at a time speaks to the policy, and changes what it thinks of the store
+        # one at a time calls the policy, and changes the store that the policy knows of
         self._turn = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
         self._training: asyncio.Task[None] | None = None
-        self._stats: LearnerStats | None = None  # of a training that no slot's row has told yet
+        self._stats: LearnerStats | None = None  # of a training that is in no slot's row yet
         self._updates = 0
 
     def start(self) -> None:
@@ -124,21 +131,21 @@ class Learner:
             return await self._aside(packed)
 
     async def open(self, saved: bytes | None) -> None:
-        """Get ready, from a state on if there is one, with what the edge holds. Raises
-        ScenarioError, PolicyFailed."""
+        """Get ready, from a state on if there is one, with what the edge holds. Raises RecordError,
+        PolicyFailed."""
         if self._thread is not None:
             with self._named():
-                await self._aside(lambda: warm_up(type(self.policy), self._problem, self._seed))
+                await self._aside(lambda: warm_up(self._make, self._problem, self._seed))
         if saved is not None:
             try:
                 state = checkpoint.unpack(saved)
                 self.backlog.load_state_dict(state["backlog"])
                 self._updates = state["updates"]
                 self._slot = state["slot"]
-                self._ahead = None
+                self._earlier_slots = None
                 self.policy.load_state_dict(state["policy"])
             except Exception as error:
-                raise ScenarioError(
+                raise RecordError(
                     f"policy {self.policy.name} cannot go on from the state that was kept: "
                     f"{error!r}"
                 ) from error
@@ -150,12 +157,12 @@ class Learner:
         """Show the policy every access as it happens, for ever."""
         async for access in self._control.watch():
             self._accesses.append(access)
-            if type(self.policy).on_access is Policy.on_access:
-                continue  # a planner: nothing to wait for while it trains
+            if not self._driver.acts:
+                continue  # a planner sees it at the slot's end, and may be training now
             async with self._turn:
-                await self._align()
+                await self._reconcile_if_lost()
                 with self._timed():
-                    update = checked(self.policy.on_access(access))
+                    update = self._driver.access(access)
                 if self._by_slot:
                     self._pending = merge(self._pending, update)
                 elif update:
@@ -167,45 +174,53 @@ class Learner:
         self._check_tasks()
         cost = slot_cost(served)
         async with self._turn:  # a training that is late is awaited here: it is one short step
-            await self._align()
+            await self._reconcile_if_lost()
             available = after = await self._control.snapshot()
             queue = self.backlog.update(cost)
             accesses = tuple(self._accesses)
             self._accesses = []
             gap = self._regret.gap(accesses, served)
-            self._slot = self._policys(slot)
+            self._slot = self._policy_slot(slot)
             with self._timed():
-                planned = checked(
-                    self.policy.plan(SlotRecord(self._slot, accesses, cost, queue, available))
+                planned = self._driver.end_slot(
+                    SlotRecord(self._slot, accesses, cost, queue, available)
                 )
             update = merge(self._pending, planned)
             self._pending = CacheUpdate()
             if update:
-                await self._apply(update)
-                after = await self._control.snapshot()
+                after = await self._store_after(available, update)
         self._regret.planned(accesses, available, after, queue)
         decision = self._decided(cost, after, gap)
         await self._begin_training()
         return decision
 
-    def _policys(self, slot: int) -> int:
-        """The slot as the policy counts: a resumed run goes on counting, since time must not run
-        backwards for what was counted; a learner that takes over in mid-run finds the run's own
-        count ahead of its state's."""
-        if self._ahead is None:
-            self._ahead = max(0, (-1 if self._slot is None else self._slot) + 1 - slot)
-        return slot + self._ahead
+    def _policy_slot(self, slot: int) -> int:
+        """The run's slot as the policy counts. A policy that goes on from an earlier run's state
+        counts that run's slots too, so that its time never runs backwards; one that takes over
+        within a run is behind the run's own count, and follows it."""
+        if self._earlier_slots is None:
+            decided = 0 if self._slot is None else self._slot + 1
+            self._earlier_slots = max(0, decided - slot)
+        return slot + self._earlier_slots
 
-    async def _align(self) -> None:
-        """Tell the policy what the store really holds, where an edit was lost or accesses were
-        missed."""
-        if self._astray:
+    async def _reconcile_if_lost(self) -> None:
+        """Show the policy the store, where an update was lost or accesses were missed."""
+        if self._must_reconcile:
             self.policy.reconcile((await self._control.snapshot()).store)
-            self._astray = False
+            self._must_reconcile = False
+
+    async def _store_after(self, before: CacheSnapshot, update: CacheUpdate) -> CacheSnapshot:
+        """Apply an update; what the edge then has. That follows from what it had, unless it answers
+        otherwise than the model of its cache: then it is asked."""
+        model = CacheModel.of(before)
+        result = await self._apply(update)
+        if model.apply(update) == result:
+            return model.snapshot()
+        return await self._control.snapshot()
 
     def _check_tasks(self) -> None:
-        """Follow again where the edge was out of reach for a moment; a policy that failed is
-        told."""
+        """Follow again where the edge was out of reach for a moment. Raises PolicyFailed where the
+        policy has failed meanwhile."""
         if self._training is not None and self._training.done():
             self._training.result()
         if self._following is None or not self._following.done():
@@ -213,12 +228,12 @@ class Learner:
         error = self._following.exception()
         if error is not None and not isinstance(error, EdgeUnreachable):
             raise error
-        self._astray = True
+        self._must_reconcile = True
         self.start()
 
     async def _begin_training(self) -> None:
         """One step of training: now in virtual time, else beside, after the slot's answer."""
-        if type(self.policy).learn is Policy.learn:
+        if not self._driver.learns:
             return
         if self._thread is None:
             await self._train()
@@ -226,11 +241,11 @@ class Learner:
             self._training = asyncio.create_task(self._train(), name="learner-train")
 
     async def _train(self) -> None:
-        """Let the policy learn; what it says of it goes into the next slot's row."""
+        """Let the policy learn; its account of that goes into the next slot's row."""
 
         def learn() -> LearnerStats | None:
             with self._named():
-                return self.policy.learn()
+                return self._driver.learn()
 
         async with self._turn:
             stats = await self._aside(learn)
@@ -245,11 +260,12 @@ class Learner:
             return call()
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    async def _apply(self, update: CacheUpdate) -> None:
+    async def _apply(self, update: CacheUpdate) -> CacheUpdateResult:
+        """Send an update, and show the policy the store where a part could not be carried out."""
         try:
             result = await self._control.apply(update)
         except EdgeUnreachable:
-            self._astray = True
+            self._must_reconcile = True
             raise
         if result.refused or result.evicted < len(update.evict):
             self.policy.reconcile((await self._control.snapshot()).store)
@@ -258,6 +274,7 @@ class Learner:
             self._done.evicted + result.evicted,
             self._done.refused + result.refused,
         )
+        return result
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:
@@ -273,17 +290,19 @@ class Learner:
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
+        """Name the policy where it fails, with its traceback."""
         try:
             yield
         except Exception as error:
             raise PolicyFailed(
-                f"policy {self.policy.name} failed: {type(error).__name__}: {error}"
+                f"policy {self.policy.name} failed: {type(error).__name__}: {error}",
+                traceback="".join(traceback.format_exception(error)),
             ) from error
 
     def _decided(self, cost: SlotCost, snapshot: CacheSnapshot, gap: float | None) -> Decision:
         done = self._done
-        self._done = CacheUpdateResult()
         spent = self._spent_s
+        self._done = CacheUpdateResult()
         self._spent_s = 0.0
         stats = self._stats
         self._stats = None
@@ -303,16 +322,8 @@ class Learner:
         )
 
 
-def checked(update: object) -> CacheUpdate:
-    """What a policy answered, if it is a cache update. Raises TypeError: policies are other people's
-    code."""
-    if not isinstance(update, CacheUpdate):
-        raise TypeError(f"it answered {update!r}, which is no CacheUpdate")
-    return update
-
-
 def merge(first: CacheUpdate, then: CacheUpdate) -> CacheUpdate:
-    """One edit that does what two in a row would: what the second lets go, the first need not
+    """One update that does what two in a row would: what the second lets go, the first need not
     admit."""
     admit = {key: step for key, step in first.admit if key not in then.evict} | dict(then.admit)
     evict = dict.fromkeys(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from midstep.scenario import Scenario
 from midstep.wire.messages import ControlPort
+from orchestrator import policies
 from orchestrator.live.learner import Learner
 from orchestrator.live.setting import run_problem
 
@@ -21,7 +22,7 @@ async def open_learner(
     """
     policy = scenario.policy
     learner = Learner(
-        policy.name,
+        lambda: policies.make(policy),
         run_problem(scenario, frame_bytes),
         scenario.seed,
         control,

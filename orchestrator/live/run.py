@@ -13,7 +13,13 @@ from typing import Any
 import psutil
 
 from midstep.clock import run_virtual
-from midstep.errors import EXIT_DIED, EXIT_INPUT, EXIT_INTERRUPTED, MidstepError
+from midstep.errors import (
+    EXIT_DIED,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    MidstepError,
+    PolicyFailed,
+)
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
@@ -105,6 +111,8 @@ class _Run:
             return await self._live()
         except MidstepError as error:
             self._announce(str(error))
+            if isinstance(error, PolicyFailed):
+                self.recorder.policy_failed(error)
             return error.exit_status
         except OSError as error:
             self._announce(f"{self.folder} cannot be written: {error}")

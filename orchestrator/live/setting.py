@@ -25,7 +25,7 @@ __all__ = [
 def run_split_step(scenario: Scenario) -> int:
     """Where the edge stops: the scenario's split step, or the last step where finished pictures are
     cached."""
-    final = policies.find(scenario.policy.name).stores == "final"
+    final = policies.chosen(scenario.policy).stores == "final"
     return scenario.model.steps if final else scenario.model.split_step
 
 
@@ -77,6 +77,7 @@ def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:
     model = scenario.model.model_dump(mode="json", exclude={"device", "profile"})
     return {
         "policy.name": scenario.policy.name,
+        "policy.params": scenario.policy.params,
         "seed": scenario.seed,
         **{f"model.{key}": value for key, value in model.items()},
         "modes.edge": problem.edge,

@@ -65,6 +65,7 @@ class LearnerSupervisor:
             decision = await self._decision.ask(lambda: learner.end_slot(slot, served))
         except PolicyFailed as error:  # its process lives; another one would fail the same way
             self._learner = None
+            self._recorder.policy_failed(error, self._cell.name)
             self._observer.death(f"{error}: the edge goes on with what it holds")
             return None
         except PartDied as error:

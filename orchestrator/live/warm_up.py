@@ -3,20 +3,26 @@ run do not have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.policies import Policy, SlotRecord
+from orchestrator.policies.kinds.driver import drive
+
+__all__ = ["warm_up"]
 
 SLOTS = 200  # at most: a learner may train every tenth slot, and wait until it has seen a batch
 PROMPTS = 4
 
 
-def warm_up(kind: type[Policy], problem: Problem, seed: int) -> None:
-    """Let another policy of this kind plan and learn invented slots until it has trained once.
-    Rules need none."""
-    if kind.plan is Policy.plan and kind.learn is Policy.learn:
+def warm_up(make: Callable[[], Policy], problem: Problem, seed: int) -> None:
+    """Let another policy of the same make plan and learn invented slots until it has trained once.
+    Rules that do not learn need none."""
+    scratch = make()
+    driver = drive(scratch)
+    if driver.acts and not driver.learns:
         return
-    scratch = kind()
     scratch.reset(problem, seed)
     nbytes = min(problem.frame_bytes, problem.capacity)
     prompts = min(PROMPTS, problem.items or PROMPTS)
@@ -46,6 +52,6 @@ def warm_up(kind: type[Policy], problem: Problem, seed: int) -> None:
             store_bytes=nbytes,
             staging_bytes=(prompts - 1) * nbytes,
         )
-        scratch.plan(SlotRecord(slot, accesses, cost, 0.1, snapshot))
-        if scratch.learn() is not None or kind.learn is Policy.learn:
+        driver.end_slot(SlotRecord(slot, accesses, cost, 0.1, snapshot))
+        if driver.learn() is not None or not driver.learns:
             return

@@ -1,14 +1,46 @@
 """Policies: one file each, found by being here. Add one by adding a file with a `@policy("name")`
-class."""
+class, or keep it outside the package (docs/policies.md).
+
+A file that cannot be imported breaks nothing but itself: `midstep policies` says why.
+"""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from orchestrator.policies.base import Kind, LearnerStats, Policy, SlotRecord, policy
+from orchestrator.policies.registry import (
+    broken,
+    check,
+    chosen,
+    find,
+    load_file,
+    loaded,
+    make,
+    names,
+    registered,
+    reload,
+    resolved,
+    usable,
+)
+from orchestrator.policies.registry.lookup import import_modules
 
-from orchestrator.policies.base import LearnerStats, Policy, SlotRecord, check, find, names, policy
+import_modules(__name__, __path__)
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
-
-__all__ = ["LearnerStats", "Policy", "SlotRecord", "check", "find", "names", "policy"]
+__all__ = [
+    "Kind",
+    "LearnerStats",
+    "Policy",
+    "SlotRecord",
+    "broken",
+    "check",
+    "chosen",
+    "find",
+    "load_file",
+    "loaded",
+    "make",
+    "names",
+    "policy",
+    "registered",
+    "reload",
+    "resolved",
+    "usable",
+]

@@ -1,14 +1,30 @@
-"""The one policy interface: the same object drives the emulation and the simulator."""
+"""The one policy interface: the same object drives the emulation, the simulator and the replay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar, Literal, TypeVar
 
-from midstep.errors import ScenarioError
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Prices, Problem, SlotCost
+
+__all__ = ["Kind", "LearnerStats", "Policy", "SlotRecord", "policy"]
+
+
+class Kind(Enum):
+    """What a policy is, and with it who drives it (`orchestrator.policies.kinds.driver`)."""
+
+    RULE = "eviction rule"  # acts on every access, at once
+    SCORE_PLANNER = "score planner"  # keeps the best by a score at each slot's end
+    PRICE_PLANNER = "price planner"  # chooses by P2's prices, for many lanes at once
+    PLANNER = "planner"  # any other that plans at a slot's end
+
+    @property
+    def plans(self) -> bool:
+        """Whether it is shown slots, by `plan`; rules are shown accesses, by `on_access`."""
+        return self is not Kind.RULE
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class SlotRecord:
 
 @dataclass(frozen=True)
 class LearnerStats:
-    """What a learner says of its training: mean loss, the number of candidates K, updates done."""
+    """A learner's account of its training: mean loss, number of candidates K, updates done."""
 
     loss: float
     k: int
@@ -41,15 +57,35 @@ class Policy:
     """Decides what the edge keeps. Subclass, override what you need, and put `@policy("name")`
     above the class.
 
-    `stores` says what is cached: "intermediate" outputs at the split step, shared by the edge
-    prompt, or "final" pictures, computed whole on the edge and keyed by the user's own prompt.
+    `kind` says which of `on_access` and `plan` is called; `learns`, whether `learn` is. A class
+    that overrides a method which its kind or `learns` leaves uncalled raises TypeError when it is
+    defined. `stores` says what is cached: "intermediate" outputs at the split step, shared by the
+    edge prompt, or "final" pictures, computed whole on the edge and keyed by the user's own prompt.
+    `modes` are the timings, `needs` the facts without which it cannot be used: closed, parts,
+    truth, future, coupled (`orchestrator.policies.registry`).
     """
 
     name: ClassVar[str] = ""
+    kind: ClassVar[Kind] = Kind.PLANNER
+    learns: ClassVar[bool] = False
     stores: ClassVar[Literal["intermediate", "final"]] = "intermediate"
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive", "access"})
-    needs: ClassVar[frozenset[str]] = frozenset()  # of: closed, parts, truth, future, coupled
+    needs: ClassVar[frozenset[str]] = frozenset()
     most_steps: ClassVar[int] = 1000  # the last step that it can name
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        uncalled = {
+            "on_access": cls.kind.plans and "kind = Kind.RULE",
+            "plan": not cls.kind.plans and "kind = Kind.PLANNER",
+            "learn": not cls.learns and "learns = True",
+        }
+        for method, remedy in uncalled.items():
+            if remedy and getattr(cls, method) is not getattr(Policy, method):
+                raise TypeError(
+                    f"{cls.__qualname__}.{method} would never be called: it is a "
+                    f"{cls.kind.value}; say {remedy}"
+                )
 
     def reset(self, problem: Problem, seed: int) -> None:
         """A new run of `problem` begins; forget everything."""
@@ -64,8 +100,8 @@ class Policy:
         return CacheUpdate()
 
     def learn(self) -> LearnerStats | None:
-        """Train: one short, bounded step, called once a slot after its edit has been applied; None
-        where none was due.
+        """Train: one short, bounded step, called once a slot after its update has been applied;
+        None where none was due.
 
         Runs in a thread beside the run (inline in virtual time), but never at the same time as
         another method: `plan` of the next slot waits for it. `updates` counts from the policy's
@@ -74,7 +110,12 @@ class Policy:
         return None
 
     def reconcile(self, held: Sequence[CachedOutput]) -> None:
-        """What the store really holds, after an edit was not carried out as asked."""
+        """What the store really holds, after an update was not carried out as asked."""
+
+    def price_twin(self) -> Policy | None:
+        """The planner by price that stands for this policy where a slot's prices are known before
+        its plan (`reactive`); None: the policy itself plans there, too."""
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """What load_state_dict needs to go on: dicts, lists, tuples, numbers, texts, None, numpy
@@ -103,49 +144,3 @@ def policy(name: str) -> Callable[[P], P]:
         return cls
 
     return register
-
-
-def names() -> list[str]:
-    """All registered policies."""
-    return sorted(_REGISTRY)
-
-
-_LACKS = {
-    "closed": "a closed catalogue, and this one is open",
-    "parts": "prompts whose parts are known, which this workload does not tell",
-    "truth": "the true request rates, which only a simulated workload tells",
-    "future": "the requests to come, which only `midstep replay` and simulations know",
-    "coupled": "an edge that computes for cached prompts only (modes.edge: coupled)",
-}
-
-
-def check(name: str, problem: Problem) -> None:
-    """Raise ScenarioError where policy `name` cannot be used on `problem`, saying what it lacks."""
-    cls = find(name)
-    if problem.timing not in cls.modes:
-        raise ScenarioError(
-            f"policy.name: {name} cannot be used {problem.timing}; it can "
-            f"{', '.join(sorted(cls.modes))}"
-        )
-    if problem.last_step > cls.most_steps:
-        raise ScenarioError(
-            f"policy.name: {name} keeps outputs up to step {cls.most_steps}, here they are cut at "
-            f"{problem.last_step}"
-        )
-    there = {
-        "closed": problem.items is not None,
-        "parts": problem.parts is not None,
-        "truth": problem.truth is not None,
-        "future": problem.future is not None,
-        "coupled": problem.edge == "coupled",
-    }
-    for need in sorted(cls.needs):
-        if not there[need]:
-            raise ScenarioError(f"policy.name: {name} needs {_LACKS[need]}")
-
-
-def find(name: str) -> type[Policy]:
-    """The class of that name. Raises ScenarioError that lists what there is."""
-    if name not in _REGISTRY:
-        raise ScenarioError(f"policy.name: no policy {name!r}; there is {', '.join(names())}")
-    return _REGISTRY[name]

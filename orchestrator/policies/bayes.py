@@ -38,9 +38,9 @@ class Bayes(ScorePlanner):
         if self._belief is None:
             self._rate, self._prior = rank_bins(truth.ranks(), BINS)
             self._belief = np.tile(self._prior.astype(np.float32), (len(truth.ranks()), 1))
-        asked = np.zeros(len(self._belief), np.int64)
-        asked[ids] = counts
-        belief.advance_all(self._belief, self._rate, self._prior, truth.hazard, asked)
+        requests = np.zeros(len(self._belief), np.int64)
+        requests[ids] = counts
+        belief.advance_all(self._belief, self._rate, self._prior, truth.hazard, requests)
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         assert self._belief is not None and self.problem.truth is not None

@@ -62,7 +62,7 @@ class Clairvoyant(Rule):
     def touched(self, key: str) -> None:
         self._foresee(key, self._after[self._now])
 
-    def found(self, key: str) -> None:
+    def discovered(self, key: str) -> None:
         try:
             self._foresee(key, self._future.index(key, self._now + 1))
         except ValueError:

@@ -23,7 +23,7 @@ class Fifo(Rule):
     def admitted(self, key: str) -> None:
         self.queue[key] = None
 
-    def found(self, key: str) -> None:
+    def discovered(self, key: str) -> None:
         self.queue[key] = None
         self.queue.move_to_end(key, last=False)
 

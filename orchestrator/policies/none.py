@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.policies.base import Policy, policy
+from typing import ClassVar
+
+from orchestrator.policies.base import Kind, Policy, policy
 
 
 @policy("none")
 class Nothing(Policy):
-    """Keeps nothing."""
+    """A rule that keeps nothing."""
+
+    kind: ClassVar[Kind] = Kind.RULE

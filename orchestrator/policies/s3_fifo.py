@@ -78,7 +78,7 @@ class S3Fifo(Rule):
         early = not self._evicted and self._small.used >= self._small.capacity
         (self._main if self._returns or early else self._small).put(key, self.held[key])
 
-    def found(self, key: str) -> None:
+    def discovered(self, key: str) -> None:
         self._uses[key] = 0
         if key in self._ghost:
             self._ghost.take(key)

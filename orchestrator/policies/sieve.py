@@ -51,7 +51,7 @@ class Sieve(Rule):
         self._newest = place
         self._oldest = self._oldest or place
 
-    def found(self, key: str) -> None:
+    def discovered(self, key: str) -> None:
         place = self._places[key] = _Place(key, newer=self._oldest)
         if self._oldest is not None:
             self._oldest.older = place

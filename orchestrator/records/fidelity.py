@@ -57,8 +57,11 @@ def measure(
     return [_error(part, values) for part, values in commanded.items() if values]
 
 
-def verdict(errors: Sequence[Error], done: int) -> str:
-    """`VALID`, or `INVALID: emulator overloaded` with the reason and what to change."""
+def verdict(errors: Sequence[Error], done: int, failures: Sequence[str] = ()) -> str:
+    """`VALID`, or `INVALID` with the reason: a policy that failed, or an overloaded emulator and
+    what to change."""
+    if failures:
+        return f"INVALID: {'; '.join(failures)}"
     broken = [error for error in errors if not error.kept]
     if broken:
         why = "; ".join(_why(error) for error in broken)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import yaml
 
 from midstep import __version__
-from midstep.errors import RecordError
+from midstep.errors import PolicyFailed, RecordError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
 from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
@@ -25,10 +25,12 @@ from orchestrator.records.tables import read_parquet, write_parquet
 __all__ = [
     "Recorder",
     "checkpoint_file",
+    "policy_failures",
     "read_begin",
     "read_events",
     "read_run",
     "run_folder",
+    "traceback_file",
     "versions",
 ]
 
@@ -105,6 +107,12 @@ class Recorder:
         the new one."""
         write_at_once(self.folder / checkpoint_file(edge, self._edges), state)
 
+    def policy_failed(self, error: PolicyFailed, edge: str | None = None) -> None:
+        """A policy's own traceback, below the line that says what failed."""
+        path = self.folder / traceback_file(edge, self._edges)
+        with contextlib.suppress(OSError):  # a full disk ends the run through the rows
+            path.write_text(f"{error}\n\n{error.traceback}")
+
     def compared(self, gallery: Iterable[Gallery]) -> None:
         """Pictures made again without reuse: their PSNR goes into the rows, they into images/, and
         with them the picture that they are compared with."""
@@ -149,6 +157,21 @@ class Recorder:
 def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
     """The name of the file that holds the state of an edge's learner, in a run of these edges."""
     return "learner.ckpt" if len(edges) == 1 else f"learner-{edge}.ckpt"
+
+
+def traceback_file(edge: str | None, edges: Sequence[str]) -> str:
+    """The name of the file that holds the traceback of a policy that failed, by edge where a run
+    has several."""
+    one = edge is None or len(edges) == 1
+    return "policy-traceback.txt" if one else f"policy-traceback-{edge}.txt"
+
+
+def policy_failures(folder: Path) -> list[str]:
+    """Which policies failed in a run, a line each, with the file that holds the traceback."""
+    return [
+        f"{path.read_text().splitlines()[0]}; its traceback is in {path.name}"
+        for path in sorted(folder.glob("policy-traceback*.txt"))
+    ]
 
 
 def run_folder(scenario: Scenario, out: str | None) -> Path:

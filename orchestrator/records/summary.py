@@ -28,7 +28,8 @@ REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 class RunFacts:
     """What a run's rows do not say. `step_s`: each edge's seconds for one step of one request;
     `wall_s`: how long the command took; `cpu_share`: the machine's busy share; `pipeline`: the
-    identity of its outputs; `resumed_from`: the run whose learner's state it began with. None, or
+    identity of its outputs; `resumed_from`: the run whose learner's state it began with;
+    `policy_failures`: what policies died of, a line each. None, or
     no entry, where it is not known."""
 
     step_s: Mapping[str, float] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class RunFacts:
     cpu_share: float | None = None
     pipeline: Mapping[str, Any] | None = None
     resumed_from: str | None = None
+    policy_failures: Sequence[str] = ()
 
 
 def summarise(
@@ -63,7 +65,7 @@ def summarise(
             "preset": scenario.name,
             "versions": versions(),
             "modes": scenario.modes.model_dump(),
-            "policy": scenario.policy.model_dump(),
+            "policy": scenario.policy.model_dump(exclude={"source"}),
             "users": scenario.users,
             "duration_s": scenario.duration_s,
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
@@ -75,7 +77,7 @@ def summarise(
             "events": list(events),
         },
         "fidelity": {error.part: error.dict() for error in errors},
-        "verdict": fidelity.verdict(errors, len(done)),
+        "verdict": fidelity.verdict(errors, len(done), facts.policy_failures),
     }
 
 

@@ -22,7 +22,7 @@ from tests import paced
     [
         (["run", "--set", "modell.steps=3"], "modell: unknown key; did you mean model?"),
         (["run", "--model", "./nowhere"], "no folder ./nowhere"),
-        (["run", "--policy", "lur"], "no policy 'lur'; there is"),
+        (["run", "--policy", "lur"], "no policy 'lur'; did you mean lru? There is"),
         (["run", "--policy", "bayes"], "policy.name: bayes needs the true request rates"),
         (
             ["run", "--set", "policy.timing=reactive"],

@@ -57,7 +57,7 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
     if slots < 10 or seeds < 1:
         raise OptionError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
     for name in names:
-        policies.find(name)
+        policies.find(name, "simulate")
     folder = claim_folder(f"simulate-{preset.name}", out, MARKER, ("seeds.csv",))
     warmup = slots // 2 if is_open(preset) else slots // 5
     began = time.perf_counter()

@@ -38,9 +38,9 @@ class Series:
 def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
     """Lbar and Lhat of each lane, seconds: the preset's own, else 0.993 x mean L_avg of `greedy`
     with Q = 0."""
-    given = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
-    if not np.isnan(given).any():
-        return given
+    own_target_s = np.array([p.latency_target_ms or np.nan for p, _ in lanes]) / 1e3
+    if not np.isnan(own_target_s).any():
+        return own_target_s
     world = World(lanes)
     rollout = Rollout("greedy", Greedy().decide, world, np.zeros(len(lanes)))
     rollout.frozen = True
@@ -48,7 +48,7 @@ def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
         world.advance()
         rollout.slot(measure=True, gap=False)
     averages: Floats = rollout.sums[:, accounts.AT["average_s"]] / rollout.sums[:, 0]
-    return np.where(np.isnan(given), TIGHTNESS * averages, given)
+    return np.where(np.isnan(own_target_s), TIGHTNESS * averages, own_target_s)
 
 
 def play_all(
@@ -78,7 +78,7 @@ def play_all(
         for name, rollout in rollouts.items():
             rollout.slot(measure=slot >= warmup, gap=slot % GAP_EVERY == 0)
             learner = learners[name]
-            stats = learner.learn() if learner is not None else None
+            stats = learner.learn() if learner is not None and learner.learns else None
             if series is not None:
                 _note(series[name], rollout, stats, slot)
         if tick is not None:
@@ -91,19 +91,19 @@ def _open(name: str, world: World, targets: Floats) -> tuple[Rollout, PricePlann
     problems = [world.problem(b) for b in range(world.size)]
     seeds = [int(seed) for seed in world.seeds]
     for problem in problems:
-        policies.check(name, problem)
-    made = policies.find(name)()
-    twin = price_planner(made) if problems[0].timing == "reactive" else None
-    if twin is None:
+        policies.check(name, problem, "simulate")
+    make = policies.find(name)
+    planner = price_planner(make()) if problems[0].timing == "reactive" else None
+    if planner is None:
         from orchestrator.evaluation.simulator.objects import objects
 
-        rollout: Rollout = objects(name, type(made), world, seeds, targets)
+        rollout: Rollout = objects(name, make, world, seeds, targets)
     else:
-        twin.open(problems, seeds)
-        rollout = Rollout(name, twin.decide, world, targets)
-        rollout.guarded = twin.guarded
+        planner.open(problems, seeds)
+        rollout = Rollout(name, planner.decide, world, targets)
+        rollout.guarded = planner.guarded
     rollout.guarded = rollout.guarded and all(p.serve_guard for p, _ in world.lanes)
-    return rollout, twin
+    return rollout, planner
 
 
 def _note(series: Series, rollout: Rollout, stats: LearnerStats | None, slot: int) -> None:

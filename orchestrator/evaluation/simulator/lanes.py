@@ -1,43 +1,60 @@
-"""One policy against one stream: who is cached when. Planners by score run at several capacities in
-one pass."""
+"""One policy against one stream: who is cached when, in the lane of the policy's kind."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.errors import ScenarioError
-from midstep.wire.messages import Access
+from midstep.radio import physics
+from midstep.wire.messages import Access, CachedOutput
 from orchestrator import policies
-from orchestrator.decision.problem import Problem
+from orchestrator.decision.problem import Problem, Served, slot_cost
+from orchestrator.evaluation.driven_cache import DrivenCache
 from orchestrator.evaluation.simulator.presets import Preset
-from orchestrator.evaluation.simulator.requests import Floats, Ids, KnownStream
-from orchestrator.policies import Policy
+from orchestrator.evaluation.simulator.requests import Floats, Ids, KnownStream, Stream
+from orchestrator.policies import Policy, SlotRecord
+from orchestrator.policies.base import Kind
 from orchestrator.policies.kinds.score_planner import ScorePlanner
+
+__all__ = [
+    "Lane",
+    "LeastCosts",
+    "PlannerLane",
+    "RuleLane",
+    "ScoreLane",
+    "best",
+    "distinct",
+    "least_costs",
+    "open_lane",
+    "problem",
+]
 
 Hits = NDArray[np.bool_]
 
 
 def problem(preset: Preset, stream: KnownStream, capacity: int) -> Problem:
-    """What policies are told of an open catalogue; a prompt's key is its item's number."""
+    """What policies are told; a prompt's key is its item's number, and how many items there are is
+    known."""
     frame = int(preset.frame_bits) // 8
     return Problem(
-        capacity * frame,
-        preset.steps,
-        preset.split_step,
-        frame,
-        preset.reusable_steps,
-        None,
-        preset.users,
-        preset.edge,
-        preset.timing,
-        preset.weight_v,
-        stream.parts,
-        int,
-        stream,
+        capacity=capacity * frame,
+        steps=preset.steps,
+        split_step=preset.split_step,
+        frame_bytes=frame,
+        reusable_steps=preset.reusable_steps,
+        items=stream.items,
+        users=preset.users,
+        edge=preset.edge,
+        timing=preset.timing,
+        weight_v=preset.weight_v,
+        parts=stream.parts,
+        number=int,
+        truth=stream,
     )
 
 
@@ -45,13 +62,14 @@ class Lane(ABC):
     """A policy and its stores, one for each of `capacities` (items)."""
 
     @abstractmethod
-    def serve(self, asked: Ids, slot: int) -> Hits:
+    def serve(self, requests: Ids, slot: int) -> Hits:
         """Which of the slot's requests (n,), in order, were cached at its start and still there
         when they came, shape (capacities, n). Then the policy plans the next slot."""
 
 
 class ScoreLane(Lane):
-    """Drives `observe` and `scores` with numbers: as Ranked.plan would, without a string.
+    """A shortcut for planners by score: `observe` and `scores` with numbers, which comes to what
+    `PlannerLane` would through `plan`, without a string.
 
     Several capacities share one policy where what it knows does not depend on what is held.
     """
@@ -68,9 +86,9 @@ class ScoreLane(Lane):
         self._score = np.zeros(stream.items)
         self._met = np.full(stream.items, stream.parts is None)
 
-    def serve(self, asked: Ids, slot: int) -> Hits:
-        hits = self._cached[:, asked]
-        ids, counts = distinct(asked)
+    def serve(self, requests: Ids, slot: int) -> Hits:
+        hits = self._cached[:, requests]
+        ids, counts = distinct(requests)
         self.meet(ids)
         self.policy.observe(ids, counts, slot)
         fresh = [ids[~cached[ids]] for cached in self._cached]
@@ -82,11 +100,12 @@ class ScoreLane(Lane):
         self._score[every] = self.policy.scores(every, slot)
         for k, (capacity, new) in enumerate(zip(self.capacities, fresh, strict=True)):
             ranked = np.concatenate([self.held[k], new])
-            kept = ranked[best(self._score[ranked], capacity)]
+            chosen = ranked[best(self._score[ranked], capacity)]
             self._cached[k, self.held[k]] = False
-            self._cached[k, kept] = True
-            self.held[k] = kept
-        self.policy.learn()
+            self._cached[k, chosen] = True
+            self.held[k] = chosen
+        if self.policy.learns:
+            self.policy.learn()
         return np.asarray(hits)
 
     def meet(self, ids: Ids) -> None:
@@ -97,76 +116,131 @@ class ScoreLane(Lane):
         self._met[ids] = True
 
 
-class RuleLane(Lane):
-    """Drives `on_access` request by request, at one capacity: rules act at once, within the
-    slot."""
+class DrivenLane(Lane):
+    """A policy of any kind at one capacity, through the driver of its kind and a modelled cache."""
 
-    def __init__(self, policy: Policy, stream: KnownStream, preset: Preset) -> None:
+    def __init__(self, policy: Policy, stream: Stream, problem: Problem) -> None:
         self.policy = policy
-        self._keys = [str(i) for i in range(stream.items)]
-        self._step = preset.split_step
-        self._bytes = int(preset.frame_bits) // 8
-        self._held: set[str] = set()
+        self.stream = stream
+        self.problem = problem
+        self.driven = DrivenCache(policy, problem.capacity)
+        self._outputs: dict[int, CachedOutput] = {}
 
-    def serve(self, asked: Ids, slot: int) -> Hits:
-        since = set(self._held)  # cached since the slot's start
-        hits = np.zeros((1, len(asked)), np.bool_)
-        for i, item in enumerate(asked.tolist()):
-            key = self._keys[item]
-            hit = key in self._held
-            hits[0, i] = key in since
-            update = self.policy.on_access(
-                Access(
-                    request_id=key,
-                    prompt_key=key,
-                    prompt=key,
-                    step=self._step,
-                    nbytes=self._bytes,
-                    reuse="exact" if hit else "computed",
-                    at_s=float(slot),
-                    edge_s=0.0,
-                )
-            )
-            if update:
-                self._held.difference_update(update.evict)
-                since.difference_update(update.evict)
-                self._held.update(k for k, _ in update.admit)
+    def output(self, item: int) -> CachedOutput:
+        """What the edge computes for an item."""
+        output = self._outputs.get(item)
+        if output is None:
+            facts = self.problem
+            words = self.stream.prompt(item)
+            output = CachedOutput(str(item), words, facts.split_step, facts.frame_bytes)
+            self._outputs[item] = output
+        return output
+
+    def access(self, output: CachedOutput, slot: int, edge_s: float) -> Access:
+        """One request for an output, which is served from the cache if that holds it; `edge_s`
+        seconds on the edge otherwise."""
+        hit = output.prompt_key in self.driven.cache.held
+        if not hit:
+            self.driven.cache.stage([output])
+        return Access(
+            request_id=output.prompt_key,
+            prompt_key=output.prompt_key,
+            prompt=output.prompt,
+            step=output.step,
+            nbytes=output.nbytes,
+            reuse="exact" if hit else "computed",
+            at_s=float(slot),
+            edge_s=0.0 if hit else edge_s,
+        )
+
+
+class RuleLane(DrivenLane):
+    """For rules: each request is shown as it comes, and they act within the slot."""
+
+    def serve(self, requests: Ids, slot: int) -> Hits:
+        since = set(self.driven.cache.held)  # cached since the slot's start
+        hits = np.zeros((1, len(requests)), np.bool_)
+        for i, item in enumerate(requests.tolist()):
+            output = self.output(item)
+            hits[0, i] = output.prompt_key in since
+            since.difference_update(self.driven.access(self.access(output, slot, 0.0)).evict)
+        self.driven.cache.staging.clear()
         return hits
+
+
+class PlannerLane(DrivenLane):
+    """For planners of every kind: a slot is served with what it began with, then shown whole.
+
+    What a slot costs is known to the open model only when all slots are over (requests queue at the
+    edge across slots), so that planners by price are told the least that it could cost.
+    """
+
+    def __init__(
+        self, policy: Policy, stream: Stream, problem: Problem, costs: LeastCosts | None = None
+    ) -> None:
+        super().__init__(policy, stream, problem)
+        self._costs = costs or LeastCosts(0.0, 0.0)
+
+    def serve(self, requests: Ids, slot: int) -> Hits:
+        cache = self.driven.cache
+        accesses = tuple(
+            self.access(self.output(item), slot, self._costs.edge_s) for item in requests.tolist()
+        )
+        hits = np.array([[access.hit for access in accesses]])
+        cost = slot_cost(
+            Served(access.prompt_key, access.hit, self._costs.rest_s + access.edge_s)
+            for access in accesses
+        )
+        self.driven.end_slot(SlotRecord(slot, accesses, cost, 0.0, cache.snapshot()))
+        cache.staging.clear()
+        self.driven.driver.learn()
+        return hits
+
+
+@dataclass(frozen=True)
+class LeastCosts:
+    """Seconds of a request at least: on the edge where its output is computed, and on the device
+    afterwards."""
+
+    edge_s: float
+    rest_s: float
+
+
+def least_costs(preset: Preset) -> LeastCosts:
+    """The costs of a preset without queue, transfer and slow devices: (4) and (5)."""
+    bits = preset.frame_bits
+    split = preset.split_step
+    edge = physics.edge_seconds(split, bits, preset.edge_ghz * 1e9)
+    device = physics.device_seconds(split, preset.steps, bits, preset.device_ghz * 1e9)
+    return LeastCosts(float(edge), float(device))
 
 
 def open_lane(
     name: str, preset: Preset, stream: KnownStream, seed: int, capacities: Sequence[int]
 ) -> Lane:
-    """The named policy, reset. Raises ScenarioError where it cannot serve an open catalogue."""
-    cls = policies.find(name)
-    told = problem(preset, stream, capacities[0])
-    if cls.stores == "final":
-        raise ScenarioError(
-            f"policy.name: {name} keeps finished pictures, which simulated prompts do not have"
-        )
-    policy = cls()
-    if isinstance(policy, ScorePlanner):
-        policies.check(name, told)
-        policy.reset(told, seed)
-        return ScoreLane(policy, stream, capacities)
-    if "closed" in cls.needs or (cls.on_access is Policy.on_access and cls.plan is not Policy.plan):
-        raise ScenarioError(
-            f"policy.name: {name} cannot plan for an open catalogue; planners by score and rules "
-            f"can"
-        )
-    policies.check(name, told)
+    """The named policy, reset, in the lane of its kind; planners by score run at several capacities
+    in one. Raises ScenarioError where the policy's needs are not met."""
+    problems = [problem(preset, stream, capacity) for capacity in capacities]
+    first = problems[0]
+    policies.check(name, first, "simulate")
+    policy = policies.find(name)()
+    policy.reset(first, seed)
+    if policy.kind is Kind.SCORE_PLANNER:
+        return ScoreLane(cast(ScorePlanner, policy), stream, capacities)
     if len(capacities) != 1:
         raise ValueError(
-            f"{name} is a rule: it runs at one capacity at a time, not {len(capacities)}"
+            f"{name} is no planner by score: it runs at one capacity at a time, not "
+            f"{len(capacities)}"
         )
-    policy.reset(told, seed)
-    return RuleLane(policy, stream, preset)
+    if policy.kind.plans:
+        return PlannerLane(policy, stream, first, least_costs(preset))
+    return RuleLane(policy, stream, first)
 
 
-def distinct(asked: Ids) -> tuple[Ids, Ids]:
+def distinct(requests: Ids) -> tuple[Ids, Ids]:
     """The different items of (n,) requests in order of first request, and how often each was asked
     for."""
-    ids, first, counts = np.unique(asked, return_index=True, return_counts=True)
+    ids, first, counts = np.unique(requests, return_index=True, return_counts=True)
     order = np.argsort(first)
     return ids[order], counts[order].astype(np.int64)
 

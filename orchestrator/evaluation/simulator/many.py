@@ -20,6 +20,7 @@ from orchestrator.records.statistics import Floats, over_seeds
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.simulator.compare import Series
+    from orchestrator.policies.registry.outside import PolicyText
 
 __all__ = [
     "SIDE_BY_SIDE",
@@ -79,7 +80,11 @@ class Workers:
         # a forked process with torch's threads in it may hang
         context = multiprocessing.get_context("spawn")
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.jobs, mp_context=context, initializer=_deaf)
+            from orchestrator import policies
+
+            self._pool = ProcessPoolExecutor(
+                self.jobs, mp_context=context, initializer=_prepare, initargs=(policies.loaded(),)
+            )
         with context.Manager() as manager:
             done = manager.Queue()
             futures = [self._pool.submit(_worker, task, job, done) for job in work]
@@ -130,9 +135,13 @@ def play_series(
     return workers.spread(_follow, [([lane], tuple(names), slots, 0) for lane in lanes], progress)
 
 
-def _deaf() -> None:
-    """Ctrl-C is the first process's to answer."""
+def _prepare(outside: list[PolicyText]) -> None:
+    """Leave Ctrl-C to the first process, and register the policies from outside that it had
+    loaded."""
+    from orchestrator import policies
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    policies.reload(outside)
 
 
 def _listen(done: Any, progress: Progress, share: float) -> None:

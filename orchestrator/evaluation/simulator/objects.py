@@ -13,14 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
+from midstep.wire.messages import Access, CachedOutput
 from orchestrator.decision import exact
 from orchestrator.decision.problem import Prices, Problem, SlotCost
 from orchestrator.decision.slots import Choice
+from orchestrator.evaluation.driven_cache import DrivenCache
 from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.world import World
-from orchestrator.policies.base import Policy, SlotRecord
+from orchestrator.policies.base import Kind, Policy, SlotRecord
 from orchestrator.policies.kinds.price_planner import price_planner
+
+__all__ = ["ObjectRollout", "objects"]
 
 Floats = NDArray[np.float64]
 IDLE = SlotCost(0, 0, 0, 0, 0.0, 0.0)
@@ -38,10 +41,14 @@ class ObjectRollout(Rollout):
         target_s: Floats,
     ) -> None:
         super().__init__(name, None, world, target_s)
-        self.policies = list(policies)
         self.problems = list(problems)
         self.ahead = problems[0].timing == "proactive"
-        self.held: list[dict[int, int]] = [{} for _ in policies]  # item -> step
+        # planners by price choose among a slot's prompts: (10) says what else stays
+        self.carry = not self.ahead and policies[0].kind is Kind.PRICE_PLANNER
+        self.driven = [
+            DrivenCache(policy, problem.capacity)
+            for policy, problem in zip(policies, problems, strict=True)
+        ]
         # what could have been held at the slot's start
         self.known = np.zeros((world.size, world.items), np.bool_)
         self._keys = [str(r) for r in range(world.items)]
@@ -50,28 +57,26 @@ class ObjectRollout(Rollout):
         world = self.world
         self._price()
         choice = np.zeros_like(self.cached)
-        planned = [False] * world.size
-        for b in range(world.size):
+        for b, driven in enumerate(self.driven):
             if not self.ahead:
-                planned[b] = self._decide(b, IDLE)
+                self._decide(b, IDLE)
             for item in np.flatnonzero(world.count[b]):
-                choice[b, item] = self.held[b].get(int(item), 0)
+                output = driven.cache.held.get(self._keys[item])
+                choice[b, item] = 0 if output is None else output.step
         if gap:
             self._regret(choice, measure) if self.ahead else self._compare(choice, measure)
-        self.carry = all(planned)
         costs = [self._cost(b, choice) for b in range(world.size)]
         self._settle(choice, measure)
-        for b in range(world.size):
-            if self.carry:  # chosen items and what there was room for beside them (10)
-                self.held[b] = {
-                    int(r): int(self.cached[b, r]) for r in np.flatnonzero(self.cached[b])
-                }
+        for b, driven in enumerate(self.driven):
+            if self.carry:
+                items = np.flatnonzero(self.cached[b]).tolist()
+                driven.cache.hold(self._output(b, r, int(self.cached[b, r])) for r in items)
                 continue
             if self.ahead:
                 self._decide(b, costs[b])
             self.cached[b] = 0
-            for r, step in self.held[b].items():
-                self.cached[b, r] = step
+            for key, output in driven.cache.held.items():
+                self.cached[b, int(key)] = output.step
         return choice
 
     def _regret(self, choice: Choice, measure: bool) -> None:
@@ -90,68 +95,54 @@ class ObjectRollout(Rollout):
             cost[b, late, step] += self.wait_s[b] + step * self.world.edge_step_s[b]
         self._compare(choice, measure, cost, hit)
 
-    def _decide(self, lane: int, cost: SlotCost) -> bool:
-        """Show the lane's policy its slot; whether it chose by price, so that (10) says what else
-        stays."""
-        policy = self.policies[lane]
-        held = self.held[lane]
-        accesses: list[Access] = []
-        fresh: dict[int, int] = {}
+    def _decide(self, lane: int, cost: SlotCost) -> None:
+        """Show the lane's policy its slot, and apply what it answers."""
+        driven = self.driven[lane]
+        cache = driven.cache
         step = self.problems[lane].last_step
-        edge_s = self.world.edge_step_s[lane]
+        cache.staging.clear()
+        accesses: list[Access] = []
+        missed: list[int] = []
         for r in self.world.requests[lane].ravel():
             if r < 0:
                 continue
-            hit = int(r) in held
-            key = self._keys[r]
+            output = cache.held.get(self._keys[r])
+            hit = output is not None
+            if output is None:
+                output = self._output(lane, r, step)
+                missed.append(int(r))
+                cache.stage([output])
             access = Access(
                 request_id="",
-                prompt_key=key,
-                prompt=key,
-                step=held.get(int(r), step),
-                nbytes=self.problems[lane].frame_bytes,
+                prompt_key=output.prompt_key,
+                prompt=output.prompt,
+                step=output.step,
+                nbytes=output.nbytes,
                 reuse="exact" if hit else "computed",
                 at_s=self.world.slot,
-                edge_s=0.0 if hit else step * edge_s,
+                edge_s=0.0 if hit else step * self.world.edge_step_s[lane],
             )
             accesses.append(access)
-            if not hit:
-                fresh[int(r)] = step
-            self._apply(held, policy.on_access(access))
+            driven.access(access)
         if self.ahead:
             self.known[lane] = False
-            self.known[lane, [*held, *fresh]] = True
+            self.known[lane, [*map(int, cache.held), *missed]] = True
         prices = None if self.ahead else self._prices(lane)
-        available = self._contents(lane, held, fresh)
         queue = float(self.queue_s[lane])
-        update = policy.plan(
-            SlotRecord(self.world.slot, tuple(accesses), cost, queue, available, prices)
-        )
-        self._apply(held, update)
-        policy.learn()
-        return prices is not None and price_planner(policy) is not None
+        record = SlotRecord(self.world.slot, tuple(accesses), cost, queue, cache.snapshot(), prices)
+        update = driven.driver.end_slot(record)
+        if not self.ahead:
+            # what the plan names is computed in this very slot, at the step that it names
+            cache.stage(self._output(lane, int(key), at) for key, at in update.admit)
+        if self.carry:
+            cache.hold(o for o in cache.held.values() if self.world.count[lane, int(o.prompt_key)])
+        if update:
+            driven.apply(update)
+        driven.driver.learn()
 
-    def _apply(self, held: dict[int, int], update: CacheUpdate) -> None:
-        for key in update.evict:
-            held.pop(int(key), None)
-        for key, step in update.admit:
-            held[int(key)] = step
-
-    def _contents(self, lane: int, held: dict[int, int], fresh: dict[int, int]) -> CacheSnapshot:
-        nbytes = self.problems[lane].frame_bytes
-        store, staging = (
-            tuple(
-                CachedOutput(self._keys[r], self._keys[r], step, nbytes) for r, step in part.items()
-            )
-            for part in (held, {r: s for r, s in fresh.items() if r not in held})
-        )
-        return CacheSnapshot(
-            store=store,
-            staging=staging,
-            capacity=self.problems[lane].capacity,
-            store_bytes=len(store) * nbytes,
-            staging_bytes=len(staging) * nbytes,
-        )
+    def _output(self, lane: int, item: int, step: int) -> CachedOutput:
+        key = self._keys[item]
+        return CachedOutput(key, key, step, self.problems[lane].frame_bytes)
 
     def _prices(self, lane: int) -> Prices:
         rows = np.flatnonzero(self.world.count[lane])
@@ -170,8 +161,9 @@ class ObjectRollout(Rollout):
         system, missed, misses, active = exact.totals(
             self.weight[lane], self.cost_s[lane], self.hit[lane], choice[lane]
         )
-        taken = np.take_along_axis(self.hit[lane], choice[lane, :, None].astype(np.int64), 1)[:, 0]
-        hits = int(count[taken].sum())
+        chosen = choice[lane, :, None].astype(np.int64)
+        served = np.take_along_axis(self.hit[lane], chosen, 1)[:, 0]
+        hits = int(count[served].sum())
         average = missed / misses if misses else 0.0
         return SlotCost(
             int(count.sum()), hits, int(count.sum()) - hits, int(active), average, system
@@ -181,11 +173,14 @@ class ObjectRollout(Rollout):
 def objects(
     name: str, make: type[Policy], world: World, seeds: Sequence[int], target_s: Floats
 ) -> ObjectRollout:
-    """A fresh object for each lane of `world`."""
+    """A fresh object for each lane of `world`; where prices are known before the plan, the planner
+    by price that stands for it."""
     problems = [world.problem(b) for b in range(world.size)]
-    made = [make() for _ in problems]
-    for policy, problem, seed in zip(made, problems, seeds, strict=True):
+    players = [make() for _ in problems]
+    if problems[0].timing == "reactive":
+        players = [price_planner(policy) or policy for policy in players]
+    for policy, problem, seed in zip(players, problems, seeds, strict=True):
         policy.reset(problem, seed)
-    rollout = ObjectRollout(name, made, problems, world, target_s)
+    rollout = ObjectRollout(name, players, problems, world, target_s)
     rollout.guarded = True
     return rollout

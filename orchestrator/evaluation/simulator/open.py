@@ -46,10 +46,10 @@ def simulate(
         raise ScenarioError(f"slots: {slots} must be more than the {warmup} that warm up")
     results: Results = {name: {} for name in policies}
     for n, seed in enumerate(seeds):
-        asked, hits = _serve(
+        requests, hits = _serve(
             preset, policies, seed, slots, progress, n / len(seeds), 1 / len(seeds)
         )
-        served = {name: weigh(preset, seed, asked, hit, warmup) for name, hit in hits.items()}
+        served = {name: weigh(preset, seed, requests, hit, warmup) for name, hit in hits.items()}
         target_ms = preset.latency_target_ms or TIGHTNESS * misses_ms(served[CALIBRATES])
         for name in policies:
             for metric, value in measure(served[name], target_ms).items():
@@ -72,12 +72,12 @@ def _serve(
         name: open_lane(name, preset, stream, seed, [preset.capacity])
         for name in dict.fromkeys([*names, CALIBRATES])
     }
-    asked = np.zeros((slots, stream.requests), np.int64)
+    requests = np.zeros((slots, stream.requests), np.int64)
     hits = {name: np.zeros((slots, stream.requests), np.bool_) for name in lanes}
     for slot in range(slots):
-        asked[slot] = stream.advance()
+        requests[slot] = stream.advance()
         for name, lane in lanes.items():
-            hits[name][slot] = lane.serve(asked[slot], slot)[0]
+            hits[name][slot] = lane.serve(requests[slot], slot)[0]
         if progress is not None:
             progress(done + share * (slot + 1) / slots)
-    return asked, hits
+    return requests, hits

@@ -91,7 +91,7 @@ class ItemTable:
         self._fade = np.exp(-1 / np.array(DECAYS))
         self._keep = (self._fade[:, None] ** np.arange(SILENCE)).astype(np.float32)
         # sum over the first n slots of silence
-        self._kept = (np.cumsum(self._keep, 1) - 1).astype(np.float32)
+        self._faded_sum = (np.cumsum(self._keep, 1) - 1).astype(np.float32)
 
     def met(self, item: int, parts: tuple[str, ...]) -> None:
         """Item `item` is made of these parts."""
@@ -117,7 +117,7 @@ class ItemTable:
             s["distinct"],
             s["latest"],
             self._keep,
-            self._kept,
+            self._faded_sum,
             self._slots(),
         )
         elapsed = slot - self.slot if self.start >= 0 else 1
@@ -165,7 +165,7 @@ class ItemTable:
             s["distinct"],
             s["latest"],
             self._keep,
-            self._kept,
+            self._faded_sum,
             self._slots(),
             rate,
             weight,
@@ -229,7 +229,7 @@ class ItemTable:
             share = np.exp(np.where(since > 0, (total - s["sum"][ids]) / since, -np.inf))
         a_slot = since * share / np.maximum(passed, 1)
         for j, k in enumerate(WINDOWS):
-            over = np.where(passed > 0, self._kept[k, np.maximum(passed - 1, 0)] + 1, 0)
+            over = np.where(passed > 0, self._faded_sum[k, np.maximum(passed - 1, 0)] + 1, 0)
             s["expected"][ids, j] = s["expected"][ids, j] * self._keep[k, passed] + a_slot * over
         s["updated"][ids] = slot
         s["sum"][ids] = total

@@ -28,11 +28,11 @@ def observe(
     distinct: Any,
     latest: Any,
     keep: Any,
-    kept: Any,
+    faded_sum: Any,
     norm: Any,
 ) -> Any:
-    """A slot's requests. count, like: (items, K), as of an item's `last` request; keep, kept: (K,
-    slots of silence)."""
+    """A slot's requests. count, like: (items, K), as of an item's `last` request; keep, faded_sum:
+    (K, slots of silence)."""
     decays = count.shape[1]
     most_silent = keep.shape[1] - 1
     for j in range(len(ids)):
@@ -48,7 +48,7 @@ def observe(
             forget = np.exp(np.log(FORGET) * silent)
             for k in range(decays):
                 forecast = count[i, k] * keep[k, silent] / norm[k] + FLOOR
-                missed = count[i, k] * kept[k, max(silent - 1, 0)] / norm[k]
+                missed = count[i, k] * faded_sum[k, max(silent - 1, 0)] / norm[k]
                 like[i, k] = like[i, k] * forget - missed + c * np.log(forecast) - forecast
                 count[i, k] = count[i, k] * keep[k, silent] + c
             gap[i] = slot - last[i]
@@ -69,7 +69,7 @@ def look(
     distinct: Any,
     latest: Any,
     keep: Any,
-    kept: Any,
+    faded_sum: Any,
     norm: Any,
     rate: Any,
     weight: Any,
@@ -89,7 +89,7 @@ def look(
         most = np.float32(-1e30)
         for k in range(decays):
             then = count[i, k] / norm[k]
-            weight[j, k] = like[i, k] * forget - then * kept[k, silent]
+            weight[j, k] = like[i, k] * forget - then * faded_sum[k, silent]
             most = max(most, weight[j, k])
             rate[j, k] = then * keep[k, silent]
         for k in range(decays):
@@ -122,15 +122,15 @@ def products(
 
 @numba.njit(cache=True)
 def judge(
-    asked: Any,
+    requests_of: Any,
     requests: Any,
     count: Any,
     total: Any,
     change: Any,
     belief: Any,
 ) -> Any:
-    """Weigh each decay by how well it forecast a slot's requests `asked` (parts,): belief (parts,
-    K), in place.
+    """Weigh each decay by how well it forecast a slot's requests of each part, `requests_of`
+    (parts,): belief (parts, K), in place.
 
     A decay believes in a Gamma of count (parts, K) + PRIOR requests among total (K,); what it
     forecasts is therefore negative binomial.
@@ -143,8 +143,8 @@ def judge(
         slots = total[k] / requests
         log_none[k] = math.log1p(1 / slots)
         log_one[k] = math.log1p(slots)
-    for i in range(len(asked)):
-        c = asked[i]
+    for i in range(len(requests_of)):
+        c = requests_of[i]
         most = -1e300
         for k in range(decays):
             shape = count[i, k] + PRIOR

@@ -69,7 +69,7 @@ class PartShares:
 
         parts = self.members[ids]
         known = len(self._number)
-        asked = np.bincount(
+        requests_of = np.bincount(
             parts[parts >= 0],
             np.broadcast_to(counts[:, None], parts.shape)[parts >= 0],
             minlength=len(self._count),
@@ -77,9 +77,9 @@ class PartShares:
         requests = float(counts.sum())
         if self.requests:
             item_kernels.judge(
-                asked[:known], requests, self._count, self._total, CHANGE, self._belief
+                requests_of[:known], requests, self._count, self._total, CHANGE, self._belief
             )
-        self._count = self._count * self._keep + asked[:, None]
+        self._count = self._count * self._keep + requests_of[:, None]
         self._total = self._total * self._keep + requests
         self.log_share = self._log_shares()
         self._sum += requests * self.log_share[:, -1]

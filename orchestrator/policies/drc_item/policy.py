@@ -3,14 +3,12 @@ for next."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from midstep.wire.messages import CacheUpdate
 from orchestrator.decision.problem import Problem
-from orchestrator.policies.base import LearnerStats, SlotRecord, policy
-from orchestrator.policies.kinds.price_planner import HasPriceTwin, PricePlanner
+from orchestrator.policies.base import LearnerStats, Policy, policy
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
 if TYPE_CHECKING:
@@ -32,21 +30,20 @@ RECENT = 200_000  # requests among which samples are taken: what is silent for l
 
 
 @policy("drc-item")
-class DrcItem(ScorePlanner, HasPriceTwin):
+class DrcItem(ScorePlanner):
     """Keeps what the network expects to be asked for most in the slots to come.
 
     Its size does not depend on the catalogue; memory grows with the items seen, work with those
     touched in a slot. It starts from shipped weights, trained on generated streams
-    (training/scorer.py), and goes on learning from requests.
+    (training/scorer.py), and goes on learning from requests. Where a slot's prices are known before
+    its plan (`reactive`), another network of the same size decides (`price_twin`).
     """
 
-    def price_twin(self) -> PricePlanner:
-        from orchestrator.policies.drc_item.reactive import ReactiveDrcItem
-
-        return ReactiveDrcItem()
+    learns: ClassVar[bool] = True
+    remembers_scores: ClassVar[bool] = True  # items that are silent are scored anew now and then
 
     def __init__(self, weights: Weights | None = None, reuse: float = REUSE) -> None:
-        self._given = weights
+        self._initial = weights
         self._reuse = reuse
 
     def reset(self, problem: Problem, seed: int) -> None:
@@ -54,11 +51,7 @@ class DrcItem(ScorePlanner, HasPriceTwin):
         from orchestrator.policies.drc_item import samples, scorer
 
         super().reset(problem, seed)
-        self._priced = self.price_twin() if problem.timing == "reactive" else None
-        if self._priced is not None:
-            self._priced.reset(problem, seed)
-            return
-        self._weights = scorer.load() if self._given is None else self._given
+        self._weights = scorer.load() if self._initial is None else self._initial
         self._table = items.ItemTable(problem.parts is not None)
         self._samples = samples.Samples(REPLAY)
         self._random = np.random.default_rng([seed, 51])
@@ -67,12 +60,14 @@ class DrcItem(ScorePlanner, HasPriceTwin):
         self._score = np.zeros(0)
         self._scored = np.zeros(0, np.int64)  # the slot of each item's score
         self._slot = 0
-        self._asked = 0  # requests since samples were last taken
+        self._unsampled = 0  # requests since samples were last taken
         self._due = 0.0  # samples that may be learned from
         self._updates = 0
 
-    def plan(self, slot: SlotRecord) -> CacheUpdate:
-        return super().plan(slot) if self._priced is None else self._priced.plan(slot)
+    def price_twin(self) -> Policy:
+        from orchestrator.policies.drc_item.reactive import ReactiveDrcItem
+
+        return ReactiveDrcItem()
 
     def met(self, item: int, prompt: str) -> None:
         if self.problem.parts is not None:
@@ -84,7 +79,7 @@ class DrcItem(ScorePlanner, HasPriceTwin):
             self._samples.observe(ids, counts, slot)
             self._table.observe(ids, counts, slot)
             self._recent = np.concatenate([self._recent, ids])[-RECENT:]
-            self._asked += int(counts.sum())
+            self._unsampled += int(counts.sum())
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         from orchestrator.policies.drc_item import scorer
@@ -109,24 +104,22 @@ class DrcItem(ScorePlanner, HasPriceTwin):
         self._scored = grown(self._scored, top, -1)
 
     def learn(self) -> LearnerStats | None:
-        if self._priced is not None:
-            return self._priced.learn()
-        taken = self._take()
+        chosen = self._take()
         losses = []
         while self._due >= BATCH:
             drawn = self._samples.draw(BATCH, self._slot, YOUNGEST, self._random)
             self._due -= BATCH
             if drawn is not None:
-                self._training().pace(LEARNING_RATE * min(1.0, self._samples.taken / ENOUGH))
+                self._training().pace(LEARNING_RATE * min(1.0, self._samples.total / ENOUGH))
                 losses.append(self._training().step(*drawn))
                 self._updates += 1
-        return LearnerStats(float(np.mean(losses)), taken, self._updates) if losses else None
+        return LearnerStats(float(np.mean(losses)), chosen, self._updates) if losses else None
 
     def _take(self) -> int:
         """Remember some items as they look now: of those asked for recently, each as often as it
         was."""
-        wanted = min(self._asked, PER_SLOT)
-        self._asked = 0
+        wanted = min(self._unsampled, PER_SLOT)
+        self._unsampled = 0
         if not wanted:
             return 0
         chosen = np.unique(self._recent[self._random.integers(0, len(self._recent), wanted)])
@@ -144,8 +137,6 @@ class DrcItem(ScorePlanner, HasPriceTwin):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: what was counted, the samples, the network, the optimiser, the dice."""
-        if self._priced is not None:
-            return self._priced.state_dict()
         return {
             "numbers": dict(self._numbers),
             "table": self._table.state_dict(),
@@ -156,15 +147,12 @@ class DrcItem(ScorePlanner, HasPriceTwin):
             "random": self._random.bit_generator.state,
             "recent": self._recent.copy(),
             "slot": self._slot,
-            "asked": self._asked,
+            "asked": self._unsampled,
             "due": self._due,
             "updates": self._updates,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self._priced is not None:
-            self._priced.load_state_dict(state)
-            return
         self._numbers = dict(state["numbers"])
         self._table.load_state_dict(state["table"])
         self._samples.load_state_dict(state["samples"])
@@ -176,6 +164,6 @@ class DrcItem(ScorePlanner, HasPriceTwin):
         self._random.bit_generator.state = state["random"]
         self._recent = state["recent"].copy()
         self._slot = int(state["slot"])
-        self._asked = int(state["asked"])
+        self._unsampled = int(state["asked"])
         self._due = float(state["due"])
         self._updates = int(state["updates"])

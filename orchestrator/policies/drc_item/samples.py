@@ -42,7 +42,7 @@ class Samples:
         """`horizon_slots`: the e-folding time of the discount; left out, the first slot's load
         decides."""
         self.discount = 0.0 if horizon_slots is None else float(np.exp(-1 / horizon_slots))
-        self.taken = 0  # ever
+        self.total = 0  # ever
         self._features = np.zeros((room, WIDTH), np.float32)
         self._item = np.zeros(room, np.int64)
         self._slot = np.zeros(room, np.int64)
@@ -69,20 +69,20 @@ class Samples:
     def add(self, ids: Ids, features: Features, slot: int) -> None:
         """Items (n,) as they looked at the end of `slot`; the oldest samples make room."""
         self._running = grown(self._running, int(ids.max(initial=-1)) + 1)
-        at = (self.taken + np.arange(len(ids))) % len(self._item)
+        at = (self.total + np.arange(len(ids))) % len(self._item)
         self._features[at] = features
         self._item[at] = ids
         self._slot[at] = slot
         self._before[at] = self._running[ids]
         self._label[at] = 0
-        self.taken += len(ids)
+        self.total += len(ids)
 
     def draw(
         self, n: int, slot: int, least_slots: int, random: np.random.Generator
     ) -> tuple[Features, Floats, Floats] | None:
         """About n features (m, WIDTH), exposures (m,), labels (m,) of samples `least_slots` old;
         None: too few are."""
-        filled = min(self.taken, len(self._item))
+        filled = min(self.total, len(self._item))
         if not filled:
             return None
         at = random.integers(0, filled, n)
@@ -103,12 +103,12 @@ class Samples:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        filled = min(self.taken, len(self._item))
-        kept = {name: getattr(self, name)[:filled].copy() for name in _KEPT}
-        return kept | {
+        filled = min(self.total, len(self._item))
+        columns = {name: getattr(self, name)[:filled].copy() for name in _KEPT}
+        return columns | {
             "running": self._running.copy(),
             "base": self._base,
-            "taken": self.taken,
+            "taken": self.total,
             "discount": self.discount,
         }
 
@@ -117,5 +117,5 @@ class Samples:
             getattr(self, name)[: len(state[name])] = state[name]
         self._running = state["running"].copy()
         self._base = int(state["base"])
-        self.taken = int(state["taken"])
+        self.total = int(state["taken"])
         self.discount = float(state["discount"])

@@ -34,7 +34,7 @@ def fresh(seed: int) -> Weights:
     def layer(rows: int, columns: int) -> Floats:
         return np.asarray(random.standard_normal((rows, columns)) * np.sqrt(2 / rows))
 
-    made = {
+    weights = {
         "mean": np.zeros(WIDTH),
         "scale": np.ones(WIDTH),
         "bias": np.zeros(len(FORECASTS)),
@@ -46,7 +46,7 @@ def fresh(seed: int) -> Weights:
         "w3": np.zeros((HIDDEN, 1)),
         "b3": np.zeros(1),
     }
-    return {name: value.astype(np.float32) for name, value in made.items()}
+    return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
 def save(weights: Weights, path: Path) -> None:

@@ -1,1 +1,2 @@
-"""The kinds of policies: what eviction rules, score planners and price planners share."""
+"""The kinds of policies: what eviction rules, score planners and price planners share, and who
+drives each."""

@@ -6,10 +6,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import ClassVar
 
 from midstep.wire.messages import Access, CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
-from orchestrator.policies.base import Policy
+from orchestrator.policies.base import Kind, Policy
+
+__all__ = ["NOTHING", "Rule"]
 
 NOTHING = CacheUpdate()
 
@@ -17,6 +20,8 @@ NOTHING = CacheUpdate()
 class Rule(Policy, ABC):
     """Keeps its own view of the store: key -> bytes, least recently used first. Subclasses choose
     the victim."""
+
+    kind: ClassVar[Kind] = Kind.RULE
 
     def reset(self, problem: Problem, seed: int) -> None:
         self.capacity = problem.capacity
@@ -40,7 +45,7 @@ class Rule(Policy, ABC):
         """An output has just been admitted; its bytes and steps are in `held` and `steps`."""
         self.touched(key)
 
-    def found(self, key: str) -> None:
+    def discovered(self, key: str) -> None:
         """The store holds an output that we knew nothing of: as good as admitted, but before all
         that we know."""
         self.admitted(key)
@@ -66,15 +71,14 @@ class Rule(Policy, ABC):
 
     def reconcile(self, held: Sequence[CachedOutput]) -> None:
         real = {h.prompt_key: h for h in held}
-        for key in [
-            k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes
-        ]:
+        stale = [k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes]
+        for key in stale:
             self._drop(key)
         for key, output in real.items():
             if key not in self.held:
                 self._hold(key, output.step, output.nbytes)
                 self.held.move_to_end(key, last=False)
-                self.found(key)
+                self.discovered(key)
 
     def _hold(self, key: str, step: int, nbytes: int) -> None:
         self.held[key] = nbytes

@@ -3,14 +3,17 @@ from there."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from orchestrator.policies.kinds.price_planner import PricePlanner
+
+__all__ = ["NetworkPlanner"]
 
 
 class NetworkPlanner(PricePlanner):
     """A planner by price whose `actor` learns; `open` makes it."""
 
+    learns: ClassVar[bool] = True
     actor: Any  # with state_dict and load_state_dict
     slots: int  # decided so far
 

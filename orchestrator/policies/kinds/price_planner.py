@@ -9,31 +9,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from midstep.wire.messages import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
-from orchestrator.policies.base import Policy, SlotRecord
+from orchestrator.policies.base import Kind, Policy, SlotRecord
+
+__all__ = ["PricePlanner", "price_planner"]
 
 FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
 UNKNOWN_S = (1.0, 0.5)  # what a miss and a hit cost, until it is known
-PAST = 0.9  # weight of what prices were known so far
+KEPT_SHARE = 0.9  # of a price's running mean that a slot leaves as it was; the rest is the slot's
 
 
 class PricePlanner(Policy, ABC):
-    """Chooses by P2's prices, over a closed catalogue."""
+    """Chooses by P2's prices, over a closed catalogue: each of its R prompts has a place. A prompt
+    from outside the catalogue, as a device by hand may ask for, has none: it is served, and neither
+    forecast nor kept."""
+
+    kind: ClassVar[Kind] = Kind.PRICE_PLANNER
 
     needs: ClassVar[frozenset[str]] = frozenset({"closed"})
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive"})
-    most_steps: ClassVar[int] = (
-        127  # choices are bytes: a lane of a thousand prompts is read again and again
-    )
-    guarded: ClassVar[bool] = (
-        False  # whether the serve guard is on: served locally where the split would be slower
-    )
+    # choices are bytes: a lane of a thousand prompts is read again and again
+    most_steps: ClassVar[int] = 127
+    # whether the serve guard is on: served locally where the split would be slower
+    guarded: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -59,15 +63,22 @@ class PricePlanner(Policy, ABC):
         self._price_s = np.array(UNKNOWN_S)
         self.open([problem], [seed])
 
-    def number(self, key: str) -> int:
-        """A prompt's place among the R items; new keys take the next. Raises IndexError past the
-        catalogue's end."""
+    def place(self, key: str) -> int | None:
+        """A prompt's place among the R items; new keys take the next, and None where all places are
+        taken."""
         if self.problem.number is not None:
             return self.problem.number(key)
-        at = self._numbers.setdefault(key, len(self._numbers))
-        if at >= self.items:
-            raise IndexError(f"prompt {key} is number {at + 1} of a catalogue of {self.items}")
-        return at
+        place = self._numbers.get(key)
+        if place is None and len(self._numbers) < self.items:
+            place = self._numbers[key] = len(self._numbers)
+        return place
+
+    def number(self, key: str) -> int:
+        """A prompt's place among the R items. Raises IndexError where there is none for it."""
+        place = self.place(key)
+        if place is None:
+            raise IndexError(f"prompt {key} is one too many for a catalogue of {self.items}")
+        return place
 
     def plan(self, slot: SlotRecord) -> CacheUpdate:
         return self._react(slot) if slot.prices is not None else self._foresee(slot)
@@ -92,7 +103,9 @@ class PricePlanner(Policy, ABC):
         choices = self.problem.last_step + 1
         cached = np.zeros((1, self.items), np.int8)
         for h in held:
-            cached[0, self.number(h.prompt_key)] = h.step
+            place = self.place(h.prompt_key)
+            if place is not None:
+                cached[0, place] = h.step
         return PricedSlots(
             np.zeros((1, self.items)),
             np.zeros((1, self.items)),
@@ -136,11 +149,14 @@ class PricePlanner(Policy, ABC):
         self._rate *= decay
         edge_s: list[float] = []
         for access in slot.accesses:
-            self._rate[self.number(access.prompt_key)] += 1 - decay
+            place = self.place(access.prompt_key)
+            if place is not None:
+                self._rate[place] += 1 - decay
             if access.reuse == "computed":
                 edge_s.append(access.edge_s)
         self._learn_prices(slot, edge_s)
-        known = {h.prompt_key: h for h in (*slot.available.staging, *slot.available.store)}
+        every = {h.prompt_key: h for h in (*slot.available.staging, *slot.available.store)}
+        known = {key: h for key, h in every.items() if self.place(key) is not None}
         lane = self._lane(
             slot.available.store, slot.queue_s, self._price_s[0], np.zeros(self.problem.users)
         )
@@ -175,21 +191,11 @@ class PricePlanner(Policy, ABC):
         miss = mean + edge * cost.hits / max(1, cost.requests)
         new = np.array([miss, max(0.0, miss - edge)])
         first = tuple(self._price_s) == UNKNOWN_S
-        self._price_s = new if first else PAST * self._price_s + (1 - PAST) * new
-
-
-class HasPriceTwin(ABC):
-    """A policy of another kind that decides by price where a slot's prices are known before its
-    plan (`reactive`)."""
-
-    @abstractmethod
-    def price_twin(self) -> PricePlanner:
-        """The planner by price that stands for it there."""
+        self._price_s = new if first else KEPT_SHARE * self._price_s + (1 - KEPT_SHARE) * new
 
 
 def price_planner(policy: Policy) -> PricePlanner | None:
     """The planner by price that a policy is, or that stands for it; None where it does not decide
     by price."""
-    if isinstance(policy, PricePlanner):
-        return policy
-    return policy.price_twin() if isinstance(policy, HasPriceTwin) else None
+    planner = policy if policy.kind is Kind.PRICE_PLANNER else policy.price_twin()
+    return cast("PricePlanner | None", planner)

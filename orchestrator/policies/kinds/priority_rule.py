@@ -9,6 +9,8 @@ from collections import Counter
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.kinds.eviction_rule import Rule
 
+__all__ = ["PriorityRule"]
+
 
 class PriorityRule(Rule):
     """A weight is set when its output is used, and never falls while the output is held.
@@ -50,7 +52,7 @@ class PriorityRule(Rule):
         self.touched(key)
         heapq.heappush(self._heap, (*self.rank[key], key))
 
-    def found(self, key: str) -> None:
+    def discovered(self, key: str) -> None:
         self._oldest -= 1
         self.count[key] = 1
         self.rank[key] = self.weight(key), self._oldest

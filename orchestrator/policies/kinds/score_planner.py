@@ -1,8 +1,8 @@
 """What planners by score share: at each slot's end the store holds the best of what is available.
 
 A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so
-that the same code serves strings from a live edge and numbers from the simulator (`simulator.lanes`
-drives `observe` and `scores`).
+that the same code serves strings from a live edge and numbers from the simulator (`ScoreLane` and
+`ByScore` call `observe` and `scores` directly).
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import compress
 from operator import is_
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
-from orchestrator.policies.base import Policy, SlotRecord
+from orchestrator.policies.base import Kind, Policy, SlotRecord
+
+__all__ = ["Floats", "Ids", "ScorePlanner", "fits"]
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,7 +28,25 @@ Floats = NDArray[np.float64]
 
 class ScorePlanner(Policy, ABC):
     """Keeps the best by `scores` per byte under the capacity, of what the store holds and what
-    staging has."""
+    staging has.
+
+    `remembers_scores`: `scores` has a memory of its own, so that it matters when it is asked; such
+    a planner is asked once a slot everywhere. A subclass that plans in another way is of another
+    kind: it says `kind = Kind.PLANNER`, or raises TypeError when it is defined.
+    """
+
+    kind: ClassVar[Kind] = Kind.SCORE_PLANNER
+    remembers_scores: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for method in ("plan", "learn_slot", "keep_best"):
+            own = getattr(cls, method) is not getattr(ScorePlanner, method)
+            if own and cls.kind is Kind.SCORE_PLANNER:
+                raise TypeError(
+                    f"{cls.__qualname__}.{method} would be skipped where planners by score have a "
+                    f"shortcut; say kind = Kind.PLANNER"
+                )
 
     def reset(self, problem: Problem, seed: int) -> None:
         self.problem = problem
@@ -85,9 +106,9 @@ class ScorePlanner(Policy, ABC):
         ids, size = self._left_rows
         fresh = list({h.prompt_key: h for h in available.staging}.values())
         new, nbytes = self._rows(fresh)
-        there = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
-        there[ids] = True
-        waiting = ~there[new]
+        is_held = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
+        is_held[ids] = True
+        waiting = ~is_held[new]
         every = [*store, *compress(fresh, waiting.tolist())]
         ids = np.concatenate([ids, new[waiting]])
         size = np.concatenate([size, nbytes[waiting]])
@@ -95,17 +116,17 @@ class ScorePlanner(Policy, ABC):
             return CacheUpdate()
         # equals: what is held stays
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")
-        kept = np.zeros(len(every), np.bool_)
-        kept[order[fits(size[order], available.capacity)]] = True
-        self._left = list(compress(every, kept.tolist()))
-        self._left_rows = (ids[kept], size[kept])
+        chosen = np.zeros(len(every), np.bool_)
+        chosen[order[fits(size[order], available.capacity)]] = True
+        self._left = list(compress(every, chosen.tolist()))
+        self._left_rows = (ids[chosen], size[chosen])
         first = len(store)
         admit = tuple(
             (every[i].prompt_key, every[i].step)
-            for i in (first + np.flatnonzero(kept[first:])).tolist()
+            for i in (first + np.flatnonzero(chosen[first:])).tolist()
         )
         return CacheUpdate(
-            admit, tuple(every[i].prompt_key for i in np.flatnonzero(~kept[:first]).tolist())
+            admit, tuple(every[i].prompt_key for i in np.flatnonzero(~chosen[:first]).tolist())
         )
 
     def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
@@ -121,11 +142,11 @@ def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
     """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,)
     -> (n,)."""
     total = np.cumsum(size)
-    kept = np.asarray(total <= capacity)
-    if kept.all() or size.min() == size.max():
-        return kept
+    chosen = np.asarray(total <= capacity)
+    if chosen.all() or size.min() == size.max():
+        return chosen
     used = 0.0
     for i, nbytes in enumerate(size):
-        kept[i] = used + nbytes <= capacity
-        used += nbytes * kept[i]
-    return kept
+        chosen[i] = used + nbytes <= capacity
+        used += nbytes * chosen[i]
+    return chosen

@@ -12,14 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from midstep.errors import PolicyFailed, ScenarioError
+from midstep.errors import OptionError, PolicyFailed
 from midstep.wire.messages import Access, CacheUpdate
 from orchestrator import policies
 from orchestrator.cli import main
 from orchestrator.decision.problem import Problem
 from orchestrator.evaluation import replay
-from orchestrator.evaluation.replay import ByAccess, ByPlan, ByScore, Trace, open_cache, read_trace
-from orchestrator.policies import LearnerStats, Policy, SlotRecord
+from orchestrator.evaluation.replay import (
+    ByAccess,
+    ByDriver,
+    ByScore,
+    Trace,
+    drivers,
+    open_cache,
+    read_trace,
+)
+from orchestrator.policies import Kind, LearnerStats, Policy, SlotRecord
 from orchestrator.policies.kinds.eviction_rule import Rule
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 from orchestrator.policies.lfu_decay import LfuDecay
@@ -119,7 +127,11 @@ def test_a_row_is_its_line_to_the_letter_and_empty_ones_are_told(
         ("a\n", ["--capacity", "0"], "--capacity 0: give numbers above 0"),
         ("a\n", ["--capacity", "3,-1"], "--capacity 3,-1: give numbers above 0"),
         ("a\n", ["--capacity", "many"], "--capacity many: give numbers above 0"),
-        ("a\n", ["--policies", "lru,lur"], "no policy 'lur'; there is"),
+        (
+            "a\n",
+            ["--policies", "lru,lur"],
+            "--policies: no policy 'lur'; did you mean lru? There is",
+        ),
         ("a\n", ["--policies", "a-closed-policy"], "a-closed-policy needs a closed catalogue"),
         ("a\n", ["--policies", "a-reactive-policy"], "a-reactive-policy cannot be used access"),
         ("a\n", ["--out", "keys.txt"], "the folder cannot be made"),
@@ -156,7 +168,7 @@ def test_bad_input_is_one_line_and_status_2(
 
 
 def test_a_capacity_below_one_is_told_to_callers_too() -> None:
-    with pytest.raises(ScenarioError, match="--capacity 0"):
+    with pytest.raises(OptionError, match="--capacity 0"):
         replay.play(policies.find("lru")(), trace("ab"), 0)
 
 
@@ -168,6 +180,7 @@ class Ties(ScorePlanner):
     """Few different scores, so that ties decide; it notes what it is asked."""
 
     name = "ties"
+    learns = True
     modulus = 3
 
     def reset(self, problem: Problem, seed: int) -> None:
@@ -199,8 +212,8 @@ def both(policy: type[ScorePlanner], keys: Trace, capacity: int) -> tuple[list[i
     for plain in (False, True):
         fresh = policy()
         fresh.reset(replay.problem(keys, capacity), 0)
-        cache = ByPlan(fresh, capacity) if plain else open_cache(fresh, capacity, keys.distinct)
-        assert isinstance(cache, ByPlan if plain else ByScore)
+        cache = ByDriver(fresh, capacity) if plain else open_cache(fresh, capacity, keys.distinct)
+        assert isinstance(cache, ByDriver if plain else ByScore)
         hits.append([cache.ask([key]) for key in keys.keys])
     return hits[0], hits[1]
 
@@ -235,6 +248,8 @@ def test_a_newcomer_that_scores_lowest_stays_out() -> None:
 
 def test_who_plans_otherwise_is_played_the_plain_way() -> None:
     class Own(Ties):
+        kind = Kind.PLANNER
+
         def plan(self, slot: SlotRecord) -> CacheUpdate:
             assert slot.slot == int(slot.accesses[0].at_s)
             return CacheUpdate(
@@ -248,7 +263,7 @@ def test_who_plans_otherwise_is_played_the_plain_way() -> None:
     own = Own()
     own.reset(replay.problem(trace("abcabc"), 2), 0)
     cache = open_cache(own, 2, 3)
-    assert isinstance(cache, ByPlan)
+    assert isinstance(cache, ByDriver)
     assert cache.ask("abcabc") == 2
 
 
@@ -262,8 +277,8 @@ def test_rules_are_played_as_the_emulation_would(name: str) -> None:
         for plain in (False, True):
             rule = policies.find(name)()
             rule.reset(replay.problem(keys, capacity), 0)
-            cache = ByPlan(rule, capacity) if plain else open_cache(rule, capacity, keys.distinct)
-            assert isinstance(cache, ByPlan if plain else ByAccess)
+            cache = ByDriver(rule, capacity) if plain else open_cache(rule, capacity, keys.distinct)
+            assert isinstance(cache, ByDriver if plain else ByAccess)
             hits.append([cache.ask([key]) for key in keys.keys])
     assert hits[0] == hits[1] and hits[2] == hits[3] and sum(hits[2]) > sum(hits[0])
 
@@ -276,14 +291,14 @@ def test_whoever_holds_more_than_fits_is_found_out() -> None:
     for plain in (False, True):
         greedy = Greedy()
         greedy.reset(replay.problem(trace("abc"), 2), 0)
-        cache = ByPlan(greedy, 2) if plain else open_cache(greedy, 2, 3)
+        cache = ByDriver(greedy, 2) if plain else open_cache(greedy, 2, 3)
         assert cache.ask("ab") == 0  # what was never in staging was not admitted
         with pytest.raises(PolicyFailed, match="holds 3 outputs where 2 fit"):
             cache.ask("c")
 
 
 def test_the_bar_is_told_of_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "CHUNK", 7)
+    monkeypatch.setattr(drivers, "CHUNK", 7)
     done: list[int] = []
     score = replay.play(policies.find("lru")(), drawn(), 20, advance=done.append)
     assert sum(done) == 1500 and max(done) == 7

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from midstep.errors import ScenarioError
+from midstep.errors import OptionError
 from orchestrator.live import checkpoint
 from orchestrator.live.checkpoint import of_run, pack, unpack
 
@@ -136,12 +136,12 @@ def test_only_what_was_learnt_for_the_same_setting_is_resumed(tmp_path: Path) ->
     blob = pack({"setting": {"policy.name": "lru", "users": 4}})
     (tmp_path / "learner.ckpt").write_bytes(blob)
     assert of_run(tmp_path, {"policy.name": "lru", "users": 4}) == blob
-    with pytest.raises(ScenarioError, match=r"policy.name was 'lru' there and is 'lfu' here"):
+    with pytest.raises(OptionError, match=r"policy.name was 'lru' there and is 'lfu' here"):
         of_run(tmp_path, {"policy.name": "lfu", "users": 4})
-    with pytest.raises(ScenarioError, match=r"users was 4 there and is 5 here"):
+    with pytest.raises(OptionError, match=r"users was 4 there and is 5 here"):
         of_run(tmp_path, {"policy.name": "lru", "users": 5})
-    with pytest.raises(ScenarioError, match=r"no learner's state is in there \(no learner.ckpt\)"):
+    with pytest.raises(OptionError, match=r"no learner's state is in there \(no learner.ckpt\)"):
         of_run(tmp_path / "nowhere", {})
     (tmp_path / "learner.ckpt").write_bytes(b"\x80\x04N.")
-    with pytest.raises(ScenarioError, match=r"learner.ckpt cannot be read"):
+    with pytest.raises(OptionError, match=r"learner.ckpt cannot be read"):
         of_run(tmp_path, {})

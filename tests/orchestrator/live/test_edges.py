@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from midstep.errors import PartDied, ScenarioError
+from midstep.errors import OptionError, PartDied, ScenarioError
 from midstep.radio.fading import specs
 from midstep.scenario_file import parse
 from orchestrator.live import inprocess
@@ -86,7 +86,7 @@ def test_learners_go_on_each_from_its_own_state(tmp_path: Path) -> None:
     scenario = parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, policy={"name": "drc"}))
     assert run(scenario, Options(out=str(tmp_path / "b"), resume=str(tmp_path / "a"))) == 0
     (tmp_path / "a" / "learner-south.ckpt").unlink()
-    with pytest.raises(ScenarioError, match=r"no learner-south\.ckpt"):
+    with pytest.raises(OptionError, match=r"no learner-south\.ckpt"):
         run(scenario, Options(out=str(tmp_path / "c"), resume=str(tmp_path / "a")))
 
 

@@ -4,14 +4,17 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import EdgeUnreachable, PolicyFailed
-from midstep.wire.messages import CacheUpdate, CacheUpdateResult
+from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult
+from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live.learner import Decision, Learner, merge
 from tests.edge_node.world import FRAME, ask, with_edge
 
 
 def learner(edge: Edge, name: str, by_slot: bool = False) -> Learner:
-    return Learner(name, Problem(edge.store.capacity, 10, 6), 7, edge, by_slot, target_s=1.0)
+    return Learner(
+        policies.find(name), Problem(edge.store.capacity, 10, 6), 7, edge, by_slot, target_s=1.0
+    )
 
 
 async def served(edge: Edge, prompts: str) -> list[str]:
@@ -81,11 +84,11 @@ def test_a_policy_that_fails_is_named_and_the_edge_keeps_serving() -> None:
     assert with_edge(use) == ["computed", "computed"]
 
 
-def test_an_answer_that_is_no_edit_is_named() -> None:
+def test_an_answer_that_is_no_update_is_named() -> None:
     async def use(edge: Edge) -> None:
-        for name in ("on_access", "plan"):
-            made = learner(edge, "lru", by_slot=True)
-            setattr(made.policy, name, lambda _: None)
+        for name, method in (("lru", "on_access"), ("lfu-decay", "plan")):
+            made = learner(edge, name, by_slot=True)
+            setattr(made.policy, method, lambda _: None)
             made.start()
             await asyncio.sleep(0.001)
             await served(edge, "a")
@@ -158,3 +161,45 @@ def test_merged_edits_do_what_two_in_a_row_would() -> None:
     assert merge(CacheUpdate((), ("a",)), CacheUpdate((("a", 6),))) == CacheUpdate(
         (("a", 6),), ("a",)
     )
+
+
+def test_a_slots_end_asks_for_the_store_once_and_again_only_where_the_edge_answers_otherwise() -> (
+    None
+):
+    """What the edge has after an update follows from what it had before and from its answer."""
+
+    async def use(edge: Edge) -> list[int]:
+        looks = 0
+        look = edge.snapshot
+        carry_out = edge.apply
+        counts = []
+
+        async def counted() -> CacheSnapshot:
+            nonlocal looks
+            looks += 1
+            return await look()
+
+        async def emptied(update: CacheUpdate) -> CacheUpdateResult:
+            edge.store.evict(update.evict[0])
+            return await carry_out(update)
+
+        edge.snapshot = counted  # type: ignore[method-assign]
+        planner = learner(edge, "lfu-decay")
+        planner.start()
+        await asyncio.sleep(0.001)
+        for prompts in ("abc", "ddd", "d", "e"):
+            await served(edge, prompts)
+            await asyncio.sleep(0.001)
+            if prompts == "e":  # somebody else interferes
+                await served(edge, "eeee")
+                edge.apply = emptied  # type: ignore[method-assign]
+            looks = 0
+            decision = await planner.end_slot(len(counts), [])
+            counts.append(looks)
+            assert decision.store_bytes == edge.store.nbytes
+            assert decision.store_entries == len(edge.store)
+        await planner.close()
+        return counts
+
+    counts = with_edge(use)
+    assert counts[:3] == [1, 1, 1] and counts[3] > 1

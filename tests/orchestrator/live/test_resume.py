@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from midstep.diffusion.pipelines import catalogue_file, locate, revision
-from midstep.errors import MidstepError, ScenarioError
+from midstep.errors import MidstepError, OptionError, ScenarioError
 from midstep.scenario_file import parse
 from midstep.workload.catalogue import load_catalogue
 from orchestrator.live import checkpoint
@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_one_line(
     tiny: type[Tiny], tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     go(tmp_path / "a", duration_s=3)
-    with pytest.raises(ScenarioError, match=told) as raised:
+    with pytest.raises(OptionError, match=told) as raised:
         go(tmp_path / "b", resume=tmp_path / "a", **changes)
     assert raised.value.exit_status == 2 and "\n" not in str(raised.value)
     assert not (tmp_path / "b").exists()

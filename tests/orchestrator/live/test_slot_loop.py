@@ -108,7 +108,7 @@ def _numbered(fresh: list[float], ends: list[float]) -> list[tuple[int, float]]:
 class FakeEdge(Part):
     async def status(self) -> EdgeStatus:
         await self.answer()
-        return EdgeStatus(1, 2, 3, 4)
+        return EdgeStatus(1, 2)
 
 
 @dataclass

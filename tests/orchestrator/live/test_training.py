@@ -1,15 +1,16 @@
 """Training beside the decision path, and a learner's state taken from one and given to another."""
 
 import asyncio
-import time
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from edge_node.edge import Edge
 from midstep.clock import WallClock
-from midstep.errors import PolicyFailed, ScenarioError
+from midstep.errors import PolicyFailed, RecordError
+from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live import checkpoint
 from orchestrator.live.learner import Decision, Learner
@@ -22,7 +23,7 @@ __all__ = ["tiny"]
 
 def learner(edge: Edge, beside: bool, name: str = "tiny") -> Learner:
     problem = Problem(edge.store.capacity, 10, 6, frame_bytes=FRAME)
-    return Learner(name, problem, 7, edge, by_slot=True, target_s=1.0, beside=beside)
+    return Learner(policies.find(name), problem, 7, edge, by_slot=True, target_s=1.0, beside=beside)
 
 
 def policy(made: Learner) -> Tiny:
@@ -32,6 +33,21 @@ def policy(made: Learner) -> Tiny:
 
 def on_the_wall(use: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(use, 20))
+
+
+async def until(met: Callable[[], bool]) -> None:
+    """Let this loop's other tasks go on until the condition is met: it hangs on no time."""
+    for _ in range(10_000):
+        if met():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the other tasks have nothing left to do, and it is not met")
+
+
+async def trained(made: Learner) -> None:
+    """Wait for the training that goes on in the thread."""
+    assert made._training is not None
+    await asyncio.wait({made._training}, timeout=20)
 
 
 async def slots(edge: Edge, made: Learner, *asked: str) -> list[Decision]:
@@ -73,31 +89,33 @@ def test_a_training_is_told_once(tiny: type[Tiny]) -> None:
 
 
 def test_a_slots_answer_and_its_accesses_do_not_wait_for_training(tiny: type[Tiny]) -> None:
-    tiny.wait_s = 0.4
+    """The training ends when the test lets it: whatever is awaited before that does not wait."""
+    tiny.goes_on = threading.Event()
 
     async def use() -> None:
         edge = make_edge(WallClock())
         ticking = asyncio.create_task(edge.engine.run())
-        made = learner(edge, beside=True)
-        made.start()
-        await asyncio.sleep(0.01)
-        began = time.monotonic()
-        await made.end_slot(0, [])
-        await asyncio.sleep(0)
+        training = learner(edge, beside=True)
+        training.start()
+        await training.end_slot(0, [])  # answers
+        assert await asyncio.to_thread(policy(training).trains.wait, 20)
         await edge.obtain(ask(edge, "a"), 10)
-        await asyncio.sleep(0.02)
-        assert len(made._accesses) == 1
-        assert time.monotonic() - began < 0.3  # all of this while the training went on
-        await made.end_slot(1, [])
-        # the next plan waited: the policy does one thing at a time
-        assert time.monotonic() - began > 0.39
-        await asyncio.sleep(0)
-        blob = await made.checkpoint({})
-        assert checkpoint.unpack(blob)["policy"]["updates"] == policy(made).updates == 2
-        assert policy(made).overlaps == 0 and all(
-            name.startswith("learner") for name in policy(made).threads
+        await until(lambda: len(training._accesses) == 1)  # follows
+        assert policy(training).updates == 0, "all of this while the training goes on"
+        # the next plan waits for it: the policy does one thing at a time
+        second = asyncio.create_task(training.end_slot(1, []))
+        await until(lambda: bool(training._turn._waiters))
+        assert not second.done() and policy(training).updates == 0
+        tiny.goes_on.set()  # type: ignore[union-attr]
+        await second
+        assert policy(training).updates >= 1
+        await trained(training)
+        blob = await training.checkpoint({})
+        assert checkpoint.unpack(blob)["policy"]["updates"] == policy(training).updates == 2
+        assert policy(training).overlaps == 0 and all(
+            name.startswith("learner") for name in policy(training).threads
         )
-        await made.close()
+        await training.close()
         ticking.cancel()
 
     on_the_wall(use())
@@ -108,14 +126,17 @@ def test_a_training_that_fails_is_told_and_names_the_policy(tiny: type[Tiny], be
     tiny.fails = True
 
     async def use() -> None:
-        made = learner(make_edge(WallClock()), beside)
-        made.start()
+        training = learner(make_edge(WallClock()), beside)
+        training.start()
         with pytest.raises(
             PolicyFailed, match="policy tiny failed: ArithmeticError: the loss is not a number"
-        ):
-            for slot in range(2):
-                await made.end_slot(slot, [])
-                await asyncio.sleep(0.05)
+        ) as error:
+            await training.end_slot(0, [])
+            assert beside, "inline it is told at once"
+            await trained(training)
+            await training.end_slot(1, [])
+        assert "in learn" in error.value.traceback
+        await training.close()
 
     on_the_wall(use())
 
@@ -191,7 +212,7 @@ def test_a_state_that_does_not_fit_the_policy_is_told(tiny: type[Tiny]) -> None:
         state = checkpoint.unpack(await made.checkpoint({}))
         del state["policy"]["count"]
         with pytest.raises(
-            ScenarioError, match="policy tiny cannot go on from the state that was kept: KeyError"
+            RecordError, match="policy tiny cannot go on from the state that was kept: KeyError"
         ):
             await made.open(checkpoint.pack(state))
 

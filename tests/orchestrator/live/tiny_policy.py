@@ -4,7 +4,6 @@ asked for."""
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,12 @@ from orchestrator.policies import LearnerStats, Policy, SlotRecord, base
 
 
 class Tiny(Policy):
-    """`wait_s`: wall seconds that a training takes; `every`: calls of learn for one training;
-    `fails`: raise in it; `overlaps`: calls that met another one."""
+    """`goes_on`: a training lasts until this is set; `every`: calls of learn for one training;
+    `fails`: raise in it; `overlaps`: calls that met another one; `trains`: a training has begun."""
 
     name = "tiny"
-    wait_s = 0.0
+    learns = True
+    goes_on: threading.Event | None = None
     every = 1
     fails = False
 
@@ -30,6 +30,7 @@ class Tiny(Policy):
         self.updates = 0
         self.batch = np.zeros(0)
         self.threads: list[str] = []
+        self.trains = threading.Event()
         self.overlaps = 0
         self._inside = False
 
@@ -49,7 +50,9 @@ class Tiny(Policy):
     def learn(self) -> LearnerStats | None:
         self._enter()
         self.threads.append(threading.current_thread().name)
-        time.sleep(self.wait_s)
+        self.trains.set()
+        if self.goes_on is not None:
+            assert self.goes_on.wait(20), "nobody let the training end"
         self._inside = False
         if len(self.threads) % self.every:
             return None

@@ -8,10 +8,10 @@ from collections import Counter, OrderedDict
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, CachedOutput
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
-from orchestrator.decision.problem import Problem
-from orchestrator.policies import Policy
+from orchestrator.decision.problem import Problem, SlotCost
+from orchestrator.policies import Policy, SlotRecord, base
 from orchestrator.policies.base import policy
 
 PLACES = 3
@@ -125,7 +125,9 @@ def test_a_rule_learns_what_the_store_really_holds() -> None:
     assert update.evict == ("z",)
 
 
-def test_a_policy_is_one_class_and_one_decorator() -> None:
+def test_a_policy_is_one_class_and_one_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+
     @policy("a-test-policy")
     class Mine(Policy):
         """Keeps nothing."""
@@ -133,7 +135,7 @@ def test_a_policy_is_one_class_and_one_decorator() -> None:
     assert policies.find("a-test-policy") is Mine
     with pytest.raises(ValueError, match="two policies are called a-test-policy"):
         policy("a-test-policy")(type("Other", (Policy,), {}))
-    with pytest.raises(ScenarioError, match=r"there is .*lru"):
+    with pytest.raises(ScenarioError, match=r"[tT]here is .*lru"):
         policies.find("no-such-policy")
 
 
@@ -144,3 +146,47 @@ def test_a_step_that_a_policy_cannot_name_is_refused() -> None:
         ScenarioError, match="drc keeps outputs up to step 127, here they are cut at 150"
     ):
         policies.check("drc", deep)
+
+
+@pytest.mark.parametrize("name", ["drc", "greedy", "oo"])
+def test_a_prompt_from_outside_the_catalogue_ends_no_planner(name: str) -> None:
+    """A device by hand may ask for anything: four prompts of a catalogue of three."""
+    planner = policies.find(name)()
+    planner.reset(Problem(8192 * 2, 20, 6, 8192, 6, items=3, users=4), 7)
+    outputs = {key: CachedOutput(key, key, 6, 8192) for key in "abcd"}
+    held: dict[str, CachedOutput] = {}
+    for slot, asked in enumerate(["abcd", "dcba", "dddd"] * 3):
+        accesses = tuple(
+            Access(
+                request_id="",
+                prompt_key=key,
+                prompt=key,
+                step=6,
+                nbytes=8192,
+                reuse="computed",
+                at_s=slot,
+                edge_s=1.0,
+            )
+            for key in asked
+        )
+        staging = tuple(outputs[key] for key in dict.fromkeys(asked) if key not in held)
+        available = CacheSnapshot(
+            store=tuple(held.values()),
+            staging=staging,
+            capacity=8192 * 2,
+            store_bytes=0,
+            staging_bytes=0,
+        )
+        cost = SlotCost(4, 0, 4, len(set(asked)), 2.0, 8.0)
+        update = planner.plan(SlotRecord(slot, accesses, cost, 0.0, available))
+        assert set(dict(update.admit)) <= set("abc"), "it has no place for d"
+        held = {key: output for key, output in held.items() if key not in update.evict}
+        held |= {key: outputs[key] for key, _ in update.admit}
+        planner.learn()
+    assert held
+    # what somebody else had kept is no reason to fail either
+    stranger = CacheSnapshot(
+        store=(outputs["d"],), staging=(), capacity=8192 * 2, store_bytes=8192, staging_bytes=0
+    )
+    update = planner.plan(SlotRecord(9, (), SlotCost(0, 0, 0, 0, 0.0, 0.0), 0.0, stranger))
+    assert update.evict == ("d",)

@@ -70,9 +70,31 @@ def test_the_documentation_has_the_same_table() -> None:
 
 
 def test_hits_are_one_and_the_same_kinds() -> None:
-    hits = [kind for kind in HITS if Access("", "k", "p", 1, 1, kind, 0.0, 0.0).hit]
+    hits = [
+        kind
+        for kind in HITS
+        if Access(
+            request_id="",
+            prompt_key="k",
+            prompt="p",
+            step=1,
+            nbytes=1,
+            reuse=kind,
+            at_s=0.0,
+            edge_s=0.0,
+        ).hit
+    ]
     assert hits == ["exact", "similar", "final"]
-    assert not Access("", "k", "p", 1, 1, "shared", 0.0, 0.0).hit
+    assert not Access(
+        request_id="",
+        prompt_key="k",
+        prompt="p",
+        step=1,
+        nbytes=1,
+        reuse="shared",
+        at_s=0.0,
+        edge_s=0.0,
+    ).hit
 
 
 def test_of_few_requests_the_largest_is_told() -> None:

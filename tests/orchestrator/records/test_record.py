@@ -332,7 +332,9 @@ def test_what_an_edge_says_is_escaped(scenario: Scenario, tmp_path: Path) -> Non
     picture = b"png"
     recorder.ended([EndedRequest(row(0), None), EndedRequest(row(1, reuse=evil), picture)])
     recorder.slot(slot(0))
-    recorder.compared([Gallery("r-1", picture, picture, picture, 30.0)])
+    recorder.compared(
+        [Gallery(request_id="r-1", frame=picture, picture=picture, reference=picture, psnr_db=30.0)]
+    )
     recorder.close()
     page = report.write(tmp_path / "run").read_text()
     assert "&lt;script&gt;" in page and evil not in page

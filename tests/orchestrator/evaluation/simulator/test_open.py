@@ -9,31 +9,36 @@ import numpy as np
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
-from orchestrator.decision.problem import SlotCost
 from orchestrator.evaluation.simulator import lanes
 from orchestrator.evaluation.simulator.open import simulate
 from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
-from orchestrator.policies import Policy, SlotRecord
-from orchestrator.policies.base import policy
+from orchestrator.policies import Policy, base
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
+from tests.orchestrator.live.tiny_policy import Tiny
 
 SMALL = ["items=600", "users=4", "requests_per_user=15", "capacity=60"]
 FULL = find("full", [*SMALL, "drift_swaps_per_slot=2.5"])
 TOPICS = find("topics", [*SMALL, "topics.parts=[10, 5, 4, 3]", "topics.bursts_per_slot=0.1"])
 
 
-@policy("a-test-score")
 class Anything(ScorePlanner):
     """Scores by chance, apart from what it counted."""
+
+    name = "a-test-score"
 
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
         pass
 
     def scores(self, ids: Ids, slot: int) -> Floats:
         return np.random.default_rng(slot).random(10_000)[ids]
+
+
+@pytest.fixture(autouse=True)
+def a_test_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy under its name, for one test."""
+    monkeypatch.setitem(base._REGISTRY, "a-test-score", Anything)
 
 
 @pytest.mark.parametrize("preset", [FULL, TOPICS], ids=["full", "topics"])
@@ -102,55 +107,35 @@ def test_the_fast_path_is_the_interface(name: str) -> None:
     lane = lanes.open_lane(name, preset, stream, 5, [60, 20])
     fast = [lane.serve(stream.advance(), slot)[0] for slot in range(slots)]
     stream = open_stream(preset, 5)
-    told = lanes.problem(preset, stream, 60)
-    slow = policies.find(name)()
-    slow.reset(told, 5)
-    store: dict[str, CachedOutput] = {}
+    facts = lanes.problem(preset, stream, 60)
+    policy = policies.find(name)()
+    policy.reset(facts, 5)
+    slow = lanes.PlannerLane(policy, stream, facts)
     for slot in range(slots):
-        asked = stream.advance()
-        hits = np.array([str(item) in store for item in asked])
-        np.testing.assert_array_equal(hits, fast[slot])
-        fresh = {
-            str(item): CachedOutput(str(item), stream.prompt(item), 6, told.frame_bytes)
-            for item in asked.tolist()
-        }
-        accesses = tuple(
-            Access(
-                request_id="r",
-                prompt_key=str(i),
-                prompt=stream.prompt(i),
-                step=6,
-                nbytes=told.frame_bytes,
-                reuse="computed",
-                at_s=0,
-                edge_s=0,
-            )
-            for i in asked.tolist()
-        )
-        staging = tuple(held for key, held in fresh.items() if key not in store)
-        snapshot = CacheSnapshot(
-            store=tuple(store.values()),
-            staging=staging,
-            capacity=told.capacity,
-            store_bytes=0,
-            staging_bytes=0,
-        )
-        update = slow.plan(SlotRecord(slot, accesses, SlotCost(60, 0, 60, 1, 0, 0), 0.0, snapshot))
-        slow.learn()
-        for key in update.evict:
-            del store[key]
-        store |= {key: fresh[key] for key, _ in update.admit}
-        assert len(store) <= 60
+        np.testing.assert_array_equal(slow.serve(stream.advance(), slot)[0], fast[slot])
+        slow.driven.cache.check()
     assert np.concatenate(fast[10:]).any()
 
 
-def test_a_rule_acts_within_the_slot_but_hits_only_what_the_slot_began_with() -> None:
-    class Twice:
-        items = 5
+@pytest.mark.parametrize("name", ["drc", "greedy", "a-planner"])
+def test_planners_of_every_kind_plan_for_the_open_model(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = type("Planner", (Tiny,), {"name": "a-planner"})
+    monkeypatch.setitem(base._REGISTRY, "a-planner", planner)
+    few = ["items=60", "users=3", "requests_per_user=5", "capacity=10", "drift_swaps_per_slot=0"]
+    preset = find("full", few)
+    result = simulate(preset, [name, "none"], [1], 60, 20)
+    assert result[name]["hit_ratio"][0] > 0.2 > result["none"]["hit_ratio"][0] == 0
 
-    told = find("full", [*SMALL, "capacity=2"])
-    lane = lanes.RuleLane(policies.find("lru")(), Twice(), told)  # type: ignore[arg-type]
-    lane.policy.reset(lanes.problem(told, open_stream(told, 0), 2), 0)
+
+def test_a_rule_acts_within_the_slot_but_hits_only_what_the_slot_began_with() -> None:
+    preset = find("full", [*SMALL, "capacity=2"])
+    stream = open_stream(preset, 0)
+    facts = lanes.problem(preset, stream, 2)
+    lru = policies.find("lru")()
+    lru.reset(facts, 0)
+    lane = lanes.RuleLane(lru, stream, facts)
     assert lane.serve(np.array([0, 0, 1]), 0).tolist() == [[False, False, False]]
     # 2 pushed 1 out
     assert lane.serve(np.array([0, 2, 1, 1]), 1).tolist() == [[True, False, False, False]]
@@ -211,6 +196,8 @@ def test_a_preset_is_checked_as_a_scenario_is(name: str, setting: str, message: 
 def test_what_cannot_be_simulated_says_so() -> None:
     with pytest.raises(ScenarioError, match="edge shared and timing proactive"):
         simulate(find("full", ["edge=coupled"]), ["lru"], [1], 2, 1)
+    with pytest.raises(ScenarioError, match="ncldc needs an edge that computes for cached"):
+        simulate(FULL, ["ncldc"], [1], 2, 1)
     with pytest.raises(ScenarioError, match="finished pictures"):
         simulate(FULL, ["final"], [1], 2, 1)
     with pytest.raises(ScenarioError, match=r"topics: parts .* make 600 items, not 100000"):

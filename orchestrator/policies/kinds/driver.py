@@ -1,0 +1,80 @@
+"""Drivers, who show a policy its accesses and slots: one a kind, for the live edge, the simulator
+and the replay alike.
+
+A driver knows the policy, not the cache: whoever owns a cache (the learner's edge behind its port,
+a `CacheModel` in simulations) shows the driver each access and each slot's end, and applies what
+comes back. The simulator and the replay have shortcuts that skip the driver for speed (lanes of
+numbers, a set of keys); each is tested equal to the driver.
+"""
+
+from __future__ import annotations
+
+from midstep.wire.messages import Access, CacheUpdate
+from orchestrator.policies.base import Kind, LearnerStats, Policy, SlotRecord
+
+__all__ = ["Driver", "PlannerDriver", "RuleDriver", "drive"]
+
+NOTHING = CacheUpdate()
+
+
+class Driver:
+    """Drives one policy, which has been reset. `acts`: accesses are worth showing one by one, as
+    they happen; `learns`: a slot may be followed by a step of training."""
+
+    acts: bool
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.learns = policy.learns
+
+    def access(self, access: Access) -> CacheUpdate:
+        """Changes that one request brings. Raises what the policy raises, TypeError for an answer
+        that is no CacheUpdate."""
+        return NOTHING
+
+    def end_slot(self, slot: SlotRecord) -> CacheUpdate:
+        """Changes that a slot's end brings. Raises as `access` does."""
+        return NOTHING
+
+    def learn(self) -> LearnerStats | None:
+        """One step of training; None where none was due."""
+        return self.policy.learn() if self.learns else None
+
+
+class RuleDriver(Driver):
+    """Rules act on each access; a slot's end is nothing to them."""
+
+    acts = True
+
+    def access(self, access: Access) -> CacheUpdate:
+        return checked(self.policy.on_access(access))
+
+
+class PlannerDriver(Driver):
+    """Planners of every kind see a slot whole, when it ends."""
+
+    acts = False
+
+    def end_slot(self, slot: SlotRecord) -> CacheUpdate:
+        return checked(self.policy.plan(slot))
+
+
+DRIVERS: dict[Kind, type[Driver]] = {
+    Kind.RULE: RuleDriver,
+    Kind.SCORE_PLANNER: PlannerDriver,
+    Kind.PRICE_PLANNER: PlannerDriver,
+    Kind.PLANNER: PlannerDriver,
+}
+
+
+def drive(policy: Policy) -> Driver:
+    """The driver of a policy's kind."""
+    return DRIVERS[policy.kind](policy)
+
+
+def checked(update: object) -> CacheUpdate:
+    """A policy's answer, if it is a cache update. Raises TypeError: policies are other people's
+    code."""
+    if not isinstance(update, CacheUpdate):
+        raise TypeError(f"it answered {update!r}, which is no CacheUpdate")
+    return update

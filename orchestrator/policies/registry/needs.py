@@ -1,0 +1,82 @@
+"""What a policy needs, what a problem has, and with it where a policy can be used at all."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import numpy as np
+
+from orchestrator.decision.problem import Problem, Truth
+from orchestrator.policies.base import Policy
+
+__all__ = ["PLACES", "Place", "lack", "usable_in"]
+
+Place = Literal["live", "simulate", "replay"]
+PLACES: tuple[Place, ...] = ("live", "simulate", "replay")
+
+_LACKS = {
+    "closed": "a closed catalogue, and this one is open",
+    "parts": "prompts whose parts are known, which this workload does not tell",
+    "truth": "the true request rates, which only a simulated workload tells",
+    "future": "the requests to come, which only `midstep replay` and simulations know",
+    "coupled": "an edge that computes for cached prompts only (modes.edge: coupled)",
+}
+
+
+class _Law:
+    """Stands for the law of a simulated workload where only its presence counts."""
+
+    hazard = 0.0
+
+    def rates(self, slot: int) -> np.ndarray:
+        return np.ones(1)
+
+    def ranks(self) -> np.ndarray:
+        return np.ones(1)
+
+
+def _parts(prompt: str) -> tuple[str, ...]:
+    return (prompt,)
+
+
+def _problem(**facts: object) -> Problem:
+    return Problem(capacity=1, steps=20, split_step=6, frame_bytes=1, **facts)  # type: ignore[arg-type]
+
+
+# the problems that a place can pose, each as rich as it can be there
+_POSED: dict[Place, tuple[Problem, ...]] = {
+    "live": (_problem(items=1, parts=_parts),),
+    "simulate": (
+        _problem(items=1, edge="coupled", timing="reactive", number=int),
+        _problem(items=1, parts=_parts, number=int, truth=cast(Truth, _Law())),
+    ),
+    "replay": (_problem(timing="access", future=("",)),),
+}
+
+
+def lack(cls: type[Policy], problem: Problem, place: Place | None = None) -> str | None:
+    """Why a policy cannot be used on a problem; None where it can."""
+    if place == "simulate" and cls.stores == "final":
+        return "keeps finished pictures, which simulated prompts do not have"
+    if problem.timing not in cls.modes:
+        return f"cannot be used {problem.timing}; it can {', '.join(sorted(cls.modes))}"
+    if problem.last_step > cls.most_steps:
+        return (
+            f"keeps outputs up to step {cls.most_steps}, here they are cut at {problem.last_step}"
+        )
+    available = {
+        "closed": problem.items is not None,
+        "parts": problem.parts is not None,
+        "truth": problem.truth is not None,
+        "future": problem.future is not None,
+        "coupled": problem.edge == "coupled",
+    }
+    for need in sorted(cls.needs):
+        if not available.get(need):
+            return f"needs {_LACKS.get(need, need)}"
+    return None
+
+
+def usable_in(cls: type[Policy], place: Place) -> bool:
+    """Whether there is a problem at that place on which the policy can be used."""
+    return any(lack(cls, problem, place) is None for problem in _POSED[place])

@@ -1,0 +1,77 @@
+"""The cache's model does what the edge's own store and staging do, whatever a policy names."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_node.cache.store import Entry
+from midstep.clock import VirtualClock
+from midstep.wire.frame import Frame
+from midstep.wire.messages import CachedOutput, CacheUpdate
+from orchestrator.decision.cache_model import CacheModel
+from tests.edge_node.world import make_edge
+
+KEYS = st.sampled_from("abcdef")
+STEPS = st.sampled_from([4, 6])
+UPDATES = st.builds(
+    CacheUpdate,
+    st.lists(st.tuples(KEYS, STEPS), max_size=4).map(tuple),
+    st.lists(KEYS, max_size=4).map(tuple),
+)
+OUTPUTS = st.lists(st.tuples(KEYS, STEPS, st.integers(1, 40)), max_size=4)
+
+
+def entry(key: str, step: int, nbytes: int) -> Entry:
+    """An entry of the edge's store."""
+    return Entry(key, Frame.seal("p", key, step, 10, bytes(nbytes)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(OUTPUTS, UPDATES), max_size=8))
+def test_it_is_the_edges_cache_without_frames(
+    rounds: list[tuple[list[tuple[str, int, int]], CacheUpdate]],
+) -> None:
+    edge = make_edge(VirtualClock(), capacity=60)
+    model = CacheModel(60)
+    for outputs, update in rounds:
+        for key, step, nbytes in outputs:
+            edge.staging.put(entry(key, step, nbytes))
+        model.stage(CachedOutput(key, key, step, nbytes) for key, step, nbytes in outputs)
+        assert model.apply(update) == asyncio.run(edge.apply(update))
+        model.check()
+        real = asyncio.run(edge.snapshot())
+        assert model.snapshot().store == real.store
+        assert (model.nbytes, set(model.staging)) == (
+            real.store_bytes,
+            {held.prompt_key for held in real.staging},
+        )
+        assert CacheModel.of(real).snapshot() == model.snapshot()
+
+
+def test_a_broken_cache_is_found_out() -> None:
+    output = CachedOutput("a", "a", 6, 10)
+    for damage, text in (
+        ({"nbytes": 11}, "holds 10 bytes and counts 11"),
+        ({"capacity": 9}, "holds 10 bytes where 9 fit"),
+        ({"held": {"b": output}}, "output a is filed under b"),
+    ):
+        model = CacheModel(20)
+        model.hold([output])
+        model.check()
+        vars(model).update(damage)
+        with pytest.raises(ValueError, match=text):
+            model.check()
+
+
+def test_an_output_that_is_held_at_another_step_is_replaced_where_it_stands() -> None:
+    model = CacheModel(20)
+    first = CachedOutput("a", "a", 4, 10)
+    model.hold([first, replace(first, prompt_key="b")])
+    model.stage([replace(first, step=6)])
+    assert model.apply(CacheUpdate((("a", 6),))).admitted == 1
+    assert [(key, held.step) for key, held in model.held.items()] == [("a", 6), ("b", 4)]
