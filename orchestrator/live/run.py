@@ -123,6 +123,8 @@ class _Run:
 
     async def _live(self) -> int:
         """Open the parts, drive them, close them."""
+        if self.stopping.is_set():  # an interruption from before there was a run
+            return EXIT_INTERRUPTED
         opening = asyncio.ensure_future(self.cluster.open())
         stopping = asyncio.ensure_future(self.stopping.wait())
         either: set[asyncio.Future[Any]] = {opening, stopping}

@@ -11,22 +11,27 @@ from types import FrameType
 
 __all__ = ["interruptible", "stop_on_signals"]
 
+AGAIN_S = 0.01  # of computing, after which an interruption of the import system is tried again
+
 _interrupted = threading.Event()
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it a Ctrl-C is KeyboardInterrupt, and is remembered: while Python imports, that
-    exception can be raised where nobody hears it. A run asks for it when it begins."""
+    """Within it a Ctrl-C is KeyboardInterrupt, but never inside Python's import system, which drops
+    that exception or keeps its lock for ever. What is dropped elsewhere a run still hears of when
+    it begins."""
     _interrupted.clear()
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = signal.signal(signal.SIGINT, _interrupt)
+    before = {name: signal.signal(name, _interrupt) for name in (signal.SIGINT, signal.SIGVTALRM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> None:
@@ -49,9 +54,13 @@ def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> No
         loop.add_signal_handler(name, stop)
     if _interrupted.is_set():
         _interrupted.clear()
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
         stop()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _interrupted.set()
+    if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN_S)  # it will be somewhere else then
+        return
     raise KeyboardInterrupt

@@ -14,6 +14,7 @@ import pytest
 
 from midstep import scenario_file
 from orchestrator.cli import main
+from orchestrator.live.signals import _interrupt, interruptible
 from tests import paced
 
 
@@ -210,6 +211,29 @@ def test_an_interruption_that_python_ignores_while_it_imports_is_not_lost(
     assert "stopped before the run began" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interruption_inside_the_import_system_waits_until_it_is_left() -> None:
+    """An exception there is dropped, or leaves a lock that another thread then waits for."""
+    code = compile(
+        "def inside(call):\n    call()\n    return 'not interrupted in there'\n",
+        "<frozen importlib._bootstrap>",
+        "exec",
+    )
+    names: dict[str, Any] = {}
+    exec(code, names)
+
+    # the handler sees the frame that calls, as it would see the import system's
+    def call() -> None:
+        frame = sys._getframe(1)
+        _interrupt(signal.SIGINT, frame)
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        assert names["inside"](call) == "not interrupted in there"
+        end = time.process_time() + 10
+        while time.process_time() < end:
+            pass
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
 
 
 def test_help_says_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
