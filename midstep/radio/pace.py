@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from midstep.errors import ScenarioError
 
+__all__ = ["LONGEST", "finish"]
+
 LONGEST = 10_000  # slots
 
 
@@ -30,9 +32,8 @@ def finish(
             return now + left / pace
         left -= pace * max(0.0, end - now)
         now = end
-        slot = slot + 1
+        slot += 1
     raise ScenarioError(
         f"{amount:.3g} bits (or edge-seconds) are not done within {LONGEST} slots at about "
-        f"{pace:.3g} a second: "
-        f"look at channel.* (units?), devices.speed_ratio and slot_seconds"
+        f"{pace:.3g} a second: look at channel.* (units?), devices.speed_ratio and slot_seconds"
     )

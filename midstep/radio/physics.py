@@ -6,13 +6,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "LIGHT_M_S",
+    "PSNR_CAP_DB",
+    "Floats",
+    "device_seconds",
+    "edge_seconds",
+    "mean_gain",
+    "mse",
+    "psnr_db",
+    "rate_bps",
+    "reusable_steps",
+    "transfer_seconds",
+]
+
 Floats = NDArray[np.float64]
 LIGHT_M_S = 3e8
 PSNR_CAP_DB = 100.0  # of two equal pictures, where (2) is infinite
 
 
 def mse(picture: ArrayLike, other: ArrayLike) -> float:
-    """(1): mean squared difference of two pictures of equal shape, in squared grey levels."""
+    """(1): mean squared difference of two pictures of equal shape, in squared grey levels. Raises
+    ValueError for different shapes."""
     a = np.asarray(picture, np.float64)
     b = np.asarray(other, np.float64)
     if a.shape != b.shape:
@@ -23,9 +38,9 @@ def mse(picture: ArrayLike, other: ArrayLike) -> float:
 def psnr_db(picture: ArrayLike, other: ArrayLike, peak: float = 255.0) -> float:
     """(2): peak signal-to-noise ratio in dB, capped at PSNR_CAP_DB for equal pictures."""
     error = mse(picture, other)
-    return (
-        PSNR_CAP_DB if error == 0 else min(PSNR_CAP_DB, 20 * float(np.log10(peak / np.sqrt(error))))
-    )
+    if error == 0:
+        return PSNR_CAP_DB
+    return min(PSNR_CAP_DB, 20 * float(np.log10(peak / np.sqrt(error))))
 
 
 def reusable_steps(psnr_by_step: ArrayLike, limit_db: float) -> int:
@@ -60,7 +75,7 @@ def rate_bps(
 ) -> Floats:
     """(6): R_n(t) = W_n log2(1 + p g / delta^2), bit/s."""
     snr = _floats(power_w) * _floats(gain) / _floats(noise_w)
-    # log1p: a hopeless channel is slow, never 0
+    # log1p: a channel far below its noise is slow, never 0
     return _floats(_floats(bandwidth_hz) * np.log1p(snr) / np.log(2))
 
 

@@ -20,6 +20,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+__all__ = [
+    "UNSAID",
+    "Background",
+    "Catalogue",
+    "Edge",
+    "Ending",
+    "Position",
+    "Size",
+    "Thing",
+    "load_catalogue",
+]
+
 HELD_OUT_OFFSETS = (0, 3, 7, 12)
 """Object number n is never trained on the backgrounds number n + offset (modulo their count)."""
 
@@ -40,7 +52,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Background:
-    """A plain colour (``rgb`` 0..255 is given) or a scene (``rgb`` is None)."""
+    """A plain colour (``rgb``, 0..255) or a scene (``rgb`` is None)."""
 
     name: str
     phrase: str
@@ -49,7 +61,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Size:
-    """How large the object is: its longer side in pixels. An empty word is left unsaid."""
+    """How large the object is: its longer side in pixels. An empty word adds nothing."""
 
     name: str
     word: str
@@ -97,7 +109,7 @@ class Catalogue:
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """All object-background pairs in an order fit for popularity ranks.
+        """All object-background pairs, in the order of their popularity ranks at a run's start.
 
         Sorting by a hash of the prompt mixes objects and backgrounds well and depends on the
         words alone, so ranks survive any reordering of the catalogue file.
@@ -137,8 +149,7 @@ class Catalogue:
         return dict(zip(self.edge_prompts, self.edges, strict=True))
 
     def parts(self, edge_prompt: str) -> tuple[str, ...]:
-        """What an edge prompt is made of: object and background. Other words are one part,
-        themselves."""
+        """Object and background of an edge prompt. Other words are one part, themselves."""
         edge = self._edge_by_prompt.get(edge_prompt)
         if edge is None:
             return (edge_prompt,)

@@ -3,7 +3,7 @@ Importing this compiles."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -11,58 +11,62 @@ from numba import njit
 from midstep.draws import REQUEST
 from orchestrator.decision import draws
 
-__all__ = ["TRIES", "draw_requests", "remaining_item"]
+__all__ = ["TRIES", "Demand", "draw_requests", "remaining_item"]
 
 TRIES = (
     1000  # in a row for prompts that the user has already; then one is drawn of the others alone
 )
 
 
-@njit(cache=True)
-def draw_requests(
-    seeds: Any,
-    slot: int,
-    users: Any,
-    per_user: Any,
-    weights: Any,
-    order: Any,
-    requests: Any,
-    count: Any,
-) -> None:
-    """Fill `requests` (B, U, k), -1 where a lane has fewer, and `count` (B, R): `users` (B,) draw
-    `per_user` (B,) different items each; where that is all items, all of them in turn.
+class Demand(NamedTuple):
+    """The law of B lanes: `users` (B,) draw `per_user` (B,) different items each in a slot.
+    `weights` (B, R) adds up the weights by rank, `order` (B, R) has the item of each rank."""
 
-    `weights` (B, R) adds up the law by rank, `order` (B, R) has the item of each rank. A user draws
-    until an item is new; after TRIES in vain, of what is left, which is the same law: with a steep
-    one the last new item could take longer than anybody waits.
+    seeds: Any
+    users: Any
+    per_user: Any
+    weights: Any
+    order: Any
+
+
+@njit(cache=True)
+def draw_requests(demand: Any, slot: int, requests: Any, count: Any) -> None:
+    """Fill a slot's `requests` (B, U, k), -1 where a lane has fewer, and `count` (B, R). Where a
+    user asks for all items, it asks for them in turn.
+
+    A user draws until an item is new; after TRIES in vain, of what is left, which is the same law:
+    with a steep one the last new item could take longer than anybody waits.
     """
-    items = order.shape[1]
+    items = demand.order.shape[1]
     chosen = np.empty(items, np.bool_)
     for b in range(requests.shape[0]):
         count[b] = 0
         requests[b] = -1
-        total = weights[b, items - 1]
-        for u in range(users[b]):
-            if per_user[b] == items:
+        seed = demand.seeds[b]
+        weights = demand.weights[b]
+        order = demand.order[b]
+        per_user = demand.per_user[b]
+        for u in range(demand.users[b]):
+            if per_user == items:
                 for i in range(items):
                     requests[b, u, i] = i
                     count[b, i] += 1
                 continue
             chosen[:] = False
             number = 0  # of the user's draw
-            for i in range(per_user[b]):
+            for i in range(per_user):
                 item = -1
                 for _ in range(TRIES):
-                    point = draws.uniform(seeds[b], REQUEST, slot, u, number) * total
+                    point = draws.uniform(seed, REQUEST, slot, u, number) * weights[items - 1]
                     number += 1
-                    rank = min(np.searchsorted(weights[b], point, side="right"), items - 1)
-                    if not chosen[order[b, rank]]:
-                        item = order[b, rank]
+                    rank = min(np.searchsorted(weights, point, side="right"), items - 1)
+                    if not chosen[order[rank]]:
+                        item = order[rank]
                         break
                 if item < 0:
-                    share = draws.uniform(seeds[b], REQUEST, slot, u, number)
+                    share = draws.uniform(seed, REQUEST, slot, u, number)
                     number += 1
-                    item = remaining_item(weights[b], order[b], chosen, share)
+                    item = remaining_item(weights, order, chosen, share)
                 chosen[item] = True
                 requests[b, u, i] = item
                 count[b, item] += 1

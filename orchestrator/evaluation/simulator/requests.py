@@ -68,11 +68,11 @@ class KnownStream(Stream):
         """Expected requests of each item in the current slot, shape (items,)."""
 
     def rates(self, slot: int) -> Floats:
-        """`current`, for a policy that says which slot it means. Raises ValueError for any but the
+        """`current`, for a policy that names the slot. Raises ValueError for any but the
         current one."""
         if slot != self.slot:
             raise ValueError(
-                f"the stream is in slot {self.slot}; the rates of slot {slot} are not told"
+                f"the stream is in slot {self.slot}; the rates of slot {slot} are not known"
             )
         return self.current()
 

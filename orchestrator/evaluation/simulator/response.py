@@ -99,9 +99,7 @@ def _edge(preset: Preset, items: Ids, hits: Flags) -> tuple[Floats, Flags]:
         else lambda batch: batch * alone_s
     )
     ready, computed[missed] = ticks.ready_times(
-        at,
-        items[missed],
-        slot[missed],
+        ticks.Misses(at, items[missed], slot[missed]),
         step_s,
         preset.max_batch,
         preset.split_step,

@@ -51,8 +51,8 @@ class TopicStream(KnownStream):
             part = int(random.integers(sum(topics.parts)))
             kind = 0
             while part >= topics.parts[kind]:
-                part = part - topics.parts[kind]
-                kind = kind + 1
+                part -= topics.parts[kind]
+                kind += 1
             self._until[kind][part] = self.slot + int(
                 random.integers(*topics.burst_slots, endpoint=True)
             )

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
@@ -25,16 +25,16 @@ from tests import paced
 def test_requests_do_not_depend_on_who_asks_first(scenario: Scenario) -> None:
     one = open_workload(scenario)
     other = open_workload(scenario)
-    asked = [(user, index, index // 2) for index in range(10) for user in range(4)]
-    requests = {key: one.user_request(*key) for key in asked}
-    assert {key: other.user_request(*key) for key in reversed(asked)} == requests
+    places = [(user, index, index // 2) for index in range(10) for user in range(4)]
+    requests = {key: one.user_request(*key) for key in places}
+    assert {key: other.user_request(*key) for key in reversed(places)} == requests
 
 
 def test_popularity_is_zipf(scenario: Scenario) -> None:
-    settings = scenario.workload.model_copy(
+    changed = scenario.workload.model_copy(
         update={"drift_swaps_per_slot": 0.0, "catalogue_size": 50}
     )
-    workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
+    workload = CatalogueWorkload(find_catalogue(scenario), changed, 7)
     counts = Counter(
         r.edge_prompt for i in range(6000) if (r := workload.user_request(0, i, 0)) is not None
     )
@@ -53,8 +53,8 @@ def test_users_say_more_than_the_core_and_some_say_just_it(scenario: Scenario) -
 
 
 def test_seeds_of_ones_own_come_in_their_shares(scenario: Scenario) -> None:
-    settings = scenario.workload.model_copy(update={"variation_share": 0.5, "private_share": 0.1})
-    workload = CatalogueWorkload(find_catalogue(scenario), settings, 7)
+    changed = scenario.workload.model_copy(update={"variation_share": 0.5, "private_share": 0.1})
+    workload = CatalogueWorkload(find_catalogue(scenario), changed, 7)
     requests = [r for i in range(800) if (r := workload.user_request(0, i, 0)) is not None]
     assert sum(r.variation_seed is not None for r in requests) / 800 == pytest.approx(0.5, abs=0.07)
     assert sum(r.private_seed is not None for r in requests) / 800 == pytest.approx(0.1, abs=0.05)
@@ -62,25 +62,25 @@ def test_seeds_of_ones_own_come_in_their_shares(scenario: Scenario) -> None:
 
 def test_a_stream_is_asked_for_in_its_order() -> None:
     stream = StreamWorkload(["a", "b", "c", "d", "e"], users=2)
-    asked = [
+    prompts = [
         r.prompt
         for index in range(3)
         for user in range(2)
         if (r := stream.user_request(user, index, 0)) is not None
     ]
-    assert asked == ["a", "b", "c", "d", "e"]
+    assert prompts == ["a", "b", "c", "d", "e"]
     assert stream.user_request(1, 2, 0) is None
 
 
 def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name, told in [
+    for name, message in [
         ("empty", "holds no prompt"),
         ("binary", "cannot be read"),
         ("missing", "cannot be read"),
     ]:
-        with pytest.raises(ScenarioError, match=told):
+        with pytest.raises(ScenarioError, match=message):
             read_prompts(str(tmp_path / name))
 
 
@@ -91,6 +91,7 @@ def test_prompts_end_at_line_ends_alone(tmp_path: Path) -> None:
     assert read_prompts(str(path)) == ["a lion", "", "a\u2028cat\x0c\x85owl"]
 
 
+@settings(deadline=None)  # a disk may be slow
 @given(lines=st.lists(st.text(st.characters(exclude_characters="\n\ufeff", codec="utf-8"))))
 def test_what_is_written_line_by_line_is_read_line_by_line(
     lines: list[str], tmp_path_factory: pytest.TempPathFactory

@@ -49,15 +49,15 @@ def test_draws_follow_the_rates_and_depend_on_the_seed_alone(preset: Preset) -> 
     drawn = np.zeros(600)
     differ = False
     for slot in range(400):
-        asked = stream.advance()
-        np.testing.assert_array_equal(asked, again.advance())
-        differ |= (asked != other.advance()).any()
+        items = stream.advance()
+        np.testing.assert_array_equal(items, again.advance())
+        differ |= (items != other.advance()).any()
         expected += stream.rates(slot)
-        drawn += np.bincount(asked, minlength=600)
+        drawn += np.bincount(items, minlength=600)
     assert differ
     top = np.argsort(-expected)[:50]
     assert np.all(np.abs(drawn[top] - expected[top]) < 5 * np.sqrt(expected[top]))
-    with pytest.raises(ValueError, match="the rates of slot 7 are not told"):
+    with pytest.raises(ValueError, match="the rates of slot 7 are not known"):
         stream.rates(7)
 
 

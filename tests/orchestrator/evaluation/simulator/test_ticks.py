@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from orchestrator.evaluation.simulator.ticks import ready_times
+from orchestrator.evaluation.simulator.ticks import Misses, ready_times
 
 STEP = {1: 0.010, 2: 0.012, 3: 0.013, 4: 0.020}
 
@@ -31,13 +31,13 @@ def plain(
     r = 0
     while r < len(at) or flying:
         if r < len(at) and at[r] <= tick_ends:
-            made = latest.get(item[r])
-            fresh = made is None or ("ready" in made and made["ready"] <= slot[r])
+            job = latest.get(item[r])
+            fresh = job is None or ("ready" in job and job["ready"] <= slot[r])
             if fresh:
-                made = latest[item[r]] = {"left": steps}
-                waiting.append(made)
-            assert made is not None
-            shares.append(made)
+                job = latest[item[r]] = {"left": steps}
+                waiting.append(job)
+            assert job is not None
+            shares.append(job)
             computed.append(fresh)
             idle = not flying
             now = at[r]
@@ -61,10 +61,10 @@ def test_the_kernel_equals_the_plain_simulation(load: int) -> None:
     slot = np.repeat(np.arange(12), load)
     at = slot + np.sort(random.random((12, load)), axis=1).ravel()
     item = random.integers(0, load, len(at))
-    ready, computed = ready_times(at, item, slot, STEP.__getitem__, 4, 3, load, 1.0)
-    expected, made = plain(at.tolist(), item.tolist(), slot.tolist(), 3, 4)
+    ready, computed = ready_times(Misses(at, item, slot), STEP.__getitem__, 4, 3, load, 1.0)
+    expected, own = plain(at.tolist(), item.tolist(), slot.tolist(), 3, 4)
     np.testing.assert_allclose(ready, expected, rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(computed, made)
+    np.testing.assert_array_equal(computed, own)
     assert 0 < computed.sum() < len(at)
 
 
@@ -72,8 +72,8 @@ def test_by_hand() -> None:
     at = np.array([0.0, 0.005, 0.006, 0.021, 1.5])
     item = np.array([0, 1, 0, 1, 0])
     slot = np.array([0, 0, 0, 0, 1])
-    ready, computed = ready_times(at, item, slot, STEP.__getitem__, 2, 2, 2, 1.0)
+    ready, computed = ready_times(Misses(at, item, slot), STEP.__getitem__, 2, 2, 2, 1.0)
     # item 0 ticks alone until .010 and with item 1 until .022, item 1 alone until .032; in slot 1
-    # item 0 is made again
+    # item 0 is computed again
     np.testing.assert_allclose(ready, [0.022, 0.032, 0.022, 0.032, 1.52])
     assert computed.tolist() == [True, True, False, False, True]

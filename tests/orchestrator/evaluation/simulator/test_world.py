@@ -33,7 +33,7 @@ def test_one_seed_is_one_world_live_and_simulated() -> None:
         hertz = preset.frame_bits / world.step_s[0]
         share = [channel.speed(slot) / 0.075 for channel in channels]
         np.testing.assert_allclose(hertz / 1.5e9, share, rtol=1e-12)
-        np.testing.assert_array_equal(world._order[0], drift.order(slot))
+        np.testing.assert_array_equal(world._demand.order[0], drift.order(slot))
 
 
 def test_a_lane_does_not_depend_on_the_lanes_beside_it() -> None:
