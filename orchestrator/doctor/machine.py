@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from midstep.address import split_address
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
@@ -193,8 +194,8 @@ def ports(asked: Asked) -> Iterator[Finding]:
     for number, edge in enumerate(asked.scenario.edges):
         if edge.address is None or asked.cluster is not None:
             continue
-        host, _, port = edge.address.rpartition(":")
-        problem = _taken(host.strip("[]"), int(port)) if port.isdigit() else "this is no HOST:PORT"
+        host, port = split_address(edge.address)
+        problem = _taken(host.strip("[]"), port)
         name = f"{edge.name} at {edge.address}"
         if problem:
             do = f"set edges.{number}.address to a free HOST:PORT of this machine, or to null"
