@@ -17,6 +17,8 @@ import torch
 
 from midstep.errors import ModelError
 
+__all__ = ["Window", "bound", "carried", "restore", "snapshot"]
+
 
 def bound(scheduler: Any, step: int, steps: int) -> int:
     """How many entries of the full `timesteps` belong to the first `step` of `steps` steps.

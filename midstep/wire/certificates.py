@@ -117,10 +117,10 @@ def check(folder: Path, ca: bytes, certificate: bytes | None, key: bytes | None)
         )
     try:
         names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        known = NAME in names.get_values_for_type(x509.DNSName)
+        covered = NAME in names.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
-        known = False
-    if not known:
+        covered = False
+    if not covered:
         raise CredentialsError(
             f"{folder / CERTIFICATE} is not for the name {NAME}, which callers ask for"
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from midstep.address import split_address
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
@@ -196,10 +197,8 @@ def ports(plan: PlannedRun) -> Iterator[Finding]:
     for number, edge in enumerate(plan.scenario.edges):
         if edge.address is None or plan.cluster is not None:
             continue
-        host, _, port = edge.address.rpartition(":")
-        problem = "this is no HOST:PORT"
-        if port.isascii() and port.isdecimal():
-            problem = _in_the_way(host.strip("[]"), int(port))
+        host, port = split_address(edge.address)
+        problem = _in_the_way(host.strip("[]"), port)
         name = f"{edge.name} at {edge.address}"
         if problem:
             do = f"set edges.{number}.address to a free HOST:PORT of this machine, or to null"

@@ -303,3 +303,25 @@ def _prometheus_of(run: Path) -> list[int]:
         if f"{run}/prometheus/prometheus.yml" in words:
             pids.append(int(process.name))
     return pids
+
+
+def test_a_prometheus_on_loopback_is_not_asked_through_a_proxy() -> None:
+    """The proxy comes from the environment when urllib is loaded: a process of its own shows it."""
+    code = (
+        "import http.server, threading\n"
+        "from orchestrator.watch import monitor\n"
+        "class Answers(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200); self.end_headers()\n"
+        '        self.wfile.write(b\'{"data": {"result": [{"value": [0, "3"]}]}}\')\n'
+        "    def log_message(self, *words): pass\n"
+        "server = http.server.HTTPServer(('127.0.0.1', 0), Answers)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+        "print(monitor.query(f'http://127.0.0.1:{server.server_port}', 'up'))\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if k.lower() != "no_proxy"}
+    environment = {**clean, "http_proxy": "http://127.0.0.1:9"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ended.stdout.strip() == "3.0", ended.stderr

@@ -134,8 +134,8 @@ def test_bad_prompts_are_refused(prompt: str, why: str) -> None:
 
 def test_a_full_queue_refuses_and_those_in_it_are_served() -> None:
     async def use(edge: Edge) -> list[Any]:
-        asked = [edge.obtain(ask(edge, f"prompt {i}"), 10) for i in range(4)]
-        return list(await asyncio.gather(*asked, return_exceptions=True))
+        calls = [edge.obtain(ask(edge, f"prompt {i}"), 10) for i in range(4)]
+        return list(await asyncio.gather(*calls, return_exceptions=True))
 
     results = with_edge(use, queue_limit=2, max_batch=1)
     assert [isinstance(r, QueueFull) for r in results] == [False, False, True, True]

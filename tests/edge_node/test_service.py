@@ -130,8 +130,8 @@ async def test_loopback_is_not_reached_through_a_proxy(monkeypatch: pytest.Monke
 async def test_a_full_queue_is_resource_exhausted() -> None:
     async with served(scale=1.0, queue_limit=1, max_batch=1) as (edge, address):
         client = GrpcEdge(address)
-        asked = [client.obtain(ask(edge, f"prompt {i}"), 10) for i in range(6)]
-        results = await asyncio.gather(*asked, return_exceptions=True)
+        calls = [client.obtain(ask(edge, f"prompt {i}"), 10) for i in range(6)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
         assert any(isinstance(r, QueueFull) for r in results)
         assert any(not isinstance(r, BaseException) for r in results)
 

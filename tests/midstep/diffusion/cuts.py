@@ -64,33 +64,33 @@ def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:
     )
 
 
-def run(made: Denoiser, trajectory: Any) -> Any:
+def run(cutter: Denoiser, trajectory: Any) -> Any:
     """Denoise to the trajectory's `until`, alone."""
     while trajectory.step < trajectory.until:
-        made.advance([trajectory])
+        cutter.advance([trajectory])
     return trajectory
 
 
-def finish(made: Denoiser, frame: Frame, cut: Cut) -> np.ndarray[Any, Any]:
+def finish(cutter: Denoiser, frame: Frame, cut: Cut) -> np.ndarray[Any, Any]:
     """The picture that a frame becomes."""
     variation = None if cut.variation is None else Variation(cut.variation)
-    return made.decode(run(made, made.resume(frame, cut.prompt, STEPS, variation)))
+    return cutter.decode(run(cutter, cutter.resume(frame, cut.prompt, STEPS, variation)))
 
 
 def main(folder: Path) -> None:
     """Finish every cut of FOLDER/cuts.json in this process, from bytes alone; pictures go to
     FOLDER/<name>.npy."""
-    known: dict[tuple[str, str, str], Denoiser] = {}
+    denoisers: dict[tuple[str, str, str], Denoiser] = {}
     for fields in json.loads((folder / "cuts.json").read_text()):
         model = Path(fields.pop("model"))
         cut = Cut(**fields.pop("cut"))
         key = cut.family, cut.scheduler, cut.kind
-        if key not in known:
-            known[key] = denoiser(model, cut.scheduler, cut.kind)
+        if key not in denoisers:
+            denoisers[key] = denoiser(model, cut.scheduler, cut.kind)
         payload = (folder / f"{cut.name}.frame").read_bytes()
         frame = Frame(payload=payload, **fields)
-        frame.verify(known[key].identity.digest(), "key")
-        np.save(folder / f"{cut.name}.npy", finish(known[key], frame, cut))
+        frame.verify(denoisers[key].identity.digest(), "key")
+        np.save(folder / f"{cut.name}.npy", finish(denoisers[key], frame, cut))
 
 
 if __name__ == "__main__":

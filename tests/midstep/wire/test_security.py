@@ -43,18 +43,18 @@ def test_an_edge_and_its_devices_load_what_they_share(folder: Path) -> None:
 
 
 def test_credentials_travel_whole_and_show_nothing() -> None:
-    made = ephemeral(tls=True)
-    assert pickle.loads(pickle.dumps(made)) == made
-    assert repr(made) == "Credentials()"
+    credentials = ephemeral(tls=True)
+    assert pickle.loads(pickle.dumps(credentials)) == credentials
+    assert repr(credentials) == "Credentials()"
     assert ephemeral(tls=False).token != ephemeral(tls=False).token
 
 
 def test_only_the_token_itself_is_accepted() -> None:
-    made = ephemeral(tls=False)
-    assert made.accept(made.token) and made.accept(made.token.encode())
+    credentials = ephemeral(tls=False)
+    assert credentials.accept(credentials.token) and credentials.accept(credentials.token.encode())
     assert not any(
-        made.accept(other)
-        for other in ("", None, made.token[:-1], made.token + "x", "ü" * 43, b"\xff")
+        credentials.accept(other)
+        for other in ("", None, credentials.token[:-1], credentials.token + "x", "ü" * 43, b"\xff")
     )
 
 
@@ -134,8 +134,8 @@ def test_a_certificate_that_ended_or_has_another_name_is_refused(
         with monkeypatch.context() as changed:
             changed.setattr(certificates, "NAME", name)
             changed.setattr(certificates, "_SLACK", certificates.dt.timedelta(days=3))
-            made = make(days)
-        for file, pem in zip(("ca.pem", "edge.pem", "edge-key.pem"), made, strict=True):
+            pems = make(days)
+        for file, pem in zip(("ca.pem", "edge.pem", "edge-key.pem"), pems, strict=True):
             (folder / file).write_bytes(pem)
         assert what in refusal(folder)
 
@@ -171,13 +171,13 @@ def test_both_commands_refuse_bad_credentials_in_one_line(
     (folder / "token").chmod(0o644)
     listen = ["--listen", "127.0.0.1:0"] if main is edge_main.main else ["--join", "127.0.0.1:9"]
     assert main([*listen, "--credentials", str(folder)]) == 2  # type: ignore[operator]
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "chmod 600" in said
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "chmod 600" in error
 
 
 def _unsafe(tree: ast.AST) -> list[str]:
     """What a module does that can execute what it reads."""
-    found = []
+    texts = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.name for alias in node.names]
@@ -192,20 +192,20 @@ def _unsafe(tree: ast.AST) -> list[str]:
                 "cloudpickle",
                 "joblib",
             }
-            found += [name for name in names if name.split(".")[0] in banned]
+            texts += [name for name in names if name.split(".")[0] in banned]
         if (
             isinstance(node, ast.Attribute)
             and node.attr == "load"
             and isinstance(node.value, ast.Name)
         ):
-            found += [f"{node.value.id}.load"] if node.value.id in ("torch", "np", "numpy") else []
+            texts += [f"{node.value.id}.load"] if node.value.id in ("torch", "np", "numpy") else []
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
             and node.func.id in ("eval", "exec")
         ):
-            found.append(node.func.id)
-    return found
+            texts.append(node.func.id)
+    return texts
 
 
 @pytest.mark.parametrize("part", ["midstep", "edge_node", "user_agent", "orchestrator"])
@@ -228,5 +228,8 @@ def test_and_the_check_can_fail(text: str) -> None:
 
 
 def test_a_callers_part_has_no_private_key() -> None:
-    made = ephemeral(tls=True)
-    assert made.key is not None and dataclasses.astuple(made.public())[2:] == (None, None)
+    credentials = ephemeral(tls=True)
+    assert credentials.key is not None and dataclasses.astuple(credentials.public())[2:] == (
+        None,
+        None,
+    )

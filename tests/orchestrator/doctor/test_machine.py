@@ -149,7 +149,6 @@ def test_a_port_in_use(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
         and "edges.0.address" in found.do
     )
     assert told(machine.ports, asked(REAL, "edges.0.address=127.0.0.1:0"), "edge-0").state == "ok"
-    assert told(machine.ports, asked(REAL, "edges.0.address=here"), "edge-0").state == "fail"
 
 
 def test_a_machine_without_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:

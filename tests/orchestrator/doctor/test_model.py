@@ -81,3 +81,17 @@ def test_a_profile_that_is_none_fails_where_it_is_waited_out(tmp_path: Path) -> 
     assert told(model.profile, asked(PACED, setting), "profile").state == "fail"
     assert told(model.profile, asked(REAL, setting), "profile").state == "warn"
     assert told(model.profile, asked(PACED), "profile").state == "ok"
+
+
+def test_a_component_that_is_a_link_is_looked_at_like_any_other(
+    folder: Path, tmp_path: Path
+) -> None:
+    of = asked(REAL, f"model.path={folder}")
+    whole = told(model.model, of, "model").text
+    shutil.move(folder / "unet", tmp_path / "unet")
+    (folder / "unet").symlink_to(tmp_path / "unet")
+    assert told(model.model, of, "model").text == whole
+    cut(folder)
+    assert (
+        "unet/diffusion_pytorch_model.safetensors is damaged" in told(model.model, of, "model").text
+    )

@@ -123,6 +123,17 @@ def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:
     assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(off, [], 1.0), 50)
 
 
+def test_the_bounds_are_of_the_work_and_not_of_the_wait_before_it() -> None:
+    """2 % of 40 s would be 800 ms; of the 2 s of work it is 40 ms."""
+    late = [row(i, device_late_s=0.5, device_s=40.5, device_wait_s=38.0).dict() for i in range(50)]
+    assert "the bound 40 ms" in fidelity.verdict(fidelity.measure(late, [], 1.0), 50)
+    late = [
+        row(i, transfer_late_s=0.008, transfer_s=4.408, transfer_wait_s=4.0).dict()
+        for i in range(50)
+    ]
+    assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(late, [], 1.0), 50)
+
+
 def test_summary_counts_what_the_rows_say() -> None:
     rows = [
         row(1).dict(),
