@@ -31,6 +31,7 @@ from orchestrator import policies
 from orchestrator.evaluation.environment import SlotEnv
 from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.world import World
+from orchestrator.policies.kinds.price_planner import price_planner
 
 SETTINGS = ("items=20", "users=5", "requests_per_user=6", "capacity=8")
 LANES = (1_000_001, 1_000_002, 1_000_003, 1_000_004)  # training draws others
@@ -76,9 +77,9 @@ def play(act: Act) -> float:
     gaps = []
     env = environment()
     for lane in LANES:
-        seen, _ = env.reset(seed=lane)
+        observation, _ = env.reset(seed=lane)
         for slot in range(SLOTS):
-            seen, _, _, _, info = env.step(act(seen))
+            observation, _, _, _, info = env.step(act(observation))
             if slot >= WARMUP:
                 gaps.append(info["gap_to_exact"])
     return float(np.mean(gaps))
@@ -89,7 +90,7 @@ def planner(name: str) -> float:
     env = environment().unwrapped
     assert isinstance(env, SlotEnv)
     world = World([(env.preset, lane) for lane in LANES])
-    learner = policies.find(name)().priced()
+    learner = price_planner(policies.find(name)())
     assert learner is not None
     learner.open([world.problem(b) for b in range(world.size)], list(LANES))
     played = Rollout(name, learner.decide, world, np.repeat(env.target_s, world.size))
@@ -114,16 +115,14 @@ def main() -> None:
     torch.set_num_threads(1)
     dice = np.random.default_rng(0)
     print(f"{', '.join(SETTINGS)}; slots {WARMUP}..{SLOTS} of {len(LANES)} lanes: gap to exact P2")
-    print(
-        f"  random action      {play(lambda seen: dice.uniform(-1, 1, 20).astype(np.float32)):8.3f}"
-    )
+    print(f"  random action      {play(lambda _: dice.uniform(-1, 1, 20).astype(np.float32)):8.3f}")
     for name in ("greedy", "drc"):
         print(f"  {name:18} {planner(name):8.3f}", flush=True)
     began = time.perf_counter()
     model = train(steps)
     took = time.perf_counter() - began
     print(
-        f"  PPO                {play(lambda seen: model.predict(seen, deterministic=True)[0]):8.3f}"
+        f"  PPO                {play(lambda x: model.predict(x, deterministic=True)[0]):8.3f}"
         f"   {steps} slots of training in {took:.0f} s"
     )
 

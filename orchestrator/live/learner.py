@@ -70,7 +70,7 @@ class Learner:
             self.policy.reset(problem, seed)
         self._problem = problem
         self._seed = seed
-        self.backlog = VirtualQueue(target_s)
+        self.backlog = VirtualQueue(target_s, problem.weight_v)
         self._control = control
         self._by_slot = by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
