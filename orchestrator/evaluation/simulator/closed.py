@@ -170,7 +170,9 @@ def metrics(rollout: Rollout) -> dict[str, Floats]:
 
 
 def _quantile(histogram: NDArray[np.int64], share: float) -> Floats:
-    """Seconds, the upper bound of the bin: at most 3 % too much."""
+    """Seconds, the upper bound of the bin: at most 3 % too much; nan in the last bin, which has
+    none."""
     total = np.cumsum(histogram, axis=1)
     at = (total >= share * total[:, -1:]).argmax(axis=1)
-    return np.asarray(accounts.FINEST_S * accounts.FACTOR ** (at + 1.0), np.float64)
+    bound_s = accounts.FINEST_S * accounts.FACTOR ** (at + 1.0)
+    return np.where(at == accounts.BINS - 1, np.nan, bound_s)
