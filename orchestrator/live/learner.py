@@ -169,6 +169,7 @@ class Learner:
         async with self._turn:  # a training that is late is awaited here: it is one short step
             await self._align()
             available = after = await self._control.snapshot()
+            objective = self.backlog.drift_plus_penalty(cost)  # with Q(t): before it is updated
             queue = self.backlog.update(cost)
             accesses = tuple(self._accesses)
             self._accesses = []
@@ -184,7 +185,7 @@ class Learner:
                 await self._apply(update)
                 after = await self._control.snapshot()
         self._regret.planned(accesses, available, after, queue)
-        decision = self._decided(cost, after, gap)
+        decision = self._decided(cost, objective, after, gap)
         await self._begin_training()
         return decision
 
@@ -280,14 +281,15 @@ class Learner:
                 f"policy {self.policy.name} failed: {type(error).__name__}: {error}"
             ) from error
 
-    def _decided(self, cost: SlotCost, snapshot: CacheSnapshot, gap: float | None) -> Decision:
+    def _decided(
+        self, cost: SlotCost, objective: float, snapshot: CacheSnapshot, gap: float | None
+    ) -> Decision:
         done = self._done
         self._done = CacheUpdateResult()
         spent = self._spent_s
         self._spent_s = 0.0
         stats = self._stats
         self._stats = None
-        objective = self.backlog.drift_plus_penalty(cost)
         self._metrics.slot(self.backlog.queue_s, cost.latency_avg_s, objective, gap)
         return Decision(
             cost,
