@@ -34,7 +34,7 @@ SETTINGS: tuple[tuple[str, str, Sequence[str], str], ...] = (
 class NoNoise(Drc):
     """Only the network's own ranking."""
 
-    noisy = 0
+    rankings = 0
 
 
 class NoDemand(Drc):
@@ -72,18 +72,18 @@ def main() -> None:
     )
     arguments.add_argument("--slots", type=int, default=10_000)
     arguments.add_argument("--seeds", type=int, default=3)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     bind_threads(1)
     print(
-        f"{given.seeds} seeds, {given.slots} slots, the first fifth not measured; gap: (policy - "
-        f"exact)/(ncldc - exact)"
+        f"{options.seeds} seeds, {options.slots} slots, the first fifth not measured; "
+        "gap: (policy - exact)/(ncldc - exact)"
     )
     for title, preset, settings, names in SETTINGS:
         for name in names.split(","):
-            tell(title, preset, settings, policies.find(name), given.slots, given.seeds)
+            tell(title, preset, settings, policies.find(name), options.slots, options.seeds)
     print("\nwhat DRC's parts are worth, compact, C = 30:")
     for label, cls in ABLATIONS.items():
-        tell(label, "compact", ("capacity=30",), cls, given.slots, given.seeds)
+        tell(label, "compact", ("capacity=30",), cls, options.slots, options.seeds)
 
 
 def tell(
@@ -100,10 +100,10 @@ def tell(
         world.advance()
         rollout.slot(slot >= slots // 5, slot % GAP_EVERY == 0)
         planner.learn()
-    told = metrics(rollout)
-    gap = over_seeds(told["gap_to_exact"])
-    below = over_seeds(told["reduction_vs_ncldc"])
-    queue = float(np.mean(told["queue_ms"]))
+    values = metrics(rollout)
+    gap = over_seeds(values["gap_to_exact"])
+    below = over_seeds(values["reduction_vs_ncldc"])
+    queue = float(np.mean(values["queue_ms"]))
     print(
         f"{title:32} {cls.name:10} gap {100 * (gap['mean'] or 0):6.2f} % ± "
         f"{100 * (gap['ci95'] or 0):.2f}   "

@@ -1,10 +1,10 @@
 """What deciding and learning cost, as ratios within one run: `python -m benchmarks.learners [--only
 drc,one,lanes]`.
 
-drc: DRC in a batch of 60 lanes against the same algorithm in plain Python
-(benchmarks/plain_drc.py), one lane; one: a decision as a live run asks for it, in milliseconds;
-lanes: each policy in 60 lanes, and what the whole evaluation would take. One thread; seconds are of
-the processor.
+drc: DRC in a batch of 60 lanes against the same algorithm in plain Python, one lane
+(orchestrator/policies/drc/reference.py); one: a decision as a live run asks for it, in
+milliseconds; lanes: each policy in 60 lanes, and what the whole evaluation would take. One thread;
+seconds are of the processor.
 """
 
 from __future__ import annotations
@@ -19,14 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
-from benchmarks.plain_drc import PlainDrc
-from midstep.draws import EXPLORE
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
-from orchestrator.decision.draws import key, mix
 from orchestrator.decision.problem import SlotCost
 from orchestrator.evaluation.simulator import closed, compare
 from orchestrator.evaluation.simulator.lanes import problem
@@ -34,8 +30,8 @@ from orchestrator.evaluation.simulator.presets import Preset, find
 from orchestrator.evaluation.simulator.topics import open_stream
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.policies.base import SlotRecord
-from orchestrator.policies.drc.actor import NORMALS
 from orchestrator.policies.drc.policy import INTERVAL
+from orchestrator.policies.drc.reference import ReferenceDrc
 from orchestrator.policies.kinds.price_planner import price_planner
 from orchestrator.policies.kinds.score_planner import ScorePlanner
 
@@ -56,9 +52,9 @@ class Clock:
 
     def __call__(self, what: str, call: Callable[..., Any], *args: Any) -> Any:
         began = time.process_time()
-        made = call(*args)
+        result = call(*args)
         self.spent[what] = self.spent.get(what, 0.0) + time.process_time() - began
-        return made
+        return result
 
 
 def setting(preset: Preset, lanes: int) -> tuple[World, NDArray[np.float64]]:
@@ -78,13 +74,7 @@ def opened(name: str, world: World, target_s: NDArray[np.float64]) -> tuple[clos
 def drc(slots: int) -> None:
     """DRC's decision and its training: 60 lanes in a batch, and a loop over slots."""
     preset = find("compact")
-    same, compared = agreement(preset)
     print(f"DRC, {preset.items} prompts, {preset.users} users; processor time, one thread")
-    print(
-        f"  the plain loop with the same weights and noise: the same choice in {same} of "
-        f"{compared} slots\n"
-    )
-
     world, target_s = setting(preset, LANES)
     rollout, learner = opened("drc", world, target_s)
     batch = Clock()
@@ -98,10 +88,7 @@ def drc(slots: int) -> None:
         batch("training", learner.learn)
 
     world, target_s = setting(preset, 1)
-    random = np.random.default_rng(1)
-    plain = PlainDrc(
-        preset.items, preset.users, lambda slot, i: random.standard_normal(preset.items)
-    )
+    plain = ReferenceDrc(preset.items, preset.users, 0)
     loop = Clock()
     rollout = closed.Rollout(
         "plain", lambda view: choice(loop("decision", plain.decide, view)), world, target_s
@@ -127,36 +114,6 @@ def choice(steps: list[int]) -> NDArray[np.int8]:
     return np.array([steps], np.int8)
 
 
-def agreement(preset: Preset, slots: int = 20) -> tuple[int, int]:
-    """In how many slots the plain loop decides as lane 0 of a batch, with the weights and the noise
-    of that lane."""
-
-    @njit
-    def noise(seed: int, slot: int, i: int, items: int) -> Any:
-        made = np.empty(items)
-        for r in range(items):
-            made[r] = NORMALS[mix(key(seed, EXPLORE, slot, i) ^ np.uint64(r)) >> np.uint64(52)]
-        return made
-
-    world, target_s = setting(preset, 3)
-    rollout, learner = opened(
-        "drc", world, 0.99 * target_s
-    )  # tight: Q grows, and its ratio matters
-    plain = PlainDrc(preset.items, preset.users, lambda slot, i: noise(0, slot, i, preset.items))
-    plain.copy_weights([parameter.detach() for parameter in learner.actor.network.parameters])
-    same = 0
-    for _ in range(slots):
-        world.advance()
-        rollout._price()
-        theirs = plain.decide(lane(rollout.view(), 0))
-        same += int((rollout.slot(measure=False, gap=False)[0] == theirs).all())
-    return same, slots
-
-
-def lane(view: Any, b: int) -> Any:
-    return type(view)(**{name: getattr(view, name)[b : b + 1] for name in vars(view)})
-
-
 def one() -> None:
     """A decision as it is asked for in a live run: one lane."""
     print(
@@ -172,18 +129,18 @@ def one() -> None:
 
         def timed(view: Any, decide: Any = decide, took: list[Ms] = took) -> Any:
             began = now()
-            made = decide(view)
+            choice = decide(view)
             took.append(now() - began)
-            return made
+            return choice
 
         rollout.decide = timed
-        asked = []
+        requested = []
         for _ in range(WARM + DECISIONS):
             world.advance()
             rollout.slot(measure=False, gap=False)
             learner.learn()
-            asked.append(int((world.count[0] > 0).sum()))
-        show(f"{name}, reactive, R = {items} ({np.mean(asked):.0f} asked for)", took[WARM:])
+            requested.append(int((world.count[0] > 0).sum()))
+        show(f"{name}, reactive, R = {items} ({np.mean(requested):.0f} asked for)", took[WARM:])
     ahead()
     print()
 
@@ -204,19 +161,19 @@ def ahead() -> None:
     preset = find("full", ["capacity=10000"])
     held: dict[str, CachedOutput] = {}
     stream = open_stream(preset, 5)
-    told = problem(preset, stream, preset.capacity)
+    known = problem(preset, stream, preset.capacity)
     policy = policies.find("drc-item")()
     assert isinstance(policy, ScorePlanner)
     try:
-        policy.reset(told, 5)
+        policy.reset(known, 5)
     except FileNotFoundError as error:
         print(f"  drc-item, proactive: left out, {error.filename} is missing")
         return
     scored: list[Ms] = []
     planned: list[Ms] = []
-    nbytes = told.frame_bytes
+    nbytes = known.frame_bytes
     for slot in range(60 + 40):
-        asked = [str(item) for item in stream.advance().tolist()]
+        keys = [str(item) for item in stream.advance().tolist()]
         accesses = tuple(
             Access(
                 request_id=k,
@@ -228,22 +185,22 @@ def ahead() -> None:
                 at_s=float(slot),
                 edge_s=0.0,
             )
-            for k in asked
+            for k in keys
         )
         staging = tuple(
             CachedOutput(k, k, preset.split_step, nbytes)
-            for k in dict.fromkeys(asked)
+            for k in dict.fromkeys(keys)
             if k not in held
         )
         snapshot = CacheSnapshot(
             store=tuple(held.values()),
             staging=staging,
-            capacity=told.capacity,
+            capacity=known.capacity,
             store_bytes=len(held) * nbytes,
             staging_bytes=len(staging) * nbytes,
         )
         record = SlotRecord(
-            slot, accesses, SlotCost(len(asked), 0, 0, len(set(asked)), 0.0, 0.0), 0.0, snapshot
+            slot, accesses, SlotCost(len(keys), 0, 0, len(set(keys)), 0.0, 0.0), 0.0, snapshot
         )
         began = now()
         edit = policy.plan(record)
@@ -303,7 +260,7 @@ def lanes(slots: int) -> None:
     share = 1_000 / wide  # of the slots in which the DNN learns
     dnn = share * cost["dnn"] + (1 - share) * cost["dnn, frozen"]
     policies_s = cost["ncldc"] + cost["oo"] + dnn + cost["drc"] + 4 * gap
-    calibration = compare.CALIBRATION_SLOTS / wide * (cost["environment"] + cost["greedy"])
+    calibration = compare.GREEDY_SLOTS / wide * (cost["environment"] + cost["greedy"])
     whole = (cost["environment"] + policies_s + calibration) * wide * seeds * points * figures
     print(
         f"  {figures} figures x {points} points x {seeds} seeds x {wide:,} slots of ncldc, "

@@ -1,125 +1,167 @@
 """P2 (33) and OO (52) solved: a multiple-choice knapsack, its ratio term linearised. Compiled; one
 lane, or many.
 
-Shapes, for one lane: `weight` (R,), how much a prompt counts: 1 where it was requested, 0 where
-not, its chance of being requested where demand is forecast; `cost` (R, J) seconds, L_r(j) for j =
-0..J-1, inf where j may not be chosen; `hit` (R, J), whether choice j is served from the cache (O =
-0); `size` (R,) in units of `capacity`; a choice is (R,) int8, 0 = nothing kept. |A| is the sum of
-the weights.
+A choice is (R,) int8: the step that is kept of each prompt, 0 for none. `size` (R,) is in units of
+the prices' `capacity`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from orchestrator.decision.critic import (
+    CACHED,
+    IDLE,
+    IDLE_MISS,
+    OPTION,
+    PRICE,
+    WEIGHT,
+    MissPrice,
+    Offers,
+    Sums,
+    empty_selection,
+    lane,
+    miss_average,
+    offers,
+    select,
+)
+from orchestrator.decision.critic import drift_plus_penalty as value_33
+from orchestrator.decision.objective import TINY
+from orchestrator.decision.slots import SlotPrices
+
+__all__ = [
+    "objective",
+    "objective_lanes",
+    "solve",
+    "solve_lanes",
+    "solve_oo",
+    "solve_oo_lanes",
+    "totals",
+]
+
 SORTS = 5  # the ratio term is linearised this often
 PRICES = 24  # multipliers that OO tries
 FEW = 16  # prompts: with so few the ratio is lumpy, and single exchanges are looked at too
-TINY = 1e-12
+
+
+class Instance(NamedTuple):
+    """P2 of one lane with the sizes of its outputs; the offers of its requested prompts, and an
+    array to select them in."""
+
+    prices: SlotPrices
+    size: Any
+    offers: Offers
+    selection: Any
+
+
+class Goal(NamedTuple):
+    """What single exchanges make smaller: (33) without Q Lbar where `limit_s` is 0, else L under
+    L_avg <= `limit_s`."""
+
+    queue_s: float
+    share: float
+    limit_s: float
 
 
 @njit(cache=True)
-def totals(weight: Any, cost: Any, hit: Any, choice: Any) -> Any:
-    """(L of (17), the sum and the weight of the misses that (16) averages, |A|) of a choice."""
-    system = missed = misses = active = 0.0
+def totals(weight: Any, cost_s: Any, hit: Any, choice: Any) -> Any:
+    """The sums of a choice: L of (17), the sum and the weight of the misses that (16) averages,
+    |A|."""
+    system_s = missed_s = misses = active = 0.0
     for r in range(weight.shape[0]):
         w = weight[r]
         if w > 0:
             j = choice[r]
             active += w
-            system += w * cost[r, j]
+            system_s += w * cost_s[r, j]
             if not hit[r, j]:
-                missed += w * cost[r, j]
+                missed_s += w * cost_s[r, j]
                 misses += w
-    return system, missed, misses, active
+    return Sums(system_s, missed_s, misses, active)
 
 
 @njit(cache=True)
-def objective(
-    weight: Any, cost: Any, hit: Any, choice: Any, queue: float, v: float, target: float
-) -> float:
-    """(33): Q (L_avg - Lbar) + V L / |A|; L_avg is 0 where nothing misses (16)."""
-    system, missed, misses, active = totals(weight, cost, hit, choice)
-    average = missed / misses if misses > TINY else 0.0
-    return queue * (average - target) + v * system / max(active, TINY)
+def sums_of_choice(prices: Any, choice: Any) -> Any:
+    """`totals` of a lane's prices."""
+    return totals(prices.weight, prices.cost_s, prices.hit, choice)
 
 
 @njit(cache=True)
-def pick(
-    weight: Any,
-    cost: Any,
-    hit: Any,
-    size: Any,
-    capacity: float,
-    v: float,
-    q: float,
-    level: float,
-    choice: Any,
-) -> None:
-    """The choice that minimises sum of v L + q (L - level) [miss]: best j for each prompt, then by
-    benefit per size."""
-    n, steps = cost.shape
-    gain = np.zeros(n)
-    best = np.zeros(n, np.int8)
-    for r in range(n):
-        choice[r] = 0
-        if weight[r] <= 0:
+def objective(prices: Any, choice: Any) -> float:
+    """(33) of a choice."""
+    sums = sums_of_choice(prices, choice)
+    average_s = miss_average(sums.missed_s, sums.misses)
+    penalty = prices.weight_v * sums.system_s / max(sums.active, TINY)
+    return value_33(average_s, penalty, prices.queue_s, prices.target_s)
+
+
+@njit(cache=True)
+def instance_of(prices: Any, size: Any) -> Any:
+    """A lane, ready to be solved."""
+    requested = np.flatnonzero(prices.weight > 0)
+    selection = empty_selection(requested.shape[0])
+    return Instance(prices, size, offers(requested, prices), selection)
+
+
+@njit(cache=True)
+def choose(instance: Any, share: float, q: float, level_s: float, choice: Any) -> None:
+    """Fill `choice` with what minimises the sum of share L + q (L - level) [miss]: the best step of
+    each prompt, then by benefit per size."""
+    menu = instance.offers
+    table = menu.table
+    select(table, MissPrice(share, q, level_s), instance.selection)
+    option = instance.selection[OPTION].astype(np.int64)
+    n = option.shape[0]
+    benefit = np.zeros(n)
+    for a in range(n):
+        if option[a] == IDLE:
             continue
-        nothing = v * cost[r, 0] + (0.0 if hit[r, 0] else q * (cost[r, 0] - level))
-        least = nothing
-        for j in range(2, steps):
-            if cost[r, j] == np.inf:
-                continue
-            value = v * cost[r, j] + (0.0 if hit[r, j] else q * (cost[r, j] - level))
-            if value < least:
-                least = value
-                best[r] = j
-        gain[r] = weight[r] * (nothing - least)
-    worth = np.flatnonzero(gain > 0)
-    order = worth[np.argsort(-gain[worth] / size[worth], kind="mergesort")]
-    _fill(order, best, size, capacity, choice)
+        idle_s = table[PRICE + IDLE, a]
+        nothing = share * idle_s + (q * (idle_s - level_s) if table[IDLE_MISS, a] > 0 else 0.0)
+        cost_s = table[PRICE + option[a], a]
+        least = share * cost_s + (0.0 if option[a] == CACHED else q * (cost_s - level_s))
+        benefit[a] = table[WEIGHT, a] * (nothing - least)
+    worth = np.flatnonzero(benefit > 0)
+    size = instance.size[menu.prompt[worth]]
+    choice[:] = 0
+    room = instance.prices.capacity + 1e-9
+    for a in worth[np.argsort(-benefit[worth] / size, kind="mergesort")]:
+        r = menu.prompt[a]
+        if instance.size[r] <= room:
+            choice[r] = menu.step[a, option[a]]
+            room -= instance.size[r]
 
 
 @njit(cache=True)
-def _fill(order: Any, best: Any, size: Any, capacity: float, choice: Any) -> None:
-    room = capacity + 1e-9
-    for r in order:
-        if size[r] <= room:
-            choice[r] = best[r]
-            room -= size[r]
-
-
-@njit(cache=True)
-def least_average(
-    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, choice: Any
-) -> float:
+def least_average(instance: Any, choice: Any) -> float:
     """Minimise L_avg of (16) (Dinkelbach: at the least ratio, sum of (L - ratio) over the misses is
-    0)."""
-    level = np.inf
+    0). Fills `choice`, returns L_avg."""
     trial = np.zeros_like(choice)
-    for r in range(weight.shape[0]):
-        choice[r] = 0
-    _, missed, misses, _ = totals(weight, cost, hit, choice)
-    level = missed / max(misses, TINY)
+    choice[:] = 0
+    sums = sums_of_choice(instance.prices, choice)
+    level_s = sums.missed_s / max(sums.misses, TINY)
     for _ in range(12):
-        pick(weight, cost, hit, size, capacity, 0.0, 1.0, level, trial)
-        _, missed, misses, _ = totals(weight, cost, hit, trial)
-        ratio = missed / misses if misses > TINY else 0.0
-        if ratio >= level - TINY:
+        choose(instance, 0.0, 1.0, level_s, trial)
+        sums = sums_of_choice(instance.prices, trial)
+        average_s = miss_average(sums.missed_s, sums.misses)
+        if average_s >= level_s - TINY:
             break
-        level = ratio
+        level_s = average_s
         choice[:] = trial
-    return level
+    return level_s
 
 
 @njit(cache=True)
-def all_hits(weight: Any, hit: Any, size: Any, capacity: float, choice: Any) -> bool:
-    """The choice that serves every prompt from the cache, where there is one: L_avg is then 0,
-    which no slope shows."""
-    room = capacity + 1e-9
+def all_hits(instance: Any, choice: Any) -> bool:
+    """Fill `choice` so that every prompt is served from the cache, where that is possible: L_avg is
+    then 0, which no slope shows."""
+    weight = instance.prices.weight
+    hit = instance.prices.hit
+    size = instance.size
+    room = instance.prices.capacity + 1e-9
     for r in range(weight.shape[0]):
         choice[r] = 0
         if weight[r] <= 0 or hit[r, 0]:
@@ -134,250 +176,205 @@ def all_hits(weight: Any, hit: Any, size: Any, capacity: float, choice: Any) -> 
 
 
 @njit(cache=True)
-def solve(
-    weight: Any,
-    cost: Any,
-    hit: Any,
-    size: Any,
-    capacity: float,
-    queue: float,
-    v: float,
-    target: float,
-    choice: Any,
-) -> float:
-    """Minimise (33) under (10) and (11); fills `choice`, returns the objective.
+def solve(prices: Any, size: Any, choice: Any) -> float:
+    """Minimise (33) under (10) and (11); fills `choice` (R,), returns the objective.
 
-    With Q = 0 and equal sizes one sort is exact. Otherwise the ratio N/M is linearised around the
-    last choice, at most SORTS times, from the cheapest choice and from the one of least L_avg; the
-    best that was seen is taken.
+    With Q = 0 and equal sizes one sort is exact. Otherwise the ratio of (33) is linearised around
+    the last choice, at most SORTS times, from the cheapest choice, from the one of least L_avg and
+    from where misses are few; the best choice on the way is the answer.
     """
-    n = weight.shape[0]
-    active = 0.0
-    for r in range(n):
-        active += weight[r]
-    share = v / max(active, TINY)
-    pick(weight, cost, hit, size, capacity, share, 0.0, 0.0, choice)
-    best = objective(weight, cost, hit, choice, queue, v, target)
-    if queue <= 0:
+    instance = instance_of(prices, size)
+    queue_s = prices.queue_s
+    active = prices.weight.sum()
+    share = prices.weight_v / max(active, TINY)
+    choose(instance, share, 0.0, 0.0, choice)
+    best = objective(prices, choice)
+    if queue_s <= 0:
         return best
     trial = choice.copy()
-    if all_hits(weight, hit, size, capacity, trial):
-        value = objective(weight, cost, hit, trial, queue, v, target)
+    if all_hits(instance, trial):
+        value = objective(prices, trial)
         if value < best:
             best = value
             choice[:] = trial
     for start in range(3):
         if start == 1:
-            least_average(weight, cost, hit, size, capacity, trial)
+            least_average(instance, trial)
         elif start == 2:  # few misses are dear: look from where only one is left
-            pick(
-                weight,
-                cost,
-                hit,
-                size,
-                capacity,
-                share,
-                queue / max(1.0, 0.25 * active),
-                0.0,
-                trial,
-            )
+            choose(instance, share, queue_s / max(1.0, 0.25 * active), 0.0, trial)
         else:
             trial[:] = choice
         last = np.inf
         for _ in range(SORTS):
-            system, missed, misses, _ = totals(weight, cost, hit, trial)
-            average = missed / misses if misses > TINY else 0.0
-            value = queue * (average - target) + share * system
+            sums = sums_of_choice(prices, trial)
+            average_s = miss_average(sums.missed_s, sums.misses)
+            value = value_33(average_s, share * sums.system_s, queue_s, prices.target_s)
             if value < best:
                 best = value
                 choice[:] = trial
-            if misses <= TINY or abs(value - last) < 1e-15:
+            if sums.misses <= TINY or abs(value - last) < 1e-15:
                 break
             last = value
-            pick(weight, cost, hit, size, capacity, share, queue / misses, average, trial)
-        value = objective(weight, cost, hit, trial, queue, v, target)
+            choose(instance, share, queue_s / sums.misses, average_s, trial)
+        value = objective(prices, trial)
         if value < best:
             best = value
             choice[:] = trial
     if active > FEW:
         return best
-    _polish(weight, cost, hit, size, capacity, queue, share, 0.0, choice)
-    return objective(weight, cost, hit, choice, queue, v, target)
+    _exchange(instance, Goal(queue_s, share, 0.0), choice)
+    return objective(prices, choice)
 
 
 @njit(cache=True)
-def solve_oo(
-    weight: Any, cost: Any, hit: Any, size: Any, capacity: float, limit: float, choice: Any
-) -> float:
-    """(52): minimise L under L_avg <= `limit`; where no choice meets it, minimise L_avg. Fills
-    `choice`, returns L.
+def solve_oo(prices: Any, size: Any, choice: Any) -> float:
+    """(52): minimise L under L_avg <= the prices' target; where no choice meets it, minimise L_avg.
+    Fills `choice` (R,), returns L.
 
-    A price on the violation is bisected; the cheapest choice that keeps the limit is taken.
+    A price on the violation is bisected; the cheapest choice that keeps the limit is the answer.
     """
-    pick(weight, cost, hit, size, capacity, 1.0, 0.0, 0.0, choice)
-    system, missed, misses, _ = totals(weight, cost, hit, choice)
-    if misses <= TINY or missed <= limit * misses:
-        return system
+    instance = instance_of(prices, size)
+    limit_s = prices.target_s
+    choose(instance, 1.0, 0.0, 0.0, choice)
+    sums = sums_of_choice(prices, choice)
+    if sums.misses <= TINY or sums.missed_s <= limit_s * sums.misses:
+        return sums.system_s
     trial = choice.copy()
-    if not all_hits(weight, hit, size, capacity, choice) and (
-        least_average(weight, cost, hit, size, capacity, choice) > limit
-    ):
-        return totals(weight, cost, hit, choice)[0]
-    best = totals(weight, cost, hit, choice)[0]
+    if not all_hits(instance, choice) and least_average(instance, choice) > limit_s:
+        return sums_of_choice(prices, choice).system_s
+    best = sums_of_choice(prices, choice).system_s
     low = 0.0
     high = 1.0
     bracketed = False
     for _ in range(PRICES):
         price = 0.5 * (low + high) if bracketed else high
-        pick(weight, cost, hit, size, capacity, 1.0, price, limit, trial)
-        system, missed, misses, _ = totals(weight, cost, hit, trial)
-        if missed <= limit * misses + TINY:
+        choose(instance, 1.0, price, limit_s, trial)
+        sums = sums_of_choice(prices, trial)
+        if sums.missed_s <= limit_s * sums.misses + TINY:
             bracketed = True
             high = price
-            if system < best:
-                best = system
+            if sums.system_s < best:
+                best = sums.system_s
                 choice[:] = trial
         else:
             low = price
             if not bracketed:
                 high *= 4.0
-    if totals(weight, cost, hit, choice)[3] > 3 * FEW:
+    if sums_of_choice(prices, choice).active > 3 * FEW:
         return best
-    _polish(weight, cost, hit, size, capacity, 0.0, 1.0, limit, choice)
+    goal = Goal(0.0, 1.0, limit_s)
+    _exchange(instance, goal, choice)
     for start in range(2):
         if start == 0:
-            least_average(weight, cost, hit, size, capacity, trial)
-        elif not all_hits(weight, hit, size, capacity, trial):
+            least_average(instance, trial)
+        elif not all_hits(instance, trial):
             break
-        _polish(weight, cost, hit, size, capacity, 0.0, 1.0, limit, trial)
-        system, missed, misses, _ = totals(weight, cost, hit, trial)
-        if missed <= limit * misses * (1 + TINY) and system < totals(weight, cost, hit, choice)[0]:
+        _exchange(instance, goal, trial)
+        sums = sums_of_choice(prices, trial)
+        within = sums.missed_s <= limit_s * sums.misses * (1 + TINY)
+        if within and sums.system_s < sums_of_choice(prices, choice).system_s:
             choice[:] = trial
-    return totals(weight, cost, hit, choice)[0]
+    return sums_of_choice(prices, choice).system_s
 
 
 @njit(cache=True)
-def _polish(
-    weight: Any,
-    cost: Any,
-    hit: Any,
-    size: Any,
-    capacity: float,
-    queue: float,
-    share: float,
-    limit: float,
-    choice: Any,
-) -> None:
-    """What slopes leave open, an item or two: the best single change or swap, again and again. The
-    value is (33) where `limit` is 0, else L under L_avg <= `limit`."""
-    n, steps = cost.shape
+def _exchange(instance: Any, goal: Any, choice: Any) -> None:
+    """Improve `choice` by what slopes leave open, an item or two: the best single change or swap,
+    again and again."""
+    prices = instance.prices
+    weight = prices.weight
+    cost_s = prices.cost_s
+    size = instance.size
+    n, steps = cost_s.shape
     for _ in range(n):
-        system, missed, misses, _ = totals(weight, cost, hit, choice)
-        least = _value(system, missed, misses, queue, share, limit) - 1e-12
+        sums = sums_of_choice(prices, choice)
+        least = _value(sums, goal) - 1e-12
         used = 0.0
         for r in range(n):
             used += size[r] if choice[r] > 0 else 0.0
-        at = -1
-        to = 0
-        out = -1
+        prompt = -1
+        step = 0
+        evicted = -1
         for r in range(n):
             if weight[r] <= 0:
                 continue
             for j in range(steps):
-                if j == 1 or j == choice[r] or cost[r, j] == np.inf:
+                if j == 1 or j == choice[r] or cost_s[r, j] == np.inf:
                     continue
-                moved = _moved(weight, cost, hit, choice, r, j, system, missed, misses)
-                room = (
-                    capacity
-                    + 1e-9
-                    - used
-                    - size[r] * ((1 if j > 0 else 0) - (1 if choice[r] > 0 else 0))
-                )
+                moved = _moved(prices, choice, r, j, sums)
+                more = (1 if j > 0 else 0) - (1 if choice[r] > 0 else 0)
+                room = prices.capacity + 1e-9 - used - size[r] * more
                 if room >= 0:
-                    value = _value(moved[0], moved[1], moved[2], queue, share, limit)
+                    value = _value(moved, goal)
                     if value < least:
                         least = value
-                        at = r
-                        to = j
-                        out = -1
+                        prompt = r
+                        step = j
+                        evicted = -1
                     continue
                 for s in range(n):
                     if s == r or choice[s] == 0 or weight[s] <= 0 or room + size[s] < 0:
                         continue
-                    both = _moved(weight, cost, hit, choice, s, 0, moved[0], moved[1], moved[2])
-                    value = _value(both[0], both[1], both[2], queue, share, limit)
+                    value = _value(_moved(prices, choice, s, 0, moved), goal)
                     if value < least:
                         least = value
-                        at = r
-                        to = j
-                        out = s
-        if at < 0:
+                        prompt = r
+                        step = j
+                        evicted = s
+        if prompt < 0:
             return
-        choice[at] = to
-        if out >= 0:
-            choice[out] = 0
+        choice[prompt] = step
+        if evicted >= 0:
+            choice[evicted] = 0
 
 
 @njit(cache=True)
-def _value(
-    system: float, missed: float, misses: float, queue: float, share: float, limit: float
-) -> float:
-    average = missed / misses if misses > TINY else 0.0
-    if limit > 0:
-        return system if average <= limit * (1 + 1e-12) else np.inf
-    return queue * average + share * system
+def _value(sums: Any, goal: Any) -> float:
+    average_s = miss_average(sums.missed_s, sums.misses)
+    if goal.limit_s > 0:
+        return sums.system_s if average_s <= goal.limit_s * (1 + 1e-12) else np.inf
+    return value_33(average_s, goal.share * sums.system_s, goal.queue_s, 0.0)
 
 
 @njit(cache=True)
-def _moved(
-    weight: Any,
-    cost: Any,
-    hit: Any,
-    choice: Any,
-    r: int,
-    j: int,
-    system: float,
-    missed: float,
-    misses: float,
-) -> Any:
-    """The totals after prompt r changes to choice j."""
+def _moved(prices: Any, choice: Any, r: int, j: int, sums: Any) -> Any:
+    """The sums after prompt r changes to choice j."""
     before = choice[r]
-    if not hit[r, before]:
-        missed -= weight[r] * cost[r, before]
-        misses -= weight[r]
-    if not hit[r, j]:
-        missed += weight[r] * cost[r, j]
-        misses += weight[r]
-    return system + weight[r] * (cost[r, j] - cost[r, before]), missed, misses
+    w = prices.weight[r]
+    cost_s = prices.cost_s[r]
+    missed_s = sums.missed_s
+    misses = sums.misses
+    if not prices.hit[r, before]:
+        missed_s -= w * cost_s[before]
+        misses -= w
+    if not prices.hit[r, j]:
+        missed_s += w * cost_s[j]
+        misses += w
+    system_s = sums.system_s + w * (cost_s[j] - cost_s[before])
+    return Sums(system_s, missed_s, misses, sums.active)
 
 
 @njit(cache=True)
-def solve_lanes(
-    weight: Any,
-    cost: Any,
-    hit: Any,
-    capacity: Any,
-    queue: Any,
-    v: Any,
-    target: Any,
-    choice: Any,
-    value: Any,
-) -> None:
-    """`solve` for lanes of equal sizes: arrays have a lane axis in front, `capacity` counts
-    items."""
-    size = np.ones(weight.shape[1])
-    for b in range(weight.shape[0]):
-        value[b] = solve(
-            weight[b], cost[b], hit[b], size, capacity[b], queue[b], v[b], target[b], choice[b]
-        )
+def solve_lanes(prices: Any, choice: Any, value: Any) -> None:
+    """Fill `choice` (B, R) and `value` (B,) by `solve` in every lane: all outputs are of one size,
+    and capacity counts them."""
+    size = np.ones(choice.shape[1])
+    for b in range(choice.shape[0]):
+        value[b] = solve(lane(prices, b), size, choice[b])
 
 
 @njit(cache=True)
-def objective_lanes(
-    weight: Any, cost: Any, hit: Any, choice: Any, queue: Any, v: Any, target: Any
-) -> Any:
-    """(33) of each lane's choice."""
-    value = np.empty(weight.shape[0])
-    for b in range(weight.shape[0]):
-        value[b] = objective(weight[b], cost[b], hit[b], choice[b], queue[b], v[b], target[b])
+def solve_oo_lanes(prices: Any, choice: Any) -> None:
+    """Fill `choice` (B, R) by `solve_oo` in every lane: all outputs are of one size."""
+    size = np.ones(choice.shape[1])
+    for b in range(choice.shape[0]):
+        solve_oo(lane(prices, b), size, choice[b])
+
+
+@njit(cache=True)
+def objective_lanes(prices: Any, choice: Any) -> Any:
+    """(33) of each lane's choice (B, R), shape (B,)."""
+    value = np.empty(choice.shape[0])
+    for b in range(choice.shape[0]):
+        value[b] = objective(lane(prices, b), choice[b])
     return value

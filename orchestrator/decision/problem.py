@@ -4,18 +4,32 @@ objective (33)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.decision import objective
+
+__all__ = [
+    "TARGET_SLOTS",
+    "WEIGHT_V",
+    "Prices",
+    "Problem",
+    "Served",
+    "SlotCost",
+    "Truth",
+    "VirtualQueue",
+    "slot_cost",
+]
+
 WEIGHT_V = 1.8  # V of (33), seconds: 1800 in milliseconds
-CALIBRATION_SLOTS = 10  # slots with misses whose mean becomes Lbar where the scenario gives none
+TARGET_SLOTS = 10  # slots with misses whose mean becomes Lbar where the scenario gives none
 
 
 class Truth(Protocol):
-    """What only a simulated workload can tell: the true law behind the requests. Items are numbered
+    """The true law behind the requests, which only a simulated workload knows. Items are numbered
     0..items-1."""
 
     def rates(self, slot: int) -> NDArray[np.float64]:
@@ -32,18 +46,19 @@ class Truth(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """What a policy is up against.
+    """The problem that a policy has to solve, all but the first three by keyword.
 
     `capacity` bytes for outputs of `frame_bytes` each (most of them), cached at `split_step` of
     `steps`, at most at `reusable_steps` (S*; 0: the split step). `items` is R where the catalogue
-    is closed, None where it is open; a prompt's number is its own where `number` is given, else the
-    order in which it was first asked for. `parts` says what a prompt is made of, where that is
-    known; `truth` and `future` are told by simulations and traces alone.
+    is closed, None where it is open; `number` maps a prompt's key to its place among them, else
+    prompts are numbered in the order of their first requests. `parts` says what a prompt is made
+    of, where that is known; `truth` and `future` come from simulations and traces alone.
     """
 
     capacity: int
     steps: int
     split_step: int
+    _: KW_ONLY
     frame_bytes: int = 500_000
     reusable_steps: int = 0
     items: int | None = None
@@ -69,7 +84,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Prices:
-    """What each choice would cost in a slot whose requests are known (`reactive`): row i is the
+    """Prices of each choice in a slot whose requests are known (`reactive`): row i is the
     prompt `keys[i]`.
 
     Shapes: `count` (n,) requests; `cost_s` (n, S*+1), L_r(j) of (15) for j = 0 (nothing kept), 1
@@ -129,10 +144,11 @@ class VirtualQueue:
     """The Lyapunov queue Q of (23), seconds. Without a target, Lbar is the mean L_avg of the first
     slots with misses, and Q stays 0 until it is known."""
 
-    def __init__(self, target_s: float | None = None) -> None:
+    def __init__(self, target_s: float | None = None, weight_v: float = WEIGHT_V) -> None:
         self.target_s = target_s
         self.queue_s = 0.0
-        self._seen: list[float] = []
+        self._weight_v = weight_v
+        self._averages_s: list[float] = []  # L_avg of the slots that set the target
 
     def update(self, cost: SlotCost) -> float:
         """Q(t+1) = max(Q(t) + L_avg(t) - Lbar, 0); a slot that served nothing changes nothing."""
@@ -140,27 +156,26 @@ class VirtualQueue:
             return self.queue_s
         if self.target_s is None:
             if cost.misses:
-                self._seen.append(cost.latency_avg_s)
-            if len(self._seen) >= CALIBRATION_SLOTS:
-                self.target_s = sum(self._seen) / len(self._seen)
+                self._averages_s.append(cost.latency_avg_s)
+            if len(self._averages_s) >= TARGET_SLOTS:
+                self.target_s = sum(self._averages_s) / len(self._averages_s)
             return self.queue_s
         self.queue_s = max(self.queue_s + cost.latency_avg_s - self.target_s, 0.0)
         return self.queue_s
 
     def state_dict(self) -> dict[str, Any]:
-        """What load_state_dict needs to go on."""
-        return {"target_s": self.target_s, "queue_s": self.queue_s, "seen": list(self._seen)}
+        """The state, for load_state_dict."""
+        return {"target_s": self.target_s, "queue_s": self.queue_s, "seen": list(self._averages_s)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where state_dict was taken; a target that is given goes before the one that was
-        found then."""
+        """Go on from a state; the scenario's target, where there is one, is kept."""
         self.target_s = state["target_s"] if self.target_s is None else self.target_s
         self.queue_s = state["queue_s"]
-        self._seen = list(state["seen"])
+        self._averages_s = list(state["seen"])
 
     def drift_plus_penalty(self, cost: SlotCost) -> float:
-        """The objective of (33): Q (L_avg - Lbar) + V L / |A|, seconds squared."""
-        target = cost.latency_avg_s if self.target_s is None else self.target_s
-        return self.queue_s * (cost.latency_avg_s - target) + WEIGHT_V * cost.system_cost_s / max(
-            1, cost.prompts
-        )
+        """The objective (33) of slot t, seconds squared, with Q(t): to be called before `update`,
+        which makes Q(t+1) of it."""
+        target_s = cost.latency_avg_s if self.target_s is None else self.target_s
+        penalty = self._weight_v * cost.system_cost_s / max(1, cost.prompts)
+        return objective.drift_plus_penalty(cost.latency_avg_s, penalty, self.queue_s, target_s)

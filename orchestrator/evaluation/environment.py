@@ -1,8 +1,8 @@
 """The slot problem (33) of one lane as a Gymnasium environment, for learners that others wrote.
 
     import gymnasium, orchestrator.evaluation.environment
-env = gymnasium.make("midstep/Slot-v0", preset="compact", settings=["items=20", "users=5",
-"capacity=8"])
+    settings = ["items=20", "users=5", "capacity=8"]
+    env = gymnasium.make("midstep/Slot-v0", preset="compact", settings=settings)
 
 The only module that imports gymnasium, which `pip install 'midstep[gym]'` brings;
 examples/train_sb3.py trains on it.
@@ -24,21 +24,19 @@ except ModuleNotFoundError:
     ) from None
 
 from midstep.errors import ScenarioError
-from orchestrator.decision.exact import SORTS
+from orchestrator.decision import critic
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.evaluation.simulator import accounts, presets
 from orchestrator.evaluation.simulator.closed import Rollout
 from orchestrator.evaluation.simulator.compare import calibrate
 from orchestrator.evaluation.simulator.world import World
-from orchestrator.policies.drc import quantise
+from orchestrator.policies.drc.actor import CHANNEL_SCALE, DEMAND_SCALE, DEMAND_TOP
 
-# as `learning.drc` has them
-CHANNEL_SCALE = 16.0
-DEMAND_TOP = 6.0
-DEMAND_SCALE = 3.0
+__all__ = ["SlotEnv"]
+
 TOP = (4.0, 1.0, DEMAND_TOP / DEMAND_SCALE, 20.0)  # bounds of channel, last decision, demand, queue
-SLOTS = 200
-CALIBRATION_SLOTS = 200
+EPISODE_SLOTS = 200
+TARGET_SLOTS = 200  # slots of `greedy` on lane 0 whose mean becomes Lbar where nobody gives it
 WANTED = 0.5
 
 Observation = NDArray[np.float32]
@@ -66,10 +64,10 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self,
         preset: str | presets.Preset = "compact",
         settings: Sequence[str] = (),
-        slots: int = SLOTS,
+        slots: int = EPISODE_SLOTS,
         fill_step: bool = True,
         latency_target_ms: float | None = None,
-        calibration_slots: int = CALIBRATION_SLOTS,
+        calibration_slots: int = TARGET_SLOTS,
     ) -> None:
         """`settings` are KEY=VALUE for a preset that is named; Lbar, where neither the preset nor
         `latency_target_ms` gives it, is calibrated on lane 0. Raises ScenarioError for what there
@@ -139,56 +137,17 @@ class SlotEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             np.minimum(world.count[0], DEMAND_TOP) / DEMAND_SCALE,
             np.log1p(rollout.queue_s / np.maximum(self.target_s, 1e-9)),
         )
-        seen = np.concatenate(parts).astype(np.float32)
-        return np.minimum(seen, self._top)
+        return np.minimum(np.concatenate(parts).astype(np.float32), self._top)
 
     def _choose(self, slots: PricedSlots) -> Choice:
         choice = np.zeros_like(slots.cached)
         wanted = np.flatnonzero((slots.weight[0] > 0) & (self._action > WANTED))
-        order = wanted[np.argsort(-self._action[wanted], kind="stable")][: self.preset.capacity]
-        choice[0, order] = (
-            self._filled(order, slots) if self.fill_step else self.preset.reusable_steps
-        )
+        ranking = wanted[np.argsort(-self._action[wanted], kind="stable")][: self.preset.capacity]
+        if self.fill_step:
+            critic.fill_ranking(ranking, len(ranking), critic.lane(slots.prices, 0), choice[0])
+        else:
+            choice[0, ranking] = self.preset.reusable_steps
         return choice
-
-    def _filled(self, order: NDArray[np.int64], slots: PricedSlots) -> Choice:
-        """The best step of each prompt of `order` in closed form, the ratio of (33) linearised as
-        in `exact.solve`."""
-        weight = slots.weight[0]
-        cost = slots.cost_s[0]
-        hit = slots.hit[0]
-        queue = float(slots.queue_s[0])
-        target = float(slots.target_s[0])
-        left = np.setdiff1d(np.flatnonzero(weight > 0), order)
-        price, step = quantise.menu(order, weight, cost, hit)
-        w = weight[order]
-        free = hit[order, 0]
-        share = slots.weight_v[0] / weight.sum()
-        asked = np.concatenate([order, left])
-        start = quantise.nothing(weight[asked], cost[asked].T, hit[asked, 0])
-        places = np.arange(len(order))
-        value = np.empty(len(order) + 1)
-        taken = np.zeros(len(order), np.int8)
-        change = np.zeros((3, len(order)))
-        best = np.inf
-        kept = step[places, 0]
-        q = 0.0
-        level = 0.0
-        for _ in range(SORTS if queue > 0 else 1):
-            quantise.pick(w, price, free, share, q, level, taken, change)
-            quantise.walk(
-                places, taken, change, start, slots.capacity[0], share, queue, target, value
-            )
-            if value[-1] < best:
-                best = value[-1]
-                kept = step[places, taken]
-            missed = start[1] + change[1].sum()
-            misses = start[2] + change[2].sum()
-            if misses <= quantise.TINY:
-                break
-            q = queue / misses
-            level = missed / misses
-        return kept
 
 
 gymnasium.register(id="midstep/Slot-v0", entry_point="orchestrator.evaluation.environment:SlotEnv")

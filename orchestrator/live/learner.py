@@ -77,7 +77,7 @@ class Learner:
         self._driver = drive(self.policy)
         self._problem = problem
         self._seed = seed
-        self.backlog = VirtualQueue(target_s)
+        self.backlog = VirtualQueue(target_s, problem.weight_v)
         self._control = control
         self._by_slot = by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
@@ -176,6 +176,7 @@ class Learner:
         async with self._turn:  # a training that is late is awaited here: it is one short step
             await self._reconcile_if_lost()
             available = after = await self._control.snapshot()
+            objective = self.backlog.drift_plus_penalty(cost)  # with Q(t): before it is updated
             queue = self.backlog.update(cost)
             accesses = tuple(self._accesses)
             self._accesses = []
@@ -190,7 +191,7 @@ class Learner:
             if update:
                 after = await self._store_after(available, update)
         self._regret.planned(accesses, available, after, queue)
-        decision = self._decided(cost, after, gap)
+        decision = self._decided(cost, objective, after, gap)
         await self._begin_training()
         return decision
 
@@ -299,14 +300,15 @@ class Learner:
                 traceback="".join(traceback.format_exception(error)),
             ) from error
 
-    def _decided(self, cost: SlotCost, snapshot: CacheSnapshot, gap: float | None) -> Decision:
+    def _decided(
+        self, cost: SlotCost, objective: float, snapshot: CacheSnapshot, gap: float | None
+    ) -> Decision:
         done = self._done
         spent = self._spent_s
         self._done = CacheUpdateResult()
         self._spent_s = 0.0
         stats = self._stats
         self._stats = None
-        objective = self.backlog.drift_plus_penalty(cost)
         self._metrics.slot(self.backlog.queue_s, cost.latency_avg_s, objective, gap)
         return Decision(
             cost,

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, CacheSnapshot
+from orchestrator.decision.objective import drift_plus_penalty
 from orchestrator.decision.problem import Served
 
 Floats = NDArray[np.float64]
@@ -149,21 +150,23 @@ def gap(priced: PricedPrompts, plan: Planned, weight: float) -> float | None:
 
 
 def objective(held_s: Floats, added_s: Floats, hit: Bools, queue_s: float, weight: float) -> float:
-    """(33) without the constant -Q Lbar: Q L_avg + V L / |A|, seconds squared. All shapes (n,), n >
+    """(33) with Lbar = 0, since -Q Lbar is the same for all; seconds squared. Shapes (n,), n >
     0."""
     missed = ~hit
-    average = float((held_s + added_s)[missed].mean()) if missed.any() else 0.0
-    return queue_s * average + weight * float((held_s + added_s * missed).mean())
+    average_s = float((held_s + added_s)[missed].mean()) if missed.any() else 0.0
+    penalty = weight * float((held_s + added_s * missed).mean())
+    return drift_plus_penalty(average_s, penalty, queue_s, target_s=0.0)
 
 
 def solve(
     held_s: Floats, added_s: Floats, may: Bools, places: int, queue_s: float, weight: float
 ) -> Bools:
-    """Which prompts to hold so that `objective` is least: exact for outputs of equal size. Shapes
-    (n,) -> (n,).
+    """Choose which prompts to hold so that `objective` is least: exact for outputs of equal size.
+    Shapes (n,) -> (n,).
 
-    Once the number of hits is fixed, so is the divisor of L_avg, and the rest is a sum: the best
-    are the largest benefits. So every number of hits is tried.
+    With one step a prompt, a hit or a miss, there is no need for `decision.exact`, which linearises
+    the ratio of (33): once the number of hits is fixed, so is the divisor of L_avg, and the rest is
+    a sum, least at the largest benefits. So every number of hits is tried, without numba.
     """
     count = len(held_s)
     best = np.zeros(count, np.bool_)

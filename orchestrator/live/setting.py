@@ -56,12 +56,12 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         scenario.edge.capacity,
         scenario.model.steps,
         step,
-        frame_bytes or scenario.edge.capacity,
-        step,
-        items,
-        scenario.users,
-        scenario.modes.edge,
-        scenario.policy.timing,
+        frame_bytes=frame_bytes or scenario.edge.capacity,
+        reusable_steps=step,
+        items=items,
+        users=scenario.users,
+        edge=scenario.modes.edge,
+        timing=scenario.policy.timing,
         parts=parts,
     )
 

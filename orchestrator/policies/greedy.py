@@ -11,6 +11,8 @@ from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.price_planner import PricePlanner
 
+__all__ = ["Greedy"]
+
 
 @policy("greedy")
 class Greedy(PricePlanner):
@@ -23,15 +25,5 @@ class Greedy(PricePlanner):
         from orchestrator.decision.exact import solve_lanes  # numba: loaded where it is used
 
         choice = np.zeros_like(slots.cached)
-        solve_lanes(
-            slots.weight,
-            slots.cost_s,
-            slots.hit,
-            slots.capacity,
-            slots.queue_s,
-            slots.weight_v,
-            slots.target_s,
-            choice,
-            np.empty(len(choice)),
-        )
+        solve_lanes(slots.prices, choice, np.empty(len(choice)))
         return choice

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.price_planner import PricePlanner
+
+__all__ = ["AllLocal"]
 
 
 @policy("ncldc")
@@ -22,4 +26,4 @@ class AllLocal(PricePlanner):
         pass
 
     def decide(self, slots: PricedSlots) -> Choice:
-        return slots.cached * 0
+        return np.zeros_like(slots.cached)

@@ -12,6 +12,8 @@ from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.price_planner import PricePlanner
 
+__all__ = ["OnlineOptimal"]
+
 
 @policy("oo")
 class OnlineOptimal(PricePlanner):
@@ -22,18 +24,8 @@ class OnlineOptimal(PricePlanner):
         pass
 
     def decide(self, slots: PricedSlots) -> Choice:
-        from orchestrator.decision.exact import solve_oo  # numba: loaded where it is used
+        from orchestrator.decision.exact import solve_oo_lanes  # numba: loaded where it is used
 
         choice = np.zeros_like(slots.cached)
-        size = np.ones(choice.shape[1])
-        for b in range(len(choice)):
-            solve_oo(
-                slots.weight[b],
-                slots.cost_s[b],
-                slots.hit[b],
-                size,
-                slots.capacity[b],
-                slots.target_s[b],
-                choice[b],
-            )
+        solve_oo_lanes(slots.prices, choice)
         return choice

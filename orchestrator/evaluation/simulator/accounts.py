@@ -1,12 +1,27 @@
 """What a slot came to: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
-over the slots."""
+over the slots. Compiled; arrays have a lane axis (B) in front."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+
+__all__ = [
+    "AT",
+    "BINS",
+    "FACTOR",
+    "FINEST_S",
+    "SUMS",
+    "Cache",
+    "Costs",
+    "Ledger",
+    "Rules",
+    "Served",
+    "price",
+    "settle",
+]
 
 SUMS = (
     "slots",
@@ -26,20 +41,91 @@ SUMS = (
     "reduction",
 )
 AT = {name: i for i, name in enumerate(SUMS)}
-# of the response time's histogram: 0.1 ms to 13 s in steps of 3 %
-BINS = 400
+# columns as kernels name them
+SLOTS = AT["slots"]
+RESPONSE_S = AT["response_s"]
+REQUESTS = AT["requests"]
+REQUEST_S = AT["request_s"]
+HITS = AT["hits"]
+HITS_IN_SLOT = AT["hits_in_slot"]
+SAVED_S = AT["saved_s"]
+SYSTEM_S = AT["system_s"]
+QUEUE_S = AT["queue_s"]
+AVERAGE_S = AT["average_s"]
+STORE_S = AT["store_s"]
+REDUCTION = AT["reduction"]
+# of the response time's histogram: 0.1 ms to 1.8 million s in steps of 3 %
+BINS = 800
 FINEST_S = 1e-4
 FACTOR = 1.03
 
 
+class Served(NamedTuple):
+    """A slot as the world has it, to be served: `requests` (B, U, k) items, -1 for none; `count`
+    (B, R); `transfer_s` and `step_s` (B, U); `steps`, S; `shared`, `split`, `edge_step_s` and
+    `wait_s` (B,)."""
+
+    requests: Any
+    count: Any
+    transfer_s: Any
+    step_s: Any
+    steps: int
+    shared: Any
+    split: Any
+    edge_step_s: Any
+    wait_s: Any
+
+
+class Costs(NamedTuple):
+    """What each choice costs a prompt: `cost_s`, `hit` (B, R, J); `weight` (B, R)."""
+
+    cost_s: Any
+    hit: Any
+    weight: Any
+
+
+class Cache(NamedTuple):
+    """What is held: `cached` (B, R), its step, 0 for none; `last_use` (B, R), the slot; `capacity`
+    (B,) items."""
+
+    cached: Any
+    last_use: Any
+    capacity: Any
+
+
+class Ledger(NamedTuple):
+    """A policy's books: `queue_s`, `target_s` (B,); `sums` (B, len(SUMS)), `histogram` (B,
+    BINS)."""
+
+    queue_s: Any
+    target_s: Any
+    sums: Any
+    histogram: Any
+
+
+class Rules(NamedTuple):
+    """How a slot is settled: its number; whether what is not requested stays where there is room
+    (`carry`), whether the serve guard is on (`guarded`), whether Q stands still (`frozen`), whether
+    the sums count the slot (`measure`)."""
+
+    slot: int
+    carry: bool
+    guarded: bool
+    frozen: bool
+    measure: bool
+
+
 @njit(cache=True)
-def price(
-    base: Any, count: Any, cached: Any, tolerated: Any, edge_step: Any, shared: Any, split: Any, wait: Any, cost: Any,
-    hit: Any, weight: Any,
-) -> None:  # fmt: skip
-    """(14): fills `cost` and `hit` (B, R, J) from the world's `base` and what is `cached` (B,
-    R)."""
-    lanes, items, choices = base.shape
+def price(base_s: Any, tolerated: Any, world: Any, cached: Any, costs: Any) -> None:
+    """Fill `costs` by (14) from the world's `base_s` and `tolerated` (B, R, J) and what is `cached`
+    (B, R)."""
+    cost_s, hit, weight = costs
+    count = world.count
+    edge_step_s = world.edge_step_s
+    wait_s = world.wait_s
+    shared = world.shared
+    split = world.split
+    lanes, items, choices = base_s.shape
     for b in range(lanes):
         for r in range(items):
             weight[b, r] = 1.0 if count[b, r] > 0 else 0.0
@@ -47,107 +133,110 @@ def price(
                 continue
             for j in range(choices):
                 hit[b, r, j] = j > 0 and cached[b, r] == j and tolerated[b, r, j]
-                cost[b, r, j] = base[b, r, j]
+                cost_s[b, r, j] = base_s[b, r, j]
                 if j == 0:
-                    cost[b, r, j] += wait[b] + split[b] * edge_step[b] if shared[b] else 0.0
+                    cost_s[b, r, j] += wait_s[b] + split[b] * edge_step_s[b] if shared[b] else 0.0
                 elif not hit[b, r, j]:
-                    cost[b, r, j] += wait[b] + j * edge_step[b]
+                    cost_s[b, r, j] += wait_s[b] + j * edge_step_s[b]
 
 
 @njit(cache=True)
-def settle(
-    requests: Any, count: Any, transfer: Any, pace: Any, steps: int, shared: Any, split: Any, edge_step: Any, wait: Any,
-    cost: Any, hit: Any, choice: Any, capacity: Any, cached: Any, last_use: Any, slot: int, carry: bool, guarded: bool,
-    target: Any, queue: Any, frozen: bool, sums: Any, histogram: Any, measure: bool,
-) -> None:  # fmt: skip
-    """Serve the slot by `choice` (B, R); update `queue`, `cached`, `last_use`; add to `sums` (B,
-    len(SUMS))."""
+def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: Any) -> None:
+    """Serve the slot by `choice` (B, R): updates the cache and Q, and adds to the sums."""
+    cost_s, hit, _ = costs
+    count = world.count
+    queue_s = ledger.queue_s
     lanes, items = count.shape
-    served = np.empty(items, np.int64)
+    step = np.empty(items, np.int64)  # what each prompt is served by
     for b in range(lanes):
-        system = missed = nothing = saved = store = 0.0
+        system_s = missed_s = nothing_s = saved_s = stored = 0.0
         misses = active = 0
         for r in range(items):
             if count[b, r] == 0:
                 continue
             j = choice[b, r]
-            if guarded and j > 0 and cost[b, r, j] > cost[b, r, 0]:
+            if rules.guarded and j > 0 and cost_s[b, r, j] > cost_s[b, r, 0]:
                 j = 0  # the serve guard: the split would be slower; what is cached stays
-            served[r] = j
+            step[r] = j
             active += 1
-            system += cost[b, r, j]
-            nothing += cost[b, r, 0]
-            saved += cost[b, r, 0] - cost[b, r, j]
-            if choice[b, r] > 0 and choice[b, r] != cached[b, r]:
-                store += 1
+            system_s += cost_s[b, r, j]
+            nothing_s += cost_s[b, r, 0]
+            saved_s += cost_s[b, r, 0] - cost_s[b, r, j]
+            if choice[b, r] > 0 and choice[b, r] != cache.cached[b, r]:
+                stored += 1
             if not hit[b, r, j]:
-                missed += cost[b, r, j]
+                missed_s += cost_s[b, r, j]
                 misses += 1
-        average = missed / misses if misses else 0.0
-        if measure:
-            row = sums[b]
-            row[0] += 1
-            row[1] += system / max(1, active)
-            row[6] += saved
-            row[7] += system
-            row[8] += queue[b]
-            row[9] += average
-            row[13] += store
-            row[14] += saved / max(nothing, 1e-12)
-            _requests(
-                requests[b], count[b], transfer[b], pace[b], steps, shared[b], split[b], edge_step[b], wait[b], hit[b],
-                served, row, histogram[b],
-            )  # fmt: skip
-        if not frozen and active:
-            queue[b] = max(queue[b] + average - target[b], 0.0)
-        if carry:
-            _carry(count[b], choice[b], capacity[b], cached[b], last_use[b], slot)
+        average_s = missed_s / misses if misses else 0.0
+        if rules.measure:
+            row = ledger.sums[b]
+            row[SLOTS] += 1
+            row[RESPONSE_S] += system_s / max(1, active)
+            row[SAVED_S] += saved_s
+            row[SYSTEM_S] += system_s
+            row[QUEUE_S] += queue_s[b]
+            row[AVERAGE_S] += average_s
+            row[STORE_S] += stored
+            row[REDUCTION] += saved_s / max(nothing_s, 1e-12)
+            _count_requests(world, b, step, hit[b], row, ledger.histogram[b])
+        if not rules.frozen and active:
+            queue_s[b] = max(queue_s[b] + average_s - ledger.target_s[b], 0.0)
+        if rules.carry:
+            _carry_over(count[b], choice[b], cache, b, rules.slot)
 
 
 @njit(cache=True)
-def _requests(
-    requests: Any, count: Any, transfer: Any, pace: Any, steps: int, shared: bool, split: int, edge_step: float,
-    wait: float, hit: Any, served: Any, row: Any, histogram: Any,
-) -> None:  # fmt: skip
-    """Each request by itself: its own channel and device, (14)."""
-    shared_already = np.zeros(count.shape[0], np.int64)
+def _count_requests(world: Any, b: int, step: Any, hit: Any, row: Any, histogram: Any) -> None:
+    """Add lane b's requests, each by itself with its own channel and device (14), to the sums `row`
+    and to `histogram`; `step` (R,) and `hit` (R, J) are the lane's."""
+    requests = world.requests[b]
+    step_s = world.step_s[b]
+    transfer_s = world.transfer_s[b]
+    shared = world.shared[b]
+    split = world.split[b]
+    edge_step_s = world.edge_step_s[b]
+    wait_s = world.wait_s[b]
+    steps = world.steps
+    in_flight = np.zeros(step.shape[0], np.int64)  # prompts that an earlier request had computed
     for u in range(requests.shape[0]):
         for i in range(requests.shape[1]):
             r = requests[u, i]
             if r < 0:
                 continue
-            j = served[r]
-            found = hit[r, j]
+            j = step[r]
+            reused = hit[r, j]
             done = j if j > 0 else (split if shared else 0)
-            total = (steps - done) * pace[u] + (transfer[u] if done > 0 else 0.0)
-            if done > 0 and not found:
-                total += wait + done * edge_step
-            row[2] += 1
-            row[3] += total
-            row[4] += 1 if found else 0
-            row[5] += 1 if found or (done > 0 and shared_already[r] > 0) else 0
-            shared_already[r] = 1
-            at = int(np.log(max(total, FINEST_S) / FINEST_S) / np.log(FACTOR))
+            total_s = (steps - done) * step_s[u] + (transfer_s[u] if done > 0 else 0.0)
+            if done > 0 and not reused:
+                total_s += wait_s + done * edge_step_s
+            row[REQUESTS] += 1
+            row[REQUEST_S] += total_s
+            row[HITS] += 1 if reused else 0
+            row[HITS_IN_SLOT] += 1 if reused or (done > 0 and in_flight[r] > 0) else 0
+            in_flight[r] = 1
+            at = int(np.log(max(total_s, FINEST_S) / FINEST_S) / np.log(FACTOR))
             histogram[min(at, BINS - 1)] += 1
 
 
 @njit(cache=True)
-def _carry(count: Any, choice: Any, capacity: float, cached: Any, last_use: Any, slot: int) -> None:
-    """(10) over slots: chosen items first; what was cached and not asked for stays while there is
-    room, oldest last use leaves first."""
-    room = capacity
-    kept = 0
+def _carry_over(count: Any, choice: Any, cache: Any, b: int, slot: int) -> None:
+    """Keep lane b within (10) over slots: chosen items first; what was cached and not requested
+    stays while there is room, oldest last use leaves first."""
+    cached = cache.cached[b]
+    last_use = cache.last_use[b]
+    room = cache.capacity[b]
+    idle = 0
     for r in range(count.shape[0]):
         if count[r] > 0:
             cached[r] = choice[r]
             room -= 1 if choice[r] > 0 else 0
             last_use[r] = slot
         elif cached[r] > 0:
-            kept += 1
-    while kept > max(room, 0):
+            idle += 1
+    while idle > max(room, 0):
         oldest = -1
         for r in range(count.shape[0]):
             if count[r] == 0 and cached[r] > 0 and (oldest < 0 or last_use[r] < last_use[oldest]):
                 oldest = r
         cached[oldest] = 0
-        kept -= 1
+        idle -= 1

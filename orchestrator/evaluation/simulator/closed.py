@@ -9,18 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.decision import exact
-from orchestrator.decision.slots import Choice, PricedSlots
+from orchestrator.decision.slots import Choice, PricedSlots, SlotPrices
 from orchestrator.evaluation.simulator import accounts
-from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.records.statistics import smallest_count
 
 Floats = NDArray[np.float64]
-Lane = tuple[Preset, int]
-CALIBRATION_SLOTS = 2_000
-TIGHTNESS = (
-    0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
-)
 GAP_EVERY = 5  # slots between two comparisons with exact P2
 
 
@@ -65,64 +59,50 @@ class Rollout:
 
     def _price(self) -> None:
         world = self.world
-        accounts.price(
-            world.base_s,
-            world.count,
-            self.cached,
-            world.tolerated,
-            world.edge_step_s,
-            world.shared,
-            world.split,
-            self.wait_s,
-            self.cost_s,
-            self.hit,
-            self.weight,
-        )
+        accounts.price(world.base_s, world.tolerated, self._served(), self.cached, self._costs())
 
     def _settle(self, choice: Choice, measure: bool) -> None:
-        world = self.world
         accounts.settle(
-            world.requests,
-            world.count,
-            world.transfer_s,
-            world.step_s,
-            world.steps,
-            world.shared,
-            world.split,
-            world.edge_step_s,
-            self.wait_s,
-            self.cost_s,
-            self.hit,
+            self._served(),
+            self._costs(),
             choice,
-            world.capacity,
-            self.cached,
-            self.last_use,
-            world.slot,
-            self.carry,
-            self.guarded,
-            self.target_s,
-            self.queue_s,
-            self.frozen,
-            self.sums,
-            self.histogram,
-            measure,
+            accounts.Cache(self.cached, self.last_use, self.world.capacity),
+            accounts.Ledger(self.queue_s, self.target_s, self.sums, self.histogram),
+            accounts.Rules(self.world.slot, self.carry, self.guarded, self.frozen, measure),
         )
+
+    def _served(self) -> accounts.Served:
+        world = self.world
+        return accounts.Served(
+            requests=world.requests,
+            count=world.count,
+            transfer_s=world.transfer_s,
+            step_s=world.step_s,
+            steps=world.steps,
+            shared=world.shared,
+            split=world.split,
+            edge_step_s=world.edge_step_s,
+            wait_s=self.wait_s,
+        )
+
+    def _costs(self) -> accounts.Costs:
+        return accounts.Costs(self.cost_s, self.hit, self.weight)
 
     def view(self) -> PricedSlots:
         """The slot as a policy sees it; not to be changed."""
         world = self.world
         return PricedSlots(
-            self.weight,
-            world.count.astype(float),
-            self.cost_s,
-            self.hit,
-            world.channel,
-            self.cached,
-            self.queue_s,
-            self.target_s,
-            world.weight_v,
-            world.capacity,
-            world.reusable,
+            weight=self.weight,
+            count=world.count.astype(float),
+            cost_s=self.cost_s,
+            hit=self.hit,
+            channel=world.channel,
+            cached=self.cached,
+            queue_s=self.queue_s,
+            target_s=self.target_s,
+            weight_v=world.weight_v,
+            capacity=world.capacity,
+            reusable=world.reusable,
         )
 
     def _compare(
@@ -134,37 +114,32 @@ class Rollout:
     ) -> None:
         """The objective (33) of this choice, of exact P2 on the same state, and of keeping
         nothing."""
-        best = np.zeros_like(choice)
-        value = np.zeros(len(choice))
         world = self.world
-        cost_s = self.cost_s if cost_s is None else cost_s
-        hit = self.hit if hit is None else hit
-        exact.solve_lanes(
-            self.weight,
-            cost_s,
-            hit,
-            world.capacity,
-            self.queue_s,
-            world.weight_v,
-            self.target_s,
-            best,
-            value,
+        prices = SlotPrices(
+            weight=self.weight,
+            cost_s=self.cost_s,
+            hit=self.hit,
+            capacity=world.capacity,
+            queue_s=self.queue_s,
+            weight_v=world.weight_v,
+            target_s=self.target_s,
         )
-        mine, nothing = (self._objective(c) for c in (choice, np.zeros_like(choice)))
-        won = nothing - value
+        best = np.zeros_like(choice)
+        least = np.zeros(len(choice))
+        available = prices._replace(
+            cost_s=self.cost_s if cost_s is None else cost_s, hit=self.hit if hit is None else hit
+        )
+        exact.solve_lanes(available, best, least)
+        value = exact.objective_lanes(prices, choice)
+        nothing = exact.objective_lanes(prices, np.zeros_like(choice))
+        gain = nothing - least
         self.last_gap = np.where(
-            won > 1e-12, (mine - value) / np.where(won > 1e-12, won, 1.0), np.nan
+            gain > 1e-12, (value - least) / np.where(gain > 1e-12, gain, 1.0), np.nan
         )
         if measure:
-            self.sums[:, accounts.AT["objective"]] += mine
-            self.sums[:, accounts.AT["exact"]] += value
+            self.sums[:, accounts.AT["objective"]] += value
+            self.sums[:, accounts.AT["exact"]] += least
             self.sums[:, accounts.AT["nothing"]] += nothing
-
-    def _objective(self, choice: Choice) -> Floats:
-        w = self.world
-        return exact.objective_lanes(
-            self.weight, self.cost_s, self.hit, choice, self.queue_s, w.weight_v, self.target_s
-        )
 
 
 def metrics(rollout: Rollout) -> dict[str, Floats]:

@@ -19,7 +19,7 @@ from orchestrator.policies.kinds.price_planner import PricePlanner, price_planne
 
 Floats = NDArray[np.float64]
 Lane = tuple[Preset, int]
-CALIBRATION_SLOTS = 2_000
+GREEDY_SLOTS = 2_000  # of the pass that sets Lbar, at most
 TIGHTNESS = (
     0.993  # Lbar is this share of greedy's mean L_avg: looser, Q stays 0; tighter, it diverges
 )
@@ -44,7 +44,7 @@ def calibrate(lanes: Sequence[Lane], slots: int) -> Floats:
     world = World(lanes)
     rollout = Rollout("greedy", Greedy().decide, world, np.zeros(len(lanes)))
     rollout.frozen = True
-    for _ in range(min(slots, CALIBRATION_SLOTS)):
+    for _ in range(min(slots, GREEDY_SLOTS)):
         world.advance()
         rollout.slot(measure=True, gap=False)
     averages: Floats = rollout.sums[:, accounts.AT["average_s"]] / rollout.sums[:, 0]

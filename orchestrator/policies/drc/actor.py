@@ -1,31 +1,27 @@
-"""The parts of DRC with their lane axis: what the network sees, its candidates and their critic, K,
-its training."""
+"""The actor of DRC with its lane axis: the state (35), the network's decision and its quantisation,
+the adaptive K, the experience pool and training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from midstep.draws import EXPLORE
-from orchestrator.decision.draws import key, mix
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.drc import quantise
 from orchestrator.policies.drc.memory import Memory
 from orchestrator.policies.drc.network import LaneNetwork
-from orchestrator.policies.drc.ranking import argsort_descending
+
+__all__ = ["Actor", "StepActor"]
 
 CHANNEL_SCALE = 16.0
 DEMAND_TOP = 6.0
 DEMAND_SCALE = 3.0
 START = 16  # samples from which on there is training; a batch has at most as many as there are
-# quantiles: a look-up for 12 bits
-NORMALS = np.array([NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)])
+WINDOW = 32  # slots whose best candidate sets the next K
 
 
 class Actor:
@@ -41,13 +37,13 @@ class Actor:
         self.memory = Memory(max(inputs), max(items), seeds)
         self.seeds = np.array(seeds, np.int64)
         self.k = np.array([r + 1 for r in items])  # all prefix lengths
-        self._best = np.zeros((len(items), quantise.WINDOW), np.int64)
-        self._decided = 0
+        self._best_index = np.zeros((len(items), WINDOW), np.int64)
+        self._decisions = 0
 
     @property
     def ready(self) -> bool:
         """Whether there is a batch to learn from."""
-        return self.memory.seen >= START
+        return self.memory.total >= START
 
     def state(self, slots: PricedSlots) -> NDArray[np.float32]:
         """(35): last decision j / S*, demand min(count, 6) / 3, Q, log2(1 + SNR) / 16 of each user;
@@ -63,38 +59,32 @@ class Actor:
         state[:, 2 * items + 1 :] = slots.channel / CHANNEL_SCALE
         return state
 
-    def best(
-        self, relaxed: NDArray[np.float32], slots: PricedSlots, noisy: int, noise: float
+    def choose(
+        self, relaxed: NDArray[np.float32], slots: PricedSlots, rankings: int, noise: float
     ) -> Choice:
-        """Lines 5 to 9 in every lane; updates K: the best index of the last 32 slots, plus one."""
+        """Choose, lines 5 to 9, in every lane: (B, outputs) -> (B, R). Updates K: the largest index
+        of a best candidate in the last 32 slots, plus one.
+
+        Beside the network's own ranking stand `rankings` others, after the first with `noise`
+        (`quantise.Exploration`).
+        """
         choice = np.zeros(slots.weight.shape, np.int8)
-        index = np.zeros(len(relaxed), np.int64)
-        decide_lanes(
+        index = quantise.choose_prompts_lanes(
             relaxed.astype(np.float64),
-            slots.weight,
             slots.count,
-            slots.cost_s,
-            slots.hit,
-            slots.capacity,
-            slots.queue_s,
-            slots.weight_v,
-            slots.target_s,
+            slots.prices,
             self.k,
-            noisy,
-            noise,
-            self.seeds,
-            self._decided,
+            quantise.Exploration(rankings, noise, self._decisions, self.seeds),
             choice,
-            index,
         )
         self._adapt(index, slots.weight.shape[1])
         return choice
 
     def _adapt(self, index: NDArray[np.int64], most: int) -> None:
-        self._best[:, self._decided % quantise.WINDOW] = index
-        self._decided += 1
-        if self._decided % quantise.WINDOW == 0:
-            self.k = np.minimum(self._best.max(axis=1) + 2, most + 1)
+        self._best_index[:, self._decisions % WINDOW] = index
+        self._decisions += 1
+        if self._decisions % WINDOW == 0:
+            self.k = np.minimum(self._best_index.max(axis=1) + 2, most + 1)
 
     def labels(self, choice: Choice) -> NDArray[np.float32]:
         """J*: which prompts are kept."""
@@ -109,16 +99,16 @@ class Actor:
             "network": self.network.state_dict(),
             "memory": self.memory.state_dict(),
             "k": self.k.copy(),
-            "best": self._best.copy(),
-            "decided": self._decided,
+            "best": self._best_index.copy(),
+            "decided": self._decisions,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.memory.load_state_dict(state["memory"])
         self.k = np.array(state["k"])
-        self._best = np.array(state["best"])
-        self._decided = int(state["decided"])
+        self._best_index = np.array(state["best"])
+        self._decisions = int(state["decided"])
 
 
 class StepActor(Actor):
@@ -134,24 +124,13 @@ class StepActor(Actor):
         self.memory = Memory(max(inputs), max(outputs), seeds)
         self.k = np.full(len(items), first_k)
 
-    def best(
-        self, relaxed: NDArray[np.float32], slots: PricedSlots, noisy: int, noise: float
+    def choose(
+        self, relaxed: NDArray[np.float32], slots: PricedSlots, rankings: int = 0, noise: float = 0
     ) -> Choice:
+        """Choose, lines 5 to 9 as printed: nothing explores beside the network's ranking."""
         choice = np.zeros(slots.weight.shape, np.int8)
-        index = np.zeros(len(relaxed), np.int64)
-        quantise.decide_steps_lanes(
-            relaxed.astype(np.float64),
-            slots.weight,
-            slots.cost_s,
-            slots.hit,
-            slots.capacity,
-            slots.queue_s,
-            slots.weight_v,
-            slots.target_s,
-            self.k,
-            self.steps,
-            choice,
-            index,
+        index = quantise.choose_steps_lanes(
+            relaxed.astype(np.float64), slots.prices, self.k, self.steps, choice
         )
         self._adapt(index, slots.weight.shape[1] * int(self.steps.max()))
         return choice
@@ -162,81 +141,3 @@ class StepActor(Actor):
         lane, r = np.nonzero(choice)
         label[lane, r * self.steps[lane] + choice[lane, r] - 2] = 1.0
         return label
-
-
-@njit(cache=True)
-def decide_lanes(
-    relaxed: Any, weight: Any, count: Any, cost: Any, hit: Any, capacity: Any, queue: Any, v: Any, target: Any, k: Any,
-    noisy: int, noise: float, seeds: Any, slot: int, choice: Any, index: Any,
-) -> None:  # fmt: skip
-    """The best candidate of each lane's own ranking, of the demand's, and of `noisy` - 1 from the
-    best so far."""
-    for b in range(weight.shape[0]):
-        best, index[b] = quantise.decide(
-            relaxed[b],
-            weight[b],
-            cost[b],
-            hit[b],
-            capacity[b],
-            queue[b],
-            v[b],
-            target[b],
-            k[b],
-            choice[b],
-        )
-        asked = np.flatnonzero(weight[b] > 0)
-        n = asked.shape[0]
-        if noisy == 0 or n == 0:
-            continue
-        price, step = quantise.menu(asked, weight[b], cost[b], hit[b])
-        compact = weight[b][asked]
-        free = hit[b][asked, 0]
-        share = v[b] / max(weight[b].sum(), 1e-12)
-        start = quantise.nothing(compact, price, free)
-        first = np.zeros(n, np.int8)
-        again = np.zeros(n, np.int8)
-        changed = np.empty((3, n))
-        change = np.empty((3, n))
-        # the same whatever the ranking
-        quantise.pick(compact, price, free, share, 0.0, 0.0, first, change)
-        value = np.empty(n + 1)
-        logit = np.empty(n)
-        moved = np.empty(n)
-        order = np.empty(n, np.int64)
-        scratch = np.empty(2 * n + 1, np.int64)
-        for a in range(n):
-            p = min(max(relaxed[b, asked[a]], 1e-6), 1 - 1e-6)
-            logit[a] = np.log(p / (1 - p))
-        # a network that is sure of itself is shaken as much as one that is not
-        spread = noise * logit.std()
-        for i in range(noisy):
-            place = key(seeds[b], EXPLORE, slot, i)
-            for a in range(n):
-                moved[a] = (
-                    logit[a] + spread * NORMALS[mix(place ^ np.uint64(asked[a])) >> np.uint64(52)]
-                )
-                if i == 0:  # the demand's own ranking: what the network has unlearned cannot hurt
-                    moved[a] = count[b, asked[a]]
-            argsort_descending(moved, order, scratch)
-            taken = first
-            length, missed, misses = quantise.walk(
-                order, first, change, start, capacity[b], share, queue[b], target[b], value
-            )
-            worth = value[length]
-            if (
-                queue[b] > 0 and misses > 1e-12
-            ):  # again with the ratio of (33) linearised around the first answer
-                quantise.pick(
-                    compact, price, free, share, queue[b] / misses, missed / misses, again, changed
-                )
-                longer, _, _ = quantise.walk(
-                    order, again, changed, start, capacity[b], share, queue[b], target[b], value
-                )
-                if value[longer] < worth:
-                    length = longer
-                    worth = value[longer]
-                    taken = again
-            if worth < best:
-                best = worth
-                quantise.keep(order, length, asked, step, taken, capacity[b], choice[b])
-                logit[:] = moved

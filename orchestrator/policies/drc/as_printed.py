@@ -17,6 +17,8 @@ from orchestrator.policies.base import LearnerStats, policy
 from orchestrator.policies.drc.policy import INTERVAL
 from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
+__all__ = ["FIRST_K", "DrcAsPrinted"]
+
 FIRST_K = 32
 
 
@@ -25,16 +27,15 @@ class DrcAsPrinted(NetworkPlanner):
     """R (S* - 1) outputs; where (11) is broken, a prompt's highest entry counts."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        from orchestrator.policies.drc.actor import (
-            StepActor,
-        )  # torch and numba: loaded where they are used
+        # torch and numba: loaded where they are used
+        from orchestrator.policies.drc.actor import StepActor
 
         self.actor = StepActor(problems, seeds, FIRST_K)
         self.slots = 0
 
     def decide(self, slots: PricedSlots) -> Choice:
         state = self.actor.state(slots)
-        choice = self.actor.best(self.actor.network.relax(state), slots, 0, 0.0)
+        choice = self.actor.choose(self.actor.network.relax(state), slots)
         self.actor.memory.add(state, self.actor.labels(choice))
         self.slots += 1
         return choice

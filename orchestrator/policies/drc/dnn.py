@@ -15,6 +15,8 @@ from orchestrator.policies.drc.policy import INTERVAL
 from orchestrator.policies.greedy import Greedy
 from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
+__all__ = ["TRAINED_SLOTS", "Dnn"]
+
 TRAINED_SLOTS = 1_000
 
 
@@ -25,9 +27,8 @@ class Dnn(NetworkPlanner):
     guarded: ClassVar[bool] = True
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        from orchestrator.policies.drc.actor import (
-            Actor,
-        )  # torch and numba: loaded where they are used
+        # torch and numba: loaded where they are used
+        from orchestrator.policies.drc.actor import Actor
 
         self.actor = Actor(problems, seeds)
         self.teacher = Greedy()
@@ -40,8 +41,8 @@ class Dnn(NetworkPlanner):
             self.actor.memory.add(state, self.actor.labels(self.teacher.decide(slots)))
         self.slots += 1
         place = np.argsort(np.argsort(-wanted, axis=1, kind="stable"), axis=1)
-        kept = (wanted > 0.5) & (place < slots.capacity[:, None])
-        return np.where(kept, slots.reusable[:, None], 0).astype(np.int8)
+        keep = (wanted > 0.5) & (place < slots.capacity[:, None])
+        return np.where(keep, slots.reusable[:, None], 0).astype(np.int8)
 
     def learn(self) -> LearnerStats | None:
         if self.slots > TRAINED_SLOTS or self.slots % INTERVAL or not self.actor.ready:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+__all__ = ["layer", "logits"]
+
 
 @njit(cache=True)
 def layer(row: Any, weight: Any, bias: Any, relu: bool, on: Any, out: Any) -> None:
-    """out = row weight + bias, negative sums set to 0 where `relu`; (I,), (I, O), (O,), (O,). `on`
-    (I,) is scratch."""
+    """Write row weight + bias into `out`, negative sums as 0 where `relu`; shapes (I,), (I, O),
+    (O,), (O,). `on` (I,) is overwritten: the inputs that are not 0."""
     out[:] = bias
     count = 0
     for i in range(row.shape[0]):
@@ -44,9 +46,10 @@ def layer(row: Any, weight: Any, bias: Any, relu: bool, on: Any, out: Any) -> No
 
 
 @njit(cache=True)
-def logits(x: Any, w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, out: Any) -> None:
-    """Rows x (B, n, I) through three layers with a lane axis, ReLU between, into `out` (B, n,
-    O)."""
+def logits(x: Any, parameters: Any, out: Any) -> None:
+    """Rows x (B, n, I) through three layers with a lane axis, ReLU between, into `out` (B, n, O).
+    `parameters` are weight (B, I, O) and bias (B, 1, O) of each layer in turn."""
+    w1, b1, w2, b2, w3, b3 = parameters
     first = np.empty(w1.shape[2], np.float32)
     second = np.empty(w2.shape[2], np.float32)
     on = np.empty(max(w1.shape[1], w2.shape[1], w3.shape[1]), np.int64)

@@ -1,4 +1,4 @@
-"""The actor: a 4-layer network with a lane axis. Lanes share one tensor program and nothing
+"""The network of DRC: four layers with a lane axis. Lanes share one tensor program and nothing
 else."""
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from orchestrator.policies.drc import forward
+
+__all__ = ["HIDDEN", "LAST", "RATE", "SKIP", "LaneNetwork"]
 
 HIDDEN = (120, 80)
 RATE = 1e-3
@@ -50,8 +52,8 @@ class LaneNetwork:
             self._initialise(lane, (inputs[lane], *hidden, outputs[lane]), seed)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        # the same memory
-        self._arrays = [parameter.detach().numpy() for parameter in self.parameters]
+        # the same memory, as decisions read it
+        self._arrays = tuple(parameter.detach().numpy() for parameter in self.parameters)
         self.real = torch.zeros(len(seeds), 1, max(outputs))
         for lane, width in enumerate(outputs):
             self.real[lane, :, :width] = 1.0 / width
@@ -60,25 +62,25 @@ class LaneNetwork:
         self.skip = skip
 
     def _initialise(self, lane: int, widths: Sequence[int], seed: int) -> None:
-        """Zero-mean normal (section 4.3) with the variance that keeps ReLU layers alive (He et al.
-        2015)."""
-        made = torch.Generator().manual_seed(seed)
+        """Draw a lane's weights: zero-mean normal (section 4.3) with the variance that keeps ReLU
+        layers alive (He et al. 2015)."""
+        generator = torch.Generator().manual_seed(seed)
         for layer, (into, out) in enumerate(pairwise(widths)):
             weight = (
-                torch.randn(into, out, generator=made)
+                torch.randn(into, out, generator=generator)
                 * (2.0 / into) ** 0.5
                 * (LAST if layer == 2 else 1.0)
             )
             self.parameters[2 * layer][lane, :into, :out] = weight
 
     def relax(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Line 4: states (B, inputs) -> relaxed decisions (B, outputs) in (0, 1)."""
+        """Relax the decision, line 4: states (B, inputs) -> (B, outputs) in (0, 1)."""
         return np.asarray(1 / (1 + np.exp(-self.logits(state[:, None])[:, 0])))
 
     def logits(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        """States (B, n, inputs) -> (B, n, outputs), before the sigmoid."""
+        """Compute what the sigmoid is taken of: states (B, n, inputs) -> (B, n, outputs)."""
         out = np.empty((*states.shape[:2], max(self.outputs)), np.float32)
-        forward.logits(states, *self._arrays, out)
+        forward.logits(states, self._arrays, out)
         if self.skip is not None:
             out += SKIP * states[..., self.skip]
         return out
@@ -86,14 +88,14 @@ class LaneNetwork:
     def train(
         self, states: NDArray[np.float32], labels: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Line 13: one Adam step on (38), the cross-entropy averaged over outputs; (B, batch, ...)
-        -> loss (B,)."""
+        """Take one Adam step on (38), the cross-entropy averaged over outputs, line 13: states (B,
+        batch, inputs), decisions (B, batch, outputs) -> loss (B,)."""
         logits = self._logits(torch.from_numpy(states))
-        wrong = torch.nn.functional.binary_cross_entropy_with_logits(
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, torch.from_numpy(labels), reduction="none"
         )
         # over a lane's own outputs, then over its batch
-        loss = (wrong * self.real).sum(-1).mean(-1)
+        loss = (entropy * self.real).sum(-1).mean(-1)
         self.adam.zero_grad(set_to_none=True)
         loss.sum().backward()
         self.adam.step()
@@ -109,15 +111,15 @@ class LaneNetwork:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and Adam's moments."""
-        kept: dict[str, Any] = {"updates": self.updates}
+        state: dict[str, Any] = {"updates": self.updates}
         for i, parameter in enumerate(self.parameters):
-            kept[f"weight{i}"] = parameter.detach().numpy().copy()
+            state[f"weight{i}"] = parameter.detach().numpy().copy()
             moments = self.adam.state.get(parameter)
             if moments:
-                kept[f"mean{i}"], kept[f"square{i}"] = (
+                state[f"mean{i}"], state[f"square{i}"] = (
                     moments[n].numpy().copy() for n in ("exp_avg", "exp_avg_sq")
                 )
-        return kept
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there. Raises ValueError where the shapes differ."""

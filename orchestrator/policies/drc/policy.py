@@ -6,6 +6,8 @@ critic fills in the best step in closed form; the candidates cover all prefix le
 more make it work where capacity is tight (docs/policies.md has the figures): beside the network's
 own ranking stand the demand's and noisy ones, after LyDROO (Bi et al. 2021), because the prefixes
 of one ranking can never show it a better one; and the network starts from the demand.
+
+`reference.py` is the same algorithm for one lane, written to be read beside Algorithm 1.
 """
 
 from __future__ import annotations
@@ -17,23 +19,24 @@ from orchestrator.decision.slots import Choice, PricedSlots
 from orchestrator.policies.base import LearnerStats, policy
 from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
+__all__ = ["INTERVAL", "NOISE", "RANKINGS", "Drc"]
+
 INTERVAL = 10  # slots between two training steps
-NOISY = 24  # rankings beside the network's own, each from the best so far
-NOISE = 0.8  # their standard deviation, as a share of the ranking's own
+RANKINGS = 24  # beside the network's own: the demand's, then each from the best so far
+NOISE = 0.8  # standard deviation of their noise, as a share of the logits' own
 
 
 @policy("drc")
 class Drc(NetworkPlanner):
-    """Algorithm 1, in B lanes."""
+    """Runs Algorithm 1 in B lanes; lines are the paper's."""
 
-    noisy = NOISY
+    rankings = RANKINGS
     noise = NOISE
     from_demand = True  # whether the network starts from the demand
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        from orchestrator.policies.drc.actor import (
-            Actor,
-        )  # torch and numba: loaded where they are used
+        # torch and numba: loaded where they are used
+        from orchestrator.policies.drc.actor import Actor
 
         self.actor = Actor(problems, seeds, self.from_demand)  # line 1
         self.slots = 0
@@ -42,7 +45,7 @@ class Drc(NetworkPlanner):
         state = self.actor.state(slots)  # (35)
         relaxed = self.actor.network.relax(state)  # line 4
         # lines 5 to 9: (36), (37), (33)
-        choice = self.actor.best(relaxed, slots, self.noisy, self.noise)
+        choice = self.actor.choose(relaxed, slots, self.rankings, self.noise)
         self.actor.memory.add(state, self.actor.labels(choice))  # line 10
         self.slots += 1
         return choice

@@ -1,338 +1,206 @@
-"""Order-preserving quantisation (36), (37) of a relaxed decision, and the exact critic of its
-candidates. Compiled.
+"""Order-preserving quantisation (36), (37) of a relaxed decision, lines 5 to 9 of Algorithm 1.
+Compiled.
 
 Every candidate is a prefix of the entries in falling order: the first has those above 0.5,
 candidate k those above (or, at or below 0.5, down to and with) the entry that is (k - 1)-th nearest
-to 0.5.
+to 0.5. `orchestrator.decision.critic` prices them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from statistics import NormalDist
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from midstep.draws import EXPLORE
+from orchestrator.decision.critic import (
+    COMPUTED,
+    IDLE,
+    MISSED_S,
+    MISSES,
+    OPTION,
+    SYSTEM_S,
+    MissPrice,
+    best_candidate,
+    best_prefix,
+    bounds_of,
+    empty_selection,
+    lane,
+    offers,
+    price_prefixes,
+    select,
+    write_prefix,
+)
+from orchestrator.decision.draws import key, mix
 from orchestrator.policies.drc.ranking import argsort_descending
 
-WINDOW = 32  # slots whose best candidate sets the next K
-TINY = 1e-12
+__all__ = [
+    "NORMALS",
+    "Exploration",
+    "candidate_lengths",
+    "choose_prompts",
+    "choose_prompts_lanes",
+    "choose_steps",
+    "choose_steps_lanes",
+]
+
+# quantiles of the standard normal law: a look-up for 12 bits
+NORMALS = np.array([NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)])
+
+
+class Exploration(NamedTuple):
+    """The rankings beside the network's own, in one lane; `seed` (B,) in many.
+
+    The first of `rankings` is the demand's own; each other is the best so far with normal noise of
+    `noise` times the standard deviation of the network's logits. `slot` counts decisions.
+    """
+
+    rankings: int
+    noise: float
+    slot: int
+    seed: Any
 
 
 @njit(cache=True)
-def prefixes(value: Any) -> Any:
-    """(36), (37): lengths (n + 1,) of the candidates, in their order, over `value` (n,) sorted so
-    that it falls."""
-    n = value.shape[0]
+def candidate_lengths(falling: Any) -> Any:
+    """(36), (37): how many entries each candidate keeps, (n + 1,) in the order of k, of `falling`
+    (n,), the relaxed entries in falling order."""
+    n = falling.shape[0]
     lengths = np.empty(n + 1, np.int64)
-    lengths[0] = np.sum(value > 0.5)
-    near = np.argsort(np.abs(value - 0.5), kind="mergesort")
-    descending = -value
+    lengths[0] = np.sum(falling > 0.5)
+    nearest = np.argsort(np.abs(falling - 0.5), kind="mergesort")
+    rising = -falling
     for k in range(n):
-        threshold = value[near[k]]
+        threshold = falling[nearest[k]]
         if threshold <= 0.5:
-            lengths[k + 1] = np.searchsorted(descending, -threshold, side="right")
+            lengths[k + 1] = np.searchsorted(rising, -threshold, side="right")
         else:
-            lengths[k + 1] = np.searchsorted(descending, -threshold, side="left")
+            lengths[k + 1] = np.searchsorted(rising, -threshold, side="left")
     return lengths
 
 
 @njit(cache=True)
-def menu(asked: Any, weight: Any, cost: Any, hit: Any) -> Any:
-    """What each prompt of `asked` (n,) may get, whatever the price of a miss: nothing, its cheapest
-    step to compute, its cheapest step that is cached. Returns `price` (3, n) seconds, inf where
-    there is none, and `step` (n, 3).
-
-    A price on misses moves all that is computed alike, so no other step is ever the best: the
-    critic looks at three numbers for each prompt instead of all steps again for each ranking.
-    """
-    n = asked.shape[0]
-    price = np.full((3, n), np.inf)
-    step = np.zeros((n, 3), np.int8)
-    for i in range(n):
-        r = asked[i]
-        price[0, i] = cost[r, 0]
-        for j in range(2, cost.shape[1]):
-            kind = 2 if hit[r, j] else 1
-            if cost[r, j] < price[kind, i]:
-                price[kind, i] = cost[r, j]
-                step[i, kind] = j
-    return price, step
-
-
-@njit(cache=True)
-def nothing(weight: Any, price: Any, free: Any) -> Any:
-    """(L, the sum and the weight of the misses) with nothing kept; arguments as in `pick`."""
-    system = missed = misses = 0.0
-    for a in range(weight.shape[0]):
-        system += weight[a] * price[0, a]
-        if not free[a]:
-            missed += weight[a] * price[0, a]
-            misses += weight[a]
-    return system, missed, misses
-
-
-@njit(cache=True)
-def pick(
-    weight: Any,
-    price: Any,
-    free: Any,
-    share: float,
-    q: float,
-    level: float,
-    taken: Any,
-    change: Any,
-) -> None:
-    """The best of each prompt's `menu` in closed form, where a miss costs q (L - level) more:
-    `taken` (n,) says which of the three, `change` (3, n) what that adds to L, to the misses' sum
-    and to their weight. `weight` (n,), `price` (3, n) and `free` (n,), whether not keeping it is no
-    miss, are of the prompts that a ranking counts."""
-    idle = price[0]
-    computed = price[1]
-    found = price[2]
-    system = change[0]
-    missed = change[1]
-    misses = change[2]
-    for a in range(weight.shape[0]):  # without branches: eight prompts at once
-        w = weight[a]
-        was = 0.0 if free[a] else 1.0
-        least = share * idle[a] + was * (q * (idle[a] - level))
-        worth = share * computed[a] + q * (computed[a] - level)
-        compute = worth < least  # not where it is inf, or inf times 0
-        least = worth if compute else least
-        find = share * found[a] < least
-        cost = found[a] if find else (computed[a] if compute else idle[a])
-        now = 1.0 if compute and not find else 0.0
-        was = was if compute or find else 0.0
-        taken[a] = 2 if find else (1 if compute else 0)
-        system[a] = w * (cost - idle[a])
-        missed[a] = w * ((cost if now > 0 else 0.0) - was * idle[a])
-        misses[a] = w * (now - was)
-
-
-@njit(cache=True)
-def walk(
-    order: Any, taken: Any, change: Any, start: Any, capacity: float, share: float, queue: float, target: float,
-    value: Any,
-) -> Any:  # fmt: skip
-    """The critic: along `order` (n,) each prompt gets what `pick` says, from `start`, where nothing
-    is kept.
-
-    Fills `value` (n + 1,), (33) of each prefix; past the capacity it repeats the last that fits.
-    Returns (the length of the best prefix, the sum and the weight of its misses).
-    """
-    system, missed, misses = start
-    n = order.shape[0]
-    used = 0
-    room = int(capacity + 1e-9)
-    last = queue * ((missed / misses if misses > TINY else 0.0) - target) + share * system
-    length = 0
-    best = last
-    best_missed = missed
-    best_misses = misses
-    value[0] = last
-    for i in range(n):
-        a = order[i]
-        if taken[a] > 0:
-            if used == room:
-                value[i + 1 :] = last
-                break
-            used += 1
-            system += change[0, a]
-            missed += change[1, a]
-            misses += change[2, a]
-            last = queue * ((missed / misses if misses > TINY else 0.0) - target) + share * system
-            if last < best:
-                length = i + 1
-                best = last
-                best_missed = missed
-                best_misses = misses
-        value[i + 1] = last
-    return length, best_missed, best_misses
-
-
-@njit(cache=True)
-def keep(
-    order: Any, length: int, asked: Any, step: Any, taken: Any, capacity: float, choice: Any
-) -> None:
-    """Write the prefix of that length, as far as it fits, into `choice` (R,)."""
-    choice[:] = 0
-    room = int(capacity + 1e-9)
-    for i in range(length):
-        a = order[i]
-        if taken[a] > 0 and room > 0:
-            choice[asked[a]] = step[a, taken[a]]
-            room -= 1
-
-
-@njit(cache=True)
-def best_prefix(
-    order: Any,
-    weight: Any,
-    cost: Any,
-    hit: Any,
-    capacity: float,
-    queue: float,
-    v: float,
-    target: float,
-    choice: Any,
-) -> float:
-    """The best of all prefixes of one ranking `order` (n,) of the requested prompts; fills `choice`
-    (R,), returns its objective."""
-    n = order.shape[0]
-    price, step = menu(order, weight, cost, hit)
-    compact = weight[order]
-    free = hit[order, 0]
-    share = v / max(weight.sum(), TINY)
-    places = np.arange(n)
-    value = np.empty(n + 1)
-    taken = np.zeros(n, np.int8)
-    change = np.empty((3, n))
-    start = nothing(compact, price, free)
-    pick(compact, price, free, share, 0.0, 0.0, taken, change)
-    length, missed, misses = walk(
-        places, taken, change, start, capacity, share, queue, target, value
-    )
-    best = value[length]
-    keep(places, length, order, step, taken, capacity, choice)
-    if (
-        queue > 0 and misses > TINY
-    ):  # again with the ratio of (33) linearised around the first answer
-        pick(compact, price, free, share, queue / misses, missed / misses, taken, change)
-        length, _, _ = walk(places, taken, change, start, capacity, share, queue, target, value)
-        if value[length] < best:
-            best = value[length]
-            keep(places, length, order, step, taken, capacity, choice)
-    return best
-
-
-@njit(cache=True)
-def decide(
-    relaxed: Any, weight: Any, cost: Any, hit: Any, capacity: float, queue: float, v: float, target: float, k: int,
-    choice: Any,
-) -> Any:  # fmt: skip
+def choose_prompts(
+    relaxed: Any, demand: Any, prices: Any, k: int, exploration: Any, choice: Any
+) -> Any:
     """Lines 5 to 9 for one lane: the best of the first `k` candidates of `relaxed` (R,) over the
-    requested prompts.
+    requested prompts, and of all prefixes of the rankings that explore.
 
-    Fills `choice` (R,), returns (its objective, the index of its candidate).
+    `demand` (R,) ranks the first of those. Fills `choice` (R,), returns (its objective (33), the
+    index of the network's own best candidate, which sets the next K).
     """
-    asked = np.flatnonzero(weight > 0)
-    n = asked.shape[0]
-    order = np.empty(n, np.int64)
-    argsort_descending(relaxed[asked], order, np.empty(2 * n + 1, np.int64))
-    lengths = prefixes(relaxed[asked][order])
-    price, step = menu(asked, weight, cost, hit)
-    compact = weight[asked]
-    free = hit[asked, 0]
-    share = v / max(weight.sum(), TINY)
+    requested = np.flatnonzero(prices.weight > 0)
+    n = requested.shape[0]
+    menu = offers(requested, prices)
+    table = menu.table
+    bounds = bounds_of(table, prices)
+    first = empty_selection(n)
+    again = empty_selection(n)
+    select(table, MissPrice(bounds.share, 0.0, 0.0), first)
     value = np.empty(n + 1)
-    taken = np.zeros(n, np.int8)
-    change = np.empty((3, n))
-    start = nothing(compact, price, free)
-    best = np.inf
-    index = 0
-    q = level = 0.0
-    for _ in range(
-        2 if queue > 0 else 1
-    ):  # again with the ratio of (33) linearised around the first answer
-        pick(compact, price, free, share, q, level, taken, change)
-        walk(order, taken, change, start, capacity, share, queue, target, value)
-        chosen = -1
-        for i in range(min(k, n + 1)):
-            if value[lengths[i]] < best - 1e-15:
-                best = value[lengths[i]]
-                index = i
-                chosen = lengths[i]
-        if chosen >= 0:
-            keep(order, chosen, asked, step, taken, capacity, choice)
-        missed = misses = 0.0
-        for r in asked:
-            if not hit[r, choice[r]]:
-                missed += weight[r] * cost[r, choice[r]]
-                misses += weight[r]
-        if misses <= TINY:
-            break
-        q = queue / misses
-        level = missed / misses
+    ranking = np.empty(n, np.int64)
+    scratch = np.empty(2 * n + 1, np.int64)
+    own = relaxed[requested]
+    argsort_descending(own, ranking, scratch)
+    lengths = candidate_lengths(own[ranking])[:k]  # lines 5, 6
+    best, index, length, priced = best_prefix(  # lines 7 to 9
+        ranking, lengths, table, first, again, bounds, value
+    )
+    write_prefix(ranking, length, menu, again if priced else first, bounds.room, choice)
+    rankings, noise, slot, seed = exploration
+    if rankings == 0 or n == 0:
+        return best, index
+    every = lengths[:0]
+    logit = np.empty(n)
+    for a in range(n):
+        p = min(max(own[a], 1e-6), 1 - 1e-6)
+        logit[a] = np.log(p / (1 - p))
+    # a network that is sure of itself is shaken as much as one that is not
+    spread = noise * logit.std()
+    score = np.empty(n)
+    for i in range(rankings):
+        place = key(seed, EXPLORE, slot, i)
+        for a in range(n):
+            if i == 0:  # the demand's own ranking: what the network has unlearned cannot hurt
+                score[a] = demand[requested[a]]
+            else:
+                normal = NORMALS[mix(place ^ np.uint64(requested[a])) >> np.uint64(52)]
+                score[a] = logit[a] + spread * normal
+        argsort_descending(score, ranking, scratch)
+        worth, _, length, priced = best_prefix(ranking, every, table, first, again, bounds, value)
+        if worth < best:
+            best = worth
+            write_prefix(ranking, length, menu, again if priced else first, bounds.room, choice)
+            logit[:] = score
     return best, index
 
 
 @njit(cache=True)
-def decide_steps(
-    relaxed: Any, weight: Any, cost: Any, hit: Any, capacity: float, queue: float, v: float, target: float, k: int,
-    steps: int, choice: Any,
-) -> Any:  # fmt: skip
-    """As `decide`, where `relaxed` (R * steps,) has an entry for every prompt and step: nothing is
-    filled in; of a prompt's entries the highest counts (11), and prompts past the capacity are left
-    out (10)."""
-    items = weight.shape[0]
-    asked = np.flatnonzero(weight > 0)
-    entries = np.empty(asked.shape[0] * steps, np.int64)
-    for i in range(asked.shape[0]):
-        for s in range(steps):
-            entries[i * steps + s] = asked[i] * steps + s
-    order = entries[np.argsort(-relaxed[entries], kind="mergesort")]
-    lengths = prefixes(relaxed[order])
-    active = weight.sum()
-    share = v / max(active, 1e-12)
-    value = np.empty(order.shape[0] + 1)
-    taken = np.zeros(items, np.int8)
-    system = missed = misses = used = 0.0
-    for r in asked:
-        system += weight[r] * cost[r, 0]
-        if not hit[r, 0]:
-            missed += weight[r] * cost[r, 0]
-            misses += weight[r]
-    value[0] = queue * ((missed / misses if misses > 1e-12 else 0.0) - target) + share * system
-    for i in range(order.shape[0]):
-        r = order[i] // steps
-        j = order[i] % steps + 2
-        if taken[r] == 0 and used + 1 <= capacity + 1e-9:
-            used += 1
-            taken[r] = j
-            system += weight[r] * (cost[r, j] - cost[r, 0])
-            if not hit[r, 0]:
-                missed -= weight[r] * cost[r, 0]
-                misses -= weight[r]
-            if not hit[r, j]:
-                missed += weight[r] * cost[r, j]
-                misses += weight[r]
-        value[i + 1] = (
-            queue * ((missed / misses if misses > 1e-12 else 0.0) - target) + share * system
+def choose_prompts_lanes(
+    relaxed: Any, demand: Any, prices: Any, k: Any, exploration: Any, choice: Any
+) -> Any:
+    """Call `choose_prompts` in every lane: arrays have a lane axis in front. Returns the indices
+    (B,)."""
+    index = np.zeros(choice.shape[0], np.int64)
+    for b in range(choice.shape[0]):
+        own = Exploration(
+            exploration.rankings, exploration.noise, exploration.slot, exploration.seed[b]
         )
-    best = np.inf
-    index = 0
-    for i in range(min(k, lengths.shape[0])):
-        if value[lengths[i]] < best - 1e-15:
-            best = value[lengths[i]]
-            index = i
+        _, index[b] = choose_prompts(relaxed[b], demand[b], lane(prices, b), k[b], own, choice[b])
+    return index
+
+
+@njit(cache=True)
+def choose_steps(relaxed: Any, prices: Any, k: int, steps: int, choice: Any) -> Any:
+    """As `choose_prompts` as printed: `relaxed` (R * steps,) has an entry for every prompt and step
+    from 2 on, and no best step is filled in.
+
+    Of a prompt's entries the highest counts (11), and prompts past the capacity are left out (10).
+    Fills `choice` (R,), returns (its objective (33), the index of its candidate).
+    """
+    requested = np.flatnonzero(prices.weight > 0)
+    bounds = bounds_of(offers(requested, prices).table, prices)
+    entries = requested.shape[0] * steps
+    own = np.empty(entries)
+    for e in range(entries):
+        own[e] = relaxed[requested[e // steps] * steps + e % steps]
+    ranking = np.argsort(-own, kind="mergesort")
+    selection = empty_selection(entries)
+    above = np.zeros(choice.shape[0], np.bool_)  # prompts of which a higher entry was met
+    for e in ranking:
+        r = requested[e // steps]
+        if above[r]:
+            continue
+        above[r] = True
+        w = prices.weight[r]
+        idle_s = prices.cost_s[r, 0]
+        cost_s = prices.cost_s[r, e % steps + 2]
+        was_miss = 0.0 if prices.hit[r, 0] else 1.0
+        is_miss = 0.0 if prices.hit[r, e % steps + 2] else 1.0
+        selection[OPTION, e] = COMPUTED
+        selection[SYSTEM_S, e] = w * (cost_s - idle_s)
+        selection[MISSED_S, e] = w * ((cost_s if is_miss > 0 else 0.0) - was_miss * idle_s)
+        selection[MISSES, e] = w * (is_miss - was_miss)
+    value = np.empty(entries + 1)
+    price_prefixes(ranking, selection, bounds, value)
+    lengths = candidate_lengths(own[ranking])[:k]
+    best, index = best_candidate(lengths, value, np.inf)
     choice[:] = 0
-    used = 0.0
-    for i in range(lengths[index]):
-        r = order[i] // steps
-        if choice[r] == 0 and used + 1 <= capacity + 1e-9:
-            used += 1
-            choice[r] = order[i] % steps + 2
+    room = bounds.room
+    for e in ranking[: lengths[index]]:
+        if selection[OPTION, e] != IDLE and room > 0:
+            choice[requested[e // steps]] = e % steps + 2
+            room -= 1
     return best, index
 
 
 @njit(cache=True)
-def decide_steps_lanes(
-    relaxed: Any, weight: Any, cost: Any, hit: Any, capacity: Any, queue: Any, v: Any, target: Any, k: Any, steps: Any,
-    choice: Any, index: Any,
-) -> None:  # fmt: skip
-    """`decide_steps` in every lane."""
-    for b in range(weight.shape[0]):
-        _, index[b] = decide_steps(
-            relaxed[b],
-            weight[b],
-            cost[b],
-            hit[b],
-            capacity[b],
-            queue[b],
-            v[b],
-            target[b],
-            k[b],
-            steps[b],
-            choice[b],
-        )
+def choose_steps_lanes(relaxed: Any, prices: Any, k: Any, steps: Any, choice: Any) -> Any:
+    """Call `choose_steps` in every lane: arrays have a lane axis in front. Returns the indices
+    (B,)."""
+    index = np.zeros(choice.shape[0], np.int64)
+    for b in range(choice.shape[0]):
+        _, index[b] = choose_steps(relaxed[b], lane(prices, b), k[b], steps[b], choice[b])
+    return index

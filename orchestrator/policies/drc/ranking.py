@@ -6,10 +6,12 @@ from typing import Any
 
 from numba import njit
 
+__all__ = ["argsort_descending"]
+
 
 @njit(cache=True)
 def argsort_descending(value: Any, order: Any, scratch: Any) -> None:
-    """Fills `order` (n,) with the places along which `value` (n,), finite, falls; equals keep
+    """Fill `order` (n,) with the places along which `value` (n,), finite, falls; equals keep
     theirs.
 
     As many buckets as there are values, then insertion: three times as fast as a merge sort on what

@@ -11,6 +11,8 @@ from orchestrator.policies.base import LearnerStats
 from orchestrator.policies.greedy import Greedy
 from orchestrator.policies.kinds.network_planner import NetworkPlanner
 
+__all__ = ["ReactiveDrcItem"]
+
 INTERVAL = 5  # slots between two training steps
 
 
@@ -19,9 +21,8 @@ class ReactiveDrcItem(NetworkPlanner):
     ranking is kept."""
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        from orchestrator.policies.drc_item.reactive_actor import (
-            ItemActor,  # torch and numba: loaded where they are used
-        )
+        # torch and numba: loaded where they are used
+        from orchestrator.policies.drc_item.reactive_actor import ItemActor
 
         self.actor = ItemActor(seeds)
         self.teacher = Greedy()
@@ -29,7 +30,7 @@ class ReactiveDrcItem(NetworkPlanner):
 
     def decide(self, slots: PricedSlots) -> Choice:
         features = self.actor.features(slots)
-        choice = self.actor.best(self.actor.score(features), slots)
+        choice = self.actor.choose(self.actor.score(features), slots)
         self.slots += 1
         if self.slots % INTERVAL == 0:
             self.actor.remember(features, slots.weight, self.teacher.decide(slots))

@@ -107,17 +107,17 @@ class PricePlanner(Policy, ABC):
             if place is not None:
                 cached[0, place] = h.step
         return PricedSlots(
-            np.zeros((1, self.items)),
-            np.zeros((1, self.items)),
-            np.full((1, self.items, choices), np.inf),
-            np.zeros((1, self.items, choices), np.bool_),
-            channel[None],
-            cached,
-            np.array([queue_s]),
-            np.array([target_s]),
-            np.array([p.weight_v]),
-            np.array([float(p.places)]),
-            np.array([p.last_step]),
+            weight=np.zeros((1, self.items)),
+            count=np.zeros((1, self.items)),
+            cost_s=np.full((1, self.items, choices), np.inf),
+            hit=np.zeros((1, self.items, choices), np.bool_),
+            channel=channel[None],
+            cached=cached,
+            queue_s=np.array([queue_s]),
+            target_s=np.array([target_s]),
+            weight_v=np.array([p.weight_v]),
+            capacity=np.array([float(p.places)]),
+            reusable=np.array([p.last_step]),
         )
 
     def _react(self, slot: SlotRecord) -> CacheUpdate:

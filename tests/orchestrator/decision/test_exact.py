@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from orchestrator.decision import exact
+from orchestrator.decision.slots import SlotPrices
 
 V = 1.8
 
@@ -25,26 +26,25 @@ class Case:
     queue: float
     target: float
 
+    @property
+    def prices(self) -> SlotPrices:
+        return SlotPrices(
+            weight=self.weight,
+            cost_s=self.cost,
+            hit=self.hit,
+            capacity=self.capacity,
+            queue_s=self.queue,
+            weight_v=V,
+            target_s=self.target,
+        )
+
     def solve(self) -> tuple[float, NDArray[np.int8]]:
         choice = np.zeros(len(self.weight), np.int8)
-        value = exact.solve(
-            self.weight,
-            self.cost,
-            self.hit,
-            self.size,
-            self.capacity,
-            self.queue,
-            V,
-            self.target,
-            choice,
-        )
-        return value, choice
+        return exact.solve(self.prices, self.size, choice), choice
 
     def solve_oo(self) -> NDArray[np.int8]:
         choice = np.zeros(len(self.weight), np.int8)
-        exact.solve_oo(
-            self.weight, self.cost, self.hit, self.size, self.capacity, self.target, choice
-        )
+        exact.solve_oo(self.prices, self.size, choice)
         return choice
 
     def value(self, choice: NDArray[np.int8]) -> float:

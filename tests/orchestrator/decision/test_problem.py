@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.decision.problem import (
-    CALIBRATION_SLOTS,
+    TARGET_SLOTS,
     WEIGHT_V,
     Served,
     SlotCost,
@@ -46,7 +46,7 @@ def test_the_queue_of_23(latencies: list[float], target: float) -> None:
 
 def test_without_a_target_the_first_slots_set_it() -> None:
     backlog = VirtualQueue()
-    for i in range(CALIBRATION_SLOTS):
+    for i in range(TARGET_SLOTS):
         assert backlog.update(cost(1.0 + i % 2)) == 0
         backlog.update(SlotCost(0, 0, 0, 0, 0.0, 0.0))
     assert backlog.target_s == pytest.approx(1.5)

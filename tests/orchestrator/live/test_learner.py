@@ -58,6 +58,35 @@ def test_held_back_to_the_slot_the_same_rule_acts_at_its_end() -> None:
     assert decision.queue_s == pytest.approx(2.0)
 
 
+def test_the_objective_of_33_has_the_queue_of_its_own_slot() -> None:
+    """Lbar is 1 s, V 1.8 s: Q is 0 in the first slot, 2 s in the second, 4 s in the third."""
+
+    async def use(edge: Edge) -> list[tuple[float, float]]:
+        ahead = learner(edge, "none")
+        ahead.start()
+        decisions = [await ahead.end_slot(slot, [Served("a", False, 3.0)]) for slot in range(3)]
+        await ahead.close()
+        return [(d.drift_plus_penalty, d.queue_s) for d in decisions]
+
+    assert with_edge(use) == [
+        (pytest.approx(0 * 2 + 1.8 * 3), pytest.approx(2.0)),
+        (pytest.approx(2 * 2 + 1.8 * 3), pytest.approx(4.0)),
+        (pytest.approx(4 * 2 + 1.8 * 3), pytest.approx(6.0)),
+    ]
+
+
+def test_the_objective_takes_the_problems_v() -> None:
+    async def use(edge: Edge) -> float:
+        problem = Problem(edge.store.capacity, 10, 6, weight_v=0.5)
+        ahead = Learner("none", problem, 7, edge, False, target_s=1.0)
+        ahead.start()
+        decision = await ahead.end_slot(0, [Served("a", False, 3.0)])
+        await ahead.close()
+        return decision.drift_plus_penalty
+
+    assert with_edge(use) == pytest.approx(0.5 * 3)
+
+
 def test_none_keeps_nothing() -> None:
     async def use(edge: Edge) -> list[str]:
         made = learner(edge, "none")

@@ -53,6 +53,22 @@ def test_a_user_draws_distinct_prompts_and_the_popular_come_first() -> None:
     assert total[:5].min() > total[-5:].max()
 
 
+@pytest.mark.parametrize("ghz", [1.5, 0.005, 1e-5])
+def test_percentiles_follow_the_slowest_devices(ghz: float) -> None:
+    """From 0.07 s to some hours a picture: p50 lies about the mean, p99 above it."""
+    preset = SMALL.model_copy(update={"device_ghz": ghz})
+    values = metrics(play_all([(preset, 1)], ["ncldc"], 40, 0, np.ones(1))["ncldc"])
+    mean_s = values["response_per_request_ms"][0] / 1e3
+    assert 0.8 * mean_s < values["p50_s"][0] < values["p95_s"][0] <= values["p99_s"][0]
+    assert values["p50_s"][0] < 1.2 * mean_s
+
+
+def test_a_percentile_beyond_the_histogram_is_not_a_number() -> None:
+    preset = SMALL.model_copy(update={"device_ghz": 1e-9})
+    values = metrics(play_all([(preset, 1)], ["ncldc"], 5, 0, np.ones(1))["ncldc"])
+    assert np.isnan(values["p50_s"][0]) and values["response_per_request_ms"][0] > 1e9
+
+
 def test_literal_asks_for_everything() -> None:
     world = worlds(2, (presets.find("literal"), 0))
     assert (world.count == 10).all() and world.tolerated.all()
