@@ -44,7 +44,7 @@ class Outcome(Generic[T]):
     queue_s: float
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Entry:
     """A job in the engine; it has a trajectory from its first tick on."""
 
@@ -121,7 +121,11 @@ class Engine:
                 f"the queue is full: {len(self._queue)} requests wait, the limit is "
                 f"{self.queue_limit}"
             )
-        entry = _Entry(job, asyncio.get_running_loop().create_future(), self.clock.now())
+        entry = _Entry(
+            job=job,
+            future=asyncio.get_running_loop().create_future(),
+            queued_at=self.clock.now(),
+        )
         self._queue.append(entry)
         self._wake.set()
         outcome: Outcome[T] = await entry.future

@@ -18,10 +18,10 @@ __all__ = ["model", "profile"]
 HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a second's work
 
 
-def model(asked: PlannedRun) -> Iterator[Finding]:
+def model(plan: PlannedRun) -> Iterator[Finding]:
     """Every component's folder, configuration and weights; then, where asked, a few steps."""
-    name = asked.scenario.model.path
-    real = not asked.paced
+    name = plan.scenario.model.path
+    real = not plan.paced
     do = f"name a shipped model ({', '.join(shipped())}), a diffusers folder or a hub id"
     try:
         folder = Path(locate(name))
@@ -38,24 +38,24 @@ def model(asked: PlannedRun) -> Iterator[Finding]:
             )
             return
         nbytes = sum(path.stat().st_size for path in weight_files(folder))
-        whole = f", revision {revision(str(folder))[:12]}" if nbytes <= HASHED or asked.deep else ""
+        whole = f", revision {revision(str(folder))[:12]}" if nbytes <= HASHED or plan.deep else ""
         yield ok("model", f"{name}: every part is there, {nbytes / 1e6:.3g} MB of weights{whole}")
-    if asked.deep and real:
+    if plan.deep and real:
         try:
-            yield ok("model computes", f"{asked.measured.step(1) * 1e3:.1f} ms a step here")
+            yield ok("model computes", f"{plan.measured.step(1) * 1e3:.1f} ms a step here")
         except MidstepError as error:
             yield needed(True, "model computes", str(error), do)
 
 
-def profile(asked: PlannedRun) -> Iterator[Finding]:
+def profile(plan: PlannedRun) -> Iterator[Finding]:
     """The step times that a paced or virtual run waits."""
-    model = asked.scenario.model
+    model = plan.scenario.model
     if model.profile is None:
         return
     try:
         times = named_profile(model)
     except MidstepError as error:
-        waits = asked.paced or asked.scenario.modes.clock == "virtual"
+        waits = plan.paced or plan.scenario.modes.clock == "virtual"
         yield needed(waits, "profile", str(error), "write one: `midstep calibrate --out FILE`")
         return
     yield ok(

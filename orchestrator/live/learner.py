@@ -36,7 +36,7 @@ __all__ = ["Decision", "Learner", "merge"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """What a slot's end came to. `decision_s` is the policy's own time in the slot, on_access
     included; `stats` are of the training that ended since the slot before, `gap_to_exact` is the
@@ -65,6 +65,7 @@ class Learner:
         problem: Problem,
         seed: int,
         control: ControlPort,
+        *,
         by_slot: bool,
         target_s: float | None,
         beside: bool = False,
@@ -77,7 +78,7 @@ class Learner:
         self._driver = drive(self.policy)
         self._problem = problem
         self._seed = seed
-        self.backlog = VirtualQueue(target_s, problem.weight_v)
+        self.virtual_queue = VirtualQueue(target_s, problem.weight_v)
         self._control = control
         self._by_slot = by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
@@ -127,7 +128,7 @@ class Learner:
 
         async with self._turn:
             about = {"setting": setting, "slot": self._slot, "updates": self._updates}
-            about["backlog"] = self.backlog.state_dict()
+            about["backlog"] = self.virtual_queue.state_dict()
             return await self._aside(packed)
 
     async def open(self, saved: bytes | None) -> None:
@@ -139,7 +140,7 @@ class Learner:
         if saved is not None:
             try:
                 state = checkpoint.unpack(saved)
-                self.backlog.load_state_dict(state["backlog"])
+                self.virtual_queue.load_state_dict(state["backlog"])
                 self._updates = state["updates"]
                 self._slot = state["slot"]
                 self._earlier_slots = None
@@ -151,7 +152,7 @@ class Learner:
                 ) from error
         snapshot = await self._control.snapshot()
         self.policy.reconcile(snapshot.store)
-        self._regret.planned((), snapshot, snapshot, self.backlog.queue_s)
+        self._regret.planned((), snapshot, snapshot, self.virtual_queue.queue_s)
 
     async def _follow(self) -> None:
         """Show the policy every access as it happens, for ever."""
@@ -176,8 +177,10 @@ class Learner:
         async with self._turn:  # a training that is late is awaited here: it is one short step
             await self._reconcile_if_lost()
             available = after = await self._control.snapshot()
-            objective = self.backlog.drift_plus_penalty(cost)  # with Q(t): before it is updated
-            queue = self.backlog.update(cost)
+            objective = self.virtual_queue.drift_plus_penalty(
+                cost
+            )  # with Q(t): before it is updated
+            queue = self.virtual_queue.update(cost)
             accesses = tuple(self._accesses)
             self._accesses = []
             gap = self._regret.gap(accesses, served)
@@ -309,18 +312,18 @@ class Learner:
         self._spent_s = 0.0
         stats = self._stats
         self._stats = None
-        self._metrics.slot(self.backlog.queue_s, cost.latency_avg_s, objective, gap)
+        self._metrics.slot(self.virtual_queue.queue_s, cost.latency_avg_s, objective, gap)
         return Decision(
-            cost,
-            self.backlog.queue_s,
-            objective,
-            done.admitted,
-            done.evicted,
-            spent,
-            snapshot.store_bytes,
-            len(snapshot.store),
-            stats,
-            gap,
+            cost=cost,
+            queue_s=self.virtual_queue.queue_s,
+            drift_plus_penalty=objective,
+            admitted=done.admitted,
+            evicted=done.evicted,
+            decision_s=spent,
+            store_bytes=snapshot.store_bytes,
+            store_entries=len(snapshot.store),
+            stats=stats,
+            gap_to_exact=gap,
         )
 
 

@@ -26,8 +26,8 @@ async def open_learner(
         run_problem(scenario, frame_bytes),
         scenario.seed,
         control,
-        policy.admission == "slot",
-        policy.latency_target_s,
+        by_slot=policy.admission == "slot",
+        target_s=policy.latency_target_s,
         beside=beside,
         edge=scenario.edge.name,
     )

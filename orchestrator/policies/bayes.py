@@ -11,6 +11,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
+__all__ = ["Bayes", "rank_bins"]
+
 BINS = 96  # of ranks, evenly spaced in their logarithm
 
 

@@ -11,6 +11,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import NOTHING, Rule
 
+__all__ = ["Clairvoyant", "next_uses"]
+
 
 @policy("clairvoyant")
 class Clairvoyant(Rule):

@@ -8,6 +8,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import Rule
 
+__all__ = ["Fifo"]
+
 
 @policy("fifo")
 class Fifo(Rule):

@@ -12,6 +12,8 @@ from typing import ClassVar, Literal
 from orchestrator.policies.base import policy
 from orchestrator.policies.lru import Lru
 
+__all__ = ["Final"]
+
 
 @policy("final")
 class Final(Lru):

@@ -7,6 +7,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.priority_rule import PriorityRule
 
+__all__ = ["Gdsf"]
+
 
 @policy("gdsf")
 class Gdsf(PriorityRule):

@@ -8,6 +8,8 @@ from typing import ClassVar
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
+__all__ = ["Informed"]
+
 
 @policy("informed")
 class Informed(ScorePlanner):

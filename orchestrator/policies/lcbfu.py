@@ -6,6 +6,8 @@ from __future__ import annotations
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.priority_rule import PriorityRule
 
+__all__ = ["Lcbfu"]
+
 
 @policy("lcbfu")
 class Lcbfu(PriorityRule):

@@ -11,6 +11,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
+__all__ = ["LfuDecay"]
+
 LEAST = -700.0  # the logarithm below which a score is given as e^LEAST: it has to stay above 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import Rule
 
+__all__ = ["Lru"]
+
 
 @policy("lru")
 class Lru(Rule):

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from orchestrator.policies.base import Kind, Policy, policy
 
+__all__ = ["Nothing"]
+
 
 @policy("none")
 class Nothing(Policy):

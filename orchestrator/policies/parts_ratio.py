@@ -12,6 +12,8 @@ from orchestrator.policies.base import policy
 from orchestrator.policies.drc_item.part_shares import PartShares
 from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 
+__all__ = ["PartsRatio"]
+
 EFOLD_SLOTS = 2.0  # of the parts' shares
 SHRINK = 1.0  # requests as expected that are added to an item's actual and expected count
 

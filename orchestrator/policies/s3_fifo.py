@@ -15,6 +15,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import Rule
 
+__all__ = ["S3Fifo"]
+
 SMALL = 0.1  # of the capacity
 GHOST = 0.9
 PROMOTED_AT = 2  # uses while in the small queue

@@ -9,6 +9,8 @@ from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import Rule
 
+__all__ = ["Sieve"]
+
 
 @dataclass(eq=False, slots=True)
 class _Place:

@@ -25,8 +25,8 @@ CHANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Error:
-    """One part's error: how many instants were commanded, their lateness, its bound, whether the
-    bound is `kept`, and the `change` of the scenario that would help."""
+    """One part's error: how many instants were commanded, their lateness, its bound, whether it
+    is `within_bound`, and the `change` of the scenario that would help."""
 
     part: str
     count: int
@@ -34,7 +34,7 @@ class Error:
     late_p99_ms: float
     bound_ms: float
     relative_p50: float
-    kept: bool
+    within_bound: bool
     change: str
 
     def dict(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def verdict(errors: Sequence[Error], done: int, failures: Sequence[str] = ()) ->
     what to change."""
     if failures:
         return f"INVALID: {'; '.join(failures)}"
-    broken = [error for error in errors if not error.kept]
+    broken = [error for error in errors if not error.within_bound]
     if broken:
         why = "; ".join(_why(error) for error in broken)
         return f"INVALID: emulator overloaded: {why}"
@@ -70,7 +70,7 @@ def verdict(errors: Sequence[Error], done: int, failures: Sequence[str] = ()) ->
 
 
 def _without_wait(row: dict[str, Any], stage: str) -> tuple[float | None, float | None]:
-    """A stage's lateness, and its own seconds: without those behind the device's earlier requests."""
+    """A stage's lateness, and its own seconds: less the wait behind the device's earlier ones."""
     took = row[f"{stage}_s"]
     wait = row.get(f"{stage}_wait_s") or 0.0
     return row[f"{stage}_late_s"], None if took is None else took - wait
@@ -91,7 +91,7 @@ def _error(part: str, pairs: Sequence[tuple[float, float]]) -> Error:
         late_p99_ms=p99 * 1e3,
         bound_ms=bound * 1e3,
         relative_p50=relative,
-        kept=p99 <= bound and (part != "link" or relative <= RATE_ERROR),
+        within_bound=p99 <= bound and (part != "link" or relative <= RATE_ERROR),
         change=CHANGES[part],
     )
 

@@ -131,7 +131,7 @@ def fidelity(summary: Mapping[str, Any]) -> str:
             f"{error['late_p99_ms']:.2f}",
             f"{error['bound_ms']:.0f}",
             f"{error['relative_p50']:.2%}",
-            "kept" if error["kept"] else "not kept",
+            "kept" if error["within_bound"] else "not kept",
         ]
         for part, error in summary["fidelity"].items()
     ]

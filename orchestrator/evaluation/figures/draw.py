@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from orchestrator.evaluation.figures import claims, convergence, quality, sweeps
 from orchestrator.evaluation.figures.values import Effort, Values
 
+__all__ = ["draw"]
+
 STYLE: dict[str, dict[str, Any]] = {
     "ncldc": {"color": "#000000", "marker": "x", "linestyle": ":"},
     "dnn": {"color": "#009e73", "marker": "^", "linestyle": "-."},

@@ -14,6 +14,8 @@ from orchestrator.evaluation.simulator import accounts
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.records.statistics import smallest_count
 
+__all__ = ["GAP_EVERY", "Rollout", "metrics"]
+
 Floats = NDArray[np.float64]
 GAP_EVERY = 5  # slots between two comparisons with exact P2
 

@@ -17,6 +17,8 @@ from orchestrator.policies.base import LearnerStats
 from orchestrator.policies.greedy import Greedy
 from orchestrator.policies.kinds.price_planner import PricePlanner, price_planner
 
+__all__ = ["Lane", "Series", "calibrate", "play_all"]
+
 Floats = NDArray[np.float64]
 Lane = tuple[Preset, int]
 GREEDY_SLOTS = 2_000  # of the pass that sets Lbar, at most

@@ -14,6 +14,8 @@ from orchestrator.evaluation.simulator.requests import Ids
 from orchestrator.evaluation.simulator.response import measure, misses_ms, weigh
 from orchestrator.evaluation.simulator.topics import open_stream
 
+__all__ = ["simulate"]
+
 # the defaults: what is slow to forget needs the first thousand, the second is measured
 SLOTS = 2_000
 WARMUP = 1_000

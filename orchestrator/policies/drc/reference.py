@@ -56,7 +56,8 @@ class ReferenceDrc:
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():  # section 4.3: zero-mean normal, biases 0
             for layer in self.layers:
-                into, out = layer.in_features, layer.out_features
+                into = layer.in_features
+                out = layer.out_features
                 scale = (2.0 / into) ** 0.5 * (LAST if layer is self.layers[-1] else 1.0)
                 layer.weight.copy_((torch.randn(into, out, generator=generator) * scale).T)
                 layer.bias.zero_()

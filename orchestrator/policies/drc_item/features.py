@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from orchestrator.policies.drc_item.part_shares import DECAYS as PART_DECAYS
 from orchestrator.policies.drc_item.part_shares import PartShares
 
+__all__ = ["FORECASTS", "NEVER", "WIDTH", "Features", "ItemTable", "K", "grown"]
+
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
@@ -109,16 +111,8 @@ class ItemTable:
             ids,
             counts,
             slot,
-            s["count"],
-            s["like"],
-            s["last"],
-            s["gap"],
-            s["first"],
-            s["distinct"],
-            s["latest"],
-            self._keep,
-            self._faded_sum,
-            self._slots(),
+            item_kernels.ItemCounts(*(s[name] for name in item_kernels.ItemCounts._fields)),
+            item_kernels.Decays(self._keep, self._faded_sum, self._slots()),
         )
         elapsed = slot - self.slot if self.start >= 0 else 1
         self._requests = self._requests * self._fade**elapsed + counts.sum()
@@ -157,16 +151,8 @@ class ItemTable:
         item_kernels.look(
             ids,
             slot,
-            s["count"],
-            s["like"],
-            s["last"],
-            s["gap"],
-            s["first"],
-            s["distinct"],
-            s["latest"],
-            self._keep,
-            self._faded_sum,
-            self._slots(),
+            item_kernels.ItemCounts(*(s[name] for name in item_kernels.ItemCounts._fields)),
+            item_kernels.Decays(self._keep, self._faded_sum, self._slots()),
             rate,
             weight,
             times,

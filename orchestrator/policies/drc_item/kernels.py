@@ -1,38 +1,49 @@
-"""What `items` computes per item, compiled. Importing this compiles; import it where it is used."""
+"""Features computed an item at a time, compiled. Import it where it is used: importing compiles."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
+__all__ = ["Decays", "ItemCounts", "judge", "look", "observe", "products"]
+
 FORGET = 0.995  # of a forecast's log likelihood, per slot
 FLOOR = 3e-4  # requests a slot that every forecast allows for: nothing is impossible
-PRIOR = (
-    0.5  # requests of a part before the first: the shape of the Gamma that knows nothing (Jeffreys)
-)
+# requests of a part before the first: the shape of the Gamma that knows nothing (Jeffreys)
+PRIOR = 0.5
+
+
+class ItemCounts(NamedTuple):
+    """What is counted of items: `count` and `like` (items, K) as of an item's `last` request (slot,
+    -1 for none); the others (items,), as `features.ItemTable` has them."""
+
+    count: Any
+    like: Any
+    last: Any
+    gap: Any
+    first: Any
+    distinct: Any
+    latest: Any
+
+
+class Decays(NamedTuple):
+    """How counts fade: `keep` and its running sum `faded_sum` (K, slots of silence); `norm` (K,),
+    over how many slots a decayed count is."""
+
+    keep: Any
+    faded_sum: Any
+    norm: Any
 
 
 @numba.njit(cache=True, fastmath=True)
-def observe(
-    ids: Any,
-    counts: Any,
-    slot: Any,
-    count: Any,
-    like: Any,
-    last: Any,
-    gap: Any,
-    first: Any,
-    distinct: Any,
-    latest: Any,
-    keep: Any,
-    faded_sum: Any,
-    norm: Any,
-) -> Any:
-    """A slot's requests. count, like: (items, K), as of an item's `last` request; keep, faded_sum:
-    (K, slots of silence)."""
+def observe(ids: Any, counts: Any, slot: Any, items: Any, fades: Any) -> None:
+    """Count a slot's requests: distinct items `ids` (n,), asked for `counts` (n,) times, into
+    `items`, an ItemCounts; `fades` are Decays."""
+    count, like, last, gap, first, distinct, latest = items
+    keep, faded_sum, norm = fades
     decays = count.shape[1]
     most_silent = keep.shape[1] - 1
     for j in range(len(ids)):
@@ -58,27 +69,13 @@ def observe(
 
 
 @numba.njit(cache=True, fastmath=True)
-def look(
-    ids: Any,
-    slot: Any,
-    count: Any,
-    like: Any,
-    last: Any,
-    gap: Any,
-    first: Any,
-    distinct: Any,
-    latest: Any,
-    keep: Any,
-    faded_sum: Any,
-    norm: Any,
-    rate: Any,
-    weight: Any,
-    times: Any,
-) -> Any:
-    """Per item: rate (n, K), log likelihood `weight` (n, K) less its largest, and `times` (n, 5),
-    one added to each.
+def look(ids: Any, slot: Any, items: Any, fades: Any, rate: Any, weight: Any, times: Any) -> None:
+    """Fill, for each of `ids` (n,): `rate` (n, K), log likelihood `weight` (n, K) less its largest,
+    and `times` (n, 5), one added to each.
 
     Their logarithms are left to numpy, which takes several at once."""
+    count, like, last, gap, first, distinct, latest = items
+    keep, faded_sum, norm = fades
     decays = count.shape[1]
     most_silent = keep.shape[1] - 1
     log_forget = np.float32(np.log(FORGET))

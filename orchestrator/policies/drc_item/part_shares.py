@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["DECAYS", "PartShares"]
+
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

@@ -14,6 +14,8 @@ from orchestrator.policies.kinds.score_planner import Floats, Ids, ScorePlanner
 if TYPE_CHECKING:
     from orchestrator.policies.drc_item.scorer import Trainer, Weights
 
+__all__ = ["DrcItem"]
+
 REPLAY = 100_000  # samples: 200 slots of them where much is asked for
 PER_SLOT = 512  # samples taken of a slot at most; no more than it had requests
 REUSE = 8  # how often a sample is learned from, on average

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from orchestrator.policies.drc_item.features import WIDTH, Features, grown
 
+__all__ = ["Samples", "horizon"]
+
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from orchestrator.policies.drc_item.features import FORECASTS, NEVER, WIDTH, Features
 
+__all__ = ["Trainer", "Weights", "fresh", "load", "log_scores", "save"]
+
 Floats = NDArray[np.float64]
 Weights = dict[str, NDArray[np.float32]]
 

@@ -13,7 +13,12 @@ from tests.edge_node.world import FRAME, ask, with_edge
 
 def learner(edge: Edge, name: str, by_slot: bool = False) -> Learner:
     return Learner(
-        policies.find(name), Problem(edge.store.capacity, 10, 6), 7, edge, by_slot, target_s=1.0
+        policies.find(name),
+        Problem(edge.store.capacity, 10, 6),
+        7,
+        edge,
+        by_slot=by_slot,
+        target_s=1.0,
     )
 
 
@@ -78,7 +83,7 @@ def test_the_objective_of_33_has_the_queue_of_its_own_slot() -> None:
 def test_the_objective_takes_the_problems_v() -> None:
     async def use(edge: Edge) -> float:
         problem = Problem(edge.store.capacity, 10, 6, weight_v=0.5)
-        ahead = Learner("none", problem, 7, edge, False, target_s=1.0)
+        ahead = Learner(policies.find("none"), problem, 7, edge, by_slot=False, target_s=1.0)
         ahead.start()
         decision = await ahead.end_slot(0, [Served("a", False, 3.0)])
         await ahead.close()

@@ -178,7 +178,7 @@ def test_another_learner_goes_on_where_a_state_was_taken_with_what_the_edge_real
         await second.open(state)
         assert policy(second).count == policy(first).count != {}
         assert policy(second).batch.tolist() == policy(first).batch.tolist()
-        assert second.backlog.queue_s == first.backlog.queue_s == pytest.approx(4.0)
+        assert second.virtual_queue.queue_s == first.virtual_queue.queue_s == pytest.approx(4.0)
         assert (
             checkpoint.unpack(await second.checkpoint({})).keys() == checkpoint.unpack(state).keys()
         )
@@ -234,13 +234,13 @@ def test_a_state_that_cannot_be_kept_is_told(tiny: type[Tiny]) -> None:
 def test_a_target_that_is_given_goes_before_the_one_that_was_found(tiny: type[Tiny]) -> None:
     async def use(edge: Edge) -> None:
         found = learner(edge, beside=False)
-        found.backlog.target_s = 9.0
+        found.virtual_queue.target_s = 9.0
         state = await found.checkpoint({})
         given = learner(edge, beside=False)
         await given.open(state)
-        assert given.backlog.target_s == 1.0
-        given.backlog.target_s = None
+        assert given.virtual_queue.target_s == 1.0
+        given.virtual_queue.target_s = None
         await given.open(state)
-        assert given.backlog.target_s == 9.0
+        assert given.virtual_queue.target_s == 9.0
 
     with_edge(use)

@@ -237,7 +237,10 @@ def test_parts_that_were_never_asked_for_are_unlikely_not_garbage() -> None:
 
 
 def test_naming_policies_costs_neither_torch_nor_numba() -> None:
-    said = "import sys, orchestrator.policies; print([m for m in ('torch', 'numba', 'scipy') if m in sys.modules])"
+    said = (
+        "import sys, orchestrator.policies; "
+        "print([m for m in ('torch', 'numba', 'scipy') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", said], capture_output=True, text=True, check=True

@@ -307,7 +307,7 @@ def test_a_path_that_no_folder_can_have_is_one_line(
 
 def test_slots_that_nobody_waited_for_are_late_of_nothing() -> None:
     errors = fidelity.measure([], [vars(slot(i, 0.04)) for i in range(3)], 1.0)
-    assert not errors[0].kept
+    assert not errors[0].within_bound
     made_up = [vars(slot(i, None)) for i in range(3, 300)]
     slots = [*(vars(slot(i, 0.04)) for i in range(3)), *made_up]
     assert fidelity.measure([], slots, 1.0)[0].dict() == errors[0].dict()
