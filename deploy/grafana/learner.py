@@ -43,9 +43,9 @@ DECIDES = Row(
             "Gap to the best in hindsight",
             "percentunit",
             _each_edge("optimality_gap_ratio"),
-            "How far the last slot's content was from the best that could have been held: 0 the "
-            "best, 1 no better than "
-            "nothing. A slot where nothing could have been gained leaves it as it was.",
+            "How far the last slot's content was from the best choice among everything that was "
+            "ever asked for before it: 0 the best, 1 no better than nothing. A slot where nothing "
+            "could have been gained leaves it as it was.",
             "near 1 for minutes: the policy keeps what nobody asks for. It is noisy in slots of "
             "few requests: judge by "
             "its mean in the report.",
