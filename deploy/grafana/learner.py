@@ -47,9 +47,9 @@ DECIDES = Row(
             unit="percentunit",
             queries=_each_edge("optimality_gap_ratio"),
             tells=(
-                "How far the last slot's content was from the best that could have been held: 0 "
-                "the best, 1 no better than nothing. A slot where nothing could have been gained "
-                "leaves it as it was."
+                "How far the last slot's content was from the best choice among everything that "
+                "was ever asked for before it: 0 the best, 1 no better than nothing. A slot where "
+                "nothing could have been gained leaves it as it was."
             ),
             bad=(
                 "near 1 for minutes: the policy keeps what nobody asks for. It is noisy in slots "

@@ -2,19 +2,20 @@
 `proactive`.
 
 The slot's requested prompts are priced once held and once missed, from what was measured in it; P2
-(33) is solved on them with what could have been in the store when the slot began: what was there
-one slot before, and what passed since:
+(33) is solved on them, out of every prompt that had been asked for before the slot began:
 
 gap = (objective of the plan - objective of the best) / (objective of keeping nothing - objective of
 the best)
 
 0 is as good as foresight, 1 no better than no cache; above 1 the plan was worse than none, as Q's
-term can have it.
+term can have it. What the policy still had at hand when it planned does not matter: the yardstick
+is the same for all policies that meet the same requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,18 @@ from numpy.typing import NDArray
 from midstep.wire.messages import Access, CacheSnapshot
 from orchestrator.decision.objective import drift_plus_penalty
 from orchestrator.decision.problem import Served
+
+__all__ = [
+    "Planned",
+    "PricedPrompts",
+    "RegretMeter",
+    "Usual",
+    "gap",
+    "objective",
+    "places_of",
+    "price",
+    "solve",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -40,23 +53,37 @@ class PricedPrompts:
 
 @dataclass(frozen=True)
 class Planned:
-    """What was decided for a slot before it began: what is kept, out of what, with how many places,
-    at which Q."""
+    """A slot's plan, made before it began: the prompts that are held, those that could have been,
+    how many outputs fit, and Q."""
 
-    kept: frozenset[str]
-    available: frozenset[str]
+    held: AbstractSet[str]
+    available: AbstractSet[str]
     places: int
     queue_s: float
 
 
+@dataclass(frozen=True)
+class Usual:
+    """Means of the last slot that had them, seconds: of a prompt that is held, and of what a miss
+    adds."""
+
+    held_s: float | None = None
+    added_s: float | None = None
+
+
 class RegretMeter:
-    """Remembers the plan of the slot that goes on, and the last known means for what a slot does
-    not tell."""
+    """Remembers the plan of the slot that goes on, every prompt that was asked for before it, and
+    the last known means for what a slot does not show.
+
+    A learner that takes over knows of earlier requests only what the edge then holds.
+    """
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
         self._plan: Planned | None = None
         self._usual = Usual()
+        self._requested: set[str] = set()
+        self._nbytes = 0.0
 
     def planned(
         self,
@@ -65,13 +92,18 @@ class RegretMeter:
         after: CacheSnapshot,
         queue_s: float,
     ) -> None:
-        """The next slot begins with `after` in the store. It was chosen out of what `before` names,
-        what was held when the slot that ends began, and what passed through staging in it: rules
-        choose between slots, too."""
-        passed = {access.prompt_key for access in accesses} | (
-            self._plan.kept if self._plan else set()
-        )
-        self._plan = plan_of(before, after, queue_s, passed)
+        """Begin the next slot with `after` in the store, after the `accesses` of the slot that
+        ends; `before` is what the edge held when it was planned."""
+        outputs = (*before.store, *before.staging)
+        held = frozenset(output.prompt_key for output in after.store)
+        self._requested.update(access.prompt_key for access in accesses)
+        self._requested.update(output.prompt_key for output in outputs)
+        self._requested |= held
+        if outputs:
+            self._nbytes = float(np.median([output.nbytes for output in outputs]))
+        places = places_of(before.capacity, self._nbytes, len(held))
+        # no copy: the slot's own requests are added when it has been judged
+        self._plan = Planned(held, self._requested, places, queue_s)
 
     def gap(self, accesses: Sequence[Access], served: Iterable[Served]) -> float | None:
         """The gap of the slot that has ended; None where nothing could have been gained, or nothing
@@ -82,31 +114,17 @@ class RegretMeter:
         return gap(priced, self._plan, self._weight)
 
 
-@dataclass(frozen=True)
-class Usual:
-    """Means of the last slot that told them, seconds: of a prompt that is held, and of what a miss
-    adds."""
-
-    held_s: float | None = None
-    added_s: float | None = None
-
-
-def plan_of(
-    before: CacheSnapshot, after: CacheSnapshot, queue_s: float, passed: Iterable[str] = ()
-) -> Planned:
-    """A plan from the edge's contents before and after it. Outputs count as equally large (their
-    median)."""
-    there = {held.prompt_key: held.nbytes for held in (*before.store, *before.staging)}
-    kept = frozenset(held.prompt_key for held in after.store)
-    places = int(before.capacity // np.median(list(there.values()))) if there else 0
-    return Planned(kept, kept | there.keys() | set(passed), max(places, len(kept)), queue_s)
+def places_of(capacity: int, nbytes: float, held: int) -> int:
+    """How many outputs fit that count as equally large, `nbytes` each; never fewer than are
+    held."""
+    return max(int(capacity // nbytes) if nbytes else 0, held)
 
 
 def price(
     accesses: Sequence[Access], served: Iterable[Served], usual: Usual
 ) -> tuple[PricedPrompts | None, Usual]:
-    """Price a slot's prompts; None where it had none, or no miss was ever seen. Also the means to
-    go on with.
+    """Price a slot's prompts; None where it had none, or no miss was ever met. Also the means to go
+    on with.
 
     A miss adds what it waited for the edge, queue included: the slowest of the prompt's misses, as
     (15) has it; a prompt without a miss in this slot is priced with the mean of the others. The
@@ -137,16 +155,16 @@ def gap(priced: PricedPrompts, plan: Planned, weight: float) -> float | None:
     # L_avg of (16) needs whole response times, the V term only differences
     queue_s = plan.queue_s if known else 0.0
     held_s = np.nan_to_num(priced.held_s)
-    kept = np.array([key in plan.kept for key in priced.keys])
-    may = np.array([key in plan.available for key in priced.keys])
-    best = solve(held_s, priced.added_s, may, plan.places, queue_s, weight)
-    ours, least, nothing = (
-        objective(held_s, priced.added_s, hit, queue_s, weight)
-        for hit in (kept, best, np.zeros_like(kept))
+    hit = np.array([key in plan.held for key in priced.keys])
+    available = np.array([key in plan.available for key in priced.keys])
+    best = solve(held_s, priced.added_s, available, plan.places, queue_s, weight)
+    value, least, nothing = (
+        objective(held_s, priced.added_s, hits, queue_s, weight)
+        for hits in (hit, best, np.zeros_like(hit))
     )
     if nothing - least <= 1e-12:
         return None
-    return max(0.0, (ours - least) / (nothing - least))
+    return max(0.0, (value - least) / (nothing - least))
 
 
 def objective(held_s: Floats, added_s: Floats, hit: Bools, queue_s: float, weight: float) -> float:
@@ -159,7 +177,7 @@ def objective(held_s: Floats, added_s: Floats, hit: Bools, queue_s: float, weigh
 
 
 def solve(
-    held_s: Floats, added_s: Floats, may: Bools, places: int, queue_s: float, weight: float
+    held_s: Floats, added_s: Floats, available: Bools, places: int, queue_s: float, weight: float
 ) -> Bools:
     """Choose which prompts to hold so that `objective` is least: exact for outputs of equal size.
     Shapes (n,) -> (n,).
@@ -171,10 +189,10 @@ def solve(
     count = len(held_s)
     best = np.zeros(count, np.bool_)
     least = objective(held_s, added_s, np.zeros(count, np.bool_), queue_s, weight)
-    for hits in range(1, min(places, int(may.sum())) + 1):
+    for hits in range(1, min(places, int(available.sum())) + 1):
         benefit = weight * added_s / count + queue_s * (held_s + added_s) / max(1, count - hits)
         hit = np.zeros(count, np.bool_)
-        hit[np.argsort(-np.where(may, benefit, -np.inf), kind="stable")[:hits]] = True
+        hit[np.argsort(-np.where(available, benefit, -np.inf), kind="stable")[:hits]] = True
         value = objective(held_s, added_s, hit, queue_s, weight)
         if value < least:
             best = hit

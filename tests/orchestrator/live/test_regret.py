@@ -16,7 +16,7 @@ from orchestrator.live.regret import (
     Usual,
     gap,
     objective,
-    plan_of,
+    places_of,
     price,
     solve,
 )
@@ -51,12 +51,12 @@ def snapshot(store: str, staging: str = "", capacity: int = 200) -> CacheSnapsho
 def after(plan: str, asked: str, staging: str = "", **prices: float) -> float | None:
     """The gap of a slot that asks for the prompts `asked`, begun with `plan` kept out of that and
     `staging`."""
-    hindsight = RegretMeter(V)
-    hindsight.planned([], snapshot(plan, staging), snapshot(plan), 0.0)
+    meter = RegretMeter(V)
+    meter.planned([], snapshot(plan, staging), snapshot(plan), 0.0)
     accesses = [
         access(key, "exact" if key in plan else "computed", prices.get(key, 1.0)) for key in asked
     ]
-    return hindsight.gap(accesses, [Served(a.prompt_key, a.hit, 5.0 + a.edge_s) for a in accesses])
+    return meter.gap(accesses, [Served(a.prompt_key, a.hit, 5.0 + a.edge_s) for a in accesses])
 
 
 def test_the_best_plan_has_gap_0_and_keeping_the_wrong_things_1() -> None:
@@ -74,17 +74,40 @@ def test_nothing_to_gain_is_no_gap() -> None:
 
 
 def test_a_hit_is_priced_with_the_misses_of_slots_before() -> None:
-    hindsight = RegretMeter(V)
-    hindsight.planned([], snapshot("a"), snapshot("a"), 0.0)
-    assert hindsight.gap([access("z")], []) is None
-    assert hindsight.gap([access("a", "exact", 0.0)], []) == 0
+    meter = RegretMeter(V)
+    meter.planned([], snapshot("a"), snapshot("a"), 0.0)
+    assert meter.gap([access("z")], []) is None
+    assert meter.gap([access("a", "exact", 0.0)], []) == 0
 
 
-def test_what_a_rule_let_go_within_the_slot_could_have_been_kept() -> None:
-    hindsight = RegretMeter(V)
-    hindsight.planned([], snapshot("ab"), snapshot("ab"), 0.0)
-    hindsight.planned([access("c"), access("d")], snapshot("cd"), snapshot("cd"), 0.0)
-    assert hindsight.gap([access("a"), access("b")], []) == 1
+def test_what_was_asked_for_once_could_have_been_held_however_long_ago() -> None:
+    """a and b were evicted two slots before they are asked for again."""
+    meter = RegretMeter(V)
+    meter.planned([], snapshot("ab"), snapshot("ab"), 0.0)
+    meter.planned([access("c"), access("d")], snapshot("cd"), snapshot("cd"), 0.0)
+    meter.planned([access("e")], snapshot("cd", "e"), snapshot("cd"), 0.0)
+    assert meter.gap([access("a"), access("b")], []) == 1
+
+
+def test_one_yardstick_for_a_planner_and_a_rule_that_hold_the_same() -> None:
+    """The planner's rejects wait in staging, what the rule evicted is gone: with the same requests
+    and the same content, the same gap."""
+    gaps = []
+    for staging in ("cd", ""):
+        meter = RegretMeter(V)
+        meter.planned([], snapshot("", ""), snapshot(""), 0.0)
+        meter.planned([access(k) for k in "abcd"], snapshot("ab", "cd"), snapshot("ab"), 0.0)
+        meter.planned([access("a", "exact")], snapshot("ab", staging), snapshot("ab"), 0.0)
+        gaps.append(meter.gap([access("a", "exact"), access("c"), access("d")], []))
+    assert gaps == [pytest.approx(0.5)] * 2
+
+
+def test_what_is_asked_for_the_first_time_could_not_have_been_held() -> None:
+    meter = RegretMeter(V)
+    meter.planned([access("a")], snapshot("a"), snapshot("a"), 0.0)
+    assert meter.gap([access("a", "exact"), access("b")], []) == 0
+    meter.planned([access("b")], snapshot("a"), snapshot("a"), 0.0)
+    assert meter.gap([access("b")], []) == 1
 
 
 def test_prices_are_the_slowest_miss_and_what_is_left_of_the_response() -> None:
@@ -96,9 +119,16 @@ def test_prices_are_the_slowest_miss_and_what_is_left_of_the_response() -> None:
 
 
 def test_places_count_outputs_of_the_usual_size_and_never_fewer_than_are_held() -> None:
-    assert plan_of(snapshot("ab", "c", 350), snapshot("bc"), 1.0).places == 3
-    assert plan_of(snapshot("ab", "c", 100), snapshot("bc"), 1.0).places == 2
-    assert plan_of(snapshot(""), snapshot(""), 0.0) == Planned(frozenset(), frozenset(), 0, 0.0)
+    assert places_of(350, 100.0, held=2) == 3
+    assert places_of(100, 100.0, held=2) == 2
+    assert places_of(200, 0.0, held=0) == 0  # no output's size is known yet
+
+
+def test_the_usual_size_is_remembered_while_the_edge_holds_nothing() -> None:
+    meter = RegretMeter(V)
+    meter.planned([access("a")], snapshot("", "a"), snapshot(""), 0.0)
+    meter.planned([access("b")], snapshot(""), snapshot(""), 0.0)
+    assert meter.gap([access("a")], []) == 1
 
 
 def test_without_response_times_only_the_v_term_counts() -> None:
