@@ -13,6 +13,8 @@ from orchestrator.decision.slots import Choice, PricedSlots, SlotPrices
 from orchestrator.evaluation.simulator import accounts
 from orchestrator.evaluation.simulator.world import World
 
+__all__ = ["GAP_EVERY", "Rollout", "metrics"]
+
 Floats = NDArray[np.float64]
 GAP_EVERY = 5  # slots between two comparisons with exact P2
 
