@@ -34,8 +34,8 @@ def snapshot(store: str, staging: str = "", capacity: int = 200) -> CacheSnapsho
 
 
 def after(plan: str, requested: str, staging: str = "", **prices: float) -> float | None:
-    """The gap of a slot that asks for the prompts `requested`, begun with `plan` kept out of that and
-    `staging`."""
+    """The gap of a slot that asks for the prompts `requested`, begun with `plan` held out of that
+    and `staging`."""
     meter = RegretMeter(V)
     meter.planned([], snapshot(plan, staging), snapshot(plan), 0.0)
     accesses = [

@@ -95,9 +95,7 @@ def test_the_same_numbers_are_decided_upon_alike() -> None:
         states, labels = (np.array(column) for column in zip(*one.memory, strict=True))
         np.testing.assert_array_equal(memory.states[b, :SLOTS], states)
         np.testing.assert_array_equal(memory.labels[b, :SLOTS], labels)
-    assert trace.queue_s > 0 and trace.outputs > SLOTS, (
-        "Q stayed 0 or nothing was kept: no comparison"
-    )
+    assert trace.queue_s > 0 and trace.outputs > SLOTS, "Q stayed 0 or nothing was kept"
 
 
 def test_the_whole_algorithm_goes_the_same_way() -> None:
