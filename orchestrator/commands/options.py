@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from midstep import scenario_file
+from midstep.errors import OptionError
 from midstep.scenario import Scenario
 
 __all__ = [
@@ -100,6 +101,11 @@ def load_scenario(args: argparse.Namespace) -> Scenario:
 def _with_policy(scenario: Scenario) -> Scenario:
     """The scenario with the text of its policy's file in it, where the policy is a file's."""
     if ".py" not in scenario.policy.name:  # the registry need not be imported
+        if scenario.policy.source is not None:  # a run's record has it; a file is data, not code
+            raise OptionError(
+                "policy.source: a scenario brings no code of its own; name the policy's file: "
+                "--policy FILE.py"
+            )
         return scenario
     from orchestrator import policies
 

@@ -16,6 +16,8 @@ from orchestrator.records.statistics import smallest_count
 
 __all__ = ["GAP_EVERY", "Rollout", "metrics"]
 
+__all__ = ["GAP_EVERY", "Rollout", "metrics"]
+
 Floats = NDArray[np.float64]
 GAP_EVERY = 5  # slots between two comparisons with exact P2
 

@@ -209,9 +209,14 @@ class Critic:
         for _ in range(2 if self.queue_s > 0 else 1):
             steps = {r: self.best_step(r, q, level_s) for r in ranking}
             values = self.price(ranking, steps)
-            for index, length in enumerate(lengths):
-                if values[length] < best.value - margin:
-                    best = Plan(values[length], self.fill(ranking[:length], steps), index)
+            least = best.value
+            better = None
+            for place, length in enumerate(lengths):
+                if values[length] < least - margin:
+                    least = values[length]
+                    better = place
+            if better is not None:
+                best = Plan(least, self.fill(ranking[: lengths[better]], steps), better)
             missed_s, misses = self.misses(best.choice)
             if misses <= 1e-12:
                 break

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import sys
 import types
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from midstep import scenario as scenarios
 from midstep.errors import OptionError, ScenarioError
@@ -103,10 +102,9 @@ def _kind(parameter: inspect.Parameter, cls: type[Policy]) -> Any:
     it."""
     kind = parameter.annotation
     if isinstance(kind, str):
-        scope = vars(sys.modules[cls.__init__.__module__])
         try:
-            kind = eval(kind, dict(scope))
-        except Exception:  # a name that is there for type checkers alone
+            kind = get_type_hints(cls.__init__)[parameter.name]
+        except Exception:  # a name that only type checkers know
             return None
     if kind is inspect.Parameter.empty:
         kind = type(parameter.default)

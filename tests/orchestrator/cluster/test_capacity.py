@@ -30,7 +30,7 @@ def test_a_million_users_are_refused_by_their_memory_at_once() -> None:
 
 
 def test_more_processes_than_the_cores_carry_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: 2.0)
+    monkeypatch.setattr(capacity, "usable_cores", lambda: 2.0)
     capacity.check_cores(40, 10)
     with pytest.raises(ScenarioError, match="41 hosts more make 51 processes, this machine's"):
         capacity.check_cores(41, 10)

@@ -49,15 +49,15 @@ class Case:
 
     def value(self, choice: NDArray[np.int8]) -> float:
         """(33), written as the paper has it."""
-        taken = self.cost[np.arange(len(choice)), choice]
-        found = self.hit[np.arange(len(choice)), choice]
-        average = taken[~found].mean() if (~found).any() else 0.0
-        return float(self.queue * (average - self.target) + V * taken.sum() / len(choice))
+        cost = self.cost[np.arange(len(choice)), choice]
+        hit = self.hit[np.arange(len(choice)), choice]
+        average = cost[~hit].mean() if (~hit).any() else 0.0
+        return float(self.queue * (average - self.target) + V * cost.sum() / len(choice))
 
     def average(self, choice: NDArray[np.int8]) -> float:
-        taken = self.cost[np.arange(len(choice)), choice]
-        found = self.hit[np.arange(len(choice)), choice]
-        return float(taken[~found].mean()) if (~found).any() else 0.0
+        cost = self.cost[np.arange(len(choice)), choice]
+        hit = self.hit[np.arange(len(choice)), choice]
+        return float(cost[~hit].mean()) if (~hit).any() else 0.0
 
     def system(self, choice: NDArray[np.int8]) -> float:
         return float(self.cost[np.arange(len(choice)), choice].sum())
@@ -67,8 +67,8 @@ class Case:
 
     def every(self) -> list[NDArray[np.int8]]:
         steps = [0, *range(2, self.cost.shape[1])]
-        made = (np.array(c, np.int8) for c in itertools.product(steps, repeat=len(self.weight)))
-        return [c for c in made if self.feasible(c)]
+        choices = (np.array(c, np.int8) for c in itertools.product(steps, repeat=len(self.weight)))
+        return [c for c in choices if self.feasible(c)]
 
 
 def draw(rng: np.random.Generator, prompts: int, choices: int, unequal: bool = False) -> Case:
@@ -128,14 +128,14 @@ def as_milp(case: Case, limit: float | None) -> float:
     prompts, choices = case.cost.shape
     cost = np.where(np.isfinite(case.cost), case.cost, 0.0).ravel()
     one = np.kron(np.eye(prompts), np.ones(choices))
-    taken = np.tile(np.arange(choices) > 0, prompts) * np.repeat(case.size, choices)
-    rules = [LinearConstraint(one, 1, 1), LinearConstraint(taken, -np.inf, case.capacity)]
+    room = np.tile(np.arange(choices) > 0, prompts) * np.repeat(case.size, choices)
+    rules = [LinearConstraint(one, 1, 1), LinearConstraint(room, -np.inf, case.capacity)]
     if limit is not None:
         over = np.where(case.hit.ravel(), 0.0, cost - limit)
         rules.append(LinearConstraint(over, -np.inf, 0.0))
     upper = np.isfinite(case.cost).ravel().astype(float)
-    found = milp(cost, constraints=rules, integrality=np.ones_like(cost), bounds=Bounds(0, upper))
-    return float(found.fun) if found.success else np.inf
+    answer = milp(cost, constraints=rules, integrality=np.ones_like(cost), bounds=Bounds(0, upper))
+    return float(answer.fun) if answer.success else np.inf
 
 
 def test_unequal_sizes_against_the_milp() -> None:

@@ -23,11 +23,11 @@ def test_the_slowest_requester_counts_and_only_misses_are_averaged() -> None:
         Served("b", True, 1.0),
         Served("c", False, 3.0),
     ]
-    made = slot_cost(served)
-    assert (made.requests, made.hits, made.misses, made.prompts) == (4, 2, 2, 3)
+    total = slot_cost(served)
+    assert (total.requests, total.hits, total.misses, total.prompts) == (4, 2, 2, 3)
     # a missed once, so it is a miss; b is none
-    assert made.latency_avg_s == pytest.approx((5.0 + 3.0) / 2)
-    assert made.system_cost_s == pytest.approx(5.0 + 1.0 + 3.0)
+    assert total.latency_avg_s == pytest.approx((5.0 + 3.0) / 2)
+    assert total.system_cost_s == pytest.approx(5.0 + 1.0 + 3.0)
 
 
 def test_a_slot_without_a_miss_has_no_miss_latency() -> None:

@@ -40,7 +40,7 @@ def test_a_seed_names_a_lane() -> None:
         dice = np.random.default_rng(0)
         env.reset(seed=seed)
         played = [env.step(dice.random(20, np.float32)) for _ in range(15)]
-        return [(seen.tobytes(), reward) for seen, reward, *_ in played]
+        return [(observation.tobytes(), reward) for observation, reward, *_ in played]
 
     assert run(3) == run(3)
     assert run(3) != run(4)
@@ -56,9 +56,9 @@ def test_exact_is_worth_one_and_nothing_nought(more: tuple[str, ...]) -> None:
     nothing = 0
     for slot in range(60):
         env.rollout._price()  # what the slot's choices cost, before the environment looks
-        kept = Greedy().decide(env.rollout.view())[0] > 0
-        _, reward, _, _, info = env.step((kept & (slot % 3 > 0)).astype(np.float32))
-        if slot % 3 and kept.any():
+        keep = Greedy().decide(env.rollout.view())[0] > 0
+        _, reward, _, _, info = env.step((keep & (slot % 3 > 0)).astype(np.float32))
+        if slot % 3 and keep.any():
             exact.append(reward)
         else:
             assert reward == pytest.approx(0.0, abs=1e-12)
@@ -93,16 +93,16 @@ def test_capacity_is_never_exceeded_and_episodes_end(fill_step: bool) -> None:
     env = small(slots=30, fill_step=fill_step)
     dice = np.random.default_rng(1)
     env.reset(seed=5)
-    kept = []
+    held = []
     ends = []
     for _ in range(30):
-        seen, _, terminated, truncated, info = env.step(dice.random(20, np.float32))
-        assert env.observation_space.contains(seen)
+        observation, _, terminated, truncated, info = env.step(dice.random(20, np.float32))
+        assert env.observation_space.contains(observation)
         assert 0 <= info["hit_ratio"] <= 1 and info["response_ms"] > 0
-        kept.append(int((env.rollout.cached[0] > 0).sum()))
+        held.append(int((env.rollout.cached[0] > 0).sum()))
         ends.append(truncated)
         assert not terminated
-    assert max(kept) == 6
+    assert max(held) == 6
     assert ends == [False] * 29 + [True]
     env.reset(seed=5, options={"slots": 2})
     assert [env.step(np.zeros(20, np.float32))[3] for _ in range(2)] == [False, True]

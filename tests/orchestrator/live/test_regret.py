@@ -38,23 +38,18 @@ def access(key: str, reuse: Reuse = "computed", edge_s: float = 1.0) -> Access:
 
 
 def snapshot(store: str, staging: str = "", capacity: int = 200) -> CacheSnapshot:
-    made = [tuple(CachedOutput(key, key, 6, 100) for key in side) for side in (store, staging)]
-    return CacheSnapshot(
-        store=made[0],
-        staging=made[1],
-        capacity=capacity,
-        store_bytes=100 * len(store),
-        staging_bytes=100 * len(staging),
-    )
+    sides = [tuple(CachedOutput(key, key, 6, 100) for key in side) for side in (store, staging)]
+    return CacheSnapshot(store=sides[0], staging=sides[1], capacity=capacity, store_bytes=100 * len(store), staging_bytes=100 * len(staging))
 
 
-def after(plan: str, asked: str, staging: str = "", **prices: float) -> float | None:
-    """The gap of a slot that asks for the prompts `asked`, begun with `plan` kept out of that and
-    `staging`."""
+def after(plan: str, requested: str, staging: str = "", **prices: float) -> float | None:
+    """The gap of a slot that asks for the prompts `requested`, begun with `plan` held out of that
+    and `staging`."""
     meter = RegretMeter(V)
     meter.planned([], snapshot(plan, staging), snapshot(plan), 0.0)
     accesses = [
-        access(key, "exact" if key in plan else "computed", prices.get(key, 1.0)) for key in asked
+        access(key, "exact" if key in plan else "computed", prices.get(key, 1.0))
+        for key in requested
     ]
     return meter.gap(accesses, [Served(a.prompt_key, a.hit, 5.0 + a.edge_s) for a in accesses])
 

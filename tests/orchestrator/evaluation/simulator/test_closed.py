@@ -100,9 +100,9 @@ def test_a_cached_step_saves_the_edges_part_and_leaves_the_average() -> None:
     choice[0, r] = 6
     rollout._settle(choice, measure=True)
     missed = [s for s in np.flatnonzero(world.count[0]) if s != r]
-    told = metrics(rollout)
-    assert told["latency_avg_ms"][0] == pytest.approx(1e3 * world.base_s[0, missed, 0].mean())
-    assert told["hit_ratio"][0] == pytest.approx(world.count[0, r] / world.count[0].sum())
+    values = metrics(rollout)
+    assert values["latency_avg_ms"][0] == pytest.approx(1e3 * world.base_s[0, missed, 0].mean())
+    assert values["hit_ratio"][0] == pytest.approx(world.count[0, r] / world.count[0].sum())
     assert rollout.queue_s[0] == pytest.approx(max(0.0, world.base_s[0, missed, 0].mean() - 0.05))
 
 
@@ -115,8 +115,8 @@ def test_capacity_and_the_queue_hold_whatever_is_decided(seed: int, capacity: in
 
     def anything(slots: PricedSlots) -> Choice:
         choice = np.zeros((1, 30), np.int8)
-        asked = np.flatnonzero(slots.weight[0])
-        some = rng.permutation(asked)[:capacity]
+        requested = np.flatnonzero(slots.weight[0])
+        some = rng.permutation(requested)[:capacity]
         choice[0, some] = rng.choice([0, 2, 3, 6], len(some))
         return choice
 
@@ -126,11 +126,11 @@ def test_capacity_and_the_queue_hold_whatever_is_decided(seed: int, capacity: in
         world.advance()
         choice = rollout.slot(measure=False, gap=False)
         assert (rollout.cached[0] > 0).sum() <= capacity
-        asked = world.count[0] > 0
-        assert (rollout.cached[0, asked] == choice[0, asked]).all()
-        taken = np.take_along_axis(rollout.cost_s[0], choice[0, :, None].astype(int), 1)[:, 0]
-        found = np.take_along_axis(rollout.hit[0], choice[0, :, None].astype(int), 1)[:, 0]
-        missed = taken[asked & ~found]
+        requested = world.count[0] > 0
+        assert (rollout.cached[0, requested] == choice[0, requested]).all()
+        cost_s = np.take_along_axis(rollout.cost_s[0], choice[0, :, None].astype(int), 1)[:, 0]
+        hit = np.take_along_axis(rollout.hit[0], choice[0, :, None].astype(int), 1)[:, 0]
+        missed = cost_s[requested & ~hit]
         before = max(before + (missed.mean() if missed.size else 0.0) - 0.06, 0.0)
         assert rollout.queue_s[0] == pytest.approx(before)
 
@@ -138,15 +138,17 @@ def test_capacity_and_the_queue_hold_whatever_is_decided(seed: int, capacity: in
 def test_what_is_not_asked_for_stays_while_there_is_room_and_the_oldest_leaves_first() -> None:
     world = worlds(1, (SMALL.model_copy(update={"capacity": 3}), 0))
     rollout = Rollout("fixed", None, world, np.array([1.0]))
-    asked = np.flatnonzero(world.count[0])
+    requested = np.flatnonzero(world.count[0])
     idle = np.flatnonzero(world.count[0] == 0)[:3]
     rollout.cached[0, idle] = 6
     rollout.last_use[0, idle] = [-5, -9, -7]
     choice = np.zeros_like(rollout.cached)
-    choice[0, asked[:2]] = 6
+    choice[0, requested[:2]] = 6
     rollout._price()
     rollout._settle(choice, measure=False)
-    assert np.flatnonzero(rollout.cached[0]).tolist() == sorted([int(idle[0]), *asked[:2].tolist()])
+    assert np.flatnonzero(rollout.cached[0]).tolist() == sorted(
+        [int(idle[0]), *requested[:2].tolist()]
+    )
 
 
 def one_lane(
@@ -179,10 +181,10 @@ def as_lanes(name: str, slots: int, target: float) -> tuple[list[list[int]], dic
 
 @pytest.mark.parametrize("name", ["greedy", "oo", "ncldc", "drc", "drc-item"])
 def test_the_interface_and_the_lanes_decide_alike(name: str) -> None:
-    choices, told = one_lane(name, 9, 40, 0.058)
+    choices, values = one_lane(name, 9, 40, 0.058)
     same, numbers = as_lanes(name, 40, 0.058)
     assert choices == same
-    assert told == pytest.approx(numbers, nan_ok=True)
+    assert values == pytest.approx(numbers, nan_ok=True)
     assert name == "ncldc" or any(map(any, choices))
 
 
@@ -191,9 +193,9 @@ def test_the_interface_and_the_lanes_decide_alike(name: str) -> None:
 def test_rules_keep_within_the_places(name: str, timing: str) -> None:
     preset = SMALL.model_copy(update={"timing": timing})
     rollouts = play_all([(preset, 1), (preset, 2)], [name], 40, 10, np.full(2, 0.06))
-    told = metrics(rollouts[name])
+    values = metrics(rollouts[name])
     assert (rollouts[name].cached > 0).sum(1).max() <= 8
-    assert (told["hit_ratio"] > 0.05).all() and (told["reduction_vs_ncldc"] > 0).all()
+    assert (values["hit_ratio"] > 0.05).all() and (values["reduction_vs_ncldc"] > 0).all()
 
 
 def test_the_gap_is_1_for_nothing_and_0_for_exact() -> None:
@@ -226,7 +228,7 @@ def test_a_hindsight_gap_knows_a_better_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: presets.find("compactt"), "no preset 'compactt'; there is literal"),
         (lambda: presets.find("compact", ["capacty=3"]), "--set capacty=3: write KEY=VALUE"),
@@ -248,8 +250,8 @@ def test_a_hindsight_gap_knows_a_better_plan() -> None:
         (lambda: play_all([(SMALL, 0)], ["bayes"], 5, 0), "bayes cannot be used reactive"),
     ],
 )
-def test_bad_input_gets_one_line(call: Callable[[], object], said: str) -> None:
-    with pytest.raises(ScenarioError, match=said) as caught:
+def test_bad_input_gets_one_line(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ScenarioError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 

@@ -51,14 +51,14 @@ class Run:
 
     def slots(self, slots: int) -> NDArray[np.int8]:
         """The choices (slots, B, R) of that many slots, trained after each."""
-        made = []
+        choices = []
         for _ in range(slots):
             self.world.advance()
-            made.append(self.rollout.slot(measure=False, gap=False).copy())
+            choices.append(self.rollout.slot(measure=False, gap=False).copy())
             stats = self.learner.learn()
             if stats is not None:
                 self.losses.append(stats.loss)
-        return np.array(made)
+        return np.array(choices)
 
     def until_trained(self) -> None:
         for _ in range(LONG):
@@ -116,10 +116,10 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved(name: str) -> None:
         view = run.rollout.view()
         theirs = other.decide(view)
         np.testing.assert_array_equal(run.rollout.slot(measure=False, gap=False), theirs)
-        for learner, kept in ((run.learner, run.losses), (other, losses)):
+        for learner, series in ((run.learner, run.losses), (other, losses)):
             stats = learner.learn()
             if stats is not None:
-                kept.append(stats.loss)
+                series.append(stats.loss)
     assert losses and losses == run.losses[trained:]
 
 
