@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -102,8 +103,10 @@ def _kind(parameter: inspect.Parameter, cls: type[Policy]) -> Any:
     it."""
     kind = parameter.annotation
     if isinstance(kind, str):
+        alone = types.SimpleNamespace(__annotations__={parameter.name: kind})
+        scope = vars(sys.modules[cls.__init__.__module__])
         try:
-            kind = get_type_hints(cls.__init__)[parameter.name]
+            kind = get_type_hints(alone, dict(scope))[parameter.name]
         except Exception:  # a name that only type checkers know
             return None
     if kind is inspect.Parameter.empty:
