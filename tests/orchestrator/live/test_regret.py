@@ -39,7 +39,13 @@ def access(key: str, reuse: Reuse = "computed", edge_s: float = 1.0) -> Access:
 
 def snapshot(store: str, staging: str = "", capacity: int = 200) -> CacheSnapshot:
     sides = [tuple(CachedOutput(key, key, 6, 100) for key in side) for side in (store, staging)]
-    return CacheSnapshot(store=sides[0], staging=sides[1], capacity=capacity, store_bytes=100 * len(store), staging_bytes=100 * len(staging))
+    return CacheSnapshot(
+        store=sides[0],
+        staging=sides[1],
+        capacity=capacity,
+        store_bytes=100 * len(store),
+        staging_bytes=100 * len(staging),
+    )
 
 
 def after(plan: str, requested: str, staging: str = "", **prices: float) -> float | None:
