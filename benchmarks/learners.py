@@ -203,7 +203,7 @@ def ahead() -> None:
             slot, accesses, SlotCost(len(keys), 0, 0, len(set(keys)), 0.0, 0.0), 0.0, snapshot
         )
         began = now()
-        edit = policy.plan(record)
+        update = policy.plan(record)
         planned.append(now() - began)
         ids = np.array([int(h.prompt_key) for h in (*snapshot.store, *snapshot.staging)])
         began = now()
@@ -211,9 +211,9 @@ def ahead() -> None:
         scored.append(now() - began)
         policy.learn()
         fresh = {h.prompt_key: h for h in staging}
-        for k in edit.evict:
+        for k in update.evict:
             del held[k]
-        held.update({k: fresh[k] for k, _ in edit.admit})
+        held.update({k: fresh[k] for k, _ in update.admit})
     show(f"drc-item, proactive, N = {preset.items:,}: scores of {len(ids):,}", scored[60:])
     show(f"drc-item, proactive, plan() with {len(held):,} held", planned[60:])
 

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         help="TLS and token, as midstep certs makes them; needed beyond loopback",
     )
     parser.add_argument(
-        "--insecure", action="store_true", help="let anybody on the network call, and read along"
+        "--insecure", action="store_true", help="serve without TLS and token beyond loopback"
     )
     parser.add_argument(
         "--metrics", default="127.0.0.1:0", help="HOST:PORT of the exporter, port 0 for a free one"
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _at(scenario: Scenario, edge: str | None) -> Scenario:
-    """The scenario of one of its edges. Raises OptionError."""
+    """The scenario as the named edge sees it; None: its first edge. Raises OptionError."""
     names = [one.name for one in scenario.edges]
     if edge is not None and edge not in names:
         raise OptionError(f"--edge {edge}: the scenario has {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""Where a request is cut: the step at which the edge hands it over to the device."""
+"""Cut rules: the step at which the edge hands a request over to the device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CutRule(Protocol):
 
 
 class FixedStep:
-    """Cuts every request at the same step, or where it asks for fewer steps, there."""
+    """Cuts every request at the same step, or at `request.steps` where that is earlier."""
 
     def __init__(self, step: int) -> None:
         self.step = step

@@ -32,7 +32,7 @@ from midstep.wire.messages import (
 
 __all__ = ["Edge", "FirstSteps"]
 
-BACKLOG = 100_000  # accesses kept for a slow watcher; beyond, the oldest are lost to it
+WATCH_LIMIT = 100_000  # accesses that wait for a slow watcher; beyond, it loses the oldest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class _Computation:
 
 @dataclass(frozen=True, kw_only=True)
 class _Delivery:
-    """An output for one request, and how it came about."""
+    """An output for one request, and how it was made."""
 
     entry: Entry
     reuse: Reuse
@@ -107,7 +107,7 @@ class Edge:
         self.metrics.capacity(store.capacity)
 
     async def describe(self) -> Description:
-        """What this edge serves."""
+        """The pipeline, cut and step times of this edge."""
         return Description(
             edge=self.name,
             pipeline=self.identity,
@@ -119,8 +119,8 @@ class Edge:
         )
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
-        """The output of request.prompt. Raises as EdgePort says; past `timeout_s` the work is given
-        up."""
+        """The output of request.prompt. Raises what EdgePort.obtain lists; work that takes longer
+        than `timeout_s` is cancelled."""
         self.integrity.require()
         self._check(request)
         arrived = self.clock.now()
@@ -176,8 +176,9 @@ class Edge:
     async def _compute_or_share(
         self, job: FirstSteps, private: bool
     ) -> tuple[Outcome[Entry], bool]:
-        """Compute the job, or share what is computed for the same key already, and whether it was
-        shared. The last caller to give up takes the work with it."""
+        """Compute the job, or share a computation of the same key that is under way; returns the
+        outcome and whether it was shared. A computation ends early when its last caller gives
+        up."""
         key = job.prompt_key
         computation = self._computing.get(key)
         shared = computation is not None
@@ -192,7 +193,7 @@ class Edge:
         finally:
             computation.waiting -= 1
             if not computation.waiting and not computation.task.done():
-                # at once: nobody may join what is being given up
+                # forgotten before it is cancelled, so that no later request shares it
                 self._forget(key, computation.task)
                 computation.task.cancel()
         return outcome, shared
@@ -246,12 +247,12 @@ class Edge:
 
     @property
     def watchers(self) -> int:
-        """How many watch the accesses now."""
+        """Number of open `watch` streams."""
         return len(self._watchers)
 
     async def watch(self) -> AsyncIterator[Access]:
-        """Accesses from now on, as they end; until the caller closes it."""
-        queue: asyncio.Queue[Access] = asyncio.Queue(BACKLOG)
+        """Accesses from now on, as they end, until the caller closes the stream."""
+        queue: asyncio.Queue[Access] = asyncio.Queue(WATCH_LIMIT)
         self._watchers.append(queue)
         try:
             while True:
@@ -260,8 +261,8 @@ class Edge:
             self._watchers.remove(queue)
 
     async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
-        """Evict, then admit from staging. What is not there, or does not fit, is counted, never
-        forced. Raises CacheCorrupted."""
+        """Evict, then admit from staging. An output that is not there, or does not fit, is skipped
+        and counted. Raises CacheCorrupted."""
         evicted = sum(self.store.evict(key) for key in update.evict)
         admitted = 0
         for key, step in update.admit:
@@ -275,7 +276,7 @@ class Edge:
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
 
     async def snapshot(self) -> CacheSnapshot:
-        """What store and staging hold."""
+        """The outputs in store and staging."""
         return CacheSnapshot(
             store=self.store.snapshot(),
             staging=self.staging.snapshot(),

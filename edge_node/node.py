@@ -1,5 +1,5 @@
-"""An edge node put together from a scenario: denoiser and thread, engine, store, staging, and the
-task that ticks."""
+"""An edge node built from a scenario: denoiser and computing thread, engine and its task, store and
+staging."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EdgeNode:
     ) -> EdgeNode:
         """Load the model, warm up, measure the step time, check that the store can hold an output.
 
-        `split_step` is where the edge stops, None where the scenario's model.split_step says it.
+        `split_step` is the step at which the edge stops; None: the scenario's model.split_step.
         Raises ModelError, ScenarioError.
         """
         step = split_step or scenario.model.split_step
@@ -66,7 +66,7 @@ class EdgeNode:
     async def close(self) -> None:
         """Stop ticking; what is in flight is cancelled."""
         self._task.cancel()
-        # what broke it has been raised to those who waited
+        # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,5 +1,5 @@
-"""The edge on the wire: gRPC around Edge, with deadlines, health checking, and a status code that
-tells why."""
+"""The gRPC service of an edge: deadlines, health checking, and a status code for each kind of
+refusal."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]  # generic in the stubs only
 DEFAULT_TIMEOUT_S = 300.0  # of a caller that names no deadline
 
-# What ends a call: the error's kind (the first that fits), the metric's reason, the status code.
-# user_agent.client has the way back.
+# How an error ends a call: its class (the first that fits), the metric's reason, the status code.
+# user_agent.client turns status codes back into errors.
 REFUSALS: tuple[tuple[type[Exception], str, grpc.StatusCode], ...] = (
     (PromptError, "prompt", grpc.StatusCode.INVALID_ARGUMENT),
     (QueueFull, "queue", grpc.StatusCode.RESOURCE_EXHAUSTED),

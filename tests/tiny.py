@@ -189,9 +189,12 @@ def pixart() -> Any:
         use_additional_conditions=False,
     )
     return PixArtSigmaPipeline(
-        tokenizer=tokenizer, text_encoder=encoder, vae=_kl_vae(), transformer=transformer,
+        tokenizer=tokenizer,
+        text_encoder=encoder,
+        vae=_kl_vae(),
+        transformer=transformer,
         scheduler=DPMSolverMultistepScheduler(),
-    )  # fmt: skip
+    )
 
 
 def sd3() -> Any:

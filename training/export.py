@@ -33,7 +33,7 @@ def pipeline(
     )
 
 
-def edit(config: Path, **changes: str | None) -> None:
+def rewrite(config: Path, **changes: str | None) -> None:
     """Change values of a JSON file; None takes a key out."""
     values = {**json.loads(config.read_text()), **changes}
     for key, value in changes.items():
@@ -54,10 +54,10 @@ def export(pipe: StableDiffusionPipeline, tokenizer_files: Path, folder: Path) -
         half = pipe.to(torch.float16)
         half.save_pretrained(fresh, safe_serialization=True)
         # AutoencoderTiny notes a value in its config that it then warns about when it reads it.
-        edit(fresh / "vae" / "config.json", block_out_channels=None)
+        rewrite(fresh / "vae" / "config.json", block_out_channels=None)
         # Without a dtype, transformers loads what its config says and diffusers loads float32: they
         # must agree.
-        edit(fresh / "text_encoder" / "config.json", dtype="float32")
+        rewrite(fresh / "text_encoder" / "config.json", dtype="float32")
         # The plain files say the same in every version of the library, so they are what ships.
         shutil.rmtree(fresh / "tokenizer")
         shutil.copytree(tokenizer_files, fresh / "tokenizer")

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
     edge = GrpcEdge(args.join, load_credentials(args.credentials) if args.credentials else None)
-    # before the model is loaded: an absent edge should cost nobody that time
+    # asked before the model is loaded: an absent edge is reported at once
     description = await edge.describe()
     chosen = _choose(scenario, description.edge, args)
     clock = WallClock(scenario.modes.time_scale)
@@ -125,7 +125,7 @@ def _choose(scenario: Scenario, edge: str, args: argparse.Namespace) -> list[Dev
 
 
 def _write(host: DeviceHost, out: str | None) -> int:
-    """Put what ended on disk, or print a line each; how many pictures there were."""
+    """Write ended requests to disk, or print a line each; returns how many pictures were done."""
     done = 0
     for finished in host.drain():
         row = finished.row

@@ -1,5 +1,4 @@
-"""Work that a device does one piece after the other: frames on its link, pictures on its
-processor."""
+"""Serial work of a device: frames on its link, pictures on its processor, one after the other."""
 
 from __future__ import annotations
 
@@ -43,7 +42,8 @@ class Stage:
 
 
 class SerialWork:
-    """`rate(slot)` is in units of work per second, constant within a slot of `slot_seconds`."""
+    """A queue of work at a rate that changes each slot: `rate(slot)` is in units of work per
+    second, constant within a slot of `slot_seconds`."""
 
     def __init__(self, rate: Callable[[int], float], slot_seconds: float) -> None:
         self._rate = rate
@@ -51,8 +51,8 @@ class SerialWork:
         self._free_at = 0.0
 
     def book(self, asked_s: float, amount: float) -> Booking:
-        """When `amount` units that are asked for at `asked_s` begin and are done. Raises
-        ScenarioError where that is beyond every run's end."""
+        """Book `amount` units that are asked for at `asked_s`, behind the earlier bookings. Raises
+        ScenarioError where they would end beyond every run's end."""
         begins = max(asked_s, self._free_at)
         self._free_at = finish(begins, amount, self._rate, self._slot_seconds)
         return Booking(asked_s=asked_s, begins_s=begins, due_s=self._free_at)

@@ -48,8 +48,8 @@ class GrpcEdge:
         self._stub = rpc.EdgeStub(self._channel)
 
     async def describe(self, timeout_s: float = 20.0) -> Description:
-        """Waits up to `timeout_s` for somebody to answer; at once CredentialsError where the two
-        ends cannot meet."""
+        """The edge's description; waits up to `timeout_s` for an edge to answer. Raises
+        CredentialsError at once where the two ends' credentials do not fit."""
         ends = time.monotonic() + timeout_s
         try:
             return await self._describe(timeout_s, False)

@@ -27,7 +27,7 @@ __all__ = ["Device", "Finished"]
 
 @dataclass(frozen=True)
 class Finished:
-    """A row, and where the request came that far its picture (PNG) and the frame as it was
+    """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
     received."""
 
     row: RequestRow
@@ -36,10 +36,10 @@ class Finished:
 
 
 class Device:
-    """Devices of one host share `engine`; each has its own link, throttle and identity check.
+    """One user's device, with its own link and throttle; the devices of a host share `engine`.
 
-    Where the edge does all steps (it keeps finished pictures) nothing is left to make the user's
-    own picture of a shared output: the device then asks for the user's whole prompt and variation.
+    Where the edge does all steps (it caches finished pictures) the device has no step left in which
+    to follow the user's own prompt: it then asks for the user's whole prompt and variation.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Device:
         self.state = "thinking"
 
     async def request(self, request_id: str, user_request: UserRequest) -> Finished:
-        """Live one request to its end. Never raises: what went wrong, a cancellation too, is in the
-        row."""
+        """Carry one request to its end. Never raises: an error, a cancellation too, is written in
+        the row."""
         row = RequestRow(
             request_id=request_id,
             edge=self._description.edge,
@@ -148,7 +148,7 @@ class Device:
         decoding = self._description.decode_s / self._description.step_s
         booking = self._throttle.book(self._clock.now(), steps - frame.step + decoding)
         variation = None
-        # of a finished picture nothing would smooth the fresh noise of a variation
+        # a finished picture has no steps left that could denoise a variation's fresh noise
         if user_request.variation_seed is not None and frame.step < steps:
             variation = Variation(user_request.variation_seed)
         job = LastSteps(

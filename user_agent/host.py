@@ -1,5 +1,5 @@
-"""A host of many devices: one coroutine each, one engine for all, rows and pictures handed over
-when asked for."""
+"""A host of many devices: a task for each, one engine for all; `drain` returns rows and
+pictures."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class DeviceHost:
         *,
         references: int = 0,
     ) -> DeviceHost:
-        """Meet the edge, load the model, and check that what the edge begins can be continued here.
+        """Ask the edge for its description, load the model, and check that both have one pipeline.
 
         `references` is how many of its pictures `gallery` makes again. Raises EdgeUnreachable,
         CredentialsError, ModelError, ScenarioError, PipelineMismatch.
@@ -92,8 +92,7 @@ class DeviceHost:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
             raise
-        # where times are modelled a device has its own pace and no other: sharing a process is of
-        # no account
+        # modelled times depend on the device alone, not on how many share the host's process
         modelled = denoiser.profile is not None
         engine = Engine(
             denoiser,
@@ -113,8 +112,8 @@ class DeviceHost:
         return host
 
     def start(self, epoch_s: float | None) -> None:
-        """Let the run's time begin at this Unix time (None: it runs already); every device asks
-        after its first pause."""
+        """Begin the run's time at this Unix time (None: it runs already); every device sends its
+        first request after its first pause."""
         if epoch_s is not None:
             self._clock.begin(epoch_s)
         self._begun = True
@@ -122,7 +121,7 @@ class DeviceHost:
             self._begin(member)
 
     def join(self, specs: Iterable[DeviceSpec]) -> None:
-        """Add devices: each asks after its first pause, from `start` or from now on."""
+        """Add devices; each sends its first request one pause after `start`, or after now."""
         for spec in specs:
             member = self._members[spec.user] = _Member(self._make(spec))
             self._metrics.joined()
@@ -142,7 +141,7 @@ class DeviceHost:
             self._failure = error
 
     def leave(self, users: Iterable[int]) -> None:
-        """Take devices away: they ask no more, and are gone when their requests in flight have
+        """Remove devices: they send no more requests, and are gone when those in flight have
         ended."""
         for user in users:
             member = self._members[user]
@@ -157,8 +156,8 @@ class DeviceHost:
             self._metrics.left(member.device.state)
 
     def drain(self) -> list[Finished]:
-        """What ended since the last call. After it, raises what a device's task raised: PartDied
-        where it was no MidstepError."""
+        """Requests that ended since the last call. Once they are returned, raises the error that
+        ended a device's task, PartDied where it is no MidstepError."""
         ended = self._ended
         self._ended = []
         if self._failure is not None and (self._failure_due or not ended):
@@ -178,7 +177,8 @@ class DeviceHost:
         )
 
     async def stop(self, grace_s: float) -> None:
-        """Ask no more; give requests in flight `grace_s` scenario seconds, then cancel them."""
+        """Send no more requests; give those in flight `grace_s` scenario seconds, then cancel
+        them."""
         members = list(self._members.values())
         for member in members:
             member.stopping.set()
@@ -194,13 +194,13 @@ class DeviceHost:
         """End the engine and its thread, and devices that nobody has stopped."""
         await self.stop(0.0)
         self._engine_task.cancel()
-        # what broke it has been raised to those who waited
+        # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._engine_task, return_exceptions=True)
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def gallery(self) -> list[Gallery]:
-        """The sampled requests' pictures again, made without reuse; they run as one batch."""
+        """Make the sampled requests' pictures again without reuse, as one batch."""
         chosen = self._samples.chosen()
         return list(await asyncio.gather(*(self._compare(finished) for finished in chosen)))
 
@@ -241,7 +241,7 @@ class DeviceHost:
         return now if finished.row.result == "done" else now + RETRY_S
 
     async def _stopped_before(self, instant_s: float, stopping: asyncio.Event) -> bool:
-        """Wait until `instant_s`; True as soon as the device is told to stop."""
+        """Wait until `instant_s`; True as soon as `stopping` is set."""
         sleeping = asyncio.ensure_future(self._clock.sleep_until(instant_s))
         stopped = asyncio.ensure_future(stopping.wait())
         done, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -14,7 +14,7 @@ __all__ = ["Link", "Transfer"]
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer(Stage):
-    """One frame over the air: its bytes there, and when they passed."""
+    """The transfer of one frame: its bytes on the link, and when they passed."""
 
     nbytes: int
 
@@ -25,8 +25,8 @@ class Transfer(Stage):
 
 
 class Link:
-    """One device's downlink. `frame_bytes` is D of the scenario; None puts each frame's own size on
-    the air."""
+    """One device's downlink. `frame_bytes` is D of the scenario; None: each frame's own size
+    counts."""
 
     def __init__(
         self, channel: DeviceChannel, clock: Clock, slot_seconds: float, frame_bytes: int | None
@@ -36,8 +36,8 @@ class Link:
         self._work = SerialWork(channel.rate_bps, slot_seconds)
 
     async def transmit(self, nbytes: int) -> Transfer:
-        """Hold a frame that came now until its bits have passed, after those of the device's
-        earlier frames.
+        """Hold a frame that arrives now until its bits have passed, behind the device's earlier
+        frames.
 
         The rate is integrated over the slots it spans.
         """

@@ -1,4 +1,4 @@
-"""Which finished requests a host keeps to make their pictures again without reuse."""
+"""Sample of finished requests whose pictures a host makes again without reuse."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["Samples"]
 
 
 class Samples:
-    """At most `limit` requests, as evenly over the kinds of reuse as they come; of each kind the
-    earliest."""
+    """At most `limit` requests, spread as evenly over the kinds of reuse as possible; of each kind
+    the earliest."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -17,7 +17,7 @@ class Samples:
         self._count = 0
 
     def add(self, finished: Finished) -> None:
-        """Keep one more where it can be compared and there is room for its kind."""
+        """Add a request, if it can be compared and its kind has room."""
         row = finished.row
         if finished.frame is None or row.result != "done" or row.variation_seed is not None:
             return  # a variation differs from its reference by intent, not by reuse
@@ -28,5 +28,5 @@ class Samples:
             self._count -= 1
 
     def chosen(self) -> list[Finished]:
-        """What is kept, kind by kind."""
+        """The sampled requests, kind by kind."""
         return [finished for kind in self._kinds.values() for finished in kind]

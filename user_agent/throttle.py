@@ -1,4 +1,4 @@
-"""A device's own pace: what its host computed at once is handed over no earlier than f_n(t)
+"""A device's own pace: its host's result is handed over no earlier than the device's speed f_n(t)
 allows."""
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
-"""What an edge keeps: the store under its capacity, and staging, where fresh outputs wait for the
-policy."""
+"""An edge's cache: the store with its capacity, and staging, where fresh outputs wait for the
+policy's decision."""

@@ -1,4 +1,4 @@
-"""What a cache of intermediate outputs is to the edge: what it looks up, keeps and lets go."""
+"""The interface of a cache of intermediate outputs: lookup, admission, eviction, checks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Tier = Literal["store"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A cached frame, the prompt it belongs to (for people; the key decides), and whether the
-    tokenizer cut that."""
+    """A cached frame, its prompt (for display; lookups compare keys), and whether the tokenizer
+    truncated the prompt."""
 
     prompt: str
     frame: Frame
@@ -34,8 +34,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """What a lookup came to: the entry, the step at which it can be handed over, and the tier that
-    holds it."""
+    """The result of a lookup: the entry, the step at which it can be handed over, and the tier
+    that holds it."""
 
     entry: Entry
     step: int
@@ -43,24 +43,23 @@ class Hit:
 
 
 class Cache(ABC):
-    """Entries by prompt_key, never above `capacity` bytes. What enters and leaves is the policy's
-    business; the bounds are the cache's."""
+    """Entries by prompt_key, at most `capacity` bytes. The policy decides what enters and leaves,
+    the cache enforces its capacity."""
 
     capacity: int
 
     @abstractmethod
     def lookup(self, prompt_key: str, limit: int) -> Hit | None:
-        """The entry of just that key, at step `limit` or before; keys are never matched by position
-        or by part."""
+        """The entry of exactly that key, if its step is at most `limit`."""
 
     @abstractmethod
     def admit(self, entry: Entry) -> bool:
-        """Keep an entry, in place of the same prompt's other step; False, changing nothing, where
-        it does not fit."""
+        """Store an entry, replacing one of the same prompt at another step; False, with nothing
+        changed, where it does not fit."""
 
     @abstractmethod
     def evict(self, prompt_key: str) -> bool:
-        """Let an entry go; False where there is none."""
+        """Remove an entry; False where there is none."""
 
     @abstractmethod
     def snapshot(self) -> tuple[CachedOutput, ...]:
@@ -68,7 +67,7 @@ class Cache(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Count everything again, O(entries). Raises CacheCorrupted where it does not add up."""
+        """Recount bytes and keys, O(entries). Raises CacheCorrupted where they do not add up."""
 
     @property
     @abstractmethod
@@ -81,8 +80,8 @@ class Cache(ABC):
 
 
 def check_entries(where: str, entries: Mapping[str, Entry], nbytes: int, capacity: int) -> None:
-    """Check that `nbytes` is what the entries have, within capacity, and that each is kept under
-    its frame's own key. O(entries). Raises CacheCorrupted."""
+    """Check that `nbytes` is the sum of the entries' bytes and within capacity, and that each entry
+    stands under its frame's own key. O(entries). Raises CacheCorrupted."""
     check_bounds(where, nbytes, capacity)
     total = sum(entry.frame.nbytes for entry in entries.values())
     if total != nbytes:

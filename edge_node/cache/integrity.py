@@ -1,5 +1,5 @@
-"""Whether an edge's cache and staging still add up: bytes, bounds, keys, and what both hold of one
-prompt."""
+"""Integrity check of an edge's cache and staging: bytes, bounds, keys, and the identity of outputs
+that both hold."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["IntegrityCheck"]
 
 
 class IntegrityCheck:
-    """Checks cache and staging of one edge, O(1) a change: their bounds after each, and everything
-    once as many changes were made as they have entries."""
+    """Checks cache and staging of one edge at an amortised cost of O(1) a change: the bounds after
+    each change, everything after as many changes as there are entries."""
 
     def __init__(self, cache: Cache, staging: Staging) -> None:
         self._cache = cache
@@ -26,7 +26,7 @@ class IntegrityCheck:
             raise CacheCorrupted(self._failure)
 
     def changed(self, changes: int) -> None:
-        """Note so many entries put, admitted or evicted. Raises CacheCorrupted."""
+        """Count `changes` entries put, admitted or evicted, and check. Raises CacheCorrupted."""
         self._changes += changes
         try:
             check_bounds("the store", self._cache.nbytes, self._cache.capacity)
@@ -53,5 +53,5 @@ class IntegrityCheck:
 
 
 def _identity(entry: Entry) -> tuple[str, str, int]:
-    """What two outputs of one key agree in; the step may differ."""
+    """The fields in which two outputs of one key must agree; the step may differ."""
     return entry.prompt, entry.frame.pipeline, entry.frame.steps

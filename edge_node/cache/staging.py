@@ -1,5 +1,5 @@
-"""Where a fresh output waits until the policy keeps it or lets it go: bounded, and counted apart
-from the store."""
+"""Staging: where a fresh output waits until the policy admits it; bounded, and counted apart from
+the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Staging"]
 
 
 class Staging:
-    """Entries by prompt_key; the oldest leave where room is needed. It never serves a request."""
+    """Entries by prompt_key; the oldest are dropped where room is needed. Serves no requests."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -20,8 +20,8 @@ class Staging:
         self.nbytes = 0
 
     def put(self, entry: Entry) -> bool:
-        """Let an entry wait, in place of the same prompt's older one; False where it alone is above
-        the capacity."""
+        """Add an entry, replacing the same prompt's older one; False where it alone exceeds the
+        capacity."""
         self.take(entry.frame.prompt_key)
         if entry.frame.nbytes > self.capacity:
             return False
@@ -32,7 +32,7 @@ class Staging:
         return True
 
     def peek(self, prompt_key: str) -> Entry | None:
-        """The waiting entry, left where it is."""
+        """The waiting entry, which stays in staging."""
         return self._entries.get(prompt_key)
 
     def take(self, prompt_key: str) -> Entry | None:
@@ -47,7 +47,7 @@ class Staging:
         return tuple(entry.output for entry in self._entries.values())
 
     def check(self) -> None:
-        """Count everything again. Raises CacheCorrupted."""
+        """Recount bytes and keys, O(entries). Raises CacheCorrupted."""
         check_entries("staging", self._entries, self.nbytes, self.capacity)
 
     def entries(self) -> list[Entry]:

@@ -33,12 +33,12 @@ class Job(Protocol[T_co]):
         """The trajectory to advance to its `until`."""
 
     def finish(self, trajectory: Trajectory) -> T_co:
-        """What becomes of the advanced trajectory."""
+        """The job's result, made of the advanced trajectory."""
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What a job came to, and its scenario seconds in the queue."""
+    """A job's result, and its scenario seconds in the queue."""
 
     value: T
     queue_s: float
@@ -60,8 +60,7 @@ class _Entry:
 
 @dataclass
 class EngineStats:
-    """Callbacks for whoever measures: a tick's batch size, its denoiser seconds, its whole
-    seconds."""
+    """Callback after each tick: its batch size, its seconds in the denoiser, its whole seconds."""
 
     on_tick: Callable[[int, float, float], None] = field(default=lambda batch, step_s, tick_s: None)
 
@@ -139,7 +138,7 @@ class Engine:
                     self._wake.clear()
                     await self._wake.wait()
                 await self._tick()
-        # not a job's own failure: nothing can be computed any more, now or later
+        # an error outside the jobs: the engine cannot go on
         except Exception as error:
             self._failure = error
             for entry in self._pending():
@@ -173,7 +172,7 @@ class Engine:
                 self._executor, self._compute, entering, batch
             )
         if self._profile is not None:
-            # one call of the network for the whole batch, or one a step of the only trajectory
+            # calls of the network: one for the whole batch, or one for each step of a single job
             calls = 1 if self.denoiser.batched else steps
             encoding = self._profile.encode_s * len(entering)
             measured = calls * self._profile.step(len(batch)) + encoding
@@ -189,7 +188,7 @@ class Engine:
         """One tick's work, in the computing thread: seconds in the denoiser's advance, and the
         steps by which all trajectories advanced."""
         for entry in entering:
-            # a job's own failure is the job's alone: its neighbours in the batch go on
+            # a job that fails leaves alone; the others in the batch go on
             try:
                 entry.trajectory = entry.job.begin()
             except Exception as error:
@@ -223,7 +222,7 @@ class Engine:
 
 
 def _settle(entry: _Entry) -> None:
-    """Hand a finished or failed job back to its caller, unless that one has gone."""
+    """Give a job's result or error to its caller, unless the caller was cancelled."""
     if entry.future.done():
         return
     if entry.error is not None:

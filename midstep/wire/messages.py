@@ -1,5 +1,5 @@
-"""What crosses between device, edge and learner, as plain values: transports carry them, the logic
-knows only them."""
+"""Messages between device, edge and learner, as plain values: the logic uses these alone, whatever
+the transport."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ class Access:
 
 @dataclass(frozen=True)
 class CacheUpdate:
-    """Differences, never the whole content: evictions first, then admissions (prompt_key, step)
-    from staging."""
+    """Changes to a store, as differences: evictions first, then admissions (prompt_key, step) from
+    staging."""
 
     admit: tuple[tuple[str, int], ...] = ()
     evict: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class CacheUpdate:
 
 @dataclass(frozen=True)
 class CacheUpdateResult:
-    """What became of an update; `refused` admissions were no longer in staging, or did not fit."""
+    """Result of an update; `refused` admissions were no longer in staging, or did not fit."""
 
     admitted: int = 0
     evicted: int = 0
@@ -115,7 +115,7 @@ class CacheUpdateResult:
 
 @dataclass(frozen=True)
 class CachedOutput:
-    """One output that the edge has: what a policy may name."""
+    """One output in the edge's store or staging, as policies see it."""
 
     prompt_key: str
     prompt: str
@@ -158,4 +158,4 @@ class ControlPort(Protocol):
         """Change the store. Raises CacheCorrupted where it does not add up any more."""
 
     async def snapshot(self) -> CacheSnapshot:
-        """What it holds now."""
+        """The outputs that the edge holds now."""

@@ -22,7 +22,7 @@ _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_THRESHOLD = -3
 
-# bytes to an edge: a prompt has 2,000 characters, an edit of 50,000 outputs 4 MB
+# bytes to an edge: a prompt has 2,000 characters, an update of 50,000 outputs 4 MB
 REQUEST_LIMIT = 4 << 20
 REPLY_LIMIT = PAYLOAD_LIMIT + (1 << 20)  # bytes from an edge: a frame and its account
 CLIENT_OPTIONS = [

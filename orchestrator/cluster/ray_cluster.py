@@ -263,9 +263,9 @@ class RayCluster:
                 f"raise hosts.devices_per_host"
             )
 
-    def _spawn(self, *place: Any, **wishes: Any) -> Any:
+    def _spawn(self, *place: Any, **options: Any) -> Any:
         """See placement.spawn; the actor ends with the run."""
-        actor = spawn(*place, **wishes)
+        actor = spawn(*place, **options)
         self._actors.append(actor)
         return actor
 

@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EdgeStatus:
-    """What the edge is doing now."""
+    """Load of an edge: requests in its queue and in the engine's batch."""
 
     queue: int
     in_flight: int
@@ -92,11 +92,11 @@ class LearnerPart(Protocol):
 
 @dataclass(kw_only=True)
 class Cell:
-    """One edge with all that belongs to it: its learner, and the hosts of the devices that ask it.
+    """One edge with its learner and the hosts of its devices.
 
-    `another` starts a learner in place of a dead one, from a state or from nothing; None where the
-    learner cannot die alone. `host` makes one host more, which waits for its start; it raises
-    ScenarioError where nobody has room for it.
+    `another` starts a learner in place of a dead one, from a saved state or from none; it is None
+    where the learner shares the run's process. `host` opens one more host, not yet started; it
+    raises ScenarioError where no machine has room for it.
     """
 
     description: Description
@@ -106,7 +106,7 @@ class Cell:
     hosts: list[HostPart]
     host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
-    over: str | None = None  # what its edge died of
+    over: str | None = None  # why the cell has ended: how its edge, or its last host, died
 
     @property
     def name(self) -> str:
@@ -114,37 +114,37 @@ class Cell:
 
     @property
     def devices(self) -> list[DeviceSpec]:
-        """Of all its hosts."""
+        """The devices of all its hosts."""
         return [spec for host in self.hosts for spec in host.devices]
 
 
 @dataclass
 class Parts:
-    """A run's parts, started and introduced to each other: a cell an edge, and where their metrics
-    are."""
+    """A run's parts, started and connected: one cell for each edge, and the targets of their
+    metrics."""
 
     cells: list[Cell]
     targets: list[Target]
     here: str = "127.0.0.1"  # this machine's address, as the other parts' machines know it
     # None where no Ray is used; raises PartDied where the cluster's head is gone
     census: Callable[[], Coroutine[Any, Any, Census]] | None = None
-    # raises ScenarioError where so many hosts more find no room; None where hosts take none
+    # raises ScenarioError where that many more hosts do not fit; None where hosts need no resources
     check_room: Callable[[int], None] | None = None
     ending: bool = False  # nobody joins any more
 
     @property
     def alive(self) -> list[Cell]:
-        """The cells that go on."""
+        """Cells that have not ended."""
         return [cell for cell in self.cells if cell.over is None]
 
     @property
     def hosts(self) -> list[HostPart]:
-        """Of all cells."""
+        """The hosts of all cells."""
         return [host for cell in self.cells for host in cell.hosts]
 
 
 class Cluster(Protocol):
-    """Whatever starts the parts and ends them."""
+    """Starts the parts of a run and ends them."""
 
     async def open(self) -> Parts:
         """Start everything. Raises MidstepError, one line."""
@@ -156,7 +156,7 @@ class Cluster(Protocol):
 def grouped(
     devices: Sequence[DeviceSpec], edges: Sequence[str], per_host: int
 ) -> dict[str, list[list[DeviceSpec]]]:
-    """For each edge its devices, `per_host` to a host at most."""
+    """Group devices by edge, then into hosts of at most `per_host`."""
     of_edge = {edge: [spec for spec in devices if spec.edge == edge] for edge in edges}
     return {
         edge: [of[i : i + per_host] for i in range(0, len(of), per_host)]

@@ -17,7 +17,7 @@ from midstep.errors import OptionError
 __all__ = ["of_run", "pack", "unpack"]
 
 FORMAT = 1
-# what JSON has no word for
+# marks of types that JSON does not have
 _ARRAY = "\x00array"
 _TENSOR = "\x00tensor"
 _TUPLE = "\x00tuple"
@@ -32,7 +32,7 @@ def pack(tree: Mapping[str, Any]) -> bytes:
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     text = json.dumps({"format": FORMAT, "tree": _flat(tree, "", arrays)})
-    # one entry: they have no order
+    # a single metadata entry: safetensors does not keep the order of several
     blob: bytes = safetensors.numpy.save(arrays, metadata={"state": text})
     return blob
 
@@ -115,7 +115,7 @@ def _flat(value: Any, at: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
 
 def _aside(value: np.ndarray[Any, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> str:
     name = str(len(arrays))
-    # dense, and a copy: training goes on
+    # contiguous, and a copy: training changes the original
     arrays[name] = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
     return name
 

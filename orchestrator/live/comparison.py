@@ -16,8 +16,8 @@ __all__ = ["compare_pictures"]
 async def compare_pictures(
     hosts: Sequence[HostPart], stopping: asyncio.Event, died: Callable[[str], None]
 ) -> list[Gallery]:
-    """Every host's pictures with their references; none where `stopping` is set first. `died` is
-    told of a host that died over it; what else a host raises is raised."""
+    """Every host's pictures with their references; none where `stopping` is set first. `died`
+    is called with a line where a host died meanwhile; what else a host raises is raised."""
     galleries: asyncio.Future[list[list[Gallery] | BaseException]] = asyncio.gather(
         *(host.gallery() for host in hosts), return_exceptions=True
     )

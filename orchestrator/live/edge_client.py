@@ -22,8 +22,8 @@ KEYS = 20_000  # of an update in one message: 1.4 MB, where an edge takes REQUES
 
 
 def parts(update: CacheUpdate) -> Iterator[CacheUpdate]:
-    """The update in messages that an edge takes; evictions stay before admissions, so that the same
-    fits."""
+    """Split an update into messages within the edge's size limit; evictions stay before admissions,
+    so that the same outputs fit."""
     if len(update.evict) + len(update.admit) <= KEYS:
         yield update
         return

@@ -16,14 +16,14 @@ __all__ = ["GRACE_S", "LAST_S", "SILENT_S", "HostCollector"]
 
 GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 SILENT_S = 1.0  # wall seconds that a slot's end waits for a part
-LAST_S = 10.0  # wall seconds, beyond the grace, for a host's last answer
+LAST_S = 10.0  # wall seconds after the grace period for a host's last answer
 
 Drained = tuple[list[EndedRequest], bool]
 
 
 class HostCollector:
-    """Asks all hosts at once. One that is silent, as its node may have died, is heard later; one
-    that died is taken out of its cell, and a cell without hosts is over."""
+    """Drains all hosts concurrently. The rows of a host that does not answer in time come with a
+    later call; a host that died is removed from its cell, and a cell without hosts is over."""
 
     def __init__(self, parts: Parts, clock: Clock, observer: Observer) -> None:
         self._parts = parts
@@ -40,14 +40,14 @@ class HostCollector:
         return ended, all(answer[1] for answer in answers if answer is not None)
 
     async def stop(self) -> list[EndedRequest]:
-        """Stop all hosts, let their requests in flight end, and take what they leave."""
+        """Stop all hosts, let their requests in flight end, and return the last rows."""
         pairs = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
         last = await asyncio.gather(*(self._stop(cell, host) for cell, host in pairs))
         await asyncio.gather(*self._dismissals)
         return [one for ended in last for one in ended]
 
     def dismiss(self, cell: Cell) -> None:
-        """Let the hosts of a dead edge ask no more, while the run goes on without them."""
+        """Stop the hosts of a dead edge in the background, while the run goes on."""
         self._dismissals += [asyncio.create_task(self._dismiss(host)) for host in cell.hosts]
 
     async def _drain(self, cell: Cell, host: HostPart) -> Drained | None:

@@ -1,4 +1,4 @@
-"""Every part in this process: no Ray, no gRPC. What virtual time and quick tests run in."""
+"""All parts in this process, without Ray and gRPC: for virtual time and quick tests."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class InProcess:
         )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:
-        """A host of these devices; `late`: it comes when the run's time runs already."""
+        """Open a host of these devices; `late`: the run's time runs already."""
         scenario = self._scenario
         number = self._hosts
         self._hosts += 1

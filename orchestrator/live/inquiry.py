@@ -1,4 +1,4 @@
-"""Questions to parts that may be silent: asked once, and waited for once."""
+"""Calls to parts that may not answer: each is made once, and its timeout is waited out once."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Question = Callable[[], Coroutine[Any, Any, T]]
 
 
 class Inquiry(Generic[T]):
-    """One question to one part. An answer that does not come within `patience_s` wall seconds stays
-    awaited, but nobody waits for it again: a later `ask` returns it once it is there."""
+    """A call to one part. Where no answer comes within `patience_s` wall seconds the call stays
+    open: later `ask`s do not wait for it, and the first after its arrival returns the answer."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
         self._answer: asyncio.Future[T] | None = None
-        self.unanswered = 0  # times that the open question was asked for in vain
+        self.unanswered = 0  # how many `ask`s the open call has left without an answer
 
     @property
     def open(self) -> bool:
-        """Whether an answer of an earlier `ask` is still to come, or to be fetched."""
+        """Whether the answer to an earlier `ask` has not been returned yet."""
         return self._answer is not None
 
     async def ask(self, question: Question[T]) -> T | None:
-        """The answer, or that of the question that is still open; None where there is none yet.
-        Raises what the part raises."""
+        """Call `question`, unless an earlier call is still open, and return the answer; None where
+        there is none yet. Raises what the part raises."""
         timeout_s = 0.0 if self.open else self._patience_s
         answer = self._answer = self._answer or asyncio.ensure_future(question())
         await asyncio.wait({answer}, timeout=timeout_s)
@@ -40,7 +40,7 @@ class Inquiry(Generic[T]):
         return answer.result()
 
     def withdraw(self) -> asyncio.Future[T] | None:
-        """The open question's answer, which is the caller's from now on."""
+        """Hand the open call's answer over to the caller, and forget it."""
         answer = self._answer
         self._answer = None
         return answer

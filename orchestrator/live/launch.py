@@ -1,5 +1,4 @@
-"""A launch of a scenario: what is of this start and not of the scenario, checked before anything is
-started."""
+"""A launch of a scenario: the options of this start, checked before any part is started."""
 
 from __future__ import annotations
 
@@ -26,10 +25,10 @@ __all__ = ["ClusterKind", "Launch", "Options", "check"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is of this launch, not of the scenario. `address`: the Ray to join; `strict`: an INVALID
-    run is status 1; `resume`: the folder of a run whose learner's state this one goes on from;
-    `credentials`: a folder of them, instead of fresh ones, so that devices by hand can join;
-    `monitor`: a Prometheus and a Grafana beside the run."""
+    """Options of this launch that are no part of the scenario. `address`: the Ray cluster to join;
+    `strict`: an INVALID run has exit status 1; `resume`: the folder of a run whose learner's state
+    this one continues; `credentials`: a folder of credentials to use instead of fresh ones, so that
+    devices started by hand can join; `monitor`: start a Prometheus and a Grafana beside the run."""
 
     out: str | None = None
     address: str | None = None

@@ -4,9 +4,9 @@ its updates.
 It reaches the edge through a ControlPort alone. If it dies the edge keeps serving with what it
 holds.
 
-The policy is spoken to by one at a time. What takes long (training, packing its state) runs in a
-thread: the loop goes on following the edge, and the slot's decision has been answered by then. In
-virtual time everything is inline.
+A lock (`_turn`) lets one caller at a time use the policy. Long calls (training, packing its state)
+run in a thread, after the slot's decision has been answered, while the event loop goes on following
+the edge. In virtual time everything is inline.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What a slot's end came to. `decision_s` is the policy's own time in the slot, on_access
-    included; `stats` are of the training that ended since the slot before, `gap_to_exact` is the
-    ended slot's (orchestrator.live.regret)."""
+    """The learner's account of a slot's end. `decision_s` is the policy's own time in the slot,
+    on_access included; `stats` are of the training that ended since the slot before, `gap_to_exact`
+    is the ended slot's (orchestrator.live.regret)."""
 
     cost: SlotCost
     queue_s: float
@@ -93,11 +93,11 @@ class Learner:
         self._pending = CacheUpdate()
         self._done = CacheUpdateResult()
         self._spent_s = 0.0
-        # one at a time calls the policy, and changes the store that the policy knows of
+        # held by whoever calls the policy, or changes the store that the policy knows of
         self._turn = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
         self._training: asyncio.Task[None] | None = None
-        self._stats: LearnerStats | None = None  # of a training that is in no slot's row yet
+        self._stats: LearnerStats | None = None  # of a training that no slot's row has yet
         self._updates = 0
 
     def start(self) -> None:
@@ -115,8 +115,8 @@ class Learner:
             self._thread.shutdown(wait=False)
 
     async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
-        """The policy's and the backlog's state, for `open`, with the `setting` it is of. Raises
-        PolicyFailed."""
+        """The policy's and the virtual queue's state, for `open`, with the `setting` it is of.
+        Raises PolicyFailed."""
 
         def packed() -> bytes:
             try:
@@ -132,8 +132,8 @@ class Learner:
             return await self._aside(packed)
 
     async def open(self, saved: bytes | None) -> None:
-        """Get ready, from a state on if there is one, with what the edge holds. Raises RecordError,
-        PolicyFailed."""
+        """Restore a saved state, if there is one, and show the policy what the edge holds. Raises
+        RecordError, PolicyFailed."""
         if self._thread is not None:
             with self._named():
                 await self._aside(lambda: warm_up(self._make, self._problem, self._seed))
@@ -174,12 +174,11 @@ class Learner:
         EdgeUnreachable."""
         self._check_tasks()
         cost = slot_cost(served)
-        async with self._turn:  # a training that is late is awaited here: it is one short step
+        async with self._turn:  # a training that still runs is awaited: it is one short step
             await self._reconcile_if_lost()
             available = after = await self._control.snapshot()
-            objective = self.virtual_queue.drift_plus_penalty(
-                cost
-            )  # with Q(t): before it is updated
+            # (33) has Q(t): the queue before this slot's update
+            objective = self.virtual_queue.drift_plus_penalty(cost)
             queue = self.virtual_queue.update(cost)
             accesses = tuple(self._accesses)
             self._accesses = []
@@ -214,8 +213,8 @@ class Learner:
             self._must_reconcile = False
 
     async def _store_after(self, before: CacheSnapshot, update: CacheUpdate) -> CacheSnapshot:
-        """Apply an update; what the edge then has. That follows from what it had, unless it answers
-        otherwise than the model of its cache: then it is asked."""
+        """Apply an update and return what the edge then has: computed by the model of its cache,
+        fetched only where the edge's answer differs from the model's."""
         model = CacheModel.of(before)
         result = await self._apply(update)
         if model.apply(update) == result:
@@ -223,8 +222,8 @@ class Learner:
         return await self._control.snapshot()
 
     def _check_tasks(self) -> None:
-        """Follow again where the edge was out of reach for a moment. Raises PolicyFailed where the
-        policy has failed meanwhile."""
+        """Restart the following task where the edge was out of reach for a moment. Raises
+        PolicyFailed where the policy has failed meanwhile."""
         if self._training is not None and self._training.done():
             self._training.result()
         if self._following is None or not self._following.done():
@@ -236,7 +235,7 @@ class Learner:
         self.start()
 
     async def _begin_training(self) -> None:
-        """One step of training: now in virtual time, else beside, after the slot's answer."""
+        """Start one step of training: inline in virtual time, else in a task of its own."""
         if not self._driver.learns:
             return
         if self._thread is None:
@@ -245,7 +244,7 @@ class Learner:
             self._training = asyncio.create_task(self._train(), name="learner-train")
 
     async def _train(self) -> None:
-        """Let the policy learn; its account of that goes into the next slot's row."""
+        """Let the policy learn; the statistics go into the next slot's row."""
 
         def learn() -> LearnerStats | None:
             with self._named():
@@ -328,8 +327,8 @@ class Learner:
 
 
 def merge(first: CacheUpdate, then: CacheUpdate) -> CacheUpdate:
-    """One update that does what two in a row would: what the second lets go, the first need not
-    admit."""
+    """Merge two updates into one with the effect of both in a row: an output that the second
+    evicts, the first need not admit."""
     admit = {key: step for key, step in first.admit if key not in then.evict} | dict(then.admit)
     evict = dict.fromkeys(
         [*first.evict, *(key for key in then.evict if key not in dict(first.admit))]

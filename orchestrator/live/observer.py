@@ -1,4 +1,4 @@
-"""Who hears what becomes of a run's parts."""
+"""Callbacks for what happens to a run's parts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Observer"]
 
 
 def _nothing() -> None:
-    """What is called where nobody has to know."""
+    """Do nothing: the default callback."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observer:
-    """What the slot loop and what it drives call when something happens.
+    """Callbacks of the slot loop and the objects that it drives.
 
     `announce` gets what a reader of the report should know, `death` what died and what follows
     from it; `renew_targets` is called when parts that export metrics have come or gone.

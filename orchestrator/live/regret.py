@@ -1,5 +1,5 @@
-"""How far a plan was from the best one, once its slot is known: gap_to_exact in `shared` and
-`proactive`.
+"""Regret of a plan: how far it was from the best plan for the requests that then came (gap_to_exact
+in `shared` and `proactive`).
 
 The slot's requested prompts are priced once held and once missed, from what was measured in it; P2
 (33) is solved on them, out of every prompt that had been asked for before the slot began:
@@ -7,9 +7,9 @@ The slot's requested prompts are priced once held and once missed, from what was
 gap = (objective of the plan - objective of the best) / (objective of keeping nothing - objective of
 the best)
 
-0 is as good as foresight, 1 no better than no cache; above 1 the plan was worse than none, as Q's
-term can have it. What the policy still had at hand when it planned does not matter: the yardstick
-is the same for all policies that meet the same requests.
+0: as good as with knowledge of the slot; 1: no better than no cache; above 1: worse than no cache,
+which the term with Q makes possible. Outputs that the policy no longer had when it planned count as
+available, so that the measure is the same for all policies that meet the same requests.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class Usual:
 
 
 class RegretMeter:
-    """Remembers the plan of the slot that goes on, every prompt that was asked for before it, and
-    the last known means for what a slot does not show.
+    """Remembers the current slot's plan, every prompt that was asked for before it, and the last
+    known mean costs, for slots without a hit or a miss.
 
-    A learner that takes over knows of earlier requests only what the edge then holds.
+    A learner that replaces another knows earlier requests only by the outputs that the edge holds.
     """
 
     def __init__(self, weight: float) -> None:
@@ -102,7 +102,7 @@ class RegretMeter:
         if outputs:
             self._nbytes = float(np.median([output.nbytes for output in outputs]))
         places = places_of(before.capacity, self._nbytes, len(held))
-        # no copy: the slot's own requests are added when it has been judged
+        # no copy is needed: the slot's own requests are added only after its gap is computed
         self._plan = Planned(held, self._requested, places, queue_s)
 
     def gap(self, accesses: Sequence[Access], served: Iterable[Served]) -> float | None:

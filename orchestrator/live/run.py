@@ -105,7 +105,7 @@ class _Run:
                 return EXIT_DIED
 
     async def _guarded(self) -> int:
-        """Live, and turn what ends a run before its time into an exit status."""
+        """Run, and turn an error or an interruption into an exit status."""
         try:
             self.progress.say(start_line(self.scenario))
             return await self._live()
@@ -136,7 +136,7 @@ class _Run:
         finally:
             stopping.cancel()
             opening.cancel()
-            # what is half open ends first: close must not end it under its opener's hands
+            # `open` must have ended before `close` ends what it has started
             await asyncio.gather(opening, return_exceptions=True)
             try:
                 await self.cluster.close()
@@ -198,7 +198,7 @@ class _Run:
             observer,
             self.launch.states,
         )
-        psutil.cpu_percent()  # the share from here on
+        psutil.cpu_percent()  # the next call returns the share since this one
         async with AsyncExitStack() as stack:
             if not self.clock.virtual:
                 await stack.enter_async_context(Control(self.folder, scaler))
@@ -211,7 +211,7 @@ class _Run:
         self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
 
     def _compares(self) -> bool:
-        """Whether there are pictures to make again; paced ones are none."""
+        """Whether there are pictures to compare; paced runs make none."""
         real = self.scenario.modes.denoiser == "real"
         return bool(self.scenario.report.references and real and self.recorder.rows)
 

@@ -1,5 +1,4 @@
-"""How a live run is reached: a gRPC service on loopback, with a token that only its owner can
-read."""
+"""The gRPC service of a live run, on loopback, with a token that only the run's owner can read."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ SCALE_S = 600.0  # wall seconds: many hosts may have to start
 
 @dataclass(frozen=True)
 class RunEndpoint:
-    """Where a live run's service is, and what opens it."""
+    """Address and token of a live run's service."""
 
     address: str
     token: str = field(repr=False)
@@ -57,7 +56,7 @@ class RunService(rpc.RunServicer):
     async def Scale(self, request: pb.ScaleRequest, context: Context) -> pb.ScaleReply:
         try:
             edge = request.edge if request.HasField("edge") else None
-            # shielded: who hangs up must not leave hosts half started
+            # shielded: a caller that disconnects must not leave hosts half started
             users = await asyncio.shield(
                 asyncio.ensure_future(self._scaler.scale(request.users, edge))
             )

@@ -1,4 +1,4 @@
-"""Users come and go while a run lives: who leaves, who joins, and on which hosts."""
+"""Scaling of a live run: which devices leave, which join, and on which hosts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ PATIENCE_S = 10.0  # wall seconds that a host has to let devices come or go
 class Scaler:
     """Changes the number of devices of a live run: `midstep scale`, and the scenario's timeline.
 
-    Who leaves came last, and is gone when its requests in flight have ended: none is lost. Who
-    joins gets a number that nobody had before; hosts are filled up to devices_per_host before new
-    ones are started. Hosts that have become empty stay, with what they have measured. `announce`
-    gets what became of it; `renew_targets` is called when hosts were added.
+    The devices that came last leave first; each is removed when its requests in flight have ended,
+    so that none is lost. A new device gets a number that no device had before; hosts are filled up
+    to devices_per_host before new ones are started. Hosts without devices stay until the run ends,
+    with what they have measured. `announce` gets the result in words; `renew_targets` is called
+    when hosts were added.
     """
 
     def __init__(
@@ -53,10 +54,10 @@ class Scaler:
         return sum(len(cell.devices) for cell in self._parts.alive)
 
     async def scale(self, users: int, edge: str | None = None) -> int:
-        """Let the run, or one edge of it, have `users` devices; how many it has then, in all.
+        """Bring the run, or one edge of it, to `users` devices; returns how many the run then has.
 
-        Raises OptionError or ScenarioError, one line, where that cannot be: before anything is
-        changed where it can be foreseen, else what could be done of it stays.
+        Raises OptionError or ScenarioError, one line, where that is impossible: if possible before
+        anything is changed; otherwise the changes made so far stay.
         """
         if users < 0:
             raise OptionError(f"--users {users}: a run cannot have fewer than 0")
@@ -85,7 +86,7 @@ class Scaler:
             return self.users
 
     def _more_hosts(self, cell: Cell, users: int) -> int:
-        """How many hosts must be started so that a cell has so many users."""
+        """How many hosts must be started for a cell to have `users` users."""
         per = self._scenario.hosts.devices_per_host
         free = sum(max(0, per - len(host.devices)) for host in cell.hosts)
         more = users - len(cell.devices) - free
@@ -130,13 +131,14 @@ class Scaler:
     async def _host(self, cell: Cell, group: Sequence[DeviceSpec]) -> None:
         host = await cell.host(group)
         self._check(cell)
-        # first: whoever asks is also drained and stopped, whatever becomes of this call
+        # before `start`: a host whose devices send requests must be drained and stopped at the end,
+        # even where this call fails
         cell.hosts.append(host)
         await _or_dead(host.start(self._epoch_s))
 
     def _check(self, cell: Cell | None) -> None:
-        """Raise ScenarioError where nobody can join any more; call it right before the call that
-        lets them."""
+        """Raise ScenarioError where no device can join any more. Call it right before each call
+        that adds devices: the run may have ended during the last `await`."""
         if self._parts.ending:
             raise ScenarioError("the run is ending: nobody comes or goes any more")
         if cell is not None and cell.over is not None:
@@ -144,6 +146,7 @@ class Scaler:
 
 
 async def _or_dead(call: Awaitable[None]) -> None:
-    """A host that died is noticed at a slot's end; one that is silent will do it when it wakes."""
+    """Await a call to a host, unless the host is dead or silent: a death is noticed at the slot's
+    end, and a host that was silent carries the call out when it runs again."""
     with contextlib.suppress(PartDied, TimeoutError):
         await asyncio.wait_for(call, PATIENCE_S)

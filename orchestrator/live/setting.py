@@ -1,4 +1,4 @@
-"""From a scenario to what its policy is up against, and to what a learner's state depends on."""
+"""A policy's problem in a live run, and the settings that a learner's state depends on."""
 
 from __future__ import annotations
 
@@ -67,8 +67,7 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
 
 
 def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:
-    """What a learner's state depends on, flat: where one of these differs, what was learnt does not
-    fit.
+    """The settings that a learner's state depends on, flat: a state is refused where one differs.
 
     Prompt keys are made of the pipeline and the prompt: `revision` is the pipeline's, None where
     nobody here can know it.

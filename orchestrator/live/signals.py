@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops the asking, the second everything."""
+"""Ctrl-C and SIGTERM: the first ends new requests, the second ends the run at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from types import FrameType
 
 __all__ = ["interruptible", "stop_on_signals"]
 
-AGAIN_S = 0.01  # of computing, after which an interruption of the import system is tried again
+# processor seconds until an interrupt that hit the import system is raised again
+AGAIN_S = 0.01
 
 _interrupted = threading.Event()
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within it a Ctrl-C is KeyboardInterrupt, but never inside Python's import system, which drops
-    that exception or keeps its lock for ever. What is dropped elsewhere a run still hears of when
-    it begins."""
+    """Context in which Ctrl-C raises KeyboardInterrupt, but never inside Python's import system,
+    which would drop the exception or keep its lock for ever. An interrupt that other code swallows
+    is remembered: `stop_on_signals` counts it when the run begins."""
     _interrupted.clear()
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
@@ -61,6 +62,6 @@ def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> No
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _interrupted.set()
     if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
-        signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN_S)  # it will be somewhere else then
+        signal.setitimer(signal.ITIMER_VIRTUAL, AGAIN_S)  # tried again until the import is over
         return
     raise KeyboardInterrupt

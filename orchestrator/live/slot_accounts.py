@@ -1,5 +1,5 @@
-"""Which requests belong to which slot, the row that each slot leaves, and whether the run keeps its
-instants."""
+"""Accounting of slots: which requests belong to which slot, each slot's row, and whether the run
+keeps its commanded times."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from orchestrator.records.rows import EndedRequest, SlotRow
 
 __all__ = ["SlotAccounts"]
 
-LATE_SHARE = 0.02  # of a stage or a slot: what is later has missed its bound
-LATE_S = 0.02  # and so much is always allowed
-VALID_SHARE = 0.98  # of all instants: as many must be kept
+LATE_SHARE = 0.02  # allowed lateness, as a share of a stage or a slot
+LATE_S = 0.02  # allowed lateness of short stages, seconds
+VALID_SHARE = 0.98  # of the commanded times that must be met for run_valid
 
 
 class SlotAccounts:
-    """Holds requests that ended until their slot is accounted for: what was drained early waits for
+    """Holds ended requests until their slot is accounted for: one that was drained early waits for
     its own slot."""
 
     def __init__(self, scenario: Scenario, recorder: Recorder, metrics: RunMetrics) -> None:
@@ -34,19 +34,19 @@ class SlotAccounts:
         self._commanded = 0
 
     def add(self, ended: list[EndedRequest]) -> None:
-        """Requests that ended: recorded at once, accounted for with their slot."""
+        """Record ended requests at once; they are accounted for with their slot."""
         self._recorder.ended(ended)
         self._judge([_in_time(one) for one in ended if one.row.result == "done"])
         self._waiting += ended
 
     def note_slot_end(self, late_s: float) -> None:
-        """A slot's end was noticed so much late."""
+        """Note that a slot's end was noticed `late_s` late."""
         self._metrics.slot_late(late_s)
         self._judge([late_s <= LATE_SHARE * max(1.0, self._slot_seconds)])
         self._metrics.event("slot")
 
     def served(self, edge: str, slot: int) -> list[Served]:
-        """The pictures of an edge that belong to a slot."""
+        """The finished requests of an edge that belong to a slot."""
         return [
             Served(one.row.prompt_key, one.row.reuse in HITS, one.row.total_s or 0.0)
             for one in self._waiting
@@ -88,7 +88,7 @@ class SlotAccounts:
         return row
 
     def close(self, slot: int) -> None:
-        """A slot is accounted for at every edge: what belongs to it is done with."""
+        """Drop the requests of a slot that is accounted for at every edge."""
         self._waiting = [one for one in self._waiting if one.row.slot > slot]
 
     @property
@@ -97,14 +97,14 @@ class SlotAccounts:
         return max((one.row.slot for one in self._waiting), default=-1)
 
     def _judge(self, in_time: list[bool]) -> None:
-        """run_valid: whether 98 % of what was commanded so far was met within its bound."""
+        """Update run_valid: whether 98 % of the commanded times so far were met within bounds."""
         self._in_time += sum(in_time)
         self._commanded += len(in_time)
         self._metrics.valid(self._in_time >= VALID_SHARE * self._commanded)
 
 
 def _enter(row: SlotRow, decision: Decision) -> None:
-    """A decision's columns of a slot's row."""
+    """Write a decision's columns into a slot's row."""
     row.queue_s = decision.queue_s
     row.decision_s = decision.decision_s
     row.store_bytes = decision.store_bytes

@@ -28,8 +28,8 @@ ROUNDING = 1e-6  # of a slot: an end that is nearer to a boundary is on it
 
 
 class SlotLoop:
-    """Drives one run from its start to its last row. `states` are what the edges' learners began
-    with, by edge."""
+    """Drives one run from its start to its last row. `states`: the saved states that the learners
+    began with, by edge."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class SlotLoop:
         self._headless = False  # the cluster's head does not answer
 
     async def run(self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]) -> None:
-        """Until the duration is over, nothing is left to ask, `stopping` is set, every edge is
-        dead, or the cluster has lost its head; `show` gets each whole slot."""
+        """Run until the duration is over, no device has requests left, `stopping` is set, every
+        edge is dead, or the cluster's head does not answer; `show` gets each whole slot."""
         self._metrics.event("started")
         slots, cut = await self._whole_slots(stopping, show)
-        self._parts.ending = True  # nobody joins any more
+        self._parts.ending = True  # no device may join any more
         self._metrics.event("stopping")
         if self._census is not None:
             self._census.cancel()
@@ -81,7 +81,7 @@ class SlotLoop:
     async def _whole_slots(
         self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]
     ) -> tuple[int, bool]:
-        """Go from slot to slot; how many were whole, and whether the run ends within another."""
+        """Drive the whole slots; returns how many, and whether the run ended within one more."""
         slot = 0
         tau = self._scenario.slot_seconds
         end = self._scenario.duration_s
@@ -89,11 +89,11 @@ class SlotLoop:
             boundary = (slot + 1) * tau
             await self._until(min(boundary, end), stopping)
             late_s = self._clock.now() - boundary
-            # who joins while hosts are asked is not idle
+            # read before `collect`: a device that joins meanwhile must not count as idle
             asking = any(cell.devices for cell in self._parts.cells)
             ended, idle = await self._hosts.collect()
             self._accounts.add(ended)
-            if late_s < -ROUNDING * tau:  # its row waits for what is in flight
+            if late_s < -ROUNDING * tau:  # a slot cut short: its row waits for requests in flight
                 return slot, True
             late_s = max(0.0, late_s)
             self._accounts.note_slot_end(late_s)
@@ -115,8 +115,8 @@ class SlotLoop:
             task.cancel()
 
     async def _end(self, slots: int, cut: bool) -> None:
-        """Let requests in flight end, and account for the slots that they end in; the first is the
-        one that was cut short, if one was."""
+        """Let requests in flight end, and account for the slots in which they end, the slot that
+        was cut short first."""
         self._accounts.add(await self._hosts.stop())
         last = max(self._accounts.last_slot, slots if cut else slots - 1)
         for slot in range(slots, last + 1):
@@ -138,7 +138,7 @@ class SlotLoop:
         return self._accounts.write(cell, slot, late_s, served, status, decision)
 
     async def _status(self, cell: Cell) -> EdgeStatus | None:
-        """What an edge is doing; None where it is silent, or dead: its hosts then stop asking."""
+        """An edge's status; None where it is silent, or dead: its hosts are then stopped."""
         if cell.over is not None:
             return None
         try:
@@ -159,7 +159,7 @@ class SlotLoop:
         return SlotProgress(self._clock.now(), rows, len(hosts), devices)
 
     def _take_census(self, slot: int) -> None:
-        """Look at what the cluster has, beside the slots: nobody waits for its head."""
+        """Count the cluster's nodes and resources in a task: no slot waits for its head."""
         if self._parts.census is None or slot % CENSUS_EVERY != 0:
             return
         if self._census is None or self._census.done():

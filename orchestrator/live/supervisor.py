@@ -1,4 +1,4 @@
-"""Keeps a learner at the run's side: asks it at each slot's end, keeps its state, has another
+"""Supervision of a learner: asks it at each slot's end, saves its state, and has a successor
 started where it died."""
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PATIENCE_S = 5.0
 
 
 class LearnerSupervisor:
-    """Slots never wait for a learner to start. `state` is what the learner began with, `setting`
-    what its states are of (orchestrator.live.setting)."""
+    """Supervises the learner of one cell; slots never wait for a learner to start. `state` is what
+    it began with, `setting` what its state depends on (orchestrator.live.setting)."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class LearnerSupervisor:
         learner = self._learner
         if learner is None:
             return None
-        late = self._decision.open  # what comes now is an earlier slot's
+        late = self._decision.open  # the answer, if it comes, is of an earlier slot
         try:
             decision = await self._decision.ask(lambda: learner.end_slot(slot, served))
         except PolicyFailed as error:  # its process lives; another one would fail the same way
@@ -92,7 +92,9 @@ class LearnerSupervisor:
             self._successor.cancel()
             await asyncio.gather(self._successor, return_exceptions=True)
         if self._saving is not None:
-            await asyncio.wait({self._saving}, timeout=PATIENCE_S)  # a silent learner keeps nobody
+            await asyncio.wait(
+                {self._saving}, timeout=PATIENCE_S
+            )  # a silent learner is not waited for
         if self._learner is not None and not self._decision.open:
             await self._save(self._learner, None)
 
@@ -105,18 +107,18 @@ class LearnerSupervisor:
             self._can_save = False
             self._observer.announce(str(error))
         except (MidstepError, TimeoutError):
-            pass  # dead, cut off or silent: the last state stays, and the next slot's end tells
+            pass  # the last state stays; the next slot's end shows whether the learner is dead
         else:
             self._origin = f"its state after slot {slot}"
             try:
                 self._recorder.checkpoint(self._cell.name, self._state)
             except OSError as error:
-                if slot is None:  # the run's end tells it, with its own status
+                if slot is None:  # at the run's end the error decides its exit status
                     raise
                 self._observer.announce(f"the learner's state cannot be kept: {error}")
 
     def _replace(self, why: str) -> None:
-        """Have another learner started, behind the slots' back."""
+        """Have a successor started in the background, while the slots go on."""
         if self._cell.another is None or self._restarts == RESTARTS:
             more = (
                 ""

@@ -1,4 +1,4 @@
-"""Lets a scenario's timeline happen to a live run."""
+"""Applies a scenario's timeline to a live run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def follow(
     run: Scalable,
     announce: Callable[[str], None],
 ) -> None:
-    """Apply each event at its instant; one that cannot be is announced, and the others go on."""
+    """Apply each event at its instant; one that fails is announced, and the others follow."""
     for event in sorted(timeline, key=lambda event: event.at_s):
         await clock.sleep_until(event.at_s)
         try:

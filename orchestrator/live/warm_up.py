@@ -1,5 +1,5 @@
-"""Planners load and compile what they need when it is first used: seconds that the first slots of a
-run do not have."""
+"""Warming up a policy before the run: planners import and compile code at its first use, which
+takes seconds that a run's first slots do not have."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PROMPTS = 4
 
 
 def warm_up(make: Callable[[], Policy], problem: Problem, seed: int) -> None:
-    """Let another policy of the same make plan and learn invented slots until it has trained once.
-    Rules that do not learn need none."""
+    """Let a second policy of the same class plan and learn invented slots until it has trained
+    once. Rules that do not learn need no warm-up."""
     scratch = make()
     driver = drive(scratch)
     if driver.acts and not driver.learns:

@@ -124,7 +124,7 @@ def backlog(slots: Rows, tau: float) -> str:
 
 
 def gap(slots: Rows, tau: float) -> str | None:
-    """Gap to the exact P2 in hindsight, each slot's and its mean over the last 10 that have one."""
+    """Regret: each slot's gap to the exact P2, and its mean over the last 10 that have one."""
     known = [slot for slot in slots if slot["gap_to_exact"] is not None]
     if not known:
         return None

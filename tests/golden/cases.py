@@ -133,10 +133,10 @@ def play_replay(folder: Path) -> Tree:
     trace.write_text("\n".join(keys))
     with contextlib.redirect_stdout(io.StringIO()):
         replay(str(trace), [5, 20], REPLAYED, 3, str(folder / "out"))
-    found = _policies(folder / "out")
-    for metrics in found.values():
+    policies_metrics = _policies(folder / "out")
+    for metrics in policies_metrics.values():
         del metrics["rows_per_s"]
-    return found
+    return policies_metrics
 
 
 def _policies(folder: Path) -> Tree:

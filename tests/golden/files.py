@@ -20,8 +20,8 @@ def processor() -> str:
         .partition(":")[2]
         .strip()
     )
-    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
-    return f"{model}; {' '.join(found)}"
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return f"{model}; {' '.join(extensions)}"
 
 
 def write(name: str, value: Any) -> None:

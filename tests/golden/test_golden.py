@@ -23,10 +23,10 @@ def differences(golden: Any, value: Any, same_processor: bool, at: str = "") -> 
     """Where two trees differ. What is new beside the golden columns is no difference."""
     if isinstance(golden, dict) and isinstance(value, dict):
         gone = [f"{at}.{key} is gone" for key in golden if key not in value]
-        kept = [key for key in golden if key in value]
+        common = [key for key in golden if key in value]
         return gone + [
             d
-            for key in kept
+            for key in common
             for d in differences(golden[key], value[key], same_processor, f"{at}.{key}")
         ]
     if isinstance(golden, list) and isinstance(value, list):
@@ -50,8 +50,8 @@ def compare(name: str, value: Any) -> None:
         golden = {key: part for key, part in golden.items() if key not in learned}
         if any(part in name for part in ("run-drc", "run-real")):
             pytest.skip("written on another processor, and what it decides may hang on a bit")
-    found = differences(golden, value, same_processor)
-    assert not found, f"{name}: {len(found)} differences, first {found[:5]}"
+    unequal = differences(golden, value, same_processor)
+    assert not unequal, f"{name}: {len(unequal)} differences, first {unequal[:5]}"
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -9,15 +9,15 @@ from midstep.clock import VirtualClock, WallClock, run_virtual
 def test_virtual_time_jumps_and_is_deterministic() -> None:
     async def world() -> list[tuple[str, float]]:
         clock = VirtualClock()
-        seen = []
+        wakings = []
 
         async def sleeper(name: str, step: float) -> None:
             for i in range(1, 4):
                 await clock.sleep_until(i * step)
-                seen.append((name, clock.now()))
+                wakings.append((name, clock.now()))
 
         await asyncio.gather(sleeper("a", 3600.0), sleeper("b", 2000.0))
-        return seen
+        return wakings
 
     before = time.monotonic()
     first = run_virtual(world())

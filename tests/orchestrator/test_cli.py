@@ -19,7 +19,7 @@ from tests import paced
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "--set", "modell.steps=3"], "modell: unknown key; did you mean model?"),
         (["run", "--model", "./nowhere"], "no folder ./nowhere"),
@@ -69,7 +69,7 @@ from tests import paced
 )
 def test_bad_input_is_one_line_and_status_2(
     arguments: list[str],
-    told: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -79,7 +79,7 @@ def test_bad_input_is_one_line_and_status_2(
     lines = [
         line
         for line in capsys.readouterr().err.splitlines()
-        if line.startswith("midstep: ") and told in line
+        if line.startswith("midstep: ") and message in line
     ]
     assert len(lines) == 1
 
@@ -103,10 +103,10 @@ def test_a_capacity_below_one_output_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*paced_run(tmp_path, "edges.0.capacity=5KB"), "--clock", "virtual"]) == 2
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert (
         "edges.N.capacity of edge-0: 5000 bytes cannot hold one output of this model (8192 bytes)"
-        in said
+        in printed
     )
     assert not (tmp_path / "run").exists()
 
@@ -123,10 +123,10 @@ def test_a_profile_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFi
 def test_an_edge_alone_says_that_its_port_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     from edge_node.__main__ import main as edge_main
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        listen = f"127.0.0.1:{busy.getsockname()[1]}"
         settings = [
             "--set",
             "modes.denoiser=paced",
@@ -177,8 +177,8 @@ def test_a_head_that_nobody_is_at_is_one_line_at_once_and_leaves_nothing(
         )
         == 2
     )
-    said = [line for line in capfd.readouterr().err.splitlines() if "--address" in line]
-    assert len(said) == 1 and "nobody answers at 127.0.0.1:1" in said[0]
+    lines = [line for line in capfd.readouterr().err.splitlines() if "--address" in line]
+    assert len(lines) == 1 and "nobody answers at 127.0.0.1:1" in lines[0]
     assert not list(tmp_path.iterdir())  # else `midstep top` would take it for the newest run
 
 

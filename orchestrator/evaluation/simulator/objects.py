@@ -1,5 +1,5 @@
 """Any policy in a closed world, through the same interface as a live edge: one object a lane,
-accesses and edits.
+which sees accesses and answers cache updates.
 
 Rules act on each request; planners at the slot's boundary. `reactive`: what is decided is what
 serves the slot. `proactive`: the slot is served with what was held at its start, and the decision

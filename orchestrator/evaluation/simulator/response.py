@@ -118,10 +118,11 @@ def misses_ms(served: MeasuredSlots) -> float:
 def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
     """A run's metrics (`orchestrator.records.metrics`); nan where there are too few requests."""
     response, local, average = _slots(served)
-    queue = backlog = 0.0
+    virtual_queue = 0.0
+    total = 0.0  # of the virtual queue over the slots
     for value in average.tolist():  # (23)
-        backlog = max(backlog + value - target_ms, 0.0)
-        queue += backlog
+        virtual_queue = max(virtual_queue + value - target_ms, 0.0)
+        total += virtual_queue
     requests = served.response_ms.size
     p50, p95, p99 = (percentile(served.response_ms.ravel(), q) for q in (50, 95, 99))
     by_slot = np.bincount(served.slot_of, response, minlength=len(average))
@@ -139,7 +140,7 @@ def measure(served: MeasuredSlots, target_ms: float) -> dict[str, float]:
         "own_saved_vs_ncldc_ms": float((served.local_ms - served.response_ms).mean()),
         "system_cost_ms": float(by_slot.mean()),
         "latency_avg_ms": float(average.mean()),
-        "queue_ms": queue / len(average),
+        "queue_ms": total / len(average),
     }
 
 

@@ -1,2 +1,2 @@
-"""The kinds of policies: what eviction rules, score planners and price planners share, and who
-drives each."""
+"""Kinds of policies: the base classes of eviction rules, score planners and price planners, and
+their drivers."""

@@ -1,10 +1,10 @@
-"""Drivers, who show a policy its accesses and slots: one a kind, for the live edge, the simulator
-and the replay alike.
+"""Drivers show a policy its accesses and slots: one for each kind of policy, the same in live runs,
+in the simulator and in the replay.
 
-A driver knows the policy, not the cache: whoever owns a cache (the learner's edge behind its port,
-a `CacheModel` in simulations) shows the driver each access and each slot's end, and applies what
-comes back. The simulator and the replay have shortcuts that skip the driver for speed (lanes of
-numbers, a set of keys); each is tested equal to the driver.
+A driver knows the policy, not the cache. The owner of a cache (the learner, for the edge behind its
+port; a `CacheModel` in simulations) shows the driver each access and each slot's end, and applies
+the update that it returns. The simulator and the replay have faster paths without a driver (arrays
+of lanes, a set of keys); tests hold each equal to the driver.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Driver:
 
 
 class RuleDriver(Driver):
-    """Rules act on each access; a slot's end is nothing to them."""
+    """Drives an eviction rule, which acts on each access and ignores the end of a slot."""
 
     acts = True
 
@@ -51,7 +51,7 @@ class RuleDriver(Driver):
 
 
 class PlannerDriver(Driver):
-    """Planners of every kind see a slot whole, when it ends."""
+    """Drives a planner, which sees a whole slot when it ends."""
 
     acts = False
 
@@ -73,8 +73,8 @@ def drive(policy: Policy) -> Driver:
 
 
 def checked(update: object) -> CacheUpdate:
-    """A policy's answer, if it is a cache update. Raises TypeError: policies are other people's
-    code."""
+    """Check a policy's answer: policies may come from outside the package. Raises TypeError where
+    it is no CacheUpdate."""
     if not isinstance(update, CacheUpdate):
         raise TypeError(f"it answered {update!r}, which is no CacheUpdate")
     return update

@@ -1,5 +1,5 @@
-"""What the classical cache rules share: they admit every output at once, and differ in whom they
-let go."""
+"""Base class of the classical eviction rules: all admit every output at once, and differ in the
+victim that they choose."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Rule(Policy, ABC):
     def reset(self, problem: Problem, seed: int) -> None:
         self.capacity = problem.capacity
         self.held: OrderedDict[str, int] = OrderedDict()
-        self.steps: dict[str, int] = {}  # of what is held: the denoising steps that a hit saves
+        self.steps: dict[str, int] = {}  # key -> denoising steps that a hit saves
         self.used = 0
 
     @abstractmethod
     def victim(self) -> str:
-        """Who leaves next; only asked while something is held, and what it names is dropped at
+        """The key to evict next. Called only while something is held; the key is dropped at
         once."""
 
     def coming(self, key: str) -> None:
@@ -46,8 +46,8 @@ class Rule(Policy, ABC):
         self.touched(key)
 
     def discovered(self, key: str) -> None:
-        """The store holds an output that we knew nothing of: as good as admitted, but before all
-        that we know."""
+        """The store turns out to hold an output unknown to this rule: it counts as admitted before
+        all others."""
         self.admitted(key)
 
     def dropped(self, key: str) -> None:

@@ -1,5 +1,5 @@
-"""What planners with a network share: how often they have decided, and what has to be kept to go on
-from there."""
+"""Base class of planners with a network: the number of slots decided, and the state that a
+checkpoint needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["NetworkPlanner"]
 
 
 class NetworkPlanner(PricePlanner):
-    """A planner by price whose `actor` learns; `open` makes it."""
+    """A price planner whose `actor` learns; `open` creates the actor."""
 
     learns: ClassVar[bool] = True
     actor: Any  # with state_dict and load_state_dict

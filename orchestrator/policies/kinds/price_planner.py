@@ -1,8 +1,8 @@
-"""What planners by price share: a slot's prices in, one choice a prompt out, for one lane or for
-many side by side.
+"""Base class of price planners: from a slot's prices to one choice for each prompt, in one lane or
+in many at once.
 
-A subclass says `open` and `decide`, both with a lane axis: the simulator runs seeds and sweep
-points as one program, and a single lane, through `plan`, is the same code with B = 1.
+A subclass defines `open` and `decide`, both with a lane axis: the simulator runs seeds and sweep
+points as one array program, and a live run, through `plan`, runs the same code with B = 1.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from orchestrator.policies.base import Kind, Policy, SlotRecord
 __all__ = ["PricePlanner", "price_planner"]
 
 FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
-UNKNOWN_S = (1.0, 0.5)  # what a miss and a hit cost, until it is known
-KEPT_SHARE = 0.9  # of a price's running mean that a slot leaves as it was; the rest is the slot's
+UNKNOWN_S = (1.0, 0.5)  # assumed cost of a miss and of a hit before the first slot
+KEPT_SHARE = 0.9  # weight of a price's running mean; the new slot's price has the rest
 
 
 class PricePlanner(Policy, ABC):
     """Chooses by P2's prices, over a closed catalogue: each of its R prompts has a place. A prompt
-    from outside the catalogue, as a device by hand may ask for, has none: it is served, and neither
-    forecast nor kept."""
+    from outside the catalogue (a device started by hand may ask for one) has no place: it is
+    served, and neither forecast nor cached."""
 
     kind: ClassVar[Kind] = Kind.PRICE_PLANNER
 
     needs: ClassVar[frozenset[str]] = frozenset({"closed"})
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive"})
-    # choices are bytes: a lane of a thousand prompts is read again and again
+    # choices are int8: lanes of a thousand prompts are read many times a slot
     most_steps: ClassVar[int] = 127
-    # whether the serve guard is on: served locally where the split would be slower
+    # whether the serve guard is on: a request is served locally where the split would be slower
     guarded: ClassVar[bool] = False
 
     def __init__(self) -> None:
@@ -46,8 +46,7 @@ class PricePlanner(Policy, ABC):
 
     @abstractmethod
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
-        """Begin B lanes of equal R; each has its own problem and seed, and no lane knows of
-        another."""
+        """Begin B independent lanes of equal R, each with its own problem and seed."""
 
     @abstractmethod
     def decide(self, slots: PricedSlots) -> Choice:
@@ -84,7 +83,7 @@ class PricePlanner(Policy, ABC):
         return self._react(slot) if slot.prices is not None else self._foresee(slot)
 
     def state_dict(self) -> dict[str, Any]:
-        """Which prompt has which place, and what is forecast of demand and prices."""
+        """The places of prompts, and the forecasts of demand and prices."""
         return {
             "numbers": dict(self._numbers),
             "rate": self._rate.copy(),
@@ -121,7 +120,7 @@ class PricePlanner(Policy, ABC):
         )
 
     def _react(self, slot: SlotRecord) -> CacheUpdate:
-        """The slot's requests are known, and so is what each choice would cost."""
+        """Plan a slot whose requests, and the cost of each choice, are known (`reactive`)."""
         prices = slot.prices
         assert prices is not None
         held = slot.available.store
@@ -142,9 +141,9 @@ class PricePlanner(Policy, ABC):
         )
 
     def _foresee(self, slot: SlotRecord) -> CacheUpdate:
-        """The next slot's requests are not known: P2 over what is available, each prompt weighted
-        with its forecast chance of being asked for, a hit and a miss priced with what they have
-        cost lately."""
+        """Plan the next slot before its requests are known (`proactive`): P2 over the available
+        outputs, each prompt weighted with the forecast probability of a request, hit and miss
+        priced with their running means."""
         decay = np.exp(-1 / FORECAST_SLOTS)
         self._rate *= decay
         edge_s: list[float] = []
@@ -165,7 +164,7 @@ class PricePlanner(Policy, ABC):
         )
         for key, h in known.items():
             r = self.number(key)
-            # so that 1 is the usual demand, whatever a slot's length
+            # relative to the mean demand, so that a slot's length does not matter
             lane.count[0, r] = self._rate[r] / usual
             lane.weight[0, r] = -np.expm1(-self._rate[r])
             lane.cost_s[0, r, 0] = self._price_s[0]
@@ -182,7 +181,8 @@ class PricePlanner(Policy, ABC):
         return CacheUpdate(admit, tuple(k for k in store if k not in keep))
 
     def _learn_prices(self, slot: SlotRecord, edge_s: list[float]) -> None:
-        """A miss costs a hit and the edge's part; both follow what the slots cost."""
+        """Update the running means of a hit's and a miss's cost; a miss costs a hit and the edge's
+        time."""
         cost = slot.cost
         if not cost.prompts:
             return
@@ -195,7 +195,7 @@ class PricePlanner(Policy, ABC):
 
 
 def price_planner(policy: Policy) -> PricePlanner | None:
-    """The planner by price that a policy is, or that stands for it; None where it does not decide
-    by price."""
+    """The policy itself where it is a price planner, else its price twin; None where it has
+    none."""
     planner = policy if policy.kind is Kind.PRICE_PLANNER else policy.price_twin()
     return cast("PricePlanner | None", planner)

@@ -1,8 +1,8 @@
-"""What planners by score share: at each slot's end the store holds the best of what is available.
+"""Base class of score planners: at each slot's end the store gets the best available outputs.
 
-A subclass says what it learns from a slot's requests and how it scores items; items are numbers, so
-that the same code serves strings from a live edge and numbers from the simulator (`ScoreLane` and
-`ByScore` call `observe` and `scores` directly).
+A subclass defines what it learns from a slot's requests (`observe`) and how it scores items
+(`scores`). Items are numbers, so that the same code serves prompt keys from a live edge and numbers
+from the simulator (`ScoreLane` and `ByScore` call both methods directly).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Floats = NDArray[np.float64]
 
 
 class ScorePlanner(Policy, ABC):
-    """Keeps the best by `scores` per byte under the capacity, of what the store holds and what
-    staging has.
+    """Keeps the outputs of store and staging with the largest score per byte that fit the capacity.
 
-    `remembers_scores`: `scores` has a memory of its own, so that it matters when it is asked; such
-    a planner is asked once a slot everywhere. A subclass that plans in another way is of another
-    kind: it says `kind = Kind.PLANNER`, or raises TypeError when it is defined.
+    `remembers_scores`: `scores` changes the planner's state, so that the number of calls matters;
+    such a planner is called exactly once a slot everywhere. A subclass that overrides `plan`,
+    `learn_slot` or `keep_best` must set `kind = Kind.PLANNER`; otherwise its definition raises
+    TypeError.
     """
 
     kind: ClassVar[Kind] = Kind.SCORE_PLANNER
@@ -52,9 +52,8 @@ class ScorePlanner(Policy, ABC):
         self.problem = problem
         self.seed = seed
         self._numbers: dict[str, int] = {}
-        self._left: list[
-            CachedOutput
-        ] = []  # the store as the last plan left it, and its numbers and bytes
+        # the store as the last plan left it, and its numbers and bytes
+        self._left: list[CachedOutput] = []
         self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
 
     @abstractmethod
@@ -78,7 +77,7 @@ class ScorePlanner(Policy, ABC):
         return known
 
     def met(self, item: int, prompt: str) -> None:
-        """Item `item` was asked for the first time, in these words."""
+        """Called when item `item` is first requested, with its prompt's text."""
 
     def plan(self, slot: SlotRecord) -> CacheUpdate:
         self.learn_slot(slot.accesses, slot.slot)
@@ -97,11 +96,10 @@ class ScorePlanner(Policy, ABC):
         )
 
     def keep_best(self, available: CacheSnapshot, slot: int) -> CacheUpdate:
-        """The differences that lead to the best content under the capacity."""
+        """The update that brings the store to the best content within the capacity."""
         store = available.store
-        if not (
-            len(store) == len(self._left) and all(map(is_, store, self._left))
-        ):  # else as the last plan left it
+        unchanged = len(store) == len(self._left) and all(map(is_, store, self._left))
+        if not unchanged:
             self._left_rows = self._rows(store)
         ids, size = self._left_rows
         fresh = list({h.prompt_key: h for h in available.staging}.values())
@@ -114,7 +112,7 @@ class ScorePlanner(Policy, ABC):
         size = np.concatenate([size, nbytes[waiting]])
         if not every:
             return CacheUpdate()
-        # equals: what is held stays
+        # a stable sort: of equal scores the outputs in the store come first, and stay
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")
         chosen = np.zeros(len(every), np.bool_)
         chosen[order[fits(size[order], available.capacity)]] = True
@@ -130,8 +128,8 @@ class ScorePlanner(Policy, ABC):
         )
 
     def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
-        """Numbers and bytes of outputs, shapes (n,). Thousands of them: no call for those that are
-        known."""
+        """Numbers and bytes of outputs, shapes (n,). `number` is called for new items only: there
+        may be thousands."""
         ids = np.array([self._numbers.get(h.prompt_key, -1) for h in held], np.int64)
         for i in np.flatnonzero(ids < 0).tolist():
             ids[i] = self.number(held[i].prompt_key, held[i].prompt)

@@ -81,8 +81,10 @@ class Live:
 
     def learner_pid(self) -> int:
         """The learner's process, the newest."""
-        found = self.until(lambda: re.findall(r"learner \(pid (\d+)\)", self.text()), "the learner")
-        return int(found[-1])
+        process_ids = self.until(
+            lambda: re.findall(r"learner \(pid (\d+)\)", self.text()), "the learner"
+        )
+        return int(process_ids[-1])
 
     def until_slots(self, number: int) -> None:
         """Wait until so many slots have ended."""
@@ -110,8 +112,8 @@ class Live:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                if found := look():
-                    return found
+                if value := look():
+                    return value
             except (OSError, ValueError):
                 pass
             time.sleep(0.1)

@@ -43,13 +43,15 @@ def nodes() -> Iterator[dict[str, Any]]:
 def test_the_edge_lands_where_its_resource_is_and_a_dead_node_takes_only_its_devices(
     nodes: dict[str, Any], tmp_path: Path
 ) -> None:
-    asked = (
+    settings = (
         "--set",
         "edges.0.resources.gpu_like=1",
         "--set",
         "workload.arrivals.closed.think_s=0.2",
     )
-    with live(tmp_path / "run", nodes["address"], *PACED, *asked, "--duration", "120s") as running:
+    with live(
+        tmp_path / "run", nodes["address"], *PACED, *settings, "--duration", "120s"
+    ) as running:
         running.until_requests(12)
         rows = [
             json.loads(line)
@@ -70,9 +72,9 @@ def test_the_edge_lands_where_its_resource_is_and_a_dead_node_takes_only_its_dev
         running.until_requests(len(before) + 6)
         running.signal(signal.SIGINT)
         assert running.end(90) == 3
-        said = running.text()
-    assert len(re.findall(r"midstep: host-\d died: 5 devices fewer", said)) == 1
-    assert "Raylet is terminated" not in said  # Ray's own paragraphs
+        terminal = running.text()
+    assert len(re.findall(r"midstep: host-\d died: 5 devices fewer", terminal)) == 1
+    assert "Raylet is terminated" not in terminal  # Ray's own paragraphs
     rows, slots = read_run(running.folder)
     assert {row["result"] for row in rows} == {"done"} and [slot["slot"] for slot in slots] == list(
         range(len(slots))

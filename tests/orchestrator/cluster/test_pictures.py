@@ -42,11 +42,11 @@ def test_pictures_are_the_stock_pipelines_within_one_grey_level(run: Path) -> No
         for reuse in ("computed", "exact")
         for plain in (True, False)
     }
-    for (reuse, plain), found in kinds.items():
-        assert found, (
+    for (reuse, plain), rows_of_kind in kinds.items():
+        assert rows_of_kind, (
             f"no {reuse} request with {'the core itself' if plain else 'an ending'} in this run"
         )
-        for row in found[:2]:
+        for row in rows_of_kind[:2]:
             assert stock.worst_difference(run, str(MODELS / "midstep-emoji"), row) <= 1, (
                 reuse,
                 row["prompt"],

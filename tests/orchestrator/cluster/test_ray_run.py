@@ -39,12 +39,12 @@ def test_a_live_run_exports_every_metric(ray_address: str, tmp_path: Path) -> No
             "orchestrator",
         }
         running.until_requests(40)
-        seen = {part: scrape(address) for part, address in targets.items()}
-        told = {name.partition("{")[0] for samples in seen.values() for name in samples}
+        samples_of = {part: scrape(address) for part, address in targets.items()}
+        exported = {name.partition("{")[0] for samples in samples_of.values() for name in samples}
         for name in SPECS:
             names = {f"midstep_{name}{suffix}" for suffix in ("", "_bucket", "_total")}
-            assert told & names, f"midstep_{name} is exported by nobody"
-        edge = seen["edge-0"]
+            assert exported & names, f"midstep_{name} is exported by nobody"
+        edge = samples_of["edge-0"]
         assert (
             0
             < edge['midstep_store_bytes{edge="edge-0"}']
@@ -53,10 +53,13 @@ def test_a_live_run_exports_every_metric(ray_address: str, tmp_path: Path) -> No
         hits = edge['midstep_store_hits_total{edge="edge-0",reuse="exact"}']
         assert 0 < hits < edge['midstep_store_lookups_total{edge="edge-0"}']
         devices = sum(
-            v for part in seen for n, v in seen[part].items() if n.startswith("midstep_devices{")
+            v
+            for part in samples_of
+            for n, v in samples_of[part].items()
+            if n.startswith("midstep_devices{")
         )
         assert devices == 12
-        assert seen["orchestrator"]["midstep_run_valid"] == 1
+        assert samples_of["orchestrator"]["midstep_run_valid"] == 1
         running.signal(signal.SIGINT)
         assert running.end(60) == 130
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -71,10 +74,10 @@ def test_an_edge_killed_in_mid_run_ends_the_run_with_its_report(
         running.until_requests(15)
         os.kill(running.edge_pid(), signal.SIGKILL)
         assert running.end(60) == 3
-        said = [
+        deaths = [
             line for line in running.text().splitlines() if line.startswith("midstep: edge-0 died")
         ]
-        assert said == ["midstep: edge-0 died: the run ends; what was measured is kept"]
+        assert deaths == ["midstep: edge-0 died: the run ends; what was measured is kept"]
         assert "A worker died" not in running.text()  # Ray's own paragraph
     rows, slots = read_run(running.folder)
     assert sum(row["result"] == "done" for row in rows) >= 15 and slots
@@ -118,14 +121,14 @@ def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits
         running.until_slots((running.folder / "slots.jsonl").read_text().count("\n") + 8)
         running.signal(signal.SIGINT)
         assert running.end(60) == 3
-        said = [
+        lines = [
             line
             for line in running.text().splitlines()
             if line.startswith("midstep: ") and "learner" in line
         ]
     pid = re.search(r"another learner \(pid (\d+)\)", running.text())
     assert pid is not None and int(pid[1]) != first
-    assert said == [
+    assert lines == [
         "midstep: the learner died: the edge goes on with the last plan, another learner is "
         "started (1 of 3)",
         f"midstep: another learner (pid {pid[1]}) goes on from its state after slot 9",
@@ -142,9 +145,9 @@ def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits
     assert all(slot["store_entries"] is not None for slot in back)
     assert sum(slots[number]["hits"] for number in without) > 0  # the edge served from what it held
     assert sum(slot["hits"] for slot in back) > 0
-    told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
-    assert [event["text"] for event in told][:2] == [
-        line.removeprefix("midstep: ") for line in said
+    events = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
+    assert [event["text"] for event in events][:2] == [
+        line.removeprefix("midstep: ") for line in lines
     ]
     assert unpack((running.folder / "learner.ckpt").read_bytes())["slot"] == slots[-1]["slot"]
 
@@ -163,10 +166,10 @@ def test_ctrl_c_ends_a_run_in_order_with_its_report(ray_address: str, tmp_path: 
 def test_a_port_in_use_is_one_line_and_status_2(ray_address: str, tmp_path: Path) -> None:
     import socket
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        setting = f"edges.0.address=127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        setting = f"edges.0.address=127.0.0.1:{busy.getsockname()[1]}"
         with live(tmp_path / "run", ray_address, *QUICK, "--set", setting) as running:
             assert running.end(60) == 2
             assert sum("cannot be listened on" in line for line in running.text().splitlines()) == 1

@@ -60,8 +60,8 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(
         tmp_path / "run", ray_address, *MANY, "--set", EDGES, "--users", "10", "--duration", "300s"
     ) as running:
         running.until_requests(5)
-        asked = running.scale(200)
-        assert (asked.returncode, asked.stdout) == (0, "200 users\n"), asked.stderr
+        answer = running.scale(200)
+        assert (answer.returncode, answer.stdout) == (0, "200 users\n"), answer.stderr
         until_users(running, 200)
         _each_edge_has_its_own(running)
         running.until_requests(60)
@@ -95,8 +95,8 @@ def test_from_10_to_200_to_50_users_and_every_request_ends(
         slots[0]["users"] == slots[1]["users"] == 5 and max(slot["users"] for slot in slots) == 100
     )
     assert {row["edge"] for row in rows} == {slot["edge"] for slot in slots} == {"north", "south"}
-    told = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
-    scaled = [event["text"] for event in told if event["text"].startswith("scaled")]
+    events = json.loads((running.folder / "summary.json").read_text())["run"]["events"]
+    scaled = [event["text"] for event in events if event["text"].startswith("scaled")]
     assert scaled[:2] == [
         "scaled from 10 to 200 users",
         "scaled from 200 to 50 users",

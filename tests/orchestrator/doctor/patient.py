@@ -12,15 +12,17 @@ REAL: dict[str, Any] = {"model": {"profile": "cpu"}}
 PACED: dict[str, Any] = {**REAL, "modes": {"denoiser": "paced"}}
 
 
-def asked(tree: dict[str, Any] = REAL, *settings: str, address: str | None = None) -> PlannedRun:
+def planned_run(
+    tree: dict[str, Any] = REAL, *settings: str, address: str | None = None
+) -> PlannedRun:
     return PlannedRun(parse(tree, settings), address)
 
 
-def told(check: Check, of: PlannedRun, name: str) -> Finding:
+def finding(check: Check, of: PlannedRun, name: str) -> Finding:
     """The check's one line of this name; what is not well must say what to do."""
-    found = list(check(of))
-    assert all(one.do for one in found if one.state != "ok")
-    (one,) = [one for one in found if one.name.startswith(name)]
+    answers = list(check(of))
+    assert all(one.do for one in answers if one.state != "ok")
+    (one,) = [one for one in answers if one.name.startswith(name)]
     return one
 
 

@@ -29,8 +29,8 @@ def test_it_makes_an_edges_folder_and_a_devices_part(
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert load_credentials(folder).public() == load_credentials(folder / "device")
-    said = capsys.readouterr().out
-    assert f"--credentials {folder}" in said and load_credentials(folder).token not in said
+    printed = capsys.readouterr().out
+    assert f"--credentials {folder}" in printed and load_credentials(folder).token not in printed
 
 
 def test_it_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,11 +87,11 @@ def test_a_paced_run_is_examined_without_torch_and_ray() -> None:
         "import sys; from orchestrator.cli import main; main(['doctor', '--denoiser', 'paced']); "
         "print({m for m in ('torch', 'diffusers', 'ray', 'grpc') if m in sys.modules})"
     )
-    said = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[3],
     )
-    assert said.stdout.splitlines()[-1] == "set()"
+    assert ended.stdout.splitlines()[-1] == "set()"

@@ -18,7 +18,7 @@ from midstep.workload.load import load
 from orchestrator.cluster import capacity
 from orchestrator.doctor import machine
 from orchestrator.live.cell import grouped
-from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
+from tests.orchestrator.doctor.patient import PACED, REAL, finding, planned_run
 
 # cores, load, memory
 
@@ -27,14 +27,16 @@ def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 2.0)
-    few, many = (asked(REAL, f"devices.0.count={n}") for n in (10, 40))
-    assert told(machine.load, few, "load").state == "ok"
-    found = told(machine.load, many, "load")
-    assert found.state == "warn" and "--denoiser paced" in found.do
-    users = int(found.do.partition("--users ")[2].partition(";")[0])
-    assert told(machine.load, asked(REAL, f"devices.0.count={users}"), "load").state == "ok"
-    assert told(machine.load, asked(PACED, "devices.0.count=1000"), "load").state == "ok"
-    assert told(machine.load, asked(REAL, "model.path=./nowhere"), "load").state == "warn"
+    few, many = (planned_run(REAL, f"devices.0.count={n}") for n in (10, 40))
+    assert finding(machine.load, few, "load").state == "ok"
+    load_finding = finding(machine.load, many, "load")
+    assert load_finding.state == "warn" and "--denoiser paced" in load_finding.do
+    users = int(load_finding.do.partition("--users ")[2].partition(";")[0])
+    assert (
+        finding(machine.load, planned_run(REAL, f"devices.0.count={users}"), "load").state == "ok"
+    )
+    assert finding(machine.load, planned_run(PACED, "devices.0.count=1000"), "load").state == "ok"
+    assert finding(machine.load, planned_run(REAL, "model.path=./nowhere"), "load").state == "warn"
 
 
 def test_the_load_is_users_by_their_cycle_by_what_a_request_computes() -> None:
@@ -59,17 +61,19 @@ def test_too_many_processes_for_the_cores_are_warned_of(
     tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 2.0)
-    of = asked(tree, "devices.0.count=300", "hosts.devices_per_host=5")
-    found = told(machine.cores, of, "cores")
-    assert found.state == "warn" and "hosts.devices_per_host=150" in found.do
+    of = planned_run(tree, "devices.0.count=300", "hosts.devices_per_host=5")
+    cores_finding = finding(machine.cores, of, "cores")
+    assert cores_finding.state == "warn" and "hosts.devices_per_host=150" in cores_finding.do
     assert (
-        told(
-            machine.cores, asked(tree, "devices.0.count=300", "hosts.devices_per_host=150"), "cores"
+        finding(
+            machine.cores,
+            planned_run(tree, "devices.0.count=300", "hosts.devices_per_host=150"),
+            "cores",
         ).state
         == "ok"
     )
-    threads = asked(REAL, "edges.0.threads=4")
-    assert "threads" in told(machine.cores, threads, "cores").do
+    threads = planned_run(REAL, "edges.0.threads=4")
+    assert "threads" in finding(machine.cores, threads, "cores").do
 
 
 def test_hosts_are_counted_as_a_run_groups_its_devices() -> None:
@@ -85,16 +89,20 @@ def test_hosts_are_counted_as_a_run_groups_its_devices() -> None:
 
 def test_memory_that_is_not_there_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2e9))
-    of = asked(REAL, "devices.0.count=50", "hosts.devices_per_host=1")
-    found = told(machine.memory, of, "memory")
-    assert found.state == "fail" and "this machine has 2.0 GB free" in found.text
-    assert found.do.startswith("raise hosts.devices_per_host")
+    of = planned_run(REAL, "devices.0.count=50", "hosts.devices_per_host=1")
+    memory_finding = finding(machine.memory, of, "memory")
+    assert memory_finding.state == "fail" and "this machine has 2.0 GB free" in memory_finding.text
+    assert memory_finding.do.startswith("raise hosts.devices_per_host")
     with pytest.raises(ScenarioError, match="50 devices in 50 hosts need about"):
         capacity.check_memory(of.scenario, 50, of.scenario.users)
-    assert told(machine.memory, asked(PACED), "memory").state == "ok"
-    assert told(machine.memory, asked(REAL, "model.path=./nowhere"), "memory").state == "warn"
+    assert finding(machine.memory, planned_run(PACED), "memory").state == "ok"
     assert (
-        told(machine.memory, asked(REAL, "devices.0.count=5000", address="auto"), "memory").state
+        finding(machine.memory, planned_run(REAL, "model.path=./nowhere"), "memory").state == "warn"
+    )
+    assert (
+        finding(
+            machine.memory, planned_run(REAL, "devices.0.count=5000", address="auto"), "memory"
+        ).state
         == "ok"
     )
 
@@ -106,10 +114,10 @@ def test_a_low_limit_on_open_files(
     limit: tuple[int, int], state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: limit)
-    found = told(machine.files, asked(), "open files")
-    assert found.state == state
-    assert state == "ok" or "ulimit -n" in found.do
-    assert ("hard limit is 100" in found.do) == (state == "fail")
+    files_finding = finding(machine.files, planned_run(), "open files")
+    assert files_finding.state == state
+    assert state == "ok" or "ulimit -n" in files_finding.do
+    assert ("hard limit is 100" in files_finding.do) == (state == "fail")
 
 
 # disk, clock, ports
@@ -124,36 +132,46 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written(
         monkeypatch.setattr(
             shutil, "disk_usage", lambda path, free=free: usage(1e12, 1e12 - free, free)
         )
-        assert told(machine.disk, asked(), "disk").state == state
+        assert finding(machine.disk, planned_run(), "disk").state == state
     (tmp_path / "runs").write_text("no folder")
-    found = told(machine.disk, asked(), "disk")
-    assert found.state == "fail" and "--out DIR" in found.do
+    disk_finding = finding(machine.disk, planned_run(), "disk")
+    assert disk_finding.state == "fail" and "--out DIR" in disk_finding.do
 
 
 def test_sleeps_that_end_late_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_lateness", lambda: 0.0002)
-    assert told(machine.clock, asked(), "clock").state == "ok"
+    assert finding(machine.clock, planned_run(), "clock").state == "ok"
     monkeypatch.setattr(machine, "_lateness", lambda: 0.050)
-    found = told(machine.clock, asked(), "clock")
-    assert found.state == "warn" and "50.0 ms" in found.text and "INVALID" in found.do
+    clock_finding = finding(machine.clock, planned_run(), "clock")
+    assert (
+        clock_finding.state == "warn"
+        and "50.0 ms" in clock_finding.text
+        and "INVALID" in clock_finding.do
+    )
 
 
 def test_a_port_in_use(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "USUAL_PORTS", {"Grafana": busy})
-    of = asked(REAL, f"edges.0.address=127.0.0.1:{busy}")
-    assert told(machine.ports, of, f"port {busy} (Grafana)").state == "warn"
-    found = told(machine.ports, of, "edge-0")
+    of = planned_run(REAL, f"edges.0.address=127.0.0.1:{busy}")
+    assert finding(machine.ports, of, f"port {busy} (Grafana)").state == "warn"
+    ports_finding = finding(machine.ports, of, "edge-0")
     assert (
-        found.state == "fail"
-        and found.text == "in use by another program"
-        and "edges.0.address" in found.do
+        ports_finding.state == "fail"
+        and ports_finding.text == "in use by another program"
+        and "edges.0.address" in ports_finding.do
     )
-    assert told(machine.ports, asked(REAL, "edges.0.address=127.0.0.1:0"), "edge-0").state == "ok"
+    assert (
+        finding(machine.ports, planned_run(REAL, "edges.0.address=127.0.0.1:0"), "edge-0").state
+        == "ok"
+    )
 
 
 def test_a_machine_without_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         machine, "_in_the_way", lambda host, port: "Cannot assign requested address"
     )
-    assert told(machine.ports, asked(), "loopback").state == "fail"
-    assert told(machine.ports, asked(PACED, "modes.wire=inprocess"), "loopback").state == "warn"
+    assert finding(machine.ports, planned_run(), "loopback").state == "fail"
+    assert (
+        finding(machine.ports, planned_run(PACED, "modes.wire=inprocess"), "loopback").state
+        == "warn"
+    )

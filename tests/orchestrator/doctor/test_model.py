@@ -11,7 +11,7 @@ import pytest
 
 from midstep.diffusion.pipelines import MODELS
 from orchestrator.doctor import model
-from tests.orchestrator.doctor.patient import PACED, REAL, asked, told
+from tests.orchestrator.doctor.patient import PACED, REAL, finding, planned_run
 
 
 @pytest.fixture
@@ -57,41 +57,46 @@ def index(folder: Path) -> None:
 def test_a_damaged_model_is_found_without_loading_it(
     damage: Callable[[Path], None], text: str, folder: Path
 ) -> None:
-    of = asked(REAL, f"model.path={folder}")
-    assert told(model.model, of, "model").state == "ok"
+    of = planned_run(REAL, f"model.path={folder}")
+    assert finding(model.model, of, "model").state == "ok"
     damage(folder)
-    found = told(model.model, of, "model")
-    assert found.state == "fail" and text in found.text
+    model_finding = finding(model.model, of, "model")
+    assert model_finding.state == "fail" and text in model_finding.text
 
 
 def test_a_model_that_is_nowhere_fails_one_of_the_hub_is_fetched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = told(model.model, asked(REAL, "model.path=./nowhere"), "model")
-    assert found.state == "fail" and "./nowhere" in found.text and "midstep-emoji" in found.do
+    model_finding = finding(model.model, planned_run(REAL, "model.path=./nowhere"), "model")
+    assert (
+        model_finding.state == "fail"
+        and "./nowhere" in model_finding.text
+        and "midstep-emoji" in model_finding.do
+    )
     cached = SimpleNamespace(try_to_load_from_cache=lambda name, file: None)
     monkeypatch.setattr(importlib, "import_module", lambda name: cached)
-    found = told(model.model, asked(REAL, "model.path=someone/something"), "model")
-    assert found.state == "warn" and "first run downloads it" in found.text
+    model_finding = finding(model.model, planned_run(REAL, "model.path=someone/something"), "model")
+    assert model_finding.state == "warn" and "first run downloads it" in model_finding.text
 
 
 def test_a_profile_that_is_none_fails_where_it_is_waited_out(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text("{}")
     setting = f"model.profile={tmp_path / 'p.json'}"
-    assert told(model.profile, asked(PACED, setting), "profile").state == "fail"
-    assert told(model.profile, asked(REAL, setting), "profile").state == "warn"
-    assert told(model.profile, asked(PACED), "profile").state == "ok"
+    assert finding(model.profile, planned_run(PACED, setting), "profile").state == "fail"
+    assert finding(model.profile, planned_run(REAL, setting), "profile").state == "warn"
+    assert finding(model.profile, planned_run(PACED), "profile").state == "ok"
 
 
 def test_a_component_that_is_a_link_is_looked_at_like_any_other(
     folder: Path, tmp_path: Path
 ) -> None:
-    of = asked(REAL, f"model.path={folder}")
-    whole = told(model.model, of, "model").text
+    of = planned_run(REAL, f"model.path={folder}")
+    whole = finding(model.model, of, "model").text
     shutil.move(folder / "unet", tmp_path / "unet")
     (folder / "unet").symlink_to(tmp_path / "unet")
-    assert told(model.model, of, "model").text == whole
+    assert finding(model.model, of, "model").text == whole
     cut(folder)
     assert (
-        "unet/diffusion_pytorch_model.safetensors is damaged" in told(model.model, of, "model").text
+        "unet/diffusion_pytorch_model.safetensors is damaged"
+        in finding(model.model, of, "model").text
     )

@@ -8,40 +8,44 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator.doctor import packages
-from tests.orchestrator.doctor.patient import PACED, REAL, asked, installed, told
+from tests.orchestrator.doctor.patient import PACED, REAL, finding, installed, planned_run
 
 # Python and packages
 
 
 def test_a_python_that_is_too_old_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(packages.python, asked(), "Python").state == "ok"
+    assert finding(packages.python, planned_run(), "Python").state == "ok"
     monkeypatch.setattr(packages.platform, "python_version", lambda: "3.9.18")  # type: ignore[attr-defined]
-    found = told(packages.python, asked(), "Python")
-    assert found.state == "fail" and "3.9.18" in found.text and ">=3.11" in found.text
+    python_finding = finding(packages.python, planned_run(), "Python")
+    assert (
+        python_finding.state == "fail"
+        and "3.9.18" in python_finding.text
+        and ">=3.11" in python_finding.text
+    )
 
 
 @pytest.mark.parametrize("version", ["1.2.3", None])
 def test_a_package_too_old_or_missing_fails(
     version: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert told(packages.packages, asked(), "packages").state == "ok"
+    assert finding(packages.packages, planned_run(), "packages").state == "ok"
     installed(monkeypatch, grpcio=version)
-    found = told(packages.packages, asked(), "packages")
+    packages_finding = finding(packages.packages, planned_run(), "packages")
     assert (
-        found.state == "fail"
-        and f"grpcio {version or 'not installed'}" in found.text
-        and "pip" in found.do
+        packages_finding.state == "fail"
+        and f"grpcio {version or 'not installed'}" in packages_finding.text
+        and "pip" in packages_finding.do
     )
 
 
 def test_stubs_newer_than_what_is_installed_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {one.state for one in packages.stubs(asked())} == {"ok"}
+    assert {one.state for one in packages.stubs(planned_run())} == {"ok"}
     installed(monkeypatch, grpcio="1.60.0", protobuf="7.36.0")
-    found = told(packages.stubs, asked(), "grpcio")
-    assert found.state == "fail" and "1.60.0, the stubs need 1." in found.text
-    assert told(packages.stubs, asked(), "protobuf").state == "ok"
-    inprocess = asked(PACED, "modes.wire=inprocess")
-    assert told(packages.stubs, inprocess, "grpcio").state == "warn"  # nothing goes over a wire
+    stubs_finding = finding(packages.stubs, planned_run(), "grpcio")
+    assert stubs_finding.state == "fail" and "1.60.0, the stubs need 1." in stubs_finding.text
+    assert finding(packages.stubs, planned_run(), "protobuf").state == "ok"
+    inprocess = planned_run(PACED, "modes.wire=inprocess")
+    assert finding(packages.stubs, inprocess, "grpcio").state == "warn"  # nothing goes over a wire
 
 
 # torch and its device
@@ -79,14 +83,16 @@ def test_the_device_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(importlib, "import_module", lambda name: torch_with(gpus, built))
-    found = told(packages.torch, asked(REAL, f"model.device={device}"), "torch")
-    assert found.state == state and text in found.text
+    torch_finding = finding(packages.torch, planned_run(REAL, f"model.device={device}"), "torch")
+    assert torch_finding.state == state and text in torch_finding.text
 
 
 def test_a_gpu_that_only_the_cluster_has_is_no_fault_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib, "import_module", lambda name: torch_with(0))
     assert (
-        told(packages.torch, asked(REAL, "model.device=cuda", address="auto"), "torch").state
+        finding(
+            packages.torch, planned_run(REAL, "model.device=cuda", address="auto"), "torch"
+        ).state
         == "warn"
     )
 
@@ -98,14 +104,14 @@ def test_a_torch_that_cannot_be_imported_fails_and_pacing_does_not_ask(
         raise OSError("libtorch.so: cannot open shared object file\nmore")
 
     monkeypatch.setattr(importlib, "import_module", broken)
-    found = told(packages.torch, asked(), "torch")
-    assert found.state == "fail" and found.text.endswith(
+    torch_finding = finding(packages.torch, planned_run(), "torch")
+    assert torch_finding.state == "fail" and torch_finding.text.endswith(
         "libtorch.so: cannot open shared object file"
     )
-    assert told(packages.torch, asked(PACED), "torch").state == "ok"
+    assert finding(packages.torch, planned_run(PACED), "torch").state == "ok"
     installed(monkeypatch, torch=None)
-    assert told(packages.torch, asked(), "torch").state == "fail"
-    assert told(packages.torch, asked(PACED), "torch").state == "warn"
+    assert finding(packages.torch, planned_run(), "torch").state == "fail"
+    assert finding(packages.torch, planned_run(PACED), "torch").state == "warn"
 
 
 # Ray and its cluster
@@ -113,14 +119,14 @@ def test_a_torch_that_cannot_be_imported_fails_and_pacing_does_not_ask(
 
 def test_ray_that_is_missing_and_ray_without_its_dashboard(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, ray=None)
-    assert told(packages.ray, asked(), "Ray").state == "fail"
-    assert told(packages.ray, asked(PACED, "modes.wire=inprocess"), "Ray").state == "warn"
+    assert finding(packages.ray, planned_run(), "Ray").state == "fail"
+    assert finding(packages.ray, planned_run(PACED, "modes.wire=inprocess"), "Ray").state == "warn"
     installed(monkeypatch, ray="2.60.0", aiohttp_cors=None)
-    found = told(packages.ray, asked(), "Ray")
+    ray_finding = finding(packages.ray, planned_run(), "Ray")
     assert (
-        found.state == "ok"
-        and "aiohttp_cors missing" in found.text
-        and "midstep[cluster]" in found.text
+        ray_finding.state == "ok"
+        and "aiohttp_cors missing" in ray_finding.text
+        and "midstep[cluster]" in ray_finding.text
     )
 
 
@@ -128,28 +134,31 @@ def test_a_cluster_that_answers_and_one_that_does_not(
     busy: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    of = asked(REAL, address=f"127.0.0.1:{busy}")
-    assert told(packages.ray, of, "Ray's head").state == "ok"
-    assert told(packages.ray, asked(REAL, address="127.0.0.1:1"), "Ray's head").state == "fail"
-    assert told(packages.ray, asked(REAL, address="nowhere"), "Ray's head").state == "fail"
-    found = told(packages.ray, asked(REAL, address="auto"), "Ray's head")
-    assert found.state == "fail" and "ray start --head" in found.do
+    of = planned_run(REAL, address=f"127.0.0.1:{busy}")
+    assert finding(packages.ray, of, "Ray's head").state == "ok"
+    assert (
+        finding(packages.ray, planned_run(REAL, address="127.0.0.1:1"), "Ray's head").state
+        == "fail"
+    )
+    assert finding(packages.ray, planned_run(REAL, address="nowhere"), "Ray's head").state == "fail"
+    ray_finding = finding(packages.ray, planned_run(REAL, address="auto"), "Ray's head")
+    assert ray_finding.state == "fail" and "ray start --head" in ray_finding.do
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{busy}\n")
-    assert told(packages.ray, asked(REAL, address="auto"), "Ray's head").state == "ok"
+    assert finding(packages.ray, planned_run(REAL, address="auto"), "Ray's head").state == "ok"
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{busy}")  # as `ray job submit` sets it
-    assert told(packages.ray, asked(), "Ray's head").state == "ok"
+    assert finding(packages.ray, planned_run(), "Ray's head").state == "ok"
 
 
 def test_a_cluster_with_tokens_and_no_token_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = asked(REAL, address="127.0.0.1:1")
-    assert told(packages.ray, of, "Ray's token").state == "warn"
+    of = planned_run(REAL, address="127.0.0.1:1")
+    assert finding(packages.ray, of, "Ray's token").state == "warn"
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
-    found = told(packages.ray, of, "Ray's token")
-    assert found.state == "fail" and "RAY_AUTH_TOKEN_PATH" in found.do
+    ray_finding = finding(packages.ray, of, "Ray's token")
+    assert ray_finding.state == "fail" and "RAY_AUTH_TOKEN_PATH" in ray_finding.do
     (tmp_path / "token").write_text("secret")
-    assert told(packages.ray, of, "Ray's token").state == "ok"
+    assert finding(packages.ray, of, "Ray's token").state == "ok"
     assert all("secret" not in one.text for one in packages.ray(of))

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.doctor import tools
 from orchestrator.watch import programs
-from tests.orchestrator.doctor.patient import asked, told
+from tests.orchestrator.doctor.patient import finding, planned_run
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def test_programs_that_are_not_there_are_warned_of(path: Path) -> None:
         (tools.grafana, ("Grafana",)),
         (tools.docker, ("Docker",)),
     ):
-        assert {one.name: one.state for one in check(asked())} == dict.fromkeys(names, "warn")
-        assert all(one.do for one in check(asked()))
-    assert "neither tc nor ip" in told(tools.shaping, asked(), "kernel shaping").text
+        assert {one.name: one.state for one in check(planned_run())} == dict.fromkeys(names, "warn")
+        assert all(one.do for one in check(planned_run()))
+    assert "neither tc nor ip" in finding(tools.shaping, planned_run(), "kernel shaping").text
 
 
 def test_programs_that_are_there(path: Path) -> None:
@@ -40,24 +40,29 @@ def test_programs_that_are_there(path: Path) -> None:
     program(path, "promtool", "echo promtool, version 3.5.0")
     program(path, "grafana-server", "exit 0")
     program(path, "docker", "echo 28.1")
-    found = [
-        one for check in (tools.prometheus, tools.grafana, tools.docker) for one in check(asked())
+    findings = [
+        one
+        for check in (tools.prometheus, tools.grafana, tools.docker)
+        for one in check(planned_run())
     ]
-    assert {one.state for one in found} == {"ok"}
-    assert "promtool, version 3.5.0" in {one.text for one in found}
-    assert "daemon 28.1 answers" in {one.text for one in found}
+    assert {one.state for one in findings} == {"ok"}
+    assert "promtool, version 3.5.0" in {one.text for one in findings}
+    assert "daemon 28.1 answers" in {one.text for one in findings}
 
 
 def test_a_docker_whose_daemon_does_not_answer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(path, "docker", "echo Cannot connect to the Docker daemon >&2; exit 1")
-    found = told(tools.docker, asked(), "Docker")
-    assert found.state == "warn" and "Cannot connect to the Docker daemon" in found.text
+    docker_finding = finding(tools.docker, planned_run(), "Docker")
+    assert (
+        docker_finding.state == "warn"
+        and "Cannot connect to the Docker daemon" in docker_finding.text
+    )
     program(path, "docker", f"exec {sys.executable} -c 'import time; time.sleep(60)'")
     monkeypatch.setattr(tools, "ANSWER_S", 0.2)
-    assert "no answer within 0.2 s" in told(tools.docker, asked(), "Docker").text
+    assert "no answer within 0.2 s" in finding(tools.docker, planned_run(), "Docker").text
 
 
 def test_an_image_of_docker_is_one_that_has_to_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     image = programs.Program("Docker, prom/prometheus:v1", ("docker", "run"), "prom/prometheus:v1")
     monkeypatch.setattr(programs, "prometheus", lambda: image)
-    assert "fetched at first use" in told(tools.prometheus, asked(), "Prometheus").text
+    assert "fetched at first use" in finding(tools.prometheus, planned_run(), "Prometheus").text

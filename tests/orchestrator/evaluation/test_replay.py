@@ -55,22 +55,22 @@ def file(tmp_path: Path, text: str | bytes, name: str = "keys.txt") -> str:
 def ran(tmp_path: Path, *options: str) -> dict[str, Any]:
     out = tmp_path / "out"
     assert main(["replay", *options, "--out", str(out)]) == 0
-    told: dict[str, Any] = json.loads((out / "summary.json").read_text())
-    return told
+    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
+    return summary
 
 
 def test_the_command_counts_what_the_textbook_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = file(tmp_path, "\n".join(TEXTBOOK))
-    told = ran(tmp_path, path, "--capacity", "3", "--policies", "lru,fifo,none")
-    assert {name: metrics["hits"]["mean"] for name, metrics in told["policies"].items()} == {
+    summary = ran(tmp_path, path, "--capacity", "3", "--policies", "lru,fifo,none")
+    assert {name: metrics["hits"]["mean"] for name, metrics in summary["policies"].items()} == {
         "lru": 2,
         "fifo": 3,
         "none": 0,
     }
-    assert told["policies"]["fifo"]["hit_ratio"] == {"mean": 0.25, "ci95": None}
-    run = told["run"]
+    assert summary["policies"]["fifo"]["hit_ratio"] == {"mean": 0.25, "ci95": None}
+    run = summary["run"]
     assert (run["rows"], run["distinct"], run["skipped"], run["capacities"]) == (12, 5, 0, [3])
     assert run["versions"]["midstep"] and run["preset"] == "replay" and run["seeds"] == [0]
     captured = capsys.readouterr()
@@ -83,9 +83,9 @@ def test_several_capacities_are_named_in_the_keys(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = file(tmp_path, "\n".join(TEXTBOOK))
-    told = ran(tmp_path, path, "--capacity", "3, 4,3", "--policies", "fifo,fifo")
+    summary = ran(tmp_path, path, "--capacity", "3, 4,3", "--policies", "fifo,fifo")
     # Belady's
-    assert {name: m["hits"]["mean"] for name, m in told["policies"].items()} == {
+    assert {name: m["hits"]["mean"] for name, m in summary["policies"].items()} == {
         "fifo@3": 3,
         "fifo@4": 2,
     }
@@ -101,9 +101,9 @@ def test_by_default_the_folder_is_named_after_the_trace(
     assert main(["replay", path, "--capacity", "2"]) == 0  # within the same second, perhaps
     folders = sorted((tmp_path / "runs").iterdir())
     assert len(folders) == 2 and all(f.name.startswith("replay-some keys-2") for f in folders)
-    told = json.loads((folders[0] / "summary.json").read_text())
+    summary = json.loads((folders[0] / "summary.json").read_text())
     assert {"fifo", "lru", "lfu", "sieve", "s3-fifo", "lfu-decay", "clairvoyant"} == set(
-        told["policies"]
+        summary["policies"]
     )
 
 
@@ -118,7 +118,7 @@ def test_a_row_is_its_line_to_the_letter_and_empty_ones_are_told(
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "told"),
+    ("content", "options", "message"),
     [
         (None, [], "keys.txt cannot be read as UTF-8 text"),
         (b"a\n\xff\n", [], "keys.txt cannot be read as UTF-8 text"),
@@ -141,7 +141,7 @@ def test_a_row_is_its_line_to_the_letter_and_empty_ones_are_told(
 def test_bad_input_is_one_line_and_status_2(
     content: str | bytes | None,
     options: list[str],
-    told: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -162,7 +162,7 @@ def test_bad_input_is_one_line_and_status_2(
     assert (
         len(captured.err.splitlines()) == 1
         and captured.err.startswith("midstep: ")
-        and told in captured.err
+        and message in captured.err
     )
     assert captured.out == ""
 

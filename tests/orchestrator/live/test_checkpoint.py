@@ -64,9 +64,11 @@ def test_what_goes_in_comes_out(tree: dict[Any, Any]) -> None:
     "dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.bool]
 )
 def test_tensors_come_out_as_tensors(dtype: torch.dtype) -> None:
-    there = torch.arange(6).reshape(2, 3).to(dtype).T  # not contiguous
-    back = unpack(pack({"w": there, "scalar": torch.tensor(3.0)}))
-    assert back["w"].dtype == dtype and torch.equal(back["w"], there) and back["scalar"].shape == ()
+    tensor = torch.arange(6).reshape(2, 3).to(dtype).T  # not contiguous
+    back = unpack(pack({"w": tensor, "scalar": torch.tensor(3.0)}))
+    assert (
+        back["w"].dtype == dtype and torch.equal(back["w"], tensor) and back["scalar"].shape == ()
+    )
 
 
 def test_an_optimizer_goes_on_as_if_nothing_had_been() -> None:

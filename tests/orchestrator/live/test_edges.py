@@ -32,9 +32,12 @@ def go(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[dict[st
 
 
 def test_devices_ask_the_edge_that_is_theirs_and_the_rest_is_dealt_out() -> None:
-    there = specs(parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES)))
-    assert [spec.edge for spec in there] == ["north"] * 3 + ["south"] + ["north", "south"] * 2
-    assert [spec.user for spec in there] == list(range(8))
+    device_specs = specs(parse(paced.tree(edges=[NORTH, SOUTH], devices=DEVICES)))
+    assert [spec.edge for spec in device_specs] == ["north"] * 3 + ["south"] + [
+        "north",
+        "south",
+    ] * 2
+    assert [spec.user for spec in device_specs] == list(range(8))
 
 
 def test_each_edge_has_its_own_store_queue_and_rows(tmp_path: Path) -> None:
@@ -43,21 +46,21 @@ def test_each_edge_has_its_own_store_queue_and_rows(tmp_path: Path) -> None:
     assert {row["user"] for row in of["north"]} == {0, 1, 2, 4, 6}
     assert {row["user"] for row in of["south"]} == {3, 5, 7}
     for name, mine in of.items():
-        seen: set[str] = set()
+        prompts: set[str] = set()
         for row in sorted(mine, key=lambda r: r["arrived_s"]):
-            assert row["reuse"] != "exact" or row["edge_prompt"] in seen, (
+            assert row["reuse"] != "exact" or row["edge_prompt"] in prompts, (
                 "a hit of what only the other edge has made"
             )
-            seen.add(row["edge_prompt"])
+            prompts.add(row["edge_prompt"])
         its = [slot for slot in slots if slot["edge"] == name]
         assert [slot["slot"] for slot in its] == list(range(len(its)))
         assert sum(slot["requests"] for slot in its) == sum(row["result"] == "done" for row in mine)
         assert any(slot["store_entries"] for slot in its)
-    told = json.loads((tmp_path / "a" / "summary.json").read_text())
-    assert set(told["edges"]) == {"north", "south"}
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert set(summary["edges"]) == {"north", "south"}
     for name, mine in of.items():
         hits = sum(row["reuse"] == "exact" for row in mine) / len(mine)
-        assert told["edges"][name]["hit_ratio"]["mean"] == pytest.approx(hits)
+        assert summary["edges"][name]["hit_ratio"]["mean"] == pytest.approx(hits)
 
 
 def test_an_edge_alone_does_what_it_does_beside_another(tmp_path: Path) -> None:

@@ -33,11 +33,11 @@ async def served(edge: Edge, prompts: str) -> list[str]:
 
 def test_a_rule_acts_at_once() -> None:
     async def use(edge: Edge) -> tuple[list[str], int]:
-        made = learner(edge, "lru")
-        made.start()
+        part = learner(edge, "lru")
+        part.start()
         await asyncio.sleep(0.001)
         reuse = await served(edge, "abcabdab")
-        await made.close()
+        await part.close()
         return reuse, edge.store.nbytes
 
     reuse, nbytes = with_edge(use)
@@ -47,14 +47,14 @@ def test_a_rule_acts_at_once() -> None:
 
 def test_held_back_to_the_slot_the_same_rule_acts_at_its_end() -> None:
     async def use(edge: Edge) -> tuple[list[str], Decision]:
-        made = learner(edge, "lru", by_slot=True)
-        made.start()
+        part = learner(edge, "lru", by_slot=True)
+        part.start()
         await asyncio.sleep(0.001)
         first = await served(edge, "aabcd")
         await asyncio.sleep(0.001)
-        decision = await made.end_slot(0, [Served("a", False, 3.0)])
+        decision = await part.end_slot(0, [Served("a", False, 3.0)])
         second = await served(edge, "abcd")
-        await made.close()
+        await part.close()
         return first + second, decision
 
     reuse, decision = with_edge(use)
@@ -94,11 +94,11 @@ def test_the_objective_takes_the_problems_v() -> None:
 
 def test_none_keeps_nothing() -> None:
     async def use(edge: Edge) -> list[str]:
-        made = learner(edge, "none")
-        made.start()
+        part = learner(edge, "none")
+        part.start()
         await asyncio.sleep(0.001)
         reuse = await served(edge, "aaa")
-        await made.close()
+        await part.close()
         return reuse
 
     assert with_edge(use) == ["computed"] * 3
@@ -106,13 +106,13 @@ def test_none_keeps_nothing() -> None:
 
 def test_a_policy_that_fails_is_named_and_the_edge_keeps_serving() -> None:
     async def use(edge: Edge) -> list[str]:
-        made = learner(edge, "lru")
-        made.policy.on_access = lambda access: 1 // 0  # type: ignore[method-assign, assignment]
-        made.start()
+        part = learner(edge, "lru")
+        part.policy.on_access = lambda access: 1 // 0  # type: ignore[method-assign, assignment]
+        part.start()
         await asyncio.sleep(0.001)
         reuse = await served(edge, "aa")
         with pytest.raises(PolicyFailed, match="policy lru failed: ZeroDivisionError"):
-            await made.end_slot(0, [])
+            await part.end_slot(0, [])
         return reuse
 
     assert with_edge(use) == ["computed", "computed"]
@@ -121,25 +121,25 @@ def test_a_policy_that_fails_is_named_and_the_edge_keeps_serving() -> None:
 def test_an_answer_that_is_no_update_is_named() -> None:
     async def use(edge: Edge) -> None:
         for name, method in (("lru", "on_access"), ("lfu-decay", "plan")):
-            made = learner(edge, name, by_slot=True)
-            setattr(made.policy, method, lambda _: None)
-            made.start()
+            part = learner(edge, name, by_slot=True)
+            setattr(part.policy, method, lambda _: None)
+            part.start()
             await asyncio.sleep(0.001)
             await served(edge, "a")
             await asyncio.sleep(0.001)
             with pytest.raises(PolicyFailed, match="which is no CacheUpdate"):
-                await made.end_slot(0, [])
-            await made.close()
+                await part.end_slot(0, [])
+            await part.close()
 
     with_edge(use)
 
 
 def test_a_lost_edit_is_made_good() -> None:
-    """The edge does not answer one edit: the rule must not go on believing that it was carried
+    """The edge does not answer one update: the rule must not go on believing that it was carried
     out."""
 
     async def use(edge: Edge) -> list[str]:
-        made = learner(edge, "lru")
+        part = learner(edge, "lru")
         carry_out = edge.apply
         lost = 0
 
@@ -151,14 +151,14 @@ def test_a_lost_edit_is_made_good() -> None:
             return await carry_out(update)
 
         edge.apply = flaky  # type: ignore[method-assign]
-        made.start()
+        part.start()
         await asyncio.sleep(0.001)
         await served(edge, "a")
         await asyncio.sleep(0.001)
-        await made.end_slot(0, [])
+        await part.end_slot(0, [])
         await asyncio.sleep(0.001)
         reuse = await served(edge, "aa")
-        await made.close()
+        await part.close()
         return reuse
 
     assert with_edge(use) == ["computed", "exact"]
@@ -167,7 +167,7 @@ def test_a_lost_edit_is_made_good() -> None:
 def test_time_does_not_run_backwards_for_a_policy_that_goes_on() -> None:
     async def use(edge: Edge) -> list[int]:
         first = learner(edge, "lfu-decay")
-        seen = []
+        slots_planned = []
         for slot in range(30):
             await first.end_slot(slot, [])
         left = await first.checkpoint({})
@@ -178,10 +178,12 @@ def test_time_does_not_run_backwards_for_a_policy_that_goes_on() -> None:
             second = learner(edge, "lfu-decay")
             await second.open(left)
             plan = second.policy.plan
-            second.policy.plan = lambda record, plan=plan: seen.append(record.slot) or plan(record)  # type: ignore[method-assign]
+            second.policy.plan = lambda record, plan=plan: (  # type: ignore[method-assign]
+                slots_planned.append(record.slot) or plan(record)
+            )
             for slot in slots:
                 await second.end_slot(slot, [])
-        return seen
+        return slots_planned
 
     assert with_edge(use) == [30, 31, 35, 36]
 

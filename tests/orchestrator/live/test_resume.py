@@ -29,8 +29,8 @@ def go(folder: Path, resume: Path | None = None, **changes: Any) -> dict[str, An
     assert (
         run(scenario, Options(out=str(folder), resume=None if resume is None else str(resume))) == 0
     )
-    told: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return told
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return summary
 
 
 def state(folder: Path) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_a_run_that_learns_leaves_loss_k_gap_and_its_state(
     tiny: type[Tiny], tmp_path: Path
 ) -> None:
     tight = [{"capacity": "24KiB", "staging": "256KiB"}]  # three outputs of twenty
-    told = go(tmp_path / "a", edges=tight)
+    summary = go(tmp_path / "a", edges=tight)
     _, slots = read_run(tmp_path / "a")
     assert [slot["loss"] for slot in slots[:4]] == [None, 1.0, 0.5, pytest.approx(1 / 3)]
     assert {slot["k"] for slot in slots[1:]} == {3}
@@ -52,10 +52,10 @@ def test_a_run_that_learns_leaves_loss_k_gap_and_its_state(
         for slot in slots
         if slot["requests"] and slot["gap_to_exact"] is not None
     ]
-    assert told["policies"]["tiny"]["gap_to_exact_by_slot"]["mean"] == pytest.approx(
+    assert summary["policies"]["tiny"]["gap_to_exact_by_slot"]["mean"] == pytest.approx(
         sum(busy) / len(busy)
     )
-    assert told["run"]["resumed_from"] is None
+    assert summary["run"]["resumed_from"] is None
     page = (tmp_path / "a" / "report.html").read_text()
     assert "training loss" in page and "gap to exact" in page and "candidates K" in page
     left = state(tmp_path / "a")
@@ -84,10 +84,11 @@ def test_the_same_seed_learns_the_same(tiny: type[Tiny], tmp_path: Path) -> None
 def test_a_resumed_run_goes_on_and_says_so(tiny: type[Tiny], tmp_path: Path) -> None:
     go(tmp_path / "a")
     before = state(tmp_path / "a")
-    told = go(tmp_path / "b", resume=tmp_path / "a", duration_s=5)
-    assert told["run"]["resumed_from"] == str(tmp_path / "a")
+    summary = go(tmp_path / "b", resume=tmp_path / "a", duration_s=5)
+    assert summary["run"]["resumed_from"] == str(tmp_path / "a")
     assert (
-        told["run"]["events"][0]["text"] == f"the learner goes on from what {tmp_path / 'a'} left"
+        summary["run"]["events"][0]["text"]
+        == f"the learner goes on from what {tmp_path / 'a'} left"
     )
     _, slots = read_run(tmp_path / "b")
     assert slots[1]["loss"] == pytest.approx(1 / (before["policy"]["updates"] + 1))
@@ -100,7 +101,7 @@ def test_a_resumed_run_goes_on_and_says_so(tiny: type[Tiny], tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"policy": {"name": "lru"}}, "policy.name was 'tiny' there and is 'lru' here"),
         ({"workload": {"catalogue_size": 30}}, "catalogue was 20 there and is 30 here"),
@@ -112,10 +113,10 @@ def test_a_resumed_run_goes_on_and_says_so(tiny: type[Tiny], tmp_path: Path) -> 
     ],
 )
 def test_what_does_not_fit_is_one_line(
-    tiny: type[Tiny], tmp_path: Path, changes: dict[str, Any], told: str
+    tiny: type[Tiny], tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     go(tmp_path / "a", duration_s=3)
-    with pytest.raises(OptionError, match=told) as raised:
+    with pytest.raises(OptionError, match=message) as raised:
         go(tmp_path / "b", resume=tmp_path / "a", **changes)
     assert raised.value.exit_status == 2 and "\n" not in str(raised.value)
     assert not (tmp_path / "b").exists()
@@ -141,16 +142,21 @@ def test_a_policy_that_needs_what_the_workload_has_not_is_one_line(
 
 def test_the_problem_says_what_the_scenario_does() -> None:
     scenario = parse(paced.tree(workload={"catalogue_size": 20}))
-    asked = run_problem(scenario, 8192)
-    assert (asked.capacity, asked.frame_bytes, asked.places) == (64 * 1024, 8192, 8)
-    assert (asked.steps, asked.split_step, asked.last_step) == (20, 6, 6)
-    assert (asked.items, asked.users, asked.edge, asked.timing) == (20, 4, "shared", "proactive")
-    assert asked.parts is not None
+    problem = run_problem(scenario, 8192)
+    assert (problem.capacity, problem.frame_bytes, problem.places) == (64 * 1024, 8192, 8)
+    assert (problem.steps, problem.split_step, problem.last_step) == (20, 6, 6)
+    assert (problem.items, problem.users, problem.edge, problem.timing) == (
+        20,
+        4,
+        "shared",
+        "proactive",
+    )
+    assert problem.parts is not None
     catalogue = load_catalogue(catalogue_file("midstep-emoji") or "")
-    assert {asked.parts(p) for p in catalogue.edge_prompts} == {
+    assert {problem.parts(p) for p in catalogue.edge_prompts} == {
         (thing.name, ground.name) for thing in catalogue.things for ground in catalogue.backgrounds
     }
-    assert asked.parts("a thing that nobody drew") == ("a thing that nobody drew",)
+    assert problem.parts("a thing that nobody drew") == ("a thing that nobody drew",)
     assert run_problem(parse(paced.tree(workload={}))).items == len(catalogue.edge_prompts)
     final = run_problem(parse(paced.tree(policy={"name": "final"})))
     assert (
@@ -161,15 +167,19 @@ def test_the_problem_says_what_the_scenario_does() -> None:
 
 
 def test_frame_bytes_are_what_the_store_counts(tiny: type[Tiny], tmp_path: Path) -> None:
-    seen: list[tuple[int, set[int]]] = []
+    sizes: list[tuple[int, set[int]]] = []
 
     def look(self: Tiny, slot: Any) -> Any:
-        seen.append((self.problem.frame_bytes, {a.nbytes for a in slot.accesses}))
+        sizes.append((self.problem.frame_bytes, {a.nbytes for a in slot.accesses}))
         return Tiny.plan(self, slot)
 
     tiny.plan = look  # type: ignore[method-assign]
     go(tmp_path / "a", duration_s=5)
-    assert {told for told, _ in seen} == set().union(*(there for _, there in seen)) == {8192}
+    assert (
+        {frame_bytes for frame_bytes, _ in sizes}
+        == set().union(*(nbytes for _, nbytes in sizes))
+        == {8192}
+    )
 
 
 @pytest.mark.parametrize(

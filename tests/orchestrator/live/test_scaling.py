@@ -27,7 +27,7 @@ def rows_of(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[di
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def request_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of all requests that devices begin."""
     ids: list[str] = []
     really = Device.request
@@ -41,11 +41,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_timeline_brings_users_and_sends_them_away_and_no_request_is_lost(
-    asked: list[str], tmp_path: Path
+    request_ids: list[str], tmp_path: Path
 ) -> None:
     timeline = [{"at_s": 20.5, "users": 3}, {"at_s": 5.5, "users": 30}]
     rows, slots = rows_of(tmp_path / "a", timeline=timeline, duration_s=40)
-    assert len(asked) > 100 and sorted(asked) == sorted(row["request_id"] for row in rows)
+    assert len(request_ids) > 100 and sorted(request_ids) == sorted(
+        row["request_id"] for row in rows
+    )
     assert {row["result"] for row in rows} == {"done"}
     assert [slot["users"] for slot in slots[:40]] == [4] * 5 + [30] * 15 + [3] * 20
     assert len({row["request_id"] for row in rows}) == len(rows)
@@ -100,21 +102,21 @@ def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Pat
 
 @pytest.mark.parametrize("last", [False, True])
 def test_a_host_that_answers_late_at_the_end_loses_nothing(
-    last: bool, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    last: bool, request_ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = LocalHost.drain
     calls = list[float]()
 
     async def drain(self: LocalHost) -> Any:
         calls.append(self._host._clock.now())
-        found = await really(self)
+        drained = await really(self)
         if calls[-1] > 20.01 if last else 19.5 < calls[-1] < 20.01:
             await asyncio.sleep(1.5)  # what it had is on its way when the run ends
-        return found
+        return drained
 
     monkeypatch.setattr(LocalHost, "drain", drain)
     rows, _ = rows_of(tmp_path / "a", duration_s=20)
-    assert sorted(asked) == sorted(row["request_id"] for row in rows)
+    assert sorted(request_ids) == sorted(row["request_id"] for row in rows)
 
 
 def test_a_silent_host_costs_the_others_one_second_and_ends_as_a_death(
@@ -134,8 +136,8 @@ def test_a_silent_host_costs_the_others_one_second_and_ends_as_a_death(
     assert 1 <= sum((slot["late_s"] or 0.0) > 0.1 for slot in slots) <= 3, (
         "one second, until the others have caught up"
     )
-    told = json.loads((tmp_path / "a" / "summary.json").read_text())["run"]["events"]
-    assert [event["text"] for event in told] == [
+    events = json.loads((tmp_path / "a" / "summary.json").read_text())["run"]["events"]
+    assert [event["text"] for event in events] == [
         "host-1 is silent; the others do not wait for it",
         "host-1 is silent, what it measured last is lost: 2 devices fewer",
     ]
@@ -196,7 +198,7 @@ class FakeHost:
 def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
     """A scaler over one cell of two hosts of 2 devices; `full`: nobody has room for a third."""
     scenario = parse(paced.tree(hosts={"devices_per_host": per_host}))
-    there = specs(scenario)
+    device_specs = specs(scenario)
 
     async def host(devices: Any) -> Any:
         if full:
@@ -205,51 +207,51 @@ def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
 
     about: Any = type("About", (), {"edge": "edge-0"})
     nobody: Any = None
-    hosts: list[Any] = [FakeHost(there[:2]), FakeHost(there[2:])]
+    hosts: list[Any] = [FakeHost(device_specs[:2]), FakeHost(device_specs[2:])]
     cell = Cell(description=about, edge=nobody, address="", learner=nobody, hosts=hosts, host=host)
-    told: list[str] = []
-    return Scaler(scenario, Parts([cell], []), 0.0, told.append), cell, told
+    lines: list[str] = []
+    return Scaler(scenario, Parts([cell], []), 0.0, lines.append), cell, lines
 
 
 async def test_hosts_are_filled_before_new_ones_are_started() -> None:
-    scaler, cell, told = world(per_host=3)
+    scaler, cell, lines = world(per_host=3)
     assert await scaler.scale(13) == 13
     assert [len(host.devices) for host in cell.hosts] == [3, 3, 3, 3, 1]
     assert all(host.started for host in cell.hosts[2:])  # type: ignore[attr-defined]
     assert await scaler.scale(5) == 5
     assert [spec.user for spec in cell.devices] == [0, 1, 4, 2, 3]  # who came last has left
     assert await scaler.scale(6) == 6 and len(cell.hosts) == 5
-    assert told == [
+    assert lines == [
         "scaled from 4 to 13 users",
         "scaled from 13 to 5 users",
         "scaled from 5 to 6 users",
     ]
 
 
-async def test_hosts_are_counted_for_the_whole_wish_before_the_first_is_started() -> None:
-    scaler, cell, told = world(per_host=3)
-    asked: list[int] = []
+async def test_hosts_are_counted_for_the_whole_request_before_the_first_is_started() -> None:
+    scaler, cell, lines = world(per_host=3)
+    hosts_checked: list[int] = []
 
     def check_room(hosts: int) -> None:
-        asked.append(hosts)
+        hosts_checked.append(hosts)
         if hosts > 2:
             raise ScenarioError(f"{hosts} hosts more find no room")
 
     scaler._parts.check_room = check_room
     with pytest.raises(ScenarioError, match="4 hosts more find no room"):
         await scaler.scale(16)
-    assert scaler.users == 4 and len(cell.hosts) == 2 and not told
+    assert scaler.users == 4 and len(cell.hosts) == 2 and not lines
     assert await scaler.scale(6) == 6  # fits into the hosts that are there
     assert await scaler.scale(12) == 12 and len(cell.hosts) == 4
     assert await scaler.scale(1) == 1
-    assert asked == [4, 0, 2, 0]
+    assert hosts_checked == [4, 0, 2, 0]
 
 
 async def test_what_could_be_done_stays_where_there_is_no_room_for_all() -> None:
-    scaler, _cell, told = world(per_host=3, full=True)
+    scaler, _cell, lines = world(per_host=3, full=True)
     with pytest.raises(ScenarioError, match="no room"):
         await scaler.scale(9)
-    assert scaler.users == 6 and told == ["scaled from 4 to 6 users"]
+    assert scaler.users == 6 and lines == ["scaled from 4 to 6 users"]
 
 
 async def test_a_host_that_dies_meanwhile_is_left_to_the_slots_end() -> None:
@@ -275,9 +277,9 @@ async def test_who_would_come_when_the_run_ends_does_not() -> None:
 
 
 async def test_one_at_a_time() -> None:
-    scaler, _, told = world(per_host=3)
+    scaler, _, lines = world(per_host=3)
     await asyncio.gather(*(scaler.scale(users) for users in (9, 2, 7)))
-    assert told == [
+    assert lines == [
         "scaled from 4 to 9 users",
         "scaled from 9 to 2 users",
         "scaled from 2 to 7 users",
@@ -292,8 +294,8 @@ async def test_one_at_a_time() -> None:
         (3, "nowhere", "no edge nowhere"),
     ],
 )
-async def test_bad_wishes_are_one_line(users: int, edge: str | None, why: str) -> None:
-    scaler, _, told = world(per_host=3)
+async def test_bad_numbers_of_users_are_one_line(users: int, edge: str | None, why: str) -> None:
+    scaler, _, lines = world(per_host=3)
     with pytest.raises(MidstepError, match=why):
         await scaler.scale(users, edge)
-    assert not told
+    assert not lines

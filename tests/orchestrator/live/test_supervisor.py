@@ -98,9 +98,9 @@ class World:
 
 @pytest.fixture
 def recorder(scenario: Scenario, tmp_path: Path) -> Iterator[Recorder]:
-    made = Recorder(tmp_path / "run", scenario)
-    yield made
-    made.close()
+    recorder_of_run = Recorder(tmp_path / "run", scenario)
+    yield recorder_of_run
+    recorder_of_run.close()
 
 
 async def test_a_dead_learner_is_replaced_from_its_last_state_while_slots_go_on(
@@ -130,7 +130,7 @@ async def test_a_dead_learner_is_replaced_from_its_last_state_while_slots_go_on(
 async def test_a_death_before_any_state_was_kept_begins_again_from_what_the_run_began_with(
     recorder: Recorder,
 ) -> None:
-    for saved, told in (
+    for saved, origin in (
         (None, "nothing, as no state had been kept"),
         (b"old", "the state that the run began with"),
     ):
@@ -138,7 +138,7 @@ async def test_a_death_before_any_state_was_kept_begins_again_from_what_the_run_
         world.start.set()
         world.kill()
         assert await world.slots(0, 1) == [False, True]
-        assert world.began_with == [saved] and world.happened[-1].endswith(f"goes on from {told}")
+        assert world.began_with == [saved] and world.happened[-1].endswith(f"goes on from {origin}")
 
 
 async def test_a_learner_that_keeps_dying_is_given_up(recorder: Recorder) -> None:

@@ -26,9 +26,9 @@ def learner(edge: Edge, beside: bool, name: str = "tiny") -> Learner:
     return Learner(policies.find(name), problem, 7, edge, by_slot=True, target_s=1.0, beside=beside)
 
 
-def policy(made: Learner) -> Tiny:
-    assert isinstance(made.policy, Tiny)
-    return made.policy
+def policy(part: Learner) -> Tiny:
+    assert isinstance(part.policy, Tiny)
+    return part.policy
 
 
 def on_the_wall(use: Coroutine[Any, Any, None]) -> None:
@@ -44,19 +44,19 @@ async def until(met: Callable[[], bool]) -> None:
     raise AssertionError("the other tasks have nothing left to do, and it is not met")
 
 
-async def trained(made: Learner) -> None:
+async def trained(part: Learner) -> None:
     """Wait for the training that goes on in the thread."""
-    assert made._training is not None
-    await asyncio.wait({made._training}, timeout=20)
+    assert part._training is not None
+    await asyncio.wait({part._training}, timeout=20)
 
 
-async def slots(edge: Edge, made: Learner, *asked: str) -> list[Decision]:
+async def slots(edge: Edge, part: Learner, *prompts_of_slots: str) -> list[Decision]:
     """A slot for each text of one-letter prompts."""
     decisions = []
-    for number, prompts in enumerate(asked):
+    for number, prompts in enumerate(prompts_of_slots):
         await served(edge, prompts)
         await asyncio.sleep(0.001)
-        decisions.append(await made.end_slot(number, [Served(p, False, 3.0) for p in prompts]))
+        decisions.append(await part.end_slot(number, [Served(p, False, 3.0) for p in prompts]))
     return decisions
 
 
@@ -64,9 +64,9 @@ def test_in_virtual_time_training_is_inline_and_a_row_tells_of_the_one_before(
     tiny: type[Tiny],
 ) -> None:
     async def use(edge: Edge) -> tuple[list[Decision], Tiny]:
-        made = learner(edge, beside=False)
-        made.start()
-        return await slots(edge, made, "ab", "ab", "c"), policy(made)
+        part = learner(edge, beside=False)
+        part.start()
+        return await slots(edge, part, "ab", "ab", "c"), policy(part)
 
     decisions, trained = with_edge(use)
     assert [d.stats and (d.stats.loss, d.stats.k, d.stats.updates) for d in decisions] == [
@@ -152,12 +152,12 @@ def test_planners_are_warmed_up_before_they_begin_and_nothing_of_it_stays(tiny: 
     tiny.reset = noted  # type: ignore[method-assign]
 
     async def use() -> None:
-        made = learner(make_edge(WallClock()), beside=True)
-        await made.open(None)
+        part = learner(make_edge(WallClock()), beside=True)
+        await part.open(None)
         scratch = made_of[1]
-        assert made_of[0] is made.policy and len(made_of) == 2
+        assert made_of[0] is part.policy and len(made_of) == 2
         assert scratch.count and scratch.updates == 1 and scratch.threads[0].startswith("learner")
-        assert policy(made).count == {} and policy(made).updates == 0
+        assert policy(part).count == {} and policy(part).updates == 0
         tiny.fails = True
         with pytest.raises(PolicyFailed, match="policy tiny failed: ArithmeticError"):
             await learner(make_edge(WallClock()), beside=True).open(None)
@@ -208,39 +208,39 @@ def test_a_rule_that_takes_over_knows_what_the_store_holds(saved: bool) -> None:
 
 def test_a_state_that_does_not_fit_the_policy_is_told(tiny: type[Tiny]) -> None:
     async def use(edge: Edge) -> None:
-        made = learner(edge, beside=False)
-        state = checkpoint.unpack(await made.checkpoint({}))
+        part = learner(edge, beside=False)
+        state = checkpoint.unpack(await part.checkpoint({}))
         del state["policy"]["count"]
         with pytest.raises(
             RecordError, match="policy tiny cannot go on from the state that was kept: KeyError"
         ):
-            await made.open(checkpoint.pack(state))
+            await part.open(checkpoint.pack(state))
 
     with_edge(use)
 
 
 def test_a_state_that_cannot_be_kept_is_told(tiny: type[Tiny]) -> None:
     async def use(edge: Edge) -> None:
-        made = learner(edge, beside=False)
-        policy(made).count = {"a": {1, 2}}  # type: ignore[dict-item]
+        part = learner(edge, beside=False)
+        policy(part).count = {"a": {1, 2}}  # type: ignore[dict-item]
         with pytest.raises(
             PolicyFailed, match=r"policy tiny: its state cannot be kept: policy\.count\.a is a set"
         ):
-            await made.checkpoint({})
+            await part.checkpoint({})
 
     with_edge(use)
 
 
 def test_a_target_that_is_given_goes_before_the_one_that_was_found(tiny: type[Tiny]) -> None:
     async def use(edge: Edge) -> None:
-        found = learner(edge, beside=False)
-        found.virtual_queue.target_s = 9.0
-        state = await found.checkpoint({})
-        given = learner(edge, beside=False)
-        await given.open(state)
-        assert given.virtual_queue.target_s == 1.0
-        given.virtual_queue.target_s = None
-        await given.open(state)
-        assert given.virtual_queue.target_s == 9.0
+        earlier = learner(edge, beside=False)
+        earlier.virtual_queue.target_s = 9.0
+        state = await earlier.checkpoint({})
+        resumed = learner(edge, beside=False)
+        await resumed.open(state)
+        assert resumed.virtual_queue.target_s == 1.0
+        resumed.virtual_queue.target_s = None
+        await resumed.open(state)
+        assert resumed.virtual_queue.target_s == 9.0
 
     with_edge(use)

@@ -50,18 +50,18 @@ def test_every_row_adds_up(tmp_path: Path) -> None:
 
 
 def test_hits_are_requests_of_an_edge_prompt_that_was_there_before(tmp_path: Path) -> None:
-    seen: set[str] = set()
+    prompts: set[str] = set()
     for row in sorted(rows_of(tmp_path / "a"), key=lambda r: r["arrived_s"]):
-        assert row["reuse"] != "exact" or row["edge_prompt"] in seen
-        seen.add(row["edge_prompt"])
+        assert row["reuse"] != "exact" or row["edge_prompt"] in prompts
+        prompts.add(row["edge_prompt"])
 
 
 def test_the_policies_ask_the_same_questions_and_answer_them_differently(tmp_path: Path) -> None:
-    wishes = {}
+    prompts_by_policy = {}
     hits = {}
     for name in ("none", "lru", "lfu", "final"):
         rows = rows_of(tmp_path / name, policy={"name": name})
-        wishes[name] = [
+        prompts_by_policy[name] = [
             r["prompt"]
             for r in sorted(rows, key=lambda r: r["request_id"])
             if r["request_id"].endswith("-00000")
@@ -70,13 +70,15 @@ def test_the_policies_ask_the_same_questions_and_answer_them_differently(tmp_pat
         if name == "final":
             assert {row["device_steps"] for row in rows} == {0}
             assert all(row["edge_prompt"] == row["prompt"] for row in rows)
-    assert len({tuple(w) for w in wishes.values()}) == 1
+    assert len({tuple(w) for w in prompts_by_policy.values()}) == 1
     assert hits["none"] == 0 and hits["lru"] > 0.05 and hits["lfu"] > 0.05
     # users' endings differ: the same picture is rarely asked for twice
     assert hits["final"] < hits["lru"]
 
 
-def test_a_stream_of_prompts_is_asked_for_once_and_bad_ones_are_rejected(tmp_path: Path) -> None:
+def test_a_stream_of_prompts_is_prompts_by_policy_once_and_bad_ones_are_rejected(
+    tmp_path: Path,
+) -> None:
     prompts = ["a panda", "", "x" * 2001, "a panda", "a pig", "a panda", "a cow"]
     (tmp_path / "prompts").write_text("\n".join(prompts))
     rows = rows_of(tmp_path / "a", workload={"prompts": str(tmp_path / "prompts")}, duration_s=1000)

@@ -78,6 +78,6 @@ class Tiny(Policy):
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> type[Tiny]:
     """The policy under its name, in a class of its own, for one test."""
-    made = type("Tiny", (Tiny,), {})
-    monkeypatch.setitem(base._REGISTRY, "tiny", made)
-    return made
+    policy_class = type("Tiny", (Tiny,), {})
+    monkeypatch.setitem(base._REGISTRY, "tiny", policy_class)
+    return policy_class

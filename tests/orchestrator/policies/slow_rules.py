@@ -71,11 +71,11 @@ def sieve(trace: Sequence[str], capacity: int) -> list[bool]:
     hand = 0
     hits = []
     for key in trace:
-        there = [entry for entry in queue if entry[0] == key]
-        hits.append(bool(there))
-        for entry in there:
+        entries = [entry for entry in queue if entry[0] == key]
+        hits.append(bool(entries))
+        for entry in entries:
             entry[1] = True
-        if there:
+        if entries:
             continue
         while sum(size_of(str(k)) for k, _ in queue) + size_of(key) > capacity:
             while queue[hand := hand % len(queue)][1]:

@@ -77,8 +77,8 @@ def test_its_state_restores_to_identical_scores_and_goes_on_alike(preset: Preset
     second = DrcItem()
     driven(first, preset, 40)
     blob = checkpoint.pack(first.state_dict())
-    told = first.problem
-    second.reset(told, 99)
+    learnt_problem = first.problem
+    second.reset(learnt_problem, 99)
     second.load_state_dict(checkpoint.unpack(blob))
     ids = np.arange(500)
     np.testing.assert_array_equal(first.scores(ids, 40), second.scores(ids, 40))
@@ -130,7 +130,7 @@ def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
         )
     )
     assert not update and policy.learn() is None
-    asked = [
+    accesses = [
         Access(
             request_id="r",
             prompt_key=f"{word}{n}",
@@ -145,11 +145,11 @@ def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
         for n in range(3)
     ] * 3
     staging = tuple(
-        {a.prompt_key: CachedOutput(a.prompt_key, a.prompt, 6, 10) for a in asked}.values()
+        {a.prompt_key: CachedOutput(a.prompt_key, a.prompt, 6, 10) for a in accesses}.values()
     )
     record = SlotRecord(
         9,
-        (*asked, *asked[:3]),
+        (*accesses, *accesses[:3]),
         SlotCost(21, 0, 21, 6, 0, 0),
         0.0,
         CacheSnapshot(store=held, staging=staging, capacity=30, store_bytes=10, staging_bytes=60),
@@ -161,11 +161,11 @@ def test_it_plans_with_texts_with_unknown_items_and_through_silence() -> None:
 def test_labels_are_discounted_counts_of_what_came_later() -> None:
     samples = Samples(400, 5.0)
     random = np.random.default_rng(0)
-    asked = random.poisson(0.7, (120, 4))
+    counts = random.poisson(0.7, (120, 4))
     table = ItemTable(False)
     for slot in range(120):
-        ids = np.flatnonzero(asked[slot])
-        samples.observe(ids, asked[slot][ids], slot)
+        ids = np.flatnonzero(counts[slot])
+        samples.observe(ids, counts[slot][ids], slot)
         features = table.features(np.arange(4), slot)
         # to recognise them by
         features[:, 0] = slot
@@ -179,7 +179,7 @@ def test_labels_are_discounted_counts_of_what_came_later() -> None:
         weight = np.exp(-np.arange(119 - slot) / 5.0)
         assert slot <= 116
         assert exposure == pytest.approx(weight.sum())
-        assert label == pytest.approx((weight * asked[slot + 1 :, item]).sum(), abs=1e-6)
+        assert label == pytest.approx((weight * counts[slot + 1 :, item]).sum(), abs=1e-6)
     assert samples.draw(300, 119, 119, random) is None
 
 
@@ -196,11 +196,11 @@ def test_a_trend_that_nobody_looked_at_counts_in_what_was_to_be_expected() -> No
             table.met(item, (f"a{item % 2}", f"b{item // 2}"))
     expected = []
     for slot in range(60):
-        asked = random.poisson(np.where(np.arange(20) % 2, 40, 200 if 20 <= slot < 40 else 4))
-        asked[0] = slot == 0
-        ids = np.flatnonzero(asked)
+        counts = random.poisson(np.where(np.arange(20) % 2, 40, 200 if 20 <= slot < 40 else 4))
+        counts[0] = slot == 0
+        ids = np.flatnonzero(counts)
         for table in (looked, silent):
-            table.observe(ids, asked[ids], slot)
+            table.observe(ids, counts[ids], slot)
         expected.append(np.exp(looked.features(np.arange(1), slot)[0, -1]))
     line = expected[10] / 10 * 59
     assert expected[-1] > 3 * line
@@ -237,13 +237,13 @@ def test_parts_that_were_never_asked_for_are_unlikely_not_garbage() -> None:
 
 
 def test_naming_policies_costs_neither_torch_nor_numba() -> None:
-    said = (
+    program = (
         "import sys, orchestrator.policies; "
         "print([m for m in ('torch', 'numba', 'scipy') if m in sys.modules])"
     )
     assert (
         subprocess.run(
-            [sys.executable, "-c", said], capture_output=True, text=True, check=True
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
         ).stdout
         == "[]\n"
     )

@@ -18,13 +18,13 @@ def fading(efold_slots: float) -> LfuDecay:
 def test_scores_are_the_sums_of_what_has_faded() -> None:
     decay = fading(7.0)
     rng = np.random.default_rng(1)
-    asked = rng.integers(0, 4, (60, 5))
-    for slot, row in enumerate(asked):
+    draws = rng.integers(0, 4, (60, 5))
+    for slot, row in enumerate(draws):
         ids, counts = np.unique(row, return_counts=True)
         decay.observe(ids.astype(np.int64), counts.astype(np.int64), slot)
     age = 62 - np.arange(60)
     expected = [
-        float(((asked == item).sum(axis=1) * np.exp(-age / 7.0)).sum()) for item in range(4)
+        float(((draws == item).sum(axis=1) * np.exp(-age / 7.0)).sum()) for item in range(4)
     ]
     assert decay.scores(np.arange(4), 62) == pytest.approx(expected, rel=1e-12)
 

@@ -155,7 +155,7 @@ def test_a_prompt_from_outside_the_catalogue_ends_no_planner(name: str) -> None:
     planner.reset(Problem(8192 * 2, 20, 6, frame_bytes=8192, reusable_steps=6, items=3, users=4), 7)
     outputs = {key: CachedOutput(key, key, 6, 8192) for key in "abcd"}
     held: dict[str, CachedOutput] = {}
-    for slot, asked in enumerate(["abcd", "dcba", "dddd"] * 3):
+    for slot, keys in enumerate(["abcd", "dcba", "dddd"] * 3):
         accesses = tuple(
             Access(
                 request_id="",
@@ -167,9 +167,9 @@ def test_a_prompt_from_outside_the_catalogue_ends_no_planner(name: str) -> None:
                 at_s=slot,
                 edge_s=1.0,
             )
-            for key in asked
+            for key in keys
         )
-        staging = tuple(outputs[key] for key in dict.fromkeys(asked) if key not in held)
+        staging = tuple(outputs[key] for key in dict.fromkeys(keys) if key not in held)
         available = CacheSnapshot(
             store=tuple(held.values()),
             staging=staging,
@@ -177,7 +177,7 @@ def test_a_prompt_from_outside_the_catalogue_ends_no_planner(name: str) -> None:
             store_bytes=0,
             staging_bytes=0,
         )
-        cost = SlotCost(4, 0, 4, len(set(asked)), 2.0, 8.0)
+        cost = SlotCost(4, 0, 4, len(set(keys)), 2.0, 8.0)
         update = planner.plan(SlotRecord(slot, accesses, cost, 0.0, available))
         assert set(dict(update.admit)) <= set("abc"), "it has no place for d"
         held = {key: output for key, output in held.items() if key not in update.evict}

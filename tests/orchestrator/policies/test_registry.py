@@ -58,8 +58,8 @@ def test_a_file_runs_live_and_leaves_its_text_and_its_name(tmp_path: Path) -> No
     recorded = yaml.safe_load(Path("out/scenario.yaml").read_text())
     assert recorded["policy"]["name"] == "mru-outside"
     assert recorded["policy"]["source"] == {"file": "mru_outside.py", "class": None, "text": MRU}
-    told = json.loads(Path("out/summary.json").read_text())
-    assert "source" not in told["run"]["policy"] and "mru-outside" in told["policies"]
+    summary = json.loads(Path("out/summary.json").read_text())
+    assert "source" not in summary["run"]["policy"] and "mru-outside" in summary["policies"]
     # what a run recorded can be run and resumed wherever the file is, but is no code by itself
     Path("elsewhere").mkdir()
     Path("mru_outside.py").rename("elsewhere/mru_outside.py")
@@ -97,7 +97,7 @@ def test_a_file_that_changed_takes_the_place_of_what_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "asked", "reason"),
+    ("text", "name", "reason"),
     [
         (TWO, "m.py", r"m\.py has 2 policies \(Mru, Second\): say which, as in m\.py:Mru"),
         (TWO, "m.py:Third", r"m\.py has no policy Third; it has Mru, Second"),
@@ -110,11 +110,11 @@ def test_a_file_that_changed_takes_the_place_of_what_it_was() -> None:
         ("", "nowhere.py", r"nowhere\.py cannot be read: .*No such file"),
     ],
 )
-def test_a_broken_file_is_one_line_and_leaves_nothing(text: str, asked: str, reason: str) -> None:
+def test_a_broken_file_is_one_line_and_leaves_nothing(text: str, name: str, reason: str) -> None:
     before = policies.names()
     written(text, "m.py")
-    with pytest.raises(OptionError, match=rf"^--policies {asked}: .*{reason}") as error:
-        policies.registered(asked, "--policies")
+    with pytest.raises(OptionError, match=rf"^--policies {name}: .*{reason}") as error:
+        policies.registered(name, "--policies")
     assert "\n" not in str(error.value) and policies.names() == before
     assert policies.registered("lru", "--policies") == "lru"
 
@@ -138,13 +138,13 @@ def test_a_name_that_its_text_does_not_define_is_told() -> None:
 class Point:
     """An entry point of some package."""
 
-    def __init__(self, name: str, found: Any) -> None:
+    def __init__(self, name: str, loaded: Any) -> None:
         self.name = name
         self.value = f"somewhere:{name}"
-        self._found = found
+        self._loaded = loaded
 
     def load(self) -> Any:
-        return self._found()
+        return self._loaded()
 
 
 def test_entry_points_are_policies_and_broken_ones_are_listed(
@@ -222,8 +222,8 @@ def test_the_command_lists_a_whole_sentence_a_policy_without_torch_or_ray() -> N
 
 
 def test_parameters_reach_the_policy() -> None:
-    made: Any = policies.make(Settings(name="lfu-decay", params={"efold_slots": 50}))
-    assert made.efold_slots == 50
+    lfu_decay: Any = policies.make(Settings(name="lfu-decay", params={"efold_slots": 50}))
+    assert lfu_decay.efold_slots == 50
     assert main(["validate", "--set", "policy.params.efold_slots=50"]) == 0
 
 

@@ -216,13 +216,13 @@ Moves = list[tuple[str, int, int]]
         st.tuples(st.sampled_from(KEYS), st.integers(1, 12), st.integers(1, 6)), max_size=60
     ),
     capacity=st.integers(1, 30),
-    told=st.dictionaries(
+    views=st.dictionaries(
         st.integers(0, 59), st.dictionaries(st.sampled_from(KEYS), st.integers(1, 9)), max_size=4
     ),
 )
 @pytest.mark.parametrize("name", RULES)
 def test_never_over_the_bytes_and_never_a_victim_that_is_not_held(
-    name: str, moves: Moves, capacity: int, told: dict[int, dict[str, int]]
+    name: str, moves: Moves, capacity: int, views: dict[int, dict[str, int]]
 ) -> None:
     """A key's bytes may change from one output to the next; now and then the store turns out to
     hold something else."""
@@ -238,8 +238,8 @@ def test_never_over_the_bytes_and_never_a_victim_that_is_not_held(
         assert not (hit and update) and update.admit in ((), ((key, step),))
         assert bool(update.admit) == (not hit and nbytes <= capacity)
         store.update({k: nbytes for k, _ in update.admit})
-        if i in told:
-            really = itertools.takewhile(lambda kv: kv[1] <= capacity, told[i].items())
+        if i in views:
+            really = itertools.takewhile(lambda kv: kv[1] <= capacity, views[i].items())
             store = {}
             room = capacity
             for k, size in really:

@@ -91,8 +91,8 @@ def test_a_run_that_broke_off_still_gets_its_report(scenario: Scenario, tmp_path
         journal.write('{"request_id": "cut off in the mid')
     page = report.write(tmp_path / "run").read_text()
     assert "the run broke off" in page
-    told = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert told["policies"]["lru"]["requests"]["mean"] == 3
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["policies"]["lru"]["requests"]["mean"] == 3
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_lateness_beyond_its_bound_makes_a_run_invalid_and_says_why() -> None:
     slots = [vars(slot(i)) for i in range(5)]
     assert fidelity.verdict(fidelity.measure(good, slots, 1.0), 50) == "VALID"
     late = [row(i, device_late_s=0.5, device_s=2.5).dict() for i in range(50)]
-    told = fidelity.verdict(fidelity.measure(late, slots, 1.0), 50)
-    assert told.startswith(
+    sentence = fidelity.verdict(fidelity.measure(late, slots, 1.0), 50)
+    assert sentence.startswith(
         "INVALID: emulator overloaded: device lateness p99 is 500 ms, the bound 40 ms"
     )
-    assert "fewer users" in told
+    assert "fewer users" in sentence
 
 
 def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:

@@ -159,10 +159,10 @@ def test_a_sample_covers_the_whole_run_within_its_bound() -> None:
     sample = Sample(100)
     for number in range(12_345):
         sample.add({"n": number})
-    kept = [row["n"] for row in sample.rows]
-    assert 50 <= len(kept) <= 100
-    assert len({b - a for a, b in pairwise(kept)}) == 1
-    assert kept[0] == 0 and kept[-1] > 12_000
+    places = [row["n"] for row in sample.rows]
+    assert 50 <= len(places) <= 100
+    assert len({b - a for a, b in pairwise(places)}) == 1
+    assert places[0] == 0 and places[-1] > 12_000
 
 
 def test_slots_that_left_the_window_count_no_more(scenario: Scenario) -> None:
@@ -252,10 +252,10 @@ def test_an_ended_run_shows_what_its_summary_says(ended: Path) -> None:
     watch = Watch(ended)
     assert watch.look() is False and watch.state == "ended"
     summary = json.loads((ended / "summary.json").read_text())
-    told = {name: value["mean"] for name, value in summary["policies"]["drc"].items()}
+    means = {name: value["mean"] for name, value in summary["policies"]["drc"].items()}
     edge = watch.figures.edges["edge-0"]
-    assert watch.figures.results["done"] == told["requests"]
-    assert edge.hit_ratio == pytest.approx(told["hit_ratio"])
+    assert watch.figures.results["done"] == means["requests"]
+    assert edge.hit_ratio == pytest.approx(means["hit_ratio"])
     rows = read_run(ended)[0]
     exact = np.percentile([row["total_s"] for row in rows], [50, 95, 99], method="inverted_cdf")
     assert edge.tally.quantiles_s("total", (0.5, 0.95, 0.99)) == pytest.approx(exact, rel=0.0101)
@@ -293,11 +293,11 @@ def test_a_run_whose_process_is_gone_broke_off(ended: Path, tmp_path: Path) -> N
 def test_watching_ends_by_itself_when_the_run_does(
     going: Going, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = io.StringIO()
+    terminal = io.StringIO()
     monkeypatch.setattr(
         top,
         "Console",
-        lambda: Console(file=seen, force_terminal=True, width=100, color_system=None),
+        lambda: Console(file=terminal, force_terminal=True, width=100, color_system=None),
     )
     slots = iter(range(len(going.slots)))
 
@@ -315,8 +315,8 @@ def test_watching_ends_by_itself_when_the_run_does(
     watching.start()
     watching.join(60)
     assert ended == [0]
-    assert f"ended, {len(going.slots)} s in all" in seen.getvalue().rpartition("paced: ")[2]
-    assert "running, 3 of 30 s" in seen.getvalue()
+    assert f"ended, {len(going.slots)} s in all" in terminal.getvalue().rpartition("paced: ")[2]
+    assert "running, 3 of 30 s" in terminal.getvalue()
 
 
 def test_without_a_name_the_newest_run_is_shown_once(
@@ -333,7 +333,7 @@ def test_without_a_name_the_newest_run_is_shown_once(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["top", "nowhere"], "nowhere: no run is in there"),
         (["top"], "no run is in runs/: start one with `midstep run`"),
@@ -345,14 +345,14 @@ def test_without_a_name_the_newest_run_is_shown_once(
 )
 def test_what_holds_no_run_is_one_line(
     arguments: list[str],
-    told: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    assert [line for line in capsys.readouterr().err.splitlines() if told in line] != []
+    assert [line for line in capsys.readouterr().err.splitlines() if message in line] != []
 
 
 def test_watching_loads_neither_torch_nor_ray(going: Going) -> None:
@@ -360,14 +360,14 @@ def test_watching_loads_neither_torch_nor_ray(going: Going) -> None:
         "import sys; from orchestrator.cli import main; main(['top', sys.argv[1], '--once']); "
         "print({m for m in ('torch', 'diffusers', 'ray', 'pyarrow') if m in sys.modules})"
     )
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", code, str(going.folder)],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[3],
     )
-    assert told.stdout.splitlines()[-1] == "set()"
+    assert ended.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.ray
@@ -379,25 +379,29 @@ def test_a_live_run_is_seen_going_and_ended(
     ) as running:
         running.until_slots(3)
         assert main(["top", str(running.folder), "--once"]) == 0
-        seen = capsys.readouterr().out
-        assert ": running, " in seen and "4 users" in seen
+        terminal = capsys.readouterr().out
+        assert ": running, " in terminal and "4 users" in terminal
         assert running.end() == 0
     assert main(["top", str(running.folder)]) == 0
     rows = read_run(running.folder)[0]
-    seen = capsys.readouterr().out
-    assert ": ended, " in seen and f"{len(rows)} done, 0 rejected" in seen and "4 users" in seen
+    terminal = capsys.readouterr().out
+    assert (
+        ": ended, " in terminal
+        and f"{len(rows)} done, 0 rejected" in terminal
+        and "4 users" in terminal
+    )
 
 
 def test_a_run_in_a_terminal_draws_the_same_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = io.StringIO()
-    console = Console(file=seen, force_terminal=True, width=100, color_system=None)
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr(live, "Console", lambda **_: console)
     monkeypatch.setattr(live, "REDRAW_S", 0.0)
     assert run(parse(paced.tree(duration_s=12)), Options(out=str(tmp_path / "run"))) == 0
     done = sum(row["slot"] < 12 for row in read_run(tmp_path / "run")[0])
-    last = seen.getvalue().rpartition("paced: ")[2]
+    last = terminal.getvalue().rpartition("paced: ")[2]
     assert "running, 12 of 12 s, 4 users" in last and f"{done} done, 0 rejected" in last
     assert "drift+penalty" in last and "req/s" in last
 

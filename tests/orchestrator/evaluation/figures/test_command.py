@@ -88,11 +88,11 @@ def test_claims_and_summary_tell_the_same(folder: Path) -> None:
     assert below["mean"] == pytest.approx(share.mean())
     page = (folder / "claims.md").read_text()
     assert all(f"| {row['ours']} |" in page for row in tree["claims"]) and "quick" not in page
-    told = json.loads((folder / "summary.json").read_text())
-    assert told["policies"]["drc"]["response_by_slot_ms"]["mean"] == pytest.approx(
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["policies"]["drc"]["response_by_slot_ms"]["mean"] == pytest.approx(
         tenth.at(3, "drc", "response_by_slot_ms").mean()
     )
-    assert told["run"]["seeds"] == [0, 1] and told["run"]["modes"] == {
+    assert summary["run"]["seeds"] == [0, 1] and summary["run"]["modes"] == {
         "edge": "coupled",
         "timing": "reactive",
     }
@@ -178,13 +178,13 @@ def test_ctrl_c_leaves_what_was_finished(
 
 
 def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[tuple[list[str], Effort]] = []
+    calls: list[tuple[list[str], Effort]] = []
     monkeypatch.setattr(
-        command, "reproduce", lambda names, work, out, policies: asked.append((names, work)) or 0
+        command, "reproduce", lambda names, work, out, policies: calls.append((names, work)) or 0
     )
     for arguments in ([], ["fig8", "--quick"], ["all", "--quick", "--seeds", "4"]):
         assert main(["reproduce", *arguments]) == 0
-    (_, paper), (names, quick), (_, more) = asked
+    (_, paper), (names, quick), (_, more) = calls
     assert (paper.seeds, paper.slots, paper.quick) == (12, 10_000, False)
     assert (quick.seeds, quick.slots, quick.quick) == (3, 1_500, True) and names == ["fig8"]
     assert (more.seeds, more.slots, more.quick) == (4, 1_500, True)
@@ -194,7 +194,7 @@ def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["fig4"], "no figure 'fig4'; there is fig5, fig6"),
         (["--seeds", "1"], "at least 2 seeds"),
@@ -209,7 +209,7 @@ def test_quick_means_less_and_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
 )
 def test_bad_input_is_one_line_and_status_2(
     arguments: list[str],
-    told: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -217,8 +217,8 @@ def test_bad_input_is_one_line_and_status_2(
     monkeypatch.chdir(tmp_path)
     Path("there").write_text("")
     assert main(["reproduce", *arguments]) == 2
-    told_by = capsys.readouterr().err.splitlines()
-    assert len(told_by) == 1 and told in told_by[0]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and message in lines[0]
 
 
 def test_how_lanes_are_cut_changes_nothing() -> None:
@@ -233,6 +233,6 @@ def test_how_lanes_are_cut_changes_nothing() -> None:
 
 
 def read(folder: Path, figure: str) -> Values:
-    made = values.load(folder, figure, TINY.seeds, TINY.slots)
-    assert made is not None
-    return made
+    numbers = values.load(folder, figure, TINY.seeds, TINY.slots)
+    assert numbers is not None
+    return numbers

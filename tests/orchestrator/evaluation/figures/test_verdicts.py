@@ -35,8 +35,8 @@ def test_a_number_is_near_or_of_the_same_sign_or_neither(ours: float, verdict: s
 
 def test_a_number_is_reproduced_within_a_wide_interval_and_refused_where_that_holds_0() -> None:
     assert number(0.3 + 60 * NOISE, 0.2235, 100, " %").verdict == REPRODUCED
-    found = number(0.01 + 10 * NOISE, 0.2235, 100, " %")
-    assert found.verdict == NOT and "holds 0" in found.reason
+    finding = number(0.01 + 10 * NOISE, 0.2235, 100, " %")
+    assert finding.verdict == NOT and "holds 0" in finding.reason
     assert number(np.array([np.nan]), 0.2, 1, "").verdict == NOT
 
 
@@ -63,8 +63,11 @@ def test_a_trend_goes_there_at_every_step_or_over_the_range_or_not(
 
 
 def test_a_trend_may_stay_level() -> None:
-    found = trend(np.array([[1.0, 1.1], [2.0, 2.1], [2.0, 2.1]]), True, 1, " ms")
-    assert (found.verdict, found.reason) == (REPRODUCED, "rises at 1 of 2 steps, level at the rest")
+    finding = trend(np.array([[1.0, 1.1], [2.0, 2.1], [2.0, 2.1]]), True, 1, " ms")
+    assert (finding.verdict, finding.reason) == (
+        REPRODUCED,
+        "rises at 1 of 2 steps, level at the rest",
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,16 +84,16 @@ def test_best_needs_every_rival_at_every_point() -> None:
     assert (
         best(x, mine, {"oo": mine + 1 + NOISE, "dnn": mine + 2}, lower=True).verdict == REPRODUCED
     )
-    found = best(x, mine, {"oo": mine + rows(2, 2, -1, noise=0), "dnn": mine + 2}, lower=True)
+    finding = best(x, mine, {"oo": mine + rows(2, 2, -1, noise=0), "dnn": mine + 2}, lower=True)
     assert (
-        found.verdict == IN_FORM
-        and found.reason.endswith("but behind oo at 3")
-        and "dnn" not in found.reason
+        finding.verdict == IN_FORM
+        and finding.reason.endswith("but behind oo at 3")
+        and "dnn" not in finding.reason
     )
     assert best(x, mine, {"oo": mine - 1, "dnn": mine + 2}, lower=True).verdict == NOT
     assert best(x, mine, {"oo": mine - 1, "dnn": mine - 2}, lower=False).verdict == REPRODUCED
-    found = best(x, mine, {"oo": mine}, lower=True)
-    assert (found.verdict, found.reason) == (NOT, "level with oo at 1, 2, 3")
+    finding = best(x, mine, {"oo": mine}, lower=True)
+    assert (finding.verdict, finding.reason) == (NOT, "level with oo at 1, 2, 3")
 
 
 def test_best_is_compared_seed_by_seed() -> None:
@@ -106,18 +109,22 @@ def convergence(loss: list[float]) -> Values:
 
 def test_fig_5_settles_there_or_elsewhere_or_rises() -> None:
     assert claims.loss(convergence([0.7, 0.3, 0.1, 0.05, 0.03]), "drc").verdict == REPRODUCED
-    found = claims.loss(convergence([0.7, 0.5, 0.4, 0.3, 0.3]), "drc")
-    assert found.verdict == IN_FORM and "gap to exact P2 10" in found.ours
+    finding = claims.loss(convergence([0.7, 0.5, 0.4, 0.3, 0.3]), "drc")
+    assert finding.verdict == IN_FORM and "gap to exact P2 10" in finding.ours
     assert claims.loss(convergence([0.1, 0.2, 0.3, 0.3, 0.3]), "drc").verdict == NOT
     assert claims.loss(convergence([np.nan]), "drc").verdict == NOT
 
 
 def test_fig_7_is_near_or_rises_elsewhere_or_falls() -> None:
-    def found(first: float, step: float) -> str:
+    def verdict_of(first: float, step: float) -> str:
         points = [{"x": {"psnr_db": list(first + step * m + NOISE)}} for m in range(6)]
         return claims.psnr(Values("fig7", 4, 20, [1.0, 2, 3, 4, 5, 6], points), "x").verdict
 
-    assert [found(20.5, 2), found(8, 0.3), found(40, -1)] == [REPRODUCED, IN_FORM, NOT]
+    assert [verdict_of(20.5, 2), verdict_of(8, 0.3), verdict_of(40, -1)] == [
+        REPRODUCED,
+        IN_FORM,
+        NOT,
+    ]
 
 
 def fig10(drc: float) -> Values:
@@ -143,13 +150,15 @@ def fig10(drc: float) -> Values:
 
 
 def test_fig_10_reads_22_35_at_3_g_and_28_57_against_the_dnn_at_5_g() -> None:
-    found = {claim.claim: claim.finding for claim in claims.all_claims({"fig10": fig10(80.65)})}
-    below = found["response time below NCLDC's, at 3 G (the default)"]
+    findings = {claim.claim: claim.finding for claim in claims.all_claims({"fig10": fig10(80.65)})}
+    below = findings["response time below NCLDC's, at 3 G (the default)"]
     assert below.verdict == REPRODUCED and below.mean == pytest.approx(0.2235, abs=1e-6)
-    request = found["time cost of each request below the DNN's, at 5 G"]
+    request = findings["time cost of each request below the DNN's, at 5 G"]
     assert request.verdict == IN_FORM and request.mean == pytest.approx(1 - 75.65 / 90, abs=1e-4)
     panels = ("lowest response time", "highest hit ratio", "most time saved")
-    assert {found[f"DRC has the {panel} of the four"].verdict for panel in panels} == {REPRODUCED}
+    assert {findings[f"DRC has the {panel} of the four"].verdict for panel in panels} == {
+        REPRODUCED
+    }
     worse = {
         claim.claim: claim.finding.verdict for claim in claims.all_claims({"fig10": fig10(120)})
     }

@@ -154,7 +154,7 @@ def test_what_is_not_asked_for_stays_while_there_is_room_and_the_oldest_leaves_f
 def one_lane(
     name: str, seed: int, slots: int, target: float
 ) -> tuple[list[list[int]], dict[str, float]]:
-    """Through accesses, prices and edits, as the interface has it."""
+    """Through accesses, prices and cache updates, as the interface has it."""
     world = World([(SMALL, seed)])
     rollout = objects(name, policies.find(name), world, [seed], np.array([target]))
     rollout.guarded = False
