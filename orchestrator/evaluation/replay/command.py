@@ -40,12 +40,12 @@ def replay(
     started = time.perf_counter()
     with released_on_failure(folder, MARKER):
         scores = list(_shown(trace, capacities, names, seed))
-    wall_s = time.perf_counter() - started
-    _print(trace, scores)
-    try:
-        summary.write(folder, _summary(path, trace, scores, seed, wall_s))
-    except OSError as error:
-        raise OptionError(f"--out {folder}: {MARKER} cannot be written: {error}") from error
+        wall_s = time.perf_counter() - started
+        _print(trace, scores)
+        try:
+            summary.write(folder, _summary(path, trace, scores, seed, wall_s))
+        except OSError as error:
+            raise OptionError(f"--out {folder}: {MARKER} cannot be written: {error}") from error
     print(f"summary: {folder / MARKER}")
     return 0
 
