@@ -1,4 +1,4 @@
-"""What a scenario asks of the machine that runs it: processes, memory, open files."""
+"""Demand of a scenario on the machine that runs it: processes, memory, open files."""
 
 from __future__ import annotations
 

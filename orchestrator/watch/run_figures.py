@@ -83,7 +83,7 @@ class EdgeFigures:
 
     @property
     def hit_ratio(self) -> float | None:
-        """Of the window's slots; None without a request."""
+        """The hit ratio of the window's slots; None without a request."""
         return sum(slot["hits"] for slot in self.slots) / self.requests if self.requests else None
 
     @property

@@ -1,4 +1,4 @@
-"""What a slot came to: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
+"""Accounting of a slot: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
 over the slots. Compiled; arrays have a lane axis (B) in front."""
 
 from __future__ import annotations

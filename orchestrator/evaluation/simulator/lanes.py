@@ -99,8 +99,8 @@ class ScoreLane(Lane):
         self._wanted[every] = False
         self._score[every] = self.policy.scores(every, slot)
         for k, (capacity, new) in enumerate(zip(self.capacities, fresh, strict=True)):
-            ranked = np.concatenate([self.held[k], new])
-            chosen = ranked[best(self._score[ranked], capacity)]
+            candidates = np.concatenate([self.held[k], new])
+            chosen = candidates[best(self._score[candidates], capacity)]
             self._cached[k, self.held[k]] = False
             self._cached[k, chosen] = True
             self.held[k] = chosen

@@ -152,7 +152,8 @@ def test_a_step_that_a_policy_cannot_name_is_refused() -> None:
 def test_a_prompt_from_outside_the_catalogue_ends_no_planner(name: str) -> None:
     """A device by hand may ask for anything: four prompts of a catalogue of three."""
     planner = policies.find(name)()
-    planner.reset(Problem(8192 * 2, 20, 6, 8192, 6, items=3, users=4), 7)
+    problem = Problem(8192 * 2, 20, 6, frame_bytes=8192, reusable_steps=6, items=3, users=4)
+    planner.reset(problem, 7)
     outputs = {key: CachedOutput(key, key, 6, 8192) for key in "abcd"}
     held: dict[str, CachedOutput] = {}
     for slot, keys in enumerate(["abcd", "dcba", "dddd"] * 3):
