@@ -207,7 +207,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_begin(folder: Path) -> dict[str, Any]:
-    """What `Recorder.began` wrote; nothing where it is not there, or damaged."""
+    """Read what `Recorder.began` wrote; nothing where it is not there, or damaged."""
     try:
         tree = json.loads((folder / BEGIN).read_bytes())
     except (OSError, ValueError):

@@ -73,7 +73,7 @@ class EdgeFigures:
 
     @property
     def tally(self) -> Tally:
-        """What the requests of the window come to."""
+        """Statistics of the window's requests."""
         return Tally.of(self._tallies.values())
 
     @property
@@ -117,7 +117,8 @@ class RunFigures:
     def add(
         self, requests: Iterable[Row], slots: Iterable[Row], events: Iterable[Row] = ()
     ) -> None:
-        """What came since the last call: rows of requests.parquet, of slots.parquet, and events."""
+        """Read what is new since the last call: rows of requests.parquet, of slots.parquet, and
+        events."""
         for row in requests:
             self.results[row["result"]] += 1
             if row["result"] == "done":

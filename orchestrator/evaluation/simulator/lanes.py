@@ -127,7 +127,7 @@ class DrivenLane(Lane):
         self._outputs: dict[int, CachedOutput] = {}
 
     def output(self, item: int) -> CachedOutput:
-        """What the edge computes for an item."""
+        """The output that the edge computes for an item."""
         output = self._outputs.get(item)
         if output is None:
             facts = self.problem
