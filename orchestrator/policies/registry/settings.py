@@ -104,7 +104,10 @@ def _kind(parameter: inspect.Parameter, cls: type[Policy]) -> Any:
     kind = parameter.annotation
     if isinstance(kind, str):
         try:
-            kind = get_type_hints(cls.__init__)[parameter.name]
+            # each by itself: a neighbour that only type checkers know must not hide this one
+            alone = types.SimpleNamespace(__annotations__={parameter.name: kind})
+            names = getattr(cls.__init__, "__globals__", {})
+            kind = get_type_hints(alone, names)[parameter.name]
         except Exception:  # a name that only type checkers know
             return None
     if kind is inspect.Parameter.empty:
