@@ -1,5 +1,5 @@
-"""What both ends of the wire share: the scenario, the physics, cut pipelines, frames, time and
-metrics."""
+"""The parts that both ends of the wire share: the scenario, the physics, cut pipelines, frames,
+time and metrics."""
 
 import os
 

@@ -66,7 +66,7 @@ class RecordError(MidstepError):
 
 
 class AddressError(MidstepError):
-    """Nobody can be reached, or nothing can listen, at an address; the text names it."""
+    """No service answers, or none can listen, at an address; the text names it."""
 
 
 class CredentialsError(MidstepError):

@@ -1,4 +1,4 @@
-"""What of this machine is ours."""
+"""Cores of this machine that this process may use."""
 
 from __future__ import annotations
 

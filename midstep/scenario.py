@@ -55,7 +55,7 @@ Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or
 
 
 class Tree(BaseModel):
-    """What every part of a scenario is: immutable, and strict about its keys."""
+    """Base class of a scenario's parts: immutable, and strict about its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -201,7 +201,7 @@ class Arrivals(Tree):
 
     @property
     def mean_pause_s(self) -> float:
-        """What a user's pauses are drawn around: thinking, or from one request to the next."""
+        """Mean of a user's random pauses: of thinking, or from one request to the next."""
         if self.closed is not None:
             return self.closed.think_s
         assert self.poisson is not None  # _one
@@ -246,7 +246,7 @@ class PolicySettings(Tree):
 
 
 class Modes(Tree):
-    """What is real, what emulated, what modelled."""
+    """Modes: which parts are real, emulated or modelled."""
 
     edge: Literal["shared"] = "shared"
     clock: Literal["wall", "virtual"] = "wall"
@@ -379,7 +379,7 @@ class Scenario(Tree):
         return self.edges[0]
 
     def at(self, name: str) -> Scenario:
-        """What concerns one edge: the same scenario without the others."""
+        """The scenario of one edge: the same without the others."""
         return self.model_copy(
             update={"edges": tuple(edge for edge in self.edges if edge.name == name)}
         )

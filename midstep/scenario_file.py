@@ -1,4 +1,4 @@
-"""From a file, or a tree of keys, to a Scenario; what is wrong is told in one line, with the key's
+"""Reads a Scenario from a file or a tree of keys; an error is one line, with the key's
 path."""
 
 from __future__ import annotations

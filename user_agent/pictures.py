@@ -17,7 +17,8 @@ __all__ = ["AsReceived", "LastSteps", "WholePicture", "pixels", "png"]
 
 @dataclass(frozen=True, kw_only=True)
 class LastSteps:
-    """From a frame to the picture (PNG), and whether the tokenizer cuts the prompt."""
+    """Completes a frame to the picture (PNG); also says whether the tokenizer truncates the
+    prompt."""
 
     denoiser: Denoiser
     frame: Frame

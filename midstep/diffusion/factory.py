@@ -1,4 +1,4 @@
-"""From a scenario's model section to a denoiser, real or paced; and how long its steps take and
+"""Builds a scenario's denoiser, real or paced; and how long its steps take and
 how large its outputs are here."""
 
 from __future__ import annotations

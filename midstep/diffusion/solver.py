@@ -55,7 +55,7 @@ def restore(scheduler: Any, state: dict[str, Any], device: torch.device | str) -
 
 
 class Window:
-    """Which part of the schedule is to run, and, once it has, what has to be carried on.
+    """The part of the schedule to run, and the solver's state before and after it.
 
     `start`, `stop`: steps; `state`, `rng`: what the frame at `start` carried; after the run
     `carried` is what the frame at `stop` must carry and `rng` the generator's new state, None where
@@ -93,7 +93,7 @@ class Window:
         return clone
 
     def carried(self, scheduler: Any) -> dict[str, Any]:
-        """What the frame at `stop` must carry of the solver."""
+        """The solver's state that the frame at `stop` must carry."""
         return carried(scheduler, self.fresh)
 
 

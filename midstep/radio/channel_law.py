@@ -1,5 +1,5 @@
-"""What a link and a device can do, from uniform numbers: the law of a run's devices and of the
-simulator's users alike.
+"""Rate of a link and speed of a device from uniform random numbers: one law for the devices of a
+run and the users of the simulator.
 
 Arguments are scalars or arrays that broadcast; `uniform` is from [0, 1), by `midstep.draws` under
 the kinds GAIN, SPEED and BANDWIDTH, so that one seed is one world on all roads.

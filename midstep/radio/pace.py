@@ -1,5 +1,5 @@
-"""When an amount of work is done at a rate that changes from slot to slot: bits on a link, steps on
-a device."""
+"""Finish time of work at a rate that changes from slot to slot: bits on a link, steps on a
+device."""
 
 from __future__ import annotations
 

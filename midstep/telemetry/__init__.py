@@ -1,1 +1,1 @@
-"""What is measured: every metric, its exporter, and the row that a request leaves."""
+"""Measurements: every metric, its exporter, and the row that a request leaves."""

@@ -162,8 +162,8 @@ def histogram(name: str, *labels: str) -> Histogram:
 
 
 class EdgeMetrics:
-    """What the edge writes; every series exists from the start, so that a rate is never missing its
-    first event."""
+    """Metrics of an edge; every series exists from the start, so that a rate never misses its first
+    event."""
 
     def __init__(self, edge: str) -> None:
         self.edge = edge
@@ -189,11 +189,11 @@ class EdgeMetrics:
         counter("edge_rejections_total", self.edge, reason).inc()
 
     def evicted(self, number: int) -> None:
-        """Outputs let go."""
+        """Outputs evicted."""
         counter("store_evictions_total", self.edge).inc(number)
 
     def state(self, entries: int, store_bytes: int, staging_bytes: int, queue: int) -> None:
-        """What store, staging and queue hold now."""
+        """Current size of store, staging and queue."""
         gauge("store_entries", self.edge).set(entries)
         gauge("store_bytes", self.edge).set(store_bytes)
         gauge("staging_bytes", self.edge).set(staging_bytes)
@@ -201,7 +201,7 @@ class EdgeMetrics:
 
 
 class LearnerMetrics:
-    """What the learner writes; what is not known yet is NaN, never a 0 that looks measured."""
+    """Metrics of the learner; a value not known yet is NaN, never a 0 that looks measured."""
 
     GAUGES = (
         "backlog_seconds",
@@ -230,19 +230,18 @@ class LearnerMetrics:
             gauge("optimality_gap_ratio", self.edge).set(gap)
 
     def spent(self, seconds: float) -> None:
-        """The policy was asked once."""
+        """Observe the seconds of one call of the policy."""
         histogram("decision_seconds", self.edge).observe(seconds)
 
     def trained(self, loss: float, k: int, updates: int) -> None:
-        """A training ended, with so many updates more."""
+        """A training step ended, which made `updates` more updates."""
         gauge("learner_loss", self.edge).set(loss)
         gauge("learner_candidates", self.edge).set(k)
         counter("learner_updates_total", self.edge).inc(max(0, updates))
 
 
 def on_tick(edge: str, where: str) -> Callable[[int, float, float], None]:
-    """What an engine's tick calls with its batch, the denoiser's seconds and its own; `where`: edge
-    or device."""
+    """The callback of an engine's ticks (`EngineStats.on_tick`); `where`: edge or device."""
     step_seconds = histogram("denoise_step_seconds", edge, where)
     batch_size = histogram("denoise_batch_size", edge, where)
 
@@ -254,7 +253,7 @@ def on_tick(edge: str, where: str) -> Callable[[int, float, float], None]:
 
 
 class RunMetrics:
-    """What the centre of a run writes."""
+    """Metrics of a run's orchestrator."""
 
     def __init__(self) -> None:
         for event in EVENTS:
@@ -279,7 +278,7 @@ class RunMetrics:
         gauge("run_valid").set(float(valid))
 
     def cluster(self, nodes: int, total: Mapping[str, float], free: Mapping[str, float]) -> None:
-        """What Ray has: nodes, and its resources by name."""
+        """Ray's nodes, and its resources by name."""
         gauge("cluster_nodes").set(nodes)
         for resource in ("CPU", "GPU", "memory"):
             amount = total.get(resource, 0.0)
@@ -288,7 +287,7 @@ class RunMetrics:
 
 
 class UserMetrics:
-    """What a host of devices writes."""
+    """Metrics of a host of devices."""
 
     STATES = ("thinking", "waiting", "receiving", "computing")
 

@@ -1,2 +1,2 @@
-"""What crosses between device, edge and learner: plain values, their protocol messages, frames and
+"""Messages between device, edge and learner: plain values, their protocol messages, frames and
 credentials."""

@@ -134,7 +134,7 @@ async def mismatch(address: str, credentials: Credentials | None) -> str | None:
 
 
 async def _handshake(address: str, context: ssl.SSLContext) -> BaseException | None:
-    """What a TLS handshake comes to: nothing where it succeeds, else its error."""
+    """The error of a TLS handshake; nothing where it succeeds."""
     host, _, port = address.rpartition(":")
     context.set_alpn_protocols(["h2"])
     try:

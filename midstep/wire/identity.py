@@ -1,4 +1,5 @@
-"""What makes two intermediate outputs the same: a wrong reuse is a wrong picture for a stranger."""
+"""Identity of an intermediate output: the fields in which two outputs must agree to be reused, as a
+wrong reuse is a wrong picture."""
 
 from __future__ import annotations
 

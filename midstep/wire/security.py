@@ -1,4 +1,4 @@
-"""Who may speak with an edge: a token for the callers, a certificate for the edge. Knows no gRPC.
+"""Authentication: a token for an edge's callers, a certificate for the edge. Independent of gRPC.
 
 Certificates are for one fixed name, NAME, and callers check against their CA alone: an edge's
 address may change, or be known only once it runs.
@@ -50,7 +50,7 @@ class Credentials:
     key: bytes | None = field(default=None, repr=False)
 
     def public(self) -> Credentials:
-        """What a caller needs: without the edge's private key."""
+        """The callers' part: without the edge's private key."""
         return Credentials(self.token, self.ca)
 
     def accept(self, token: str | bytes | None) -> bool:

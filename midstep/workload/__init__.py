@@ -1,2 +1,1 @@
-"""What users ask for: the catalogue of prompts, how popular they are, and requests by (user, index,
-slot)."""
+"""Workload: the catalogue of prompts, their popularity, and requests by (user, index, slot)."""

@@ -1,4 +1,4 @@
-"""What users ask of edge and devices, if all of it is computed and nothing waits."""
+"""Offered load of edge and devices: every request computed, without reuse and without waiting."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ __all__ = ["Load", "between_requests_s", "load"]
 
 @dataclass(frozen=True)
 class Load:
-    """What users ask for, if all of it is computed and nothing waits: requests a second, and cores
-    of computing."""
+    """Offered load without reuse: requests a second, and the cores that computing them needs."""
 
     requests_s: float
     edge_cores: float
@@ -22,8 +21,7 @@ class Load:
 
 
 def load(scenario: Scenario, profile: StepProfile) -> Load:
-    """The load at these step times, one request at a time: batches make it less, and so does every
-    reuse."""
+    """The load at these step times, one request at a time: batching and reuse lower it."""
     model = scenario.model
     step_s = profile.step(1)
     rate = sum(
@@ -36,8 +34,8 @@ def load(scenario: Scenario, profile: StepProfile) -> Load:
 
 
 def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> float:
-    """How long a user of this class takes from one request to the next, where nothing waits and the
-    link is fast."""
+    """Mean seconds between two requests of a user of this class, without waiting and with a fast
+    link."""
     arrivals = scenario.workload.arrivals
     if arrivals.closed is None:
         return arrivals.mean_pause_s

@@ -1,5 +1,5 @@
-"""How popular prompts are: Zipf over ranks, and pairs of ranks that exchange their items from slot
-to slot. A run's workload, the closed and the open simulator share this law.
+"""Popularity of prompts: Zipf over ranks, and pairs of ranks that exchange their items from slot to
+slot. A run's workload, the closed and the open simulator share this law.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What users ask for: a catalogue with popularity and drift, or a recorded stream of prompts."""
+"""Requests of users: from a catalogue with popularity and drift, or from a recorded list of
+prompts."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class EdgeActor:
         self._clock.begin(epoch_s)
 
     async def status(self) -> EdgeStatus:
-        """What it is doing now."""
+        """The edge's current load."""
         from orchestrator.live.inprocess import edge_status
 
         return edge_status(self._node)

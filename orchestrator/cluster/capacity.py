@@ -1,4 +1,4 @@
-"""What a scenario asks of the machine that runs it: processes, memory, open files."""
+"""Demand of a scenario on the machine that runs it: processes, memory, open files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def hosts(scenario: Scenario) -> int:
 
 
 def memory_bytes(scenario: Scenario, hosts: int) -> float:
-    """What so many hosts and the scenario's edges need of this machine's memory."""
+    """Memory that `hosts` hosts and the scenario's edges need on this machine."""
     return _process_bytes(scenario) * (hosts + len(scenario.edges)) + REST_BYTES
 
 

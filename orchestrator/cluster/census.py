@@ -1,4 +1,4 @@
-"""What a Ray cluster has: counted where nobody has to wait for it."""
+"""Census of a Ray cluster: its nodes and resources, counted in a thread that may hang."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["take_census"]
 
 
 async def take_census() -> Census:
-    """What the cluster has now. Raises PartDied where its head does not know any more.
+    """Count the cluster's nodes and resources. Raises PartDied where its head is gone.
 
     Ray asks its head by a call that blocks, for ever where the head is gone: it is made in a thread
     of its own, which nobody waits for at the run's end.

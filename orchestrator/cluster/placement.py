@@ -1,4 +1,4 @@
-"""Where a run's actors go: on nodes that have what their role and the scenario ask for."""
+"""Placement of a run's actors: on nodes that have what their role and the scenario ask for."""
 
 from __future__ import annotations
 

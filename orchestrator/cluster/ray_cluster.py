@@ -58,8 +58,8 @@ OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
-    """What comes of starting a part. Raises ScenarioError where nobody has room for it, instead of
-    waiting for ever."""
+    """Await the start of a part. Raises ScenarioError where the cluster has no room for it, instead
+    of waiting for ever."""
     try:
         return await asyncio.wait_for(opened, OPEN_S)
     except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""What there is: `policies`, `scenarios`."""
+"""Commands that list: `policies`, `scenarios`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several commands take: a scenario, changed by options."""
+"""Options that several commands share: a scenario, and changes to it."""
 
 from __future__ import annotations
 

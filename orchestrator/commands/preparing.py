@@ -1,4 +1,4 @@
-"""What comes before a run: `validate`, `calibrate`, `doctor`, `certs`."""
+"""Commands before a run: `validate`, `calibrate`, `doctor`, `certs`."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ drift_plus_penalty = njit(cache=True)(objective.drift_plus_penalty)
 
 
 class Sums(NamedTuple):
-    """What a choice sums to over the prompts, each by its weight: L of (17), what (16) averages
-    and its weight, |A|."""
+    """A choice's sums over the prompts, each by its weight: L of (17), numerator and divisor of
+    (16), and |A|."""
 
     system_s: float
     missed_s: float
@@ -82,7 +82,7 @@ class Sums(NamedTuple):
 
 
 class Offers(NamedTuple):
-    """What each of n prompts may get, whatever the price of a miss: `prompt` (n,), its place in R;
+    """The options of n prompts, independent of the price of a miss: `prompt` (n,), its place in R;
     `table` (5, n), rows above; `step` (n, 3), the steps of IDLE, COMPUTED and CACHED."""
 
     prompt: Any

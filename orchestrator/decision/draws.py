@@ -22,7 +22,8 @@ def mix(z: Any) -> Any:
 
 @njit(cache=True)
 def key(seed: int, kind: int, slot: int, first: int) -> Any:
-    """What the numbers of one place have in common: `mix(key ^ second)` is 64 random bits."""
+    """The part of the hash that the numbers of one place share: `mix(key ^ second)` is 64 random
+    bits."""
     z = mix(np.uint64(seed) * np.uint64(0x9E3779B1) + np.uint64(kind))
     return mix(z ^ np.uint64(slot)) ^ (np.uint64(first) << np.uint64(32))
 

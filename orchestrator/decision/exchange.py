@@ -15,8 +15,8 @@ __all__ = ["Goal", "exchange"]
 
 
 class Goal(NamedTuple):
-    """What single exchanges make smaller: (33) without Q Lbar where `limit_s` is 0, else L under
-    L_avg <= `limit_s`."""
+    """The quantity that single exchanges minimise: (33) without Q Lbar where `limit_s` is 0, else L
+    under L_avg <= `limit_s`."""
 
     queue_s: float
     share: float

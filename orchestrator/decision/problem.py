@@ -1,4 +1,4 @@
-"""What a slot cost and how far the system is behind: the costs (15) to (17), the queue (23), the
+"""The policy's problem and a slot's account: the costs (15) to (17), the virtual queue (23), the
 objective (33)."""
 
 from __future__ import annotations

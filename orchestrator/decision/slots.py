@@ -57,7 +57,7 @@ class PricedSlots:
 
     @property
     def prices(self) -> SlotPrices:
-        """What the kernels take of it."""
+        """The arrays that the compiled kernels take."""
         return SlotPrices(
             weight=self.weight,
             cost_s=self.cost_s,

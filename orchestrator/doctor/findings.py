@@ -1,4 +1,4 @@
-"""What a check gets and what it answers."""
+"""Argument and result of a check: the planned run, and its findings."""
 
 from __future__ import annotations
 

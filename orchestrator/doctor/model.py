@@ -75,7 +75,7 @@ def _hub(name: str) -> Iterator[Finding]:
 
 
 def _faults(folder: Path) -> Iterator[str]:
-    """What is missing or damaged, one line each."""
+    """List what is missing or damaged, one line each."""
     try:
         index = json.loads((folder / "model_index.json").read_text())
         parts = [

@@ -1,4 +1,4 @@
-"""What is installed: Python, the packages, torch and its device, the gRPC stubs, Ray."""
+"""Checks of what is installed: Python, the packages, torch and its device, the gRPC stubs, Ray."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def prometheus(plan: PlannedRun) -> Iterator[Finding]:
-    """What `midstep run --monitor` starts."""
+    """Check the Prometheus that `midstep run --monitor` starts."""
     program = programs.prometheus()
     if program is None:
         do = "apt install prometheus, or a Docker that answers; without it: `midstep top`"
@@ -34,7 +34,7 @@ def prometheus(plan: PlannedRun) -> Iterator[Finding]:
 
 
 def grafana(plan: PlannedRun) -> Iterator[Finding]:
-    """What shows the dashboards."""
+    """Check the Grafana that shows the dashboards."""
     program = programs.grafana()
     if program is None:
         do = (

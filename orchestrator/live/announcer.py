@@ -1,4 +1,4 @@
-"""What a run says in its terminal: how it starts, which parts it has, and how it ended."""
+"""Lines that a run prints in its terminal: its start, its parts, and how it ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["announce_cell", "headline", "start_line"]
 
 
 def start_line(scenario: Scenario) -> str:
-    """What is about to be run, and what of it is real."""
+    """The line before a run: its scenario, and which parts are real."""
     model = scenario.model
     modes = scenario.modes
     return (

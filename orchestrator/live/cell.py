@@ -38,7 +38,7 @@ class EdgeStatus:
 
 @dataclass(frozen=True)
 class Census:
-    """What a Ray cluster has: nodes alive, and its resources by name, all and free."""
+    """Size of a Ray cluster: nodes alive, and its resources by name, all and free."""
 
     nodes: int
     total: Mapping[str, float]
@@ -65,7 +65,7 @@ class HostPart(Protocol):
         """Let the run's time begin at this Unix time, and the devices with it."""
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
-        """What ended since the last call, and whether the host has nothing left to do."""
+        """Requests that ended since the last call, and whether the host has nothing left to do."""
 
     async def join(self, devices: Sequence[DeviceSpec]) -> None:
         """Let more devices live there, which ask from now on."""

@@ -38,7 +38,7 @@ def pack(tree: Mapping[str, Any]) -> bytes:
 
 
 def unpack(blob: bytes) -> dict[str, Any]:
-    """What `pack` packed; arrays are the caller's to change. Only a tensor in it loads torch.
+    """Restore what `pack` packed, in fresh arrays. Loads torch only where it holds a tensor.
     Raises ValueError."""
     try:
         length = int.from_bytes(blob[:8], "little")

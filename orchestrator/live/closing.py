@@ -1,4 +1,4 @@
-"""What a run leaves when it has ended: its tables, summary and report, and its exit status."""
+"""Closing a run's record: its tables, summary and report, and the exit status."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class HostCollector:
         self._dismissals: list[asyncio.Task[None]] = []
 
     async def collect(self) -> Drained:
-        """What ended since the last call, and whether no host has anything left to do."""
+        """Requests that ended since the last call, and whether all hosts have nothing left to
+        do."""
         pairs = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
         answers = await asyncio.gather(*(self._drain(cell, host) for cell, host in pairs))
         ended = [one for answer in answers if answer is not None for one in answer[0]]

@@ -106,7 +106,7 @@ def _check_thresholds(scenario: Scenario) -> None:
 
 
 def _states(scenario: Scenario, folder: Path) -> dict[str, bytes]:
-    """What an earlier run's learners left, by edge. Raises MidstepError."""
+    """The states that an earlier run's learners left, by edge. Raises MidstepError."""
     names = [edge.name for edge in scenario.edges]
     revision = pipeline_revision(scenario)
     return {

@@ -14,7 +14,7 @@ __all__ = ["Kind", "LearnerStats", "Policy", "SlotRecord", "policy"]
 
 
 class Kind(Enum):
-    """What a policy is, and with it who drives it (`orchestrator.policies.kinds.driver`)."""
+    """The kind of a policy decides which driver calls it (`orchestrator.policies.kinds.driver`)."""
 
     RULE = "eviction rule"  # acts on every access, at once
     SCORE_PLANNER = "score planner"  # keeps the best by a score at each slot's end
@@ -29,8 +29,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class SlotRecord:
-    """A slot as a planner sees it when it ends: its accesses in order, what it cost, Q, and what
-    may be named.
+    """A slot as a planner sees it when it ends: its accesses in order, its cost, Q, and the outputs
+    that a plan may name.
 
     In `reactive` mode it is seen before it is served: `prices` says what each choice would cost,
     `cost` is empty.
@@ -110,7 +110,8 @@ class Policy:
         return None
 
     def reconcile(self, held: Sequence[CachedOutput]) -> None:
-        """What the store really holds, after an update was not carried out as asked."""
+        """Correct the policy's view: `held` is what the store holds, after an update was not
+        carried out in full."""
 
     def price_twin(self) -> Policy | None:
         """The planner by price that stands for this policy where a slot's prices are known before
@@ -118,12 +119,12 @@ class Policy:
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What load_state_dict needs to go on: dicts, lists, tuples, numbers, texts, None, numpy
+        """The state for load_state_dict: dicts, lists, tuples, numbers, texts, None, numpy
         arrays, tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where state_dict was taken."""
+        """Restore what state_dict returned."""
 
 
 P = TypeVar("P", bound=type[Policy])

@@ -1,1 +1,1 @@
-"""What a run leaves: rows, journals and parquet, the summary with its intervals, the report."""
+"""Records of a run: rows, journals and parquet, the summary with its intervals, the report."""

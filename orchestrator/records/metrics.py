@@ -122,8 +122,8 @@ METRICS: dict[str, Metric] = {
 
 
 def tail(metrics: Mapping[str, Mapping[str, Any]]) -> tuple[str, float | None]:
-    """What is known of the slowest requests, and its name: p95, or the largest of so few that their
-    p95 cannot be told."""
+    """The tail of the response times and its name: p95, or the largest where there are too few
+    requests for a p95."""
     p95 = metrics["p95_s"]["mean"]
     if p95 is not None:
         return "p95", p95

@@ -1,5 +1,5 @@
-"""What a run leaves on disk. Rows go to a journal as they come, so that a failure loses nothing;
-the parquet files are made from it at the end, or later by `midstep report`."""
+"""Writes a run's record to disk. Rows go to a journal as they come, so that a failure loses
+nothing; the parquet files are made from it at the end, or later by `midstep report`."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_begin(folder: Path) -> dict[str, Any]:
-    """What `Recorder.began` wrote; nothing where it is not there, or damaged."""
+    """Read what `Recorder.began` wrote; nothing where it is not there, or damaged."""
     try:
         tree = json.loads((folder / BEGIN).read_bytes())
     except (OSError, ValueError):
@@ -227,7 +227,7 @@ def versions() -> dict[str, str]:
 
 
 def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
-    """From the table, or from the journal where there is no table or a kill has torn it."""
+    """Read the table, or the journal where the table is missing or damaged by a kill."""
     parquet = folder / f"{name}.parquet"
     journal = folder / f"{name}.jsonl"
     if not parquet.is_file() and not journal.is_file():

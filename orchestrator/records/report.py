@@ -54,7 +54,7 @@ def _read_summary(folder: Path, scenario: Scenario) -> dict[str, Any] | None:
 
 
 def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dict[str, Any]:
-    """What the record says of a run that did not summarise itself."""
+    """Summarise the record of a run that broke off before it wrote its summary."""
     ended = (folder / "slots.parquet").is_file()
     text = (
         "the run's summary was lost; this is what its tables hold"

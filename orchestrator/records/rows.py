@@ -1,4 +1,4 @@
-"""What a run is recorded by: a request that ended, a slot's row, an event, a slot's progress."""
+"""Rows of a run's record: a request that ended, a slot's row, an event, a slot's progress."""
 
 from __future__ import annotations
 

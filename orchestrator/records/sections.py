@@ -44,7 +44,7 @@ NONE = "–"
 
 
 def heading(scenario: Scenario) -> str:
-    """What was run, as plain text."""
+    """The scenario and its parts, as plain text."""
     return f"{scenario.name}: {scenario.policy.name}, {scenario.users} users"
 
 
@@ -97,7 +97,7 @@ def plotted(done: Rows, slots: Rows, slot_seconds: float) -> str:
 
 
 def events(summary: Mapping[str, Any]) -> str:
-    """What happened, in order."""
+    """The run's events, in order."""
     rows = summary["run"]["events"]
     if not rows:
         return ""
@@ -148,7 +148,7 @@ def fidelity(summary: Mapping[str, Any]) -> str:
 
 
 def modes(scenario: Scenario, summary: Mapping[str, Any]) -> str:
-    """What was real, emulated and modelled."""
+    """The parts that were real, emulated and modelled."""
     mode = scenario.modes
     model = scenario.model
     denoising = (

@@ -26,11 +26,11 @@ REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
 @dataclass(kw_only=True)
 class RunFacts:
-    """What a run's rows do not say. `step_s`: each edge's seconds for one step of one request;
-    `wall_s`: how long the command took; `cpu_share`: the machine's busy share; `pipeline`: the
-    identity of its outputs; `resumed_from`: the run whose learner's state it began with;
-    `policy_failures`: what policies died of, a line each. None, or
-    no entry, where it is not known."""
+    """Facts of a run that its rows do not hold. `step_s`: each edge's seconds for one step of one
+    request; `wall_s`: how long the command took; `cpu_share`: the machine's busy share; `pipeline`:
+    the identity of its outputs; `resumed_from`: the run whose learner's state it began with;
+    `policy_failures`: what policies died of, a line each. None, or no entry, where it is not
+    known."""
 
     step_s: Mapping[str, float] = field(default_factory=dict)
     wall_s: float | None = None

@@ -1,4 +1,4 @@
-"""Where a Prometheus and a Grafana are on this machine: on the PATH, else from Docker."""
+"""Finds a Prometheus and a Grafana on this machine: on the PATH, else from Docker."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class EdgeFigures:
 
     @property
     def tally(self) -> Tally:
-        """What the requests of the window come to."""
+        """Statistics of the window's requests."""
         return Tally.of(self._tallies.values())
 
     @property
@@ -83,7 +83,7 @@ class EdgeFigures:
 
     @property
     def hit_ratio(self) -> float | None:
-        """Of the window's slots; None without a request."""
+        """The hit ratio of the window's slots; None without a request."""
         return sum(slot["hits"] for slot in self.slots) / self.requests if self.requests else None
 
     @property
@@ -117,7 +117,8 @@ class RunFigures:
     def add(
         self, requests: Iterable[Row], slots: Iterable[Row], events: Iterable[Row] = ()
     ) -> None:
-        """What came since the last call: rows of requests.parquet, of slots.parquet, and events."""
+        """Read what is new since the last call: rows of requests.parquet, of slots.parquet, and
+        events."""
         for row in requests:
             self.results[row["result"]] += 1
             if row["result"] == "done":

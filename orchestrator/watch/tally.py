@@ -1,5 +1,5 @@
-"""What many requests come to, in little room: sums, counts and quantiles that need not keep the
-requests."""
+"""Statistics of many requests in bounded memory: sums, counts and quantiles without the requests
+themselves."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ class Journal:
         self._rest = b""
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """What came since the last call. Raises FileNotFoundError where the file is not there."""
+        """Read what is new since the last call. Raises FileNotFoundError where the file is not
+        there."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
             while chunk := file.read(CHUNK):

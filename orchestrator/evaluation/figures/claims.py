@@ -1,4 +1,4 @@
-"""What the paper's section 5 claims, figure by figure, and what our numbers say to it."""
+"""Claims of the paper's section 5, figure by figure, and the verdicts of our numbers on them."""
 
 from __future__ import annotations
 

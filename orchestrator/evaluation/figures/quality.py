@@ -52,7 +52,7 @@ def play(effort: Effort, progress: Callable[[float], None] | None = None) -> Val
 
 
 def _draw(denoiser: Denoiser, prompts: Sequence[str], seed: int) -> list[list[Picture]]:
-    """Of each prompt, the picture in the noise and after every step."""
+    """Each prompt's picture from the initial noise and after every step."""
     steps = denoiser.identity.steps
     going = [denoiser.begin(prompt, seed + i, steps) for i, prompt in enumerate(prompts)]
     pictures_of = [[denoiser.decode(one)] for one in going]

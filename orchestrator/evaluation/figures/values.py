@@ -1,4 +1,4 @@
-"""What a figure is made of: one value a seed, for every point, policy and metric; on disk as it is
+"""Values of a figure: one value a seed, for every point, policy and metric; on disk as it is
 in memory."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a slot came to: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
+"""Accounting of a slot: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
 over the slots. Compiled; arrays have a lane axis (B) in front."""
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Served(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What each choice costs a prompt: `cost_s`, `hit` (B, R, J); `weight` (B, R)."""
+    """Cost of each choice of a prompt: `cost_s`, `hit` (B, R, J); `weight` (B, R)."""
 
     cost_s: Any
     hit: Any
@@ -85,8 +85,8 @@ class Costs(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """What is held: `cached` (B, R), its step, 0 for none; `last_use` (B, R), the slot; `capacity`
-    (B,) items."""
+    """Content of the caches: `cached` (B, R), its step, 0 for none; `last_use` (B, R), the slot;
+    `capacity` (B,) items."""
 
     cached: Any
     last_use: Any

@@ -1,4 +1,4 @@
-"""What each choice of a slot would cost its requesters, and whether a cached step may serve them.
+"""Cost of each choice of a slot to its requesters, and whether a cached step may serve them.
 Importing this compiles."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who asks for what in a slot of a closed catalogue: distinct prompts by the popularity law.
+"""Demand in a slot of a closed catalogue: distinct prompts by the popularity law.
 Importing this compiles."""
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ class ScoreLane(Lane):
         self._wanted[every] = False
         self._score[every] = self.policy.scores(every, slot)
         for k, (capacity, new) in enumerate(zip(self.capacities, fresh, strict=True)):
-            ranked = np.concatenate([self.held[k], new])
-            chosen = ranked[best(self._score[ranked], capacity)]
+            candidates = np.concatenate([self.held[k], new])
+            chosen = candidates[best(self._score[candidates], capacity)]
             self._cached[k, self.held[k]] = False
             self._cached[k, chosen] = True
             self.held[k] = chosen
@@ -127,7 +127,7 @@ class DrivenLane(Lane):
         self._outputs: dict[int, CachedOutput] = {}
 
     def output(self, item: int) -> CachedOutput:
-        """What the edge computes for an item."""
+        """The output that the edge computes for an item."""
         output = self._outputs.get(item)
         if output is None:
             facts = self.problem

@@ -156,7 +156,7 @@ class ObjectRollout(Rollout):
         )
 
     def _cost(self, lane: int, choice: Choice) -> SlotCost:
-        """What the slot comes to, for the planner that plans ahead."""
+        """The slot's costs, for a planner that plans ahead."""
         count = self.world.count[lane]
         system, missed, misses, active = exact.totals(
             self.weight[lane], self.cost_s[lane], self.hit[lane], choice[lane]

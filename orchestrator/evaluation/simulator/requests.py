@@ -1,5 +1,5 @@
-"""What users of an open catalogue ask for, slot by slot: a true law that drifts, and draws that no
-policy can touch."""
+"""Requests for an open catalogue, slot by slot: a true law that drifts, and draws that do not
+depend on the policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of every item that was ever asked for, and the features that the shared network
+"""Statistics of every item that was ever requested, and the features that the shared network
 reads.
 
 Memory grows with the items seen; a slot's work with the items touched: those asked for, and those

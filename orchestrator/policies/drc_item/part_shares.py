@@ -1,5 +1,5 @@
-"""How popular the parts of prompts are just now: what tells a trend in prompts that nobody has
-asked for yet."""
+"""Current popularity of the parts of prompts, which shows a trend in prompts that have not been
+requested yet."""
 
 from __future__ import annotations
 

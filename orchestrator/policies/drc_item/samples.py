@@ -1,5 +1,5 @@
-"""What the scorer learns from: items as they looked some slots ago, and how often they were asked
-for since."""
+"""Training samples of the scorer: features of items some slots ago, and the number of requests for
+them since."""
 
 from __future__ import annotations
 

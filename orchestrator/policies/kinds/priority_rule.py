@@ -1,4 +1,5 @@
-"""What the rules with weights share: the lightest leaves, of equals the one used least recently."""
+"""Base class of rules with weights: the lightest output is evicted, of equals the least recently
+used."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ __all__ = ["PriorityRule"]
 
 
 class PriorityRule(Rule):
-    """A weight is set when its output is used, and never falls while the output is held.
+    """A rule whose weights are set when an output is used, and never fall while it is held.
 
-    The heap is therefore put right only when a victim is sought: an entry may be too light, but
+    The heap is therefore corrected only when a victim is sought: an entry may be too light, but
     none too heavy. A use costs O(1), an eviction O(log n) amortised.
     """
 
@@ -30,7 +31,7 @@ class PriorityRule(Rule):
 
     @abstractmethod
     def weight(self, key: str) -> float:
-        """What an output that is used now weighs."""
+        """The weight of an output that is used now."""
 
     def victim(self) -> str:
         while True:

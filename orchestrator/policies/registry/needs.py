@@ -1,4 +1,4 @@
-"""What a policy needs, what a problem has, and with it where a policy can be used at all."""
+"""Needs of a policy and facts of a problem, which decide where a policy can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""From a scenario's `policy` to a policy: its class, its checked parameters, an object of it."""
+"""Makes a policy from a scenario's `policy` section: its class, its checked parameters, an object
+of it."""
 
 from __future__ import annotations
 

@@ -60,12 +60,11 @@ def test_a_file_runs_live_and_leaves_its_text_and_its_name(tmp_path: Path) -> No
     assert recorded["policy"]["source"] == {"file": "mru_outside.py", "class": None, "text": MRU}
     summary = json.loads(Path("out/summary.json").read_text())
     assert "source" not in summary["run"]["policy"] and "mru-outside" in summary["policies"]
-    # what a run recorded can be run and resumed wherever the file is, but is no code by itself
-    Path("elsewhere").mkdir()
-    Path("mru_outside.py").rename("elsewhere/mru_outside.py")
+    # a scenario brings no code of its own: the recorded text is a file again, named anew
     again = ["run", "out/scenario.yaml", "--out", "again", "--resume", "out"]
     assert main(again) == 2
-    assert main([*again, "--policy", "elsewhere/mru_outside.py"]) == 0
+    Path("recorded.py").write_text(recorded["policy"]["source"]["text"])
+    assert main([*again, "--policy", "recorded.py"]) == 0
     assert str(tmp_path) not in Path("out/scenario.yaml").read_text()
 
 
