@@ -22,6 +22,7 @@ from midstep.wire.tuning import bind_threads, keep_pages
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
+from orchestrator.live.part_answers import edge_status, ended_requests
 from orchestrator.live.setting import run_split_step
 from orchestrator.records.rows import EndedRequest
 
@@ -68,8 +69,6 @@ class EdgeActor:
 
     async def status(self) -> EdgeStatus:
         """The edge's current load."""
-        from orchestrator.live.inprocess import edge_status
-
         return edge_status(self._node)
 
     async def close(self) -> None:
@@ -118,9 +117,7 @@ class HostActor:
         self._host.start(epoch_s)
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
-        from orchestrator.live.inprocess import drained
-
-        return drained(self._host)
+        return ended_requests(self._host)
 
     async def join(self, devices: list[DeviceSpec]) -> None:
         self._host.join(devices)

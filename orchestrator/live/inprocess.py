@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_node.node import EdgeNode
-from midstep.errors import CacheCorrupted, PartDied
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -18,11 +17,12 @@ from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
 from orchestrator.live.launch import Launch
 from orchestrator.live.learner import Decision, Learner
 from orchestrator.live.learner_start import open_learner
+from orchestrator.live.part_answers import edge_status, ended_requests
 from orchestrator.live.setting import run_split_step
 from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
 
-__all__ = ["InProcess", "LocalEdge", "LocalHost", "LocalLearner", "drained", "edge_status"]
+__all__ = ["InProcess", "LocalEdge", "LocalHost", "LocalLearner"]
 
 
 class LocalEdge:
@@ -53,7 +53,7 @@ class LocalHost:
         self._host.start(None if self._late else epoch_s)
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
-        return drained(self._host)
+        return ended_requests(self._host)
 
     async def join(self, devices: Sequence[DeviceSpec]) -> None:
         self._host.join(devices)
@@ -141,18 +141,3 @@ class InProcess:
 
     async def close(self) -> None:
         await self._stack.aclose()
-
-
-def edge_status(node: EdgeNode) -> EdgeStatus:
-    """An edge node's status. Raises PartDied where its cache does not add up any more."""
-    edge = node.edge
-    try:
-        edge.integrity.require()
-    except CacheCorrupted as error:
-        raise PartDied(f"{edge.name} failed: {error}") from error
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight)
-
-
-def drained(host: DeviceHost) -> tuple[list[EndedRequest], bool]:
-    """A host's rows and pictures so far, and whether it is done."""
-    return [EndedRequest(finished.row, finished.picture) for finished in host.drain()], host.idle

@@ -1,0 +1,33 @@
+"""What an edge and a host of devices answer the slot loop, in an actor as in this process.
+
+Light to import: a host's event loop has no time for it once its devices send requests.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from midstep.errors import CacheCorrupted, PartDied
+from orchestrator.live.cell import EdgeStatus
+from orchestrator.records.rows import EndedRequest
+
+if TYPE_CHECKING:
+    from edge_node.node import EdgeNode
+    from user_agent.host import DeviceHost
+
+__all__ = ["edge_status", "ended_requests"]
+
+
+def edge_status(node: EdgeNode) -> EdgeStatus:
+    """An edge node's status. Raises PartDied where its cache does not add up any more."""
+    edge = node.edge
+    try:
+        edge.integrity.require()
+    except CacheCorrupted as error:
+        raise PartDied(f"{edge.name} failed: {error}") from error
+    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight)
+
+
+def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:
+    """A host's rows and pictures since the last call, and whether nothing is left to do."""
+    return [EndedRequest(finished.row, finished.picture) for finished in host.drain()], host.idle
