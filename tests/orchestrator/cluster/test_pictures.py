@@ -27,7 +27,7 @@ QUICK = (
 def run(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run of the default model."""
     folder = tmp_path_factory.mktemp("default") / "run"
-    plain = ("--set", "workload.plain_share=0.5")
+    plain = ("--set", "workload.plain_share=0.5", "--seed", "1")
     options = ("--users", "6", "--duration", "15s", "--set", "report.references=4", *plain)
     with live(folder, ray_address, *QUICK, *options) as running:
         assert running.end(200) == 0, running.text()
