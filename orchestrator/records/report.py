@@ -13,7 +13,7 @@ from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import sections, summary
 from orchestrator.records.folders import read_scenario
-from orchestrator.records.recorder import read_begin, read_events, read_run
+from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 
 __all__ = ["write"]
 
@@ -67,6 +67,7 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
         step_s=begin.get("step_s", {}),
         pipeline=begin.get("pipeline"),
         resumed_from=begin.get("resumed_from"),
+        policy_failures=policy_failures(folder),
     )
     events = [*read_events(folder), {"at_s": at_s, "text": text}]
     return summary.summarise(scenario, rows, slots, events, facts)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from midstep.errors import RecordError
+from midstep.errors import PolicyFailed, RecordError
 from midstep.scenario import Scenario, Threshold
 from midstep.scenario_file import parse
 from midstep.telemetry.record import COLUMNS, Gallery, RequestRow
@@ -205,6 +205,16 @@ def test_a_run_that_broke_off_knows_its_step_times(scenario: Scenario, tmp_path:
     about = tree["run"]
     assert about["pipeline"] == {"model": "m"} and about["resumed_from"] == "runs/before"
     assert about["wall_s"] is None  # nobody measured it
+
+
+def test_a_broken_run_is_invalid_where_its_policy_had_failed(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    recorder = broken_off(scenario, tmp_path / "run")
+    recorder.policy_failed(PolicyFailed("policy lru failed: KeyError: 'a'"))
+    report.write(tmp_path / "run")
+    verdict = json.loads((tmp_path / "run" / "summary.json").read_text())["verdict"]
+    assert verdict.startswith("INVALID: policy lru failed: KeyError: 'a'")
 
 
 def test_what_is_not_known_of_a_broken_run_is_not_zero(scenario: Scenario, tmp_path: Path) -> None:
