@@ -1,6 +1,7 @@
 """The scenario: one frozen tree that says everything about a run. Units stand in the names.
 
-All of it in one file, longer than others: who looks for a key reads it from top to bottom.
+All of it in one file, longer than others: who looks for a key reads it from top to bottom. The
+text below a key is its meaning in docs/scenario.md and in `midstep scenario show --comments`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or
 class Tree(BaseModel):
     """Base class of a scenario's parts: immutable, and strict about its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -73,15 +76,27 @@ class Model(Tree):
     """The pipeline and how it is cut: steps 1..split_step on the edge, the rest on the device."""
 
     path: str = "midstep-emoji"
+    """Pipeline: a shipped model's name, a folder in diffusers' format, or OWNER/NAME of the Hugging
+    Face hub."""
     steps: int = Field(20, ge=2, le=1000)
+    """S, denoising steps of one picture."""
     split_step: int = Field(6, ge=1)
+    """Step after which the edge hands over; the device does the rest."""
     guidance: float = Field(3.0, ge=0)
+    """Scale of classifier-free guidance; at 1 and below there is none."""
     scheduler: Literal["default", "ddim", "dpm++2m", "euler", "euler-a", "flow-euler"] = "default"
+    """Sampler; `default` is the pipeline's own."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Floating-point type of weights and tensors."""
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where steps are computed: `cpu`, `cuda`, `cuda:1`; `auto` is the GPU where there is one."""
     height: int | None = Field(None, ge=8)
+    """Height of a picture, pixels; null: the pipeline's own."""
     width: int | None = Field(None, ge=8)
+    """Width of a picture, pixels; null: the pipeline's own."""
     profile: str | None = None
+    """Measured step times: a name that the model ships (`cpu`), or a file of `midstep calibrate`.
+    Needed where steps are paced or time is virtual; null: steps are measured when a run starts."""
 
     @model_validator(mode="after")
     def _cut_inside(self) -> Model:
@@ -96,15 +111,25 @@ class EdgeSettings(Tree):
     """
 
     name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$")
+    """Name in the record, the report and the metrics."""
     capacity: Bytes = 256_000
+    """Size of the store of outputs, bytes."""
     staging: Bytes = 2_000_000
+    """Size of the waiting room of fresh outputs, bytes."""
     queue_limit: int = Field(256, ge=1)
+    """Requests that may wait to be computed; the next one is rejected."""
     max_batch: int = Field(16, ge=1)
+    """Requests that one tick advances by a step together, at most."""
     threads: int = Field(1, ge=1)
-    # null: one where the cluster has one and model.device is not cpu
+    """CPU threads of a tick."""
     gpus: float | None = Field(None, ge=0, le=1)
-    address: str | None = None  # HOST:PORT to listen on; null: a free port on loopback
+    """GPUs of the edge's process; null: as the cluster has them, none where model.device
+    is cpu."""
+    address: str | None = None
+    """HOST:PORT to listen on; null: a free port on loopback, or on the machine's own address in a
+    cluster."""
     resources: Resources = {}
+    """What the edge's process takes of a Ray cluster's own resources, by their names."""
 
     @field_validator("address")
     @classmethod
@@ -122,12 +147,19 @@ class Devices(Tree):
     (6); `edge` is the one that they ask, null deals them out over all edges in turn."""
 
     kind: str = Field("phone", alias="class")
+    """Name of the class in the record and the report."""
     count: int = Field(10, ge=1, le=MOST_USERS)
+    """Devices of this class, each of one user."""
     speed_ratio: float = Field(0.075, gt=0)
+    """Top speed against the edge's, f_max / f_es; in each slot 0.7 to 1 of it."""
     bandwidth_mhz: Range = (1.0, 1.25)
+    """W_n of (6), MHz: drawn for each device, evenly from [low, high]."""
     distance_m: Range = (120.0, 255.0)
+    """Distances from the edge, metres: evenly spaced over [near, far] within the class."""
     watts: float = Field(4.0, ge=0)
+    """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
+    """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
 
     @field_validator("bandwidth_mhz", "distance_m")
     @classmethod
@@ -143,21 +175,34 @@ class Hosts(Tree):
     resources."""
 
     devices_per_host: int = Field(5, ge=1)
+    """Devices that share one process, at most."""
     max_batch: int = Field(16, ge=1)
+    """Requests that a host's engine advances by a step together, at most; without
+    bound where steps are paced."""
     threads: int = Field(1, ge=1)
-    gpus: float = Field(0.0, ge=0, le=1)  # per host; 0: the devices compute on the CPU
+    """CPU threads of a host's steps."""
+    gpus: float = Field(0.0, ge=0, le=1)
+    """GPUs of each host's process; 0: its devices compute on the CPU."""
     resources: Resources = {}
+    """What each host takes of a Ray cluster's own resources, by their names."""
 
 
 class Radio(Tree):
     """(6) and its gains; the simulator's presets have the same numbers."""
 
     power_w: float = Field(50.0, gt=0)
+    """p of (6), the edge's transmit power, watts."""
     noise_w: float = Field(1e-13, gt=0)
+    """delta^2 of (6), noise power at a device, watts."""
     carrier_mhz: float = Field(915.0, gt=0)
+    """f_c, carrier frequency, MHz."""
     path_loss_exponent: float = Field(3.0, gt=0)
+    """pl: how steeply the gain falls with the distance; 2 is free space."""
     antenna_gain: float = Field(3.0, gt=0)
+    """A_d, gain of the antennas, a factor."""
     fading: bool = True
+    """Whether gains fade from slot to slot (Rayleigh block fading, Exp(1)); false: path
+    loss alone."""
 
 
 class Channel(Radio):
@@ -165,31 +210,37 @@ class Channel(Radio):
     frame's own."""
 
     frame_bytes: Bytes | None = 500_000
+    """D, size of every frame on the air, bytes; null: each frame's own size."""
 
 
 class Popularity(Tree):
     """Rank r is asked for in proportion to r^-zipf."""
 
     zipf: float = Field(0.8, ge=0)
+    """Exponent of the popularity; 0: all prompts alike."""
 
 
 class Closed(Tree):
     """A user asks again `think_s` (exponential mean) after having its picture."""
 
     think_s: Seconds = 0.5
+    """Mean of the exponential pause between a picture and the next request, seconds."""
 
 
 class Poisson(Tree):
     """A user asks at this rate, whether or not the last picture is there."""
 
     per_user_per_minute: float = Field(6.0, gt=0)
+    """Requests a minute of each user."""
 
 
 class Arrivals(Tree):
     """Exactly one of `closed` and `poisson`."""
 
     closed: Closed | None = None
+    """Closed loop: who waits asks nothing, so a slower system is asked less."""
     poisson: Poisson | None = None
+    """Open arrivals: the same instants whatever the policy, for comparisons."""
 
     @model_validator(mode="after")
     def _one(self) -> Arrivals:
@@ -213,14 +264,25 @@ class Workload(Tree):
     one's); `prompts` a file of prompts, one a line, asked for in that order instead."""
 
     catalogue: str = "auto"
+    """Model whose catalogue of prompts is asked from; `auto`: that of model.path, else the
+    shipped one's."""
     catalogue_size: int | None = Field(None, ge=1)
+    """Core prompts of the catalogue that are asked for, from its first on; null: all."""
     prompts: str | None = None
+    """File of prompts to ask for in that order, one a line; null: drawn from the catalogue."""
     popularity: Popularity = Popularity()
+    """How unequally prompts are asked for."""
     drift_swaps_per_slot: float = Field(0.2, ge=0)
+    """Mean number of pairs of ranks that exchange their prompts at a slot's start; 0: popularity
+    stands still."""
     plain_share: float = Field(0.25, ge=0, le=1)
+    """Share of requests for the core prompt as it is, 0 to 1; the others add words of their own."""
     variation_share: float = Field(0.0, ge=0, le=1)
+    """Share of requests whose last steps get a noise seed of the user's own, 0 to 1."""
     private_share: float = Field(0.0, ge=0, le=1)
+    """Share of requests with a starting seed of the user's own, 0 to 1: they share with nobody."""
     arrivals: Arrivals = Arrivals(closed=Closed())
+    """When users ask."""
 
 
 class PolicySource(Tree):
@@ -228,8 +290,11 @@ class PolicySource(Tree):
     the file's name without folders, and the class that is meant where it has several."""
 
     file: str
+    """Name of the file, without folders."""
     class_name: str | None = Field(None, alias="class")
+    """Class that is meant; null: the only one in the file."""
     text: str
+    """Text of the file."""
 
 
 class PolicySettings(Tree):
@@ -238,21 +303,34 @@ class PolicySettings(Tree):
     of (23); null: the mean of the first slots."""
 
     name: str = "lru"
+    """Name of a policy (`midstep policies`), or FILE.py, or FILE.py:Class."""
     params: dict[str, bool | int | float | str] = {}
+    """Parameters of the policy's own, by name."""
     source: PolicySource | None = None
+    """The file that `name` named, which a run puts here; null: a policy of the package."""
     timing: Literal["proactive", "reactive"] = "proactive"
+    """When plans are made: `proactive`, before a slot's requests are seen; `reactive`, after, which
+    only the simulator can."""
     admission: Literal["slot", "access"] = "access"
+    """When an eviction rule's changes reach the edge: at each `access`, or at the `slot`'s end."""
     latency_target_s: float | None = Field(None, gt=0)
+    """Lbar of (23), mean latency of misses, seconds; null: the mean of the first ten
+    slots with one."""
 
 
 class Modes(Tree):
     """Modes: which parts are real, emulated or modelled."""
 
     edge: Literal["shared"] = "shared"
+    """What the edge computes: every request may use it (`shared`)."""
     clock: Literal["wall", "virtual"] = "wall"
+    """Time: `wall`, or `virtual`, which jumps to the next event and is deterministic."""
     denoiser: Literal["real", "paced"] = "real"
+    """Steps: `real` tensors, or `paced`, where the profile's times are waited out."""
     wire: Literal["grpc", "inprocess"] = "grpc"
+    """Between the processes: `grpc`, or `inprocess`, one process without a network."""
     time_scale: float = Field(1.0, gt=0)
+    """Scenario seconds in a wall second; above 1 a run is over sooner."""
 
 
 class Report(Tree):
@@ -260,7 +338,10 @@ class Report(Tree):
     gallery."""
 
     references: int = Field(24, ge=0)
+    """Requests whose pictures are made again without reuse, for psnr_db and the gallery;
+    0: none."""
     images: bool = True
+    """Whether pictures are written to the run's folder."""
 
 
 class Scalable(Protocol):
@@ -275,9 +356,13 @@ class ScaleEvent(Tree):
     hand."""
 
     kind: Literal["scale"] = "scale"
+    """Kind of the event."""
     at_s: Seconds
+    """When, seconds of the scenario after its start."""
     users: int = Field(ge=0, le=MOST_USERS)
+    """Devices from then on, of the run or of one `edge`."""
     edge: str | None = None
+    """Name of the edge whose devices change; null: of the whole run."""
 
     async def apply(self, run: Scalable) -> None:
         """Do it. Raises MidstepError, one line, where it cannot be done."""
@@ -293,28 +378,48 @@ class Threshold(Tree):
     """Bounds on a metric of summary.json; a run outside them ends with status 1."""
 
     min: float | None = None
+    """Least value that passes, in the metric's unit; null: no lower bound."""
     max: float | None = None
+    """Largest value that passes, in the metric's unit; null: no upper bound."""
 
 
 class Scenario(Tree):
     """Everything about a run. Immutable; `seed` decides every draw that is not a measurement."""
 
     name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
+    """Name of the scenario, and the start of its runs' folders."""
     seed: int = Field(7, ge=0, lt=2**32)
+    """Seed of every draw that is not a measurement."""
     duration_s: Seconds = Field(90.0, gt=0)
+    """How long users ask, seconds; requests in flight are then waited for."""
     slot_seconds: Seconds = Field(1.0, gt=0)
+    """tau, length of a slot, seconds: channels and speeds change, and plans are made, once
+    a slot."""
     deadline_s: Seconds = Field(60.0, gt=0)
+    """How long a device waits for the edge's output before the request has failed, seconds."""
     model: Model = Model()
+    """The pipeline, and where it is cut."""
     edges: tuple[EdgeSettings, ...] = (EdgeSettings(),)
+    """The edge servers, a list."""
     devices: tuple[Devices, ...] = (Devices(),)
+    """Classes of devices, a list."""
     hosts: Hosts = Hosts()
+    """Processes in which devices live."""
     channel: Channel = Channel()
+    """The radio link."""
     workload: Workload = Workload()
+    """What users ask for, and when."""
     policy: PolicySettings = PolicySettings()
+    """What decides which outputs are kept."""
     modes: Modes = Modes()
+    """Which parts are real, emulated or modelled."""
     report: Report = Report()
+    """What is made at the end of a run."""
     thresholds: dict[str, Threshold] = {}
+    """Bounds on metrics of summary.json, by name, such as {p95_s: {max: 8}}; a run outside them
+    ends with status 1."""
     timeline: tuple[TimelineEvent, ...] = ()
+    """Events in mid-run, a list."""
 
     @field_validator("edges")
     @classmethod
