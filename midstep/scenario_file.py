@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from midstep.errors import OptionError, ScenarioError
-from midstep.scenario import Scenario, Tree
+from midstep.scenario import Scenario
+from midstep.scenario_keys import trees_in
 from midstep.scenario_yaml import copy_tree, read_yaml
 from midstep.units import excerpt
 
@@ -143,19 +144,12 @@ def _keys(parents: tuple[int | str, ...]) -> list[str]:
             named = False
             continue
         field = next((f for n, f in node.model_fields.items() if part in (n, f.alias)), None)
-        inner = _tree_in(field.annotation) if field is not None else None
-        if field is None or inner is None:
+        inner = trees_in(field.annotation) if field is not None else ()
+        if field is None or not inner:
             return []
-        node = inner
+        node = inner[0]
         named = getattr(field.annotation, "__origin__", None) is dict
     return [field.alias or name for name, field in node.model_fields.items()]
-
-
-def _tree_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, Tree):
-        return annotation
-    inner = (_tree_in(argument) for argument in getattr(annotation, "__args__", ()))
-    return next((tree for tree in inner if tree is not None), None)
 
 
 def _shorten(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Commands before a run: `validate`, `calibrate`, `doctor`, `certs`."""
+"""Commands before a run: `scenario show`, `calibrate`, `doctor`, `certs`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ __all__ = ["add_commands"]
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this room."""
-    validate = commands.add_parser("validate", help="check a scenario and print it resolved")
-    add_scenario(validate)
-    validate.set_defaults(call=_validate)
+    _add_scenario_show(commands)
     _add_calibrate(commands)
     _add_doctor(commands)
     certs = commands.add_parser(
@@ -25,6 +23,17 @@ def add_commands(commands: Commands) -> None:
         "--days", type=int, default=365, metavar="N", help="they are valid (default %(default)s)"
     )
     certs.set_defaults(call=_certs)
+
+
+def _add_scenario_show(commands: Commands) -> None:
+    scenario = commands.add_parser("scenario", help="look at a scenario: `midstep scenario show`")
+    actions = scenario.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="check a scenario and print it, every value resolved")
+    add_scenario(show)
+    show.add_argument(
+        "--comments", action="store_true", help="with unit and meaning behind each value"
+    )
+    show.set_defaults(call=_show)
 
 
 def _add_calibrate(commands: Commands) -> None:
@@ -60,8 +69,11 @@ def _add_doctor(commands: Commands) -> None:
     doctor.set_defaults(call=_doctor)
 
 
-def _validate(args: argparse.Namespace) -> int:
-    print(load_scenario(args).dump(), end="")
+def _show(args: argparse.Namespace) -> int:
+    from midstep.scenario_comments import commented
+
+    scenario = load_scenario(args)
+    print(commented(scenario) if args.comments else scenario.dump(), end="")
     return 0
 
 

@@ -62,7 +62,7 @@ from tests import paced
             ["run", "--users", "3000", "--set", "hosts.devices_per_host=1"],
             "raise hosts.devices_per_host",
         ),
-        (["validate", "--set", "edges.0.queue_limit=0"], "greater than or equal to 1"),
+        (["scenario", "show", "--set", "edges.0.queue_limit=0"], "greater than or equal to 1"),
         (["report", "no-such-run"], "no run is in there"),
         (["calibrate", "--batches", "none"], "give numbers above 0"),
     ],

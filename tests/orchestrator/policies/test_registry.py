@@ -223,7 +223,7 @@ def test_the_command_lists_a_whole_sentence_a_policy_without_torch_or_ray() -> N
 def test_parameters_reach_the_policy() -> None:
     lfu_decay: Any = policies.make(Settings(name="lfu-decay", params={"efold_slots": 50}))
     assert lfu_decay.efold_slots == 50
-    assert main(["validate", "--set", "policy.params.efold_slots=50"]) == 0
+    assert main(["scenario", "show", "--set", "policy.params.efold_slots=50"]) == 0
 
 
 @pytest.mark.parametrize(
