@@ -382,6 +382,21 @@ class Threshold(Tree):
     max: float | None = None
     """Largest value that passes, in the metric's unit; null: no upper bound."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_side(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            raise ValueError(f"a bound has a side: write {{max: {value:g}}} or {{min: {value:g}}}")
+        return value
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Threshold:
+        if self.min is None and self.max is None:
+            raise ValueError("it bounds nothing; write {max: ...}, {min: ...} or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing passes")
+        return self
+
 
 class Scenario(Tree):
     """Everything about a run. Immutable; `seed` decides every draw that is not a measurement."""

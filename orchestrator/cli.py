@@ -7,6 +7,7 @@ and a command imports what it needs when it is called: help must load neither to
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 
 __all__ = ["main", "parser"]
@@ -21,7 +22,9 @@ def main(argv: list[str] | None = None) -> int:
         return 130  # EXIT_INTERRUPTED, which is still being imported
     try:
         with interruptible():
-            args = parser().parse_args(argv)
+            args = parser().parse_args(
+                _with_negative_values(sys.argv[1:] if argv is None else argv)
+            )
             status: int = args.call(args)
     except MidstepError as error:
         print(f"midstep: {error}", file=sys.stderr)
@@ -30,6 +33,17 @@ def main(argv: list[str] | None = None) -> int:
         print("midstep: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return status
+
+
+def _with_negative_values(words: list[str]) -> list[str]:
+    """The command line with `--duration -5s` as `--duration=-5s`: argparse would take the value for
+    an option and say that it misses one. No option of ours begins with a digit."""
+    joined: list[str] = []
+    for word in words:
+        if re.match(r"-\d", word) and joined and re.fullmatch(r"--[a-z-]+", joined[-1]):
+            word = f"{joined.pop()}={word}"
+        joined.append(word)
+    return joined
 
 
 def parser() -> argparse.ArgumentParser:

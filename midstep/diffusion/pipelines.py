@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,7 @@ def load(model: str, dtype: str, device: str, scheduler: str = "default") -> Any
     try:
         pipe = diffusers.DiffusionPipeline.from_pretrained(where, dtype=getattr(torch, dtype))
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"model.path: {model} cannot be loaded as a diffusers pipeline: {reason}"
-        ) from error
+        raise ModelError(f"model.path: {model} {_unloadable(error)}") from error
     if scheduler != "default":
         name, settings = SCHEDULERS[scheduler]
         if ("FlowMatch" in name) != ("FlowMatch" in type(pipe.scheduler).__name__):
@@ -95,6 +93,24 @@ def load(model: str, dtype: str, device: str, scheduler: str = "default") -> Any
         pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config, **settings)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to(pick_device(device))
+
+
+def _unloadable(error: Exception) -> str:
+    """Why a pipeline cannot be loaded: in our words where the hub could not be reached."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (
+            isinstance(cause, ConnectionError | socket.gaierror)
+            or "Connect" in type(cause).__name__
+        ):
+            return (
+                f"is not in this machine's cache, and the hub cannot be reached ({cause}): load it "
+                f"once where there is a network, or name a folder or a shipped model "
+                f"({', '.join(shipped())})"
+            )
+        cause = cause.__cause__ or cause.__context__
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"cannot be loaded as a diffusers pipeline: {reason}"
 
 
 def pick_device(device: str) -> str:

@@ -27,7 +27,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
-from midstep.workload.lines import read_lines
+from midstep.workload.lines import read_lines, unreadable
 from midstep.workload.popularity import RankDrift, ranks_at, zipf_weights
 
 __all__ = [
@@ -135,9 +135,7 @@ def read_prompts(path: str) -> list[str]:
     try:
         lines = read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(
-            f"workload.prompts: {path} cannot be read as UTF-8 text: {error}"
-        ) from error
+        raise ScenarioError(f"workload.prompts: {path}: {unreadable(error)}") from error
     if not any(line.strip() for line in lines):
         raise ScenarioError(f"workload.prompts: {path} holds no prompt")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,11 +98,19 @@ def _check_options(scenario: Scenario, options: Options) -> None:
 
 def _check_thresholds(scenario: Scenario) -> None:
     """Raise ScenarioError for a threshold on what a run does not measure."""
-    names = summary.metrics([], [], {})
+    names = [*summary.metrics([], [], {})]
+    compares = scenario.modes.denoiser == "real" and scenario.report.references > 0
     for name in scenario.thresholds:
         if name not in names:
+            near = difflib.get_close_matches(name[:60], names, n=1)
+            hint = f"did you mean {near[0]}? There is" if near else "there is"
             raise ScenarioError(
-                f"thresholds.{name[:60]}: a run has no such metric; there is {', '.join(names)}"
+                f"thresholds.{name[:60]}: a run has no such metric; {hint} {', '.join(names)}"
+            )
+        if name == "psnr_db" and not compares:
+            raise ScenarioError(
+                "thresholds.psnr_db: this run compares no pictures; set modes.denoiser: real and "
+                "report.references above 0"
             )
 
 

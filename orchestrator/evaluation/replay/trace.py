@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midstep.errors import OptionError
+from midstep.workload.lines import unreadable
 from orchestrator.decision.problem import Problem
 
 __all__ = ["SPLIT_STEP", "STEPS", "Trace", "problem", "read_trace"]
@@ -34,7 +35,7 @@ def read_trace(path: str) -> Trace:
     try:
         lines = Path(path).expanduser().read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"trace: {path} cannot be read as UTF-8 text: {error}") from error
+        raise OptionError(f"trace: {path}: {unreadable(error)}") from error
     if not lines[-1]:
         lines.pop()  # what follows the last line's end is no line
     keys = tuple(line for line in lines if line.strip())

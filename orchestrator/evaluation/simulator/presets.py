@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -165,7 +166,7 @@ ABOUT = {
 def find(name: str, settings: Sequence[str] = ()) -> Preset:
     """The preset of that name with `key=value` settings. Raises ScenarioError, one line."""
     if name not in PRESETS:
-        raise ScenarioError(f"no preset {name!r}; there is {', '.join(PRESETS)}")
+        raise ScenarioError(_unknown(name))
     tree: dict[str, Any] = PRESETS[name].model_dump(mode="json")
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -184,6 +185,20 @@ def find(name: str, settings: Sequence[str] = ()) -> Preset:
         except yaml.YAMLError as error:
             raise ScenarioError(f"--set {setting}: the value is not YAML") from error
     return preset_from(tree, name)
+
+
+def _unknown(name: str) -> str:
+    """Why there is no such preset: a file that is not there, or a name misspelt."""
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        what = f"there is no such file as {name}"
+        hint = f"presets are {', '.join(PRESETS)}"
+        return f"{what}; {hint}, and `midstep scenarios` lists scenarios"
+    near = difflib.get_close_matches(name, PRESETS, n=1)
+    hint = f"did you mean {near[0]}? There is" if near else "there is"
+    return (
+        f"no preset or scenario {name!r}; {hint} {', '.join(PRESETS)}, a scenario of `midstep "
+        f"scenarios`, or a file"
+    )
 
 
 def preset_from(tree: dict[str, Any], name: str) -> Preset:

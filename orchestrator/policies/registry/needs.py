@@ -22,6 +22,14 @@ _LACKS = {
     "coupled": "an edge that computes for cached prompts only (modes.edge: coupled)",
 }
 
+# what a policy cannot do where a problem's timing is none of its modes
+_TIMINGS = {
+    "access": "cannot play a list of keys, which tells no prices and has no slots; `midstep "
+    "policies` says what can be replayed",
+    "reactive": "cannot plan for requests that are seen already (timing: reactive)",
+    "proactive": "cannot plan ahead of its requests (timing: proactive)",
+}
+
 
 class _Law:
     """Stands for the law of a simulated workload where only its presence counts."""
@@ -59,7 +67,7 @@ def lack(cls: type[Policy], problem: Problem, place: Place | None = None) -> str
     if place == "simulate" and cls.stores == "final":
         return "keeps finished pictures, which simulated prompts do not have"
     if problem.timing not in cls.modes:
-        return f"cannot be used {problem.timing}; it can {', '.join(sorted(cls.modes))}"
+        return _TIMINGS[problem.timing]
     if problem.last_step > cls.most_steps:
         return (
             f"keeps outputs up to step {cls.most_steps}, here they are cut at {problem.last_step}"

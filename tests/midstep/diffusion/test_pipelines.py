@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,22 @@ def test_a_broken_pipeline_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be loaded") as error:
         pipelines.load(str(tmp_path), "float32", "cpu")
     assert "\n" not in str(error.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_said_in_our_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import diffusers
+
+    def offline(*_: object, **__: object) -> None:
+        try:
+            raise socket.gaierror(-2, "Name or service not known")
+        except OSError as error:
+            raise OSError("Cannot load model: pass 'local_files_only=False' as input.") from error
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "from_pretrained", offline)
+    with pytest.raises(ModelError, match="some/model is not in this machine's cache, and the hub"):
+        pipelines.load("some/model", "float32", "cpu")
 
 
 def test_the_revision_follows_the_files(tmp_path: Path) -> None:

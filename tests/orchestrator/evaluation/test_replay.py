@@ -120,8 +120,8 @@ def test_a_row_is_its_line_to_the_letter_and_empty_ones_are_told(
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (None, [], "keys.txt cannot be read as UTF-8 text"),
-        (b"a\n\xff\n", [], "keys.txt cannot be read as UTF-8 text"),
+        (None, [], "keys.txt: there is no such file"),
+        (b"a\n\xff\n", [], "keys.txt: is no UTF-8 text: invalid start byte at byte 2"),
         ("", [], "keys.txt holds no row"),
         ("\n  \n", [], "keys.txt holds no row"),
         ("a\n", ["--capacity", "0"], "--capacity 0: give numbers above 0"),
@@ -133,7 +133,11 @@ def test_a_row_is_its_line_to_the_letter_and_empty_ones_are_told(
             "--policies: no policy 'lur'; did you mean lru? There is",
         ),
         ("a\n", ["--policies", "a-closed-policy"], "a-closed-policy needs a closed catalogue"),
-        ("a\n", ["--policies", "a-reactive-policy"], "a-reactive-policy cannot be used access"),
+        (
+            "a\n",
+            ["--policies", "a-reactive-policy"],
+            "a-reactive-policy cannot play a list of keys, which tells no prices",
+        ),
         ("a\n", ["--out", "keys.txt"], "the folder cannot be made"),
         ("a\n", ["--out", "used"], "results are in there already"),
     ],

@@ -230,7 +230,8 @@ def test_a_hindsight_gap_knows_a_better_plan() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: presets.find("compactt"), "no preset 'compactt'; there is literal"),
+        (lambda: presets.find("compactt"), "'compactt'; did you mean compact\\? There is literal"),
+        (lambda: presets.find("my.yaml"), "there is no such file as my.yaml; presets are literal"),
         (lambda: presets.find("compact", ["capacty=3"]), "--set capacty=3: write KEY=VALUE"),
         (lambda: presets.find("compact", ["users=0"]), "compact: users:"),
         (lambda: presets.find("compact", ["requests_per_user=101"]), "cannot ask for 101 distinct"),
@@ -247,7 +248,10 @@ def test_a_hindsight_gap_knows_a_better_plan() -> None:
             lambda: presets.find("compact", ["steps=200", "reusable_steps=150"]),
             "less than or equal to 127",
         ),
-        (lambda: play_all([(SMALL, 0)], ["bayes"], 5, 0), "bayes cannot be used reactive"),
+        (
+            lambda: play_all([(SMALL, 0)], ["bayes"], 5, 0),
+            "bayes cannot plan for requests that are seen already",
+        ),
     ],
 )
 def test_bad_input_gets_one_line(call: Callable[[], object], message: str) -> None:
