@@ -17,11 +17,11 @@ from orchestrator.evaluation.figures import claims, page, sweeps, values
 from orchestrator.evaluation.figures.sweeps import Sweep
 from orchestrator.evaluation.figures.values import Effort, Values
 from orchestrator.evaluation.simulator import presets
-from orchestrator.evaluation.simulator.command import bar
 from orchestrator.evaluation.simulator.many import Progress, Workers, summarised
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
 from orchestrator.records.recorder import versions
+from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["FIGURES", "PAPER", "QUICK", "about", "chosen", "effort", "reproduce"]
 
@@ -143,7 +143,7 @@ def _figure(
             if figure == "fig7"
             else f"{figure}, {seeds} seeds, {slots} slots"
         )
-        with bar(title) as advance:
+        with progress_bar(title) as advance:
             numbers = _play(figure, work, sweep, known, workers, advance)
         numbers.save(folder)
         print(f"{figure}: {numbers.wall_s:.0f} s; {folder / f'{figure}.png'}", flush=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from midstep.errors import OptionError
@@ -16,11 +16,12 @@ from orchestrator.evaluation.replay.trace import Trace, problem, read_trace
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
 from orchestrator.records.recorder import versions
+from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["replay"]
 
 MARKER = "summary.json"
-LONG = 200_000  # rows in all from which on there is a progress bar
+LONG = 200_000  # rows in all from which on progress is shown
 
 
 def replay(
@@ -53,30 +54,24 @@ def replay(
 def _shown(
     trace: Trace, capacities: Sequence[int], names: Sequence[str], seed: int
 ) -> Iterator[Score]:
-    """Every policy at every capacity, with a progress bar where somebody looks and it takes
-    long."""
-    console = Console(stderr=True)
+    """Every policy at every capacity, with its progress where it takes long."""
     total = len(trace.keys) * len(names) * len(capacities)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal or total < LONG
-    ) as progress:
-        task = progress.add_task("", total=total)
+    title = f"{trace.name}, {len(names)} policies, {len(capacities)} capacities"
+    shown = progress_bar(title) if total >= LONG else contextlib.nullcontext(_ignore)
+    with shown as advance:
         for name in names:
             for capacity in capacities:
-                progress.update(task, description=f"{name}, {capacity}")
                 yield play(
                     policies.find(name)(),
                     trace,
                     capacity,
                     seed,
-                    lambda rows: progress.advance(task, rows),
+                    lambda rows: advance(rows / total),
                 )
+
+
+def _ignore(share: float) -> None:
+    """Show nothing."""
 
 
 def _print(trace: Trace, scores: Sequence[Score]) -> None:

@@ -4,23 +4,13 @@ summary.json."""
 from __future__ import annotations
 
 import csv
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from midstep.errors import OptionError, RecordError
@@ -30,8 +20,9 @@ from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
 from orchestrator.records.recorder import versions
+from orchestrator.watch.progress_bar import progress_bar
 
-__all__ = ["bar", "cell", "is_open", "run", "show", "simulate", "write"]
+__all__ = ["cell", "is_open", "run", "show", "simulate", "write"]
 
 MARKER = "summary.json"
 COLUMNS = {  # the header's two lines, what mean and interval are multiplied with, decimals at most
@@ -63,7 +54,7 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
     began = time.perf_counter()
     title = f"{preset.name}, {len(names)} policies, {seeds} seeds, {slots} slots"
     with released_on_failure(folder, MARKER):
-        with bar(title) as advance:
+        with progress_bar(title) as advance:
             results = run(preset, names, list(range(seeds)), slots, warmup, advance)
         wall = time.perf_counter() - began
         about = {
@@ -80,8 +71,8 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
         write(folder, results, {"policies": by_policy, "run": about})
     show(
         by_policy,
-        f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds, {slots - warmup} slots "
-        f"measured",
+        f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds; of {slots} slots the "
+        f"first {warmup} warm up",
     )
     print(f"{wall:.1f} s; {folder / 'summary.json'}")
     return 0
@@ -127,8 +118,9 @@ def write(folder: Path, results: Mapping[str, Mapping[str, Any]], tree: Mapping[
 
 
 def show(policies: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str) -> None:
-    """The table that people read, within 80 columns."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    """The table that people read, within 80 columns, below its title."""
+    print(title)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("policy", no_wrap=True, vertical="bottom")
     columns = [metric for metric in COLUMNS if any(metric in m for m in policies.values())]
     for metric in columns:
@@ -151,22 +143,3 @@ def cell(value: Mapping[str, float | None], scale: float, decimals: int) -> str:
     decimals = min(decimals, 2 if size < 100 else 1 if size < 1000 else 0)
     text = f"{scale * mean:.{decimals}f}"
     return text if half is None else f"{text}±{scale * half:.{decimals}f}"
-
-
-@contextmanager
-def bar(title: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar on a terminal's stderr; yields a function to call with each further share of
-    the work that is done."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, disable=not sys.stderr.isatty(), transient=True
-    ) as progress:
-        task = progress.add_task(title, total=1.0)
-        yield lambda share: progress.advance(task, share)
