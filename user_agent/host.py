@@ -60,6 +60,7 @@ class DeviceHost:
         self._workload = workload
         self._metrics = metrics
         self._thread = thread
+        self.in_flight = 0  # requests that devices have sent and wait for
         self._members: dict[int, _Member] = {}
         self._begun = False
         self._ended: list[Finished] = []
@@ -234,7 +235,9 @@ class DeviceHost:
             await asyncio.gather(*asking)
 
     async def _ask(self, device: Device, request_id: str, user_request: UserRequest) -> float:
+        self.in_flight += 1
         finished = await device.request(request_id, user_request)
+        self.in_flight -= 1
         self._ended.append(finished)
         self._samples.add(finished)
         now = self._clock.now()

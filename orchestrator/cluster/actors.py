@@ -125,6 +125,9 @@ class HostActor:
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
 
+    async def in_flight(self) -> int:
+        return self._host.in_flight
+
     async def stop(self, grace_s: float) -> None:
         await self._host.stop(grace_s)
 
@@ -211,6 +214,9 @@ class RemoteHost(_Remote):
 
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))
+
+    async def in_flight(self) -> int:
+        return await self.call(self.actor.in_flight.remote())
 
     async def stop(self, grace_s: float) -> None:
         await self.call(self.actor.stop.remote(grace_s))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -89,13 +89,16 @@ class RayCluster:
         self._hosts = self._starting = 0
         self._init_call: asyncio.Future[None] | None = None
         self._started = False
+        self._say: Callable[[str], None] = print  # until `open` is told where to
 
-    async def open(self) -> Parts:
+    async def open(self, say: Callable[[str], None]) -> Parts:
+        self._say = say
         scenario = self._scenario
         names = [edge.name for edge in scenario.edges]
         hosts = capacity.hosts(scenario)
         self._check_memory(hosts, scenario.users)  # before anything is made for each user
         groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
+        say("starting Ray" if self._address is None else f"joining Ray at {self._address}")
         self._init_call = asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
         await asyncio.shield(self._init_call)  # a thread cannot be cancelled: close waits for it
         check_gpus(
@@ -129,10 +132,12 @@ class RayCluster:
         learner = self._spawn_learner(scenario)
         hosts = [self._spawn_host(group, HOST_CPUS) for group in groups]
         assert self._credentials is not None
+        self._say(f"{settings.name}: loading {scenario.model.path}, measuring its steps")
         ref = edge.actor.open.remote(scenario, self._credentials)
         address, exporter, description, frame_bytes = await opening(edge.call(ref), edge.name)
         self._targets.append(Target(exporter, "edge", edge.name))
         introduce = partial(self._introduce, scenario, address, frame_bytes)
+        self._say(f"{settings.name}: loading the learner and {len(hosts)} hosts of devices")
         await opening(
             asyncio.gather(
                 introduce(learner, self._states.get(settings.name)),
@@ -171,6 +176,7 @@ class RayCluster:
             hosts=list(hosts),
             host=host,
             another=another,
+            output_bytes=frame_bytes,
         )
 
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:

@@ -10,7 +10,7 @@ from midstep.scenario import Scenario
 from orchestrator.live.cell import Cell
 from orchestrator.records.metrics import tail
 
-__all__ = ["announce_cell", "headline", "start_line"]
+__all__ = ["announce_cell", "headline", "start_line", "store_line"]
 
 
 def start_line(scenario: Scenario) -> str:
@@ -35,6 +35,15 @@ def announce_cell(cell: Cell, policy: str, folder: Path, say: Callable[[str], No
         f"{folder / 'targets.json'}"
     )
     say(f"policy {policy} decides in the learner (pid {cell.learner.process_id})")
+
+
+def store_line(cell: Cell, capacity: int) -> str:
+    """How many outputs an edge's store of `capacity` bytes holds."""
+    fit = capacity // cell.output_bytes
+    return (
+        f"the store of {cell.name}, {capacity:,} bytes, holds {fit:,} outputs of "
+        f"{cell.output_bytes:,} bytes"
+    )
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:

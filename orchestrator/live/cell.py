@@ -73,6 +73,9 @@ class HostPart(Protocol):
     async def leave(self, users: Sequence[int]) -> None:
         """Let these ask no more; they are gone when their requests in flight have ended."""
 
+    async def in_flight(self) -> int:
+        """Requests that its devices have sent and wait for."""
+
     async def stop(self, grace_s: float) -> None: ...
     async def gallery(self) -> list[Gallery]: ...
 
@@ -96,7 +99,8 @@ class Cell:
 
     `another` starts a learner in place of a dead one, from a saved state or from none; it is None
     where the learner shares the run's process. `host` opens one more host, not yet started; it
-    raises ScenarioError where no machine has room for it.
+    raises ScenarioError where no machine has room for it. `output_bytes` is what the store counts
+    for one output.
     """
 
     description: Description
@@ -106,6 +110,7 @@ class Cell:
     hosts: list[HostPart]
     host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
+    output_bytes: int = 0
     over: str | None = None  # why the cell has ended: how its edge, or its last host, died
 
     @property
@@ -146,8 +151,9 @@ class Parts:
 class Cluster(Protocol):
     """Starts the parts of a run and ends them."""
 
-    async def open(self) -> Parts:
-        """Start everything. Raises MidstepError, one line."""
+    async def open(self, say: Callable[[str], None]) -> Parts:
+        """Start everything; `say` gets what is waited for next, a few words. Raises MidstepError,
+        one line."""
 
     async def close(self) -> None:
         """End everything that `open` started, as far as it came."""

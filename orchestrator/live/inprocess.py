@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_node.node import EdgeNode
@@ -61,6 +61,9 @@ class LocalHost:
     async def leave(self, users: Sequence[int]) -> None:
         self._host.leave(users)
 
+    async def in_flight(self) -> int:
+        return self._host.in_flight
+
     async def stop(self, grace_s: float) -> None:
         await self._host.stop(grace_s)
 
@@ -94,7 +97,8 @@ class InProcess:
         self._hosts = 0
         self._references = 0  # of each host
 
-    async def open(self) -> Parts:
+    async def open(self, say: Callable[[str], None]) -> Parts:
+        say(f"loading {self._scenario.model.path} for every edge and host, measuring its steps")
         names = [edge.name for edge in self._scenario.edges]
         groups = grouped(specs(self._scenario), names, self._scenario.hosts.devices_per_host)
         hosts = sum(len(of_edge) for of_edge in groups.values())
@@ -121,6 +125,7 @@ class InProcess:
             learner=LocalLearner(learner),
             hosts=list(hosts),
             host=lambda devices: self._host(node, devices, late=True),
+            output_bytes=node.frame_bytes,
         )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:

@@ -23,7 +23,7 @@ from midstep.errors import (
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
-from orchestrator.live.announcer import announce_cell, start_line
+from orchestrator.live.announcer import announce_cell, start_line, store_line
 from orchestrator.live.cell import Cluster, Parts
 from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
@@ -40,6 +40,7 @@ from orchestrator.records.recorder import Recorder, run_folder
 from orchestrator.records.summary import RunFacts
 from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
+from orchestrator.watch.waiting import Waiting
 
 __all__ = ["CENTRE", "LEAD_S", "Options", "run"]
 
@@ -125,7 +126,7 @@ class _Run:
         """Open the parts, drive them, close them."""
         if self.stopping.is_set():  # an interruption from before there was a run
             return EXIT_INTERRUPTED
-        opening = asyncio.ensure_future(self.cluster.open())
+        opening = asyncio.ensure_future(self._open())
         stopping = asyncio.ensure_future(self.stopping.wait())
         either: set[asyncio.Future[Any]] = {opening, stopping}
         try:
@@ -144,6 +145,13 @@ class _Run:
                 if self.monitor is not None:
                     self._say(await asyncio.to_thread(self.monitor.close))
 
+    async def _open(self) -> Parts:
+        """Open the parts, and say what they wait for."""
+        if self.clock.virtual:
+            return await self.cluster.open(lambda _: None)
+        async with Waiting(lambda text: self.progress.say(f"midstep: {text}")) as waiting:
+            return await self.cluster.open(waiting.enter)
+
     async def _drive(self, parts: Parts) -> int:
         stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
         self.facts.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
@@ -160,12 +168,18 @@ class _Run:
         renew_targets()
         for cell in parts.cells:
             announce_cell(cell, self.scenario.policy.name, self.folder, self.progress.say)
+            self.progress.say(store_line(cell, self.scenario.at(cell.name).edge.capacity))
         if self.launch.states:
             self._announce(f"the learner goes on from what {self.options.resume} left")
         if self.monitor is not None:
             self._say(await asyncio.to_thread(self.monitor.start))
         epoch = await self._begin(parts)
-        observer = Observer(announce=self._announce, death=self._death, renew_targets=renew_targets)
+        observer = Observer(
+            announce=self._announce,
+            death=self._death,
+            renew_targets=renew_targets,
+            ending=self._ending,
+        )
         await self._slots(
             parts, Scaler(self.scenario, parts, epoch, self._scaled, renew_targets), observer
         )
@@ -237,6 +251,9 @@ class _Run:
         self.deaths.append(text)
         self.metrics.event("died")
         self._announce(text)
+
+    def _ending(self, in_flight: int) -> None:
+        self.progress.say(f"midstep: waiting for {in_flight} requests in flight")
 
     def _scaled(self, text: str) -> None:
         self.metrics.event("scaled")

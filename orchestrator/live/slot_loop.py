@@ -12,6 +12,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
 from orchestrator.live.host_collector import SILENT_S, HostCollector
+from orchestrator.live.in_flight import requests_in_flight
 from orchestrator.live.inquiry import Inquiries
 from orchestrator.live.observer import Observer
 from orchestrator.live.setting import learner_setting
@@ -117,6 +118,8 @@ class SlotLoop:
     async def _end(self, slots: int, cut: bool) -> None:
         """Let requests in flight end, and account for the slots in which they end, the slot that
         was cut short first."""
+        if not self._clock.virtual and (in_flight := await requests_in_flight(self._parts)):
+            self._observer.ending(in_flight)
         self._accounts.add(await self._hosts.stop())
         last = max(self._accounts.last_slot, slots if cut else slots - 1)
         for slot in range(slots, last + 1):

@@ -35,7 +35,7 @@ def test_an_interruption_while_the_parts_start_ends_at_once_and_leaves_nothing(
     import os
     import signal
 
-    async def forever(self: InProcess) -> None:
+    async def forever(self: InProcess, say: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(1e6)
 
@@ -53,8 +53,8 @@ def test_an_interrupted_run_ends_in_order_and_every_request_is_in_a_slots_row(
 
     began = InProcess.open
 
-    async def interrupted(self: InProcess) -> Any:
-        parts = await began(self)
+    async def interrupted(self: InProcess, say: Any) -> Any:
+        parts = await began(self, say)
         asyncio.get_running_loop().call_later(at_s, os.kill, os.getpid(), signal.SIGINT)
         return parts
 
