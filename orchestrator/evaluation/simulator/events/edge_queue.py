@@ -57,16 +57,22 @@ class EdgeQueue:
         self._queue.append(job)
         return True
 
+    def drop(self, job: Job) -> None:
+        """Nobody waits for a job any more: it leaves the queue at once, or the batch at the next
+        tick."""
+        job.dropped = True
+        if job in self._queue:
+            self._queue.remove(job)
+
     def begin(self, now_s: float) -> float | None:
         """Begin a tick; its seconds, or None where there is nothing to do."""
         batch = [job for job in self._batch if not job.dropped]
         joining = 0
         while self._queue and len(batch) < self._max_batch:
             job = self._queue.popleft()
-            if not job.dropped:
-                job.started_s = now_s
-                batch.append(job)
-                joining += 1
+            job.started_s = now_s
+            batch.append(job)
+            joining += 1
         self._batch = batch
         self.ticking = bool(batch)
         return self._tick_s[len(batch)] + joining * self._encode_s if batch else None

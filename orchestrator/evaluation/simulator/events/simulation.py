@@ -257,7 +257,7 @@ class _Simulation:
         del self._unended[id(one)]
         job.waiting.remove(one)
         if not job.waiting:
-            job.dropped = True
+            edge.queue.drop(job)
             del edge.computing[job.key]
         self._fail(
             one, "failed", f"no output within the deadline of {self._scenario.deadline_s:g} s"
