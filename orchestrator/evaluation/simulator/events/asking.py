@@ -30,27 +30,30 @@ class Asking:
     result: str = ""  # as long as it is on its way
     error: str | None = None
     key: str = ""
+    private: bool = False  # its noise is the user's own
     seed: int | None = None
     reuse: Reuse | None = None
     edge_steps: int = 0
     step: int = 0  # at which it was handed over
     queue_s: float = 0.0
     answered_s: float | None = None
-    on_air: int = 0
+    bytes_on_air: int = 0
     sends_s: float = 0.0
     sent_s: float = 0.0
     computes_s: float = 0.0
     ended_s: float | None = None
 
+    @property
+    def request_id(self) -> str:
+        return f"{self.spec.user:05d}-{self.index:05d}"
 
-def row_of(one: Asking, edge_steps: int, slot_s: float) -> RequestRow:
-    """The row of a request that has ended; `edge_steps` is the model's number of steps.
 
-    What has no lateness here has none in the row. Raises nothing.
-    """
-    ended_s = one.ended_s if one.ended_s is not None else one.arrived_s
+def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
+    """The row of a request that has ended; `steps` are the model's, `slot_s` a slot's seconds."""
+    assert one.ended_s is not None
+    ended_s = one.ended_s
     row = RequestRow(
-        request_id=f"{one.spec.user:05d}-{one.index:05d}",
+        request_id=one.request_id,
         edge=one.spec.edge,
         user=one.spec.user,
         device_class=one.spec.kind,
@@ -71,15 +74,15 @@ def row_of(one: Asking, edge_steps: int, slot_s: float) -> RequestRow:
     row.similarity = 0.0 if one.reuse == "computed" else 1.0
     row.edge_steps = one.edge_steps
     row.saved_steps = one.step - one.edge_steps
-    row.device_steps = edge_steps - one.step
+    row.device_steps = steps - one.step
     row.queue_s = one.queue_s
     row.edge_s = one.answered_s - one.arrived_s - one.queue_s
     if one.sent_s > ended_s:
         return row
     row.transfer_s = one.sent_s - one.answered_s
     row.transfer_wait_s = one.sends_s - one.answered_s
-    row.frame_bytes = one.on_air
-    row.link_rate_bps = 8 * one.on_air / (one.sent_s - one.sends_s)
+    row.frame_bytes = one.bytes_on_air
+    row.link_rate_bps = 8 * one.bytes_on_air / (one.sent_s - one.sends_s)
     if one.result != "done":
         return row
     row.device_s = ended_s - one.sent_s
