@@ -8,10 +8,11 @@ from pathlib import Path
 
 from midstep import scenario_file
 from midstep.errors import OptionError
-from orchestrator.commands.options import Commands, has_no_profile, names, policy_names
+from orchestrator.commands.options import Commands, load_scenario, names, policy_names
 
 __all__ = ["add_commands"]
 
+SLOTS = 2000  # of a preset
 # what `midstep replay` compares where nothing is named
 REPLAYED = "fifo,lru,lfu,sieve,s3-fifo,lfu-decay,clairvoyant"
 
@@ -25,7 +26,8 @@ def add_commands(commands: Commands) -> None:
 
 def _add_simulate(commands: Commands) -> None:
     simulate = commands.add_parser(
-        "simulate", help="the slotted model of the paper: a preset under several policies"
+        "simulate",
+        help="a scenario by events, or the paper's slotted model, under several policies",
     )
     simulate.add_argument(
         "preset",
@@ -47,16 +49,23 @@ def _add_simulate(commands: Commands) -> None:
     simulate.add_argument(
         "--slots",
         type=int,
-        default=2000,
         metavar="N",
-        help="how many (default %(default)s; the paper: 10000)",
+        help=f"of a preset: how many (default {SLOTS}; the paper: 10000)",
+    )
+    simulate.add_argument(
+        "--duration", metavar="TIME", help="of a scenario: such as 120s (default: its own)"
+    )
+    simulate.add_argument(
+        "--rows",
+        action="store_true",
+        help="of a scenario: keep requests and slots of every seed, as a run's folder each",
     )
     simulate.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change a value: capacity=30",
+        help="change a value: capacity=30, of a scenario edges.0.capacity=1MB",
     )
     simulate.add_argument(
         "--out",
@@ -135,23 +144,32 @@ def _simulate(args: argparse.Namespace) -> int:
     _use_one_thread()
     from orchestrator.evaluation.simulator import presets
 
-    if args.preset in presets.PRESETS or not (
+    if args.preset not in presets.PRESETS and (
         args.preset in scenario_file.shipped() or Path(args.preset).is_file()
     ):
-        preset = presets.find(args.preset, args.set)
-    else:
-        from orchestrator.evaluation.simulator.scenarios import default_policies, preset_of
-
-        tree = scenario_file.read(args.preset)
-        if has_no_profile(tree):
-            scenario_file.put(tree, "model.profile", "cpu")
-        scenario = scenario_file.parse(tree, args.set, args.preset)
-        preset = preset_of(scenario)
-        args.policies = args.policies or ",".join(default_policies(scenario, preset))
+        return _simulate_scenario(args)
+    for option, value in (("--duration", args.duration), ("--rows", args.rows)):
+        if value:
+            raise OptionError(f"{option}: is of scenarios; a preset has --slots and seeds.csv")
+    preset = presets.find(args.preset, args.set)
     compared = policy_names(args.policies or presets.COMPARED[preset.timing])
     from orchestrator.evaluation.simulator.command import simulate
 
-    return simulate(preset, compared, args.seeds, args.slots, args.out)
+    slots = SLOTS if args.slots is None else args.slots
+    return simulate(preset, compared, args.seeds, slots, args.out)
+
+
+def _simulate_scenario(args: argparse.Namespace) -> int:
+    if args.slots is not None:
+        raise OptionError(f"--slots {args.slots}: a scenario has a duration: --duration 120s")
+    from orchestrator.evaluation.simulator.scenarios import simulate_scenario
+
+    options = argparse.Namespace(
+        scenario=args.preset, set=args.set, duration=args.duration, denoiser="paced"
+    )
+    scenario = load_scenario(options)  # with step times, as whatever is paced
+    names = policy_names(args.policies) if args.policies else []
+    return simulate_scenario(scenario, names, args.seeds, args.out, args.rows)
 
 
 def _reproduce(args: argparse.Namespace) -> int:

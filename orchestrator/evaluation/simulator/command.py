@@ -68,7 +68,7 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
             "versions": versions(),
         }
         by_policy = summarised(results)
-        write(folder, results, {"policies": by_policy, "run": about})
+        write(folder, results, {"policies": by_policy, "run": about}, list(range(seeds)))
     show(
         by_policy,
         f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds; of {slots} slots the "
@@ -102,7 +102,12 @@ def run(
     return open_catalogue.simulate(preset, names, seeds, slots, warmup, total)
 
 
-def write(folder: Path, results: Mapping[str, Mapping[str, Any]], tree: Mapping[str, Any]) -> None:
+def write(
+    folder: Path,
+    results: Mapping[str, Mapping[str, Any]],
+    tree: Mapping[str, Any],
+    seeds: Sequence[int],
+) -> None:
     """seeds.csv, every value of every seed, and summary.json. Raises RecordError where they cannot
     be written."""
     try:
@@ -111,7 +116,10 @@ def write(folder: Path, results: Mapping[str, Mapping[str, Any]], tree: Mapping[
             rows.writerow(["policy", "metric", "seed", "value"])
             for name, metrics in results.items():
                 for metric, values in metrics.items():
-                    rows.writerows([name, metric, seed, float(v)] for seed, v in enumerate(values))
+                    rows.writerows(
+                        [name, metric, seed, float(v)]
+                        for seed, v in zip(seeds, values, strict=True)
+                    )
         summary.write(folder, tree)
     except OSError as error:
         raise RecordError(f"{folder}: cannot be written: {error}") from error

@@ -1,125 +1,111 @@
-"""A live run's scenario as a setting of the slotted model: `midstep simulate FILE` foretells
-`midstep run FILE`."""
+"""`midstep simulate SCENARIO`: a run's scenario by discrete events, under several policies and
+seeds."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from midstep.diffusion import pipelines
-from midstep.diffusion.factory import named_profile
-from midstep.diffusion.paced import PACED_BYTES
-from midstep.errors import MidstepError, ScenarioError
-from midstep.scenario import Radio, Scenario
-from midstep.workload.load import between_requests_s
-from midstep.workload.requests import find_catalogue
-from orchestrator.evaluation.simulator.presets import COMPARED, Preset, preset_from
-from orchestrator.evaluation.simulator.topics import open_stream
+import numpy as np
 
-__all__ = ["default_policies", "preset_of"]
+from midstep.errors import OptionError
+from midstep.scenario import Scenario
+from orchestrator import policies
+from orchestrator.evaluation.simulator.command import MARKER, bar, show, write
+from orchestrator.evaluation.simulator.events import check, simulate, write_record
+from orchestrator.evaluation.simulator.many import summarised
+from orchestrator.evaluation.simulator.presets import COMPARED
+from orchestrator.live.setting import run_problem
+from orchestrator.records import summary
+from orchestrator.records.folders import claim_folder, released_on_failure
+from orchestrator.records.recorder import versions
 
+__all__ = ["compared", "simulate_scenario"]
 
-def preset_of(scenario: Scenario) -> Preset:
-    """The open, contended model with the scenario's users, catalogue, law, edge and link. A slot is
-    as long as a user takes between two requests, so that each asks once a slot. Raises
-    ScenarioError for what the model does not have and what would change its figures.
-    """
-    _refuse(scenario)
-    devices = scenario.devices[0]
-    model = scenario.model
-    edge = scenario.edge
-    profile = named_profile(model)
-    step_s = profile.step(1)
-    output_bytes = profile.frame_bytes or PACED_BYTES
-    bits = 8.0 * (scenario.channel.frame_bytes or output_bytes)
-    edge_ghz = bits / step_s / 1e9  # so that (4) and (5) take the measured times
-    slot_s = between_requests_s(scenario, devices, step_s)
-    return preset_from(
-        dict(
-            name=scenario.name,
-            edge="shared",
-            timing="proactive",
-            users=scenario.users,
-            items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts),
-            requests_per_user=1,
-            distinct=False,
-            zipf=scenario.workload.popularity.zipf,
-            drift_swaps_per_slot=scenario.workload.drift_swaps_per_slot
-            * slot_s
-            / scenario.slot_seconds,
-            capacity=edge.capacity // output_bytes,
-            steps=model.steps,
-            reusable_steps=model.split_step,
-            split_step=model.split_step,
-            tolerance=False,
-            frame_kb=bits / 8e3,
-            edge_ghz=edge_ghz,
-            device_ghz=edge_ghz * devices.speed_ratio,
-            bandwidth_mhz=devices.bandwidth_mhz,
-            distance_m=devices.distance_m,
-            radio=scenario.channel.model_dump(include=set(Radio.model_fields)),
-            slot_seconds=slot_s,
-            max_batch=edge.max_batch,
-            profile=str(_profile_file(scenario)),
-            latency_target_ms=None
-            if scenario.policy.latency_target_s is None
-            else 1e3 * scenario.policy.latency_target_s,
-        ),
-        scenario.name,
-    )
+Results = dict[str, dict[str, list[float]]]  # policy -> metric -> one value a seed
 
 
-def default_policies(scenario: Scenario, preset: Preset) -> list[str]:
-    """What is compared where nothing is named: the scenario's own policy and the usual ones. Raises
-    ScenarioError where the model cannot play the scenario's own."""
-    from orchestrator.evaluation.simulator.lanes import open_lane
-
+def compared(scenario: Scenario, names: Sequence[str]) -> list[Scenario]:
+    """The scenario under each of these policies; without names, under its own and the usual ones.
+    Its own keeps the parameters that the scenario gives it. Raises ScenarioError, OptionError where
+    one cannot be used."""
     own = scenario.policy.name
-    try:
-        open_lane(own, preset, open_stream(preset, 0), 0, [preset.capacity])
-    except MidstepError as error:
-        raise ScenarioError(f"{error}; name others with --policies") from error
-    return [own, *COMPARED[preset.timing].split(",")]
+    usual = [own, *COMPARED["proactive"].split(",")]
+    variants = []
+    for name in dict.fromkeys(names or usual):
+        where = "policy.name" if name == own else "--policies"
+        policies.find(name, "live", where)
+        settings = scenario.policy
+        if name != own:
+            settings = settings.model_copy(update={"name": name, "params": {}, "source": None})
+        variant = scenario.model_copy(update={"policy": settings})
+        policies.check(name, run_problem(variant), "live", where)
+        policies.make(settings)
+        variants.append(variant)
+    return variants
 
 
-def _refuse(scenario: Scenario) -> None:
-    """Raise ScenarioError for what the slotted model does not have."""
-    if scenario.workload.prompts is not None:
-        raise ScenarioError(
-            "workload.prompts: a list of prompts is played by `midstep replay`; simulate draws "
-            "prompts"
-        )
-    if scenario.workload.private_share > 0:
-        raise ScenarioError(
-            "workload.private_share: the slotted model has no private requests; set it to 0, or "
-            "play the run with `midstep run --clock virtual`"
-        )
-    if scenario.timeline:
-        raise ScenarioError(
-            "timeline: the slotted model's users stay; set timeline=[], or play the run with "
-            "`midstep run --clock virtual`"
-        )
-    if scenario.policy.timing != "proactive":
-        raise ScenarioError(
-            f"policy.timing: a scenario is simulated with plans made ahead (proactive), not "
-            f"{scenario.policy.timing}"
-        )
-    if len(scenario.edges) != 1:
-        raise ScenarioError(
-            f"edges: the slotted model has one edge, the scenario {len(scenario.edges)}"
-        )
-    if len(scenario.devices) != 1:
-        raise ScenarioError(
-            f"devices: the slotted model has one class of devices, the scenario "
-            f"{len(scenario.devices)}"
-        )
-    if scenario.model.profile is None:
-        raise ScenarioError(
-            "model.profile: the slotted model needs measured step times; set model.profile=cpu"
-        )
+def simulate_scenario(
+    scenario: Scenario, names: Sequence[str], seeds: int, out: str | None, rows: bool
+) -> int:
+    """The command's exit status. Seeds are the scenario's own and those that follow it; `rows`
+    keeps every simulated run's record. Raises MidstepError, one line."""
+    if seeds < 1:
+        raise OptionError(f"--seeds {seeds}: at least 1")
+    check(scenario)
+    variants = compared(scenario, names)
+    numbers = list(range(scenario.seed, scenario.seed + seeds))
+    folder = claim_folder(f"simulate-{scenario.name}", out, MARKER, ("seeds.csv",))
+    began = time.perf_counter()
+    length = f"{scenario.users} users, {scenario.duration_s:g} s"
+    with released_on_failure(folder, MARKER):
+        with bar(f"{scenario.name}, {length}, {len(variants)} policies, {seeds} seeds") as advance:
+            results = _play(variants, numbers, folder if rows else None, advance)
+        wall = time.perf_counter() - began
+        about = {
+            "name": scenario.name,
+            "road": "simulated",
+            "scenario": scenario.model_dump(mode="json", by_alias=True),
+            "seeds": numbers,
+            "duration_s": scenario.duration_s,
+            "wall_s": round(wall, 3),
+            "versions": versions(),
+        }
+        by_policy = summarised(results)
+        write(folder, results, {"policies": by_policy, "run": about}, numbers)
+    show(by_policy, scenario.name)
+    print(f"{length}, {_arrivals(scenario)}, {seeds} seeds from {scenario.seed} on")
+    print(f"{wall:.1f} s; {folder / 'summary.json'}")
+    return 0
 
 
-def _profile_file(scenario: Scenario) -> Path:
-    own = (
-        Path(pipelines.locate(scenario.model.path)) / "profiles" / f"{scenario.model.profile}.json"
-    )
-    return own if own.is_file() else Path(str(scenario.model.profile))
+def _play(
+    variants: Sequence[Scenario],
+    seeds: Sequence[int],
+    folder: Path | None,
+    advance: Callable[[float], None],
+) -> Results:
+    """Every policy in every seed's world; with a `folder`, each one's record in it."""
+    results: Results = {variant.policy.name: {} for variant in variants}
+    for seed in seeds:
+        for variant in variants:
+            scenario = variant.model_copy(update={"seed": seed})
+            simulated = simulate(scenario)
+            name = scenario.policy.name
+            if folder is not None:
+                write_record(folder / f"{name}-{seed}", scenario, simulated)
+            figures = summary.metrics(simulated.requests, simulated.slots, simulated.step_s)
+            for metric, value in figures.items():
+                mean = value["mean"]
+                results[name].setdefault(metric, []).append(np.nan if mean is None else mean)
+            advance(1 / (len(seeds) * len(variants)))
+    return results
+
+
+def _arrivals(scenario: Scenario) -> str:
+    """The arrival model's name: closed arrivals slow down with the system, so every table says
+    it."""
+    arrivals = scenario.workload.arrivals
+    name = next(key for key in type(arrivals).model_fields if getattr(arrivals, key) is not None)
+    return f"{name} arrivals"

@@ -1,75 +1,78 @@
-"""A scenario as a setting of the slotted model."""
+"""`midstep simulate SCENARIO`: what it compares, and what it leaves."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import csv
+import json
 from pathlib import Path
 
 import pytest
 
-from midstep import scenario_file as scenarios
-from midstep.diffusion.factory import named_profile
-from midstep.errors import ScenarioError
-from orchestrator.evaluation.simulator.command import is_open, run
-from orchestrator.evaluation.simulator.scenarios import default_policies, preset_of
-from tests import paced
+from midstep.scenario_file import load
+from orchestrator.cli import main
+from orchestrator.evaluation.simulator.events import simulate
+from orchestrator.evaluation.simulator.scenarios import compared
+from orchestrator.records.folders import read_scenario
+from orchestrator.records.recorder import read_run
+
+SHORT = ["simulate", "laptop", "--duration", "8s", "--seeds", "2", "--policies", "none,lru"]
 
 
-def test_the_times_are_those_that_a_run_would_be_paced_by() -> None:
-    scenario = scenarios.load("saturated")
-    preset = preset_of(scenario)
-    step_s = named_profile(scenario.model).step(1)
-    assert is_open(preset) and preset.users == 120 and preset.items == 200
-    assert preset.slot_seconds == pytest.approx(12.0)  # five a minute: one request a user and slot
-    assert preset.drift_swaps_per_slot == pytest.approx(0.2 * 12)
-    assert preset.frame_bits / (preset.edge_ghz * 1e9) == pytest.approx(step_s)
-    assert preset.frame_bits / (preset.device_ghz * 1e9) == pytest.approx(step_s / 0.075)
-    assert preset.capacity == 256_000 // 8192
-
-
-def test_it_can_be_simulated_and_a_cache_helps() -> None:
-    figures = run(preset_of(scenarios.load("saturated")), ["none", "lru"], [1], 20, 10)
-    assert figures["lru"]["hit_ratio"][0] > 0.05 == figures["none"]["hit_ratio"][0] + 0.05
-    assert figures["lru"]["response_ms"][0] < figures["none"]["response_ms"][0]
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("workload.prompts=x.txt", "midstep replay"),
-        ("model.profile=null", "needs measured step times"),
-        ("workload.private_share=0.5", "workload.private_share: the slotted model has no private"),
-        ("timeline=[{at_s: 5, users: 9}]", "timeline: the slotted model's users stay"),
-        ("policy.timing=reactive", "policy.timing: a scenario is simulated with plans made ahead"),
-    ],
-)
-def test_what_the_model_does_not_have_is_said_in_one_line(setting: str, message: str) -> None:
-    with pytest.raises(ScenarioError, match=message):
-        preset_of(scenarios.load("saturated", [setting, "modes.denoiser=real"]))
-
-
-def test_a_channel_is_simulated_as_it_is_set() -> None:
-    preset = preset_of(scenarios.load("saturated", ["channel.power_w=5", "channel.fading=false"]))
-    assert preset.radio.power_w == 5 and not preset.radio.fading
-    assert preset.radio.carrier_mhz == 915
-
-
-def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) -> None:
-    """FAULTS 13: every output was taken for 8,192 bytes, whatever the model."""
-    path = tmp_path / "large.json"
-    replace(paced.PROFILE, frame_bytes=65536).save(path)
-    settings = [f"model.profile={path}", "channel.frame_bytes=null", "edges.0.capacity=2MB"]
-    preset = preset_of(scenarios.load("saturated", settings))
-    assert preset.capacity == 2_000_000 // 65536
-    assert preset.frame_bits == 8 * 65536
-    assert preset_of(scenarios.load("saturated")).capacity == 256_000 // 8192
+def test_every_seeds_figures_and_rows_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main([*SHORT, "--rows", "--out", str(out)]) == 0
+    assert "10 users, 8 s, closed arrivals, 2 seeds from 7 on" in capsys.readouterr().out
+    with (out / "seeds.csv").open() as file:
+        figures = {(r["policy"], r["metric"], r["seed"]): r["value"] for r in csv.DictReader(file)}
+    means = []
+    for seed in (7, 8):  # the scenario's own, and the next
+        scenario = load("laptop", ["duration_s=8s", f"seed={seed}", "policy.name=lru"])
+        with_times = load("laptop", ["model.profile=cpu"])
+        rows = simulate(scenario.model_copy(update={"model": with_times.model})).requests
+        folder = out / f"lru-{seed}"
+        assert {row["request_id"] for row in read_run(folder)[0]} == {
+            row["request_id"] for row in rows
+        }
+        assert read_scenario(folder).seed == seed
+        totals = [row["total_s"] for row in rows if row["result"] == "done"]
+        means.append(1e3 * sum(totals) / len(totals))
+        value = float(figures["lru", "response_per_request_ms", str(seed)])
+        assert value == pytest.approx(means[-1])
+    tree = json.loads((out / "summary.json").read_text())
+    assert tree["policies"]["lru"]["response_per_request_ms"]["mean"] == pytest.approx(
+        sum(means) / 2
+    )
+    assert (tree["run"]["road"], tree["run"]["seeds"]) == ("simulated", [7, 8])
+    run = json.loads((out / "lru-7" / "summary.json").read_text())["run"]
+    assert run["road"] == "simulated"
 
 
 def test_the_scenarios_own_policy_is_compared_by_default() -> None:
     """FAULTS 14: policy.name was ignored."""
-    scenario = scenarios.load("saturated", ["policy.name=gdsf"])
-    names = default_policies(scenario, preset_of(scenario))
-    assert names[0] == "gdsf" and {"lru", "s3-fifo"} <= set(names)
-    final = scenarios.load("saturated", ["policy.name=final"])
-    with pytest.raises(ScenarioError, match=r"final .* name others with --policies"):
-        default_policies(final, preset_of(final))
+    scenario = load("saturated", ["policy.name=random", "policy.params={}"])
+    variants = compared(scenario, [])
+    assert [variant.policy.name for variant in variants][:3] == ["random", "lru", "s3-fifo"]
+    assert {variant.policy.admission for variant in variants} == {"access"}
+    final = load("saturated", ["policy.name=final"])
+    assert compared(final, [])[0].policy.name == "final"
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["laptop", "--slots", "100"], "--slots 100: a scenario has a duration: --duration 120s"),
+        (["compact", "--duration", "9s"], "--duration: is of scenarios"),
+        (["compact", "--rows"], "--rows: is of scenarios"),
+        (["laptop", "--policies", "lru,lur"], "--policies: no policy 'lur'; did you mean lru?"),
+        (["laptop", "--policies", "bayes"], "--policies: bayes needs the true request rates"),
+        (["laptop", "--seeds", "0"], "--seeds 0: at least 1"),
+    ],
+)
+def test_bad_input_is_one_line(
+    options: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", *options]) == 2
+    error = capsys.readouterr().err
+    assert line in error and error.count("\n") == 1

@@ -1,0 +1,93 @@
+"""A request on its way, and its row."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from midstep.radio.fading import DeviceSpec
+from midstep.telemetry.record import RequestRow
+from midstep.wire.messages import Reuse
+from midstep.workload.requests import UserRequest
+
+__all__ = ["Asking", "row_of"]
+
+PROCESS = os.getpid()
+
+
+@dataclass(slots=True, kw_only=True)
+class Asking:
+    """One request: what is wanted by whom, and what became of it. Instants are seconds, None where
+    it did not come that far: `answered_s`, the edge has its output; `sends_s`, `sent_s`, its first
+    and its last bit pass; `computes_s`, `ended_s`, its device begins and has the picture."""
+
+    device: int  # its place among the population
+    spec: DeviceSpec
+    index: int
+    wanted: UserRequest
+    edge_prompt: str
+    arrived_s: float
+    result: str = ""  # as long as it is on its way
+    error: str | None = None
+    key: str = ""
+    private: bool = False  # its noise is the user's own
+    seed: int | None = None
+    reuse: Reuse | None = None
+    edge_steps: int = 0
+    step: int = 0  # at which it was handed over
+    queue_s: float = 0.0
+    answered_s: float | None = None
+    bytes_on_air: int = 0
+    sends_s: float = 0.0
+    sent_s: float = 0.0
+    computes_s: float = 0.0
+    ended_s: float | None = None
+
+    @property
+    def request_id(self) -> str:
+        return f"{self.spec.user:05d}-{self.index:05d}"
+
+
+def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
+    """The row of a request that has ended; `steps` are the model's, `slot_s` a slot's seconds."""
+    assert one.ended_s is not None
+    ended_s = one.ended_s
+    row = RequestRow(
+        request_id=one.request_id,
+        edge=one.spec.edge,
+        user=one.spec.user,
+        device_class=one.spec.kind,
+        process_id=PROCESS,
+        prompt=one.wanted.prompt,
+        edge_prompt=one.edge_prompt,
+        variation_seed=one.wanted.variation_seed,
+        slot=int(ended_s // slot_s),
+        arrived_s=one.arrived_s,
+        result=one.result,
+        error=one.error,
+    )
+    if one.answered_s is None:
+        return row
+    row.prompt_key = one.key
+    row.seed = one.seed
+    row.reuse = one.reuse
+    row.similarity = 0.0 if one.reuse == "computed" else 1.0
+    row.edge_steps = one.edge_steps
+    row.saved_steps = one.step - one.edge_steps
+    row.device_steps = steps - one.step
+    row.queue_s = one.queue_s
+    row.edge_s = one.answered_s - one.arrived_s - one.queue_s
+    if one.sent_s > ended_s:
+        return row
+    row.transfer_s = one.sent_s - one.answered_s
+    row.transfer_wait_s = one.sends_s - one.answered_s
+    row.frame_bytes = one.bytes_on_air
+    row.link_rate_bps = 8 * one.bytes_on_air / (one.sent_s - one.sends_s)
+    if one.result != "done":
+        return row
+    row.device_s = ended_s - one.sent_s
+    row.device_wait_s = one.computes_s - one.sent_s
+    row.joules = one.spec.watts * (ended_s - one.computes_s)
+    row.total_s = ended_s - one.arrived_s
+    row.overhead_s = 0.0
+    return row

@@ -1,0 +1,124 @@
+"""A policy in charge of a simulated edge: what it holds, its slots, the virtual queue Q."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
+
+from midstep.errors import PolicyFailed
+from midstep.scenario import Scenario
+from midstep.wire.messages import Access, CachedOutput, CacheUpdate, CacheUpdateResult
+from orchestrator import policies
+from orchestrator.decision.cache_model import CacheModel
+from orchestrator.decision.problem import Served, VirtualQueue, slot_cost
+from orchestrator.live.learner import merge
+from orchestrator.live.regret import RegretMeter
+from orchestrator.live.setting import run_problem
+from orchestrator.policies import LearnerStats, SlotRecord
+from orchestrator.policies.kinds.driver import drive
+from orchestrator.records.rows import SlotRow
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """Shows the scenario's policy each access and each slot of one edge, and carries out what it
+    answers. `scenario` has that edge alone; `frame_bytes` is an output's size. Raises
+    ScenarioError, PolicyFailed."""
+
+    def __init__(self, scenario: Scenario, frame_bytes: int) -> None:
+        problem = run_problem(scenario, frame_bytes)
+        policies.check(scenario.policy.name, problem, "live")
+        self._name = scenario.policy.name
+        self._policy = policies.make(scenario.policy)
+        with self._named():
+            self._policy.reset(problem, scenario.seed)
+        self._driver = drive(self._policy)
+        self._at_once = scenario.policy.admission == "access"
+        self._staged = scenario.edge.staging // frame_bytes  # outputs that may wait
+        self._cache = CacheModel(scenario.edge.capacity)
+        self._virtual_queue = VirtualQueue(scenario.policy.latency_target_s, problem.weight_v)
+        self._regret = RegretMeter(problem.weight_v)
+        self._accesses: list[Access] = []
+        self._pending = CacheUpdate()
+        self._done = CacheUpdateResult()
+        self._stats: LearnerStats | None = None  # of a training that no slot's row has yet
+        empty = self._cache.snapshot()
+        self._regret.planned((), empty, empty, 0.0)
+
+    def holds(self, key: str) -> bool:
+        """Whether the store can answer a request for this output."""
+        return key in self._cache.held
+
+    def computed(self, output: CachedOutput) -> None:
+        """Let a fresh output wait in staging, which drops its oldest where room is needed."""
+        self._cache.stage([output])
+        waiting = self._cache.staging
+        while len(waiting) > self._staged:
+            del waiting[next(iter(waiting))]
+
+    def access(self, access: Access) -> None:
+        """A request was served."""
+        self._accesses.append(access)
+        if not self._driver.acts:
+            return
+        with self._named():
+            update = self._driver.access(access)
+        if self._at_once:
+            self._apply(update)
+        else:
+            self._pending = merge(self._pending, update)
+
+    def end_slot(self, slot: int, served: Sequence[Served], row: SlotRow) -> None:
+        """Account for a slot of which `served` ended, let the policy plan the next and train, and
+        fill the slot's row."""
+        cost = slot_cost(served)
+        accesses = tuple(self._accesses)
+        self._accesses = []
+        before = self._cache.snapshot()
+        row.drift_plus_penalty = self._virtual_queue.drift_plus_penalty(cost)
+        queue_s = self._virtual_queue.update(cost)
+        row.gap_to_exact = self._regret.gap(accesses, served)
+        with self._named():
+            planned = self._driver.end_slot(SlotRecord(slot, accesses, cost, queue_s, before))
+        self._apply(merge(self._pending, planned))
+        self._pending = CacheUpdate()
+        self._regret.planned(accesses, before, self._cache.snapshot(), queue_s)
+        row.queue_s = queue_s
+        row.store_bytes = self._cache.nbytes
+        row.store_entries = len(self._cache.held)
+        row.admitted = self._done.admitted
+        row.evicted = self._done.evicted
+        self._done = CacheUpdateResult()
+        if self._stats is not None:
+            row.loss = float(self._stats.loss)
+            row.k = int(self._stats.k)
+            row.updates = int(self._stats.updates)
+        with self._named():
+            self._stats = self._driver.learn()
+
+    def _apply(self, update: CacheUpdate) -> None:
+        """Carry an update out as far as it can be, and show the policy what is held where that is
+        not all of it."""
+        if not update:
+            return
+        result = self._cache.apply(update)
+        if result.refused or result.evicted < len(update.evict):
+            self._policy.reconcile(tuple(self._cache.held.values()))
+        self._done = CacheUpdateResult(
+            self._done.admitted + result.admitted,
+            self._done.evicted + result.evicted,
+            self._done.refused + result.refused,
+        )
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the policy where it fails, with its traceback."""
+        try:
+            yield
+        except Exception as error:
+            raise PolicyFailed(
+                f"policy {self._name} failed: {type(error).__name__}: {error}",
+                traceback="".join(traceback.format_exception(error)),
+            ) from error

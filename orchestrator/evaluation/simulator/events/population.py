@@ -1,0 +1,67 @@
+"""Who is there when: the devices that a scenario begins with, and those that its timeline brings or
+sends away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from midstep.apportion import apportion
+from midstep.errors import ScenarioError
+from midstep.radio.fading import DeviceSpec, Newcomers, specs
+from midstep.scenario import ScaleEvent, Scenario
+
+__all__ = ["Member", "population", "present"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A device, and from when until when (seconds) it asks."""
+
+    spec: DeviceSpec
+    comes_s: float = 0.0
+    goes_s: float = math.inf
+
+
+def population(scenario: Scenario) -> list[Member]:
+    """Every device that the run ever has, in the order of their numbers. Raises ScenarioError where
+    an event of the timeline cannot be carried out."""
+    first = specs(scenario)
+    members = {spec.user: Member(spec) for spec in first}
+    newcomers = Newcomers(scenario)
+    weights = {edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges}
+    if scenario.timeline and scenario.workload.prompts is not None:
+        raise ScenarioError(
+            "timeline: a list of prompts is dealt out to its users when a run starts: none can "
+            "come or go"
+        )
+    for event in sorted(scenario.timeline, key=lambda event: event.at_s):
+        if not isinstance(event, ScaleEvent):
+            raise ScenarioError(
+                f"timeline: the simulator has no event of kind {event.kind}; play the run with "
+                f"`midstep run --clock virtual`"
+            )
+        edges = [name for name in weights if event.edge in (None, name)]
+        counts = apportion(event.users, [weights[name] for name in edges])
+        for edge, count in zip(edges, counts, strict=True):
+            _bring(members, newcomers, edge, count, event.at_s)
+    return list(members.values())
+
+
+def present(members: Sequence[Member], edge: str, at_s: float) -> int:
+    """How many devices ask an edge at an instant."""
+    return sum(m.spec.edge == edge and m.comes_s <= at_s < m.goes_s for m in members)
+
+
+def _bring(
+    members: dict[int, Member], newcomers: Newcomers, edge: str, count: int, at_s: float
+) -> None:
+    """Let an edge have `count` devices from `at_s` on: who came last leaves first."""
+    there_now = [m for m in members.values() if m.spec.edge == edge and m.goes_s == math.inf]
+    for member in there_now[count:]:
+        members[member.spec.user] = Member(member.spec, member.comes_s, at_s)
+    if count > len(there_now):
+        number = count - len(there_now)
+        for spec in newcomers.come(edge, [member.spec for member in there_now], number):
+            members[spec.user] = Member(spec, at_s)

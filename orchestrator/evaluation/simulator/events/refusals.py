@@ -1,0 +1,66 @@
+"""What the simulator takes of a scenario: every other key that is set is refused by its name, so
+that none is passed over in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from midstep.errors import ScenarioError
+from midstep.scenario import Scenario, Tree
+
+__all__ = ["check"]
+
+# keys that change what is simulated, and those that mean nothing to it: how a run is carried out
+# and what it reports
+KNOWN: dict[str, str] = {
+    "Scenario": "name seed duration_s slot_seconds deadline_s model edges devices hosts channel "
+    "workload policy modes report thresholds timeline",
+    "Model": "path steps split_step guidance scheduler dtype device height width profile",
+    "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources",
+    "Devices": "kind count speed_ratio bandwidth_mhz distance_m watts edge",
+    "Hosts": "devices_per_host max_batch threads gpus resources",
+    "Channel": "power_w noise_w carrier_mhz path_loss_exponent antenna_gain fading frame_bytes",
+    "Workload": "catalogue catalogue_size prompts popularity drift_swaps_per_slot plain_share "
+    "variation_share private_share arrivals",
+    "Popularity": "zipf",
+    "Arrivals": "closed poisson",
+    "Closed": "think_s",
+    "Poisson": "per_user_per_minute",
+    "PolicySettings": "name params source timing admission latency_target_s",
+    "Modes": "edge clock denoiser wire time_scale",
+    "ScaleEvent": "kind at_s users edge",
+}
+HINT = "play the run with `midstep run --clock virtual`"
+
+
+def check(scenario: Scenario) -> None:
+    """Raise ScenarioError for the first key that is set and that the simulator does not have."""
+    if scenario.model.profile is None:
+        raise ScenarioError(
+            "model.profile: a simulation needs measured step times; set model.profile=cpu"
+        )
+    _check(scenario, "")
+
+
+def _check(tree: Tree, path: str) -> None:
+    known = KNOWN.get(type(tree).__name__)
+    if known is None:  # thresholds, report: nothing in them changes what happens
+        return
+    for name, field in type(tree).model_fields.items():
+        value = getattr(tree, name)
+        key = f"{path}{field.alias or name}"
+        if name not in known.split():
+            if value != field.get_default(call_default_factory=True):
+                raise ScenarioError(
+                    f"{key}: the simulator does not have it; leave it out, or {HINT}"
+                )
+            continue
+        _check_inside(value, key)
+
+
+def _check_inside(value: Any, key: str) -> None:
+    if isinstance(value, Tree):
+        _check(value, f"{key}.")
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            _check_inside(item, f"{key}.{number}")
