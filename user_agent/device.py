@@ -17,12 +17,15 @@ from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
 from midstep.wire.messages import Answer, Description, EdgePort, Request
+from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.link import Link
 from user_agent.pictures import LastSteps
 from user_agent.throttle import Throttle
 
 __all__ = ["Device", "Finished"]
+
+TIMER_S = 1e-9  # an event loop's timers are no finer: less than this is no lateness
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,15 @@ class Device:
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
-    async def request(self, request_id: str, user_request: UserRequest) -> Finished:
-        """Carry one request to its end. Never raises: an error, a cancellation too, is written in
-        the row."""
+    async def request(
+        self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
+    ) -> Finished:
+        """Carry one request to its end; without an `arrival` it is due now. Never raises: an error,
+        a cancellation too, is written in the row."""
+        now = self._clock.now()
+        if arrival is None:
+            arrival = Arrival(now)
+        late_s = now - arrival.due_s
         row = RequestRow(
             request_id=request_id,
             edge=self._description.edge,
@@ -79,7 +88,10 @@ class Device:
             prompt=user_request.prompt,
             edge_prompt=user_request.prompt if self._whole else user_request.edge_prompt,
             variation_seed=user_request.variation_seed,
-            arrived_s=self._clock.now(),
+            due_s=arrival.due_s,
+            arrived_s=now,
+            arrival_late_s=late_s if late_s > TIMER_S else 0.0,
+            think_s=arrival.think_s,
         )
         picture = None
         frame = None
@@ -166,6 +178,8 @@ class Device:
         row.device_late_s = stage.late_s
         row.joules = self.spec.watts * stage.booking.work_s
         row.total_s = self._clock.now() - row.arrived_s
+        if row.think_s is None and row.arrival_late_s is not None:  # an open arrival
+            row.total_s += row.arrival_late_s
         stages = (row.queue_s, row.edge_s, row.transfer_s, row.device_s)
         row.overhead_s = row.total_s
         for spent in stages:

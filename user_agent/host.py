@@ -19,7 +19,8 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description, EdgePort
-from midstep.workload.requests import UserRequest, Workload, pause_s
+from midstep.workload.arrivals import Arrival, open_law
+from midstep.workload.requests import UserRequest, Workload
 from user_agent.device import Device, Finished
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
 from user_agent.samples import Samples
@@ -58,6 +59,7 @@ class DeviceHost:
         self._engine = engine
         self._clock = engine.clock
         self._workload = workload
+        self._law = open_law(scenario)
         self._metrics = metrics
         self._thread = thread
         self._members: dict[int, _Member] = {}
@@ -206,26 +208,25 @@ class DeviceHost:
 
     async def _live(self, member: _Member) -> None:
         device = member.device
-        arrivals = self._scenario.workload.arrivals
-        seed = self._scenario.seed
         user = device.spec.user
         asking: set[asyncio.Task[float]] = set()
-        when = max(0.0, self._clock.now())
+        since_s = max(0.0, self._clock.now())
         index = 0
         while not member.stopping.is_set():
-            when += pause_s(seed, user, index, arrivals.mean_pause_s)
-            if await self._stopped_before(when, member.stopping):
+            arrival = self._law.arrival(user, index, since_s)
+            if arrival is None or await self._stopped_before(arrival.due_s, member.stopping):
                 break
             user_request = self._workload.user_request(
                 user, index, int(self._clock.now() // self._scenario.slot_seconds)
             )
             if user_request is None:
                 break
-            request = self._ask(device, f"{user:05d}-{index:05d}", user_request)
+            request = self._ask(device, f"{user:05d}-{index:05d}", user_request, arrival)
             index += 1
-            if arrivals.closed:
-                when = await request
+            if arrival.think_s is not None:
+                since_s = await request
             else:
+                since_s = arrival.due_s
                 task = asyncio.create_task(request)
                 asking.add(task)
                 task.add_done_callback(asking.discard)
@@ -233,8 +234,10 @@ class DeviceHost:
         if asking:
             await asyncio.gather(*asking)
 
-    async def _ask(self, device: Device, request_id: str, user_request: UserRequest) -> float:
-        finished = await device.request(request_id, user_request)
+    async def _ask(
+        self, device: Device, request_id: str, user_request: UserRequest, arrival: Arrival
+    ) -> float:
+        finished = await device.request(request_id, user_request, arrival)
         self._ended.append(finished)
         self._samples.add(finished)
         now = self._clock.now()

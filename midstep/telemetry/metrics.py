@@ -314,6 +314,8 @@ class UserMetrics:
     def ended(self, row: RequestRow) -> None:
         """One request ended, somehow."""
         counter("requests_total", self._edge, self._policy, row.result, row.reuse or "none").inc()
+        if row.arrival_late_s is not None:
+            histogram("lateness_seconds", "arrival").observe(row.arrival_late_s)
         if row.result != "done":
             return
         for stage in STAGES:

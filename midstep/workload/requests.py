@@ -3,7 +3,6 @@ prompts."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +12,6 @@ import numpy as np
 from midstep.diffusion import pipelines
 from midstep.draws import (
     ENDING,
-    PAUSE,
     PLAIN,
     PRIVATE,
     PRIVATE_SEED,
@@ -37,7 +35,6 @@ __all__ = [
     "Workload",
     "find_catalogue",
     "open_workload",
-    "pause_s",
     "read_prompts",
 ]
 
@@ -61,11 +58,6 @@ class Workload(Protocol):
     def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
         """The `index`-th request of `user`, sent in `slot`; None where the list of prompts is at
         its end."""
-
-
-def pause_s(seed: int, user: int, index: int, mean_s: float) -> float:
-    """Exponential think or inter-arrival time before the `index`-th request, seconds."""
-    return -mean_s * math.log1p(-uniform(seed, PAUSE, index, user)) if mean_s else 0.0
 
 
 class CatalogueWorkload:

@@ -121,7 +121,11 @@ def _enter(row: SlotRow, decision: Decision) -> None:
 
 def _in_time(ended: EndedRequest) -> bool:
     row = ended.row
-    pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
+    pairs = (
+        (row.arrival_late_s, row.total_s),
+        (row.transfer_late_s, row.transfer_s),
+        (row.device_late_s, row.device_s),
+    )
     return all(
         late_s is None or stage_s is None or late_s <= max(LATE_S, LATE_SHARE * stage_s)
         for late_s, stage_s in pairs

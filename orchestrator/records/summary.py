@@ -144,7 +144,8 @@ def write(folder: Path, summary: Mapping[str, Any]) -> None:
 
 def _end(row: Mapping[str, Any]) -> tuple[int, float]:
     """When a finished request ended: its slot, then seconds."""
-    return row["slot"], row["arrived_s"] + row["total_s"]
+    late_s = row["arrival_late_s"] if row["think_s"] is None else None  # it is in total_s
+    return row["slot"], row["arrived_s"] + row["total_s"] - (late_s or 0.0)
 
 
 def _slowest_by_prompt(done: Rows) -> list[float]:
