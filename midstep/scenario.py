@@ -304,6 +304,9 @@ class Scenario(Tree):
     duration_s: Seconds = Field(90.0, gt=0)
     slot_seconds: Seconds = Field(1.0, gt=0)
     deadline_s: Seconds = Field(60.0, gt=0)
+    grace_s: Seconds = 20.0
+    """Time for requests in flight when the run ends, seconds; what is not finished then is cut off
+    and counted as `unfinished`."""
     model: Model = Model()
     edges: tuple[EdgeSettings, ...] = (EdgeSettings(),)
     devices: tuple[Devices, ...] = (Devices(),)

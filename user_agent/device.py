@@ -108,6 +108,7 @@ class Device:
             row.error = f"no output within the deadline of {self._scenario.deadline_s:g} s"
         # the run ended: the slowest requests must not vanish from its record
         except asyncio.CancelledError:
+            row.result = "unfinished"
             row.error = "it was stopped before it was finished"
         except MidstepError as error:
             row.error = str(error)

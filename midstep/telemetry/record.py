@@ -8,8 +8,9 @@ from typing import Any
 
 from midstep.wire.messages import Answer
 
-__all__ = ["COLUMNS", "STAGES", "Gallery", "RequestRow"]
+__all__ = ["COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
 
+RESULTS = ("done", "rejected", "failed", "unfinished")
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
@@ -33,7 +34,7 @@ class RequestRow:
     arrived_s: float = 0.0  # when it was sent
     arrival_late_s: float | None = None  # arrived_s less due_s
     think_s: float | None = None  # before it, of a closed arrival
-    result: str = "failed"
+    result: str = "failed"  # one of RESULTS
     reuse: str | None = None
     similarity: float | None = None
     edge_steps: int | None = None

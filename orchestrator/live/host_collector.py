@@ -12,9 +12,8 @@ from orchestrator.live.inquiry import Inquiries
 from orchestrator.live.observer import Observer
 from orchestrator.records.rows import EndedRequest
 
-__all__ = ["GRACE_S", "LAST_S", "SILENT_S", "HostCollector"]
+__all__ = ["LAST_S", "SILENT_S", "HostCollector"]
 
-GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 SILENT_S = 1.0  # wall seconds that a slot's end waits for a part
 LAST_S = 10.0  # wall seconds after the grace period for a host's last answer
 
@@ -23,10 +22,12 @@ Drained = tuple[list[EndedRequest], bool]
 
 class HostCollector:
     """Drains all hosts concurrently. The rows of a host that does not answer in time come with a
-    later call; a host that died is removed from its cell, and a cell without hosts is over."""
+    later call; a host that died is removed from its cell, and a cell without hosts is over.
+    `grace_s`: scenario seconds for requests in flight when hosts are stopped."""
 
-    def __init__(self, parts: Parts, clock: Clock, observer: Observer) -> None:
+    def __init__(self, parts: Parts, clock: Clock, observer: Observer, grace_s: float) -> None:
         self._parts = parts
+        self._grace_s = grace_s
         self._clock = clock
         self._observer = observer
         self._drains: Inquiries[Drained] = Inquiries(SILENT_S, observer.announce)
@@ -62,7 +63,7 @@ class HostCollector:
 
     async def _stop(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
         """A host's last rows; one that stays silent is given up."""
-        grace_s = GRACE_S if cell.over is None else 1.0
+        grace_s = self._grace_s if cell.over is None else 1.0
         open_drain = self._drains.withdraw(host.name)
         ended = list[EndedRequest]()
         try:
@@ -80,8 +81,8 @@ class HostCollector:
     async def _dismiss(self, host: HostPart) -> None:
         host.devices = []
         with contextlib.suppress(PartDied, TimeoutError):
-            async with asyncio.timeout(GRACE_S / self._clock.scale + LAST_S):
-                await host.stop(GRACE_S)  # what the edge has already answered can be finished
+            async with asyncio.timeout(self._grace_s / self._clock.scale + LAST_S):
+                await host.stop(self._grace_s)  # what the edge has already answered can be finished
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)

@@ -57,7 +57,7 @@ class SlotLoop:
             for cell in parts.cells
         }
         self._accounts = SlotAccounts(scenario, recorder, metrics)
-        self._hosts = HostCollector(parts, clock, observer)
+        self._hosts = HostCollector(parts, clock, observer, scenario.grace_s)
         self._edges: Inquiries[EdgeStatus] = Inquiries(SILENT_S, observer.announce)
         self._census: asyncio.Task[None] | None = None
         self._headless = False  # the cluster's head does not answer

@@ -39,6 +39,7 @@ TILES = (
     ("psnr_db", "PSNR against no reuse (dB)", "{:.1f}"),
     ("rejected", "rejected", "{:.0f}"),
     ("failed", "failed", "{:.0f}"),
+    ("unfinished", "unfinished", "{:.0f}"),
 )
 NONE = "–"
 

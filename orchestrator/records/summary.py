@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from midstep.scenario import Scenario, Threshold
+from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity
 from orchestrator.records.folders import write_at_once
@@ -108,8 +109,9 @@ def metrics(
     for q in (50, 95, 99):
         by_name[f"p{q}_s"] = plain(percentile(total, q))
     by_name["largest_s"] = plain(max(total, default=None))
-    for result, name in (("done", "requests"), ("failed", "failed"), ("rejected", "rejected")):
-        by_name[name] = plain(float(sum(row["result"] == result for row in rows)))
+    counts = Counter(row["result"] for row in rows)
+    for result in RESULTS:
+        by_name["requests" if result == "done" else result] = plain(float(counts[result]))
     return by_name
 
 
