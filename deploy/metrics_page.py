@@ -76,7 +76,7 @@ def _values() -> str:
     values = {
         "stage": (*STAGES,),
         "event": EVENTS,
-        "result": RESULTS,
+        "result": tuple(result for result in RESULTS if result != "dropped"),
         "reuse": ("computed", "exact", "shared", "final", "none"),
     }
     lines = [f"* `{label}`: {', '.join(those)}" for label, those in values.items()]

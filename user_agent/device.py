@@ -61,8 +61,9 @@ class Device:
         self._engine = engine
         self._clock = clock
         self._description = description
+        self.edge_name = description.edge
         self._metrics = metrics
-        self._whole = description.split_step == description.pipeline.steps
+        self.asks_whole_prompt = description.split_step == description.pipeline.steps
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
@@ -81,12 +82,12 @@ class Device:
         late_s = now - arrival.due_s
         row = RequestRow(
             request_id=request_id,
-            edge=self._description.edge,
+            edge=self.edge_name,
             user=self.spec.user,
             device_class=self.spec.kind,
             process_id=os.getpid(),
             prompt=user_request.prompt,
-            edge_prompt=user_request.prompt if self._whole else user_request.edge_prompt,
+            edge_prompt=user_request.prompt if self.asks_whole_prompt else user_request.edge_prompt,
             variation_seed=user_request.variation_seed,
             due_s=arrival.due_s,
             arrived_s=now,
@@ -124,7 +125,7 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        if self._whole:
+        if self.asks_whole_prompt:
             private = private or user_request.variation_seed
         request = Request(
             request_id=row.request_id,

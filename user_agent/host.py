@@ -4,6 +4,7 @@ pictures."""
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from midstep.wire.messages import Description, EdgePort
 from midstep.workload.arrivals import Arrival, open_law
 from midstep.workload.requests import UserRequest, Workload
 from user_agent.device import Device, Finished
+from user_agent.dropped import DroppedArrivals
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
 from user_agent.samples import Samples
 
@@ -38,6 +40,7 @@ class _Member:
     device: Device
     task: asyncio.Task[None] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    until_s: float = 0.0  # once it is stopping: what is due from then on is not asked for
 
 
 class DeviceHost:
@@ -130,6 +133,12 @@ class DeviceHost:
             if self._begun:
                 self._begin(member)
 
+    def _end(self, member: _Member) -> None:
+        """Let a device send no more requests."""
+        if not member.stopping.is_set():
+            member.until_s = min(self._clock.now(), self._scenario.duration_s)
+            member.stopping.set()
+
     def _begin(self, member: _Member) -> None:
         member.task = asyncio.create_task(self._live(member))
         member.task.add_done_callback(self._note)
@@ -147,7 +156,7 @@ class DeviceHost:
         ended."""
         for user in users:
             member = self._members[user]
-            member.stopping.set()
+            self._end(member)
             if member.task is None:
                 self._gone(member)
             else:
@@ -183,7 +192,7 @@ class DeviceHost:
         them."""
         members = list(self._members.values())
         for member in members:
-            member.stopping.set()
+            self._end(member)
         tasks = [member.task for member in members if member.task is not None]
         if tasks:
             wall = grace_s / self._clock.scale
@@ -231,8 +240,25 @@ class DeviceHost:
                 asking.add(task)
                 task.add_done_callback(asking.discard)
                 task.add_done_callback(self._note)
+        if member.stopping.is_set():
+            self._drop(member, index, since_s)
         if asking:
             await asyncio.gather(*asking)
+
+    def _drop(self, member: _Member, index: int, since_s: float) -> None:
+        """Record the arrivals that were due before a device was stopped, and were not sent."""
+        device = member.device
+        arrivals = DroppedArrivals(
+            law=self._law,
+            workload=self._workload,
+            slot_seconds=self._scenario.slot_seconds,
+            whole_prompt=device.asks_whole_prompt,
+        )
+        window_s = (-math.inf, member.until_s)
+        error = "it was never sent: its host had no time for it before the end"
+        for row in arrivals.rows(device.spec, device.edge_name, index, since_s, window_s, error):
+            self._metrics.ended(row)
+            self._ended.append(Finished(row))
 
     async def _ask(
         self, device: Device, request_id: str, user_request: UserRequest, arrival: Arrival
@@ -247,10 +273,10 @@ class DeviceHost:
         """Wait until `instant_s`; True as soon as `stopping` is set."""
         sleeping = asyncio.ensure_future(self._clock.sleep_until(instant_s))
         stopped = asyncio.ensure_future(stopping.wait())
-        done, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        _, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
-        return stopped in done
+        return stopping.is_set()
 
     async def _compare(self, finished: Finished) -> Gallery:
         denoiser = self._engine.denoiser

@@ -135,7 +135,22 @@ LATE = Row(
                 "cores are free, else fewer users."
             ),
             steps=_BOUND,
-            width=24,
+            width=12,
+        ),
+        Panel(
+            title="Dropped arrivals",
+            unit="short",
+            queries=(Query(f"sum by (edge) ({of_edge('arrivals_dropped_total')})", "{{edge}}"),),
+            tells=(
+                "Arrivals that were due within the run and never sent: their host could not in "
+                "time, or had died."
+            ),
+            bad=(
+                "the run had less load than its scenario says: look for a host that died, or at "
+                "the lateness of arrivals."
+            ),
+            steps=((1, "red"),),
+            width=12,
         ),
         _error(
             "link_rate_error_ratio",

@@ -10,7 +10,7 @@ from midstep.wire.messages import Answer
 
 __all__ = ["COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
 
-RESULTS = ("done", "rejected", "failed", "unfinished")
+RESULTS = ("done", "rejected", "failed", "unfinished", "dropped")
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
@@ -31,7 +31,7 @@ class RequestRow:
     variation_seed: int | None = None
     slot: int = 0  # in which it ended
     due_s: float | None = None  # when it should have been sent
-    arrived_s: float = 0.0  # when it was sent
+    arrived_s: float = 0.0  # when it was sent; of a dropped one when it was given up
     arrival_late_s: float | None = None  # arrived_s less due_s
     think_s: float | None = None  # before it, of a closed arrival
     result: str = "failed"  # one of RESULTS

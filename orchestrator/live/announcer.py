@@ -47,7 +47,7 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
     def show(name: str, form: str) -> str:
         return "-" if means[name] is None else form.format(means[name])
 
-    seldom = [name for name in ("unfinished",) if means[name]]
+    seldom = [name for name in ("unfinished", "dropped") if means[name]]
     rest = "".join(f", {show(name, '{:.0f}')} {name}" for name in seldom)
     return (
         f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "

@@ -9,6 +9,7 @@ from midstep.clock import Clock
 from midstep.errors import PartDied
 from orchestrator.live.cell import Cell, HostPart, Parts
 from orchestrator.live.inquiry import Inquiries
+from orchestrator.live.lost_hosts import LostHost
 from orchestrator.live.observer import Observer
 from orchestrator.records.rows import EndedRequest
 
@@ -32,6 +33,7 @@ class HostCollector:
         self._observer = observer
         self._drains: Inquiries[Drained] = Inquiries(SILENT_S, observer.announce)
         self._dismissals: list[asyncio.Task[None]] = []
+        self.lost: list[LostHost] = []
 
     async def collect(self) -> Drained:
         """Requests that ended since the last call, and whether all hosts have nothing left to
@@ -86,6 +88,7 @@ class HostCollector:
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)
+        self.lost.append(LostHost(host.name, cell.name, tuple(host.devices), self._clock.now()))
         self._parts.targets[:] = [
             target for target in self._parts.targets if target.process != host.name
         ]

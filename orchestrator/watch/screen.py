@@ -75,7 +75,7 @@ def _heading(figures: RunFigures, state: str, total: Tally) -> str:
         if figures.whole
         else f"{figures.at_s:g} of {scenario.duration_s:g} s"
     )
-    seldom = [name for name in ("unfinished",) if results[name]]
+    seldom = [name for name in ("unfinished", "dropped") if results[name]]
     rest = "".join(f", {results[name]} {name}" for name in seldom)
     return (
         f"{scenario.name}: {state}, {so_far}, {users} users\n"

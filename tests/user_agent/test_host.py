@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from midstep.errors import MidstepError, PartDied, PipelineMismatch, QueueFull
 from midstep.radio.fading import specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.telemetry.metrics import counter
 from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.messages import Answer, Request
@@ -162,6 +164,32 @@ def test_an_arrival_that_was_noticed_late_is_late_in_its_latency(
     assert (late.think_s is None) == open_arrival
     (arrival,) = (e for e in fidelity.measure([vars(late)], [], 1.0) if e.part == "arrival")
     assert arrival.late_p99_ms == pytest.approx(50, abs=0.01)
+
+
+def test_what_was_due_before_the_end_and_not_sent_is_dropped_and_counted() -> None:
+    """A host that stalls over the run's end never sends what was due meanwhile."""
+    workload = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 300}}}
+    scenario = parse(paced.tree(workload=workload, duration_s=10))
+    counted = counter("arrivals_dropped_total", "edge-0")._value.get
+
+    async def rows_of(stall_s: float, host: DeviceHost) -> list[RequestRow]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        host.start(0.0)
+        loop.call_later(9.5, loop.advance, stall_s)
+        await asyncio.sleep(10)
+        await host.stop(60)
+        return [finished.row for finished in host.drain()]
+
+    before = counted()
+    whole = with_host(partial(rows_of, 0.0), scenario)
+    assert counted() == before and {row.result for row in whole} == {"done"}
+    rows = with_host(partial(rows_of, 2.0), scenario)
+    due = lambda rows: {(row.request_id, row.due_s, row.prompt) for row in rows}  # noqa: E731
+    dropped = [row for row in rows if row.result == "dropped"]
+    assert due(rows) == due(whole)
+    assert due(dropped) == due(row for row in whole if (row.due_s or 0.0) > 9.5)
+    assert len(dropped) == counted() - before > 3
 
 
 def test_users_join_and_leave_while_it_runs(scenario: Scenario) -> None:
