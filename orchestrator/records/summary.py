@@ -68,6 +68,7 @@ def summarise(
             "modes": scenario.modes.model_dump(),
             "policy": scenario.policy.model_dump(exclude={"source"}),
             "users": scenario.users,
+            "arrivals": scenario.workload.arrivals.model_dump(mode="json", exclude_none=True),
             "duration_s": scenario.duration_s,
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
             "step_s": next(iter(facts.step_s.values()), None),

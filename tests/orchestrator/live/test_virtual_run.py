@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from midstep.scenario_file import parse
+from midstep.workload.arrivals import open_law
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
@@ -95,6 +96,23 @@ def test_private_seeds_are_never_shared(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "a", workload={"catalogue_size": 2, "private_share": 1.0})
     assert {row["reuse"] for row in rows} == {"computed"}
     assert len({row["prompt_key"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("law", ["mmpp", "diurnal", "slotted"])
+def test_a_run_asks_when_the_law_of_arrivals_says(law: str, tmp_path: Path) -> None:
+    changes = {"workload": {"catalogue_size": 20, "arrivals": {law: {}}}, "duration_s": 10}
+    rows = rows_of(tmp_path / "a", **changes)
+    expected = open_law(parse(paced.tree(**changes)))
+    for user in range(4):
+        since_s = 0.0
+        mine = [row for row in rows if row["user"] == user]
+        for index, row in enumerate(sorted(mine, key=lambda r: r["request_id"])):
+            arrival = expected.arrival(user, index, since_s)
+            assert arrival is not None and row["due_s"] == arrival.due_s
+            assert row["arrived_s"] == pytest.approx(arrival.due_s, abs=1e-9)
+            since_s = arrival.due_s
+        after = expected.arrival(user, len(mine), since_s)
+        assert after is not None and after.due_s >= 10
 
 
 def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:
