@@ -346,6 +346,9 @@ class Scenario(Tree):
     name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
     seed: int = Field(7, ge=0, lt=2**32)
     duration_s: Seconds = Field(90.0, gt=0)
+    warmup_s: Seconds = 0.0
+    """Time from the start that is recorded and not measured, seconds: an empty store is no policy's
+    merit."""
     slot_seconds: Seconds = Field(1.0, gt=0)
     deadline_s: Seconds = Field(60.0, gt=0)
     grace_s: Seconds = 20.0
@@ -403,6 +406,15 @@ class Scenario(Tree):
                     f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
                     f"duration_s is {self.duration_s:g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> Scenario:
+        if self.warmup_s >= self.duration_s:
+            raise ValueError(
+                f"warmup_s: after {self.warmup_s:g} s nothing is left of the {self.duration_s:g} s "
+                f"of duration_s"
+            )
         return self
 
     @model_validator(mode="after")

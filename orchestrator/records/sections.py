@@ -167,6 +167,7 @@ def modes(scenario: Scenario, summary: Mapping[str, Any]) -> str:
         ["wire", f"{mode.wire}; radio link emulated by (6), {on_air} bytes a frame on the air"],
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
         ["arrivals", _arrivals(scenario)],
+        ["measured", f"what was due from {scenario.warmup_s:g} s on; all of it is in the tables"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", _text(step_ms, "{:.1f} ms a request alone")],
         ["this machine", _text(run["cpu_share"], "{:.0%} busy while users asked")],

@@ -19,7 +19,7 @@ from orchestrator.records.folders import write_at_once
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 
-__all__ = ["RunFacts", "metrics", "missed", "summarise", "write"]
+__all__ = ["RunFacts", "measured", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
@@ -44,7 +44,8 @@ class RunFacts:
 def summarise(
     scenario: Scenario, rows: Rows, slots: Rows, events: Rows, facts: RunFacts
 ) -> dict[str, Any]:
-    """The summary's tree (docs/record.md)."""
+    """The summary's tree (docs/record.md), of what came after the warm-up."""
+    rows, slots = measured(scenario, rows, slots)
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     names = [edge.name for edge in scenario.edges]
@@ -70,6 +71,7 @@ def summarise(
             "users": scenario.users,
             "arrivals": scenario.workload.arrivals.model_dump(mode="json", exclude_none=True),
             "duration_s": scenario.duration_s,
+            "warmup_s": scenario.warmup_s,
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
             "step_s": next(iter(facts.step_s.values()), None),
             "pipeline": None if facts.pipeline is None else dict(facts.pipeline),
@@ -81,6 +83,23 @@ def summarise(
         "fidelity": {error.part: error.dict() for error in errors},
         "verdict": fidelity.verdict(errors, len(done), facts.policy_failures),
     }
+
+
+def measured(scenario: Scenario, rows: Rows, slots: Rows) -> tuple[Rows, Rows]:
+    """The requests that were due, and the slots that began, after the scenario's warm-up."""
+    warmup_s = scenario.warmup_s
+    if not warmup_s:
+        return rows, slots
+    return (
+        [row for row in rows if _due(row) >= warmup_s],
+        [slot for slot in slots if slot["start_s"] >= warmup_s],
+    )
+
+
+def _due(row: Mapping[str, Any]) -> float:
+    """When a request was due; of an older run's row when it was sent."""
+    due_s: float | None = row["due_s"]
+    return row["arrived_s"] if due_s is None else due_s
 
 
 def metrics(
