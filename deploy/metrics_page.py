@@ -9,7 +9,7 @@ from deploy.generated import paragraphs, settle
 from deploy.grafana import BOARDS
 from deploy.grafana.panels import Board
 from midstep.telemetry.metrics import EVENTS, SPECS, Spec
-from midstep.telemetry.record import STAGES
+from midstep.telemetry.record import RESULTS, STAGES
 
 ROOT = Path(__file__).parents[1]
 UNITS = ("seconds", "bytes", "joules", "ratio")
@@ -76,7 +76,7 @@ def _values() -> str:
     values = {
         "stage": (*STAGES,),
         "event": EVENTS,
-        "result": ("done", "rejected", "failed"),
+        "result": tuple(result for result in RESULTS if result != "dropped"),
         "reuse": ("computed", "exact", "shared", "final", "none"),
     }
     lines = [f"* `{label}`: {', '.join(those)}" for label, those in values.items()]

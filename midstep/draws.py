@@ -19,6 +19,7 @@ __all__ = [
     "BULK_REQUEST",
     "BULK_SESSION",
     "BULK_START",
+    "BURST",
     "DRIFT",
     "ENDING",
     "EXPLORE",
@@ -31,6 +32,7 @@ __all__ = [
     "PROMPT",
     "REQUEST",
     "SPEED",
+    "THINNING",
     "TOLERANCE",
     "VARIATION",
     "VARIATION_SEED",
@@ -56,7 +58,9 @@ VARIATION = 13  # index, user: whether the picture is varied
 VARIATION_SEED = 14  # index, user
 PRIVATE = 15  # index, user: whether the noise is the user's own
 PRIVATE_SEED = 16  # index, user
-PAUSE = 17  # index, user: the pause before a request
+PAUSE = 17  # index, user, candidate: the pause before a request
+BURST = 18  # number of a stay: how long it is; 0, 1: whether the first is a burst
+THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate is one
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

@@ -30,8 +30,10 @@ __all__ = [
     "Channel",
     "Closed",
     "Devices",
+    "Diurnal",
     "EdgeSettings",
     "Hosts",
+    "Mmpp",
     "Model",
     "Modes",
     "Poisson",
@@ -41,6 +43,7 @@ __all__ = [
     "Scalable",
     "ScaleEvent",
     "Scenario",
+    "Slotted",
     "Threshold",
     "TimelineEvent",
     "Tree",
@@ -234,29 +237,68 @@ class Poisson(Tree):
     """Requests a minute of each user."""
 
 
+class Mmpp(Tree):
+    """Bursts that all users share: a calm and a burst state take turns, for exponential stays;
+    within each, arrivals are Poisson's."""
+
+    calm_per_user_per_minute: float = Field(3.0, ge=0)
+    """A user's rate in calm, requests a minute."""
+    burst_per_user_per_minute: float = Field(30.0, gt=0)
+    """A user's rate in a burst, requests a minute."""
+    calm_s: Seconds = Field(20.0, gt=0)
+    """Mean stay in calm, seconds."""
+    burst_s: Seconds = Field(5.0, gt=0)
+    """Mean length of a burst, seconds."""
+
+
+class Diurnal(Tree):
+    """Poisson arrivals at a rate that goes up and down as a sine, as over a day."""
+
+    per_user_per_minute: float = Field(6.0, gt=0)
+    """A user's mean rate over a period, requests a minute."""
+    swing: float = Field(0.8, ge=0, le=1)
+    """How far the rate goes above and below its mean, as a share of it."""
+    period_s: Seconds = Field(120.0, gt=0)
+    """A day's length, seconds."""
+    peak_s: Seconds = 60.0
+    """When the first peak is, seconds from the run's start."""
+
+
+class Slotted(Tree):
+    """Every user asks at each slot's start, whether or not its last pictures are there."""
+
+    per_user: int = Field(1, ge=1)
+    """Requests of a user at each slot's start, each for another prompt."""
+
+
 class Arrivals(Tree):
-    """Exactly one of `closed` and `poisson`."""
+    """When users ask. Exactly one law."""
 
     closed: Closed | None = None
-    """Closed loop: who waits asks nothing, so a slower system is asked less."""
+    """A user asks again after having its picture: load falls as the system slows down."""
     poisson: Poisson | None = None
-    """Open arrivals: the same instants whatever the policy, for comparisons."""
+    """Each user asks at a rate, whatever the system does."""
+    mmpp: Mmpp | None = None
+    """Bursts that all users share."""
+    diurnal: Diurnal | None = None
+    """A rate that goes up and down as over a day."""
+    slotted: Slotted | None = None
+    """Everybody's requests of a slot come at its start, as in the paper."""
 
     @model_validator(mode="after")
     def _one(self) -> Arrivals:
-        if (self.closed is None) == (self.poisson is None):
+        laws = type(self).model_fields
+        if sum(getattr(self, law) is not None for law in laws) != 1:
             raise ValueError(
-                "give exactly one of closed: {think_s: ...} and poisson: {per_user_per_minute: ...}"
+                f"give exactly one of {', '.join(laws)}, such as closed: {{think_s: 0.5}} or "
+                f"poisson: {{per_user_per_minute: 6}}"
             )
         return self
 
     @property
-    def mean_pause_s(self) -> float:
-        """Mean of a user's random pauses: of thinking, or from one request to the next."""
-        if self.closed is not None:
-            return self.closed.think_s
-        assert self.poisson is not None  # _one
-        return 60.0 / self.poisson.per_user_per_minute
+    def law(self) -> str:
+        """The name of the law."""
+        return next(law for law in type(self).model_fields if getattr(self, law) is not None)
 
 
 class Workload(Tree):
@@ -407,11 +449,17 @@ class Scenario(Tree):
     """Seed of every draw that is not a measurement."""
     duration_s: Seconds = Field(90.0, gt=0)
     """How long users ask, seconds; requests in flight are then waited for."""
+    warmup_s: Seconds = 0.0
+    """Time from the start that is recorded and not measured, seconds: an empty store is no policy's
+    merit."""
     slot_seconds: Seconds = Field(1.0, gt=0)
     """tau, length of a slot, seconds: channels and speeds change, and plans are made, once
     a slot."""
     deadline_s: Seconds = Field(60.0, gt=0)
     """How long a device waits for the edge's output before the request has failed, seconds."""
+    grace_s: Seconds = 20.0
+    """Time for requests in flight when the run ends, seconds; what is not finished then is cut off
+    and counted as `unfinished`."""
     model: Model = Model()
     """The pipeline, and where it is cut."""
     edges: tuple[EdgeSettings, ...] = (EdgeSettings(),)
@@ -476,6 +524,15 @@ class Scenario(Tree):
                     f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
                     f"duration_s is {self.duration_s:g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> Scenario:
+        if self.warmup_s >= self.duration_s:
+            raise ValueError(
+                f"warmup_s: after {self.warmup_s:g} s nothing is left of the {self.duration_s:g} s "
+                f"of duration_s"
+            )
         return self
 
     @model_validator(mode="after")

@@ -85,7 +85,7 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
         while not stopping.is_set() and not host.idle and clock.now() < scenario.duration_s:
             await asyncio.sleep(0.5)
             done += _write(host, args.out)
-        await host.stop(20.0)
+        await host.stop(scenario.grace_s)
         done += _write(host, args.out)
         print(f"{done} pictures finished", flush=True)
     finally:

@@ -17,12 +17,15 @@ from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
 from midstep.wire.messages import Answer, Description, EdgePort, Request
+from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.link import Link
 from user_agent.pictures import LastSteps
 from user_agent.throttle import Throttle
 
 __all__ = ["Device", "Finished"]
+
+TIMER_S = 1e-9  # an event loop's timers are no finer: less than this is no lateness
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class Device:
         self._engine = engine
         self._clock = clock
         self._description = description
+        self.edge_name = description.edge
         self._metrics = metrics
-        self._whole = description.split_step == description.pipeline.steps
+        self.asks_whole_prompt = description.split_step == description.pipeline.steps
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
@@ -67,19 +71,28 @@ class Device:
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
-    async def request(self, request_id: str, user_request: UserRequest) -> Finished:
-        """Carry one request to its end. Never raises: an error, a cancellation too, is written in
-        the row."""
+    async def request(
+        self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
+    ) -> Finished:
+        """Carry one request to its end; without an `arrival` it is due now. Never raises: an error,
+        a cancellation too, is written in the row."""
+        now = self._clock.now()
+        if arrival is None:
+            arrival = Arrival(now)
+        late_s = now - arrival.due_s
         row = RequestRow(
             request_id=request_id,
-            edge=self._description.edge,
+            edge=self.edge_name,
             user=self.spec.user,
             device_class=self.spec.kind,
             process_id=os.getpid(),
             prompt=user_request.prompt,
-            edge_prompt=user_request.prompt if self._whole else user_request.edge_prompt,
+            edge_prompt=user_request.prompt if self.asks_whole_prompt else user_request.edge_prompt,
             variation_seed=user_request.variation_seed,
-            arrived_s=self._clock.now(),
+            due_s=arrival.due_s,
+            arrived_s=now,
+            arrival_late_s=late_s if late_s > TIMER_S else 0.0,
+            think_s=arrival.think_s,
         )
         picture = None
         frame = None
@@ -96,6 +109,7 @@ class Device:
             row.error = f"no output within the deadline of {self._scenario.deadline_s:g} s"
         # the run ended: the slowest requests must not vanish from its record
         except asyncio.CancelledError:
+            row.result = "unfinished"
             row.error = "it was stopped before it was finished"
         except MidstepError as error:
             row.error = str(error)
@@ -111,7 +125,7 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        if self._whole:
+        if self.asks_whole_prompt:
             private = private or user_request.variation_seed
         request = Request(
             request_id=row.request_id,
@@ -166,6 +180,8 @@ class Device:
         row.device_late_s = stage.late_s
         row.joules = self.spec.watts * stage.booking.work_s
         row.total_s = self._clock.now() - row.arrived_s
+        if row.think_s is None and row.arrival_late_s is not None:  # an open arrival
+            row.total_s += row.arrival_late_s
         stages = (row.queue_s, row.edge_s, row.transfer_s, row.device_s)
         row.overhead_s = row.total_s
         for spent in stages:

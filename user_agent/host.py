@@ -4,6 +4,7 @@ pictures."""
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description, EdgePort
-from midstep.workload.requests import UserRequest, Workload, pause_s
+from midstep.workload.arrivals import Arrival, open_law
+from midstep.workload.requests import UserRequest, Workload
 from user_agent.device import Device, Finished
+from user_agent.dropped import DroppedArrivals
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
 from user_agent.samples import Samples
 
@@ -37,6 +40,7 @@ class _Member:
     device: Device
     task: asyncio.Task[None] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    until_s: float = 0.0  # once it is stopping: what is due from then on is not asked for
 
 
 class DeviceHost:
@@ -58,6 +62,7 @@ class DeviceHost:
         self._engine = engine
         self._clock = engine.clock
         self._workload = workload
+        self._law = open_law(scenario)
         self._metrics = metrics
         self._thread = thread
         self.in_flight = 0  # requests that devices have sent and wait for
@@ -129,6 +134,12 @@ class DeviceHost:
             if self._begun:
                 self._begin(member)
 
+    def _end(self, member: _Member) -> None:
+        """Let a device send no more requests."""
+        if not member.stopping.is_set():
+            member.until_s = min(self._clock.now(), self._scenario.duration_s)
+            member.stopping.set()
+
     def _begin(self, member: _Member) -> None:
         member.task = asyncio.create_task(self._live(member))
         member.task.add_done_callback(self._note)
@@ -146,7 +157,7 @@ class DeviceHost:
         ended."""
         for user in users:
             member = self._members[user]
-            member.stopping.set()
+            self._end(member)
             if member.task is None:
                 self._gone(member)
             else:
@@ -182,7 +193,7 @@ class DeviceHost:
         them."""
         members = list(self._members.values())
         for member in members:
-            member.stopping.set()
+            self._end(member)
         tasks = [member.task for member in members if member.task is not None]
         if tasks:
             wall = grace_s / self._clock.scale
@@ -207,36 +218,54 @@ class DeviceHost:
 
     async def _live(self, member: _Member) -> None:
         device = member.device
-        arrivals = self._scenario.workload.arrivals
-        seed = self._scenario.seed
         user = device.spec.user
         asking: set[asyncio.Task[float]] = set()
-        when = max(0.0, self._clock.now())
+        since_s = max(0.0, self._clock.now())
         index = 0
         while not member.stopping.is_set():
-            when += pause_s(seed, user, index, arrivals.mean_pause_s)
-            if await self._stopped_before(when, member.stopping):
+            arrival = self._law.arrival(user, index, since_s)
+            if arrival is None or await self._stopped_before(arrival.due_s, member.stopping):
                 break
             user_request = self._workload.user_request(
                 user, index, int(self._clock.now() // self._scenario.slot_seconds)
             )
             if user_request is None:
                 break
-            request = self._ask(device, f"{user:05d}-{index:05d}", user_request)
+            request = self._ask(device, f"{user:05d}-{index:05d}", user_request, arrival)
             index += 1
-            if arrivals.closed:
-                when = await request
+            if arrival.think_s is not None:
+                since_s = await request
             else:
+                since_s = arrival.due_s
                 task = asyncio.create_task(request)
                 asking.add(task)
                 task.add_done_callback(asking.discard)
                 task.add_done_callback(self._note)
+        if member.stopping.is_set():
+            self._drop(member, index, since_s)
         if asking:
             await asyncio.gather(*asking)
 
-    async def _ask(self, device: Device, request_id: str, user_request: UserRequest) -> float:
+    def _drop(self, member: _Member, index: int, since_s: float) -> None:
+        """Record the arrivals that were due before a device was stopped, and were not sent."""
+        device = member.device
+        arrivals = DroppedArrivals(
+            law=self._law,
+            workload=self._workload,
+            slot_seconds=self._scenario.slot_seconds,
+            whole_prompt=device.asks_whole_prompt,
+        )
+        window_s = (-math.inf, member.until_s)
+        error = "it was never sent: its host had no time for it before the end"
+        for row in arrivals.rows(device.spec, device.edge_name, index, since_s, window_s, error):
+            self._metrics.ended(row)
+            self._ended.append(Finished(row))
+
+    async def _ask(
+        self, device: Device, request_id: str, user_request: UserRequest, arrival: Arrival
+    ) -> float:
         self.in_flight += 1
-        finished = await device.request(request_id, user_request)
+        finished = await device.request(request_id, user_request, arrival)
         self.in_flight -= 1
         self._ended.append(finished)
         self._samples.add(finished)
@@ -247,10 +276,10 @@ class DeviceHost:
         """Wait until `instant_s`; True as soon as `stopping` is set."""
         sleeping = asyncio.ensure_future(self._clock.sleep_until(instant_s))
         stopped = asyncio.ensure_future(stopping.wait())
-        done, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        _, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
-        return stopped in done
+        return stopping.is_set()
 
     async def _compare(self, finished: Finished) -> Gallery:
         denoiser = self._engine.denoiser

@@ -58,7 +58,10 @@ NOW = Row(
                     quantile(0.99, so_far(of_run("lateness_seconds_bucket")), "part"), "{{part}}"
                 ),
             ),
-            tells="How late link, device and slot were in 99 of 100 cases, over the range shown.",
+            tells=(
+                "How late arrivals, link, device and slot were in 99 of 100 cases, over the range "
+                "shown."
+            ),
             bad="the bound is 20 ms, or 2 % of the stage where that is more.",
             kind="stat",
             steps=_BOUND,
@@ -110,10 +113,43 @@ LATE = Row(
             ),
             tells="The same in the worst case of a hundred; red from the bound of 20 ms.",
             bad=(
-                "link: fewer devices on this machine, less bandwidth, larger frames. device: fewer "
-                "users, slower devices, or paced. slot: longer slots."
+                "arrival: fewer devices a host. link: fewer devices on this machine, less "
+                "bandwidth, larger frames. device: fewer users, slower devices, or paced. slot: "
+                "longer slots."
             ),
             steps=_BOUND,
+            width=12,
+        ),
+        Panel(
+            title="Arrival lateness",
+            unit="s",
+            queries=quantiles(
+                (0.5, 0.99), rate(of_run("lateness_seconds_bucket", 'part="arrival"'))
+            ),
+            tells=(
+                "How long after they were due requests were sent. It is part of the latency of an "
+                "open arrival, and so of its overhead."
+            ),
+            bad=(
+                "a host's event loop is busy: fewer devices a host (hosts.devices_per_host) where "
+                "cores are free, else fewer users."
+            ),
+            steps=_BOUND,
+            width=12,
+        ),
+        Panel(
+            title="Dropped arrivals",
+            unit="short",
+            queries=(Query(f"sum by (edge) ({of_edge('arrivals_dropped_total')})", "{{edge}}"),),
+            tells=(
+                "Arrivals that were due within the run and never sent: their host could not in "
+                "time, or had died."
+            ),
+            bad=(
+                "the run had less load than its scenario says: look for a host that died, or at "
+                "the lateness of arrivals."
+            ),
+            steps=((1, "red"),),
             width=12,
         ),
         _error(

@@ -193,7 +193,7 @@ TRAFFIC = Row(
             tells="Requests that end in a second, by how.",
             bad=(
                 "`rejected` grows where the edge is full (queue_limit); `failed` where a part is "
-                "out of reach."
+                "out of reach; `unfinished` is what the run's end cut off."
             ),
             stacked=True,
         ),

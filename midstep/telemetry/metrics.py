@@ -75,6 +75,9 @@ SPECS: dict[str, Spec] = {
     "store_evictions_total": Spec(Counter, "Outputs that the policy let go.", ("edge",)),
     "staging_bytes": Spec(Gauge, "Bytes of outputs that wait for the policy.", ("edge",)),
     "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices.", ("edge",)),
+    "arrivals_dropped_total": Spec(
+        Counter, "Arrivals that were due within the run and never sent.", ("edge",)
+    ),
     "link_rate_error_ratio": Spec(
         Histogram, "Achieved transfer time over commanded, minus 1.", (), RATIO
     ),
@@ -295,6 +298,7 @@ class UserMetrics:
         self._edge = edge
         self._policy = policy
         self._states = {state: gauge("devices", edge, state) for state in self.STATES}
+        counter("arrivals_dropped_total", edge)
         for reuse in ("computed", "exact", "shared"):
             counter("requests_total", edge, policy, "done", reuse)
 
@@ -312,8 +316,13 @@ class UserMetrics:
         self._states[after].inc()
 
     def ended(self, row: RequestRow) -> None:
-        """One request ended, somehow."""
+        """One request ended, somehow; or was never sent."""
+        if row.result == "dropped":
+            counter("arrivals_dropped_total", self._edge).inc()
+            return
         counter("requests_total", self._edge, self._policy, row.result, row.reuse or "none").inc()
+        if row.arrival_late_s is not None:
+            histogram("lateness_seconds", "arrival").observe(row.arrival_late_s)
         if row.result != "done":
             return
         for stage in STAGES:

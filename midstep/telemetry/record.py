@@ -8,8 +8,9 @@ from typing import Any
 
 from midstep.wire.messages import Answer
 
-__all__ = ["COLUMNS", "STAGES", "Gallery", "RequestRow"]
+__all__ = ["COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
 
+RESULTS = ("done", "rejected", "failed", "unfinished", "dropped")
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
@@ -29,8 +30,11 @@ class RequestRow:
     seed: int | None = None
     variation_seed: int | None = None
     slot: int = 0  # in which it ended
-    arrived_s: float = 0.0
-    result: str = "failed"
+    due_s: float | None = None  # when it should have been sent
+    arrived_s: float = 0.0  # when it was sent; of a dropped one when it was given up
+    arrival_late_s: float | None = None  # arrived_s less due_s
+    think_s: float | None = None  # before it, of a closed arrival
+    result: str = "failed"  # one of RESULTS
     reuse: str | None = None
     similarity: float | None = None
     edge_steps: int | None = None
@@ -41,7 +45,7 @@ class RequestRow:
     transfer_s: float | None = None
     device_s: float | None = None
     overhead_s: float | None = None
-    total_s: float | None = None
+    total_s: float | None = None  # from due_s; of a closed arrival from arrived_s
     frame_bytes: int | None = None  # on the air
     link_rate_bps: float | None = None  # commanded, mean from the frame's first bit to its last
     transfer_wait_s: float | None = None  # of transfer_s: behind the device's earlier frames

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from midstep.diffusion.profile import StepProfile
 from midstep.radio.channel_law import MEAN_SPEED
 from midstep.scenario import Devices, Scenario
+from midstep.workload.arrivals import open_law
 
 __all__ = ["Load", "between_requests_s", "load"]
 
@@ -36,9 +37,9 @@ def load(scenario: Scenario, profile: StepProfile) -> Load:
 def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> float:
     """Mean seconds between two requests of a user of this class, without waiting and with a fast
     link."""
-    arrivals = scenario.workload.arrivals
-    if arrivals.closed is None:
-        return arrivals.mean_pause_s
+    pause_s = open_law(scenario).mean_pause_s
+    if scenario.workload.arrivals.closed is None:
+        return pause_s
     model = scenario.model
     device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * MEAN_SPEED)
-    return arrivals.mean_pause_s + model.split_step * step_s + device_s
+    return pause_s + model.split_step * step_s + device_s

@@ -3,7 +3,6 @@ prompts."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +12,6 @@ import numpy as np
 from midstep.diffusion import pipelines
 from midstep.draws import (
     ENDING,
-    PAUSE,
     PLAIN,
     PRIVATE,
     PRIVATE_SEED,
@@ -37,7 +35,6 @@ __all__ = [
     "Workload",
     "find_catalogue",
     "open_workload",
-    "pause_s",
     "read_prompts",
 ]
 
@@ -63,11 +60,6 @@ class Workload(Protocol):
         its end."""
 
 
-def pause_s(seed: int, user: int, index: int, mean_s: float) -> float:
-    """Exponential think or inter-arrival time before the `index`-th request, seconds."""
-    return -mean_s * math.log1p(-uniform(seed, PAUSE, index, user)) if mean_s else 0.0
-
-
 class CatalogueWorkload:
     """Zipf over the catalogue's edge prompts; the user's prompt adds a size and a position in its
     own way."""
@@ -82,12 +74,20 @@ class CatalogueWorkload:
             raise ScenarioError(
                 f"workload.catalogue_size: {size} is above the catalogue's {total} edge prompts"
             )
-        self._cumulative = np.cumsum(zipf_weights(size, settings.popularity.zipf))
+        self._weights = zipf_weights(size, settings.popularity.zipf)
+        self._cumulative = np.cumsum(self._weights)
+        slotted = settings.arrivals.slotted
+        self._together = 1 if slotted is None else slotted.per_user  # requests with own prompts
+        if self._together > size:
+            raise ScenarioError(
+                f"workload.arrivals.slotted.per_user: {self._together} prompts that differ are "
+                f"more than the catalogue's {size}"
+            )
+        self._drawn: dict[int, tuple[int, list[int]]] = {}  # of each user's last slot
         self._drift = RankDrift(size, settings.drift_swaps_per_slot, seed)
 
     def user_request(self, user: int, index: int, slot: int) -> UserRequest:
-        rank = int(ranks_at(self._cumulative, uniform(self._seed, PROMPT, index, user)))
-        item = int(self._drift.order(max(0, slot))[rank])
+        item = int(self._drift.order(max(0, slot))[self._rank(user, index)])
         settings = self._settings
         return UserRequest(
             self._words(item, user, index),
@@ -95,6 +95,25 @@ class CatalogueWorkload:
             self._own_seed(VARIATION, VARIATION_SEED, settings.variation_share, user, index),
             self._own_seed(PRIVATE, PRIVATE_SEED, settings.private_share, user, index),
         )
+
+    def _rank(self, user: int, index: int) -> int:
+        """The popularity rank of a request's prompt."""
+        if self._together == 1:
+            return int(ranks_at(self._cumulative, uniform(self._seed, PROMPT, index, user)))
+        return self._ranks(user, index // self._together)[index % self._together]
+
+    def _ranks(self, user: int, group: int) -> list[int]:
+        """The ranks of requests that come together: each by popularity among those that are
+        left."""
+        if self._drawn.get(user, (-1, []))[0] != group:
+            weights = self._weights.copy()
+            ranks: list[int] = []
+            for index in range(group * self._together, (group + 1) * self._together):
+                draw = uniform(self._seed, PROMPT, index, user)
+                ranks.append(int(ranks_at(np.cumsum(weights), draw)))
+                weights[ranks[-1]] = 0.0
+            self._drawn[user] = group, ranks
+        return self._drawn[user][1]
 
     def _words(self, item: int, user: int, index: int) -> str:
         """The edge prompt, or what this user says beside it where the catalogue has endings."""

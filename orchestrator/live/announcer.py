@@ -56,10 +56,14 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
     def show(name: str, form: str) -> str:
         return "-" if means[name] is None else form.format(means[name])
 
+    seldom = [name for name in ("unfinished", "dropped") if means[name]]
+    rest = "".join(f", {show(name, '{:.0f}')} {name}" for name in seldom)
+    warmup_s = summary["run"].get("warmup_s")
+    since = f" (measured from {warmup_s:g} s on)" if warmup_s else ""
     return (
         f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "
-        f"{show('failed', '{:.0f}')} failed; "
-        f"hit ratio {show('hit_ratio', '{:.1%}')}\n"
+        f"{show('failed', '{:.0f}')} failed{rest}; "
+        f"hit ratio {show('hit_ratio', '{:.1%}')}{since}\n"
         f"response p50 {show('p50_s', '{:.2f}')} s, {slowest}; "
         f"edge time saved {show('edge_saved_ms', '{:.0f}')} ms a request; "
         f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"

@@ -9,12 +9,12 @@ from midstep.clock import Clock
 from midstep.errors import PartDied
 from orchestrator.live.cell import Cell, HostPart, Parts
 from orchestrator.live.inquiry import Inquiries
+from orchestrator.live.lost_hosts import LostHost
 from orchestrator.live.observer import Observer
 from orchestrator.records.rows import EndedRequest
 
-__all__ = ["GRACE_S", "LAST_S", "SILENT_S", "HostCollector"]
+__all__ = ["LAST_S", "SILENT_S", "HostCollector"]
 
-GRACE_S = 20.0  # scenario seconds for requests in flight when a run ends
 SILENT_S = 1.0  # wall seconds that a slot's end waits for a part
 LAST_S = 10.0  # wall seconds after the grace period for a host's last answer
 
@@ -23,14 +23,17 @@ Drained = tuple[list[EndedRequest], bool]
 
 class HostCollector:
     """Drains all hosts concurrently. The rows of a host that does not answer in time come with a
-    later call; a host that died is removed from its cell, and a cell without hosts is over."""
+    later call; a host that died is removed from its cell, and a cell without hosts is over.
+    `grace_s`: scenario seconds for requests in flight when hosts are stopped."""
 
-    def __init__(self, parts: Parts, clock: Clock, observer: Observer) -> None:
+    def __init__(self, parts: Parts, clock: Clock, observer: Observer, grace_s: float) -> None:
         self._parts = parts
+        self._grace_s = grace_s
         self._clock = clock
         self._observer = observer
         self._drains: Inquiries[Drained] = Inquiries(SILENT_S, observer.announce)
         self._dismissals: list[asyncio.Task[None]] = []
+        self.lost: list[LostHost] = []
 
     async def collect(self) -> Drained:
         """Requests that ended since the last call, and whether all hosts have nothing left to
@@ -62,7 +65,7 @@ class HostCollector:
 
     async def _stop(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
         """A host's last rows; one that stays silent is given up."""
-        grace_s = GRACE_S if cell.over is None else 1.0
+        grace_s = self._grace_s if cell.over is None else 1.0
         open_drain = self._drains.withdraw(host.name)
         ended = list[EndedRequest]()
         try:
@@ -80,11 +83,12 @@ class HostCollector:
     async def _dismiss(self, host: HostPart) -> None:
         host.devices = []
         with contextlib.suppress(PartDied, TimeoutError):
-            async with asyncio.timeout(GRACE_S / self._clock.scale + LAST_S):
-                await host.stop(GRACE_S)  # what the edge has already answered can be finished
+            async with asyncio.timeout(self._grace_s / self._clock.scale + LAST_S):
+                await host.stop(self._grace_s)  # what the edge has already answered can be finished
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)
+        self.lost.append(LostHost(host.name, cell.name, tuple(host.devices), self._clock.now()))
         self._parts.targets[:] = [
             target for target in self._parts.targets if target.process != host.name
         ]

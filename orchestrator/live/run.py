@@ -29,6 +29,7 @@ from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
+from orchestrator.live.lost_hosts import dropped_with
 from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
@@ -222,6 +223,8 @@ class _Run:
             )
             stack.callback(timeline.cancel)
             await loop.run(self.stopping, self.progress.show)
+        rows = self.recorder.rows
+        self.recorder.ended(dropped_with(loop.lost_hosts, self.launch, rows, loop.until_s))
         self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
 
     def _compares(self) -> bool:

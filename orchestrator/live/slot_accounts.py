@@ -27,6 +27,8 @@ class SlotAccounts:
 
     def __init__(self, scenario: Scenario, recorder: Recorder, metrics: RunMetrics) -> None:
         self._slot_seconds = scenario.slot_seconds
+        self._warmup_s = scenario.warmup_s
+        self._ended_slots = 0
         self._recorder = recorder
         self._metrics = metrics
         self._waiting: list[EndedRequest] = []
@@ -36,13 +38,16 @@ class SlotAccounts:
     def add(self, ended: list[EndedRequest]) -> None:
         """Record ended requests at once; they are accounted for with their slot."""
         self._recorder.ended(ended)
-        self._judge([_in_time(one) for one in ended if one.row.result == "done"])
+        done = [one for one in ended if one.row.result == "done"]
+        self._judge([_in_time(one) for one in done if (one.row.due_s or 0.0) >= self._warmup_s])
         self._waiting += ended
 
     def note_slot_end(self, late_s: float) -> None:
         """Note that a slot's end was noticed `late_s` late."""
         self._metrics.slot_late(late_s)
-        self._judge([late_s <= LATE_SHARE * max(1.0, self._slot_seconds)])
+        if self._ended_slots * self._slot_seconds >= self._warmup_s:
+            self._judge([late_s <= LATE_SHARE * max(1.0, self._slot_seconds)])
+        self._ended_slots += 1
         self._metrics.event("slot")
 
     def served(self, edge: str, slot: int) -> list[Served]:
@@ -121,7 +126,11 @@ def _enter(row: SlotRow, decision: Decision) -> None:
 
 def _in_time(ended: EndedRequest) -> bool:
     row = ended.row
-    pairs = ((row.transfer_late_s, row.transfer_s), (row.device_late_s, row.device_s))
+    pairs = (
+        (row.arrival_late_s, row.total_s),
+        (row.transfer_late_s, row.transfer_s),
+        (row.device_late_s, row.device_s),
+    )
     return all(
         late_s is None or stage_s is None or late_s <= max(LATE_S, LATE_SHARE * stage_s)
         for late_s, stage_s in pairs

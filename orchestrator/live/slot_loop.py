@@ -14,6 +14,7 @@ from orchestrator.live.cell import Cell, EdgeStatus, Parts
 from orchestrator.live.host_collector import SILENT_S, HostCollector
 from orchestrator.live.in_flight import requests_in_flight
 from orchestrator.live.inquiry import Inquiries
+from orchestrator.live.lost_hosts import LostHost
 from orchestrator.live.observer import Observer
 from orchestrator.live.setting import learner_setting
 from orchestrator.live.slot_accounts import SlotAccounts
@@ -58,10 +59,11 @@ class SlotLoop:
             for cell in parts.cells
         }
         self._accounts = SlotAccounts(scenario, recorder, metrics)
-        self._hosts = HostCollector(parts, clock, observer)
+        self._hosts = HostCollector(parts, clock, observer, scenario.grace_s)
         self._edges: Inquiries[EdgeStatus] = Inquiries(SILENT_S, observer.announce)
         self._census: asyncio.Task[None] | None = None
         self._headless = False  # the cluster's head does not answer
+        self.until_s = scenario.duration_s  # users asked until then, once the run has ended
 
     async def run(self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]) -> None:
         """Run until the duration is over, no device has requests left, `stopping` is set, every
@@ -69,6 +71,7 @@ class SlotLoop:
         self._metrics.event("started")
         slots, cut = await self._whole_slots(stopping, show)
         self._parts.ending = True  # no device may join any more
+        self.until_s = min(self._clock.now(), self._scenario.duration_s)
         self._metrics.event("stopping")
         if self._census is not None:
             self._census.cancel()
@@ -78,6 +81,11 @@ class SlotLoop:
         for supervisor in self._supervisors.values():
             await supervisor.close()
         self._metrics.event("ended")
+
+    @property
+    def lost_hosts(self) -> list[LostHost]:
+        """Hosts that died."""
+        return self._hosts.lost
 
     async def _whole_slots(
         self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]

@@ -1,5 +1,5 @@
-"""The testbed measures its own error: commanded against achieved link rate, device pace and slot
-length."""
+"""The testbed measures its own error: commanded against achieved arrivals, link rate, device pace
+and slot length."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ LATE_S = 0.020
 LATE_SHARE = 0.02
 RATE_ERROR = 0.01  # median
 CHANGES = {
+    "arrival": "give each host fewer devices (hosts.devices_per_host) where cores are free, else "
+    "ask for fewer users or requests",
     "link": "give the machine fewer devices, or the link less bandwidth or larger frames",
     "device": "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
     "paced",
@@ -44,10 +46,12 @@ class Error:
 def measure(
     rows: Sequence[dict[str, Any]], slots: Sequence[dict[str, Any]], slot_seconds: float
 ) -> list[Error]:
-    """The error of link, device and slot over a run's rows; parts that commanded nothing are left
-    out."""
+    """The error of arrivals, link, device and slot over a run's rows; parts that commanded nothing
+    are left out. What an arrival's lateness is held against is the response that it is in front
+    of."""
     done = [row for row in rows if row["result"] == "done"]
     pairs: dict[str, list[tuple[Any, Any]]] = {
+        "arrival": [_arrival(row) for row in done],
         "link": [_without_wait(row, "transfer") for row in done],
         "device": [_without_wait(row, "device") for row in done],
         "slot": [(slot["late_s"], slot_seconds) for slot in slots],
@@ -74,6 +78,14 @@ def _without_wait(row: dict[str, Any], stage: str) -> tuple[float | None, float 
     took = row[f"{stage}_s"]
     wait = row.get(f"{stage}_wait_s") or 0.0
     return row[f"{stage}_late_s"], None if took is None else took - wait
+
+
+def _arrival(row: dict[str, Any]) -> tuple[float | None, float]:
+    """An arrival's lateness, None in an older run's row, and the seconds from when the request was
+    due to its picture."""
+    late = row.get("arrival_late_s")
+    closed = row.get("think_s") is not None  # its response leaves the lateness out
+    return late, row["total_s"] + ((late or 0.0) if closed else 0.0)
 
 
 def _error(part: str, pairs: Sequence[tuple[float, float]]) -> Error:

@@ -113,6 +113,8 @@ METRICS: dict[str, Metric] = {
         Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
         Metric("failed", "", "requests that failed", (RUN,)),
         Metric("rejected", "", "requests that the edge rejected", (RUN,)),
+        Metric("unfinished", "", "requests that the run cut off, grace_s after its end", (RUN,)),
+        Metric("dropped", "", "arrivals that were due within the run and never sent", (RUN,)),
         Metric("hits", "", "requests served from the store", (REPLAY,)),
         Metric("rows_per_s", "", "requests replayed a second on this machine", (REPLAY,)),
         Metric("loss", "training steps", "training loss", (FIGURES,)),

@@ -186,10 +186,12 @@ def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     Raises RecordError."""
     if not _is_filled(folder / SCENARIO):
         raise RecordError(f"{folder}: no run is in there (no {SCENARIO})")
-    requests = _rows(folder, "requests")
-    # an older run's slots have fewer columns
-    optional = optional_columns(SlotRow)
-    return requests, [{**optional, **slot} for slot in _rows(folder, "slots")]
+    # an older run's rows have fewer columns
+    requests, slots = (
+        [{**optional_columns(kind), **row} for row in _rows(folder, name)]
+        for name, kind in (("requests", RequestRow), ("slots", SlotRow))
+    )
+    return requests, slots
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:

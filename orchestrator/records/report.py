@@ -76,7 +76,7 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
 def _page(
     folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> str:
-    done = [row for row in rows if row["result"] == "done"]
+    done = [row for row in summary.measured(scenario, rows, slots)[0] if row["result"] == "done"]
     title = html.escape(sections.heading(scenario))
     parts = [
         f"<h1>{title}</h1>",

@@ -39,6 +39,7 @@ TILES = (
     ("psnr_db", "PSNR against no reuse (dB)", "{:.1f}"),
     ("rejected", "rejected", "{:.0f}"),
     ("failed", "failed", "{:.0f}"),
+    ("unfinished", "unfinished", "{:.0f}"),
 )
 NONE = "–"
 
@@ -165,12 +166,23 @@ def modes(scenario: Scenario, summary: Mapping[str, Any]) -> str:
         ["time", mode.clock if mode.time_scale == 1 else f"{mode.clock} x {mode.time_scale:g}"],
         ["wire", f"{mode.wire}; radio link emulated by (6), {on_air} bytes a frame on the air"],
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
+        ["arrivals", _arrivals(scenario)],
+        ["measured", f"what was due from {scenario.warmup_s:g} s on; all of it is in the tables"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", _text(step_ms, "{:.1f} ms a request alone")],
         ["this machine", _text(run["cpu_share"], "{:.0%} busy while users asked")],
         ["versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())],
     ]
     return "<h2>What was real, emulated and modelled</h2>" + _table(["", ""], lines)
+
+
+def _arrivals(scenario: Scenario) -> str:
+    """The law of arrivals, its settings, and from when on a response counts."""
+    arrivals = scenario.workload.arrivals
+    settings = getattr(arrivals, arrivals.law).model_dump()
+    shown = ", ".join(f"{name} {value:g}" for name, value in settings.items())
+    counts = "sending" if arrivals.closed is not None else "when it was due"
+    return f"{arrivals.law} ({shown}); a response counts from {counts}"
 
 
 def failures(rows: Iterable[dict[str, Any]]) -> str:

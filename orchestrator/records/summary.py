@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from midstep.scenario import Scenario, Threshold
+from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity
 from orchestrator.records.folders import write_at_once
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 
-__all__ = ["RunFacts", "metrics", "missed", "summarise", "write"]
+__all__ = ["RunFacts", "measured", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
@@ -43,7 +44,8 @@ class RunFacts:
 def summarise(
     scenario: Scenario, rows: Rows, slots: Rows, events: Rows, facts: RunFacts
 ) -> dict[str, Any]:
-    """The summary's tree (docs/record.md)."""
+    """The summary's tree (docs/record.md), of what came after the warm-up."""
+    rows, slots = measured(scenario, rows, slots)
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
     names = [edge.name for edge in scenario.edges]
@@ -67,7 +69,9 @@ def summarise(
             "modes": scenario.modes.model_dump(),
             "policy": scenario.policy.model_dump(exclude={"source"}),
             "users": scenario.users,
+            "arrivals": scenario.workload.arrivals.model_dump(mode="json", exclude_none=True),
             "duration_s": scenario.duration_s,
+            "warmup_s": scenario.warmup_s,
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
             "step_s": next(iter(facts.step_s.values()), None),
             "pipeline": None if facts.pipeline is None else dict(facts.pipeline),
@@ -79,6 +83,23 @@ def summarise(
         "fidelity": {error.part: error.dict() for error in errors},
         "verdict": fidelity.verdict(errors, len(done), facts.policy_failures),
     }
+
+
+def measured(scenario: Scenario, rows: Rows, slots: Rows) -> tuple[Rows, Rows]:
+    """The requests that were due, and the slots that began, after the scenario's warm-up."""
+    warmup_s = scenario.warmup_s
+    if not warmup_s:
+        return rows, slots
+    return (
+        [row for row in rows if _due(row) >= warmup_s],
+        [slot for slot in slots if slot["start_s"] >= warmup_s],
+    )
+
+
+def _due(row: Mapping[str, Any]) -> float:
+    """When a request was due; of an older run's row when it was sent."""
+    due_s: float | None = row["due_s"]
+    return row["arrived_s"] if due_s is None else due_s
 
 
 def metrics(
@@ -108,8 +129,9 @@ def metrics(
     for q in (50, 95, 99):
         by_name[f"p{q}_s"] = plain(percentile(total, q))
     by_name["largest_s"] = plain(max(total, default=None))
-    for result, name in (("done", "requests"), ("failed", "failed"), ("rejected", "rejected")):
-        by_name[name] = plain(float(sum(row["result"] == result for row in rows)))
+    counts = Counter(row["result"] for row in rows)
+    for result in RESULTS:
+        by_name["requests" if result == "done" else result] = plain(float(counts[result]))
     return by_name
 
 
@@ -144,7 +166,8 @@ def write(folder: Path, summary: Mapping[str, Any]) -> None:
 
 def _end(row: Mapping[str, Any]) -> tuple[int, float]:
     """When a finished request ended: its slot, then seconds."""
-    return row["slot"], row["arrived_s"] + row["total_s"]
+    late_s = row["arrival_late_s"] if row["think_s"] is None else None  # it is in total_s
+    return row["slot"], row["arrived_s"] + row["total_s"] - (late_s or 0.0)
 
 
 def _slowest_by_prompt(done: Rows) -> list[float]:

@@ -75,10 +75,12 @@ def _heading(figures: RunFigures, state: str, total: Tally) -> str:
         if figures.whole
         else f"{figures.at_s:g} of {scenario.duration_s:g} s"
     )
+    seldom = [name for name in ("unfinished", "dropped") if results[name]]
+    rest = "".join(f", {results[name]} {name}" for name in seldom)
     return (
         f"{scenario.name}: {state}, {so_far}, {users} users\n"
-        f"{results['done']} done, {results['rejected']} rejected, {results['failed']} failed; over "
-        f"the air "
+        f"{results['done']} done, {results['rejected']} rejected, {results['failed']} failed"
+        f"{rest}; over the air "
         f"{_bytes(figures.frame_bytes)}, {_bytes(total.frame_bytes / figures.window_s)}/s"
     )
 

@@ -132,7 +132,7 @@ def test_a_request_that_is_stopped_is_in_the_record(scenario: Scenario) -> None:
         return await task
 
     row = run_virtual(world()).row
-    assert (row.result, row.error) == ("failed", "it was stopped before it was finished")
+    assert (row.result, row.error) == ("unfinished", "it was stopped before it was finished")
     assert row.reuse == "computed" and row.transfer_s is None
 
 

@@ -6,21 +6,25 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
 import pytest
 
-from midstep.clock import VirtualClock, run_virtual
+from midstep.clock import VirtualClock, VirtualLoop, run_virtual
 from midstep.diffusion import factory
 from midstep.errors import MidstepError, PartDied, PipelineMismatch, QueueFull
 from midstep.radio.fading import specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.telemetry.metrics import counter
 from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.messages import Answer, Request
+from midstep.workload.arrivals import open_law
 from midstep.workload.requests import UserRequest, Workload
+from orchestrator.records import fidelity
 from tests import paced
 from tests.user_agent.edges import FakeEdge, answer
 from user_agent.device import Finished
@@ -75,6 +79,10 @@ def with_host(
 
 async def rows_until_idle(host: DeviceHost) -> list[RequestRow]:
     host.start(0.0)
+    return await rows_until_idle_of(host)
+
+
+async def rows_until_idle_of(host: DeviceHost) -> list[RequestRow]:
     rows: list[RequestRow] = []
     while not host.idle:
         await asyncio.sleep(1.0)
@@ -113,6 +121,75 @@ def test_poisson_users_do_not_wait_for_their_pictures(scenario: Scenario) -> Non
     rows = with_host(rows_until_idle, busy, FakeEdge(slow), Prompts(3))
     assert len(rows) == 12 and {row.result for row in rows} == {"done"}
     assert max(row.arrived_s for row in rows) < 30
+
+
+def first_request(stall_s: float, arrivals: dict[str, object]) -> RequestRow:
+    """The first request of a user whose host computes for `stall_s` from when it is due."""
+    workload = {"catalogue_size": 20, "arrivals": arrivals}
+    # in one slot, so that link and device are as quick either way
+    lonely = parse(paced.tree(devices=[{"count": 1}], workload=workload, slot_seconds=100))
+    arrival = open_law(lonely).arrival(0, 0, 0.0)
+    assert arrival is not None
+
+    async def use(host: DeviceHost) -> RequestRow:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        host.start(0.0)
+        loop.call_later(arrival.due_s - 1e-6, loop.advance, stall_s)
+        (row,) = await rows_until_idle_of(host)
+        return row
+
+    row = with_host(use, lonely, FakeEdge(), Prompts(1))
+    assert row.due_s == pytest.approx(arrival.due_s, abs=1e-12)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "open_arrival"),
+    [({"poisson": {"per_user_per_minute": 60}}, True), ({"closed": {"think_s": 1}}, False)],
+)
+def test_an_arrival_that_was_noticed_late_is_late_in_its_latency(
+    arrivals: dict[str, object], open_arrival: bool
+) -> None:
+    """A host that stalls sends later, and must not make the system look quicker for it."""
+    prompt = first_request(0.0, arrivals)
+    late = first_request(0.050, arrivals)
+    assert prompt.arrival_late_s == 0 and prompt.overhead_s is not None
+    assert late.arrival_late_s == pytest.approx(0.050, abs=2e-6)
+    assert late.arrived_s == pytest.approx((late.due_s or 0.0) + 0.050, abs=2e-6)
+    assert late.overhead_s is not None and late.total_s is not None and prompt.total_s is not None
+    of_it = 0.050 if open_arrival else 0.0
+    assert late.total_s - prompt.total_s == pytest.approx(of_it, abs=2e-6)
+    assert late.overhead_s - prompt.overhead_s == pytest.approx(of_it, abs=2e-6)
+    assert (late.think_s is None) == open_arrival
+    (arrival,) = (e for e in fidelity.measure([vars(late)], [], 1.0) if e.part == "arrival")
+    assert arrival.late_p99_ms == pytest.approx(50, abs=0.01)
+
+
+def test_what_was_due_before_the_end_and_not_sent_is_dropped_and_counted() -> None:
+    """A host that stalls over the run's end never sends what was due meanwhile."""
+    workload = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 300}}}
+    scenario = parse(paced.tree(workload=workload, duration_s=10))
+    counted = counter("arrivals_dropped_total", "edge-0")._value.get
+
+    async def rows_of(stall_s: float, host: DeviceHost) -> list[RequestRow]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        host.start(0.0)
+        loop.call_later(9.5, loop.advance, stall_s)
+        await asyncio.sleep(10)
+        await host.stop(60)
+        return [finished.row for finished in host.drain()]
+
+    before = counted()
+    whole = with_host(partial(rows_of, 0.0), scenario)
+    assert counted() == before and {row.result for row in whole} == {"done"}
+    rows = with_host(partial(rows_of, 2.0), scenario)
+    due = lambda rows: {(row.request_id, row.due_s, row.prompt) for row in rows}  # noqa: E731
+    dropped = [row for row in rows if row.result == "dropped"]
+    assert due(rows) == due(whole)
+    assert due(dropped) == due(row for row in whole if (row.due_s or 0.0) > 9.5)
+    assert len(dropped) == counted() - before > 3
 
 
 def test_users_join_and_leave_while_it_runs(scenario: Scenario) -> None:

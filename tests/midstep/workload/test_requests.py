@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.workload.arrivals.law import pause_s
 from midstep.workload.catalogue import Catalogue
 from midstep.workload.lines import read_lines
 from midstep.workload.requests import (
@@ -16,7 +17,6 @@ from midstep.workload.requests import (
     StreamWorkload,
     find_catalogue,
     open_workload,
-    pause_s,
     read_prompts,
 )
 from tests import paced

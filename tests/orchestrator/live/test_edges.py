@@ -119,6 +119,31 @@ def test_an_edge_that_dies_takes_its_own_users_and_the_other_goes_on(
     assert [slot["users"] for slot in slots if slot["edge"] == "south"][-1] == 0
 
 
+def test_arrivals_that_were_due_at_a_dead_host_are_counted_as_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workload = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 20}}}
+    whole, _ = go(tmp_path / "a", workload=workload)
+    alive = inprocess.LocalHost.drain
+
+    async def drain(self: inprocess.LocalHost) -> Any:
+        if self.name == "host-0" and self._host._clock.now() > 9.5:
+            raise PartDied("host-0 died")
+        return await alive(self)
+
+    monkeypatch.setattr(inprocess.LocalHost, "drain", drain)
+    tree = paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, workload=workload)
+    assert run(parse(tree), Options(out=str(tmp_path / "b"))) == 3
+    dropped = [row for row in read_run(tmp_path / "b")[0] if row["result"] == "dropped"]
+    columns = ("request_id", "user", "due_s", "edge", "device_class", "edge_prompt")
+    lost = {0, 1}
+    due = [row for row in whole if row["user"] in lost and row["due_s"] > 10]
+    only = lambda rows: sorted(tuple(row[name] for name in columns) for row in rows)  # noqa: E731
+    assert only(dropped) == only(due) and len(dropped) > 5
+    assert {row["error"] for row in dropped} == {"it was never sent: host-0 had died"}
+    assert f", {len(dropped)} dropped; " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [

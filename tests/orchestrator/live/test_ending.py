@@ -94,7 +94,9 @@ def assert_accounted(rows: list[dict[str, Any]], slots: list[dict[str, Any]]) ->
     assert sum(slot["requests"] for slot in slots) == sum(row["result"] == "done" for row in rows)
 
 
-def test_requests_that_were_cut_off_are_in_the_record(tmp_path: Path) -> None:
+def test_requests_that_the_run_cut_off_are_unfinished_and_no_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # some 40 s a picture, the grace is 20
     slow = [{"class": "phone", "count": 4, "speed_ratio": 0.004}]
     assert (
@@ -102,7 +104,14 @@ def test_requests_that_were_cut_off_are_in_the_record(tmp_path: Path) -> None:
     )
     rows, slots = read_run(tmp_path / "run")
     assert {row["error"] for row in rows} == {"it was stopped before it was finished"}
+    assert {row["result"] for row in rows} == {"unfinished"}
     assert len(rows) == 4 and slots
+    assert "0 pictures, 0 rejected, 0 failed, 4 unfinished; " in capsys.readouterr().out
+    (metrics,) = json.loads((tmp_path / "run" / "summary.json").read_text())["policies"].values()
+    assert (metrics["unfinished"]["mean"], metrics["failed"]["mean"]) == (4, 0)
+    patient = paced.tree(devices=slow, duration_s=5, grace_s=100)
+    assert run(parse(patient), Options(out=str(tmp_path / "patient"))) == 0
+    assert {row["result"] for row in read_run(tmp_path / "patient")[0]} == {"done"}
 
 
 def test_a_run_that_finished_nothing_is_not_valid() -> None:

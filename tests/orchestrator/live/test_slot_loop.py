@@ -18,7 +18,7 @@ from midstep.telemetry.metrics import RunMetrics
 from midstep.telemetry.record import RequestRow
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, Census, EdgeStatus, Parts
-from orchestrator.live.host_collector import GRACE_S, LAST_S, SILENT_S
+from orchestrator.live.host_collector import LAST_S, SILENT_S
 from orchestrator.live.learner import Decision
 from orchestrator.live.observer import Observer
 from orchestrator.live.slot_loop import SlotLoop
@@ -274,11 +274,12 @@ def test_nobody_is_waited_for_twice(tmp_path: Path) -> None:
     for part in (*world.hosts[:2], world.edges[0]):
         part.wait = silent_from(5.0)
     world.play()
+    grace_s = parse(paced.tree()).grace_s
     # hosts are asked at once, and so are edges: one second for each kind, in one slot
     assert [row.late_s for row in world.of("south")] == [0.0] * 10 + [None]
     at = world.hosts[2].calls
     assert at[:10] == [2.0 * n for n in range(1, 11)]
-    assert world.ended_s == pytest.approx(20 + GRACE_S + LAST_S, abs=3 * SILENT_S)
+    assert world.ended_s == pytest.approx(20 + grace_s + LAST_S, abs=3 * SILENT_S)
     assert sorted(world.news) == [
         "north is silent; the others do not wait for it",
         "north-a is silent; the others do not wait for it",

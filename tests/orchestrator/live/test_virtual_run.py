@@ -1,16 +1,21 @@
 """Whole runs in virtual time, in this process: what a run leaves is decided by its seed alone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
+from midstep.workload.arrivals import open_law
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced
 from user_agent.host import DeviceHost
+
+POISSON = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 20}}}
 
 
 def rows_of(folder: Path, **changes: Any) -> list[dict[str, Any]]:
@@ -95,6 +100,45 @@ def test_private_seeds_are_never_shared(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "a", workload={"catalogue_size": 2, "private_share": 1.0})
     assert {row["reuse"] for row in rows} == {"computed"}
     assert len({row["prompt_key"] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("law", ["mmpp", "diurnal", "slotted"])
+def test_a_run_asks_when_the_law_of_arrivals_says(law: str, tmp_path: Path) -> None:
+    changes = {"workload": {"catalogue_size": 20, "arrivals": {law: {}}}, "duration_s": 10}
+    rows = rows_of(tmp_path / "a", **changes)
+    expected = open_law(parse(paced.tree(**changes)))
+    for user in range(4):
+        since_s = 0.0
+        mine = [row for row in rows if row["user"] == user]
+        for index, row in enumerate(sorted(mine, key=lambda r: r["request_id"])):
+            arrival = expected.arrival(user, index, since_s)
+            assert arrival is not None and row["due_s"] == arrival.due_s
+            assert row["arrived_s"] == pytest.approx(arrival.due_s, abs=1e-9)
+            since_s = arrival.due_s
+        after = expected.arrival(user, len(mine), since_s)
+        assert after is not None and after.due_s >= 10
+
+
+def test_a_warm_up_is_recorded_and_not_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = rows_of(tmp_path / "a", workload=POISSON)
+    rows = rows_of(tmp_path / "b", workload=POISSON, warmup_s="12.5s")
+    assert without_process(rows) == without_process(whole)
+    later = [row for row in rows if row["due_s"] >= 12.5]
+    assert 0 < len(later) < len(rows)
+    assert "(measured from 12.5 s on)" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    (metrics,) = summary["policies"].values()
+    assert metrics["requests"]["mean"] == len(later) == summary["fidelity"]["arrival"]["count"]
+    hits = [row["reuse"] == "exact" for row in later]
+    assert metrics["hit_ratio"]["mean"] == pytest.approx(sum(hits) / len(hits))
+    slots = [slot for slot in read_run(tmp_path / "b")[1] if slot["start_s"] >= 12.5]
+    queue_ms = 1e3 * sum(slot["queue_s"] for slot in slots) / len(slots)
+    assert metrics["queue_ms"]["mean"] == pytest.approx(queue_ms)
+    assert "what was due from 12.5 s on" in (tmp_path / "b" / "report.html").read_text()
+    with pytest.raises(ScenarioError, match="warmup_s: after 30 s nothing is left"):
+        parse(paced.tree(warmup_s=30))
 
 
 def test_open_arrivals_come_at_their_rate(tmp_path: Path) -> None:

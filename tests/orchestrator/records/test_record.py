@@ -118,6 +118,14 @@ def test_lateness_beyond_its_bound_makes_a_run_invalid_and_says_why() -> None:
     assert "fewer users" in sentence
 
 
+def test_late_arrivals_make_a_run_invalid_and_older_rows_say_nothing_of_them() -> None:
+    late = [row(i, due_s=1.0, arrived_s=1.15, arrival_late_s=0.15).dict() for i in range(50)]
+    sentence = fidelity.verdict(fidelity.measure(late, [], 1.0), 50)
+    assert "arrival lateness p99 is 150 ms, the bound 51 ms" in sentence
+    assert "devices_per_host" in sentence
+    assert [e.part for e in fidelity.measure([row(1).dict()], [], 1.0)] == ["link", "device"]
+
+
 def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:
     off = [row(i, transfer_late_s=0.008, transfer_s=0.408).dict() for i in range(50)]
     assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(off, [], 1.0), 50)

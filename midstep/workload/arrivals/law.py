@@ -1,0 +1,47 @@
+"""What an arrival is, and what a law of arrivals says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from midstep.draws import PAUSE, uniform
+
+__all__ = ["Arrival", "ArrivalLaw", "exponential", "pause_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One arrival: the instant at which the request should be sent, scenario seconds, and of a
+    closed arrival how long the user thought before it. An open one has no `think_s`: it is due
+    whether or not the user has its last picture, and its latency counts from `due_s`.
+    """
+
+    due_s: float
+    think_s: float | None = None
+
+
+class ArrivalLaw(Protocol):
+    """When a user's requests are due. A law draws by (user, index), so that every policy, and every
+    process, meets the same arrivals."""
+
+    mean_pause_s: float
+    """Mean seconds of a user's pauses: of thinking, or from one request to the next."""
+
+    def arrival(self, user: int, index: int, since_s: float) -> Arrival | None:
+        """The `index`-th arrival of `user`; None where it has no more.
+
+        `since_s` is the instant from which the law counts: the arrival before it where arrivals are
+        open, the answer to it where they are closed, and for the first one when the user came.
+        """
+
+
+def exponential(uniform_draw: float) -> float:
+    """An exponential variate of mean 1 by inversion, from a number in [0, 1)."""
+    return -math.log1p(-uniform_draw)
+
+
+def pause_s(seed: int, user: int, index: int, mean_s: float) -> float:
+    """Exponential think or inter-arrival time before the `index`-th request, seconds."""
+    return -mean_s * math.log1p(-uniform(seed, PAUSE, index, user)) if mean_s else 0.0
