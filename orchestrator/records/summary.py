@@ -15,12 +15,14 @@ from midstep.scenario import Scenario, Threshold
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity
 from orchestrator.records.folders import write_at_once
+from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 
 __all__ = ["RunFacts", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
+OF_REQUESTS = ("requests", "pictures", "")  # what a metric is over, where devices have it
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
 
@@ -58,6 +60,7 @@ def summarise(
     return {
         "policies": {scenario.policy.name: metrics(rows, slots, facts.step_s)},
         **({"edges": of_edges} if len(names) > 1 else {}),
+        **_classes(scenario, rows, facts.step_s),
         "run": {
             "name": scenario.name,
             "seed": scenario.seed,
@@ -78,6 +81,25 @@ def summarise(
         },
         "fidelity": {error.part: error.dict() for error in errors},
         "verdict": fidelity.verdict(errors, len(done), facts.policy_failures),
+    }
+
+
+def _classes(scenario: Scenario, rows: Rows, step_s: Mapping[str, float]) -> dict[str, Any]:
+    """`classes`: what is known of requests and pictures by device class, where there are several;
+    slots have no class."""
+    names = list(dict.fromkeys(group.kind for group in scenario.devices))
+    if len(names) < 2:
+        return {}
+    of_requests = {name for name, metric in METRICS.items() if metric.over in OF_REQUESTS}
+    by_class = {
+        name: metrics([row for row in rows if row["device_class"] == name], [], step_s)
+        for name in names
+    }
+    return {
+        "classes": {
+            name: {metric: value for metric, value in tree.items() if metric in of_requests}
+            for name, tree in by_class.items()
+        }
     }
 
 
