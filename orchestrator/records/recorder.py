@@ -42,6 +42,7 @@ RESULTS = (
     "slots.parquet",
     "summary.json",
     "report.html",
+    "plots",
     "images",
     "targets.json",
     "control.json",

@@ -1,9 +1,10 @@
 """report.html of a run: one file with its numbers, plots and pictures; made from what lies in the
-run's folder."""
+run's folder. The plots lie in it as files of their own, too."""
 
 from __future__ import annotations
 
 import html
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,20 +12,23 @@ from typing import Any
 
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
-from orchestrator.records import sections, summary
-from orchestrator.records.folders import read_scenario
+from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.folders import read_scenario, write_at_once
+from orchestrator.records.gallery import gallery
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
+from orchestrator.records.slot_plots import SlotPlots
 
 __all__ = ["write"]
 
+PLOTS = "plots"
 STYLE = (Path(__file__).parent / "report.css").read_text()
 
 Rows = list[dict[str, Any]]
 
 
 def write(folder: Path) -> Path:
-    """Write folder/report.html, and summary.json where a run that broke off left none, or a damaged
-    one. Raises RecordError, and ScenarioError for the folder's scenario."""
+    """Write folder/report.html and folder/plots/, and summary.json where a run that broke off left
+    none, or a damaged one. Raises RecordError, and ScenarioError for the folder's scenario."""
     rows, slots = read_run(folder)
     scenario = read_scenario(folder)
     path = folder / "report.html"
@@ -73,31 +77,58 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
     return summary.summarise(scenario, rows, slots, events, facts)
 
 
+def _draw(
+    folder: Path, scenario: Scenario, rows: Rows, slots: Rows
+) -> dict[str, list[canvas.Plot]]:
+    """Draw the plots of each edge, and write them beside the page. Raises OSError."""
+    by_edge = dict[str, list[canvas.Plot]]()
+    for edge in scenario.edges:
+        prefix = f"{edge.name}-" if len(scenario.edges) > 1 else ""
+        its_slots = SlotPlots(
+            slots=[slot for slot in slots if slot["edge"] == edge.name],
+            slot_seconds=scenario.slot_seconds,
+        )
+        done = [row for row in _done(rows) if row["edge"] == edge.name]
+        by_edge[edge.name] = plots.draw(done, its_slots, prefix)
+    (folder / PLOTS).mkdir(exist_ok=True)
+    for plot in itertools.chain.from_iterable(by_edge.values()):
+        write_at_once(folder / PLOTS / f"{plot.name}.svg", plot.svg)
+    return by_edge
+
+
 def _page(
     folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> str:
-    done = [row for row in summary.measured(scenario, rows, slots)[0] if row["result"] == "done"]
+    rows, slots = summary.measured(scenario, rows, slots)
+    done = _done(rows)
     title = html.escape(sections.heading(scenario))
+    compared = sum(row["psnr_db"] is not None for row in done)
     parts = [
         f"<h1>{title}</h1>",
         sections.verdict(tree),
-        sections.tiles(tree["policies"][scenario.policy.name]),
+        figures.tiles(tree["policies"][scenario.policy.name], compared),
+        figures.NOTE,
+        sections.what_was_run(scenario, tree, slots),
+        sections.classes(scenario, tree),
         sections.edges(tree),
+        sections.stages(done),
     ]
-    for edge in scenario.edges:
-        if len(scenario.edges) > 1:
-            parts.append(f"<h2>{html.escape(edge.name)}</h2>")
-        of_edge = [row for row in done if row["edge"] == edge.name]
-        its_slots = [slot for slot in slots if slot["edge"] == edge.name]
-        parts.append(sections.plotted(of_edge, its_slots, scenario.slot_seconds))
+    for name, drawn in _draw(folder, scenario, rows, slots).items():
+        of_several = len(scenario.edges) > 1
+        parts.append(sections.plotted(name if of_several else "Plots", drawn, PLOTS))
     parts += [
         sections.events(tree),
-        sections.gallery(folder, rows),
+        gallery(folder, rows),
         sections.fidelity(tree),
         sections.modes(scenario, tree),
         sections.failures(rows),
+        sections.data(folder),
     ]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
         f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _done(rows: Rows) -> Rows:
+    return [row for row in rows if row["result"] == "done"]

@@ -16,12 +16,14 @@ from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity
 from orchestrator.records.folders import write_at_once
+from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 
 __all__ = ["RunFacts", "measured", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
+OF_REQUESTS = ("requests", "pictures", "")  # what a metric is over, where devices have it
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
 
@@ -60,6 +62,7 @@ def summarise(
     return {
         "policies": {scenario.policy.name: metrics(rows, slots, facts.step_s)},
         **({"edges": of_edges} if len(names) > 1 else {}),
+        **_classes(scenario, rows, facts.step_s),
         "run": {
             "name": scenario.name,
             "seed": scenario.seed,
@@ -100,6 +103,25 @@ def _due(row: Mapping[str, Any]) -> float:
     """When a request was due; of an older run's row when it was sent."""
     due_s: float | None = row["due_s"]
     return row["arrived_s"] if due_s is None else due_s
+
+
+def _classes(scenario: Scenario, rows: Rows, step_s: Mapping[str, float]) -> dict[str, Any]:
+    """`classes`: what is known of requests and pictures by device class, where there are several;
+    slots have no class."""
+    names = list(dict.fromkeys(group.kind for group in scenario.devices))
+    if len(names) < 2:
+        return {}
+    of_requests = {name for name, metric in METRICS.items() if metric.over in OF_REQUESTS}
+    by_class = {
+        name: metrics([row for row in rows if row["device_class"] == name], [], step_s)
+        for name in names
+    }
+    return {
+        "classes": {
+            name: {metric: value for metric, value in tree.items() if metric in of_requests}
+            for name, tree in by_class.items()
+        }
+    }
 
 
 def metrics(

@@ -1,0 +1,154 @@
+"""The report's section "What was run": everything of the scenario that a paper has to name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from midstep.scenario import Devices, EdgeSettings, Model, Scenario, Workload
+
+__all__ = ["describe"]
+
+Rows = Sequence[dict[str, Any]]
+Line = tuple[str, str]
+
+
+def describe(scenario: Scenario, run: Mapping[str, Any], slots: Rows) -> list[Line]:
+    """Name and value of each thing, in the order of the page. `run` is the summary's tree of that
+    name."""
+    lines: list[Line] = [
+        ("scenario", f"{scenario.name}, seed {scenario.seed}"),
+        ("time", _time(scenario)),
+        *(("devices", _devices(group)) for group in scenario.devices),
+        ("users", _users(scenario)),
+        ("arrivals", _arrivals(scenario)),
+        ("prompts", _prompts(scenario.workload)),
+        ("link", _link(scenario)),
+    ]
+    for edge in scenario.edges:
+        name = "edge" if len(scenario.edges) == 1 else f"edge {edge.name}"
+        its_slots = [slot for slot in slots if slot["edge"] == edge.name]
+        lines.append((name, _edge(edge, its_slots)))
+    resumed = run.get("resumed_from")
+    return [
+        *lines,
+        ("policy", _policy(scenario)),
+        ("target of Q", _target(scenario)),
+        *([("resumed from", str(resumed))] if resumed else []),
+        ("model", _model(scenario.model, run.get("pipeline") or {})),
+        ("versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
+    ]
+
+
+def _time(scenario: Scenario) -> str:
+    warmup_s = scenario.warmup_s
+    warmup = f"the first {warmup_s:g} s recorded and not measured, " if warmup_s else ""
+    return (
+        f"{scenario.duration_s:g} s, {warmup}in slots of {scenario.slot_seconds:g} s; "
+        f"deadline of a request {scenario.deadline_s:g} s"
+    )
+
+
+def _devices(group: Devices) -> str:
+    edge = "" if group.edge is None else f", ask {group.edge}"
+    return (
+        f"{group.count} x {group.kind}: {_keys(group, 'kind', 'count', 'edge', 'bandwidth_mhz')}, "
+        f"{_range(group.bandwidth_mhz)} MHz each{edge}"
+    )
+
+
+def _users(scenario: Scenario) -> str:
+    changes = "".join(
+        f"; {event.users}{'' if event.edge is None else f' at {event.edge}'} from {event.at_s:g} s"
+        for event in scenario.timeline
+    )
+    return f"{scenario.users} in all, {scenario.hosts.devices_per_host} a process{changes}"
+
+
+def _arrivals(scenario: Scenario) -> str:
+    """The law of arrivals and its keys, and from when on a response counts."""
+    arrivals = scenario.workload.arrivals
+    keys = _keys(getattr(arrivals, arrivals.law))
+    if arrivals.closed is not None:
+        return f"closed: who has its picture thinks, then asks again ({keys})"
+    return f"open, {arrivals.law} ({keys}); a response counts from when the request was due"
+
+
+def _prompts(workload: Workload) -> str:
+    if workload.prompts is not None:
+        return f"the list {workload.prompts}, in its order"
+    size = "open" if workload.catalogue_size is None else f"{workload.catalogue_size:,} prompts"
+    return (
+        f"catalogue {workload.catalogue}, {size}; Zipf {workload.popularity.zipf:g}, "
+        f"{workload.drift_swaps_per_slot:g} swaps of ranks a slot; "
+        f"{_keys(workload, 'catalogue', 'catalogue_size', 'prompts', 'drift_swaps_per_slot')}"
+    )
+
+
+def _link(scenario: Scenario) -> str:
+    channel = scenario.channel
+    on_air = "its own size" if channel.frame_bytes is None else f"{channel.frame_bytes:,} bytes"
+    fading = "Rayleigh block fading" if channel.fading else "no fading"
+    keys = _keys(channel, "frame_bytes", "fading")
+    return f"equation (6), {fading}, a frame has {on_air} on the air; {keys}"
+
+
+def _edge(edge: EdgeSettings, slots: Rows) -> str:
+    """Capacity in bytes and, by the mean size of what was stored, in outputs."""
+    stored = [
+        slot["store_bytes"] / slot["store_entries"] for slot in slots if slot.get("store_entries")
+    ]
+    outputs = ""
+    if stored:
+        size = float(np.median(stored))
+        outputs = f" ({edge.capacity // size:,.0f} outputs of {size:,.0f} bytes)"
+    return (
+        f"store {edge.capacity:,} bytes{outputs}, staging {edge.staging:,} bytes; queue limit "
+        f"{edge.queue_limit}, at most {edge.max_batch} requests a step"
+    )
+
+
+def _policy(scenario: Scenario) -> str:
+    policy = scenario.policy
+    params = ", ".join(f"{name} {value}" for name, value in policy.params.items())
+    source = "" if policy.source is None else f" of {policy.source.file}"
+    return (
+        f"{policy.name}{source}{f' ({params})' if params else ''}; timing {policy.timing}, "
+        f"admission {policy.admission}"
+    )
+
+
+def _target(scenario: Scenario) -> str:
+    target_s = scenario.policy.latency_target_s
+    return "the first slots' mean" if target_s is None else f"{target_s:g} s"
+
+
+def _model(model: Model, pipeline: Mapping[str, Any]) -> str:
+    scheduler = pipeline.get("scheduler", model.scheduler)
+    size = f", {pipeline['width']} x {pipeline['height']}" if "width" in pipeline else ""
+    revision = f", revision {str(pipeline['revision'])[:12]}" if "revision" in pipeline else ""
+    profile = "" if model.profile is None else f"; step times of profile {model.profile}"
+    return (
+        f"{model.path}{revision}: {model.steps} steps, split at {model.split_step}, guidance "
+        f"{model.guidance:g}, {scheduler}, {model.dtype}{size}{profile}"
+    )
+
+
+def _keys(tree: Any, *without: str) -> str:
+    """The keys of a part of the scenario that have plain values, as they are named there."""
+    values = {name: getattr(tree, name) for name in type(tree).model_fields if name not in without}
+    return ", ".join(
+        f"{name} {_range(value) if isinstance(value, tuple) else _plain(value)}"
+        for name, value in values.items()
+        if isinstance(value, (bool, int, float, str, tuple))
+    )
+
+
+def _plain(value: bool | int | float | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _range(ends: tuple[Any, ...]) -> str:
+    return " to ".join(_plain(end) for end in ends)

@@ -1,0 +1,48 @@
+"""The report's gallery: compared pictures, each with its frame and the same without reuse."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["gallery"]
+
+GALLERY_ROWS = 24
+
+
+def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
+    """Compared pictures, reuse first, each with the frame and the same without reuse."""
+    compared = [row for row in rows if row["psnr_db"] is not None]
+    compared.sort(key=lambda row: (row["reuse"] != "exact", row["request_id"]))
+    figures = [_figure(folder / "images", row) for row in compared[:GALLERY_ROWS]]
+    if not any(figures):
+        return ""
+    head = (
+        "<h2>Pictures</h2><p>The frame as the device received it, the picture it made of it, and "
+        "the same picture "
+        "without reuse (the user's own prompt from the first step on, same seed). Steps: edge + "
+        "saved + device.</p>"
+    )
+    return f'{head}<div class="gallery">{"".join(figures)}</div>'
+
+
+def _figure(images: Path, row: dict[str, Any]) -> str:
+    """Frame, picture and reference of one request; nothing where one of them is not there."""
+    name = str(row["request_id"])
+    if Path(name).name != name:  # a stranger's record may point anywhere
+        return ""
+    paths = [images / f"{name}{kind}.png" for kind in ("-frame", "", "-reference")]
+    if not all(path.is_file() for path in paths):
+        return ""
+    encoded = [base64.b64encode(path.read_bytes()).decode() for path in paths]
+    pictures = "".join(f'<img src="data:image/png;base64,{data}">' for data in encoded)
+    steps = f"{row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}"
+    return (
+        f"<figure>{pictures}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
+        f"edge: {html.escape(row['edge_prompt'])}<br>"
+        f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {row['psnr_db']:.1f} dB"
+        f"</figcaption></figure>"
+    )

@@ -1,0 +1,122 @@
+"""The report's plots of requests: where their time went, and how their response times spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.records.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    SAND,
+    VIOLET,
+    Plot,
+    finish,
+    open_axes,
+)
+
+__all__ = ["FEW", "by_class", "by_reuse", "responses", "stage_means", "stages"]
+
+Rows = Sequence[dict[str, Any]]
+Groups = Mapping[str, Rows]
+
+STAGES = {
+    "queue": GREY,
+    "edge": RED,
+    "transfer": SAND,
+    "device": BLUE,
+    "overhead": "#444444",
+}
+REUSE = {
+    "computed": RED,
+    "exact": BLUE,
+    "similar": SAND,
+    "shared": GREEN,
+    "final": VIOLET,
+    "local": GREY,
+}
+PALETTE = (BLUE, RED, GREEN, VIOLET, SAND, GREY)
+DASHES = ("-", "--", "-.", ":")
+FEW = 20  # requests, below which a mean is drawn pale
+BAR_IN = 0.5
+NAMES_IN = 1.0
+LONGEST_NAME = 14  # of what a group is called
+NO_TIME_S = 1e-6  # rounding of a stage that took none
+
+
+def by_reuse(done: Rows) -> dict[str, Rows]:
+    """Finished requests by how their output was made."""
+    groups = {kind: [row for row in done if row["reuse"] == kind] for kind in REUSE}
+    return {kind: rows for kind, rows in groups.items() if rows}
+
+
+def by_class(done: Rows) -> dict[str, Rows]:
+    """Finished requests by their device's class."""
+    names = sorted({row["device_class"] for row in done})
+    return {name: [row for row in done if row["device_class"] == name] for name in names}
+
+
+def stages(name: str, what: str, groups: Groups) -> Plot:
+    """Mean seconds of each stage, a bar a group, with the number of requests behind it."""
+    counts = [len(rows) for rows in groups.values()]
+    pale = f" (pale: fewer than {FEW} requests)" if min(counts) < FEW else ""
+    figure, axes = open_axes(f"Mean time of the stages, by {what}{pale}", "seconds", "")
+    places = np.arange(len(groups))
+    left = np.zeros(len(groups))
+    for stage, colour in STAGES.items():
+        means = np.array([stage_means(rows, [stage])[0] for rows in groups.values()])
+        if np.all(means < NO_TIME_S):
+            continue
+        bars = axes.barh(places, means, left=left, color=colour, label=stage)
+        for bar, count in zip(bars, counts, strict=True):
+            bar.set_alpha(0.45 if count < FEW else 1.0)
+        left += means
+    for place, total in zip(places, left, strict=True):
+        axes.annotate(
+            f"{total:.2f} s",
+            (total, place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    names = [_label(kind, len(rows), "\n") for kind, rows in groups.items()]
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.14 * float(left.max()))
+    return finish(name, figure, axes_in=BAR_IN * len(groups), left_in=NAMES_IN)
+
+
+def responses(name: str, what: str, groups: Groups) -> Plot:
+    """The share of requests that were answered within a time, a line a group."""
+    figure, axes = open_axes(
+        f"Distribution of response times, by {what}", "response time (s)", "share of requests"
+    )
+    for number, (kind, rows) in enumerate(groups.items()):
+        times = np.sort([row["total_s"] for row in rows])
+        axes.step(
+            [times[0], *times],
+            np.arange(times.size + 1) / times.size,
+            where="post",
+            color=REUSE.get(kind, PALETTE[number % len(PALETTE)]),
+            linestyle=DASHES[number % len(DASHES)],
+            label=_label(kind, times.size, ", "),
+        )
+    axes.set_ylim(0, 1.02)
+    return finish(name, figure)
+
+
+def stage_means(rows: Rows, stages: Iterable[str]) -> list[float]:
+    """Mean seconds of each stage over some requests; who has no such stage spent nothing on it."""
+    return [float(np.mean([row[f"{stage}_s"] or 0.0 for row in rows])) for stage in stages]
+
+
+def _label(name: str, count: int, between: str) -> str:
+    """A group's name and size, as matplotlib takes it for plain text: $ begins no formula, and _
+    hides nothing."""
+    plain = name[:LONGEST_NAME].replace("$", r"\$")
+    return f"{' ' if plain.startswith('_') else ''}{plain}{between}n = {count:,}"
