@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ HEAD = (
     "larger_than_chance",
     "same_requests",
 )
+LABELS = {  # else a stage of the response
+    "response_per_request_ms": "response, ms",
+    "hit_ratio": "hit ratio, %",
+    "saved_steps": "saved steps",
+}
 KEYS_SHOWN = 12  # of the scenario, where two runs differ
 
 
@@ -146,7 +152,7 @@ def _lines(one: Pair) -> list[list[str]]:
                     _label(metric),
                     f"{scale * first:.{decimals}f}",
                     f"{scale * second:.{decimals}f}",
-                    f"{scale * (second - first):+.{decimals}f} (not paired)",
+                    f"{scale * (second - first):+.{decimals}f}",
                 ]
             )
     return lines
@@ -157,7 +163,8 @@ def _remarks(one: Pair) -> list[str]:
     arrivals = dict.fromkeys(
         arrival_model(run.scenario.workload.arrivals) for run in (one.baseline, one.run)
     )
-    lines = [f"{one.matching.line()}.", *(f"Arrivals: {model}." for model in arrivals)]
+    lines = [f"{run.name}: {_results(run)}." for run in (one.baseline, one.run)]
+    lines += [f"{one.matching.line()}.", *(f"Arrivals: {model}." for model in arrivals)]
     if one.matching.same:
         done = len(one.matching.done)
         lost = len(one.matching.pairs) - done
@@ -226,19 +233,22 @@ def _write(folder: Path, baseline: Run, pairs: Sequence[Pair]) -> None:
     write_at_once(folder / PAGE, pages.page(f"Against {baseline.name}", parts))
 
 
+def _results(run: Run) -> str:
+    """How many requests were done, rejected, failed."""
+    counts = Counter(row["result"] for row in run.rows)
+    return ", ".join(f"{count} {result}" for result, count in counts.most_common())
+
+
 def _head(one: Pair) -> list[str]:
     names = [
         f"{label} ({run.scenario.policy.name}, seed {run.scenario.seed})"
         for label, run in (("baseline", one.baseline), ("run", one.run))
     ]
-    return ["mean a request", *names, "paired difference" if one.differences else "difference"]
+    return ["mean a request", *names, "paired difference" if one.differences else "not paired"]
 
 
 def _label(metric: str) -> str:
-    if metric == "hit_ratio":
-        return "hit ratio, %"
-    unit = METRICS[metric].unit
-    return metric if unit == "1" else f"{metric.rpartition('_')[0]}, {unit}"
+    return LABELS.get(metric) or f"  {metric.split('_')[1]}, ms"
 
 
 def _form(metric: str) -> tuple[float, int]:

@@ -27,6 +27,9 @@ from orchestrator.records.folders import write_at_once
 
 __all__ = ["Setup", "experiment"]
 
+NARROW = 12  # characters of a column's head in one line
+WIDE = 200  # columns of a table that goes to a file
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
@@ -155,18 +158,19 @@ def _point_command(plan: Plan, path: Path, run: Measured) -> str:
 
 def _show(plan: Plan, cells: Sequence[table.CellResult]) -> None:
     """The table that people read."""
-    head, lines, bold = wording.main_table(cells)
+    console = Console()
+    head, lines, bold = wording.main_table(cells, every=not console.is_terminal)
     shown = Table(title=plan.name, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for number, name in enumerate(head):
-        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+        wrapped = name.replace("_per_", "\nper_") if len(name) > NARROW else name
+        shown.add_column(wrapped, justify="right" if number else "left", vertical="bottom")
     marked = set(bold)
     for number, line in enumerate(lines):
         shown.add_row(
             *(f"{cell} *" if (number, n) in marked else cell for n, cell in enumerate(line))
         )
-    console = Console()
     if not console.is_terminal:
-        console = Console(width=160)  # a file is no narrower than its longest line
+        console = Console(width=WIDE)
     console.print(shown)
     for remark in (*wording.arrivals(cells), wording.interval(cells), wording.by_chance(cells)):
         if remark:

@@ -66,10 +66,34 @@ def by_cell(runs: Sequence[Measured]) -> dict[Cell, list[Measured]]:
     return dict(cells)
 
 
-def baseline_cell(settings: Mapping[str, Any], baseline: Mapping[str, Any]) -> Cell:
-    """The cell that settings are compared with: the same with the baseline's values."""
-    changed = {key: baseline[key] for key in settings if key in baseline}
-    return cell_of({**settings, **changed})
+def baseline_cell(
+    settings: Mapping[str, Any], baseline: Mapping[str, Any], cells: Cells
+) -> Cell | None:
+    """The cell that settings are compared with: the one with the baseline's values that agrees in
+    every other key; in a list of grids it may lack keys of the baseline's own branch, as the
+    parameters of a policy. None where there is none, or no baseline."""
+    candidates = [
+        members[0].point.settings
+        for members in cells.values()
+        if _agrees(members[0].point.settings, settings, baseline)
+    ]
+    if not baseline or not candidates:
+        return None
+    return cell_of(max(candidates, key=len))
+
+
+def _agrees(
+    candidate: Mapping[str, Any], settings: Mapping[str, Any], baseline: Mapping[str, Any]
+) -> bool:
+    wanted = {**settings, **baseline}
+    if any(candidate[key] != wanted.get(key) for key in candidate):
+        return False
+    lacking = wanted.keys() - candidate.keys()
+    if lacking & baseline.keys():
+        return False
+    # what it lacks must be of the baseline's own branch, as the parameters of a policy
+    branches = [f"{key.rpartition('.')[0]}." for key in baseline if "." in key]
+    return all(any(key.startswith(branch) for branch in branches) for key in lacking)
 
 
 def estimate(values: Mapping[tuple[int, int], float | None]) -> Estimate:

@@ -49,10 +49,9 @@ def results(runs: Sequence[Measured], baseline: Mapping[str, Any]) -> list[CellR
     listed = []
     for cell, members in cells.items():
         settings = members[0].point.settings
-        other = baseline_cell(settings, baseline)
-        is_baseline = bool(baseline) and other == cell
+        other = baseline_cell(settings, baseline, cells)
         against = None
-        if baseline and not is_baseline and other in cells:
+        if other is not None and other != cell:
             against = compare(members, cells[other])
         listed.append(
             CellResult(
@@ -60,7 +59,7 @@ def results(runs: Sequence[Measured], baseline: Mapping[str, Any]) -> list[CellR
                 runs=members,
                 estimates=_estimates(members),
                 against=against,
-                is_baseline=is_baseline,
+                is_baseline=other == cell,
             )
         )
     return listed

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.evaluation.comparison.matching import arrival_model
 from orchestrator.evaluation.experiment.paired import Estimate
-from orchestrator.evaluation.experiment.points import title
 from orchestrator.evaluation.experiment.table import CellResult
 
 __all__ = ["MAIN", "arrivals", "by_chance", "difference", "estimate", "interval", "main_table"]
 
+RESPONSE = "response_per_request_ms"
 # metric -> the column's head, what its value is multiplied with, decimals
 MAIN: Mapping[str, tuple[str, float, int]] = {
-    "response_per_request_ms": ("response, s", 1e-3, 3),
+    RESPONSE: ("response, s", 1e-3, 3),
     "p95_s": ("p95, s", 1.0, 2),
     "hit_ratio": ("hits, %", 100.0, 1),
     "saved_steps": ("saved steps", 1.0, 2),
@@ -39,28 +41,32 @@ def difference(cell: CellResult, metric: str, scale: float, decimals: int) -> tu
 
 
 def main_table(
-    cells: Sequence[CellResult],
+    cells: Sequence[CellResult], every: bool = True
 ) -> tuple[list[str], list[list[str]], list[tuple[int, int]]]:
-    """Head, lines and the (line, column) of differences that are larger than chance."""
+    """Head, lines and the (line, column) of differences that are larger than chance; `every` False:
+    of the response alone, for a terminal's width."""
     columns = {
         metric: column
         for metric, column in MAIN.items()
         if any(metric in cell.estimates for cell in cells)
     }
     differs = any(cell.against is not None for cell in cells)
-    head = ["setting", "runs"]
-    for name, _, _ in columns.values():
-        head += [name, f"Δ {name}"] if differs else [name]
+    keys = list(dict.fromkeys(key for cell in cells for key in cell.settings))
+    head = [*(_short(key, keys) for key in keys), "runs"]
+    shown = [metric for metric in columns if differs and (every or metric == RESPONSE)]
+    for metric, (name, _, _) in columns.items():
+        head += [name, f"Δ {name}"] if metric in shown else [name]
     spread = any(_spread(cell) is not None for cell in cells)
     if spread:
         head.append("run to run, s")
     lines = []
     bold = []
     for number, cell in enumerate(cells):
-        line = [title(cell.settings), str(len(cell.runs))]
+        line = [_word(cell.settings.get(key)) for key in keys]
+        line.append(str(len(cell.runs)))
         for metric, (_, scale, decimals) in columns.items():
             line.append(estimate(cell.estimates.get(metric), scale, decimals))
-            if differs:
+            if metric in shown:
                 text, clear = difference(cell, metric, scale, decimals)
                 if clear:
                     bold.append((number, len(line)))
@@ -77,7 +83,7 @@ def interval(cells: Sequence[CellResult]) -> str:
     kinds = dict.fromkeys(
         (one.n, one.over)
         for cell in cells
-        for one in [cell.estimates.get("response_per_request_ms")]
+        for one in [cell.estimates.get(RESPONSE)]
         if one is not None
     )
     over = " or ".join(f"{n} {name}" for n, name in kinds) or "no run"
@@ -129,6 +135,20 @@ def arrivals(cells: Sequence[CellResult]) -> list[str]:
     return lines
 
 
+def _short(key: str, keys: Sequence[str]) -> str:
+    """A key's last part, or the whole where two keys end alike; `policy` for policy.name."""
+    if key == "policy.name":
+        return "policy"
+    last = key.rpartition(".")[2]
+    return last if sum(other.rpartition(".")[2] == last for other in keys) == 1 else key
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _spread(cell: CellResult) -> float | None:
-    one = cell.estimates.get("response_per_request_ms")
+    one = cell.estimates.get(RESPONSE)
     return None if one is None else one.spread

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from midstep.scenario import Scenario
 from orchestrator.evaluation.experiment.measured import Measured
-from orchestrator.evaluation.experiment.paired import compare, estimate
+from orchestrator.evaluation.experiment.paired import baseline_cell, compare, estimate
 from orchestrator.evaluation.experiment.points import Point
 from orchestrator.evaluation.experiment.table import cell_rows, results
 from orchestrator.evaluation.experiment.wording import main_table
@@ -71,5 +72,25 @@ def test_a_cell_is_compared_at_its_own_load(tmp_path: Path) -> None:
     assert rows[1]["difference_share"] == pytest.approx(-10 / 101.5)
     assert rows[3]["larger_than_chance"] is True and rows[3]["users"] == 8
     head, lines, bold = main_table(cells)
-    assert head == ["setting", "runs", "response, s", "Δ response, s"]
-    assert lines[1][0] == "lru, users 4" and lines[1][3] == "-0.010 ± 0.000" and (1, 3) in bold
+    assert head == ["policy", "users", "runs", "response, s", "Δ response, s"]
+    assert lines[1][:2] == ["lru", "4"]
+    assert lines[1][4] == "-0.010 ± 0.000" and (1, 4) in bold
+
+
+def test_a_baseline_may_lack_the_parameters_of_another_policy_and_nothing_else() -> None:
+    listed = [
+        {"policy.name": "none"},
+        {"policy.name": "lfu-decay", "policy.params.efold_slots": 50},
+        {"policy.name": "none", "users": 8},
+        {"policy.name": "lru", "users": 8},
+        {"policy.name": "lru", "users": 16},
+    ]
+    cells = {}
+    for settings in listed:
+        one = run("none", 1, 1.0)
+        one = replace(one, point=replace(one.point, settings=settings))
+        cells[one.point.cell] = [one]
+    others = [baseline_cell(settings, {"policy.name": "none"}, cells) for settings in listed]
+    first, _, second, *_ = cells
+    assert others == [first, first, second, second, None]
+    assert baseline_cell(listed[0], {}, cells) is None
