@@ -16,7 +16,7 @@ FOLDERS = (*PACKAGES, "tests", "docs", "benchmarks", "deploy", "training", "exam
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(
     r"(?:^|`|\$ )(?:\.venv/bin/)?midstep "
-    r"((?:run|report|scenario|validate|calibrate|policies|scenarios|simulate|reproduce|replay|scale|top|doctor|certs)\b[^`\n|#]*)",
+    r"((?:run|report|scenario|validate|calibrate|policies|scenarios|simulate|experiment|compare|reproduce|replay|scale|top|doctor|certs)\b[^`\n|#]*)",
     re.M,
 )
 

@@ -29,7 +29,9 @@ class Options:
     """Options of this launch that are no part of the scenario. `address`: the Ray cluster to join;
     `strict`: an INVALID run has exit status 1; `resume`: the folder of a run whose learner's state
     this one continues; `credentials`: a folder of credentials to use instead of fresh ones, so that
-    devices started by hand can join; `monitor`: start a Prometheus and a Grafana beside the run."""
+    devices started by hand can join; `monitor`: start a Prometheus and a Grafana beside the run;
+    `quiet`: what the run says goes to run.log in its folder, and no report.html is made
+    (`midstep report` makes it at any time)."""
 
     out: str | None = None
     address: str | None = None
@@ -37,6 +39,7 @@ class Options:
     resume: str | None = None
     credentials: str | None = None
     monitor: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

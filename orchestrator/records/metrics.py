@@ -18,12 +18,14 @@ CLOSED = "closed"
 OPEN = "open"
 REPLAY = "replay"
 FIGURES = "figures"
+EXPERIMENT = "experiment"
 
 
 @dataclass(frozen=True)
 class Metric:
     """`over`: what one value is of, where the metric is the mean over many; `sources`: runs,
-    simulations of closed and of open catalogues, replays, figures."""
+    simulations of closed and of open catalogues, replays, figures; experiments and comparisons,
+    which take them from the rows."""
 
     name: str
     over: str
@@ -117,6 +119,17 @@ METRICS: dict[str, Metric] = {
         Metric("dropped", "", "arrivals that were due within the run and never sent", (RUN,)),
         Metric("hits", "", "requests served from the store", (REPLAY,)),
         Metric("rows_per_s", "", "requests replayed a second on this machine", (REPLAY,)),
+        Metric("saved_steps", "requests", "the edge's steps that reuse saved", (EXPERIMENT,)),
+        *(
+            Metric(f"stage_{stage}_ms", "requests", meaning, (EXPERIMENT,))
+            for stage, meaning in (
+                ("queue", "from the arrival at the edge to the first tick"),
+                ("edge", "from there to the frame being ready"),
+                ("transfer", "the frame's way over the link"),
+                ("device", "from its arrival to the picture"),
+                ("overhead", "what is left of the response: hand-overs"),
+            )
+        ),
         Metric("loss", "training steps", "training loss", (FIGURES,)),
         Metric("k", "training steps", "candidates K", (FIGURES,)),
     )

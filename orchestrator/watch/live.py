@@ -3,9 +3,11 @@ there is none."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from itertools import islice
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -17,9 +19,10 @@ from orchestrator.watch.run_figures import RunFigures
 from orchestrator.watch.screen import Screen
 from orchestrator.watch.tally import Tally
 
-__all__ = ["Progress"]
+__all__ = ["LOG", "Log", "Progress"]
 
 STAGES = ("queue", "edge", "transfer", "device", "overhead")
+LOG = "run.log"
 REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the time
 
 
@@ -95,3 +98,25 @@ class Progress:
         ]
         cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):.0f} ms") for stage in STAGES]
         return cells
+
+
+class Log:
+    """Instead of `Progress` where many runs share a terminal: what a run says is a file in its
+    folder, and nothing is drawn."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOG
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with contextlib.suppress(OSError), self._path.open("a") as file:  # a full disk
+            file.write(f"{text}\n")
+
+    def show(self, progress: SlotProgress) -> None:
+        """A slot has ended."""

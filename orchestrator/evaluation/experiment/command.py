@@ -1,0 +1,193 @@
+"""`midstep experiment`: play what is missing, and make the tables, plots and page of what is
+there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from midstep.errors import EXIT_DIED, MidstepError, OptionError
+from midstep.scenario import Scenario
+from orchestrator.evaluation.experiment import plots, table, wording
+from orchestrator.evaluation.experiment.folder import Folder
+from orchestrator.evaluation.experiment.measured import Measured, measure
+from orchestrator.evaluation.experiment.page import About, page
+from orchestrator.evaluation.experiment.plan import Plan
+from orchestrator.evaluation.experiment.points import Point, baseline_of, expand, title
+from orchestrator.evaluation.experiment.pool import Executor, Outcome, Road, Task
+from orchestrator.evaluation.experiment.progress import Progress, duration
+from orchestrator.records.folders import write_at_once
+
+__all__ = ["Setup", "experiment"]
+
+NARROW = 12  # characters of a column's head in one line
+WIDE = 200  # columns of a table that goes to a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How an experiment is played: the road, what it refuses before anything is played, what runs
+    the points and how many at a time, the command as it was typed."""
+
+    road: Road
+    check: Callable[[Scenario], None]
+    executor: Executor
+    jobs: int
+    command: str
+
+
+def experiment(file: Path, plan: Plan, out: str | None, setup: Setup) -> int:
+    """Play the plan of a file; the command's exit status, EXIT_DIED where points failed. Raises
+    MidstepError, one line, for what is wrong from the start."""
+    points = expand(plan, file)
+    _check(points, setup.check, file)
+    folder = Folder(plan.name, out)
+    text = file.read_text(encoding="utf-8")
+    with folder.open(text):
+        missing = [point for point in points if folder.whole(point) is None]
+        _say_start(plan, folder, points, missing)
+        try:
+            _play(folder, plan, points, missing, setup)
+        except KeyboardInterrupt:
+            done = sum(folder.whole(point) is not None for point in points)
+            _say(f"midstep: {done} of {len(points)} points are done; the same command goes on")
+            raise
+        return _close(folder, plan, text, points, setup.command)
+
+
+def _check(points: Sequence[Point], check: Callable[[Scenario], None], file: Path) -> None:
+    """Raise OptionError where a point would be refused: nothing is played before all are right."""
+    checked = set()
+    for point in points:
+        if point.cell in checked:
+            continue
+        checked.add(point.cell)
+        try:
+            check(point.scenario)
+        except MidstepError as error:
+            raise OptionError(f"{file}: {title(point.settings)}: {error}") from error
+
+
+def _play(
+    folder: Folder, plan: Plan, points: Sequence[Point], missing: Sequence[Point], setup: Setup
+) -> None:
+    by_id = {point.id: point for point in missing}
+    tasks = []
+    for point in missing:
+        folder.clear(point, keep=plan.road == "live")
+        tasks.append(Task(id=point.id, scenario=point.scenario, folder=folder.of(point)))
+    with Progress(missing, len(points), setup.jobs) as progress:
+        for outcome in setup.executor(setup.road, tasks):
+            _finish(folder, by_id[outcome.id], outcome)
+            progress.ended(outcome)
+
+
+def _finish(folder: Folder, point: Point, outcome: Outcome) -> None:
+    try:
+        folder.finish(point, outcome)
+    except OSError as error:
+        raise OptionError(f"{folder.path}: cannot be written: {error}") from error
+
+
+def _close(folder: Folder, plan: Plan, text: str, points: Sequence[Point], command: str) -> int:
+    """Tables, plots and page of the points that are there; the exit status."""
+    runs = []
+    failures = []
+    programs = {}
+    for point in points:
+        whole = folder.whole(point)
+        if whole is None:
+            failures.append((point.id, folder.failure(point) or "it was not played"))
+            continue
+        runs.append(measure(point, folder.of(point), whole["wall_s"]))
+        programs[json.dumps(whole["versions"], sort_keys=True)] = whole["versions"]
+    for name, reason in failures:
+        _say(f"midstep: {name} failed: {reason}; its traceback is in points/{name}/traceback.txt")
+    if not runs:
+        return EXIT_DIED
+    cells = table.results(runs, baseline_of(plan))
+    drawn = plots.plots(cells)
+    about = About(
+        plan=plan,
+        text=text,
+        command=command,
+        point_command=_point_command(plan, folder.path, runs[0]),
+        versions=list(programs.values()),
+        failures=failures,
+        points=len(points),
+        wall_s=sum(run.wall_s for run in runs),
+    )
+    try:
+        _write(folder.path, runs, cells, drawn, page(about, cells, drawn))
+    except OSError as error:
+        raise OptionError(f"{folder.path}: cannot be written: {error}") from error
+    _show(plan, cells)
+    print(f"{folder.path / 'experiment.html'}; every figure: {folder.path / 'table.csv'}")
+    return EXIT_DIED if failures else 0
+
+
+def _write(
+    path: Path,
+    runs: Sequence[Measured],
+    cells: Sequence[table.CellResult],
+    drawn: Sequence[plots.Plot],
+    html: str,
+) -> None:
+    table.write(path, "runs", table.run_rows(runs))
+    table.write(path, "table", table.cell_rows(cells))
+    (path / "plots").mkdir(exist_ok=True)
+    for name, _, svg in drawn:
+        write_at_once(path / "plots" / f"{name}.svg", svg)
+    write_at_once(path / "experiment.html", html)
+
+
+def _point_command(plan: Plan, path: Path, run: Measured) -> str:
+    """How one point is played alone."""
+    scenario = path / "points" / run.point.id / "scenario.yaml"
+    if plan.road == "simulate":
+        return f"# one point's scenario: {scenario}"
+    return f"midstep run {scenario}    # one point alone"
+
+
+def _show(plan: Plan, cells: Sequence[table.CellResult]) -> None:
+    """The table that people read."""
+    console = Console()
+    head, lines, bold = wording.main_table(cells, every=not console.is_terminal)
+    shown = Table(title=plan.name, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for number, name in enumerate(head):
+        wrapped = name.replace("_per_", "\nper_") if len(name) > NARROW else name
+        shown.add_column(wrapped, justify="right" if number else "left", vertical="bottom")
+    marked = set(bold)
+    for number, line in enumerate(lines):
+        shown.add_row(
+            *(f"{cell} *" if (number, n) in marked else cell for n, cell in enumerate(line))
+        )
+    if not console.is_terminal:
+        console = Console(width=WIDE)
+    console.print(shown)
+    for remark in (*wording.arrivals(cells), wording.interval(cells), wording.by_chance(cells)):
+        if remark:
+            print(remark)
+
+
+def _say_start(
+    plan: Plan, folder: Folder, points: Sequence[Point], missing: Sequence[Point]
+) -> None:
+    done = len(points) - len(missing)
+    before = f", {done} are there already" if done else ""
+    length = f" of {duration(plan.duration_s)} each" if plan.duration_s else ""
+    _say(
+        f"midstep: {plan.name}, {len(points)} points{length} ({plan.road}){before}; in "
+        f"{folder.path}"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,63 @@
+"""What a point's record holds: its run's metrics, and the rows that pair it with another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from midstep.errors import RecordError
+from orchestrator.evaluation.comparison import differences, matching
+from orchestrator.evaluation.experiment.points import Point
+
+__all__ = ["Measured", "measure", "read_rows"]
+
+WANTED = tuple(dict.fromkeys((*matching.COLUMNS, *differences.COLUMNS)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A point that was played: each metric's value, null where the run has none; its verdict; the
+    wall seconds it took; and where its rows are, null where the road leaves none."""
+
+    point: Point
+    values: dict[str, float | None]
+    verdict: str
+    wall_s: float
+    requests: Path | None
+
+
+def measure(point: Point, folder: Path, wall_s: float) -> Measured:
+    """Read a point's record. Raises RecordError."""
+    path = folder / "summary.json"
+    try:
+        tree = json.loads(path.read_bytes())
+        metrics = tree["policies"][point.scenario.policy.name]
+        values = {name: value["mean"] for name, value in metrics.items()}
+        verdict = str(tree["verdict"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+    requests = folder / "requests.parquet"
+    if not requests.is_file():
+        return Measured(point=point, values=values, verdict=verdict, wall_s=wall_s, requests=None)
+    values.update(differences.means(read_rows(requests)))
+    return Measured(point=point, values=values, verdict=verdict, wall_s=wall_s, requests=requests)
+
+
+@lru_cache(maxsize=64)
+def read_rows(path: Path) -> Sequence[dict[str, Any]]:
+    """The columns of requests.parquet that matching and differences need. Raises RecordError."""
+    try:
+        names = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[name for name in WANTED if name in names])
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RecordError(f"{path}: cannot be read: {reason}") from error
+    return rows

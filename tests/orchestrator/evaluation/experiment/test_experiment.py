@@ -1,0 +1,182 @@
+"""`midstep experiment` from end to end, its resumption, and points that fail or die."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from midstep.errors import MidstepError
+from midstep.scenario import Scenario
+from orchestrator.cli import main
+from orchestrator.commands import roads
+from orchestrator.evaluation.experiment import plan as plans
+from orchestrator.evaluation.experiment import pool
+from orchestrator.evaluation.experiment.command import Setup, experiment
+from tests.orchestrator.evaluation.experiment.test_plan import file
+
+VARY = {"policy.name": ["none", "lru"], "seed": [1, 2]}
+POISSON = {"poisson": {"per_user_per_minute": 60}}
+
+
+def small(folder: Path, **changes: Any) -> Path:
+    tree = {"vary": VARY, "baseline": {"policy.name": "none"}, "duration_s": "5s"}
+    return file(folder, **{**tree, "set": {"workload.arrivals": POISSON}, **changes})
+
+
+def setup(executor: pool.Executor = pool.here, road: pool.Road = roads.virtual) -> Setup:
+    return Setup(
+        road=road, check=roads.check, executor=executor, jobs=1, command="midstep experiment e.yaml"
+    )
+
+
+def play(path: Path, out: Path, how: Setup) -> int:
+    return experiment(path, plans.read(path), str(out), how)
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+class Killed(BaseException):
+    """What a kill leaves: nothing behind it is run."""
+
+
+def test_two_policies_two_seeds_and_on_after_a_kill(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = small(tmp_path)
+    out = tmp_path / "out"
+    played: list[str] = []
+
+    def twice(road: pool.Road, tasks: Sequence[pool.Task]) -> Iterator[pool.Outcome]:
+        for task in tasks:
+            if len(played) == 2:
+                task.folder.mkdir()
+                (task.folder / "requests.jsonl").write_text("half a row")
+                raise Killed
+            played.append(task.id)
+            yield pool.play(road, task)
+
+    with pytest.raises(Killed):
+        play(path, out, setup(twice))
+    done = {name: contents(out / "points" / name) for name in played}
+    assert all(done.values()) and not (out / "table.csv").exists()
+    assert play(path, out, setup()) == 0
+    assert {name: contents(out / "points" / name) for name in played} == done
+    assert len(list((out / "points").iterdir())) == 4
+    output = capsys.readouterr()
+    assert "2 are there already" in output.err and "3 of 4  none, seed 2" in output.err
+    assert "1 of 1 cells, at least 100.0% of the requests in common" in output.out
+
+    with (out / "table.csv").open() as table:
+        rows = {(row["policy.name"], row["metric"]): row for row in csv.DictReader(table)}
+    hits = rows["lru", "hit_ratio"]
+    assert float(hits["difference"]) == float(hits["mean"]) > 0  # none has no hit
+    assert (hits["n"], hits["over"], hits["pairing"]) == ("2", "seeds", "request by request")
+    assert rows["none", "hit_ratio"]["difference"] == ""
+    assert pq.read_table(out / "table.parquet").num_rows == len(rows)
+    assert pq.read_table(out / "runs.parquet").column("seed").to_pylist() == [1, 1, 2, 2]
+    page = (out / "experiment.html").read_text()
+    assert "midstep experiment e.yaml" in page and page.count("<svg") == 4
+    assert not list(out.rglob("report.html"))
+
+    assert play(path, out, setup(pool.here, broken)) == 0  # nothing is left to play
+
+
+def broken(scenario: Scenario, folder: Path) -> None:
+    """A road that fails for lru, after it has written something."""
+    folder.mkdir()
+    (folder / "begun.txt").write_text("")
+    if scenario.policy.name == "lru":
+        raise ValueError("no such\nluck")
+    roads.virtual(scenario, folder)
+
+
+def test_a_point_that_fails_leaves_its_traceback_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = small(tmp_path, vary={"policy.name": ["lru", "none"]})
+    out = tmp_path / "out"
+    assert play(path, out, setup(road=broken)) == 3
+    (lru,) = (out / "points").glob("lru-*")
+    text = (lru / "traceback.txt").read_text()
+    assert text.startswith("ValueError: no such luck\n\nTraceback") and "in broken" in text
+    assert (lru / "begun.txt").exists()
+    assert "failed: ValueError: no such luck" in capsys.readouterr().err
+    assert "no such luck" in (out / "experiment.html").read_text()
+    assert play(path, out, setup()) == 0
+    assert not (lru / "traceback.txt").exists()
+
+
+def dying(scenario: Scenario, folder: Path) -> None:
+    """A road whose process is killed at seed 1, and says which it is."""
+    if scenario.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    folder.mkdir(parents=True)
+    (folder / "process").write_text(f"{os.getpid()} {os.environ['OMP_NUM_THREADS']}")
+
+
+def test_a_process_that_dies_takes_one_point_with_it(tmp_path: Path) -> None:
+    tasks = [
+        pool.Task(id=f"p{seed}", scenario=Scenario(seed=seed), folder=tmp_path / f"p{seed}")
+        for seed in (1, 2, 3)
+    ]
+    outcomes = {one.id: one for one in pool.processes(1)(dying, tasks)}
+    assert outcomes["p1"].error == "its process died (signal 9)"
+    assert outcomes["p2"].error is None and outcomes["p3"].error is None
+    processes = {(tmp_path / name / "process").read_text() for name in ("p2", "p3")}
+    assert len(processes) == 1 and processes.pop().endswith(" 1")  # one for both
+
+
+def test_a_folder_is_one_experiments_and_one_commands(tmp_path: Path) -> None:
+    path = small(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("")
+    with pytest.raises(MidstepError, match="something else is in there"):
+        play(path, tmp_path / "full", setup())
+
+    def nested(road: pool.Road, tasks: Sequence[pool.Task]) -> Iterator[pool.Outcome]:
+        play(path, tmp_path / "out", setup())
+        yield from ()
+
+    with pytest.raises(MidstepError, match="another `midstep experiment` is at it"):
+        play(path, tmp_path / "out", setup(nested))
+
+
+def test_nothing_is_played_where_a_point_would_be_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = small(tmp_path, vary={"policy.name": ["none", "bayes"]})
+    assert main(["experiment", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bayes: policy.name: bayes needs the true request rates" in line
+    assert not (tmp_path / "runs").exists()
+    assert main(["experiment", "nowhere"]) == 2
+    assert "the shipped ones are six-policies" in capsys.readouterr().err
+    assert main(["experiment", str(small(tmp_path, road="live")), "--jobs", "2"]) == 2
+    assert "live runs would disturb one another" in capsys.readouterr().err
+
+
+def test_the_simulator_is_a_road(tmp_path: Path) -> None:
+    path = small(
+        tmp_path,
+        road="simulate",
+        set={"model.profile": "cpu"},
+        vary={"policy.name": ["fifo", "lru"]},
+        baseline={"policy.name": "fifo"},
+    )
+    how = setup(road=roads.simulate)
+    assert play(path, tmp_path / "out", how) == 0
+    assert "hit_ratio" in (tmp_path / "out" / "table.csv").read_text()
