@@ -1,4 +1,4 @@
-"""The evaluation without processes: `simulate`, `reproduce`, `replay`."""
+"""The evaluation: `simulate`, `reproduce`, `replay`, `validate`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 
 from midstep import scenario_file
 from midstep.errors import OptionError
-from orchestrator.commands.options import Commands, load_scenario, names, policy_names
+from orchestrator.commands.options import (
+    Commands,
+    add_scenario,
+    load_scenario,
+    names,
+    policy_names,
+)
 
 __all__ = ["add_commands"]
 
@@ -22,6 +28,7 @@ def add_commands(commands: Commands) -> None:
     _add_simulate(commands)
     _add_reproduce(commands)
     _add_replay(commands)
+    _add_validate(commands)
 
 
 def _add_simulate(commands: Commands) -> None:
@@ -140,6 +147,38 @@ def _use_one_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
+def _add_validate(commands: Commands) -> None:
+    validate = commands.add_parser(
+        "validate", help="simulator, virtual time and live runs of one scenario, side by side"
+    )
+    add_scenario(validate)
+    validate.add_argument("--users", type=int, metavar="N", help="number of devices in all")
+    validate.add_argument("--policy", metavar="P|FILE.py", help="what decides what is kept")
+    validate.add_argument("--seed", type=int, metavar="N", help="decides every draw")
+    validate.add_argument("--duration", metavar="40s", help="of every run")
+    validate.add_argument(
+        "--loads",
+        metavar="0.5,0.8,0.95",
+        help="shares of what the edge can compute, each an operating point, and a cache that "
+        "thrashes (default: the scenario as it is)",
+    )
+    validate.add_argument(
+        "--repeat",
+        type=int,
+        default=3,
+        metavar="N",
+        help="live runs a point; 0: none (default %(default)s)",
+    )
+    validate.add_argument(
+        "--address", metavar="auto|HOST:PORT", help="join this Ray cluster (default: start one)"
+    )
+    validate.add_argument("--strict", action="store_true", help="status 1 where a bound is missed")
+    validate.add_argument(
+        "--out", metavar="DIR", help="where it goes (default runs/validate-<scenario>-<time>)"
+    )
+    validate.set_defaults(call=_validate)
+
+
 def _simulate(args: argparse.Namespace) -> int:
     _use_one_thread()
     from orchestrator.evaluation.simulator import presets
@@ -190,3 +229,26 @@ def _replay(args: argparse.Namespace) -> int:
     return replay(
         args.trace, [*map(int, capacities)], policy_names(args.policies), args.seed, args.out
     )
+
+
+def _validate(args: argparse.Namespace) -> int:
+    import sys
+
+    args.denoiser = "paced"  # every road waits, or counts, the profile's times
+    scenario = load_scenario(args)
+    from orchestrator.commands import roads
+    from orchestrator.evaluation.validation.command import Validation, validate
+    from orchestrator.evaluation.validation.loads import parse_loads
+    from orchestrator.evaluation.validation.roads import Roads
+
+    options = Validation(
+        loads=parse_loads(args.loads),
+        repetitions=args.repeat,
+        out=args.out,
+        strict=args.strict,
+        command=" ".join(["midstep", *sys.argv[1:]]),
+    )
+    three = Roads(
+        simulate=roads.simulate, virtual_time=roads.virtual, on_the_wall=roads.Live(args.address)
+    )
+    return validate(scenario, options, three)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ __all__ = ["write"]
 PLOTS = "plots"
 STYLE = (Path(__file__).parent / "report.css").read_text()
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[dict[str, Any]]
 
 
 def write(folder: Path) -> Path:

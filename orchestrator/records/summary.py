@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from midstep.errors import RecordError
 from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
@@ -20,7 +21,7 @@ from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 
-__all__ = ["RunFacts", "measured", "metrics", "missed", "summarise", "write"]
+__all__ = ["RunFacts", "measured", "metrics", "missed", "read", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
 OF_REQUESTS = ("requests", "pictures", "")  # what a metric is over, where devices have it
@@ -184,6 +185,18 @@ def write(folder: Path, summary: Mapping[str, Any]) -> None:
     Raises OSError."""
     text = json.dumps(summary, indent=2, allow_nan=False)
     write_at_once(folder / "summary.json", text + "\n")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The tree of a folder's summary.json. Raises RecordError."""
+    path = folder / "summary.json"
+    try:
+        tree = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecordError(f"{path}: is no summary: the record is damaged")
+    return tree
 
 
 def _end(row: Mapping[str, Any]) -> tuple[int, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from midstep.errors import OptionError
 from midstep.scenario import Scenario
 from orchestrator import policies
-from orchestrator.evaluation.simulator.command import MARKER, bar, show, write
+from orchestrator.evaluation.simulator.command import MARKER, show, write
 from orchestrator.evaluation.simulator.events import check, simulate, write_record
 from orchestrator.evaluation.simulator.many import summarised
 from orchestrator.evaluation.simulator.presets import COMPARED
@@ -20,6 +20,7 @@ from orchestrator.live.setting import run_problem
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
 from orchestrator.records.recorder import versions
+from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["compared", "simulate_scenario"]
 
@@ -60,7 +61,9 @@ def simulate_scenario(
     began = time.perf_counter()
     length = f"{scenario.users} users, {scenario.duration_s:g} s"
     with released_on_failure(folder, MARKER):
-        with bar(f"{scenario.name}, {length}, {len(variants)} policies, {seeds} seeds") as advance:
+        with progress_bar(
+            f"{scenario.name}, {length}, {len(variants)} policies, {seeds} seeds"
+        ) as advance:
             results = _play(variants, numbers, folder if rows else None, advance)
         wall = time.perf_counter() - began
         about = {
@@ -106,6 +109,4 @@ def _play(
 def _arrivals(scenario: Scenario) -> str:
     """The arrival model's name: closed arrivals slow down with the system, so every table says
     it."""
-    arrivals = scenario.workload.arrivals
-    name = next(key for key in type(arrivals).model_fields if getattr(arrivals, key) is not None)
-    return f"{name} arrivals"
+    return f"{scenario.workload.arrivals.law} arrivals"

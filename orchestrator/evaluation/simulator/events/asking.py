@@ -27,6 +27,7 @@ class Asking:
     wanted: UserRequest
     edge_prompt: str
     arrived_s: float
+    think_s: float | None = None  # before it, where arrivals are closed
     result: str = ""  # as long as it is on its way
     error: str | None = None
     key: str = ""
@@ -62,7 +63,10 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         edge_prompt=one.edge_prompt,
         variation_seed=one.wanted.variation_seed,
         slot=int(ended_s // slot_s),
+        due_s=one.arrived_s,
         arrived_s=one.arrived_s,
+        arrival_late_s=0.0,
+        think_s=one.think_s,
         result=one.result,
         error=one.error,
     )

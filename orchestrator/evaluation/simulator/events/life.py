@@ -11,7 +11,8 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import Access, CachedOutput
-from midstep.workload.requests import open_workload, pause_s
+from midstep.workload.arrivals import Arrival, open_law
+from midstep.workload.requests import open_workload
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.asking import Asking
 from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue, Job
@@ -66,8 +67,7 @@ class Life:
         self._pipeline = paced_identity(scenario.model).digest()
         self._shared: dict[str, tuple[int, str]] = {}  # an edge prompt's seed and key
         self._workload = open_workload(scenario)
-        self._mean_pause_s = scenario.workload.arrivals.mean_pause_s
-        self._closed = scenario.workload.arrivals.closed is not None
+        self._law = open_law(scenario)
         self._paces = Paces(scenario, [member.spec for member in members])
         self._link_free_s = [0.0] * len(members)
         self._device_free_s = [0.0] * len(members)
@@ -109,14 +109,16 @@ class Life:
         self._paces.forget(slot + 1)
 
     def _expect(self, device: int, index: int, since_s: float) -> None:
-        """Let a device ask for the `index`-th time, one pause after an instant."""
-        user = self._members[device].spec.user
-        pause = pause_s(self._scenario.seed, user, index, self._mean_pause_s)
-        self._agenda.enter(since_s + pause, self._ask, (device, index))
+        """Let a device ask for the `index`-th time when that is due, counted from an instant."""
+        arrival = self._law.arrival(self._members[device].spec.user, index, since_s)
+        if arrival is None:
+            self._asking -= 1
+            return
+        self._agenda.enter(arrival.due_s, self._ask, (device, index, arrival))
 
-    def _ask(self, what: tuple[int, int]) -> None:
+    def _ask(self, what: tuple[int, int, Arrival]) -> None:
         """A user asks, unless it has gone, or its prompts are at their end."""
-        device, index = what
+        device, index, arrival = what
         member = self._members[device]
         now = self._agenda.now
         if self._over or now >= member.goes_s:
@@ -132,8 +134,9 @@ class Life:
             wanted=wanted,
             edge_prompt=wanted.prompt if self._whole else wanted.edge_prompt,
             arrived_s=now,
+            think_s=arrival.think_s,
         )
-        if not self._closed:
+        if arrival.think_s is None:
             self._expect(device, index + 1, now)
         self._obtain(self.edges[member.spec.edge], one)
 
@@ -264,5 +267,5 @@ class Life:
     def _end(self, one: Asking, since_s: float) -> None:
         """A request's end is known; a user of closed arrivals thinks from `since_s` on."""
         self._book.enter(one)
-        if self._closed:
+        if one.think_s is not None:
             self._expect(one.device, one.index + 1, since_s)

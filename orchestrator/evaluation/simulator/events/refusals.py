@@ -13,8 +13,8 @@ __all__ = ["check"]
 # keys that change what is simulated, and those that mean nothing to it: how a run is carried out
 # and what it reports
 KNOWN: dict[str, str] = {
-    "Scenario": "name seed duration_s slot_seconds deadline_s model edges devices hosts channel "
-    "workload policy modes report thresholds timeline",
+    "Scenario": "name seed duration_s warmup_s slot_seconds deadline_s grace_s model edges devices "
+    "hosts channel workload policy modes report thresholds timeline",
     "Model": "path steps split_step guidance scheduler dtype device height width profile",
     "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources",
     "Devices": "kind count speed_ratio bandwidth_mhz distance_m watts edge",
@@ -23,9 +23,12 @@ KNOWN: dict[str, str] = {
     "Workload": "catalogue catalogue_size prompts popularity drift_swaps_per_slot plain_share "
     "variation_share private_share arrivals",
     "Popularity": "zipf",
-    "Arrivals": "closed poisson",
+    "Arrivals": "closed poisson mmpp diurnal slotted",
     "Closed": "think_s",
     "Poisson": "per_user_per_minute",
+    "Mmpp": "calm_per_user_per_minute burst_per_user_per_minute calm_s burst_s",
+    "Diurnal": "per_user_per_minute swing period_s peak_s",
+    "Slotted": "per_user",
     "PolicySettings": "name params source timing admission latency_target_s",
     "Modes": "edge clock denoiser wire time_scale",
     "ScaleEvent": "kind at_s users edge",

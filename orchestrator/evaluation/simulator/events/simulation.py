@@ -11,7 +11,6 @@ from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.life import Life
 from orchestrator.evaluation.simulator.events.population import population
 from orchestrator.evaluation.simulator.events.slot_book import SlotBook
-from orchestrator.live.host_collector import GRACE_S
 
 __all__ = ["Simulated", "simulate"]
 
@@ -65,15 +64,15 @@ def _whole_slots(scenario: Scenario, agenda: Agenda, life: Life) -> int:
 
 
 def _end(scenario: Scenario, agenda: Agenda, life: Life, book: SlotBook, slots: int) -> None:
-    """Let what is in flight end within GRACE_S, cut off what does not, and account for the slots in
+    """Let what is in flight end within grace_s, cut off what does not, and account for the slots in
     which that happens, the slot that was cut short first."""
     tau = scenario.slot_seconds
     cut_short = agenda.now > (slots + ROUNDING) * tau
-    last_s = agenda.now + GRACE_S
+    last_s = agenda.now + scenario.grace_s
     life.stop()
     agenda.advance(last_s)
     for one in [*book.withdraw(last_s), *life.waiting.values()]:
-        one.result = "failed"
+        one.result = "unfinished"
         one.error = "it was stopped before it was finished"
         one.ended_s = last_s
         book.enter(one)

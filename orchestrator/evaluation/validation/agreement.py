@@ -1,0 +1,266 @@
+"""Agreement of two roads: per stage, per request, and in the figures that a policy moves.
+
+Stages include their queues: a device's transfer begins when its frame has come, whatever earlier
+frames the link still carries. Bounds and their reasons: docs/model.md, "Three roads".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from midstep.telemetry.record import STAGES
+from midstep.wire.messages import HITS
+from orchestrator.records.statistics import Floats, smallest_count
+
+__all__ = [
+    "Agreement",
+    "Bound",
+    "Figures",
+    "Pairing",
+    "StageError",
+    "agreement",
+    "figures",
+    "pairing",
+]
+
+Rows = Sequence[Mapping[str, Any]]
+
+QUANTITIES = ("mean", "p50", "p95")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A difference that is allowed: a share of the value, or an absolute, whichever is larger."""
+
+    share: float
+    absolute: float
+
+    def of(self, value: float) -> float:
+        return max(self.share * abs(value), self.absolute)
+
+
+# of stages, seconds
+STAGE_BOUNDS = {
+    "mean": Bound(0.03, 0.005),
+    "p50": Bound(0.06, 0.010),
+    "p95": Bound(0.06, 0.010),
+}
+HIT_RATIO = Bound(0.0, 0.01)
+MAPE = 0.05
+CORRELATION = 0.98
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One road's figures: each stage's mean, p50 and p95 (s; None of too few requests), hit
+    ratio, saved steps a request, mean Q (s), number of finished requests."""
+
+    stages: Mapping[str, Mapping[str, float | None]]
+    hit_ratio: float
+    saved_steps: float
+    queue_s: float
+    requests: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageError:
+    """One stage's figure by the prediction and as measured (s), the signed difference, its bound,
+    and the spread of the measurement's repetitions (half the range; None of one)."""
+
+    stage: str
+    quantity: str
+    predicted: float
+    measured: float
+    bias: float
+    bound: float
+    spread: float | None
+
+    @property
+    def within(self) -> bool:
+        return abs(self.bias) <= self.bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """Requests that both roads finished: `matched` with the same user, number and prompt, of
+    `requests` measured; `mape` of their response times and their `correlation`, None of too
+    few."""
+
+    matched: int
+    requests: int
+    mape: float | None
+    correlation: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far a prediction and its measurement agree at one operating point."""
+
+    predicted: str
+    measured: str
+    stages: tuple[StageError, ...]
+    predicted_figures: Figures
+    measured_figures: Figures
+    hit_spread: float | None
+    pairing: Pairing
+
+    @property
+    def hit_bias(self) -> float:
+        return self.predicted_figures.hit_ratio - self.measured_figures.hit_ratio
+
+    def misses(self) -> list[str]:
+        """The bounds that are not kept, a line each. Requests are paired where arrivals are open
+        only: closed ones drift apart by what they wait."""
+        lines = [
+            f"{error.stage} {error.quantity} is off by {1e3 * error.bias:+.0f} ms of "
+            f"{1e3 * error.measured:.0f} (bound {1e3 * error.bound:.0f})"
+            for error in self.stages
+            if not error.within
+        ]
+        if abs(self.hit_bias) > HIT_RATIO.absolute + 1e-9:
+            lines.append(f"hit ratio is off by {100 * self.hit_bias:+.1f} points (bound 1)")
+        pairs = self.pairing
+        if pairs.mape is not None and pairs.mape > MAPE:
+            lines.append(f"request MAPE is {pairs.mape:.1%} (bound {MAPE:.0%})")
+        if pairs.correlation is not None and pairs.correlation < CORRELATION:
+            lines.append(f"r of requests is {pairs.correlation:.3f} (bound {CORRELATION:g})")
+        return lines
+
+    def dict(self) -> dict[str, Any]:
+        return {**asdict(self), "misses": self.misses()}
+
+
+def figures(requests: Rows, slots: Rows) -> Figures:
+    """The figures of a road's request and slot rows (docs/record.md)."""
+    done = [row for row in requests if row["result"] == "done"]
+    queues = [slot["queue_s"] for slot in slots if slot["queue_s"] is not None]
+    return Figures(
+        stages={stage: _quantities(_seconds(done, stage)) for stage in STAGES},
+        hit_ratio=_mean([row["reuse"] in HITS for row in done]),
+        saved_steps=_mean([row["saved_steps"] or 0 for row in done]),
+        queue_s=_mean(queues),
+        requests=len(done),
+    )
+
+
+def agreement(
+    predicted: str,
+    prediction: tuple[Rows, Rows],
+    measured: str,
+    repetitions: Sequence[tuple[Rows, Rows]],
+    is_open: bool,
+) -> Agreement:
+    """Compare a prediction's rows (requests, slots) with those of one or more repetitions of a
+    measurement: figures are means over the repetitions, requests are paired with each."""
+    ours = figures(*prediction)
+    theirs = [figures(*rows) for rows in repetitions]
+    stages = [
+        error
+        for stage in STAGES
+        for quantity in QUANTITIES
+        if (error := _stage_error(stage, quantity, ours, theirs)) is not None
+    ]
+    return Agreement(
+        predicted=predicted,
+        measured=measured,
+        stages=tuple(stages),
+        predicted_figures=ours,
+        measured_figures=_average(theirs),
+        hit_spread=_spread([one.hit_ratio for one in theirs]),
+        pairing=pairing(prediction[0], [rows[0] for rows in repetitions], is_open),
+    )
+
+
+def pairing(prediction: Rows, repetitions: Sequence[Rows], is_open: bool) -> Pairing:
+    """Pair the finished requests of a prediction with each repetition's, by id and prompt."""
+    ours = {row["request_id"]: row for row in prediction if row["result"] == "done"}
+    pairs = []
+    requests = 0
+    for rows in repetitions:
+        done = [row for row in rows if row["result"] == "done"]
+        requests += len(done)
+        pairs += [
+            (ours[row["request_id"]]["total_s"], row["total_s"])
+            for row in done
+            if row["request_id"] in ours and ours[row["request_id"]]["prompt"] == row["prompt"]
+        ]
+    if not is_open or len(pairs) < 2:
+        return Pairing(matched=len(pairs), requests=requests, mape=None, correlation=None)
+    predicted, measured = np.array(pairs).T
+    constant = predicted.std() == 0 or measured.std() == 0
+    return Pairing(
+        matched=len(pairs),
+        requests=requests,
+        mape=float(np.mean(np.abs(predicted - measured) / measured)),
+        correlation=None if constant else float(np.corrcoef(predicted, measured)[0, 1]),
+    )
+
+
+def _stage_error(
+    stage: str, quantity: str, ours: Figures, theirs: Sequence[Figures]
+) -> StageError | None:
+    predicted = ours.stages[stage][quantity]
+    values = [v for one in theirs if (v := one.stages[stage][quantity]) is not None]
+    if predicted is None or len(values) < len(theirs):
+        return None
+    measured = float(np.mean(values))
+    return StageError(
+        stage=stage,
+        quantity=quantity,
+        predicted=predicted,
+        measured=measured,
+        bias=predicted - measured,
+        bound=STAGE_BOUNDS[quantity].of(measured),
+        spread=_spread(values),
+    )
+
+
+def _seconds(done: Rows, stage: str) -> Floats:
+    return np.array([row[f"{stage}_s"] or 0.0 for row in done], np.float64)
+
+
+def _quantities(values: Floats) -> dict[str, float | None]:
+    by_name: dict[str, Callable[[], float]] = {
+        "mean": lambda: float(values.mean()),
+        "p50": lambda: float(np.percentile(values, 50)),
+        "p95": lambda: float(np.percentile(values, 95)),
+    }
+    least = {"mean": 1, "p50": 1, "p95": smallest_count(95)}
+    return {
+        name: value() if values.size >= least[name] else None for name, value in by_name.items()
+    }
+
+
+def _average(several: Sequence[Figures]) -> Figures:
+    """The means of repetitions' figures."""
+    stages = {
+        stage: {quantity: _mean_or_none(several, stage, quantity) for quantity in QUANTITIES}
+        for stage in STAGES
+    }
+    return Figures(
+        stages=stages,
+        hit_ratio=_mean([one.hit_ratio for one in several]),
+        saved_steps=_mean([one.saved_steps for one in several]),
+        queue_s=_mean([one.queue_s for one in several]),
+        requests=sum(one.requests for one in several),
+    )
+
+
+def _mean_or_none(several: Sequence[Figures], stage: str, quantity: str) -> float | None:
+    values = [one.stages[stage][quantity] for one in several]
+    present = [value for value in values if value is not None]
+    return _mean(present) if len(present) == len(values) else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean; 0 of none."""
+    return float(np.mean(values)) if len(values) else 0.0
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """Half the range of repetitions; None of one."""
+    return (max(values) - min(values)) / 2 if len(values) > 1 else None

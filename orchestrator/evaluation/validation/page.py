@@ -1,0 +1,169 @@
+"""validation.md, validation.json and table.csv: what a validation found."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.evaluation.validation.agreement import Agreement
+from orchestrator.evaluation.validation.loads import Point
+from orchestrator.records.folders import write_at_once
+
+__all__ = ["Finding", "lines", "verdict", "write"]
+
+COLUMNS = (
+    "point",
+    "predicted",
+    "measured",
+    "stage",
+    "quantity",
+    "predicted_s",
+    "measured_s",
+    "bias_s",
+    "bound_s",
+    "spread_s",
+    "within",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One comparison at one operating point, with what explains the difference."""
+
+    point: Point
+    agreement: Agreement
+    explanation: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        agreement = self.agreement
+        return f"{self.point.name}: {agreement.predicted} against {agreement.measured}"
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """`AGREE`, or `DIFFER` with the comparisons that miss a bound, of the points that are
+    judged."""
+    judged = [finding for finding in findings if finding.point.judged]
+    missed = [finding.title for finding in judged if finding.agreement.misses()]
+    if missed:
+        return f"DIFFER: {'; '.join(missed)}"
+    return "AGREE" if judged else "not judged: no operating point is at or below a load of 0.9"
+
+
+def lines(finding: Finding) -> list[str]:
+    """One comparison as a Markdown section."""
+    agreement = finding.agreement
+    pairs = agreement.pairing
+    head = [
+        f"## {finding.title}",
+        "",
+        f"Offered load of the edge without reuse: {finding.point.edge_load:.2f}"
+        f"{'' if finding.point.judged else ' (reported, not judged)'}. "
+        f"{agreement.predicted_figures.requests} requests predicted, "
+        f"{agreement.measured_figures.requests} measured in all repetitions.",
+        "",
+        "| stage, ms | mean | bias | +- | p50 | bias | +- | p95 | bias | +- |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    stages = dict.fromkeys(error.stage for error in agreement.stages)
+    rows = [_stage_row(agreement, stage) for stage in stages]
+    ours = agreement.predicted_figures
+    theirs = agreement.measured_figures
+    spread = "-" if agreement.hit_spread is None else f"{100 * agreement.hit_spread:.1f}"
+    figures = [
+        "",
+        f"Hit ratio {theirs.hit_ratio:.1%} (bias {100 * agreement.hit_bias:+.1f} points, "
+        f"repetitions +- {spread}); "
+        f"saved steps a request {theirs.saved_steps:.2f} "
+        f"(bias {ours.saved_steps - theirs.saved_steps:+.2f}); "
+        f"mean Q {theirs.queue_s:.2f} s (bias {ours.queue_s - theirs.queue_s:+.2f}).",
+    ]
+    if pairs.mape is not None:
+        r = "-" if pairs.correlation is None else f"{pairs.correlation:.3f}"
+        figures.append(
+            f"Of {pairs.requests} measured requests {pairs.matched} are the same: MAPE of the "
+            f"response {pairs.mape:.1%}, r {r}."
+        )
+    misses = agreement.misses()
+    figures += ["", *(f"* misses a bound: {line}" for line in misses)]
+    figures += [f"* {line}" for line in finding.explanation]
+    return [*head, *rows, *figures, ""]
+
+
+def write(folder: Path, findings: Sequence[Finding], run: Mapping[str, Any]) -> Path:
+    """Write what there is of a validation; also before it is complete. Raises OSError."""
+    text = [
+        f"# {run['name']} on three roads",
+        "",
+        f"**{verdict(findings)}**",
+        "",
+        f"Command: `{run['command']}`. Policy {run['policy']}, seed {run['seed']}, "
+        f"{run['duration_s']:g} s, arrival model {run['arrivals']}; {run['repetitions']} live "
+        f"repetitions. Bias is the prediction less the measurement, figures are the "
+        f"measurement's; +- is half the range of the live repetitions. Stages include their "
+        f"queues.",
+        "",
+    ]
+    for finding in findings:
+        text += lines(finding)
+    tree = {
+        "run": dict(run),
+        "verdict": verdict(findings),
+        "findings": [
+            {
+                "point": finding.point.name,
+                "edge_load": finding.point.edge_load,
+                "judged": finding.point.judged,
+                **finding.agreement.dict(),
+                "explanation": list(finding.explanation),
+            }
+            for finding in findings
+        ],
+    }
+    write_at_once(folder / "validation.json", json.dumps(tree, indent=1, allow_nan=False) + "\n")
+    _write_table(folder / "table.csv", findings)
+    page = folder / "validation.md"
+    write_at_once(page, "\n".join(text))
+    return page
+
+
+def _stage_row(agreement: Agreement, stage: str) -> str:
+    cells = [stage]
+    errors = {error.quantity: error for error in agreement.stages if error.stage == stage}
+    for quantity in ("mean", "p50", "p95"):
+        error = errors.get(quantity)
+        if error is None:
+            cells += ["-", "-", "-"]
+            continue
+        mark = "" if error.within else " **!**"
+        spread = "-" if error.spread is None else f"{1e3 * error.spread:.0f}"
+        cells += [f"{1e3 * error.measured:.0f}", f"{1e3 * error.bias:+.1f}{mark}", spread]
+    return f"| {' | '.join(cells)} |"
+
+
+def _write_table(path: Path, findings: Sequence[Finding]) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for finding in findings:
+            agreement = finding.agreement
+            for error in agreement.stages:
+                table.writerow(
+                    [
+                        finding.point.name,
+                        agreement.predicted,
+                        agreement.measured,
+                        error.stage,
+                        error.quantity,
+                        error.predicted,
+                        error.measured,
+                        error.bias,
+                        error.bound,
+                        error.spread,
+                        error.within,
+                    ]
+                )
