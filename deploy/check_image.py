@@ -8,6 +8,7 @@ installs all of it, some GB, and starts the commands.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -40,10 +41,11 @@ def pip_line() -> list[str]:
 def contents() -> set[Path]:
     """Files of the packages, from the root: modules and all data beside them."""
     return {
-        path.relative_to(ROOT)
+        (Path(folder) / file).relative_to(ROOT)
         for name in packages(ROOT)
-        for path in (ROOT / name).rglob("*")
-        if path.is_file() and path.parent.name != "__pycache__"
+        for folder, _, files in os.walk(ROOT / name, followlinks=True)
+        for file in files
+        if Path(folder).name != "__pycache__"
     }
 
 

@@ -50,7 +50,7 @@ class FirstSteps:
 
     def finish(self, trajectory: Trajectory) -> Entry:
         # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
-        truncated = self.denoiser.truncated(self.prompt)
+        truncated = bool(self.denoiser.truncated(self.prompt))
         return Entry(self.prompt, self.denoiser.freeze(trajectory, self.prompt_key), truncated)
 
 

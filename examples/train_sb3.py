@@ -1,6 +1,6 @@
 """Train PPO of Stable-Baselines3 on the slot problem, beside `drc`, exact P2 and random choice.
 
-    pip install 'midstep[gym]' stable-baselines3
+    pip install '.[gym]' stable-baselines3     # in the repository
     python examples/train_sb3.py [--steps 60000]
 
 PPO trains on lanes of its own for two to three minutes on one core, then plays lanes that are new

@@ -116,7 +116,7 @@ class EdgeSettings(Tree):
     name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$")
     """Name in the record, the report and the metrics."""
     capacity: Bytes = 256_000
-    """Size of the store of outputs, bytes."""
+    """Size of the store of outputs, bytes; a run's first lines say how many outputs fit."""
     staging: Bytes = 2_000_000
     """Size of the waiting room of fresh outputs, bytes."""
     queue_limit: int = Field(256, ge=1)

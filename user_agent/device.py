@@ -173,7 +173,7 @@ class Device:
         )
         outcome = await self._engine.submit(job)
         picture, truncated = outcome.value
-        row.truncated = row.truncated or truncated
+        row.truncated = None if truncated is None else bool(row.truncated) or truncated
         stage = await self._throttle.hold(booking)
         row.device_s = stage.achieved_s
         row.device_wait_s = stage.booking.wait_s

@@ -17,8 +17,8 @@ __all__ = ["AsReceived", "LastSteps", "WholePicture", "pixels", "png"]
 
 @dataclass(frozen=True, kw_only=True)
 class LastSteps:
-    """Completes a frame to the picture (PNG); also says whether the tokenizer truncates the
-    prompt."""
+    """Completes a frame to the picture (PNG); also says whether the tokenizer truncates the prompt,
+    None where there is no tokenizer."""
 
     denoiser: Denoiser
     frame: Frame
@@ -29,7 +29,7 @@ class LastSteps:
         steps = self.denoiser.identity.steps
         return self.denoiser.resume(self.frame, self.prompt, steps, self.variation)
 
-    def finish(self, trajectory: Trajectory) -> tuple[bytes, bool]:
+    def finish(self, trajectory: Trajectory) -> tuple[bytes, bool | None]:
         return png(self.denoiser.decode(trajectory)), self.denoiser.truncated(self.prompt)
 
 

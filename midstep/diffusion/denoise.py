@@ -88,8 +88,8 @@ class Denoiser(Protocol):
     def decode(self, trajectory: Trajectory) -> Picture:
         """The picture in the latent as it is, finished or not; uint8 [height, width, 3]."""
 
-    def truncated(self, prompt: str) -> bool:
-        """Whether the tokenizer cuts this prompt, as diffusers does."""
+    def truncated(self, prompt: str) -> bool | None:
+        """Whether the tokenizer cuts this prompt, as diffusers does; None where there is none."""
 
 
 def check_steps(step: int, steps: int, until: int) -> None:

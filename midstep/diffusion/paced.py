@@ -61,5 +61,5 @@ class PacedDenoiser:
     def decode(self, trajectory: Trajectory) -> Picture:
         return np.full((8, 8, 3), zlib.crc32(trajectory.prompt.encode()) % 256, np.uint8)
 
-    def truncated(self, prompt: str) -> bool:
-        return False
+    def truncated(self, prompt: str) -> bool | None:
+        return None  # no tokenizer reads it

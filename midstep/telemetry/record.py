@@ -26,7 +26,7 @@ class RequestRow:
     prompt: str
     edge_prompt: str
     prompt_key: str = ""
-    truncated: bool = False
+    truncated: bool | None = None
     seed: int | None = None
     variation_seed: int | None = None
     slot: int = 0  # in which it ended
@@ -58,7 +58,7 @@ class RequestRow:
 
     def record_answer(self, answer: Answer, steps: int) -> None:
         """Fill in what the edge reports; the device is to do the rest of the model's `steps`."""
-        self.truncated = answer.truncated
+        self.truncated = answer.truncated or None  # of the edge prompt: the device's own is to come
         self.reuse = answer.reuse
         self.similarity = answer.similarity
         self.edge_steps = answer.edge_steps

@@ -61,7 +61,8 @@ async def opening(opened: Awaitable[T], what: str) -> T:
     """Await the start of a part. Raises ScenarioError where the cluster has no room for it, instead
     of waiting for ever."""
     try:
-        return await asyncio.wait_for(opened, OPEN_S)
+        # a task of its own: of a `gather` that is cancelled, wait_for leaves the outcome unread
+        return await asyncio.wait_for(_settled(opened), OPEN_S)
     except TimeoutError as error:
         raise ScenarioError(
             f"{what} did not start within {OPEN_S} s: the cluster has no free CPU, GPU or memory "
@@ -137,7 +138,8 @@ class RayCluster:
         address, exporter, description, frame_bytes = await opening(edge.call(ref), edge.name)
         self._targets.append(Target(exporter, "edge", edge.name))
         introduce = partial(self._introduce, scenario, address, frame_bytes)
-        self._say(f"{settings.name}: loading the learner and {len(hosts)} hosts of devices")
+        of_devices = "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
+        self._say(f"{settings.name}: loading the learner and {of_devices} of devices")
         await opening(
             asyncio.gather(
                 introduce(learner, self._states.get(settings.name)),

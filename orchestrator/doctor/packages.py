@@ -151,7 +151,7 @@ def ray(plan: PlannedRun) -> Iterator[Finding]:
         return
     missing = _missing("ray", "default")
     if missing:
-        do = "pip install 'midstep[cluster]'"
+        do = "pip install -c constraints.txt '.[cluster]' in the repository"
         lacking = (
             f"{version} without the dashboard ({', '.join(missing)} missing): no `ray job submit`"
         )

@@ -4,7 +4,7 @@
     settings = ["items=20", "users=5", "capacity=8"]
     env = gymnasium.make("midstep/Slot-v0", preset="compact", settings=settings)
 
-The only module that imports gymnasium, which `pip install 'midstep[gym]'` brings;
+The only module that imports gymnasium, which the package's extra `gym` brings;
 examples/train_sb3.py trains on it.
 """
 
@@ -20,7 +20,7 @@ try:
     import gymnasium
 except ModuleNotFoundError:
     raise ImportError(
-        "orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'"
+        "orchestrator.evaluation.environment needs gymnasium: pip install 'gymnasium>=1,<2'"
     ) from None
 
 from midstep.errors import ScenarioError

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from midstep.scenario import Scenario
+from midstep.telemetry.record import RequestRow
 from orchestrator.live.cell import Cell
 from orchestrator.records.metrics import tail
 
-__all__ = ["announce_cell", "headline", "start_line", "store_line"]
+__all__ = ["announce_cell", "headline", "start_line", "store_line", "truncation_line"]
 
 
 def start_line(scenario: Scenario) -> str:
@@ -68,4 +69,16 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
         f"edge time saved {show('edge_saved_ms', '{:.0f}')} ms a request; "
         f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
         f"{summary['verdict']}"
+    )
+
+
+def truncation_line(rows: Iterable[RequestRow]) -> str | None:
+    """A word where most prompts are longer than the model reads; None where they are not, or nobody
+    knows."""
+    known = [row.truncated for row in rows if row.truncated is not None]
+    if sum(known) <= len(known) / 2:
+        return None
+    return (
+        f"{sum(known)} of {len(known)} prompts are longer than this model reads: what it cut off "
+        f"is in no picture, so that different prompts may look alike (column truncated)"
     )

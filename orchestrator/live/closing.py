@@ -7,7 +7,7 @@ from pathlib import Path
 
 from midstep.errors import EXIT_MISSED
 from midstep.scenario import Scenario
-from orchestrator.live.announcer import headline
+from orchestrator.live.announcer import headline, truncation_line
 from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import report, summary
@@ -46,6 +46,8 @@ def close_record(
     else:
         path = report.write(folder)
         print(headline(tree, policy))
+        if (line := truncation_line(recorder.rows.values())) is not None:
+            print(line)
         print(f"report: {path}")
         for line in missed:
             print(line, file=sys.stderr)

@@ -233,9 +233,9 @@ class _Run:
         return bool(self.scenario.report.references and real and self.recorder.rows)
 
     async def _compare(self, parts: Parts) -> None:
-        self.progress.say(
-            f"making {self.scenario.report.references} pictures again without reuse, to compare"
-        )
+        done = sum(row.result == "done" for row in self.recorder.rows.values())
+        count = min(self.scenario.report.references, done)
+        self.progress.say(f"making {count} pictures again without reuse, to compare")
 
         def died(text: str) -> None:
             self.recorder.event(self.clock.now(), text)

@@ -24,9 +24,10 @@ import yaml
 from orchestrator.watch import programs
 from orchestrator.watch.supervised_process import SupervisedProcess
 
-__all__ = ["DEPLOY", "Monitor", "query"]
+__all__ = ["FILES", "Monitor", "query"]
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+# rules, dashboards and provisioning: links to deploy/ in a checkout, files where it is installed
+FILES = Path(__file__).parent / "monitoring"
 READY_S = 15.0
 PULL_S = 120.0
 LINGER_S = 5.0
@@ -62,10 +63,10 @@ class Monitor:
     def start(self) -> list[str]:
         """Prometheus, then Grafana."""
         lines = []
-        if not DEPLOY.is_dir():
+        if not (FILES / "prometheus").is_dir():
             return [
-                "--monitor: an installed package has no deploy/ beside it: run from a checkout; "
-                "the run goes on"
+                f"--monitor: {FILES} has no rules and dashboards, so that this installation is "
+                f"not whole; the run goes on without"
             ]
         try:
             lines.append(self._start_prometheus())
@@ -133,9 +134,9 @@ class Monitor:
         """deploy/prometheus with this run's targets; it stays in the run's folder, where it can be
         read again."""
         self._folder.mkdir(exist_ok=True)
-        config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+        config = yaml.safe_load((FILES / "prometheus" / "prometheus.yml").read_text())
         for name in config["rule_files"]:
-            shutil.copyfile(DEPLOY / "prometheus" / name, self._folder / name)
+            shutil.copyfile(FILES / "prometheus" / name, self._folder / name)
         config["scrape_configs"][0]["file_sd_configs"][0]["files"] = ["../targets.json"]
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config, sort_keys=False))
 
@@ -143,13 +144,16 @@ class Monitor:
         program = programs.grafana()
         if program is None:
             return NO_GRAFANA
+        # a container that is given a link sees where it leads, and nothing there
+        dashboards = (FILES / "dashboards").resolve()
+        provisioning = (FILES / "provisioning").resolve()
         self._scratch = Path(tempfile.mkdtemp(prefix="midstep-grafana-"))
         port = programs.port(3000)
         password = secrets.token_urlsafe(12)
         environment = {
             "MIDSTEP_PROMETHEUS": prometheus,
-            "MIDSTEP_DASHBOARDS": str(DEPLOY / "grafana" / "dashboards"),
-            "GF_PATHS_PROVISIONING": str(DEPLOY / "grafana" / "provisioning"),
+            "MIDSTEP_DASHBOARDS": str(dashboards),
+            "GF_PATHS_PROVISIONING": str(provisioning),
             "GF_PATHS_DATA": str(self._scratch / "data"),
             "GF_PATHS_LOGS": str(self._scratch / "logs"),
             "GF_PATHS_PLUGINS": str(self._scratch / "plugins"),
@@ -162,12 +166,12 @@ class Monitor:
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
             "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(
-                DEPLOY / "grafana" / "dashboards" / "overview.json"
-            ),
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(dashboards / "overview.json"),
         }
         command = program.command(
-            [], folders=[DEPLOY / "grafana", self._scratch], variables=list(environment)
+            [],
+            folders=[dashboards, provisioning, self._scratch],
+            variables=list(environment),
         )
         started = self._hold(command, self._scratch / "log", environment)
         # long enough to see that it refuses; ready it is later, and nothing waits for that

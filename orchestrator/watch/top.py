@@ -110,8 +110,8 @@ class Watch:
                 time.sleep(0.1)
 
     def _alive(self) -> bool:
-        """By the process that control.json names; without one, a run starts, or compares pictures
-        at its end."""
+        """By the process that control.json names; without one, a run starts, or, where a slot has
+        ended, compares pictures at its end."""
         try:
             endpoint = json.loads((self._folder / "control.json").read_bytes())
             alive = psutil.pid_exists(endpoint["pid"])
@@ -121,7 +121,8 @@ class Watch:
                 (self._folder / f"{name}.jsonl").stat().st_mtime for name in ("requests", "slots")
             )
             alive = time.time() - newest < SILENT_S
-            self.state = "starting" if self.state == "starting" else "ending"
+            began = (self._folder / "slots.jsonl").stat().st_size > 0
+            self.state = "ending" if began else "starting"
         if not alive:
             self.state = "broke off"
         return alive

@@ -98,9 +98,9 @@ def test_with_neither_a_line_says_how_to_get_them_and_nothing_is_left(
 def test_without_its_files_a_line_says_so(
     path: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.watch.monitor.DEPLOY", Path("nowhere"))
+    monkeypatch.setattr("orchestrator.watch.monitor.FILES", Path("nowhere"))
     (line,) = Monitor(path(prometheus=_FAKE_PROMETHEUS)).start()
-    assert "run from a checkout" in line
+    assert "has no rules and dashboards" in line
 
 
 def test_a_prometheus_that_does_not_start_is_one_line_with_its_words(

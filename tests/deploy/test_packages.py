@@ -34,6 +34,9 @@ def test_data_of_each_kind_is_among_the_contents() -> None:
         Path("midstep/scenarios/laptop.yaml"),
         Path("orchestrator/policies/drc_item/scorer.json"),
         Path("orchestrator/records/report.css"),
+        Path("orchestrator/watch/monitoring/dashboards/overview.json"),
+        Path("orchestrator/watch/monitoring/prometheus/rules.yml"),
+        Path("orchestrator/watch/monitoring/provisioning/datasources/prometheus.yaml"),
         *(Path(name, "py.typed") for name in packages(ROOT)),
     } <= contents()
 

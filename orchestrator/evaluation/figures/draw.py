@@ -70,9 +70,11 @@ def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
 
 
 def _line(axes: Axes, values: Values, policy: str, metric: str, scale: float = 1.0) -> None:
-    """A policy of the paper stands out; the others are thinner and behind."""
+    """A policy of the paper stands out; the others are thinner and on top: several are as good as
+    DRC and would vanish behind it."""
     mean, half = values.means(policy, metric)
     main = policy in sweeps.PAPER
+    size = 5.0 if main else 3.0
     axes.errorbar(
         values.x,
         scale * mean,
@@ -80,9 +82,9 @@ def _line(axes: Axes, values: Values, policy: str, metric: str, scale: float = 1
         label=LABEL[policy],
         capsize=2,
         elinewidth=0.8,
-        ms=5 if main else 3.5,
+        ms=8.0 if STYLE[policy]["marker"] == "+" else size,  # reaches beyond another's marker
         lw=1.6 if main else 0.9,
-        zorder=3 if main else 2,
+        zorder=2 if main else 3,
         mfc="white" if policy == "drc" else None,
         **STYLE[policy],
     )

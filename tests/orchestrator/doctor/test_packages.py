@@ -126,7 +126,7 @@ def test_ray_that_is_missing_and_ray_without_its_dashboard(monkeypatch: pytest.M
     assert (
         ray_finding.state == "ok"
         and "aiohttp_cors missing" in ray_finding.text
-        and "midstep[cluster]" in ray_finding.text
+        and "'.[cluster]'" in ray_finding.text
     )
 
 

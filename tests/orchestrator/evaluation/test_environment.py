@@ -129,5 +129,5 @@ def test_the_core_does_without_gymnasium() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (
         done.stdout
-        == "orchestrator.evaluation.environment needs gymnasium: pip install 'midstep[gym]'\n"
+        == "orchestrator.evaluation.environment needs gymnasium: pip install 'gymnasium>=1,<2'\n"
     )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,7 +28,8 @@ MARKER = "summary.json"
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, and a clock that stands still."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(folders.time, "strftime", lambda _: "20260101-000000")
+    still = SimpleNamespace(strftime=lambda _: "20260101-000000")  # folders alone: others may parse
+    monkeypatch.setattr(folders, "time", still)
     return tmp_path
 
 

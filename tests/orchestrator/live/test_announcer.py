@@ -1,0 +1,33 @@
+"""Lines that a run prints beside its figures."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from midstep.telemetry.record import RequestRow
+from orchestrator.live.announcer import store_line, truncation_line
+
+
+def row(truncated: bool | None) -> RequestRow:
+    return RequestRow(
+        request_id="0",
+        edge="edge-0",
+        user=0,
+        device_class="phone",
+        process_id=1,
+        prompt="a panda",
+        edge_prompt="a panda",
+        truncated=truncated,
+    )
+
+
+def test_prompts_that_the_model_cannot_read_are_said_where_they_are_most() -> None:
+    line = truncation_line([row(True), row(True), row(False), row(None)])
+    assert line is not None and line.startswith("2 of 3 prompts are longer than this model reads")
+    assert truncation_line([row(True), row(False)]) is None
+    assert truncation_line([row(None)] * 9) is None, "paced: nobody has read them"
+
+
+def test_the_store_is_said_in_outputs() -> None:
+    cell: Any = SimpleNamespace(name="edge-0", output_bytes=8192)
+    line = store_line(cell, 256_000)
+    assert line == "the store of edge-0, 256,000 bytes, holds 31 outputs of 8,192 bytes"
