@@ -4,7 +4,9 @@ sends away."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from midstep.apportion import apportion
@@ -12,7 +14,7 @@ from midstep.errors import ScenarioError
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
 from midstep.scenario import ScaleEvent, Scenario
 
-__all__ = ["Member", "population", "present"]
+__all__ = ["Member", "Presence", "population"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,21 @@ def population(scenario: Scenario) -> list[Member]:
     return list(members.values())
 
 
-def present(members: Sequence[Member], edge: str, at_s: float) -> int:
+class Presence:
     """How many devices ask an edge at an instant."""
-    return sum(m.spec.edge == edge and m.comes_s <= at_s < m.goes_s for m in members)
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        self._comes_s: dict[str, list[float]] = defaultdict(list)
+        self._goes_s: dict[str, list[float]] = defaultdict(list)
+        for member in members:
+            self._comes_s[member.spec.edge].append(member.comes_s)
+            self._goes_s[member.spec.edge].append(member.goes_s)
+        for instants in (*self._comes_s.values(), *self._goes_s.values()):
+            instants.sort()
+
+    def count(self, edge: str, at_s: float) -> int:
+        """The devices that have come by then, and have not gone."""
+        return bisect_right(self._comes_s[edge], at_s) - bisect_right(self._goes_s[edge], at_s)
 
 
 def _bring(
