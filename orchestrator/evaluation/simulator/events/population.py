@@ -30,10 +30,12 @@ def population(scenario: Scenario) -> list[Member]:
     """Every device that the run ever has, in the order of their numbers. Raises ScenarioError where
     an event of the timeline cannot be carried out."""
     first = specs(scenario)
+    if not scenario.timeline:
+        return [Member(spec) for spec in first]
     members = {spec.user: Member(spec) for spec in first}
     newcomers = Newcomers(scenario)
     weights = {edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges}
-    if scenario.timeline and scenario.workload.prompts is not None:
+    if scenario.workload.prompts is not None:
         raise ScenarioError(
             "timeline: a list of prompts is dealt out to its users when a run starts: none can "
             "come or go"
