@@ -4,7 +4,9 @@ sends away."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from midstep.apportion import apportion
@@ -12,7 +14,7 @@ from midstep.errors import ScenarioError
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
 from midstep.scenario import ScaleEvent, Scenario
 
-__all__ = ["Member", "population", "present"]
+__all__ = ["Member", "Presence", "population"]
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ def population(scenario: Scenario) -> list[Member]:
     """Every device that the run ever has, in the order of their numbers. Raises ScenarioError where
     an event of the timeline cannot be carried out."""
     first = specs(scenario)
+    if not scenario.timeline:
+        return [Member(spec) for spec in first]
     members = {spec.user: Member(spec) for spec in first}
     newcomers = Newcomers(scenario)
     weights = {edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges}
-    if scenario.timeline and scenario.workload.prompts is not None:
+    if scenario.workload.prompts is not None:
         raise ScenarioError(
             "timeline: a list of prompts is dealt out to its users when a run starts: none can "
             "come or go"
@@ -49,9 +53,21 @@ def population(scenario: Scenario) -> list[Member]:
     return list(members.values())
 
 
-def present(members: Sequence[Member], edge: str, at_s: float) -> int:
+class Presence:
     """How many devices ask an edge at an instant."""
-    return sum(m.spec.edge == edge and m.comes_s <= at_s < m.goes_s for m in members)
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        self._comes_s: dict[str, list[float]] = defaultdict(list)
+        self._goes_s: dict[str, list[float]] = defaultdict(list)
+        for member in members:
+            self._comes_s[member.spec.edge].append(member.comes_s)
+            self._goes_s[member.spec.edge].append(member.goes_s)
+        for instants in (*self._comes_s.values(), *self._goes_s.values()):
+            instants.sort()
+
+    def count(self, edge: str, at_s: float) -> int:
+        """The devices that have come by then, and have not gone."""
+        return bisect_right(self._comes_s[edge], at_s) - bisect_right(self._goes_s[edge], at_s)
 
 
 def _bring(

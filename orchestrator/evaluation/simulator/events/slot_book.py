@@ -13,7 +13,7 @@ from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.evaluation.simulator.events.asking import Asking, row_of
 from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue
 from orchestrator.evaluation.simulator.events.keeper import Keeper
-from orchestrator.evaluation.simulator.events.population import Member, present
+from orchestrator.evaluation.simulator.events.population import Member, Presence
 from orchestrator.records.rows import SlotRow
 
 __all__ = ["SlotBook"]
@@ -30,7 +30,7 @@ class SlotBook:
         self._slot_s = scenario.slot_seconds
         self._end_s = scenario.duration_s
         self._steps = scenario.model.steps
-        self._members = members
+        self._presence = Presence(members)
         self._ended: list[tuple[float, int, Asking]] = []  # a heap
         self._order = itertools.count()
 
@@ -79,7 +79,7 @@ class SlotBook:
                 system_cost_s=cost.system_cost_s,
                 late_s=None,
                 edge=name,
-                users=present(self._members, name, min(until_s, self._end_s)),
+                users=self._presence.count(name, min(until_s, self._end_s)),
                 edge_queue=queue.waiting,
                 edge_in_flight=queue.in_flight,
             )
