@@ -4,6 +4,7 @@ byte for byte, for the same figures."""
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -27,7 +28,9 @@ RIGHT_SCALE_IN = 0.65  # where a second scale stands there
 TOP_IN = 0.32  # the title's
 BOTTOM_IN = 0.48  # the numbers' and the label's
 LINE_IN = 0.18  # of a legend
-PER_LINE = 5  # entries of a legend
+PER_LINE = 5  # entries of a legend, at most
+HANDLE_IN = 0.45  # of an entry, beside its text
+LETTER_IN = 0.06
 # the salt makes the ids of clip paths the same in every process
 SETTINGS = {"svg.hashsalt": "midstep", "font.size": 9, "axes.titlesize": 10}
 
@@ -70,7 +73,8 @@ def finish(name: str, figure: Figure, axes_in: float = AXES_IN, left_in: float =
     and lets plots of equal time scales stand below each other.
     """
     shown = [pair for axes in figure.axes for pair in zip(*_labelled(axes), strict=True)]
-    lines = -(-len(shown) // PER_LINE)
+    columns = _columns([label for _, label in shown])
+    lines = -(-len(shown) // columns)
     bottom_in = BOTTOM_IN + LINE_IN * lines
     height_in = TOP_IN + axes_in + bottom_in
     right_in = RIGHT_IN if len(figure.axes) == 1 else RIGHT_SCALE_IN
@@ -88,7 +92,7 @@ def finish(name: str, figure: Figure, axes_in: float = AXES_IN, left_in: float =
                 handles,
                 labels,
                 loc="lower center",
-                ncols=min(len(shown), PER_LINE),
+                ncols=columns,
                 fontsize=8,
                 frameon=False,
                 borderaxespad=0.1,
@@ -98,6 +102,12 @@ def finish(name: str, figure: Figure, axes_in: float = AXES_IN, left_in: float =
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return Plot(name=name, svg=text[text.index("<svg") :])
+
+
+def _columns(labels: Sequence[str]) -> int:
+    """How many entries of a legend stand beside each other."""
+    entry_in = HANDLE_IN + LETTER_IN * max(map(len, labels), default=0)
+    return max(1, min(len(labels), PER_LINE, int(WIDTH_IN / entry_in)))
 
 
 def _labelled(axes: Axes) -> tuple[list[object], list[str]]:

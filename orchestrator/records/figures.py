@@ -43,7 +43,7 @@ REST = (
 LOST = tuple(
     Figure(name, name, "{:,.0f}") for name in ("rejected", "failed", "unfinished", "dropped")
 )
-TILES = (REQUESTS, MEAN, P50, P95, *REST, *LOST)
+TILES = (REQUESTS, MEAN, P50, P95, *REST)
 COLUMNS = (REQUESTS, MEAN, P50, P95, P99, *REST, *LOST)
 LEAST = BATCHES * PER_BATCH
 
@@ -72,7 +72,7 @@ def tiles(metrics: Metrics, compared: int) -> str:
             f"<span>{html.escape(name)}</span>"
             f"<small>{_base(metrics, figure, compared)}</small></div>"
         )
-    return f'<div class="tiles">{"".join(cells)}</div>'
+    return f'<div class="tiles">{"".join(cells)}{_lost(metrics)}</div>'
 
 
 def figure_table(what: str, trees: Mapping[str, Metrics]) -> str:
@@ -87,6 +87,17 @@ def figure_table(what: str, trees: Mapping[str, Metrics]) -> str:
         [name, *(_cell(tree, figure, unit) for figure in shown)] for name, tree in trees.items()
     ]
     return table(head, lines)
+
+
+def _lost(metrics: Metrics) -> str:
+    """The requests that came to no picture, in one tile."""
+    counts = {figure.label: _mean(metrics, figure.metric) or 0 for figure in LOST}
+    known = {label: n for label, n in counts.items() if label in metrics}
+    parts = ", ".join(f"{n:,.0f} {label}" for label, n in known.items())
+    return (
+        f"<div><b>{sum(known.values()):,.0f}</b><span>without a picture</span>"
+        f"<small>{parts}</small></div>"
+    )
 
 
 def _cell(metrics: Metrics, figure: Figure, unit: TimeUnit) -> str:
@@ -115,7 +126,7 @@ def _best(metrics: Metrics, figure: Figure) -> tuple[str, float | None]:
 
 def _base(metrics: Metrics, figure: Figure, compared: int) -> str:
     """How many values a figure is of, and why it has no ±."""
-    if figure is REQUESTS or figure in LOST:
+    if figure is REQUESTS:
         return ""
     pooled = figure.metric == "psnr_db"
     n = compared if pooled else round(_mean(metrics, "requests") or 0)

@@ -63,7 +63,7 @@ def by_class(done: Rows) -> dict[str, Rows]:
 def stages(name: str, what: str, groups: Groups) -> Plot:
     """Mean seconds of each stage, a bar a group, with the number of requests behind it."""
     counts = [len(rows) for rows in groups.values()]
-    pale = f" (pale: fewer than {FEW} requests)" if min(counts) < FEW else ""
+    pale = f" (pale: n < {FEW})" if min(counts) < FEW else ""
     figure, axes = open_axes(f"Mean time of the stages, by {what}{pale}", "seconds", "")
     places = np.arange(len(groups))
     left = np.zeros(len(groups))

@@ -34,12 +34,11 @@ SIDEROOM = 1.01
 
 @dataclass(frozen=True, kw_only=True)
 class SlotPlots:
-    """The slots of one edge, `slot_seconds` long each, and the run's first seconds that are not
-    measured."""
+    """The slots of one edge, `slot_seconds` long each. What lies before the first of them is a
+    warm-up."""
 
     slots: Rows
     slot_seconds: float
-    warmup_s: float = 0.0
 
     def hits(self, name: str) -> Plot:
         """Hit ratio (moving over WINDOW slots) and the store's fill."""
@@ -134,8 +133,9 @@ class SlotPlots:
     def _open(self, title: str, y: str) -> tuple[Figure, Axes]:
         figure, axes = open_axes(title, "time (s)", y)
         axes.set_xlim(0, SIDEROOM * float(self._ends(self.slots)[-1]))
-        if self.warmup_s > 0:
-            axes.axvspan(0, self.warmup_s, color=GREY, alpha=0.2, lw=0, label="warm-up")
+        begin_s = self.slots[0]["start_s"]
+        if begin_s > 0:
+            axes.axvspan(0, begin_s, color=GREY, alpha=0.2, lw=0, label="not measured")
         return figure, axes
 
     def _ends(self, slots: Rows) -> np.ndarray[Any, Any]:

@@ -14,9 +14,11 @@ from orchestrator.records import figures, markup, report, sections, summary
 from orchestrator.records.description import describe
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest
+from orchestrator.records.slot_plots import SlotPlots
 from tests import paced
 from tests.orchestrator.records.test_record import row, slot
 
+RESULTS = ("done", "rejected", "failed")
 TWO_CLASSES = [
     {"class": "phone", "count": 3},
     {"class": "tablet", "count": 1, "speed_ratio": 0.15},
@@ -116,6 +118,16 @@ def test_plots_are_files_too_and_the_same_each_time(tmp_path: Path) -> None:
     assert b"20:" not in first["stages.svg"][:600]  # no date in it
 
 
+def test_a_warm_up_is_shown_as_time_that_is_not_measured() -> None:
+    slots = [vars(slot(number)) for number in range(10, 20)]
+    shown = [
+        SlotPlots(slots=part, slot_seconds=1.0).hits("hits").svg
+        for part in (slots, [{**slots[0], "start_s": 0.0}])
+    ]
+    # matplotlib leaves a text's words in a comment
+    assert ["<!-- not measured -->" in svg for svg in shown] == [True, False]
+
+
 def test_a_class_may_have_any_name(tmp_path: Path) -> None:
     """matplotlib reads $ as the beginning of a formula, and hides what begins with _."""
     odd = [{"class": r"$\frac", "count": 2}, {"class": "_<b>", "count": 2}]
@@ -138,6 +150,12 @@ def test_a_figure_says_n_and_why_it_has_no_interval() -> None:
     short = tiles(63)
     assert "n = 63; ± from 100 on" in short and "response, largest of 63 (s)" in short
     assert "<i>± 0.000</i>" in tiles(200) and "response, p95 (s)" in tiles(200)
+
+
+def test_what_came_to_no_picture_is_counted_once() -> None:
+    rows = [row(i, result=result, total_s=2.0).dict() for i, result in enumerate(RESULTS)]
+    page = figures.tiles(summary.metrics(rows, [], {}), 0)
+    assert "<b>2</b><span>without a picture</span><small>1 rejected, 1 failed" in page
 
 
 def test_times_of_one_table_have_one_unit() -> None:
