@@ -43,12 +43,13 @@ DECIDES = Row(
             steps=((10, "yellow"), (30, "red")),
         ),
         Panel(
-            title="Gap to the best in hindsight",
+            title="Regret of the slot",
             unit="percentunit",
             queries=_each_edge("optimality_gap_ratio"),
             tells=(
-                "How far the last slot's content was from the best choice among everything that "
-                "was ever asked for before it: 0 the best, 1 no better than nothing. A slot where "
+                "`gap_to_exact` of the last slot: how far the content was from the best one for "
+                "the requests that then came, out of everything that was ever asked for before: 0 "
+                "the best, 1 no better than an empty store, above 1 worse than that. A slot where "
                 "nothing could have been gained leaves it as it was."
             ),
             bad=(
