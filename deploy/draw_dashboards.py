@@ -29,7 +29,7 @@ BUILD = ROOT / "build" / "dashboards"
 PICTURES = ROOT / "docs" / "dashboards"
 WIDTH_PX = 1600
 MARGIN_PX = 32  # left and right of the panels together
-COLOURS = 128  # of a picture: a few lines on a dark ground
+COLOURS = 256  # of a picture: a few lines on a dark ground
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MISSING = {
     "npm": "it comes with Node.js: apt-get install npm (Debian, Ubuntu), brew install node",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    SECONDS,
     Panel,
     Query,
     Row,
@@ -17,7 +18,7 @@ EDGE = Row(
     (
         Panel(
             title="Backlog Q",
-            unit="s",
+            unit=SECONDS,
             queries=(Query(f"max by (edge) ({of_edge('backlog_seconds')})", "{{edge}}"),),
             tells=(
                 "The Lyapunov queue of (23): how far misses have been over the latency target, "
@@ -38,6 +39,7 @@ EDGE = Row(
                 "can."
             ),
             steps=((32, "yellow"), (128, "red")),
+            reach=10,
         ),
         Panel(
             title="Batch size",
@@ -63,6 +65,7 @@ EDGE = Row(
                 "machine."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Rejections",
@@ -76,6 +79,8 @@ EDGE = Row(
                 "another model. prompt: not a text. token: a client without the run's token."
             ),
             steps=((0.01, "yellow"), (1, "red")),
+            beside=True,
+            reach=1,
         ),
         Panel(
             title="Bytes over the air",
@@ -102,6 +107,7 @@ EDGE = Row(
                 "outputs are larger than the room that is left."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Lookups in the store",
@@ -117,6 +123,7 @@ EDGE = Row(
                 "enough to be asked for again."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Outputs held",
@@ -138,6 +145,7 @@ EDGE = Row(
             stacked=True,
             base="blue",
             width=12,
+            beside=True,
         ),
         Panel(
             title="Devices' power",

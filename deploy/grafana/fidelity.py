@@ -65,7 +65,7 @@ NOW = Row(
             width=10,
         ),
         Panel(
-            title="Slots",
+            title="Slots and events",
             unit="short",
             queries=(
                 Query(f"sum by (event) ({so_far(of_run('scenario_events_total'))})", "{{event}}"),
@@ -101,6 +101,7 @@ LATE = Row(
             ),
             steps=_BOUND,
             width=12,
+            beside=True,
         ),
         Panel(
             title="Lateness p99 by part",
@@ -115,6 +116,7 @@ LATE = Row(
             ),
             steps=_BOUND,
             width=12,
+            beside=True,
         ),
         _error(
             "link_rate_error_ratio",

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from deploy.grafana.panels import Board, Panel, Query, Row, of_edge, quantiles, rate, so_far
+from deploy.grafana.panels import (
+    SECONDS,
+    Board,
+    Panel,
+    Query,
+    Row,
+    of_edge,
+    quantiles,
+    rate,
+    so_far,
+)
 
 
 def _each_edge(name: str) -> tuple[Query, ...]:
-    return (Query(f"max by (edge) ({of_edge(name)})", "{{edge}}"),)
+    # a gauge is NaN before its first value: without the comparison the line would start at 0
+    return (Query(f"max by (edge) ({of_edge(name)} > -Inf)", "{{edge}}"),)
 
 
 DECIDES = Row(
@@ -26,7 +37,7 @@ DECIDES = Row(
         ),
         Panel(
             title="Backlog Q",
-            unit="s",
+            unit=SECONDS,
             queries=_each_edge("backlog_seconds"),
             tells="The queue of (23), the price that a miss has in (33).",
             bad=(
@@ -57,6 +68,7 @@ DECIDES = Row(
                 "of few requests: judge by its mean in the report."
             ),
             steps=((0.5, "yellow"), (0.9, "red")),
+            reach=1,
             width=12,
         ),
         Panel(

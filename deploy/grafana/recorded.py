@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.grafana.answers import get
+from deploy.grafana.answers import get, series
 from orchestrator.watch import programs
 from orchestrator.watch.monitor import NO_PROMETHEUS
 from orchestrator.watch.supervised_process import SupervisedProcess
@@ -18,6 +18,7 @@ from orchestrator.watch.supervised_process import SupervisedProcess
 READY_S = 30.0
 POLL_S = 0.1
 FOREVER = "100y"
+UP = 'max(max_over_time((timestamp(up{part="edge"}) * (up{part="edge"} == 1))[10m:1s]))'
 
 
 @contextmanager
@@ -53,13 +54,18 @@ def recorded_prometheus(run: Path) -> Iterator[str]:
 
 
 def span(run: Path, prometheus: str) -> tuple[float, float]:
-    """Find the first and the last instant of what was recorded, Unix seconds."""
+    """Find the first instant of what was recorded and the last with an edge, Unix seconds.
+
+    After its edges have gone a run only puts its things away.
+    """
     head = get(prometheus, "status/tsdb")["headStats"]
     blocks = [
         json.loads(path.read_text()) for path in (run / "prometheus" / "data").glob("*/meta.json")
     ]
     first = min(head["minTime"], *(block["minTime"] for block in blocks), head["maxTime"])
-    return first / 1e3, head["maxTime"] / 1e3
+    last = head["maxTime"] / 1e3
+    (edges,) = series(prometheus, UP, time=last) or [{"points": [[last, last]]}]
+    return first / 1e3, float(edges["points"][0][1])
 
 
 def _await_ready(address: str, started: SupervisedProcess) -> None:

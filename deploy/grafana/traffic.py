@@ -37,6 +37,7 @@ def _response(q: float) -> Panel:
             "devices.speed_ratio. overhead: the machine itself is busy, see Fidelity."
         ),
         steps=((10, "yellow"), (30, "red")),
+        beside=True,
     )
 
 

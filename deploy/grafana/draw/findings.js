@@ -1,6 +1,6 @@
 // What a machine can see of a page of panels: what is empty, cut off, hidden or too small to read.
 const LEAST_PLOT_PX = 90;
-const LEAST_TEXT_PX = 14;
+const LEAST_TEXT_PX = 11.5; // what Grafana itself sets small
 const SLACK_PX = 1;
 
 const shows = (element) => element.childElementCount === 0 && element.textContent.trim() !== "";

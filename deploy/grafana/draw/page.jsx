@@ -9,6 +9,7 @@ import { findings } from "./findings.js";
 import { framesOf, theme } from "./frames.js";
 import { Panel } from "./panels.jsx";
 
+const styles = createRoot(document.getElementById("styles"));
 const root = createRoot(document.getElementById("root"));
 
 function Heading({ board }) {
@@ -27,7 +28,6 @@ function Heading({ board }) {
 function Board({ board, frames }) {
   return (
     <ThemeContext.Provider value={theme}>
-      <GlobalStyles />
       <Heading board={board} />
       <main style={{ height: board.height_px }}>
         {board.panels.map((panel) =>
@@ -52,8 +52,10 @@ window.draw = async (board) => {
   for (const panel of data) {
     frames.set(panel.id, await framesOf(panel));
   }
+  // plots write on a canvas, which does not wait for fonts
+  flushSync(() => styles.render(<GlobalStyles />));
+  await Promise.all([400, 500].map((weight) => document.fonts.load(`${weight} 12px Inter`)));
   flushSync(() => root.render(<Board board={board} frames={frames} />));
-  await document.fonts.ready;
   // a plot is drawn when its legend's height is known, and again when that changes
   for (let frames = 0; frames < 30; frames++) {
     await frame();

@@ -76,7 +76,7 @@ function Figures({ panel, frames, width, height }) {
           graphMode={options.graphMode}
           justifyMode={options.justifyMode}
           textMode={options.textMode}
-          wideLayout={options.wideLayout}
+          disableWideLayout={!options.wideLayout}
           width={wide}
           height={high}
           theme={theme}

@@ -8,7 +8,7 @@ const SITE = "http://drawn.invalid/"; // answered from the folder here, never by
 const FONTS = { Regular: 400, Medium: 500 };
 const TYPES = { svg: "image/svg+xml", js: "text/javascript", css: "text/css", woff2: "font/woff2" };
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="page.css">
-<link rel="stylesheet" href="heading.css"><div id="root"></div>
+<link rel="stylesheet" href="heading.css"><div id="styles"></div><div id="root"></div>
 <script>window.__grafana_public_path__ = "public/"</script><script src="page.js"></script>`;
 
 function fileOf(path) {
