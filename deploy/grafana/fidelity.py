@@ -48,7 +48,7 @@ NOW = Row(
             ),
             kind="stat",
             words={0: ("INVALID", "red"), 1: ("VALID", "green")},
-            width=6,
+            width=5,
         ),
         Panel(
             title="Lateness p99 so far",
@@ -62,7 +62,7 @@ NOW = Row(
             bad="the bound is 20 ms, or 2 % of the stage where that is more.",
             kind="stat",
             steps=_BOUND,
-            width=10,
+            width=8,
         ),
         Panel(
             title="Slots and events",
@@ -80,7 +80,7 @@ NOW = Row(
             ),
             kind="stat",
             base="blue",
-            width=8,
+            width=11,
         ),
     ),
 )
