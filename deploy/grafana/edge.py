@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
     SECONDS,
     Panel,
     Query,
@@ -31,7 +32,7 @@ EDGE = Row(
         ),
         Panel(
             title="Edge queue",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"max by (edge) ({of_edge('edge_queue_depth')})", "{{edge}}"),),
             tells="Requests that wait for their first denoising step.",
             bad=(
@@ -58,7 +59,8 @@ EDGE = Row(
             queries=quantiles((0.5, 0.95), rate(of_edge("denoise_step_seconds_bucket")), "where"),
             tells=(
                 "Duration of one call of the denoiser, on the edge and on device hosts, whatever "
-                "its batch."
+                "its batch. What takes less than 1 ms, such as devices that are paced, is known as "
+                "no more than that."
             ),
             bad=(
                 "a p95 far over the p50 with equal batches: something else computes on this "
@@ -127,7 +129,7 @@ EDGE = Row(
         ),
         Panel(
             title="Outputs held",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum by (edge) ({of_edge('store_entries')})", "{{edge}}"),),
             tells="Intermediate outputs in the store.",
             bad="see Store.",
@@ -135,7 +137,7 @@ EDGE = Row(
         ),
         Panel(
             title="Devices by what they do",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum by (state) ({of_edge('devices')})", "{{state}}"),),
             tells="Thinking (no request), waiting for the edge, receiving, computing.",
             bad=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
     Board,
     Panel,
     Query,
@@ -66,7 +67,7 @@ NOW = Row(
         ),
         Panel(
             title="Slots and events",
-            unit="short",
+            unit=COUNT,
             queries=(
                 Query(f"sum by (event) ({so_far(of_run('scenario_events_total'))})", "{{event}}"),
             ),

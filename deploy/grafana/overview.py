@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deploy.grafana.edge import EDGE
 from deploy.grafana.panels import (
+    COUNT,
     DONE,
     FROM_STORE,
     REUSED,
@@ -28,7 +29,7 @@ SO_FAR = Row(
     (
         Panel(
             title="Requests done",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum({_DONE})", "done"),),
             tells="Pictures that users have.",
             bad=(

@@ -16,6 +16,7 @@ DONE = 'result="done"'
 FROM_STORE = 'result="done",reuse=~"exact|similar|final"'
 REUSED = 'result="done",reuse!="computed"'
 MOMENT = "5s"
+COUNT = "locale"  # 1,370 where "short" would say 1.37 K
 SECONDS = "suffix:s"  # "s" would make minutes of them, with an axis of 50 s, 1.67 mins, 2.50 mins
 
 

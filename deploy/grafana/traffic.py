@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
     DONE,
     REUSED,
     STAGES,
@@ -46,7 +47,7 @@ TRAFFIC = Row(
     (
         Panel(
             title="Users",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum by (edge) ({of_edge('users')})", "{{edge}}"),),
             tells="Devices that each edge serves now.",
             bad=(
