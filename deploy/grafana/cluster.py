@@ -70,10 +70,14 @@ PROCESSES = Row(
             unit="none",
             queries=(
                 Query(
-                    f"max by (node, part, process, version) ({latest(of_run('build_info'))})", ""
+                    f"sum by (node, part, version) ({latest(of_run('build_info'))})",
+                    "",
                 ),
             ),
-            tells="Every process with its node and the version of midstep that it runs.",
+            tells=(
+                "How many processes of each part run on each node, and the version of midstep that "
+                "they run."
+            ),
             bad="two versions in one run: install the same one on all nodes.",
             kind="table",
             base="blue",
@@ -100,6 +104,7 @@ MACHINE = Row(
             ),
             stacked=True,
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Memory by process",
@@ -119,6 +124,7 @@ MACHINE = Row(
             ),
             stacked=True,
             base="blue",
+            beside=True,
         ),
         Panel(
             title="GPU memory",
@@ -127,10 +133,12 @@ MACHINE = Row(
             tells="Memory that the edge's model takes on its GPU; 0 where it computes on a CPU.",
             bad="near the card's size: model.dtype: float16, or a smaller model.",
             base="blue",
+            beside=True,
+            reach=2**30,
         ),
         Panel(
             title="Open files",
-            unit="short",
+            unit="percentunit",
             queries=(
                 Query(
                     f"max by (process) ({of_run('process_open_fds')} / "
@@ -139,6 +147,7 @@ MACHINE = Row(
                 ),
             ),
             tells="Open files and sockets as a share of what the process may have.",
+            beside=True,
             bad="near 100 %: raise `ulimit -n`, or fewer devices a host.",
             steps=((0.7, "yellow"), (0.9, "red")),
             most=1,
@@ -156,6 +165,7 @@ MACHINE = Row(
                 "on each host (hosts.devices_per_host)."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Ray: memory",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
+    SECONDS,
     Panel,
     Query,
     Row,
@@ -17,7 +19,7 @@ EDGE = Row(
     (
         Panel(
             title="Backlog Q",
-            unit="s",
+            unit=SECONDS,
             queries=(Query(f"max by (edge) ({of_edge('backlog_seconds')})", "{{edge}}"),),
             tells=(
                 "The Lyapunov queue of (23): how far misses have been over the latency target, "
@@ -30,7 +32,7 @@ EDGE = Row(
         ),
         Panel(
             title="Edge queue",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"max by (edge) ({of_edge('edge_queue_depth')})", "{{edge}}"),),
             tells="Requests that wait for their first denoising step.",
             bad=(
@@ -38,6 +40,7 @@ EDGE = Row(
                 "can."
             ),
             steps=((32, "yellow"), (128, "red")),
+            reach=10,
         ),
         Panel(
             title="Batch size",
@@ -56,13 +59,15 @@ EDGE = Row(
             queries=quantiles((0.5, 0.95), rate(of_edge("denoise_step_seconds_bucket")), "where"),
             tells=(
                 "Duration of one call of the denoiser, on the edge and on device hosts, whatever "
-                "its batch."
+                "its batch. What takes less than 1 ms, such as devices that are paced, is known as "
+                "no more than that."
             ),
             bad=(
                 "a p95 far over the p50 with equal batches: something else computes on this "
                 "machine."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Rejections",
@@ -76,6 +81,8 @@ EDGE = Row(
                 "another model. prompt: not a text. token: a client without the run's token."
             ),
             steps=((0.01, "yellow"), (1, "red")),
+            beside=True,
+            reach=1,
         ),
         Panel(
             title="Bytes over the air",
@@ -102,6 +109,7 @@ EDGE = Row(
                 "outputs are larger than the room that is left."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Lookups in the store",
@@ -117,10 +125,11 @@ EDGE = Row(
                 "enough to be asked for again."
             ),
             base="blue",
+            beside=True,
         ),
         Panel(
             title="Outputs held",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum by (edge) ({of_edge('store_entries')})", "{{edge}}"),),
             tells="Intermediate outputs in the store.",
             bad="see Store.",
@@ -128,7 +137,7 @@ EDGE = Row(
         ),
         Panel(
             title="Devices by what they do",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum by (state) ({of_edge('devices')})", "{{state}}"),),
             tells="Thinking (no request), waiting for the edge, receiving, computing.",
             bad=(
@@ -138,6 +147,7 @@ EDGE = Row(
             stacked=True,
             base="blue",
             width=12,
+            beside=True,
         ),
         Panel(
             title="Devices' power",

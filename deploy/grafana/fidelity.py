@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
     Board,
     Panel,
     Query,
@@ -48,7 +49,7 @@ NOW = Row(
             ),
             kind="stat",
             words={0: ("INVALID", "red"), 1: ("VALID", "green")},
-            width=6,
+            width=5,
         ),
         Panel(
             title="Lateness p99 so far",
@@ -65,11 +66,11 @@ NOW = Row(
             bad="the bound is 20 ms, or 2 % of the stage where that is more.",
             kind="stat",
             steps=_BOUND,
-            width=10,
+            width=8,
         ),
         Panel(
-            title="Slots",
-            unit="short",
+            title="Slots and events",
+            unit=COUNT,
             queries=(
                 Query(f"sum by (event) ({so_far(of_run('scenario_events_total'))})", "{{event}}"),
             ),
@@ -83,7 +84,7 @@ NOW = Row(
             ),
             kind="stat",
             base="blue",
-            width=8,
+            width=11,
         ),
     ),
 )
@@ -104,6 +105,7 @@ LATE = Row(
             ),
             steps=_BOUND,
             width=12,
+            beside=True,
         ),
         Panel(
             title="Lateness p99 by part",
@@ -119,6 +121,7 @@ LATE = Row(
             ),
             steps=_BOUND,
             width=12,
+            beside=True,
         ),
         Panel(
             title="Arrival lateness",

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from deploy.grafana.panels import Board, Panel, Query, Row, of_edge, quantiles, rate, so_far
+from deploy.grafana.panels import (
+    SECONDS,
+    Board,
+    Panel,
+    Query,
+    Row,
+    of_edge,
+    quantiles,
+    rate,
+    so_far,
+)
 
 
 def _each_edge(name: str) -> tuple[Query, ...]:
-    return (Query(f"max by (edge) ({of_edge(name)})", "{{edge}}"),)
+    # a gauge is NaN before its first value: without the comparison the line would start at 0
+    return (Query(f"max by (edge) ({of_edge(name)} > -Inf)", "{{edge}}"),)
 
 
 DECIDES = Row(
@@ -26,7 +37,7 @@ DECIDES = Row(
         ),
         Panel(
             title="Backlog Q",
-            unit="s",
+            unit=SECONDS,
             queries=_each_edge("backlog_seconds"),
             tells="The queue of (23), the price that a miss has in (33).",
             bad=(
@@ -43,12 +54,13 @@ DECIDES = Row(
             steps=((10, "yellow"), (30, "red")),
         ),
         Panel(
-            title="Gap to the best in hindsight",
+            title="Regret of the slot",
             unit="percentunit",
             queries=_each_edge("optimality_gap_ratio"),
             tells=(
-                "How far the last slot's content was from the best choice among everything that "
-                "was ever asked for before it: 0 the best, 1 no better than nothing. A slot where "
+                "`gap_to_exact` of the last slot: how far the content was from the best one for "
+                "the requests that then came, out of everything that was ever asked for before: 0 "
+                "the best, 1 no better than an empty store, above 1 worse than that. A slot where "
                 "nothing could have been gained leaves it as it was."
             ),
             bad=(
@@ -56,6 +68,7 @@ DECIDES = Row(
                 "of few requests: judge by its mean in the report."
             ),
             steps=((0.5, "yellow"), (0.9, "red")),
+            reach=1,
             width=12,
         ),
         Panel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deploy.grafana.edge import EDGE
 from deploy.grafana.panels import (
+    COUNT,
     DONE,
     FROM_STORE,
     REUSED,
@@ -28,7 +29,7 @@ SO_FAR = Row(
     (
         Panel(
             title="Requests done",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum({_DONE})", "done"),),
             tells="Pictures that users have.",
             bad=(
@@ -59,7 +60,7 @@ SO_FAR = Row(
             kind="stat",
             steps=((0.001, "yellow"), (0.01, "red")),
             most=1,
-            width=3,
+            width=4,
         ),
         Panel(
             title="Mean response",
@@ -79,7 +80,7 @@ SO_FAR = Row(
             bad="compare the stages below.",
             kind="stat",
             steps=((10, "yellow"), (30, "red")),
-            width=3,
+            width=4,
         ),
         Panel(
             title="Response time",
@@ -95,9 +96,7 @@ SO_FAR = Row(
             title="Hit ratio",
             unit="percentunit",
             queries=(
-                Query(
-                    ratio(so_far(of_edge("requests_total", FROM_STORE)), _DONE), "from the store"
-                ),
+                Query(ratio(so_far(of_edge("requests_total", FROM_STORE)), _DONE), "from store"),
                 Query(ratio(so_far(of_edge("requests_total", REUSED)), _DONE), "any reuse"),
             ),
             tells=(
@@ -128,10 +127,10 @@ SO_FAR = Row(
             ),
             kind="stat",
             words={0: ("INVALID", "red"), 1: ("VALID", "green")},
-            width=3,
+            width=2,
         ),
         Panel(
-            title="Alerts firing",
+            title="Alerts",
             unit="none",
             queries=(
                 Query('count(ALERTS{alertstate="firing",run="$run"}) or vector(0)', "firing"),
@@ -140,7 +139,7 @@ SO_FAR = Row(
             bad="Prometheus lists them under /alerts, with what to do.",
             kind="stat",
             steps=((1, "red"),),
-            width=3,
+            width=2,
         ),
     ),
 )

@@ -21,7 +21,9 @@ for the length of the run, and prints their addresses and Grafana's password. Bo
 loopback only. It takes them from the PATH, else from Docker (on Linux), else it says how to get
 them and the run goes on without. When the run is over, one more scrape is awaited, then both are
 stopped. What Prometheus has seen stays in the run's folder, in `prometheus/`; to look again:
-`prometheus --config.file=RUN/prometheus/prometheus.yml --storage.tsdb.path=RUN/prometheus/data`.
+`prometheus --config.file=RUN/prometheus/prometheus.yml --storage.tsdb.path=RUN/prometheus/data
+--storage.tsdb.retention.time=100y --web.listen-address=127.0.0.1:9090` (by itself it listens on
+every address, and forgets what is 15 days old).
 
 **Anywhere else**: let Prometheus read `deploy/prometheus/prometheus.yml` (targets by `file_sd` from
 `runs/*.targets.json`, rules, alerts), and Grafana the folder `deploy/grafana/provisioning` with
@@ -37,6 +39,19 @@ died, stopping, ended. A gap in a line means that nothing happened in that time,
 of no requests.
 
 The same figures without Grafana: `midstep top RUN`.
+
+**The pictures** below are one run's (`midstep run saturated --policy drc --duration 90s
+--monitor`), drawn by `python -m deploy.draw_dashboards RUN`; RUN may also be the address of a
+Prometheus. It fills the variables, puts every query to Prometheus at the step that Grafana would
+choose, and draws the answers in headless Chromium with Grafana's own components (npm
+`@grafana/ui` 11.6, the version that the JSON is written for) at the places and sizes of a page
+1600 pixels wide. Grafana's are the panels' frames, lines, axes, legends, figures, tables, fonts,
+units, thresholds and colours. Not Grafana's are the line of variables at the top, the headings of
+rows, the dashed marks of events, and the few rules of its application that its components leave
+out: the grid, the steps, and the defaults of the time series panel. Whatever is empty, cut off,
+hidden in a legend or too small to read becomes a line, and the status 1. It needs Node.js (its
+first call installs what deploy/grafana/draw/package-lock.json names into build/), Chromium
+(`apt-get install chromium`) and Prometheus, and is part of no test.
 """
 
 ALERTS = """\
@@ -70,7 +85,8 @@ def _alert(rule: dict[str, Any]) -> str:
 
 
 def _board(board: Board) -> str:
-    lines = [f"\n## {board.title.removeprefix('midstep: ')}", "", board.about]
+    name = board.title.removeprefix("midstep: ")
+    lines = [f"\n## {name}", "", board.about, "", f"![{name}](dashboards/{board.name}.png)"]
     for row in board.rows:
         lines += [
             "",

@@ -16,6 +16,8 @@ DONE = 'result="done"'
 FROM_STORE = 'result="done",reuse=~"exact|similar|final"'
 REUSED = 'result="done",reuse!="computed"'
 MOMENT = "5s"
+COUNT = "locale"  # 1,370 where "short" would say 1.37 K
+SECONDS = "suffix:s"  # "s" would make minutes of them, with an axis of 50 s, 1.67 mins, 2.50 mins
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,10 @@ class Panel:
 
     `tells`: what it shows. `bad`: what to do when it looks bad. `base`: the colour below the first
     of `steps`, each (from this value on, colour). `words`: value -> (text, colour). `least` and
-    `most`: ends of the axis. `width`: of the board's 24 columns. `learning`: has data only under a
-    policy that trains.
+    `most`: ends of the axis. `reach`: value up to which the axis goes even where all lines are
+    lower; without one a line that stays at 0 gets an axis up to 100. `width`: of the board's 24
+    columns. `beside`: the legend stands beside the plot; below it there is room for two lines.
+    `learning`: has data only under a policy that trains.
     """
 
     title: str
@@ -47,7 +51,9 @@ class Panel:
     stacked: bool = False
     least: float | None = 0
     most: float | None = None
+    reach: float | None = None
     width: int = 8
+    beside: bool = False
     base: str = "green"
     learning: bool = False
 

@@ -17,6 +17,7 @@ SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WINDOWS = ("15s", "30s", "1m", "5m", "15m")
 HEIGHT = {"stat": 4, "table": 7, "timeseries": 8}
 _LEGEND = ("mean", "lastNotNull")
+_NARROW = 8  # columns; a legend beside a plot of no more has room for one figure
 
 
 def render(board: Board) -> str:
@@ -137,9 +138,9 @@ def _lines(panel: Panel) -> timeseries.Panel:
     legend = (
         options.VizLegendOptions()
         .display_mode(common.LegendDisplayMode.TABLE)
-        .placement(common.LegendPlacement.BOTTOM)
+        .placement(common.LegendPlacement.RIGHT if panel.beside else common.LegendPlacement.BOTTOM)
         .show_legend(True)
-        .calcs(list(_LEGEND))
+        .calcs(list(_LEGEND[-1:] if panel.beside and panel.width <= _NARROW else _LEGEND))
     )
     tooltip = (
         options.VizTooltipOptions()
@@ -154,6 +155,8 @@ def _lines(panel: Panel) -> timeseries.Panel:
         .legend(legend)
         .tooltip(tooltip)
     )
+    if panel.reach is not None:
+        lines.axis_soft_max(panel.reach)
     if panel.stacked:
         lines.stacking(options.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if panel.steps:
@@ -167,6 +170,7 @@ def _figures(panel: Panel) -> stat.Panel:
         stat.Panel()
         .color_mode(common.BigValueColorMode.VALUE)
         .graph_mode(common.BigValueGraphMode.NONE)
+        .wide_layout(False)  # else a name stands before its figure and after its neighbour's
         .reduce_options(options.ReduceDataOptions().calcs(["lastNotNull"]))
         .text_mode(
             common.BigValueTextMode.VALUE_AND_NAME
@@ -178,7 +182,8 @@ def _figures(panel: Panel) -> stat.Panel:
 
 def _rows(panel: Panel) -> table.Panel:
     hidden = dashboard.DataTransformerConfig(
-        id_val="organize", options={"excludeByName": {"Time": True, "Value": True}}
+        id_val="organize",
+        options={"excludeByName": {"Time": True}, "renameByName": {"Value": "processes"}},
     )
     return table.Panel().with_transformation(hidden)
 

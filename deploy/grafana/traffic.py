@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
     DONE,
     REUSED,
     STAGES,
@@ -37,6 +38,7 @@ def _response(q: float) -> Panel:
             "devices.speed_ratio. overhead: the machine itself is busy, see Fidelity."
         ),
         steps=((10, "yellow"), (30, "red")),
+        beside=True,
     )
 
 
@@ -45,7 +47,7 @@ TRAFFIC = Row(
     (
         Panel(
             title="Users",
-            unit="short",
+            unit=COUNT,
             queries=(Query(f"sum by (edge) ({of_edge('users')})", "{{edge}}"),),
             tells="Devices that each edge serves now.",
             bad=(

@@ -96,8 +96,8 @@ SPECS: dict[str, Spec] = {
     ),
     "optimality_gap_ratio": Spec(
         Gauge,
-        "How far the last slot's plan was from the best in hindsight: 0 the best, 1 no better than "
-        "no cache.",
+        "Regret of the last slot's plan against the best for the requests that came: 0 the best, 1 "
+        "no better than no cache.",
         ("edge",),
     ),
     "learner_loss": Spec(Gauge, "Mean loss of the last training.", ("edge",)),

@@ -32,6 +32,8 @@ READY_S = 15.0
 PULL_S = 120.0
 LINGER_S = 5.0
 HOST = "127.0.0.1"
+# Prometheus listens on every address, and forgets what is 15 days old, where it is not told else
+LOOK_AGAIN = f"--storage.tsdb.retention.time=100y --web.listen-address={HOST}:9090"
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: past http_proxy
 NO_PROMETHEUS = (
     "no Prometheus here: apt-get install prometheus (Debian, Ubuntu), brew install prometheus "
@@ -103,7 +105,7 @@ class Monitor:
         return [
             f"what Prometheus saw is kept: prometheus "
             f"--config.file={self._folder / 'prometheus.yml'} "
-            f"--storage.tsdb.path={self._folder / 'data'}"
+            f"--storage.tsdb.path={self._folder / 'data'} {LOOK_AGAIN}"
         ]
 
     def _start_prometheus(self) -> str:
