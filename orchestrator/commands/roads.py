@@ -3,6 +3,7 @@ import it anew, also on other machines."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from midstep.errors import EXIT_MISSED, PartDied
@@ -25,7 +26,7 @@ def virtual(scenario: Scenario, folder: Path) -> None:
     from orchestrator.live.launch import Options
     from orchestrator.live.run import run
 
-    _ended(run(scenario, Options(out=str(folder), quiet=True), InProcess), folder)
+    _ended(run(scenario, Options(out=str(folder), quiet=True, report=False), InProcess), folder)
 
 
 class Live:
@@ -47,7 +48,7 @@ class Live:
 
             cluster = RayCluster
             address = self.address
-        options = Options(out=str(folder), address=address, quiet=True)
+        options = Options(out=str(folder), address=address, quiet=True, report=False)
         _ended(run(scenario, options, cluster), folder)
 
 
@@ -63,7 +64,8 @@ def _ended(status: int, folder: Path) -> None:
     if status in (0, EXIT_MISSED):
         return
     try:
-        last = (folder / "run.log").read_text().strip().splitlines()[-1]
-    except (OSError, IndexError):
-        last = "it says nothing"
-    raise PartDied(f"the run ended with status {status}: {last}")
+        events = json.loads((folder / "summary.json").read_bytes())["run"]["events"]
+        reason = events[-1]["text"]
+    except (OSError, ValueError, KeyError, IndexError):
+        reason = "before its time began"
+    raise PartDied(f"the run ended with status {status}: {reason}")
