@@ -5,22 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from midstep.errors import OptionError
 from orchestrator.commands.options import Commands
 
-if TYPE_CHECKING:
-    from orchestrator.evaluation.experiment.command import Setup
-    from orchestrator.evaluation.experiment.plan import Plan
-    from orchestrator.evaluation.experiment.pool import Executor, Outcome, Road, Task
-
 __all__ = ["add_commands"]
-
-LIVE_STOP_S = 90.0  # wall seconds: a live run that is interrupted awaits its requests in flight
 
 
 def add_commands(commands: Commands) -> None:
@@ -59,6 +49,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _experiment(args: argparse.Namespace) -> int:
+    from orchestrator.commands.roads import setup
     from orchestrator.evaluation.experiment import plan as plans
     from orchestrator.evaluation.experiment.command import experiment
 
@@ -67,63 +58,8 @@ def _experiment(args: argparse.Namespace) -> int:
             raise OptionError(f"--{name}: nothing is given (an unset variable?); leave it out")
     file = plans.find(args.file)
     plan = plans.read(file)
-    return experiment(file, plan, args.out, _setup(plan, args))
-
-
-def _setup(plan: Plan, args: argparse.Namespace) -> Setup:
-    from midstep.machine import usable_cores
-    from orchestrator.commands import roads
-    from orchestrator.evaluation.experiment import pool, simulated
-    from orchestrator.evaluation.experiment.command import Setup
-
-    live = plan.road == "live"
-    jobs = args.jobs
-    if jobs is not None and (jobs < 1 or (live and jobs > 1)):
-        raise OptionError(
-            f"--jobs {jobs}: "
-            + ("live runs would disturb one another; leave it out" if live else "at least 1")
-        )
-    if jobs is None:
-        jobs = 1 if live else max(1, int(usable_cores()))
-    road: Road = roads.Live(args.address) if live else getattr(roads, plan.road)
-    executor = pool.processes(jobs, fresh=live, stop_s=LIVE_STOP_S if live else pool.STOP_S)
-    if args.address is not None and not live:
-        executor = _over_ray(args.address)
-    return Setup(
-        road=road,
-        check=simulated.check if plan.road == "simulate" else roads.check,
-        executor=executor,
-        jobs=jobs,
-        command=shlex.join(["midstep", *sys.argv[1:]]),
-    )
-
-
-class _Elsewhere:
-    """A point to be played in a folder that is named where it is played."""
-
-    def __init__(self, road: Road, task: Task) -> None:
-        self.road = road
-        self.task = task
-
-    def __call__(self, folder: Path) -> Outcome:
-        from orchestrator.evaluation.experiment.pool import play
-
-        return play(self.road, replace(self.task, folder=folder))
-
-
-def _over_ray(address: str) -> Executor:
-    def run(road: Road, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        from orchestrator.cluster.spread import spread
-        from orchestrator.evaluation.experiment.pool import Outcome
-
-        calls = [(_Elsewhere(road, task), task.folder) for task in tasks]
-        for number, result in spread(calls, address):
-            if isinstance(result, Exception):
-                yield Outcome(id=tasks[number].id, wall_s=0.0, error=str(result))
-            else:
-                yield result
-
-    return run
+    command = shlex.join(["midstep", *sys.argv[1:]])
+    return experiment(file, plan, args.out, setup(plan, args.jobs, args.address, command))
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -1,14 +1,53 @@
-"""The roads that an experiment's points are played on. A road is called by name in processes that
-import it anew, also on other machines."""
+"""The roads that an experiment's points are played on, and what plays them. A road is called by
+name in processes that import it anew, also on other machines: it imports what it needs when it is
+called."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from midstep.errors import EXIT_MISSED, PartDied
+from midstep.errors import EXIT_MISSED, OptionError, PartDied
 from midstep.scenario import Scenario
 
-__all__ = ["Live", "check", "simulate", "virtual"]
+if TYPE_CHECKING:
+    from orchestrator.evaluation.experiment.command import Setup
+    from orchestrator.evaluation.experiment.plan import Plan
+    from orchestrator.evaluation.experiment.pool import Executor, Outcome, Road, Task
+
+__all__ = ["Live", "check", "setup", "simulate", "virtual"]
+
+LIVE_STOP_S = 90.0  # wall seconds: a live run that is interrupted awaits its requests in flight
+
+
+def setup(plan: Plan, jobs: int | None, address: str | None, command: str) -> Setup:
+    """How a plan is played: `jobs` points side by side (None: one for each core, live runs one at a
+    time), or over the Ray at `address`, which a live run joins; `command` as it was typed. Raises
+    OptionError."""
+    from midstep.machine import usable_cores
+    from orchestrator.evaluation.experiment import pool, simulated
+    from orchestrator.evaluation.experiment.command import Setup
+
+    live = plan.road == "live"
+    if jobs is not None and (jobs < 1 or (live and jobs > 1)):
+        why = "live runs would disturb one another; leave it out" if live else "at least 1"
+        raise OptionError(f"--jobs {jobs}: {why}")
+    if jobs is None:
+        jobs = 1 if live else max(1, int(usable_cores()))
+    roads: dict[str, Road] = {"virtual": virtual, "simulate": simulate, "live": Live(address)}
+    executor = pool.processes(jobs, fresh=live, stop_s=LIVE_STOP_S if live else pool.STOP_S)
+    if address is not None and not live:
+        executor = _over_ray(address)
+    return Setup(
+        road=roads[plan.road],
+        check=simulated.check if plan.road == "simulate" else check,
+        executor=executor,
+        jobs=jobs,
+        command=command,
+    )
 
 
 def check(scenario: Scenario) -> None:
@@ -25,7 +64,7 @@ def virtual(scenario: Scenario, folder: Path) -> None:
     from orchestrator.live.launch import Options
     from orchestrator.live.run import run
 
-    _ended(run(scenario, Options(out=str(folder), quiet=True), InProcess), folder)
+    _ended(run(scenario, Options(out=str(folder), quiet=True, report=False), InProcess), folder)
 
 
 class Live:
@@ -47,7 +86,7 @@ class Live:
 
             cluster = RayCluster
             address = self.address
-        options = Options(out=str(folder), address=address, quiet=True)
+        options = Options(out=str(folder), address=address, quiet=True, report=False)
         _ended(run(scenario, options, cluster), folder)
 
 
@@ -63,7 +102,36 @@ def _ended(status: int, folder: Path) -> None:
     if status in (0, EXIT_MISSED):
         return
     try:
-        last = (folder / "run.log").read_text().strip().splitlines()[-1]
-    except (OSError, IndexError):
-        last = "it says nothing"
-    raise PartDied(f"the run ended with status {status}: {last}")
+        events = json.loads((folder / "summary.json").read_bytes())["run"]["events"]
+        reason = events[-1]["text"]
+    except (OSError, ValueError, KeyError, IndexError):
+        reason = "before its time began"
+    raise PartDied(f"the run ended with status {status}: {reason}")
+
+
+class _Elsewhere:
+    """A point to be played in a folder that is named where it is played."""
+
+    def __init__(self, road: Road, task: Task) -> None:
+        self.road = road
+        self.task = task
+
+    def __call__(self, folder: Path) -> Outcome:
+        from orchestrator.evaluation.experiment.pool import play
+
+        return play(self.road, replace(self.task, folder=folder))
+
+
+def _over_ray(address: str) -> Executor:
+    def run(road: Road, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        from orchestrator.cluster.spread import spread
+        from orchestrator.evaluation.experiment.pool import Outcome
+
+        calls = [(_Elsewhere(road, task), task.folder) for task in tasks]
+        for number, result in spread(calls, address):
+            if isinstance(result, Exception):
+                yield Outcome(id=tasks[number].id, wall_s=0.0, error=str(result))
+            else:
+                yield result
+
+    return run

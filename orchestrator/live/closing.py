@@ -12,7 +12,6 @@ from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import report, summary
 from orchestrator.records.recorder import Recorder, policy_failures
-from orchestrator.watch.live import Log
 
 __all__ = ["close_record"]
 
@@ -38,17 +37,15 @@ def close_record(
         facts,
     )
     summary.write(folder, tree)
+    path = report.write(folder) if options.report else None
     policy = scenario.policy.name
     missed = summary.missed(tree, policy, scenario.thresholds)
-    if options.quiet:
-        for line in (headline(tree, policy), *missed):
-            Log(folder).say(line)
-    else:
-        path = report.write(folder)
+    if not options.quiet:
         print(headline(tree, policy))
         if (line := truncation_line(recorder.rows.values())) is not None:
             print(line)
-        print(f"report: {path}")
+        if path is not None:
+            print(f"report: {path}")
         for line in missed:
             print(line, file=sys.stderr)
     if status == 0 and (missed or (options.strict and tree["verdict"] != "VALID")):

@@ -30,8 +30,8 @@ class Options:
     `strict`: an INVALID run has exit status 1; `resume`: the folder of a run whose learner's state
     this one continues; `credentials`: a folder of credentials to use instead of fresh ones, so that
     devices started by hand can join; `monitor`: start a Prometheus and a Grafana beside the run;
-    `quiet`: what the run says goes to run.log in its folder, and no report.html is made
-    (`midstep report` makes it at any time)."""
+    `quiet`: print nothing; `report`: make report.html at the end, which `midstep report` makes at
+    any time."""
 
     out: str | None = None
     address: str | None = None
@@ -40,6 +40,7 @@ class Options:
     credentials: str | None = None
     monitor: bool = False
     quiet: bool = False
+    report: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

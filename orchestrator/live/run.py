@@ -39,7 +39,7 @@ from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import follow
 from orchestrator.records.recorder import Recorder, run_folder
 from orchestrator.records.summary import RunFacts
-from orchestrator.watch.live import Log, Progress
+from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
 from orchestrator.watch.waiting import Waiting
 
@@ -83,7 +83,7 @@ class _Run:
         self.facts = RunFacts(resumed_from=options.resume)
         self.deaths: list[str] = []
         self.began = False  # whether the run's time has begun
-        self.progress = Log(folder) if options.quiet else Progress(self.scenario, recorder)
+        self.progress = Progress(self.scenario, recorder, options.quiet)
         self.monitor = Monitor(folder) if options.monitor else None
 
     async def main(self) -> int:

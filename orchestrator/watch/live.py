@@ -3,11 +3,9 @@ there is none."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -19,22 +17,24 @@ from orchestrator.watch.run_figures import RunFigures
 from orchestrator.watch.screen import Screen
 from orchestrator.watch.tally import Tally
 
-__all__ = ["LOG", "Log", "Progress"]
+__all__ = ["Progress"]
 
 STAGES = ("queue", "edge", "transfer", "device", "overhead")
-LOG = "run.log"
 REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the time
 
 
 class Progress:
-    """Shows a run while it goes; a context manager."""
+    """Shows a run while it goes, or nothing where it is `quiet`; a context manager."""
 
-    def __init__(self, scenario: Scenario, recorder: Recorder) -> None:
+    def __init__(self, scenario: Scenario, recorder: Recorder, quiet: bool = False) -> None:
         self._recorder = recorder
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, quiet=quiet)
         self._live = (
-            Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+            Live(console=self._console, auto_refresh=False)
+            if self._console.is_terminal and not quiet
+            else None
         )
+        self._quiet = quiet
         self._figures = RunFigures(scenario)
         self._counted = [0, 0, 0]  # rows, slots and events that the figures have
         self._drawn = -REDRAW_S
@@ -54,6 +54,8 @@ class Progress:
 
     def show(self, progress: SlotProgress) -> None:
         """A slot has ended."""
+        if self._quiet:
+            return
         self._take_in()
         if self._live is None:
             if self._figures.last_slot % 5 == 4:
@@ -98,25 +100,3 @@ class Progress:
         ]
         cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):.0f} ms") for stage in STAGES]
         return cells
-
-
-class Log:
-    """Instead of `Progress` where many runs share a terminal: what a run says is a file in its
-    folder, and nothing is drawn."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOG
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        return None
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        with contextlib.suppress(OSError), self._path.open("a") as file:  # a full disk
-            file.write(f"{text}\n")
-
-    def show(self, progress: SlotProgress) -> None:
-        """A slot has ended."""

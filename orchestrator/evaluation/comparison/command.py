@@ -17,7 +17,13 @@ from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
 from orchestrator.evaluation import pages
 from orchestrator.evaluation.comparison.differences import Difference, means, paired
-from orchestrator.evaluation.comparison.matching import Matching, arrival_model, match
+from orchestrator.evaluation.comparison.matching import (
+    Matching,
+    Row,
+    arrival_model,
+    match,
+    measured,
+)
 from orchestrator.records.folders import claim_folder, read_scenario, write_at_once
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import read_run, versions
@@ -60,7 +66,7 @@ class Run:
     name: str
     folder: Path
     scenario: Scenario
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +100,10 @@ def compare(folders: Sequence[Path], baseline: Path | None, out: str | None) -> 
 
 
 def read(folder: Path) -> Run:
-    """A run's record. Raises RecordError, ScenarioError."""
-    rows, _ = read_run(folder)
+    """A run's record, without its warm-up. Raises RecordError, ScenarioError."""
+    every, _ = read_run(folder)
     scenario = read_scenario(folder)
+    rows = measured(scenario, every)
     if not rows:
         raise RecordError(f"{folder}: the run has no request in its record")
     return Run(name=folder.resolve().name, folder=folder, scenario=scenario, rows=rows)

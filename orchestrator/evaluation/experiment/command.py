@@ -129,6 +129,9 @@ def _close(folder: Folder, plan: Plan, text: str, points: Sequence[Point], comma
     except OSError as error:
         raise OptionError(f"{folder.path}: cannot be written: {error}") from error
     _show(plan, cells)
+    invalid = sum(run.verdict != "VALID" for run in runs)
+    if invalid:
+        print(f"{invalid} of {len(runs)} runs are not VALID: the page and runs.csv say why")
     print(f"{folder.path / 'experiment.html'}; every figure: {folder.path / 'table.csv'}")
     return EXIT_DIED if failures else 0
 

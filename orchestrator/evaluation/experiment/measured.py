@@ -16,7 +16,7 @@ from midstep.errors import RecordError
 from orchestrator.evaluation.comparison import differences, matching
 from orchestrator.evaluation.experiment.points import Point
 
-__all__ = ["Measured", "measure", "read_rows"]
+__all__ = ["Measured", "measure", "rows_of"]
 
 WANTED = tuple(dict.fromkeys((*matching.COLUMNS, *differences.COLUMNS)))
 
@@ -46,13 +46,21 @@ def measure(point: Point, folder: Path, wall_s: float) -> Measured:
     requests = folder / "requests.parquet"
     if not requests.is_file():
         return Measured(point=point, values=values, verdict=verdict, wall_s=wall_s, requests=None)
-    values.update(differences.means(read_rows(requests)))
-    return Measured(point=point, values=values, verdict=verdict, wall_s=wall_s, requests=requests)
+    run = Measured(point=point, values=values, verdict=verdict, wall_s=wall_s, requests=requests)
+    values.update(differences.means(rows_of(run)))
+    return run
+
+
+def rows_of(run: Measured) -> Sequence[matching.Row]:
+    """The rows of a run's requests after its warm-up, with the columns that matching and
+    differences need; none where its road leaves none. Raises RecordError."""
+    if run.requests is None:
+        return []
+    return matching.measured(run.point.scenario, _read(run.requests))
 
 
 @lru_cache(maxsize=64)
-def read_rows(path: Path) -> Sequence[dict[str, Any]]:
-    """The columns of requests.parquet that matching and differences need. Raises RecordError."""
+def _read(path: Path) -> Sequence[dict[str, Any]]:
     try:
         names = pq.read_schema(path).names
         table = pq.read_table(path, columns=[name for name in WANTED if name in names])

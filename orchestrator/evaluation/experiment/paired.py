@@ -12,7 +12,7 @@ import numpy as np
 
 from orchestrator.evaluation.comparison.differences import Difference, paired
 from orchestrator.evaluation.comparison.matching import match
-from orchestrator.evaluation.experiment.measured import Measured, read_rows
+from orchestrator.evaluation.experiment.measured import Measured, rows_of
 from orchestrator.evaluation.experiment.points import Cell, cell_of
 from orchestrator.records.statistics import over_seeds
 
@@ -139,7 +139,7 @@ def compare(cell: Sequence[Measured], baseline: Sequence[Measured]) -> Against:
             gaps[metric][key] = value - before if known else None  # type: ignore[operator]
         if run.requests is None or other.requests is None:
             continue
-        matching = match(read_rows(other.requests), read_rows(run.requests))
+        matching = match(rows_of(other), rows_of(run))
         shares.append(matching.share)
         if not matching.same:
             note = matching.line()

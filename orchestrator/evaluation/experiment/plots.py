@@ -11,9 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from midstep.errors import RecordError
 from orchestrator.evaluation.comparison.differences import values
-from orchestrator.evaluation.experiment.measured import read_rows
+from orchestrator.evaluation.experiment.measured import rows_of
 from orchestrator.evaluation.experiment.points import title
 from orchestrator.evaluation.experiment.table import CellResult
 
@@ -139,16 +138,10 @@ def _series(cells: Sequence[CellResult], key: str) -> Mapping[str, list[CellResu
 
 
 def _responses(cell: CellResult) -> np.ndarray:
-    """Response times of a cell's finished requests, seconds, sorted."""
+    """Response times of a cell's finished requests, seconds, sorted. Raises RecordError."""
     seconds: list[float] = []
     for run in cell.runs:
-        if run.requests is None:
-            continue
-        try:
-            rows = read_rows(run.requests)
-        except RecordError:  # the table has said so
-            continue
-        done = [row for row in rows if row["result"] == "done"]
+        done = [row for row in rows_of(run) if row["result"] == "done"]
         seconds += (values("response_per_request_ms", done) / 1e3).tolist()
     return np.sort(seconds)
 

@@ -127,7 +127,7 @@ def arrivals(cells: Sequence[CellResult]) -> list[str]:
     for pairing in dict.fromkeys(one.pairing for one in paired):
         members = [one for one in paired if one.pairing == pairing]
         shares = [one.share for one in members if one.share is not None]
-        text = f"Paired {pairing}: {len(members)} of {len(paired)} cells"
+        text = f"Paired {pairing}: {len(members)} of {len(paired)} differences"
         if shares:
             text += f", at least {min(shares):.1%} of the requests in common"
         notes = [one.note for one in members if one.note]

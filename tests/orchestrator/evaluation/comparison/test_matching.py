@@ -81,7 +81,7 @@ def test_the_interval_is_of_the_differences_not_of_the_values() -> None:
 
 def play(folder: Path, policy: str, **changes: Any) -> str:
     tree = paced.tree(duration_s=20, policy={"name": policy}, **changes)
-    assert run(parse(tree), Options(out=str(folder), quiet=True)) == 0
+    assert run(parse(tree), Options(out=str(folder), quiet=True, report=False)) == 0
     return str(folder)
 
 
@@ -91,7 +91,6 @@ def test_compare_pairs_open_arrivals_and_says_that_closed_ones_differ(
     runs = [play(tmp_path / name, name, workload=POISSON) for name in ("none", "lru")]
     assert capsys.readouterr().out == ""  # quiet
     assert not (tmp_path / "lru" / "report.html").exists()
-    assert "hit ratio" in (tmp_path / "lru" / "run.log").read_text()
     assert main(["compare", *runs, "--out", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert "requests are the same." in out and "Paired request by request" in out

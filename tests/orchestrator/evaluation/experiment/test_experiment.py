@@ -19,6 +19,8 @@ from orchestrator.commands import roads
 from orchestrator.evaluation.experiment import plan as plans
 from orchestrator.evaluation.experiment import pool
 from orchestrator.evaluation.experiment.command import Setup, experiment
+from orchestrator.evaluation.experiment.points import expand
+from orchestrator.evaluation.experiment.progress import Progress
 from tests.orchestrator.evaluation.experiment.test_plan import file
 
 VARY = {"policy.name": ["none", "lru"], "seed": [1, 2]}
@@ -77,7 +79,7 @@ def test_two_policies_two_seeds_and_on_after_a_kill(
     assert len(list((out / "points").iterdir())) == 4
     output = capsys.readouterr()
     assert "2 are there already" in output.err and "3 of 4  none, seed 2" in output.err
-    assert "1 of 1 cells, at least 100.0% of the requests in common" in output.out
+    assert "1 of 1 differences, at least 100.0% of the requests in common" in output.out
 
     with (out / "table.csv").open() as table:
         rows = {(row["policy.name"], row["metric"]): row for row in csv.DictReader(table)}
@@ -167,6 +169,20 @@ def test_nothing_is_played_where_a_point_would_be_refused(
     assert "the shipped ones are six-policies" in capsys.readouterr().err
     assert main(["experiment", str(small(tmp_path, road="live")), "--jobs", "2"]) == 2
     assert "live runs would disturb one another" in capsys.readouterr().err
+
+
+def test_the_time_left_is_what_points_of_the_same_settings_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = small(tmp_path, vary={"policy.name": ["none", "lru"], "seed": [1, 2, 3]})
+    points = expand(plans.read(path), path)
+    with Progress(points, len(points), 2) as progress:
+        for point, wall_s in zip(points, (10.0, 30.0, 20.0), strict=False):
+            progress.ended(pool.Outcome(id=point.id, wall_s=wall_s))
+        # lru twice, none once, two at a time
+        assert progress.left_s() == (30.0 + 15.0 + 30.0) / 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "1 of 6  none, seed 1: 10.0 s; 25 s left"
 
 
 def test_the_simulator_is_a_road(tmp_path: Path) -> None:
