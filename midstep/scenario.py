@@ -67,7 +67,7 @@ class Tree(BaseModel):
     def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
         field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and field.annotation is not bool:
+        if isinstance(value, bool) and field.annotation not in (bool, bool | None):
             raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
         return value
 
@@ -222,6 +222,13 @@ class Slotted(Tree):
     """Requests of a user at each slot's start, each for another prompt."""
 
 
+class Recorded(Tree):
+    """As a trace has recorded them; set from the trace when a run starts."""
+
+    kind: Literal["instants", "think times"] = "instants"
+    """Open replay is due at the recorded instants, closed replay thinks as long as was recorded."""
+
+
 class Arrivals(Tree):
     """When users ask. Exactly one law."""
 
@@ -235,6 +242,8 @@ class Arrivals(Tree):
     """A rate that goes up and down as over a day."""
     slotted: Slotted | None = None
     """Everybody's requests of a slot come at its start, as in the paper."""
+    recorded: Recorded | None = None
+    """As `workload.trace`, or a list of prompts that tells the time, has recorded them."""
 
     @model_validator(mode="after")
     def _one(self) -> Arrivals:
@@ -254,17 +263,40 @@ class Arrivals(Tree):
 
 class Workload(Tree):
     """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped
-    one's); `prompts` a file of prompts, one a line, asked for in that order instead."""
+    one's). A list of prompts or a trace is asked for instead of what the catalogue would give."""
 
     catalogue: str = "auto"
     catalogue_size: int | None = Field(None, ge=1)
     prompts: str | None = None
+    """A file of prompts, asked for in that order: a text, one a line, or a table (.csv, .tsv,
+    .parquet) with a column `prompt`, and where it has them `core`, `user` and `time`. Beside the
+    scenario's file, unless it is a path from the root."""
+    trace: str | None = None
+    """A run's folder, or such a table, whose requests are met again."""
+    within_catalogue: bool | None = None
+    """Whether a trace asks for the catalogue's prompts alone; looked up when a run starts."""
     popularity: Popularity = Popularity()
     drift_swaps_per_slot: float = Field(0.2, ge=0)
     plain_share: float = Field(0.25, ge=0, le=1)
     variation_share: float = Field(0.0, ge=0, le=1)
     private_share: float = Field(0.0, ge=0, le=1)
     arrivals: Arrivals = Arrivals(closed=Closed())
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Workload:
+        if self.prompts is not None and self.trace is not None:
+            raise ValueError("give prompts or trace, not both")
+        return self
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a list of prompts or a trace says what is asked for."""
+        return self.prompts is not None or self.trace is not None
+
+    @property
+    def draws_from_catalogue(self) -> bool:
+        """Whether nothing but the catalogue's prompts is asked for."""
+        return not self.is_listed or bool(self.within_catalogue)
 
 
 class PolicySource(Tree):

@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from midstep.scenario import Scenario
+from midstep.workload.trace import Trace
 from orchestrator.live.cell import Cell
 from orchestrator.records.metrics import tail
 
-__all__ = ["announce_cell", "headline", "start_line"]
+__all__ = ["announce_cell", "headline", "listed", "start_line"]
+
+HOW = {
+    "instants": "open replay at the recorded instants",
+    "think times": "closed replay by the recorded think times",
+}
 
 
 def start_line(scenario: Scenario) -> str:
@@ -35,6 +41,16 @@ def announce_cell(cell: Cell, policy: str, folder: Path, say: Callable[[str], No
         f"{folder / 'targets.json'}"
     )
     say(f"policy {policy} decides in the learner (pid {cell.learner.process_id})")
+
+
+def listed(trace: Trace, scenario: Scenario) -> str:
+    """A sentence on the requests that a list or a trace names, and when they are sent."""
+    law = scenario.workload.arrivals.law
+    when = f"by the scenario's arrivals ({law})" if trace.arrivals is None else HOW[trace.arrivals]
+    late = sum(one.due_s is not None and one.due_s >= scenario.duration_s for one in trace.requests)
+    rest = f"; {late} are due after the run's end" if late else ""
+    users = "each user's" if trace.users else "users in turn"
+    return f"{trace.source}: {len(trace.requests)} requests, {users}, {when}{rest}"
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:

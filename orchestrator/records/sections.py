@@ -180,8 +180,9 @@ def _arrivals(scenario: Scenario) -> str:
     """The law of arrivals, its settings, and from when on a response counts."""
     arrivals = scenario.workload.arrivals
     settings = getattr(arrivals, arrivals.law).model_dump()
-    shown = ", ".join(f"{name} {value:g}" for name, value in settings.items())
-    counts = "sending" if arrivals.closed is not None else "when it was due"
+    shown = ", ".join(f"{name} {value}" for name, value in settings.items())
+    closed = arrivals.closed is not None or settings.get("kind") == "think times"
+    counts = "sending" if closed else "when it was due"
     return f"{arrivals.law} ({shown}); a response counts from {counts}"
 
 

@@ -88,6 +88,11 @@ def _refuse(scenario: Scenario) -> None:
             "workload.prompts: a list of prompts is played by `midstep replay`; simulate draws "
             "prompts"
         )
+    if scenario.workload.trace is not None:
+        raise ScenarioError(
+            "workload.trace: simulate draws its requests; play a trace with `midstep run --clock "
+            "virtual`"
+        )
     if scenario.workload.private_share > 0:
         raise ScenarioError(
             "workload.private_share: the slotted model has no private requests; set it to 0, or "
