@@ -123,10 +123,12 @@ def _run_rows(folder: Path, where: str) -> Iterator[Row]:
 
 
 def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
-    delimiter = "\t" if place.suffix.lower() == ".tsv" else ","
+    tabs = place.suffix.lower() == ".tsv"
+    delimiter = "\t" if tabs else ","
+    quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL  # TSV has no quotes: a prompt may
     try:
         with place.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
             header = next(reader, [])
             _check_columns(header, where)
             for cells in reader:

@@ -38,7 +38,8 @@ def test_a_table_has_times_users_and_cores(tmp_path: Path) -> None:
 def test_users_by_name_are_numbered_as_they_come_and_without_one_they_take_turns(
     tmp_path: Path,
 ) -> None:
-    named = table(tmp_path, "user\tprompt\nbo\ta\nann\tb\nbo\tc\n", "asked.tsv")
+    named = table(tmp_path, 'user\tprompt\nbo\ta\nann\t"b\nbo\tc\n', "asked.tsv")
+    assert [one.request.prompt for one in named.requests] == ["a", '"b', "c"]
     assert [one.user for one in named.requests] == [0, 1, 0] and named.arrivals is None
     nobody = table(tmp_path, "time,prompt\n3,a\n1,b\n2,c\n")
     assert nobody.users == 0
