@@ -70,7 +70,7 @@ class Tree(BaseModel):
     def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
         field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and field.annotation is not bool:
+        if isinstance(value, bool) and field.annotation not in (bool, bool | None):
             raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
         return value
 
@@ -271,6 +271,13 @@ class Slotted(Tree):
     """Requests of a user at each slot's start, each for another prompt."""
 
 
+class Recorded(Tree):
+    """As a trace has recorded them; set from the trace when a run starts."""
+
+    kind: Literal["instants", "think times"] = "instants"
+    """Open replay is due at the recorded instants, closed replay thinks as long as was recorded."""
+
+
 class Arrivals(Tree):
     """When users ask. Exactly one law."""
 
@@ -284,6 +291,8 @@ class Arrivals(Tree):
     """A rate that goes up and down as over a day."""
     slotted: Slotted | None = None
     """Everybody's requests of a slot come at its start, as in the paper."""
+    recorded: Recorded | None = None
+    """As `workload.trace`, or a list of prompts that tells the time, has recorded them."""
 
     @model_validator(mode="after")
     def _one(self) -> Arrivals:
@@ -303,7 +312,7 @@ class Arrivals(Tree):
 
 class Workload(Tree):
     """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped
-    one's); `prompts` a file of prompts, one a line, asked for in that order instead."""
+    one's). A list of prompts or a trace is asked for instead of what the catalogue would give."""
 
     catalogue: str = "auto"
     """Model whose catalogue of prompts is asked from; `auto`: that of model.path, else the
@@ -311,7 +320,13 @@ class Workload(Tree):
     catalogue_size: int | None = Field(None, ge=1)
     """Core prompts of the catalogue that are asked for, from its first on; null: all."""
     prompts: str | None = None
-    """File of prompts to ask for in that order, one a line; null: drawn from the catalogue."""
+    """A file of prompts, asked for in that order: a text, one a line, or a table (.csv, .tsv,
+    .parquet) with a column `prompt`, and where it has them `core`, `user` and `time`. Beside the
+    scenario's file, unless it is a path from the root."""
+    trace: str | None = None
+    """A run's folder, or such a table, whose requests are met again."""
+    within_catalogue: bool | None = None
+    """Whether a trace asks for the catalogue's prompts alone; looked up when a run starts."""
     popularity: Popularity = Popularity()
     """How unequally prompts are asked for."""
     drift_swaps_per_slot: float = Field(0.2, ge=0)
@@ -325,6 +340,22 @@ class Workload(Tree):
     """Share of requests with a starting seed of the user's own, 0 to 1: they share with nobody."""
     arrivals: Arrivals = Arrivals(closed=Closed())
     """When users ask."""
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Workload:
+        if self.prompts is not None and self.trace is not None:
+            raise ValueError("give prompts or trace, not both")
+        return self
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a list of prompts or a trace says what is asked for."""
+        return self.prompts is not None or self.trace is not None
+
+    @property
+    def draws_from_catalogue(self) -> bool:
+        """Whether nothing but the catalogue's prompts is asked for."""
+        return not self.is_listed or bool(self.within_catalogue)
 
 
 class PolicySource(Tree):

@@ -51,7 +51,16 @@ def read(name: str | None) -> dict[str, Any]:
         raise ScenarioError(
             f"{path}: a scenario is a tree of keys, this is a {type(tree).__name__}"
         )
+    _place_files(tree, path.parent)
     return tree
+
+
+def _place_files(tree: dict[str, Any], folder: Path) -> None:
+    """Let the files that a scenario's file names lie beside it."""
+    workload = tree.get("workload")
+    for key in ("prompts", "trace"):
+        if isinstance(workload, dict) and isinstance(workload.get(key), str):
+            workload[key] = str((folder / Path(workload[key]).expanduser()).absolute())
 
 
 def parse(

@@ -20,7 +20,8 @@ from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
 from midstep.wire.certificates import load_credentials
 from midstep.wire.tuning import bind_threads, keep_pages
-from midstep.workload.requests import open_workload
+from midstep.workload.arrivals import open_law
+from midstep.workload.requests import open_workload, read_requests, with_requests
 from user_agent.client import GrpcEdge
 from user_agent.host import DeviceHost
 
@@ -66,12 +67,16 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     keep_pages()
+    requests = read_requests(scenario)
+    scenario = with_requests(scenario, requests)
     edge = GrpcEdge(args.join, load_credentials(args.credentials) if args.credentials else None)
     # asked before the model is loaded: an absent edge is reported at once
     description = await edge.describe()
     chosen = _choose(scenario, description.edge, args)
     clock = WallClock(scenario.modes.time_scale)
-    host = await DeviceHost.open(scenario, chosen, edge, clock, open_workload(scenario))
+    workload = open_workload(scenario, requests)
+    law = open_law(scenario, requests)
+    host = await DeviceHost.open(scenario, chosen, edge, clock, workload, law=law)
     print(
         f"{len(chosen)} devices ask {args.join} (metrics on {export_at('host', args.metrics)})",
         flush=True,

@@ -89,6 +89,8 @@ class Device:
             prompt=user_request.prompt,
             edge_prompt=user_request.prompt if self.asks_whole_prompt else user_request.edge_prompt,
             variation_seed=user_request.variation_seed,
+            private_seed=user_request.private_seed,
+            core_prompt=user_request.edge_prompt if self.asks_whole_prompt else None,
             due_s=arrival.due_s,
             arrived_s=now,
             arrival_late_s=late_s if late_s > TIMER_S else 0.0,

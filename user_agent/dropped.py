@@ -54,6 +54,8 @@ class DroppedArrivals:
                     prompt=request.prompt,
                     edge_prompt=request.prompt if self.whole_prompt else request.edge_prompt,
                     variation_seed=request.variation_seed,
+                    private_seed=request.private_seed,
+                    core_prompt=request.edge_prompt if self.whole_prompt else None,
                     slot=slot,
                     due_s=arrival.due_s,
                     arrived_s=window_s[1],

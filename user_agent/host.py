@@ -20,7 +20,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description, EdgePort
-from midstep.workload.arrivals import Arrival, open_law
+from midstep.workload.arrivals import Arrival, ArrivalLaw, open_law
 from midstep.workload.requests import UserRequest, Workload
 from user_agent.device import Device, Finished
 from user_agent.dropped import DroppedArrivals
@@ -52,7 +52,7 @@ class DeviceHost:
         scenario: Scenario,
         make: Callable[[DeviceSpec], Device],
         engine: Engine,
-        workload: Workload,
+        demand: tuple[Workload, ArrivalLaw],
         metrics: UserMetrics,
         thread: ThreadPoolExecutor | None,
         references: int,
@@ -61,8 +61,7 @@ class DeviceHost:
         self._make = make
         self._engine = engine
         self._clock = engine.clock
-        self._workload = workload
-        self._law = open_law(scenario)
+        self._workload, self._law = demand
         self._metrics = metrics
         self._thread = thread
         self.in_flight = 0  # requests that devices have sent and wait for
@@ -84,10 +83,12 @@ class DeviceHost:
         workload: Workload,
         *,
         references: int = 0,
+        law: ArrivalLaw | None = None,
     ) -> DeviceHost:
         """Ask the edge for its description, load the model, and check that both have one pipeline.
 
-        `references` is how many of its pictures `gallery` makes again. Raises EdgeUnreachable,
+        `references` is how many of its pictures `gallery` makes again; `law` says when requests are
+        due, None: the scenario. Raises EdgeUnreachable,
         CredentialsError, ModelError, ScenarioError, PipelineMismatch.
         """
         description = await edge.describe()
@@ -113,7 +114,8 @@ class DeviceHost:
         def make(spec: DeviceSpec) -> Device:
             return Device(spec, scenario, edge, engine, clock, description, metrics)
 
-        host = cls(scenario, make, engine, workload, metrics, thread, references)
+        demand = (workload, open_law(scenario) if law is None else law)
+        host = cls(scenario, make, engine, demand, metrics, thread, references)
         host.join(specs)
         return host
 
@@ -197,9 +199,9 @@ class DeviceHost:
         tasks = [member.task for member in members if member.task is not None]
         if tasks:
             wall = grace_s / self._clock.scale
-            _, late = await asyncio.wait(tasks, timeout=wall)
-            for task in late:
-                task.cancel()
+            await asyncio.wait(tasks, timeout=wall)
+            for task in tasks:
+                task.cancel()  # of no effect on one that is done
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
@@ -219,7 +221,7 @@ class DeviceHost:
     async def _live(self, member: _Member) -> None:
         device = member.device
         user = device.spec.user
-        asking: set[asyncio.Task[float]] = set()
+        asking: dict[asyncio.Task[float], None] = {}  # no set: they are cancelled in this order
         since_s = max(0.0, self._clock.now())
         index = 0
         while not member.stopping.is_set():
@@ -238,8 +240,8 @@ class DeviceHost:
             else:
                 since_s = arrival.due_s
                 task = asyncio.create_task(request)
-                asking.add(task)
-                task.add_done_callback(asking.discard)
+                asking[task] = None
+                task.add_done_callback(asking.pop)
                 task.add_done_callback(self._note)
         if member.stopping.is_set():
             self._drop(member, index, since_s)

@@ -29,6 +29,8 @@ class RequestRow:
     truncated: bool | None = None
     seed: int | None = None
     variation_seed: int | None = None
+    private_seed: int | None = None
+    core_prompt: str | None = None  # where it is not the edge_prompt
     slot: int = 0  # in which it ended
     due_s: float | None = None  # when it should have been sent
     arrived_s: float = 0.0  # when it was sent; of a dropped one when it was given up

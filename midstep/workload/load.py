@@ -8,6 +8,7 @@ from midstep.diffusion.profile import StepProfile
 from midstep.radio.channel_law import MEAN_SPEED
 from midstep.scenario import Devices, Scenario
 from midstep.workload.arrivals import open_law
+from midstep.workload.requests import read_requests, with_requests
 
 __all__ = ["Load", "between_requests_s", "load"]
 
@@ -37,8 +38,10 @@ def load(scenario: Scenario, profile: StepProfile) -> Load:
 def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> float:
     """Mean seconds between two requests of a user of this class, without waiting and with a fast
     link."""
-    pause_s = open_law(scenario).mean_pause_s
-    if scenario.workload.arrivals.closed is None:
+    trace = read_requests(scenario)
+    law = open_law(with_requests(scenario, trace), trace)
+    pause_s = law.mean_pause_s
+    if not law.closed:
         return pause_s
     model = scenario.model
     device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * MEAN_SPEED)

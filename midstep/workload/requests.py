@@ -1,11 +1,9 @@
-"""Requests of users: from a catalogue with popularity and drift, or from a recorded list of
-prompts."""
+"""Requests of users: from a catalogue with popularity and drift, from a list of prompts, or from
+a trace."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,42 +20,25 @@ from midstep.draws import (
     uniform,
 )
 from midstep.errors import ScenarioError
-from midstep.scenario import Scenario
+from midstep.scenario import Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
-from midstep.workload.lines import read_lines, unreadable
 from midstep.workload.popularity import RankDrift, ranks_at, zipf_weights
+from midstep.workload.trace import Trace, TraceWorkload
+from midstep.workload.trace_file import read_trace
+from midstep.workload.user_request import UserRequest, Workload
 
 __all__ = [
     "CatalogueWorkload",
-    "StreamWorkload",
     "UserRequest",
     "Workload",
     "find_catalogue",
     "open_workload",
-    "read_prompts",
+    "read_requests",
+    "with_requests",
 ]
 
 SEEDS = 2**31  # seeds of a user's own are below
-
-
-@dataclass(frozen=True)
-class UserRequest:
-    """What a user wants: the prompt in full, its semantic core, and the user's own seeds where it
-    has any."""
-
-    prompt: str
-    edge_prompt: str
-    variation_seed: int | None = None
-    private_seed: int | None = None
-
-
-class Workload(Protocol):
-    """Requests by (user, index, slot), whoever asks first."""
-
-    def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
-        """The `index`-th request of `user`, sent in `slot`; None where the list of prompts is at
-        its end."""
 
 
 class CatalogueWorkload:
@@ -133,42 +114,56 @@ class CatalogueWorkload:
         return integer(SEEDS, self._seed, seed_kind, index, user)
 
 
-class StreamWorkload:
-    """Prompts in their order: of `users` users, number u asks for prompts u, u + users, u + 2
-    users, ..."""
-
-    def __init__(self, prompts: Sequence[str], users: int) -> None:
-        self._prompts = prompts
-        self._users = users
-
-    def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
-        number = user + index * self._users
-        if number >= len(self._prompts):
-            return None
-        return UserRequest(self._prompts[number], self._prompts[number])
+def read_requests(scenario: Scenario) -> Trace | None:
+    """The list of prompts or the trace that the scenario names; None where it names none. Raises
+    ScenarioError, one line."""
+    workload = scenario.workload
+    if workload.prompts is not None:
+        return read_trace(workload.prompts, "workload.prompts")
+    if workload.trace is not None:
+        return read_trace(workload.trace, "workload.trace")
+    return None
 
 
-def read_prompts(path: str) -> list[str]:
-    """A file's prompts, one a line. Empty ones stay in: they are asked for, and rejected. Raises
-    ScenarioError where the file cannot be read or has no prompt."""
-    try:
-        lines = read_lines(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"workload.prompts: {path}: {unreadable(error)}") from error
-    if not any(line.strip() for line in lines):
-        raise ScenarioError(f"workload.prompts: {path} holds no prompt")
-    return lines
-
-
-def open_workload(scenario: Scenario, prompts: Sequence[str] | None = None) -> Workload:
-    """The scenario's workload; `prompts` are those of its file where somebody has read them
-    already."""
-    settings = scenario.workload
-    if settings.prompts is not None:
-        return StreamWorkload(
-            read_prompts(settings.prompts) if prompts is None else prompts, scenario.users
+def with_requests(scenario: Scenario, trace: Trace | None) -> Scenario:
+    """The scenario with what its trace says: how requests arrive, and whether the catalogue has all
+    of them. Raises ScenarioError where the trace has users that the scenario has not."""
+    if trace is None:
+        return scenario
+    if trace.users > scenario.users and not (trace.of_run and scenario.timeline):
+        if trace.of_run:
+            raise ScenarioError(
+                f"workload.trace: in {trace.source} users came by `midstep scale`; let them come "
+                f"again: --set 'timeline=[{{at_s: 30, users: {trace.users}}}]', as its report says"
+            )
+        raise ScenarioError(
+            f"workload: {trace.source} has {trace.users} users, the scenario {scenario.users} "
+            f"devices; set --users {trace.users}"
         )
-    return CatalogueWorkload(find_catalogue(scenario), settings, scenario.seed)
+    workload = scenario.workload
+    changes: dict[str, Any] = {"within_catalogue": _within_catalogue(scenario, trace)}
+    if trace.arrivals is not None:
+        changes["arrivals"] = Arrivals(recorded=Recorded(kind=trace.arrivals))
+    return scenario.model_copy(update={"workload": workload.model_copy(update=changes)})
+
+
+def _within_catalogue(scenario: Scenario, trace: Trace) -> bool:
+    workload = scenario.workload
+    if workload.trace is None:
+        return False
+    known = {*find_catalogue(scenario).edge_prompts[: workload.catalogue_size]}
+    return all(one.request.edge_prompt in known for one in trace.requests)
+
+
+def open_workload(scenario: Scenario, trace: Trace | None = None) -> Workload:
+    """The scenario's workload; `trace`: the requests that it names, where somebody has read them
+    already."""
+    if scenario.workload.is_listed:
+        if trace is None:
+            trace = read_requests(scenario)
+        assert trace is not None
+        return TraceWorkload(trace.by_user(scenario.users))
+    return CatalogueWorkload(find_catalogue(scenario), scenario.workload, scenario.seed)
 
 
 def find_catalogue(scenario: Scenario) -> Catalogue:

@@ -19,6 +19,7 @@ from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import bind_threads, keep_pages
+from midstep.workload.trace import Trace
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
@@ -88,11 +89,12 @@ class HostActor:
         devices: list[DeviceSpec],
         edge: str,
         credentials: Credentials,
-        prompts: list[str] | None,
+        requests: Trace | None,
         references: int,
     ) -> str:
         """Meet the edge; the exporter's address."""
         from midstep.telemetry.exporter import export
+        from midstep.workload.arrivals import open_law
         from midstep.workload.requests import open_workload
         from user_agent.client import GrpcEdge
         from user_agent.host import DeviceHost
@@ -108,8 +110,9 @@ class HostActor:
             devices,
             GrpcEdge(edge, credentials),
             WallClock(scenario.modes.time_scale),
-            open_workload(scenario, prompts),
+            open_workload(scenario, requests),
             references=references,
+            law=open_law(scenario, requests),
         )
         return export("host", ray.util.get_node_ip_address())
 

@@ -81,7 +81,7 @@ class RayCluster:
     def __init__(self, launch: Launch) -> None:
         self._scenario = launch.scenario
         self._address = launch.address or surrounding()
-        self._prompts = launch.prompts
+        self._requests = launch.requests
         self._states = launch.states
         self._credentials = launch.credentials
         self._actors: list[Any] = []
@@ -222,7 +222,7 @@ class RayCluster:
             host.devices,
             address,
             self._credentials.public(),
-            self._prompts,
+            self._requests,
             references,
         )
         self._targets.append(Target(await host.call(ref), "host", host.name))

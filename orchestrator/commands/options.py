@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from midstep import scenario_file
@@ -16,6 +17,7 @@ __all__ = [
     "has_no_profile",
     "load_scenario",
     "names",
+    "of_tree",
     "policy_names",
 ]
 
@@ -78,7 +80,12 @@ def policy_names(text: str) -> list[str]:
 def load_scenario(args: argparse.Namespace) -> Scenario:
     """The scenario that a command's options name, with what they change. Raises ScenarioError,
     OptionError."""
-    tree = scenario_file.read(args.scenario)
+    return of_tree(scenario_file.read(args.scenario), args)
+
+
+def of_tree(tree: dict[str, Any], args: argparse.Namespace) -> Scenario:
+    """The scenario of an unvalidated tree with what a command's options change. Raises
+    ScenarioError, OptionError."""
     options = {name: value for name, value in vars(args).items() if value is not None}
     for option, key in KEYS.items():
         if option in options:
@@ -95,6 +102,7 @@ def load_scenario(args: argparse.Namespace) -> Scenario:
     if paced and has_no_profile(tree):
         scenario_file.put(tree, "model.profile", "cpu")
     scenario = _with_policy(scenario_file.parse(tree, args.set, args.scenario or "laptop"))
+    scenario = _with_places(scenario)
     return scenario.with_users(options["users"]) if "users" in options else scenario
 
 
@@ -110,6 +118,20 @@ def _with_policy(scenario: Scenario) -> Scenario:
     from orchestrator import policies
 
     return scenario.model_copy(update={"policy": policies.resolved(scenario.policy)})
+
+
+def _with_places(scenario: Scenario) -> Scenario:
+    """The scenario with whole paths to the files that options have named: its record may be read
+    from another folder."""
+    workload = scenario.workload
+    places = {
+        key: str(Path(name).expanduser().absolute())
+        for key, name in (("prompts", workload.prompts), ("trace", workload.trace))
+        if name is not None
+    }
+    if not places:
+        return scenario
+    return scenario.model_copy(update={"workload": workload.model_copy(update=places)})
 
 
 def has_no_profile(tree: dict[str, Any]) -> bool:

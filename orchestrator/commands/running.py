@@ -8,6 +8,7 @@ from pathlib import Path
 from midstep import units
 from midstep.errors import OptionError
 from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario
+from orchestrator.commands.replaying import load_replay
 
 __all__ = ["add_commands"]
 
@@ -34,6 +35,11 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--duration", metavar="60s", help="how long users ask")
     add_model(run)
     run.add_argument("--prompts", metavar="FILE", help="prompts to ask for in order, one a line")
+    run.add_argument(
+        "--replay",
+        metavar="RUN|FILE",
+        help="meet a run's requests again, or those of a table of time, user, prompt",
+    )
     run.add_argument("--seed", type=int, metavar="N")
     run.add_argument("--clock", choices=["wall", "virtual"])
     run.add_argument(
@@ -93,7 +99,7 @@ def _run(args: argparse.Namespace) -> int:
     from orchestrator.live.launch import ClusterKind, Options
     from orchestrator.live.run import run
 
-    scenario = load_scenario(args)
+    scenario = load_scenario(args) if args.replay is None else load_replay(args)
     cluster: ClusterKind = InProcess
     if scenario.modes.wire == "grpc":
         from orchestrator.cluster.ray_cluster import RayCluster

@@ -8,10 +8,16 @@ from typing import Any
 
 from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
+from midstep.workload.trace import Trace
 from orchestrator.live.cell import Cell
 from orchestrator.records.metrics import tail
 
-__all__ = ["announce_cell", "headline", "start_line", "store_line", "truncation_line"]
+__all__ = ["announce_cell", "headline", "listed", "start_line", "store_line", "truncation_line"]
+
+HOW = {
+    "instants": "open replay at the recorded instants",
+    "think times": "closed replay by the recorded think times",
+}
 
 
 def start_line(scenario: Scenario) -> str:
@@ -45,6 +51,16 @@ def store_line(cell: Cell, capacity: int) -> str:
         f"the store of {cell.name}, {capacity:,} bytes, holds {fit:,} outputs of "
         f"{cell.output_bytes:,} bytes"
     )
+
+
+def listed(trace: Trace, scenario: Scenario) -> str:
+    """A sentence on the requests that a list or a trace names, and when they are sent."""
+    law = scenario.workload.arrivals.law
+    when = f"by the scenario's arrivals ({law})" if trace.arrivals is None else HOW[trace.arrivals]
+    late = sum(one.due_s is not None and one.due_s >= scenario.duration_s for one in trace.requests)
+    rest = f"; {late} are due after the run's end" if late else ""
+    users = "each user's" if trace.users else "users in turn"
+    return f"{trace.source}: {len(trace.requests)} requests, {users}, {when}{rest}"
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:

@@ -11,6 +11,7 @@ from edge_node.node import EdgeNode
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
+from midstep.workload.arrivals import open_law
 from midstep.workload.requests import open_workload
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
@@ -92,7 +93,8 @@ class InProcess:
         self._scenario = launch.scenario
         self._clock = launch.clock
         self._states = launch.states
-        self._workload = open_workload(launch.scenario, launch.prompts)
+        self._workload = open_workload(launch.scenario, launch.requests)
+        self._law = open_law(launch.scenario, launch.requests)
         self._stack = contextlib.AsyncExitStack()
         self._hosts = 0
         self._references = 0  # of each host
@@ -140,6 +142,7 @@ class InProcess:
             self._clock,
             self._workload,
             references=self._references,
+            law=self._law,
         )
         self._stack.push_async_callback(host.close)
         return LocalHost(f"host-{number}", host, devices, late)

@@ -13,7 +13,9 @@ from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Scenario
 from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials
-from midstep.workload.requests import open_workload, read_prompts
+from midstep.workload.arrivals import open_law
+from midstep.workload.requests import open_workload, read_requests, with_requests
+from midstep.workload.trace import Trace
 from orchestrator import policies
 from orchestrator.live import checkpoint
 from orchestrator.live.cell import Cluster
@@ -47,13 +49,14 @@ class Options:
 class Launch:
     """What a cluster needs to start a scenario's parts.
 
-    `prompts` are those of the scenario's file; `states` what the edges' learners go on from, by
-    edge; `address` the Ray to join, None to start one; `credentials` None makes fresh ones.
+    `requests` are those of the list of prompts or the trace that the scenario names; `states` what
+    the edges' learners go on from, by edge; `address` the Ray to join, None to start one;
+    `credentials` None makes fresh ones.
     """
 
     scenario: Scenario
     clock: Clock
-    prompts: list[str] | None = None
+    requests: Trace | None = None
     states: Mapping[str, bytes] = field(default_factory=dict)
     address: str | None = None
     credentials: Credentials | None = None
@@ -65,17 +68,19 @@ ClusterKind = Callable[[Launch], Cluster]
 def check(scenario: Scenario, options: Options) -> Launch:
     """The launch of a scenario. Raises MidstepError, one line, for what is wrong from the start."""
     _check_options(scenario, options)
+    requests = read_requests(scenario)
+    scenario = with_requests(scenario, requests)
     policies.check(scenario.policy.name, run_problem(scenario), "live")
     policies.make(scenario.policy)
     _check_thresholds(scenario)
     locate(scenario.model.path)
-    prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
-    open_workload(scenario, prompts)
+    open_workload(scenario, requests)
+    open_law(scenario, requests)
     virtual = scenario.modes.clock == "virtual"
     return Launch(
         scenario=scenario,
         clock=VirtualClock() if virtual else WallClock(scenario.modes.time_scale),
-        prompts=prompts,
+        requests=requests,
         states={} if options.resume is None else _states(scenario, Path(options.resume)),
         address=options.address,
         credentials=None if options.credentials is None else load_credentials(options.credentials),

@@ -38,10 +38,10 @@ def dropped_with(
     An arrival's number and instant follow from the device's last row, by the law alone.
     """
     scenario = launch.scenario
-    law = open_law(scenario)
+    law = open_law(scenario, launch.requests)
     arrivals = DroppedArrivals(
         law=law,
-        workload=open_workload(scenario, launch.prompts),
+        workload=open_workload(scenario, launch.requests),
         slot_seconds=scenario.slot_seconds,
         whole_prompt=asks_whole_prompt(scenario),
     )

@@ -23,7 +23,7 @@ from midstep.errors import (
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
-from orchestrator.live.announcer import announce_cell, start_line, store_line
+from orchestrator.live.announcer import announce_cell, listed, start_line, store_line
 from orchestrator.live.cell import Cluster, Parts
 from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
@@ -57,8 +57,8 @@ def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) 
     """
     launch = check(scenario, options)
     parts = cluster(launch)
-    folder = run_folder(scenario, options.out)
-    recorder = Recorder(folder, scenario)
+    folder = run_folder(launch.scenario, options.out)
+    recorder = Recorder(folder, launch.scenario)
     try:
         main = _Run(launch, options, folder, parts, recorder).main()
         return run_virtual(main) if launch.clock.virtual else asyncio.run(main)
@@ -170,6 +170,8 @@ class _Run:
         for cell in parts.cells:
             announce_cell(cell, self.scenario.policy.name, self.folder, self.progress.say)
             self.progress.say(store_line(cell, self.scenario.at(cell.name).edge.capacity))
+        if self.launch.requests is not None:
+            self._announce(listed(self.launch.requests, self.scenario))
         if self.launch.states:
             self._announce(f"the learner goes on from what {self.options.resume} left")
         if self.monitor is not None:

@@ -44,7 +44,7 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
     items = None
     parts = None
-    if scenario.workload.prompts is None:
+    if scenario.workload.draws_from_catalogue:
         catalogue = find_catalogue(scenario)
         items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
         if asks_whole_prompt(scenario):
@@ -101,8 +101,8 @@ def pipeline_revision(scenario: Scenario) -> str | None:
 
 
 def _edge_prompts(scenario: Scenario) -> str | None:
-    """A digest of the prompts that edges may be asked for; None for a list of prompts."""
-    if scenario.workload.prompts is not None:
+    """A digest of the prompts that edges may be asked for; None where others are asked for, too."""
+    if not scenario.workload.draws_from_catalogue:
         return None
     prompts = find_catalogue(scenario).edge_prompts
     return digest(list(prompts[: scenario.workload.catalogue_size]))

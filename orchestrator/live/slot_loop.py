@@ -110,7 +110,12 @@ class SlotLoop:
             show(self._progress(rows))
             self._take_census(slot)
             slot += 1
-            if (idle and asking) or boundary >= end - ROUNDING * tau:
+            if boundary >= end - ROUNDING * tau:
+                break
+            if idle and asking:
+                self._observer.announce(
+                    f"nobody has a request left: the run ends {end - boundary:g} s early"
+                )
                 break
         return slot, False
 

@@ -11,6 +11,8 @@ __all__ = ["ClosedLaw"]
 class ClosedLaw:
     """See ArrivalLaw. Exponential think times: the load falls as the system slows down."""
 
+    closed = True
+
     def __init__(self, settings: Closed, seed: int) -> None:
         self.mean_pause_s = settings.think_s
         self._seed = seed

@@ -15,6 +15,8 @@ class DiurnalLaw:
     """See ArrivalLaw. Drawn by thinning: candidates come at the peak's rate, and each is one with
     the odds of its instant's rate (Lewis and Shedler, Naval Research Logistics 26, 1979)."""
 
+    closed = False
+
     def __init__(self, settings: Diurnal, seed: int) -> None:
         self.mean_pause_s = 60.0 / settings.per_user_per_minute
         self._settings = settings

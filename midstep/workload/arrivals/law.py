@@ -26,6 +26,8 @@ class ArrivalLaw(Protocol):
     """When a user's requests are due. A law draws by (user, index), so that every policy, and every
     process, meets the same arrivals."""
 
+    closed: bool
+    """Whether a user waits for its picture before it asks again."""
     mean_pause_s: float
     """Mean seconds of a user's pauses: of thinking, or from one request to the next."""
 

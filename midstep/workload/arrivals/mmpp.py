@@ -20,6 +20,8 @@ class MmppLaw:
     which is inverted stay by stay.
     """
 
+    closed = False
+
     def __init__(self, settings: Mmpp, seed: int) -> None:
         per_s = (settings.calm_per_user_per_minute / 60, settings.burst_per_user_per_minute / 60)
         stays_s = (settings.calm_s, settings.burst_s)

@@ -11,6 +11,8 @@ __all__ = ["PoissonLaw"]
 class PoissonLaw:
     """See ArrivalLaw. Independent exponential times between a user's requests."""
 
+    closed = False
+
     def __init__(self, settings: Poisson, seed: int) -> None:
         self.mean_pause_s = 60.0 / settings.per_user_per_minute
         self._seed = seed

@@ -16,6 +16,8 @@ class SlottedLaw:
     """See ArrivalLaw. `per_user` requests a user at each slot's start, the first at or after when
     the user came; nothing is drawn."""
 
+    closed = False
+
     def __init__(self, settings: Slotted, slot_seconds: float) -> None:
         self.mean_pause_s = slot_seconds / settings.per_user
         self._per_user = settings.per_user

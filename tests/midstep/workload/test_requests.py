@@ -14,11 +14,11 @@ from midstep.workload.catalogue import Catalogue
 from midstep.workload.lines import read_lines
 from midstep.workload.requests import (
     CatalogueWorkload,
-    StreamWorkload,
     find_catalogue,
     open_workload,
-    read_prompts,
 )
+from midstep.workload.trace import TraceWorkload
+from midstep.workload.trace_file import read_trace
 from tests import paced
 
 
@@ -60,8 +60,10 @@ def test_seeds_of_ones_own_come_in_their_shares(scenario: Scenario) -> None:
     assert sum(r.private_seed is not None for r in requests) / 800 == pytest.approx(0.1, abs=0.05)
 
 
-def test_a_stream_is_asked_for_in_its_order() -> None:
-    stream = StreamWorkload(["a", "b", "c", "d", "e"], users=2)
+def test_a_list_is_asked_for_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "prompts"
+    path.write_text("a\nb\nc\nd\ne\n")
+    stream = TraceWorkload(read_trace(str(path), "workload.prompts").by_user(2))
     prompts = [
         r.prompt
         for index in range(3)
@@ -81,14 +83,15 @@ def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:
         ("missing", "cannot be read"),
     ]:
         with pytest.raises(ScenarioError, match=message):
-            read_prompts(str(tmp_path / name))
+            read_trace(str(tmp_path / name), "workload.prompts")
 
 
 def test_prompts_end_at_line_ends_alone(tmp_path: Path) -> None:
     """FAULTS C: a byte order mark became part of the first prompt, U+2028 cut one in two."""
     path = tmp_path / "prompts"
     path.write_bytes("\ufeffa lion\r\n\na\u2028cat\x0c\x85owl\n".encode())
-    assert read_prompts(str(path)) == ["a lion", "", "a\u2028cat\x0c\x85owl"]
+    prompts = [one.request.prompt for one in read_trace(str(path), "workload.prompts").requests]
+    assert prompts == ["a lion", "", "a\u2028cat\x0c\x85owl"]
 
 
 @settings(deadline=None)  # a disk may be slow

@@ -1,0 +1,65 @@
+"""A trace: requests that a run has recorded, or that a file lists, to be asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from midstep.workload.user_request import UserRequest
+
+__all__ = ["Trace", "TraceWorkload", "TracedRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedRequest:
+    """A request of a trace. `user`: None where users take turns; `due_s`: when it was due, of an
+    open arrival; `think_s`: how long the user thought before it, of a closed one."""
+
+    request: UserRequest
+    user: int | None = None
+    due_s: float | None = None
+    think_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Requests of a file or a run, `source`, in order. `of_run`: a run has recorded them, so that
+    users whose requests are at their end stay, as they did then."""
+
+    source: str
+    requests: Sequence[TracedRequest]
+    of_run: bool = False
+
+    @cached_property
+    def users(self) -> int:
+        """How many users the trace has, 0 where it names none."""
+        return 1 + max((one.user for one in self.requests if one.user is not None), default=-1)
+
+    @property
+    def arrivals(self) -> Literal["instants", "think times"] | None:
+        """What says when requests are sent: their instants, their users' think times, or None."""
+        first = self.requests[0] if self.requests else None
+        if first is None or (first.due_s is None and first.think_s is None):
+            return None
+        return "think times" if first.think_s is not None else "instants"
+
+    def by_user(self, users: int) -> dict[int, list[TracedRequest]]:
+        """Each user's requests in order; of `users` users, who take turns where none is named."""
+        requests: dict[int, list[TracedRequest]] = {}
+        for number, one in enumerate(self.requests):
+            user = number % users if one.user is None else one.user
+            requests.setdefault(user, []).append(one)
+        return requests
+
+
+class TraceWorkload:
+    """See Workload: each user's requests in their order."""
+
+    def __init__(self, requests: Mapping[int, Sequence[TracedRequest]]) -> None:
+        self._requests = requests
+
+    def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
+        mine = self._requests.get(user, ())
+        return mine[index].request if index < len(mine) else None

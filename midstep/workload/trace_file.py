@@ -1,0 +1,256 @@
+"""Reads a trace: a list of prompts, a table (CSV, TSV or parquet), or the folder of a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from midstep.errors import ScenarioError
+from midstep.scenario import MOST_USERS
+from midstep.units import excerpt
+from midstep.workload.lines import read_lines, unreadable
+from midstep.workload.trace import Trace, TracedRequest
+from midstep.workload.user_request import UserRequest
+
+__all__ = ["TABLES", "read_table", "read_trace"]
+
+TABLES = (".csv", ".tsv", ".parquet")
+COLUMNS = ("time", "user", "prompt", "core", "variation_seed", "private_seed")
+RECORDED = ("request_id", "user", "prompt", "edge_prompt", "core_prompt")
+SEEDS = 2**63
+
+Row = Mapping[str, Any]
+
+
+def read_trace(path: str, key: str) -> Trace:
+    """The trace that a scenario's `key` names: a run's folder; a table with a header, by its ending
+    .csv, .tsv or .parquet; or a text, one prompt a line. Raises ScenarioError, one line."""
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return _of_run(place, key)
+    if place.suffix.lower() in TABLES:
+        return read_table(path, key)
+    return _of_lines(path, key)
+
+
+def read_table(path: str, key: str) -> Trace:
+    """A table of requests: `prompt`, and where it has them `time` (seconds from the run's start),
+    `user` (numbers from 0, or names), `core`, `variation_seed`, `private_seed`."""
+    place = Path(path).expanduser()
+    where = f"{key}: {path}"
+    rows = _parquet(place, where) if place.suffix.lower() == ".parquet" else _text(place, where)
+    users = _Users()
+    requests = []
+    first: Row | None = None
+    for at, row in rows:
+        first = first or row
+        for name in ("time", "user"):
+            if (name in row) != (name in first):
+                raise ScenarioError(f"{where}, {at}: give every row a {name}, or none")
+        requests.append(_request(row, f"{where}, {at}", users))
+    if not any(one.request.prompt.strip() for one in requests):
+        raise ScenarioError(f"{where} holds no prompt")
+    if requests[0].due_s is not None:  # stable: those of one instant stay in their order
+        requests.sort(key=lambda one: one.due_s or 0.0)
+    return Trace(source=path, requests=tuple(requests))
+
+
+def _of_lines(path: str, key: str) -> Trace:
+    """A text's prompts, one a line. Empty ones stay in: they are asked for, and rejected."""
+    try:
+        lines = read_lines(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{key}: {path}: {unreadable(error)}") from error
+    if not any(line.strip() for line in lines):
+        raise ScenarioError(f"{key}: {path} holds no prompt")
+    requests = tuple(TracedRequest(request=UserRequest(line, line)) for line in lines)
+    return Trace(source=path, requests=requests)
+
+
+def _of_run(folder: Path, key: str) -> Trace:
+    """The requests of a run, from its table or, where it broke off, from its journal."""
+    where = f"{key}: {folder}"
+    rows = list(_run_rows(folder, where))
+    if not rows:
+        raise ScenarioError(f"{where}: the run has no request to be met again")
+    missing = next((name for name in (*RECORDED, "due_s") if name not in rows[0]), None)
+    if missing is not None:
+        raise ScenarioError(f"{where}: its requests have no {missing}: an older midstep ran it")
+    rows.sort(key=lambda row: (row["user"], row["request_id"]))
+    closed = rows[0]["think_s"] is not None
+    return Trace(source=str(folder), requests=[_again(row, closed) for row in rows], of_run=True)
+
+
+def _again(row: Row, closed: bool) -> TracedRequest:
+    """A recorded row as a request to be met again."""
+    core = row["core_prompt"]
+    request = UserRequest(
+        row["prompt"],
+        row["edge_prompt"] if core is None else core,
+        row["variation_seed"],
+        row["private_seed"],
+    )
+    return TracedRequest(
+        request=request,
+        user=row["user"],
+        due_s=None if closed else row["due_s"],
+        think_s=row["think_s"] if closed else None,
+    )
+
+
+def _run_rows(folder: Path, where: str) -> Iterator[Row]:
+    table = folder / "requests.parquet"
+    journal = folder / "requests.jsonl"
+    if table.is_file():
+        yield from _read_parquet(table, where)
+        return
+    try:
+        lines = journal.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ScenarioError(f"{where}: no run is in there (no requests.parquet)") from error
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # torn or damaged: as `midstep report` leaves it out
+        if isinstance(row, dict):
+            yield row
+
+
+def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
+    tabs = place.suffix.lower() == ".tsv"
+    try:
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            if tabs:  # no quotes: a prompt may begin with one
+                reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+            else:
+                reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            _check_columns(header, where)
+            for cells in reader:
+                if not cells:
+                    continue
+                at = f"line {reader.line_num}"
+                if len(cells) != len(header):
+                    raise ScenarioError(
+                        f"{where}, {at}: {len(cells)} values, the header has {len(header)} columns"
+                    )
+                # an empty cell is none, but an empty prompt is one: it is asked for, and rejected
+                pairs = zip(header, cells, strict=True)
+                yield at, {name: cell for name, cell in pairs if cell or name == "prompt"}
+    except OSError as error:
+        raise ScenarioError(f"{where} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ScenarioError(f"{where} cannot be read: {error}") from error
+
+
+def _parquet(place: Path, where: str) -> Iterator[tuple[str, Row]]:
+    rows = _read_parquet(place, where)
+    for number, row in enumerate(rows):
+        if number == 0:
+            _check_columns(row, where)
+        yield f"row {number}", {name: value for name, value in row.items() if value is not None}
+
+
+def _read_parquet(place: Path, where: str) -> list[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: list[Row] = pq.read_table(place).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ScenarioError(f"{where} cannot be read: {reason}") from error
+    return rows
+
+
+def _check_columns(header: Iterable[str], where: str) -> None:
+    columns = list(header)
+    for name in columns:
+        if name not in COLUMNS:
+            raise ScenarioError(
+                f"{where}: no column {excerpt(name)} is known; there is {', '.join(COLUMNS)}"
+            )
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise ScenarioError(f"{where}: two columns are named {twice}")
+    if "prompt" not in columns:
+        raise ScenarioError(f"{where}: its header has no column prompt")
+
+
+class _Users:
+    """Numbers of users: whole numbers are their own, names are numbered as they come."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+        self._named: bool | None = None
+
+    def number(self, value: Any, where: str) -> int:
+        """The number of a user. Raises ScenarioError."""
+        text = str(value)
+        named = not text.isascii() or not text.isdigit()
+        if self._named is None:
+            self._named = named
+        if named != self._named:
+            raise ScenarioError(
+                f"{where}: user {excerpt(text)}: give every user a number, or every user a name"
+            )
+        number = self._names.setdefault(text, len(self._names)) if named else int(text[:12])
+        if number >= MOST_USERS:
+            raise ScenarioError(
+                f"{where}: user {excerpt(text)}: numbers are below {MOST_USERS:,}; use names "
+                f"otherwise"
+            )
+        return number
+
+
+def _request(row: Row, where: str, users: _Users) -> TracedRequest:
+    prompt = row.get("prompt")
+    if not isinstance(prompt, str):
+        raise ScenarioError(f"{where}: prompt {excerpt(str(prompt))} is no text")
+    core = row.get("core", prompt)
+    if not isinstance(core, str):
+        raise ScenarioError(f"{where}: core {excerpt(str(core))} is no text")
+    return TracedRequest(
+        request=UserRequest(
+            prompt,
+            core,
+            _number(row, "variation_seed", where, _seed),
+            _number(row, "private_seed", where, _seed),
+        ),
+        user=users.number(row["user"], where) if "user" in row else None,
+        due_s=_number(row, "time", where, _instant),
+    )
+
+
+def _number(row: Row, column: str, where: str, read: Callable[[Any], Any]) -> Any:
+    if column not in row:
+        return None
+    try:
+        return read(row[column])
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ScenarioError(f"{where}: {column} {excerpt(str(row[column]))}: {error}") from error
+
+
+def _instant(value: Any) -> float:
+    try:
+        instant_s = float(value)
+    except (ValueError, TypeError):
+        instant_s = math.nan
+    if isinstance(value, bool) or not 0 <= instant_s < math.inf:
+        raise ValueError("give seconds from the run's start, 0 or more")
+    return instant_s
+
+
+def _seed(value: Any) -> int:
+    try:
+        seed = int(value)
+    except (ValueError, TypeError):
+        seed = -1
+    if isinstance(value, bool) or not 0 <= seed < SEEDS:
+        raise ValueError("give a whole number, 0 or more")
+    return seed
