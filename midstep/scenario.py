@@ -82,6 +82,9 @@ class Model(Tree):
     height: int | None = Field(None, ge=8)
     width: int | None = Field(None, ge=8)
     profile: str | None = None
+    """Step times that edge and devices keep to, in scenario seconds: one that the model ships
+    (cpu), or a file of `midstep calibrate`. null: those measured when the run starts, so that the
+    run depends on the machine."""
 
     @model_validator(mode="after")
     def _cut_inside(self) -> Model:
@@ -118,16 +121,34 @@ class EdgeSettings(Tree):
 
 
 class Devices(Tree):
-    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of
-    (6); `edge` is the one that they ask, null deals them out over all edges in turn."""
+    """`count` devices of one class. Their speed is given by exactly one of `speed_ratio` and
+    `step_ms`; bandwidth is per device, W_n of (6); `edge` is the one that they ask, null deals them
+    out over all edges in turn."""
 
     kind: str = Field("phone", alias="class")
     count: int = Field(10, ge=1, le=MOST_USERS)
-    speed_ratio: float = Field(0.075, gt=0)
+    speed_ratio: float | None = Field(0.075, gt=0)
+    """f_max / f_es: speed against the edge's step of one request, which is the profile's, or
+    without model.profile the one measured when the run starts. null where step_ms is given."""
+    step_ms: float | None = Field(None, gt=0)
+    """Milliseconds of one step at f_max, whatever the edge's step takes; null: by speed_ratio."""
     bandwidth_mhz: Range = (1.0, 1.25)
     distance_m: Range = (120.0, 255.0)
     watts: float = Field(4.0, ge=0)
     edge: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_ratio_beside_a_time(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("step_ms") is not None:
+            return {"speed_ratio": None, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _one_speed(self) -> Devices:
+        if (self.speed_ratio is None) == (self.step_ms is None):
+            raise ValueError("give exactly one of speed_ratio and step_ms; set the other to null")
+        return self
 
     @field_validator("bandwidth_mhz", "distance_m")
     @classmethod
@@ -135,6 +156,13 @@ class Devices(Tree):
         if not 0 < value[0] <= value[1]:
             raise ValueError(f"{list(value)} must be [low, high] with 0 < low <= high")
         return value
+
+    def ratio_to(self, step_s: float) -> float:
+        """f_max / f_es beside an edge whose step takes `step_s`."""
+        if self.speed_ratio is not None:
+            return self.speed_ratio
+        assert self.step_ms is not None  # _one_speed
+        return 1e3 * step_s / self.step_ms
 
 
 class Hosts(Tree):

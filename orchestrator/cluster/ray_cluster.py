@@ -130,7 +130,8 @@ class RayCluster:
         hosts = [self._spawn_host(group, HOST_CPUS) for group in groups]
         assert self._credentials is not None
         ref = edge.actor.open.remote(scenario, self._credentials)
-        address, exporter, description, frame_bytes = await opening(edge.call(ref), edge.name)
+        served = await opening(edge.call(ref), edge.name)
+        address, exporter, description, frame_bytes, pace = served
         self._targets.append(Target(exporter, "edge", edge.name))
         introduce = partial(self._introduce, scenario, address, frame_bytes)
         await opening(
@@ -171,6 +172,7 @@ class RayCluster:
             hosts=list(hosts),
             host=host,
             another=another,
+            pace=pace,
         )
 
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:

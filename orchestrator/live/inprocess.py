@@ -121,6 +121,7 @@ class InProcess:
             learner=LocalLearner(learner),
             hosts=list(hosts),
             host=lambda devices: self._host(node, devices, late=True),
+            pace=node.pace,
         )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from midstep.clock import Clock, VirtualClock, WallClock
+from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Scenario
@@ -64,6 +65,8 @@ def check(scenario: Scenario, options: Options) -> Launch:
     policies.make(scenario.policy)
     _check_thresholds(scenario)
     locate(scenario.model.path)
+    if scenario.model.profile is not None and options.address is None:
+        named_profile(scenario.model)  # on a cluster a file need not lie here
     prompts = read_prompts(scenario.workload.prompts) if scenario.workload.prompts else None
     open_workload(scenario, prompts)
     virtual = scenario.modes.clock == "virtual"

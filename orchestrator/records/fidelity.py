@@ -17,8 +17,8 @@ LATE_SHARE = 0.02
 RATE_ERROR = 0.01  # median
 CHANGES = {
     "link": "give the machine fewer devices, or the link less bandwidth or larger frames",
-    "device": "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
-    "paced",
+    "device": "ask for fewer users or slower devices (devices.speed_ratio or step_ms), or use "
+    "modes.denoiser: paced",
     "slot": "make slots longer (slot_seconds)",
 }
 
@@ -57,11 +57,15 @@ def measure(
     return [_error(part, values) for part, values in commanded.items() if values]
 
 
-def verdict(errors: Sequence[Error], done: int, failures: Sequence[str] = ()) -> str:
-    """`VALID`, or `INVALID` with the reason: a policy that failed, or an overloaded emulator and
-    what to change."""
+def verdict(
+    errors: Sequence[Error], done: int, failures: Sequence[str] = (), slow: Sequence[str] = ()
+) -> str:
+    """`VALID`, or `INVALID` with the reason: a policy that failed, machines too slow for their
+    profile, or an overloaded emulator and what to change."""
     if failures:
         return f"INVALID: {'; '.join(failures)}"
+    if slow:
+        return f"INVALID: a machine is too slow for its profile: {'; '.join(slow)}"
     broken = [error for error in errors if not error.within_bound]
     if broken:
         why = "; ".join(_why(error) for error in broken)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import sections, summary
@@ -65,12 +66,18 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
     begin = read_begin(folder)
     facts = summary.RunFacts(
         step_s=begin.get("step_s", {}),
+        pace={edge: _as_begun(pace) for edge, pace in begin.get("pace", {}).items()},
         pipeline=begin.get("pipeline"),
         resumed_from=begin.get("resumed_from"),
         policy_failures=policy_failures(folder),
     )
     events = [*read_events(folder), {"at_s": at_s, "text": text}]
     return summary.summarise(scenario, rows, slots, events, facts)
+
+
+def _as_begun(tree: Mapping[str, Any]) -> MachinePace:
+    """An edge's machine as it was measured before the run; its ticks were never written."""
+    return MachinePace(**{**tree, "ticks": None})
 
 
 def _page(

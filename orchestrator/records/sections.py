@@ -167,6 +167,7 @@ def modes(scenario: Scenario, summary: Mapping[str, Any]) -> str:
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", _text(step_ms, "{:.1f} ms a request alone")],
+        *([f"pace of {edge}", _pace(pace)] for edge, pace in run.get("pace", {}).items()),
         ["this machine", _text(run["cpu_share"], "{:.0%} busy while users asked")],
         ["versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())],
     ]
@@ -198,6 +199,25 @@ def _figure(images: Path, row: dict[str, Any]) -> str:
         f"edge: {html.escape(row['edge_prompt'])}<br>"
         f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {row['psnr_db']:.1f} dB"
         f"</figcaption></figure>"
+    )
+
+
+def _pace(pace: Mapping[str, Any]) -> str:
+    """A machine's step beside its profile's, and how long ticks were held."""
+    step_ms = f"{pace['step_s'] * 1e3:.1f} ms a step"
+    if pace["measured_step_s"] is None:
+        return f"{step_ms} by the profile {pace['profile']}; nothing is computed in that time"
+    measured = f"{pace['measured_step_s'] * 1e3:.1f} ms measured before the run"
+    if pace["measured_spread"] is not None:
+        measured += f" (spread {pace['measured_spread']:.0%})"
+    if pace["profile"] is None:
+        return f"{measured}; without a profile the devices' speed follows it"
+    text = f"{step_ms} by the profile {pace['profile']}; {measured}"
+    if pace["run_step_s"] is None:
+        return text
+    return (
+        f"{text}, {pace['run_step_s'] * 1e3:.1f} ms in the run's {pace['ticks']} ticks, which were "
+        f"held {pace['held_s']:.1f} s in all"
     )
 
 

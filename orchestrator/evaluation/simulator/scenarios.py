@@ -53,7 +53,7 @@ def preset_of(scenario: Scenario) -> Preset:
             tolerance=False,
             frame_kb=bits / 8e3,
             edge_ghz=edge_ghz,
-            device_ghz=edge_ghz * devices.speed_ratio,
+            device_ghz=edge_ghz * devices.ratio_to(step_s),
             bandwidth_mhz=devices.bandwidth_mhz,
             distance_m=devices.distance_m,
             radio=scenario.channel.model_dump(include=set(Radio.model_fields)),
