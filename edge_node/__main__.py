@@ -14,6 +14,7 @@ from edge_node.service import serve, stop
 from midstep import scenario_file as scenarios
 from midstep.address import split_address
 from midstep.clock import WallClock
+from midstep.diffusion.factory import without_foreign_profile
 from midstep.errors import MidstepError, OptionError
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
@@ -61,13 +62,23 @@ def main(argv: list[str] | None = None) -> int:
         split_address(args.metrics)
         credentials = load_credentials(args.credentials) if args.credentials else None
         check_listen(args.listen, credentials, args.insecure)
-        scenario = _at(scenarios.load(args.scenario, settings), args.edge)
+        scenario = _at(_scenario(args.scenario, settings), args.edge)
         bind_threads(scenario.edge.threads)
         asyncio.run(_serve(scenario, args.listen, args.metrics, credentials))
     except MidstepError as error:
         print(f"edge_node: {error}", file=sys.stderr)
         return error.exit_status
     return 0
+
+
+def _scenario(name: str | None, settings: list[str]) -> Scenario:
+    """The scenario with its settings; another model leaves its profile behind. Raises
+    ScenarioError, OptionError."""
+    scenario = scenarios.load(name, settings)
+    keys = {setting.partition("=")[0] for setting in settings}
+    if "model.path" in keys and "model.profile" not in keys:
+        return without_foreign_profile(scenario)
+    return scenario
 
 
 def _at(scenario: Scenario, edge: str | None) -> Scenario:
@@ -85,12 +96,15 @@ async def _serve(
     node = await EdgeNode.open(scenario, WallClock(scenario.modes.time_scale))
     server, port = await serve(node.edge, listen, credentials)
     exporter = export_at("edge", metrics)
-    step_ms = node.edge.profile.step(1) * 1e3
+    pace = node.pace
+    step = f"{pace.step_s * 1e3:.1f} ms a step"
+    if pace.profile is not None and pace.measured_s is not None:
+        step += f" in the profile, {pace.measured_s * 1e3:.1f} measured"
     where = f"{split_address(listen)[0]}:{port}"
     how = " over TLS" if credentials else "" if is_loopback(listen) else " in clear, to anybody,"
     print(
         f"{node.edge.name} serves {scenario.model.path} on {where}{how} "
-        f"(pid {os.getpid()}, {step_ms:.1f} ms a step, metrics on {exporter})",
+        f"(pid {os.getpid()}, {step}, metrics on {exporter})",
         flush=True,
     )
     ended = asyncio.Event()

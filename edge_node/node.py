@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
@@ -14,11 +15,22 @@ from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
+from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import on_tick
 
 __all__ = ["EdgeNode"]
+
+
+@dataclass(frozen=True)
+class _Times:
+    """An edge's step times in scenario seconds: those that it goes by, those measured here (None
+    where nothing is computed, or in no time), and an output's bytes at the split step."""
+
+    profile: StepProfile
+    measured: StepProfile | None
+    frame_bytes: int
 
 
 class EdgeNode:
@@ -28,10 +40,16 @@ class EdgeNode:
     """
 
     def __init__(
-        self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None, frame_bytes: int
+        self,
+        edge: Edge,
+        engine: Engine,
+        thread: ThreadPoolExecutor | None,
+        frame_bytes: int,
+        pace: MachinePace,
     ) -> None:
         self.edge = edge
         self._thread = thread
+        self._pace = pace
         self.frame_bytes = frame_bytes
         self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
 
@@ -41,6 +59,8 @@ class EdgeNode:
     ) -> EdgeNode:
         """Load the model, warm up, measure the step time, check that the store can hold an output.
 
+        A real edge's ticks are held to the scenario's profile, where it names one.
+
         `split_step` is the step at which the edge stops; None: the scenario's model.split_step.
         Raises ModelError, ScenarioError.
         """
@@ -48,20 +68,24 @@ class EdgeNode:
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
         try:
             if thread is None:
-                profile, frame_bytes = _prepare(scenario, denoiser, step)
+                times = _prepare(scenario, denoiser, clock, step)
             else:
-                profile, frame_bytes = await asyncio.get_running_loop().run_in_executor(
-                    thread, _prepare, scenario, denoiser, step
+                times = await asyncio.get_running_loop().run_in_executor(
+                    thread, _prepare, scenario, denoiser, clock, step
                 )
-            if denoiser.profile is None and not scenario.model.profile:
-                profile = profile.scaled(clock.scale)
-            edge = _edge(scenario, denoiser, clock, thread, profile, step)
-            edge.check_capacity(frame_bytes)
+            edge = _edge(scenario, denoiser, clock, thread, times.profile, step)
+            edge.check_capacity(times.frame_bytes)
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
             raise
-        return cls(edge, edge.engine, thread, frame_bytes)
+        return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times))
+
+    @property
+    def pace(self) -> MachinePace:
+        """This machine against the scenario's profile, so far."""
+        ticks = self.edge.engine.pace
+        return self._pace if ticks is None else replace(self._pace, ticks=replace(ticks.totals))
 
     async def close(self) -> None:
         """Stop ticking; what is in flight is cancelled."""
@@ -81,13 +105,14 @@ def _edge(
     step: int,
 ) -> Edge:
     settings = scenario.edge
+    waits = clock.virtual or denoiser.profile is not None or scenario.model.profile is not None
     engine = Engine(
         denoiser,
         clock,
         queue_limit=settings.queue_limit,
         max_batch=settings.max_batch,
         executor=thread,
-        profile=profile if clock.virtual or denoiser.profile is not None else None,
+        profile=profile if waits else None,
         stats=EngineStats(on_tick(settings.name, "edge")),
     )
     return Edge(
@@ -103,7 +128,22 @@ def _edge(
     )
 
 
-def _prepare(scenario: Scenario, denoiser: Denoiser, step: int) -> tuple[StepProfile, int]:
-    """The step profile, named or measured here, and an output's bytes at the split step."""
-    profile = named_profile(scenario.model) if scenario.model.profile else measure(denoiser)
-    return profile, output_bytes(denoiser, step)
+def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) -> _Times:
+    """Read the profile that the scenario names, measure what is computed here. A profile's times
+    are scenario seconds."""
+    measured = None
+    if denoiser.profile is None and not clock.virtual:
+        measured = measure(denoiser).scaled(clock.scale)
+    profile = named_profile(scenario.model) if scenario.model.profile else measured
+    assert profile is not None  # Scenario: paced and virtual runs name one
+    return _Times(profile, measured, output_bytes(denoiser, step))
+
+
+def _pace(scenario: Scenario, times: _Times) -> MachinePace:
+    measured = times.measured
+    return MachinePace(
+        step_s=times.profile.step(1),
+        profile=scenario.model.profile,
+        measured_s=None if measured is None else measured.step(1),
+        spread=None if measured is None else measured.spread,
+    )

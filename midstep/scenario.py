@@ -98,8 +98,9 @@ class Model(Tree):
     width: int | None = Field(None, ge=8)
     """Width of a picture, pixels; null: the pipeline's own."""
     profile: str | None = None
-    """Measured step times: a name that the model ships (`cpu`), or a file of `midstep calibrate`.
-    Needed where steps are paced or time is virtual; null: steps are measured when a run starts."""
+    """Step times that edge and devices keep to, in scenario seconds: one that the model ships
+    (cpu), or a file of `midstep calibrate`. null: those measured when the run starts, so that the
+    run depends on the machine."""
 
     @model_validator(mode="after")
     def _cut_inside(self) -> Model:
@@ -146,15 +147,19 @@ class EdgeSettings(Tree):
 
 
 class Devices(Tree):
-    """`count` devices of one class. `speed_ratio` is f_max / f_es; bandwidth is per device, W_n of
-    (6); `edge` is the one that they ask, null deals them out over all edges in turn."""
+    """`count` devices of one class. Their speed is given by exactly one of `speed_ratio` and
+    `step_ms`; bandwidth is per device, W_n of (6); `edge` is the one that they ask, null deals them
+    out over all edges in turn."""
 
     kind: str = Field("phone", alias="class")
     """Name of the class in the record and the report."""
     count: int = Field(10, ge=1, le=MOST_USERS)
     """Devices of this class, each of one user."""
-    speed_ratio: float = Field(0.075, gt=0)
-    """Top speed against the edge's, f_max / f_es; in each slot 0.7 to 1 of it."""
+    speed_ratio: float | None = Field(0.075, gt=0)
+    """f_max / f_es: speed against the edge's step of one request, which is the profile's, or
+    without model.profile the one measured when the run starts. null where step_ms is given."""
+    step_ms: float | None = Field(None, gt=0)
+    """Milliseconds of one step at f_max, whatever the edge's step takes; null: by speed_ratio."""
     bandwidth_mhz: Range = (1.0, 1.25)
     """W_n of (6), MHz: drawn for each device, evenly from [low, high]."""
     distance_m: Range = (120.0, 255.0)
@@ -164,12 +169,32 @@ class Devices(Tree):
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_ratio_beside_a_time(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("step_ms") is not None:
+            return {"speed_ratio": None, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _one_speed(self) -> Devices:
+        if (self.speed_ratio is None) == (self.step_ms is None):
+            raise ValueError("give exactly one of speed_ratio and step_ms; set the other to null")
+        return self
+
     @field_validator("bandwidth_mhz", "distance_m")
     @classmethod
     def _ordered(cls, value: Range) -> Range:
         if not 0 < value[0] <= value[1]:
             raise ValueError(f"{list(value)} must be [low, high] with 0 < low <= high")
         return value
+
+    def ratio_to(self, step_s: float) -> float:
+        """f_max / f_es beside an edge whose step takes `step_s`."""
+        if self.speed_ratio is not None:
+            return self.speed_ratio
+        assert self.step_ms is not None  # _one_speed
+        return 1e3 * step_s / self.step_ms
 
 
 class Hosts(Tree):

@@ -67,7 +67,8 @@ class Device:
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
-        self._throttle = Throttle(channel, clock, slot, description.step_s)
+        step_s = description.step_s if spec.step_s is None else spec.step_s
+        self._throttle = Throttle(channel, clock, slot, step_s)
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 

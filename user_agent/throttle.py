@@ -11,8 +11,8 @@ __all__ = ["Throttle"]
 
 
 class Throttle:
-    """`step_s` is the edge's time of one step; the device needs step_s / f_n(t), f_n in units of
-    f_es."""
+    """`step_s` is the time of one step at the speed that the channel's f_n(t) is a share of: the
+    edge's, or the device's own at f_max; the device needs step_s / f_n(t)."""
 
     def __init__(
         self, channel: DeviceChannel, clock: Clock, slot_seconds: float, step_s: float

@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
+from midstep.diffusion.pace import TickPace
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import PartDied, QueueFull
 
@@ -70,7 +71,8 @@ class Engine:
     task.
 
     `executor` takes the computing off the event loop; None computes inline (virtual time).
-    `profile` makes a tick last the profiled time instead of the measured one (paced, virtual).
+    `profile` makes a tick last the profiled time: instead of the denoiser's own where that has a
+    profile or time is virtual, and at least that long where it computes (`pace` says by how much).
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class Engine:
         self.queue_limit = queue_limit
         self.max_batch = max_batch
         self._executor = executor
-        self._profile = profile
+        computes = denoiser.profile is None
+        self.pace = None if profile is None else TickPace(profile, clock, computes=computes)
         self._stats = stats or EngineStats()
         self._queue: deque[_Entry] = deque()
         self._active: list[_Entry] = []
@@ -137,6 +140,8 @@ class Engine:
                 if not self._active and not self._queue:
                     self._wake.clear()
                     await self._wake.wait()
+                    if self.pace is not None:
+                        self.pace.rest()
                 await self._tick()
         # an error outside the jobs: the engine cannot go on
         except Exception as error:
@@ -171,12 +176,11 @@ class Engine:
             measured, steps = await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._compute, entering, batch
             )
-        if self._profile is not None:
+        if self.pace is not None:
             # calls of the network: one for the whole batch, or one for each step of a single job
             calls = 1 if self.denoiser.batched else steps
-            encoding = self._profile.encode_s * len(entering)
-            measured = calls * self._profile.step(len(batch)) + encoding
-            await self.clock.sleep_until(start + measured)
+            commanded = await self.pace.hold(start, len(batch), len(entering), calls)
+            measured = measured if commanded is None else commanded
         end = self.clock.now()
         for entry in batch:
             if entry.ended:

@@ -13,11 +13,12 @@ from midstep.clock import Clock
 from midstep.diffusion import pipelines
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import ScenarioError
+from midstep.errors import ModelError, ScenarioError
 from midstep.scenario import Model, Scenario
 from midstep.wire.identity import PipelineIdentity, digest
 
 __all__ = [
+    "LEAST_REPEATS",
     "compute_thread",
     "measure",
     "named_profile",
@@ -25,9 +26,12 @@ __all__ = [
     "open_denoiser",
     "output_bytes",
     "paced_identity",
+    "without_foreign_profile",
 ]
 
 BATCHED = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+LEAST_REPEATS = 3
+MEASURE_S = 5.0  # of each batch size, after which so few suffice
 
 
 def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
@@ -102,34 +106,65 @@ def paced_identity(model: Model) -> PipelineIdentity:
 
 
 def named_profile(model: Model) -> StepProfile:
-    """The profile that the scenario names: one of the model's own, or a file. Raises
-    ScenarioError."""
+    """The profile that the scenario names: one of the model's own, or a file. Raises ScenarioError,
+    also for a file of another model's times."""
     name = str(model.profile)
-    folder = Path(pipelines.locate(model.path)) / "profiles"
-    if (folder / f"{name}.json").is_file():
-        return StepProfile.load(folder / f"{name}.json")
+    own = _own_profile(model.path, name)
+    if own.is_file():
+        return StepProfile.load(own)
     if Path(name).is_file():
-        return StepProfile.load(Path(name))
-    names = sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+        profile = StepProfile.load(Path(name))
+        if not profile.fits(model.path):
+            raise ScenarioError(
+                f"model.profile: {name} has the times of {profile.model}, model.path is "
+                f"{model.path}: measure its own (`midstep calibrate --model {model.path} "
+                f"--out FILE`)"
+            )
+        return profile
+    names = sorted(path.stem for path in own.parent.glob("*.json")) if own.parent.is_dir() else []
     raise ScenarioError(
         f"model.profile: no file {name}, and {model.path} ships {', '.join(names) or 'no profiles'}"
+        f"; `midstep calibrate --out FILE` writes one, null paces by what is measured at the start"
     )
 
 
+def without_foreign_profile(scenario: Scenario) -> Scenario:
+    """A scenario whose model was exchanged: without the profile that the other model shipped,
+    unless this one ships one of that name, or the run computes nothing and has to wait for it."""
+    name = scenario.model.profile
+    modes = scenario.modes
+    waits = modes.denoiser == "paced" or modes.clock == "virtual"
+    if name is None or waits or Path(name).is_file():
+        return scenario
+    try:
+        if _own_profile(scenario.model.path, name).is_file():
+            return scenario
+    except ModelError:  # no such model: whoever opens it says so
+        return scenario
+    model = scenario.model.model_copy(update={"profile": None})
+    return scenario.model_copy(update={"model": model})
+
+
+def _own_profile(model: str, name: str) -> Path:
+    return Path(pipelines.locate(model)) / "profiles" / f"{name}.json"
+
+
 def measure(
-    denoiser: Denoiser, batches: tuple[int, ...] = (1,), repeats: int = 3, measured_on: str = ""
+    denoiser: Denoiser, batches: tuple[int, ...] = (1,), repeats: int = 9, measured_on: str = ""
 ) -> StepProfile:
-    """Run a few steps and time them: medians over `repeats`, after a first run that warms up.
-    Blocks."""
+    """Run a few steps and time them: medians over `repeats`, fewer (at least 3) where one step
+    takes long, after a first run that warms up. The sizes take turns, so that what disturbs the
+    machine for a moment shows in the spread of all. Blocks."""
     if denoiser.profile is not None:
         return denoiser.profile
     # a windowed call encodes the text, too
     steps = 1 if denoiser.batched else min(4, denoiser.identity.steps)
-    times: dict[int, float] = {}
+    spent: dict[int, list[float]] = {batch: [] for batch in batches}
     encodings: list[float] = []
-    for batch in batches:
-        spent: list[float] = []
-        for repeat in range(repeats + 1):
+    decodings: list[float] = []
+    first = time.perf_counter()
+    for repeat in range(repeats + 1):
+        for batch in batches:
             began = time.perf_counter()
             trajectories = [
                 denoiser.begin(f"a warm-up {repeat} {i}", i, steps) for i in range(batch)
@@ -138,15 +173,20 @@ def measure(
             # a second-order solver calls the network twice a step
             while trajectories[0].step < steps:
                 denoiser.advance(trajectories)
-            spent.append((time.perf_counter() - encoded) / steps)
+            spent[batch].append((time.perf_counter() - encoded) / steps)
             encodings.append((encoded - began) / batch)
-        times[batch] = _median(spent[1:])
-    decodings: list[float] = []
-    for _ in range(repeats + 1):
         began = time.perf_counter()
         denoiser.decode(trajectories[0])
         decodings.append(time.perf_counter() - began)
-    return StepProfile(times, _median(encodings[1:]), _median(decodings[1:]), measured_on)
+        if repeat >= LEAST_REPEATS and time.perf_counter() - first > MEASURE_S * len(batches):
+            break
+    return StepProfile(
+        {batch: _median(times[1:]) for batch, times in spent.items()},
+        _median(encodings[len(batches) :]),
+        _median(decodings[1:]),
+        measured_on,
+        spread=max(_spread(times[1:]) for times in spent.values()),
+    )
 
 
 def output_bytes(denoiser: Denoiser, step: int) -> int:
@@ -159,3 +199,10 @@ def output_bytes(denoiser: Denoiser, step: int) -> int:
 
 def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
+
+
+def _spread(values: list[float]) -> float:
+    """From the 10th to the 90th percentile, as a share of the median."""
+    last = len(values) - 1
+    ordered = sorted(values)
+    return (ordered[round(0.9 * last)] - ordered[round(0.1 * last)]) / _median(values)

@@ -16,13 +16,17 @@ __all__ = ["StepProfile"]
 @dataclass(frozen=True)
 class StepProfile:
     """Seconds of one denoiser call at each measured batch size, of one text encoding, and of one
-    decoding; `frame_bytes` of one output at the split step, 0 where it was not measured."""
+    decoding; `frame_bytes` of one output at the split step, 0 where it was not measured; `model`
+    whose times these are, empty where nobody says; `spread` of the repeated measurements: from
+    the 10th to the 90th percentile as a share of the median, the largest of the batch sizes."""
 
     step_s: dict[int, float]
     encode_s: float = 0.0
     decode_s: float = 0.0
     measured_on: str = ""
     frame_bytes: int = 0
+    model: str = ""
+    spread: float | None = None
 
     def step(self, batch: int) -> float:
         """Seconds of one step of `batch` requests: linear between measured sizes, and in proportion
@@ -45,6 +49,11 @@ class StepProfile:
             decode_s=self.decode_s * factor,
         )
 
+    def fits(self, model: str) -> bool:
+        """Whether these may be the times of a model, a shipped name, a folder or a hub id: a folder
+        may lie elsewhere on another machine."""
+        return not self.model or Path(self.model).name == Path(model).name
+
     def save(self, path: Path) -> None:
         """Write as JSON."""
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
@@ -60,12 +69,15 @@ class StepProfile:
             frame_bytes = int(data.get("frame_bytes", 0))
             if frame_bytes < 0:
                 raise ValueError("frame_bytes must be 0 (not known) or more")
+            spread = data.get("spread")
             return cls(
                 step_s=step_s,
                 encode_s=float(data["encode_s"]),
                 decode_s=float(data["decode_s"]),
                 measured_on=str(data.get("measured_on", "")),
                 frame_bytes=frame_bytes,
+                model=str(data.get("model", "")),
+                spread=None if spread is None else float(spread),
             )
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise ScenarioError(

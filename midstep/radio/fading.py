@@ -19,16 +19,18 @@ __all__ = ["DeviceChannel", "DeviceSpec", "Newcomers", "specs"]
 @dataclass(frozen=True, kw_only=True)
 class DeviceSpec:
     """What one device is: its class (`group` is its number in the scenario, `kind` its name), the
-    edge that it asks, its place, its share of the spectrum (Hz), its top speed f_max / f_es."""
+    edge that it asks, its place, its share of the spectrum (Hz), and its top speed: f_max / f_es,
+    or where that is None the seconds of one step at f_max."""
 
     user: int
     group: int
     kind: str
     edge: str
-    speed_ratio: float
+    speed_ratio: float | None
     bandwidth_hz: float
     distance_m: float
     watts: float
+    step_s: float | None = None
 
 
 def specs(scenario: Scenario) -> list[DeviceSpec]:
@@ -95,6 +97,7 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
         bandwidth_hz=float(channel_law.bandwidth_hz(group.bandwidth_mhz, draw)),
         distance_m=distance_m,
         watts=group.watts,
+        step_s=None if group.step_ms is None else group.step_ms / 1e3,
     )
 
 
@@ -116,6 +119,7 @@ class DeviceChannel:
         return float(channel_law.rate_bps(self._channel, spec.bandwidth_hz, self._mean_gain, draw))
 
     def _speed(self, slot: int) -> float:
-        """f_n(t) / f_es."""
+        """f_n(t) / f_es, or f_n(t) / f_max of a device that has a step time of its own."""
         draw = uniform(self._seed, SPEED, slot, self._spec.user)
-        return float(self._spec.speed_ratio * channel_law.speed_share(draw))
+        ratio = 1.0 if self._spec.speed_ratio is None else self._spec.speed_ratio
+        return float(ratio * channel_law.speed_share(draw))

@@ -44,5 +44,5 @@ def between_requests_s(scenario: Scenario, devices: Devices, step_s: float) -> f
     if not law.closed:
         return pause_s
     model = scenario.model
-    device_s = (model.steps - model.split_step) * step_s / (devices.speed_ratio * MEAN_SPEED)
+    device_s = (model.steps - model.split_step) * step_s / (devices.ratio_to(step_s) * MEAN_SPEED)
     return pause_s + model.split_step * step_s + device_s

@@ -12,6 +12,7 @@ import ray.exceptions
 
 from midstep.address import split_address
 from midstep.clock import WallClock
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import MidstepError, PartDied
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
@@ -44,9 +45,9 @@ class EdgeActor:
 
     async def open(
         self, scenario: Scenario, credentials: Credentials
-    ) -> tuple[str, str, Description, int]:
-        """Serve; the service's address, the exporter's, what is served, and the bytes of an
-        output."""
+    ) -> tuple[str, str, Description, int, MachinePace]:
+        """Serve; the service's address, the exporter's, what is served, the bytes of an output, and
+        the machine against its profile."""
         from edge_node.node import EdgeNode
         from edge_node.service import serve
         from midstep.telemetry.exporter import export
@@ -62,7 +63,9 @@ class EdgeActor:
         if host in ("0.0.0.0", "[::]"):  # nobody can dial these
             host = here
         description = await self._node.edge.describe()
-        return f"{host}:{port}", export("edge", here), description, self._node.frame_bytes
+        exporter = export("edge", here)
+        node = self._node
+        return f"{host}:{port}", exporter, description, node.frame_bytes, node.pace
 
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""

@@ -135,7 +135,8 @@ class RayCluster:
         assert self._credentials is not None
         self._say(f"{settings.name}: loading {scenario.model.path}, measuring its steps")
         ref = edge.actor.open.remote(scenario, self._credentials)
-        address, exporter, description, frame_bytes = await opening(edge.call(ref), edge.name)
+        served = await opening(edge.call(ref), edge.name)
+        address, exporter, description, frame_bytes, pace = served
         self._targets.append(Target(exporter, "edge", edge.name))
         introduce = partial(self._introduce, scenario, address, frame_bytes)
         of_devices = "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
@@ -179,6 +180,7 @@ class RayCluster:
             host=host,
             another=another,
             output_bytes=frame_bytes,
+            pace=pace,
         )
 
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:

@@ -103,6 +103,11 @@ def of_tree(tree: dict[str, Any], args: argparse.Namespace) -> Scenario:
         scenario_file.put(tree, "model.profile", "cpu")
     scenario = _with_policy(scenario_file.parse(tree, args.set, args.scenario or "laptop"))
     scenario = _with_places(scenario)
+    keys = {setting.partition("=")[0] for setting in args.set}
+    if ("model" in options or "model.path" in keys) and "model.profile" not in keys:
+        from midstep.diffusion.factory import without_foreign_profile
+
+        scenario = without_foreign_profile(scenario)
     return scenario.with_users(options["users"]) if "users" in options else scenario
 
 

@@ -48,6 +48,9 @@ def _add_calibrate(commands: Commands) -> None:
     calibrate.add_argument(
         "--out", metavar="FILE", help="write the profile there (default: print it)"
     )
+    calibrate.add_argument(
+        "--force", action="store_true", help="leave a profile also where the machine was busy"
+    )
     calibrate.set_defaults(call=_calibrate)
 
 
@@ -81,7 +84,8 @@ def _calibrate(args: argparse.Namespace) -> int:
     from orchestrator.doctor.calibrate import batch_sizes, calibrate
 
     batches = batch_sizes(args.batches)
-    return calibrate(load_scenario(args), batches, Path(args.out) if args.out else None)
+    out = Path(args.out) if args.out else None
+    return calibrate(load_scenario(args), batches, out, args.force)
 
 
 def _doctor(args: argparse.Namespace) -> int:

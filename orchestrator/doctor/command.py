@@ -20,7 +20,14 @@ __all__ = ["CHECKS", "Findings", "at_most", "doctor", "examine"]
 
 CHECKS: dict[str, tuple[Check, ...]] = {
     "Python": (packages.python, packages.packages),
-    "computing": (packages.torch, model.model, model.profile, machine.cores, machine.load),
+    "computing": (
+        packages.torch,
+        model.model,
+        model.profile,
+        machine.cores,
+        machine.priority,
+        machine.load,
+    ),
     "processes": (packages.stubs, packages.ray, machine.memory, machine.files),
     "machine": (machine.clock, machine.disk, machine.ports),
     "beside it": (tools.prometheus, tools.grafana, tools.docker, tools.shaping),

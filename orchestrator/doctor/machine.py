@@ -24,12 +24,13 @@ from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
 from orchestrator.records.fidelity import LATE_S
 
-__all__ = ["clock", "cores", "disk", "files", "load", "memory", "ports"]
+__all__ = ["clock", "cores", "disk", "files", "load", "memory", "ports", "priority"]
 
 RUNS = Path("runs")
 LEAST_DISK = 100e6
 LITTLE_DISK = 1e9
 USUAL_PORTS = {"Prometheus": 9090, "Grafana": 3000}
+RAY_NICENESS = "RAY_worker_niceness"  # added to its parent's by each worker of Ray
 SLEEPS = 80
 SLEEP_S = 0.0025
 
@@ -61,6 +62,22 @@ def cores(plan: PlannedRun) -> Iterator[Finding]:
         )
     else:
         yield ok("cores", what)
+
+
+def priority(plan: PlannedRun) -> Iterator[Finding]:
+    """The niceness that the run's processes would have: other programs go before a nice one."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    starts_ray = plan.ray and plan.cluster is None
+    added = os.environ.get(RAY_NICENESS, "0") if starts_ray else "0"
+    if nice <= 0 and added in ("0", ""):
+        yield ok("priority", f"nice {nice}")
+        return
+    yield warn(
+        "priority",
+        f"nice {nice} here, {added} more in Ray's workers: beside other work steps take many times "
+        f"longer",
+        f"start midstep without nice, and leave {RAY_NICENESS} out",
+    )
 
 
 def load(plan: PlannedRun) -> Iterator[Finding]:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from midstep.diffusion.factory import named_profile
+from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.pipelines import locate, revision, shipped, weight_files
 from midstep.errors import MidstepError
-from orchestrator.doctor.findings import Finding, PlannedRun, needed, ok, warn
+from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
+from orchestrator.records.machine_pace import in_words, too_slow
 
 __all__ = ["model", "profile"]
 
@@ -42,26 +44,43 @@ def model(plan: PlannedRun) -> Iterator[Finding]:
         yield ok("model", f"{name}: every part is there, {nbytes / 1e6:.3g} MB of weights{whole}")
     if plan.deep and real:
         try:
-            yield ok("model computes", f"{plan.measured.step(1) * 1e3:.1f} ms a step here")
+            yield _computes(plan)
         except MidstepError as error:
             yield needed(True, "model computes", str(error), do)
 
 
+def _computes(plan: PlannedRun) -> Finding:
+    """The step that was measured here, beside the profile's. Raises MidstepError."""
+    name = plan.scenario.model.profile
+    measured = plan.measured
+    pace = MachinePace(
+        step_s=(measured if name is None else named_profile(plan.scenario.model)).step(1),
+        profile=name,
+        measured_s=measured.step(1),
+        spread=measured.spread,
+    )
+    slow = too_slow({"this machine": pace})
+    if not slow:
+        return ok("model computes", in_words(pace))
+    text, _, do = slow[0].partition(": stop ")
+    return warn("model computes", f"{text}: no run of it will be VALID", f"stop {do}")
+
+
 def profile(plan: PlannedRun) -> Iterator[Finding]:
-    """The step times that a paced or virtual run waits."""
+    """The step times that edge and devices keep to."""
     model = plan.scenario.model
     if model.profile is None:
         return
     try:
         times = named_profile(model)
     except MidstepError as error:
-        waits = plan.paced or plan.scenario.modes.clock == "virtual"
-        yield needed(waits, "profile", str(error), "write one: `midstep calibrate --out FILE`")
+        yield fail("profile", str(error), "write one: `midstep calibrate --out FILE`")
         return
+    here = "" if plan.paced or plan.deep else "; --deep measures this machine's"
     yield ok(
         "profile",
         f"{model.profile}: {times.step(1) * 1e3:.1f} ms a step, measured on "
-        f"{times.measured_on or '?'}",
+        f"{times.measured_on or '?'}{here}",
     )
 
 

@@ -10,6 +10,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
 from midstep.workload.trace import Trace
 from orchestrator.live.cell import Cell
+from orchestrator.records.machine_pace import in_words, too_slow
 from orchestrator.records.metrics import tail
 
 __all__ = ["announce_cell", "headline", "listed", "start_line", "store_line", "truncation_line"]
@@ -33,15 +34,17 @@ def start_line(scenario: Scenario) -> str:
 
 
 def announce_cell(cell: Cell, policy: str, folder: Path, say: Callable[[str], None]) -> None:
-    """An edge, its devices and its learner, two lines."""
+    """An edge, its devices and its learner, two lines; a third where its machine is too slow."""
     about = cell.description
+    step = f"{about.step_s * 1e3:.1f} ms a step" if cell.pace is None else in_words(cell.pace)
     say(
-        f"{about.edge} at {cell.address} (pid {about.process_id}), {about.step_s * 1e3:.1f} ms a "
-        f"step; "
+        f"{about.edge} at {cell.address} (pid {about.process_id}), {step}; "
         f"{len(cell.devices)} devices in {len(cell.hosts)} hosts; metrics in "
         f"{folder / 'targets.json'}"
     )
     say(f"policy {policy} decides in the learner (pid {cell.learner.process_id})")
+    for line in too_slow({} if cell.pace is None else {about.edge: cell.pace}):
+        say(f"midstep: the run will be INVALID unless its own ticks are faster: {line}")
 
 
 def store_line(cell: Cell, capacity: int) -> str:

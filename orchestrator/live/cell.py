@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from midstep.diffusion.pace import MachinePace
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
@@ -30,10 +31,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EdgeStatus:
-    """Load of an edge: requests in its queue and in the engine's batch."""
+    """Load of an edge: requests in its queue and in the engine's batch; its machine against its
+    profile so far, None where it does not say."""
 
     queue: int
     in_flight: int
+    pace: MachinePace | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class Cell:
     host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
     output_bytes: int = 0
+    pace: MachinePace | None = None  # as the edge last said
     over: str | None = None  # why the cell has ended: how its edge, or its last host, died
 
     @property

@@ -128,6 +128,7 @@ class InProcess:
             hosts=list(hosts),
             host=lambda devices: self._host(node, devices, late=True),
             output_bytes=node.frame_bytes,
+            pace=node.pace,
         )
 
     async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from midstep.clock import Clock, VirtualClock, WallClock
+from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Scenario
@@ -76,6 +77,8 @@ def check(scenario: Scenario, options: Options) -> Launch:
     locate(scenario.model.path)
     open_workload(scenario, requests)
     open_law(scenario, requests)
+    if scenario.model.profile is not None and options.address is None:
+        named_profile(scenario.model)  # on a cluster a file need not lie here
     virtual = scenario.modes.clock == "virtual"
     return Launch(
         scenario=scenario,

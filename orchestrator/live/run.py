@@ -157,7 +157,10 @@ class _Run:
         stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
         self.facts.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
         self.facts.pipeline = asdict(parts.cells[0].description.pipeline)
-        self.recorder.began(self.facts.step_s, self.facts.pipeline, self.options.resume)
+        self._note_pace(parts)
+        self.recorder.began(
+            self.facts.step_s, self.facts.pipeline, self.options.resume, self.facts.pace
+        )
         exporter = (
             None if self.clock.virtual else Target(export(CENTRE, parts.here), CENTRE, CENTRE)
         )
@@ -183,9 +186,11 @@ class _Run:
             renew_targets=renew_targets,
             ending=self._ending,
         )
-        await self._slots(
-            parts, Scaler(self.scenario, parts, epoch, self._scaled, renew_targets), observer
-        )
+        scaler = Scaler(self.scenario, parts, epoch, self._scaled, renew_targets)
+        try:
+            await self._slots(parts, scaler, observer)
+        finally:
+            self._note_pace(parts)
         if parts.alive and self._compares() and not self.stopping.is_set():
             await self._compare(parts)
         if self.monitor is not None:
@@ -193,6 +198,10 @@ class _Run:
         if self.deaths:
             return EXIT_DIED
         return EXIT_INTERRUPTED if self.stopping.is_set() else 0
+
+    def _note_pace(self, parts: Parts) -> None:
+        """Enter what the edges last said of their machines' pace."""
+        self.facts.pace = {cell.name: cell.pace for cell in parts.cells if cell.pace is not None}
 
     async def _begin(self, parts: Parts) -> float:
         """Let the run's time begin everywhere; the Unix time at which it does."""

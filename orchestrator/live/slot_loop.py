@@ -158,7 +158,10 @@ class SlotLoop:
         if cell.over is not None:
             return None
         try:
-            return await self._edges.ask(cell.name, cell.edge.status)
+            status = await self._edges.ask(cell.name, cell.edge.status)
+            if status is not None and status.pace is not None:
+                cell.pace = status.pace
+            return status
         except PartDied as error:
             cell.over = str(error)
         others = len(self._parts.alive)

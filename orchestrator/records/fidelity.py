@@ -19,8 +19,8 @@ CHANGES = {
     "arrival": "give each host fewer devices (hosts.devices_per_host) where cores are free, else "
     "ask for fewer users or requests",
     "link": "give the machine fewer devices, or the link less bandwidth or larger frames",
-    "device": "ask for fewer users or slower devices (devices.speed_ratio), or use modes.denoiser: "
-    "paced",
+    "device": "ask for fewer users or slower devices (devices.speed_ratio or step_ms), or use "
+    "modes.denoiser: paced",
     "slot": "make slots longer (slot_seconds)",
 }
 
@@ -61,11 +61,15 @@ def measure(
     return [_error(part, values) for part, values in commanded.items() if values]
 
 
-def verdict(errors: Sequence[Error], done: int, failures: Sequence[str] = ()) -> str:
-    """`VALID`, or `INVALID` with the reason: a policy that failed, or an overloaded emulator and
-    what to change."""
+def verdict(
+    errors: Sequence[Error], done: int, failures: Sequence[str] = (), slow: Sequence[str] = ()
+) -> str:
+    """`VALID`, or `INVALID` with the reason: a policy that failed, machines too slow for their
+    profile, or an overloaded emulator and what to change."""
     if failures:
         return f"INVALID: {'; '.join(failures)}"
+    if slow:
+        return f"INVALID: a machine is too slow for its profile: {'; '.join(slow)}"
     broken = [error for error in errors if not error.within_bound]
     if broken:
         why = "; ".join(_why(error) for error in broken)

@@ -8,12 +8,14 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
 
 from midstep import __version__
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import PolicyFailed, RecordError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
@@ -76,11 +78,21 @@ class Recorder:
             raise RecordError(f"{folder}: the run's folder cannot be written: {error}") from error
 
     def began(
-        self, step_s: Mapping[str, float], pipeline: Mapping[str, Any], resumed: str | None
+        self,
+        step_s: Mapping[str, float],
+        pipeline: Mapping[str, Any],
+        resumed: str | None,
+        pace: Mapping[str, MachinePace] | None = None,
     ) -> None:
         """What the summary needs of a run that breaks off: each edge's seconds for one step of one
-        request, the identity of the outputs, the run whose learner's state it began with."""
-        tree = {"step_s": dict(step_s), "pipeline": dict(pipeline), "resumed_from": resumed}
+        request, the identity of the outputs, the run whose learner's state it began with, each
+        edge's machine against its profile."""
+        tree = {
+            "step_s": dict(step_s),
+            "pipeline": dict(pipeline),
+            "resumed_from": resumed,
+            "pace": {edge: asdict(one) for edge, one in (pace or {}).items()},
+        }
         write_at_once(self.folder / BEGIN, json.dumps(tree) + "\n")
 
     def ended(self, ended: Iterable[EndedRequest]) -> None:

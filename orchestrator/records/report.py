@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
@@ -69,6 +70,7 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
     begin = read_begin(folder)
     facts = summary.RunFacts(
         step_s=begin.get("step_s", {}),
+        pace={edge: _as_begun(pace) for edge, pace in begin.get("pace", {}).items()},
         pipeline=begin.get("pipeline"),
         resumed_from=begin.get("resumed_from"),
         policy_failures=policy_failures(folder),
@@ -94,6 +96,11 @@ def _draw(
     for plot in itertools.chain.from_iterable(by_edge.values()):
         write_at_once(folder / PLOTS / f"{plot.name}.svg", plot.svg)
     return by_edge
+
+
+def _as_begun(tree: Mapping[str, Any]) -> MachinePace:
+    """An edge's machine as it was measured before the run; its ticks were never written."""
+    return MachinePace(**{**tree, "ticks": None})
 
 
 def _page(

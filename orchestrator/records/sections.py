@@ -160,6 +160,7 @@ def modes(scenario: Scenario, summary: Tree) -> str:
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
         ["energy", "modelled: the scenario's watts times the device's time"],
         ["edge step", number(step_ms, "{:.1f} ms a request alone")],
+        *([f"pace of {edge}", _pace(pace)] for edge, pace in run.get("pace", {}).items()),
     ]
     if not virtual:  # which keeps every machine busy
         lines.append(["this machine", number(run["cpu_share"], "{:.0%} busy while users asked")])
@@ -183,3 +184,22 @@ def data(folder: Path) -> str:
         if (folder / name).is_file()
     )
     return section("Data", f"<ul>{items}</ul>")
+
+
+def _pace(pace: Mapping[str, Any]) -> str:
+    """A machine's step beside its profile's, and how long ticks were held."""
+    step_ms = f"{pace['step_s'] * 1e3:.1f} ms a step"
+    if pace["measured_step_s"] is None:
+        return f"{step_ms} by the profile {pace['profile']}; nothing is computed in that time"
+    measured = f"{pace['measured_step_s'] * 1e3:.1f} ms measured before the run"
+    if pace["measured_spread"] is not None:
+        measured += f" (spread {pace['measured_spread']:.0%})"
+    if pace["profile"] is None:
+        return f"{measured}; without a profile the devices' speed follows it"
+    text = f"{step_ms} by the profile {pace['profile']}; {measured}"
+    if pace["run_step_s"] is None:
+        return text
+    return (
+        f"{text}, {pace['run_step_s'] * 1e3:.1f} ms in the run's {pace['ticks']} ticks, which were "
+        f"held {pace['held_s']:.1f} s in all"
+    )

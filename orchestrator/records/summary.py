@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
-from orchestrator.records import fidelity
+from orchestrator.records import fidelity, machine_pace
 from orchestrator.records.folders import write_at_once
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
@@ -31,12 +32,13 @@ REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 @dataclass(kw_only=True)
 class RunFacts:
     """Facts of a run that its rows do not hold. `step_s`: each edge's seconds for one step of one
-    request; `wall_s`: how long the command took; `cpu_share`: the machine's busy share; `pipeline`:
-    the identity of its outputs; `resumed_from`: the run whose learner's state it began with;
-    `policy_failures`: what policies died of, a line each. None, or no entry, where it is not
-    known."""
+    request; `pace`: each edge's machine against its profile; `wall_s`: how long the command took;
+    `cpu_share`: the machine's busy share; `pipeline`: the identity of its outputs; `resumed_from`:
+    the run whose learner's state it began with; `policy_failures`: what policies died of, a line
+    each. None, or no entry, where it is not known."""
 
     step_s: Mapping[str, float] = field(default_factory=dict)
+    pace: Mapping[str, MachinePace] = field(default_factory=dict)
     wall_s: float | None = None
     cpu_share: float | None = None
     pipeline: Mapping[str, Any] | None = None
@@ -78,6 +80,7 @@ def summarise(
             "warmup_s": scenario.warmup_s,
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
             "step_s": next(iter(facts.step_s.values()), None),
+            "pace": {edge: machine_pace.figures(pace) for edge, pace in facts.pace.items()},
             "pipeline": None if facts.pipeline is None else dict(facts.pipeline),
             "cpu_share": facts.cpu_share,
             "resumed_from": facts.resumed_from,
@@ -85,7 +88,9 @@ def summarise(
             "events": list(events),
         },
         "fidelity": {error.part: error.dict() for error in errors},
-        "verdict": fidelity.verdict(errors, len(done), facts.policy_failures),
+        "verdict": fidelity.verdict(
+            errors, len(done), facts.policy_failures, machine_pace.too_slow(facts.pace)
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from midstep import scenario_file
 from midstep.errors import MidstepError, OptionError, ScenarioError
@@ -57,11 +58,8 @@ DIGITS = "1" * 5000
         ("timeline=[{kind: dance, at_s: 1}]", "timeline.0.kind: Input should be 'scale'"),
         ("timeline=[{at_s: 1, user: 1}]", "timeline.0.users: Field required"),
         ("modes.clock=virtual", "modes.clock: virtual runs in one process; set modes.wire"),
-        ("modes.denoiser=paced", "modes.denoiser: paced waits measured times; set model.profile"),
-        (
-            "modes={clock: virtual, wire: inprocess}",
-            "modes.clock: virtual advances by measured times; set model.profile",
-        ),
+        ("devices.0.step_ms=300", "laptop: devices.0: give exactly one of speed_ratio and step_ms"),
+        ("devices.0.speed_ratio=null", "devices.0: give exactly one of speed_ratio and step_ms"),
         ("seed=-1", "laptop: seed: "),
         ("workload.arrivals={}", "workload.arrivals: give exactly one of"),
         ("name=a b", "laptop: name: String should match pattern"),
@@ -137,3 +135,29 @@ def test_virtual_time_has_no_scale() -> None:
     modes = "modes={clock: virtual, wire: inprocess, denoiser: paced, time_scale: 60}"
     with pytest.raises(ScenarioError, match=r"modes\.time_scale: virtual time does not follow"):
         scenario_file.load(None, ["model.profile=cpu", modes])
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("modes.denoiser=paced", "modes.denoiser: paced waits measured times; set model.profile"),
+        (
+            "modes={clock: virtual, wire: inprocess}",
+            "modes.clock: virtual advances by measured times; set model.profile",
+        ),
+    ],
+)
+def test_what_waits_out_step_times_needs_a_profile(setting: str, text: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        scenario_file.load(None, ["model.profile=null", setting])
+    assert text in str(error.value)
+
+
+def test_a_class_has_a_ratio_or_a_step_time_and_both_are_read_back() -> None:
+    ratio = scenario_file.parse({"devices": [{"count": 3}]})
+    time = scenario_file.parse({"devices": [{"count": 3, "step_ms": 300}]})
+    assert (ratio.devices[0].speed_ratio, ratio.devices[0].step_ms) == (0.075, None)
+    assert (time.devices[0].speed_ratio, time.devices[0].step_ms) == (None, 300)
+    assert time.devices[0].ratio_to(0.03) == pytest.approx(0.1)
+    for scenario in (ratio, time):
+        assert scenario_file.parse(yaml.safe_load(scenario.dump())) == scenario

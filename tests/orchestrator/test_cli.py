@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from midstep import scenario_file
-from orchestrator.cli import main
+from orchestrator.cli import main, parser
+from orchestrator.commands.options import load_scenario
 from orchestrator.live.signals import _interrupt, interruptible
 from tests import paced
 
@@ -267,3 +268,21 @@ def test_simulations_use_one_thread_unless_told_otherwise(
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
     main(["simulate", "no-such-preset"])
     assert (os.environ["OMP_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) == ("1", "3")
+
+
+def test_another_model_leaves_the_scenarios_profile_behind(tmp_path: Path) -> None:
+    """It has the times of the model that ships it, unless the other ships one of that name."""
+    model = str(tmp_path)
+    (tmp_path / "model_index.json").write_text("{}")
+
+    def profile(*arguments: str) -> str | None:
+        return load_scenario(parser().parse_args(["run", *arguments])).model.profile
+
+    assert profile() == profile("two-edges") == "cpu"
+    assert profile("--model", model) is None
+    assert profile("two-edges", "--set", f"model.path={model}") is None
+    assert profile("--model", model, "--set", "model.profile=cpu") == "cpu"
+    assert profile("--model", model, "--denoiser", "paced") == "cpu"  # refused, later, by name
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "cpu.json").write_text("{}")
+    assert profile("--model", model) == "cpu"

@@ -12,7 +12,7 @@ from midstep.clock import run_virtual
 from midstep.errors import EdgeUnreachable, FrameError, PipelineMismatch, PromptError, QueueFull
 from midstep.scenario import Scenario
 from midstep.wire.frame import Frame
-from midstep.wire.messages import Answer, Request
+from midstep.wire.messages import Answer, Description, Request
 from midstep.workload.requests import UserRequest
 from tests.user_agent.edges import FakeEdge, answer, open_device
 from user_agent.device import Device, Finished
@@ -175,3 +175,29 @@ def test_an_edge_that_keeps_finished_pictures_is_asked_for_the_whole_prompt(
     shared = FakeEdge()
     assert one_request(scenario, shared, varied).row.edge_prompt == LION.edge_prompt
     assert shared.requests[0].private_seed is None
+
+
+def test_a_class_with_its_own_step_time_is_as_fast_beside_any_edge(scenario: Scenario) -> None:
+    class Edge(FakeEdge):
+        def __init__(self, times: float) -> None:
+            super().__init__()
+            self.times = times
+
+        async def describe(self) -> Description:
+            about = await super().describe()
+            return dataclasses.replace(
+                about, step_s=self.times * about.step_s, decode_s=self.times * about.decode_s
+            )
+
+    def device_s(own: Scenario, times: float) -> float:
+        row = one_request(own, Edge(times)).row
+        assert row.device_s is not None
+        return row.device_s
+
+    (phones,) = scenario.devices
+    group = phones.model_copy(update={"speed_ratio": None, "step_ms": 300.0})
+    own = scenario.model_copy(update={"devices": (group,)})
+    assert device_s(own, 1) == pytest.approx(device_s(own, 60))
+    # four steps and the decoding, at f_n(t) between 0.7 and 1 of f_max
+    assert 0.3 * 4.5 <= device_s(own, 1) <= 0.3 * 4.5 / 0.7
+    assert device_s(scenario, 60) == pytest.approx(60 * device_s(scenario, 1), rel=0.4)

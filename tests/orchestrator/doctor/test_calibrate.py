@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from midstep.errors import OptionError
 from midstep.scenario_file import load
 from orchestrator.doctor import calibrate as module
 from orchestrator.doctor.calibrate import batch_sizes, calibrate
-from tests import tiny
+from orchestrator.doctor.quiet import LoadWatch, Quiet
+from tests import paced, tiny
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,55 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
 def test_the_profile_has_the_bytes_of_an_output(tmp_path: Path) -> None:
     out = tmp_path / "new" / "profile.json"
     settings = [f"model.path={tiny.folder('sd')}", "model.steps=4", "model.split_step=2"]
-    assert calibrate(load(None, settings), (1, 2), out) == 0
+    # whether other programs run meanwhile is not what this is about
+    assert calibrate(load(None, settings), (1, 2), out, force=True) == 0
     profile = StepProfile.load(out)
-    assert set(profile.step_s) == {1, 2}
+    assert set(profile.step_s) == {1, 2} and profile.spread is not None
+    assert profile.model == str(tiny.folder("sd"))
     assert 4 * 16 * 16 * 4 <= profile.frame_bytes < 4 * 16 * 16 * 4 + 2000
+
+
+@pytest.mark.parametrize(
+    ("quiet", "doubt"),
+    [
+        (Quiet(others=0.02, share=0.99, spread=0.04), ""),
+        (Quiet(others=0.02, share=None, spread=None), ""),
+        (Quiet(others=0.02, share=0.49, spread=0.04), "had a core for 49% of its time"),
+        (Quiet(others=0.61, share=0.97, spread=0.04), "other programs used 61% of all cores"),
+        (Quiet(others=0.02, share=0.97, spread=0.40), "spread by 40% of their median"),
+    ],
+)
+def test_a_busy_machine_is_no_measure_for_others(
+    quiet: Quiet,
+    doubt: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(module, "open_denoiser", lambda *_: paced.denoiser())
+    monkeypatch.setattr(module, "measure", lambda *_, **__: replace(paced.PROFILE, spread=0.04))
+    monkeypatch.setattr(LoadWatch, "end", lambda *_: quiet)
+    out = tmp_path / "profile.json"
+    status = calibrate(load(None, []), (1, 2), out)
+    assert (status, out.is_file()) == ((1, False) if doubt else (0, True))
+    line = capsys.readouterr().err
+    assert doubt in line and line.count("\n") == (1 if doubt else 0)
+    if doubt:
+        assert "10.0 ms a step" in line and "--force" in line
+        assert calibrate(load(None, []), (1, 2), out, force=True) == 0
+        assert StepProfile.load(out).measured_on.endswith("busy")
+
+
+def test_a_thread_that_waits_had_no_core() -> None:
+    """What this process waits for is time without a core, what it computes is not others' load."""
+    watch = LoadWatch()
+    time.sleep(0.05)
+    waited = watch.end(None, one_thread=True)
+    assert waited.share is not None and waited.share < 0.5
+    watch = LoadWatch()
+    ended = time.process_time() + 0.05
+    while time.process_time() < ended:
+        pass
+    assert watch.end(None, one_thread=False).share is None
+    computed = watch.end(None, one_thread=True).share
+    assert computed is not None and computed > waited.share

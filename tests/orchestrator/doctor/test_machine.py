@@ -1,6 +1,7 @@
 """Cores, memory, files, disk, clock and ports: a planted fault is called by its name, with what to
 do."""
 
+import os
 import resource
 import shutil
 from collections import namedtuple
@@ -37,6 +38,19 @@ def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(
     )
     assert finding(machine.load, planned_run(PACED, "devices.0.count=1000"), "load").state == "ok"
     assert finding(machine.load, planned_run(REAL, "model.path=./nowhere"), "load").state == "warn"
+
+
+@pytest.mark.parametrize(
+    ("own", "ray", "state"), [(0, None, "ok"), (10, None, "warn"), (0, "15", "warn")]
+)
+def test_a_run_behind_all_other_programs_is_warned_of(
+    own: int, ray: str | None, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getpriority", lambda *_: own)
+    monkeypatch.delenv("RAY_worker_niceness", raising=False)
+    if ray is not None:
+        monkeypatch.setenv("RAY_worker_niceness", ray)
+    assert finding(machine.priority, planned_run(REAL), "priority").state == state
 
 
 def test_the_load_is_users_by_their_cycle_by_what_a_request_computes() -> None:

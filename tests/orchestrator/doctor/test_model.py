@@ -4,12 +4,14 @@ import importlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from midstep.diffusion.pipelines import MODELS
+from midstep.diffusion.profile import StepProfile
 from orchestrator.doctor import model
 from tests.orchestrator.doctor.patient import PACED, REAL, finding, planned_run
 
@@ -79,11 +81,11 @@ def test_a_model_that_is_nowhere_fails_one_of_the_hub_is_fetched(
     assert model_finding.state == "warn" and "first run downloads it" in model_finding.text
 
 
-def test_a_profile_that_is_none_fails_where_it_is_waited_out(tmp_path: Path) -> None:
+def test_a_profile_that_is_none_fails_since_every_run_keeps_to_it(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text("{}")
     setting = f"model.profile={tmp_path / 'p.json'}"
     assert finding(model.profile, planned_run(PACED, setting), "profile").state == "fail"
-    assert finding(model.profile, planned_run(REAL, setting), "profile").state == "warn"
+    assert finding(model.profile, planned_run(REAL, setting), "profile").state == "fail"
     assert finding(model.profile, planned_run(PACED), "profile").state == "ok"
 
 
@@ -100,3 +102,12 @@ def test_a_component_that_is_a_link_is_looked_at_like_any_other(
         "unet/diffusion_pytorch_model.safetensors is damaged"
         in finding(model.model, of, "model").text
     )
+
+
+@pytest.mark.parametrize(("step_s", "state"), [(0.013, "ok"), (0.030, "ok"), (0.806, "warn")])
+def test_the_step_measured_here_stands_beside_the_profiles(step_s: float, state: str) -> None:
+    plan = replace(planned_run(REAL), deep=True)
+    plan.__dict__["measured"] = StepProfile({1: step_s}, spread=0.05)  # as if it had been measured
+    found = finding(model.model, plan, "model computes")
+    assert found.state == state
+    assert f"{step_s * 1e3:.1f} ms a step measured, 23.7 in the profile" in found.text
