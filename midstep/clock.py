@@ -9,7 +9,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Clock", "VirtualClock", "VirtualLoop", "WallClock", "run_virtual"]
+__all__ = ["Clock", "StoppableSleep", "VirtualClock", "VirtualLoop", "WallClock", "run_virtual"]
 
 T = TypeVar("T")
 
@@ -74,6 +74,40 @@ class VirtualClock:
         left = instant_s - self.now()
         if left > 0:
             await asyncio.sleep(left)
+
+
+class StoppableSleep:
+    """Sleeps of one task that `stop` ends, now and from then on. A sleep costs one timer and one
+    future; a task and an event for each would cost a large run a tenth of its time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.stopped = False
+        self._clock = clock
+        self._waiter: asyncio.Future[None] | None = None
+
+    def stop(self) -> None:
+        """End the sleep."""
+        self.stopped = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    async def until(self, instant_s: float) -> bool:
+        """Return no earlier than `instant_s`, or as soon as it is stopped; whether it is."""
+        loop = asyncio.get_running_loop()
+        while not self.stopped and (left := instant_s - self._clock.now()) > 0:
+            self._waiter = loop.create_future()
+            timer = loop.call_later(left / self._clock.scale, _wake, self._waiter)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        return self.stopped
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class _JumpingSelector(selectors.DefaultSelector):

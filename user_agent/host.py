@@ -7,12 +7,13 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from midstep.clock import Clock
+from midstep.clock import Clock, StoppableSleep
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import open_computing
+from midstep.diffusion.paced import PacedDenoiser
 from midstep.errors import MidstepError, PartDied, PipelineMismatch
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
@@ -35,11 +36,12 @@ RETRY_S = 1.0  # scenario seconds a device waits after a failure
 
 @dataclass
 class _Member:
-    """A device of the host, the task in which it lives, and the event that ends it."""
+    """A device of the host, its sleep between requests, which ends with the device, and the task in
+    which it lives."""
 
     device: Device
+    sleep: StoppableSleep
     task: asyncio.Task[None] | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     until_s: float = 0.0  # once it is stopping: what is due from then on is not asked for
 
 
@@ -101,6 +103,9 @@ class DeviceHost:
             raise
         # modelled times depend on the device alone, not on how many share the host's process
         modelled = denoiser.profile is not None
+        if isinstance(denoiser, PacedDenoiser):
+            # a device's throttle alone holds its picture: the host's ticks take no time
+            denoiser = PacedDenoiser(denoiser.identity, denoiser.profile, at_once=True)
         engine = Engine(
             denoiser,
             clock,
@@ -131,16 +136,18 @@ class DeviceHost:
     def join(self, specs: Iterable[DeviceSpec]) -> None:
         """Add devices; each sends its first request one pause after `start`, or after now."""
         for spec in specs:
-            member = self._members[spec.user] = _Member(self._make(spec))
+            member = self._members[spec.user] = _Member(
+                self._make(spec), StoppableSleep(self._clock)
+            )
             self._metrics.joined()
             if self._begun:
                 self._begin(member)
 
     def _end(self, member: _Member) -> None:
         """Let a device send no more requests."""
-        if not member.stopping.is_set():
+        if not member.sleep.stopped:
             member.until_s = min(self._clock.now(), self._scenario.duration_s)
-            member.stopping.set()
+            member.sleep.stop()
 
     def _begin(self, member: _Member) -> None:
         member.task = asyncio.create_task(self._live(member))
@@ -224,9 +231,9 @@ class DeviceHost:
         asking: dict[asyncio.Task[float], None] = {}  # no set: they are cancelled in this order
         since_s = max(0.0, self._clock.now())
         index = 0
-        while not member.stopping.is_set():
+        while not member.sleep.stopped:
             arrival = self._law.arrival(user, index, since_s)
-            if arrival is None or await self._stopped_before(arrival.due_s, member.stopping):
+            if arrival is None or await member.sleep.until(arrival.due_s):
                 break
             user_request = self._workload.user_request(
                 user, index, int(self._clock.now() // self._scenario.slot_seconds)
@@ -243,7 +250,7 @@ class DeviceHost:
                 asking[task] = None
                 task.add_done_callback(asking.pop)
                 task.add_done_callback(self._note)
-        if member.stopping.is_set():
+        if member.sleep.stopped:
             self._drop(member, index, since_s)
         if asking:
             await asyncio.gather(*asking)
@@ -273,15 +280,6 @@ class DeviceHost:
         self._samples.add(finished)
         now = self._clock.now()
         return now if finished.row.result == "done" else now + RETRY_S
-
-    async def _stopped_before(self, instant_s: float, stopping: asyncio.Event) -> bool:
-        """Wait until `instant_s`; True as soon as `stopping` is set."""
-        sleeping = asyncio.ensure_future(self._clock.sleep_until(instant_s))
-        stopped = asyncio.ensure_future(stopping.wait())
-        _, rest = await asyncio.wait({sleeping, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
-            task.cancel()
-        return stopping.is_set()
 
     async def _compare(self, finished: Finished) -> Gallery:
         denoiser = self._engine.denoiser

@@ -22,17 +22,21 @@ PACED_BYTES = 8192
 
 class PacedDenoiser:
     """See midstep.diffusion.denoise.Denoiser. Frames have as many zeros as the profile says;
-    pictures are of one grey level, which depends on the prompt."""
+    pictures are of one grey level, which depends on the prompt. `at_once`: an advance takes all
+    steps that are left, for an engine whose ticks take no time."""
 
     batched = True
 
-    def __init__(self, identity: PipelineIdentity, profile: StepProfile) -> None:
+    def __init__(
+        self, identity: PipelineIdentity, profile: StepProfile, *, at_once: bool = False
+    ) -> None:
         self.identity = identity
         self._profile = profile
+        self._at_once = at_once
         self._blob = bytes(profile.frame_bytes or PACED_BYTES)
 
     @property
-    def profile(self) -> StepProfile | None:
+    def profile(self) -> StepProfile:
         return self._profile
 
     def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
@@ -51,7 +55,7 @@ class PacedDenoiser:
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
-            trajectory.step += 1
+            trajectory.step = trajectory.until if self._at_once else trajectory.step + 1
 
     def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
         return Frame.seal(
