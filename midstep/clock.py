@@ -92,8 +92,11 @@ class StoppableSleep:
             _wake(self._waiter)
 
     async def until(self, instant_s: float) -> bool:
-        """Return no earlier than `instant_s`, or as soon as it is stopped; whether it is."""
+        """Return no earlier than `instant_s`, or as soon as it is stopped; whether it is. Others
+        have their turn, also where the instant has passed."""
         loop = asyncio.get_running_loop()
+        if instant_s <= self._clock.now():
+            await asyncio.sleep(0)
         while not self.stopped and (left := instant_s - self._clock.now()) > 0:
             self._waiter = loop.create_future()
             timer = loop.call_later(left / self._clock.scale, _wake, self._waiter)
