@@ -40,7 +40,8 @@ NO_PROMETHEUS = (
 )
 NO_GRAFANA = (
     "no Grafana here: see grafana.com/grafana/download, brew install grafana (macOS), or start "
-    f"Docker (Linux); `midstep top` shows the same figures, {FILES / 'dashboards'} has the dashboards"
+    f"Docker (Linux); `midstep top` shows the same figures; the dashboards are in "
+    f"{FILES / 'dashboards'}"
 )
 
 
