@@ -1,5 +1,6 @@
 """Writes a run's record to disk. Rows go to a journal as they come, so that a failure loses
-nothing; the parquet files are made from it at the end, or later by `midstep report`."""
+nothing; the parquet files are made from it at the end. Of a run that broke off the journal stays,
+and `midstep report` reads that."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ NO_PROMETHEUS = (
 )
 NO_GRAFANA = (
     "no Grafana here: see grafana.com/grafana/download, brew install grafana (macOS), or start "
-    "Docker (Linux); "
-    "`midstep top` shows the same figures, deploy/grafana/dashboards has the dashboards"
+    f"Docker (Linux); `midstep top` shows the same figures; the dashboards are in "
+    f"{FILES / 'dashboards'}"
 )
 
 

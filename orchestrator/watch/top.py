@@ -110,8 +110,8 @@ class Watch:
                 time.sleep(0.1)
 
     def _alive(self) -> bool:
-        """By the process that control.json names; without one, a run starts, or, where a slot has
-        ended, compares pictures at its end."""
+        """By the process that control.json names; without one, a run on the wall clock starts, or,
+        where a slot has ended, compares pictures at its end."""
         try:
             endpoint = json.loads((self._folder / "control.json").read_bytes())
             alive = psutil.pid_exists(endpoint["pid"])
@@ -122,7 +122,8 @@ class Watch:
             )
             alive = time.time() - newest < SILENT_S
             began = (self._folder / "slots.jsonl").stat().st_size > 0
-            self.state = "ending" if began else "starting"
+            virtual = self.figures.scenario.modes.clock == "virtual"  # which has no control.json
+            self.state = ("running" if virtual else "ending") if began else "starting"
         if not alive:
             self.state = "broke off"
         return alive

@@ -280,6 +280,23 @@ def test_a_run_that_goes_on_is_followed_and_its_end_is_seen(going: Going) -> Non
     assert watch.figures.results["done"] == len(going.rows)
 
 
+@pytest.mark.parametrize(("clock", "state"), [("wall", "ending"), ("virtual", "running")])
+def test_a_run_without_a_control_file_is_ending_once_it_has_slots(
+    going: Going, clock: str, state: str
+) -> None:
+    """Opened late, while the run compares pictures: `top` said that it was starting."""
+    scenario = (going.folder / "scenario.yaml").read_text()
+    (going.folder / "scenario.yaml").write_text(
+        scenario.replace("clock: virtual", f"clock: {clock}")
+    )
+    (going.folder / "control.json").unlink()
+    watch = Watch(going.folder)
+    assert watch.look() and watch.state == "starting"
+    going.tell(0)
+    late = Watch(going.folder)
+    assert late.look() and late.state == state
+
+
 def test_a_run_whose_process_is_gone_broke_off(ended: Path, tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
