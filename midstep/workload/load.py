@@ -22,12 +22,15 @@ class Load:
     device_cores: float
 
 
-def load(scenario: Scenario, profile: StepProfile) -> Load:
-    """The load at these step times, one request at a time: batching and reuse lower it."""
+def load(scenario: Scenario, profile: StepProfile, pace: StepProfile | None = None) -> Load:
+    """The load at the step times `profile` of whoever computes, one request at a time: batching and
+    reuse lower it. `pace` is what users wait for and ask again after, where that is not the same:
+    a slower machine has the more to do for it."""
     model = scenario.model
     step_s = profile.step(1)
+    waited_s = step_s if pace is None else pace.step(1)
     rate = sum(
-        devices.count / between_requests_s(scenario, devices, step_s)
+        devices.count / between_requests_s(scenario, devices, waited_s)
         for devices in scenario.devices
     )
     edge_s = model.split_step * step_s + profile.encode_s

@@ -94,7 +94,7 @@ def load(plan: PlannedRun) -> Iterator[Finding]:
             "--deep measures them, so does `midstep calibrate`",
         )
         return
-    asks = workload_load.load(scenario, profile)
+    asks = workload_load.load(scenario, profile, _pace(plan))
     usable = usable_cores()
     share = (asks.edge_cores + asks.device_cores) / usable
     what = (
@@ -243,6 +243,15 @@ def _profile(plan: PlannedRun) -> StepProfile | None:
             return plan.measured
         return named_profile(named) if Path(locate(model.path)).is_dir() else None
     except MidstepError:
+        return None
+
+
+def _pace(plan: PlannedRun) -> StepProfile | None:
+    """The step times that the run keeps to; None where it goes by those of this machine."""
+    model = plan.scenario.model
+    try:
+        return None if model.profile is None else named_profile(model)
+    except MidstepError:  # told in the profile's own line
         return None
 
 

@@ -62,7 +62,7 @@ def _computes(plan: PlannedRun) -> Finding:
     slow = too_slow({"this machine": pace})
     if not slow:
         return ok("model computes", in_words(pace))
-    text, _, do = slow[0].partition(": stop ")
+    text, _, do = slow[0].partition("; stop ")
     return warn("model computes", f"{text}: no run of it will be VALID", f"stop {do}")
 
 

@@ -27,7 +27,7 @@ def too_slow(paces: Mapping[str, MachinePace]) -> list[str]:
     """Edges whose machine is more than SLOW times slower than the profile, one line each that says
     what to do."""
     return [
-        f"{edge}: {in_words(pace)}; {factor:.1f} x slower, the bound is {SLOW:g} x: stop what else "
+        f"{edge}: {_steps(pace)}: {factor:.1f} x slower, the bound is {SLOW:g} x; stop what else "
         f"keeps the machine busy, or measure its own profile (`midstep calibrate --out FILE`, "
         f"--set model.profile=FILE)"
         for edge, pace in paces.items()
@@ -36,21 +36,24 @@ def too_slow(paces: Mapping[str, MachinePace]) -> list[str]:
 
 
 def in_words(pace: MachinePace) -> str:
-    """The step's time in milliseconds: measured, in the run's ticks, in the profile; and whether
-    ticks are held."""
-    step = f"{pace.step_s * 1e3:.1f}"
+    """The step's time in milliseconds: measured, in the profile, and whether ticks are held."""
+    step_ms = f"{pace.step_s * 1e3:.1f} ms a step"
     if pace.measured_s is None:
-        return f"{step} ms a step in the profile"
+        return f"{step_ms} in the profile"
     if pace.profile is None:
-        return f"{step} ms a step measured, which the devices' speed follows (no profile)"
-    words = f"{pace.measured_s * 1e3:.1f} ms a step measured"
+        return f"{step_ms} measured, which the devices' speed follows (no profile)"
+    held = pace.measured_s <= pace.step_s
+    return f"{_steps(pace)}: {'held' if held else 'slower, nothing can be held'}"
+
+
+def _steps(pace: MachinePace) -> str:
+    """What a step took before the run and in its ticks, and what the profile says."""
+    measured_s = pace.step_s if pace.measured_s is None else pace.measured_s
+    words = f"{measured_s * 1e3:.1f} ms a step measured"
     in_run = pace.slowness_in_run
     if in_run is not None:
         words += f", {in_run * pace.step_s * 1e3:.1f} in the run"
-    words += f", {step} in the profile"
-    if in_run is None:
-        words += ": held" if pace.measured_s <= pace.step_s else ": slower, nothing can be held"
-    return words
+    return f"{words}, {pace.step_s * 1e3:.1f} in the profile"
 
 
 def figures(pace: MachinePace) -> dict[str, Any]:

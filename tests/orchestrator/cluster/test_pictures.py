@@ -15,7 +15,7 @@ from tests.orchestrator.cluster.live_run import live
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 QUICK = (
     "--set",
-    "devices.0.speed_ratio=0.4",
+    "devices.0.speed_ratio=0.7",
     "--set",
     "workload.catalogue_size=8",
     "--set",

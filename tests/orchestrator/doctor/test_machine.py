@@ -40,6 +40,15 @@ def test_more_than_the_cores_can_compute_is_warned_of_and_pacing_is_the_answer(
     assert finding(machine.load, planned_run(REAL, "model.path=./nowhere"), "load").state == "warn"
 
 
+def test_a_machine_slower_than_the_profile_has_the_more_to_do_for_the_same_users() -> None:
+    profile = StepProfile({1: 0.02}, encode_s=0.001, decode_s=0.005)
+    scenario = parse({"devices": [{"count": 3}]})
+    alone = load(scenario, profile)
+    slow = load(scenario, profile.scaled(3), profile)
+    assert slow.requests_s == alone.requests_s
+    assert slow.edge_cores == pytest.approx(3 * alone.edge_cores)
+
+
 @pytest.mark.parametrize(
     ("own", "ray", "state"), [(0, None, "ok"), (10, None, "warn"), (0, "15", "warn")]
 )
