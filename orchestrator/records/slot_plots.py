@@ -92,7 +92,7 @@ class SlotPlots:
         known = [slot for slot in self.slots if slot["gap_to_exact"] is not None]
         if not known:
             return None
-        figure, axes = self._open("Gap to the exact optimum of P2, in hindsight", "gap")
+        figure, axes = self._open("Gap to exact P2, in hindsight", "gap to exact")
         at = self._ends(known)
         gaps = np.array([slot["gap_to_exact"] for slot in known])
         sums = np.convolve(gaps, np.ones(WINDOW))[: len(gaps)]
@@ -118,7 +118,7 @@ class SlotPlots:
         known = [slot for slot in self.slots if slot["loss"] is not None]
         if not known:
             return None
-        figure, axes = self._open("Training", "loss")
+        figure, axes = self._open("Training loss and candidates K", "training loss")
         at = self._ends(known)
         losses = [slot["loss"] for slot in known]
         axes.plot(at, losses, ".-", ms=4, lw=1, color=VIOLET, label="loss")
