@@ -57,7 +57,7 @@ class _Prometheus(BaseHTTPRequestHandler):
 def prometheus() -> Iterator[str]:
     _Prometheus.queries = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Prometheus)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
