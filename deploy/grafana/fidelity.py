@@ -42,7 +42,10 @@ NOW = Row(
             title="Verdict",
             unit="none",
             queries=(Query(f"min({latest(of_run('run_valid'))})", "verdict"),),
-            tells="1 while at least 98 % of what was commanded was met within its bound.",
+            tells=(
+                "VALID while at least 98 % of what was commanded, all parts together, was met "
+                "within its bound. The report asks for 99 % in each part, and may be stricter."
+            ),
             bad=(
                 "numbers of an INVALID run describe the machine, not the policy: find the part "
                 "that is late below."

@@ -40,18 +40,19 @@ of no requests.
 
 The same figures without Grafana: `midstep top RUN`.
 
-**The pictures** below are one run's (`midstep run saturated --policy drc --duration 90s
---monitor`), drawn by `python -m deploy.draw_dashboards RUN`; RUN may also be the address of a
-Prometheus. It fills the variables, puts every query to Prometheus at the step that Grafana would
-choose, and draws the answers in headless Chromium with Grafana's own components (npm
-`@grafana/ui` 11.6, the version that the JSON is written for) at the places and sizes of a page
-1600 pixels wide. Grafana's are the panels' frames, lines, axes, legends, figures, tables, fonts,
-units, thresholds and colours. Not Grafana's are the line of variables at the top, the headings of
-rows, the dashed marks of events, and the few rules of its application that its components leave
-out: the grid, the steps, and the defaults of the time series panel. Whatever is empty, cut off,
-hidden in a legend or too small to read becomes a line, and the status 1. It needs Node.js (its
-first call installs what deploy/grafana/draw/package-lock.json names into build/), Chromium
-(`apt-get install chromium`) and Prometheus, and is part of no test.
+**The pictures** below are one run's (`midstep run saturated --duration 90s --monitor`, on a
+machine that others used at the same time: hence its lateness), drawn by `python -m
+deploy.draw_dashboards RUN`; RUN may also be the address of a Prometheus. It fills the variables,
+puts every query to Prometheus at the step that Grafana would choose, and draws the answers in
+headless Chromium with Grafana's own components (npm `@grafana/ui` 11.6, the version that the JSON
+is written for) at the places and sizes of a page 1600 pixels wide. Grafana's are the panels'
+frames, lines, axes, legends, figures, tables, fonts, units, thresholds and colours. Not Grafana's
+are the line of variables at the top, the headings of rows, the dashed marks of events, and the
+few rules of its application that its components leave out: the grid, the steps, and the defaults
+of the time series panel. Whatever is empty, cut off, hidden in a legend or too small to read
+becomes a line, and the status 1. It needs Node.js (its first call installs what
+deploy/grafana/draw/package-lock.json names into build/), Chromium (`apt-get install chromium`)
+and Prometheus, and is part of no test.
 """
 
 ALERTS = """\

@@ -16,6 +16,7 @@ import pytest
 
 from deploy import draw_dashboards
 from deploy.dashboards import FOLDER
+from deploy.draw_dashboards import PICTURES, WIDTH_PX
 from deploy.grafana.answers import View, board, box, step_s
 from deploy.grafana.recorded import recorded_prometheus
 
@@ -56,7 +57,7 @@ class _Prometheus(BaseHTTPRequestHandler):
 def prometheus() -> Iterator[str]:
     _Prometheus.queries = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Prometheus)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
@@ -108,6 +109,15 @@ def test_panels_lie_on_grafanas_grid_and_fill_its_width() -> None:
     assert box({"x": 8, "y": 1, "w": 8, "h": 8}, 1568) == {
         "left": 525, "top": 38, "width": 517, "height": 296,
     }  # fmt: skip
+
+
+def test_every_dashboard_has_its_picture_in_the_docs() -> None:
+    assert {path.stem for path in PICTURES.iterdir()} == set(BOARDS)
+    for path in PICTURES.iterdir():
+        head = path.read_bytes()[:20]
+        assert head[:8] == b"\x89PNG\r\n\x1a\n"
+        assert int.from_bytes(head[16:20], "big") == WIDTH_PX
+        assert path.stat().st_size < 200_000, f"{path.name} makes every clone larger"
 
 
 @pytest.mark.parametrize(
