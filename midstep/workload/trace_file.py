@@ -122,13 +122,23 @@ def _run_rows(folder: Path, where: str) -> Iterator[Row]:
             yield row
 
 
+class _Commas(csv.excel):
+    strict = True
+
+
+class _Tabs(csv.excel_tab):
+    """TSV has no quotes: a prompt may begin with one."""
+
+    quoting = csv.QUOTE_NONE
+    quotechar = None
+    strict = True
+
+
 def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
     tabs = place.suffix.lower() == ".tsv"
-    delimiter = "\t" if tabs else ","
-    quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL  # TSV has no quotes: a prompt may
     try:
         with place.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
+            reader = csv.reader(file, _Tabs if tabs else _Commas)
             header = next(reader, [])
             _check_columns(header, where)
             for cells in reader:
