@@ -45,6 +45,9 @@ def main() -> int:
             subprocess.run(
                 [*command, "--duration", options.duration, "--out", str(folder)], check=True
             )
+    first = json.loads((Path(options.out) / names[0] / "summary.json").read_text())
+    ((law, settings),) = first["run"]["arrivals"].items()
+    print(f"Arrivals: {law}, {', '.join(f'{name} {value}' for name, value in settings.items())}.\n")
     print(
         "| policy | done | not served | hit ratio | edge part, mean | p95 | response, mean | p95 | "
         "verdict |"

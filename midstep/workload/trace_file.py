@@ -121,14 +121,23 @@ def _run_rows(folder: Path, where: str) -> Iterator[Row]:
             yield row
 
 
+class _Commas(csv.excel):
+    strict = True
+
+
+class _Tabs(csv.excel_tab):
+    """TSV has no quotes: a prompt may begin with one."""
+
+    quoting = csv.QUOTE_NONE
+    quotechar = None
+    strict = True
+
+
 def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
     tabs = place.suffix.lower() == ".tsv"
     try:
         with place.open(encoding="utf-8-sig", newline="") as file:
-            if tabs:  # no quotes: a prompt may begin with one
-                reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
-            else:
-                reader = csv.reader(file, strict=True)
+            reader = csv.reader(file, _Tabs if tabs else _Commas)
             header = next(reader, [])
             _check_columns(header, where)
             for cells in reader:

@@ -45,6 +45,9 @@ def _of_run(folder: Path, args: argparse.Namespace) -> Scenario:
     if isinstance(workload, dict):
         workload["prompts"] = None
         workload["trace"] = str(folder.absolute())
+    modes = tree.get("modes")
+    if args.clock == "virtual" and isinstance(modes, dict):
+        modes.pop("time_scale", None)  # of the wall clock
     if args.policy is not None and isinstance(policy, dict):
         tree["policy"] = {key: policy[key] for key in KEPT if key in policy}
     return of_tree(tree, args)

@@ -281,5 +281,6 @@ class _Run:
             self.clock.now(), "interrupted: no new requests, those in flight are awaited"
         )
         self.progress.say(
-            "midstep: stopping; requests in flight are awaited (again to stop at once)"
+            f"midstep: stopping; requests in flight are awaited for {self.scenario.grace_s:g} s "
+            f"(again to stop at once)"
         )

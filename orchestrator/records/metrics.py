@@ -49,7 +49,12 @@ METRICS: dict[str, Metric] = {
             "response_ms", "prompts and slots", "L_r of (15): the slowest requester's", (RUN, OPEN)
         ),
         Metric("response_by_slot_ms", "slots", "mean L_r of the slot's prompts, L/|A|", (CLOSED,)),
-        Metric("response_per_request_ms", "requests", "from asking to having the picture", _ALL),
+        Metric(
+            "response_per_request_ms",
+            "requests",
+            "to having the picture, from when it was due; of closed arrivals from when it was sent",
+            _ALL,
+        ),
         Metric("p50_s", "requests", "median of the same", _ALL),
         Metric("p95_s", "requests", "its 95th percentile, from 90 requests on", _ALL),
         Metric("p99_s", "requests", "its 99th percentile, from 459 requests on", _ALL),
