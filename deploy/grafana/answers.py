@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -102,6 +103,10 @@ def get(prometheus: str, path: str) -> Any:
         except (ValueError, KeyError):
             why = str(error)
         raise ValueError(f"{prometheus} refuses {urllib.parse.unquote(path)}: {why}") from error
+    except urllib.error.URLError as error:
+        raise OSError(f"no Prometheus answers at {prometheus}: {error.reason}") from error
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"what answers at {prometheus} is no Prometheus: {error}") from error
 
 
 def board(tree: Mapping[str, Any], view: View) -> dict[str, Any]:

@@ -135,6 +135,8 @@ def test_what_is_missing_is_one_line(
         recorded_prometheus(tmp_path),
     ):
         pass
+    with pytest.raises(OSError, match=r"no Prometheus answers at http://127\.0\.0\.1:1: "):
+        board(BOARDS["learner"], _view("http://127.0.0.1:1"))
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/npm" if name == "npm" else None)
     assert draw_dashboards.main([str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
