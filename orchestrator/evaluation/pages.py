@@ -12,6 +12,8 @@ __all__ = ["code", "figures", "page", "paragraph", "table", "text"]
 
 STYLE = (Path(records.__file__).parent / "report.css").read_text()
 MORE = """
+td.number, td:first-child { white-space: nowrap; }
+table { font-size: .84em; } td, th { padding-right: .7em; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 tr.baseline td { color: #667; } td.clear { font-weight: 600; }
 pre { background: #f4f6f8; padding: .6em .8em; overflow-x: auto; font-size: .85em; }
@@ -48,19 +50,22 @@ def table(
     lines: Iterable[Sequence[str]],
     bold: Iterable[tuple[int, int]] = (),
     grey: Iterable[int] = (),
+    numbers: bool = True,
 ) -> str:
-    """A table of texts, the first column's to the left and all others' to the right; `bold` cells
-    by (line, column), `grey` lines."""
+    """A table of texts, the first column's to the left and all others', which are `numbers`, to the
+    right; `bold` cells by (line, column), `grey` lines."""
     clear = set(bold)
     quiet = set(grey)
 
     def kind(line: int, column: int) -> str:
-        names = ["number"] if column else []
+        names = ["number"] if column and numbers else []
         if (line, column) in clear:
             names.append("clear")
         return f' class="{" ".join(names)}"' if names else ""
 
-    heads = "".join(f"<th{kind(-1, n)}>{html.escape(cell)}</th>" for n, cell in enumerate(head))
+    # long keys may be broken behind a _
+    names = [html.escape(cell).replace("_", "_<wbr>") for cell in head]
+    heads = "".join(f"<th{kind(-1, n)}>{cell}</th>" for n, cell in enumerate(names))
     rows = []
     for number, line in enumerate(lines):
         cells = "".join(

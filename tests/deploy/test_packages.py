@@ -32,6 +32,7 @@ def test_data_of_each_kind_is_among_the_contents() -> None:
         Path("midstep/models/midstep-emoji/unet/diffusion_pytorch_model.safetensors"),
         Path("midstep/models/midstep-emoji/tokenizer/merges.txt"),
         Path("midstep/scenarios/laptop.yaml"),
+        Path("midstep/experiments/six-policies.yaml"),
         Path("orchestrator/policies/drc_item/scorer.json"),
         Path("orchestrator/records/report.css"),
         Path("orchestrator/watch/monitoring/dashboards/overview.json"),

@@ -46,10 +46,12 @@ def page(about: About, cells: Sequence[CellResult], plots: Sequence[Plot]) -> st
     ]
     if invalid:
         parts.append("<h2>Runs that are not VALID</h2>")
-        parts.append(pages.table(["point", "verdict"], [[r.point.id, r.verdict] for r in invalid]))
+        lines = [[run.point.id, run.verdict] for run in invalid]
+        parts.append(pages.table(["point", "verdict"], lines, numbers=False))
     if about.failures:
         parts.append("<h2>Points that failed</h2>")
-        parts.append(pages.table(["point", "why"], [list(one) for one in about.failures]))
+        lines = [list(one) for one in about.failures]
+        parts.append(pages.table(["point", "why"], lines, numbers=False))
         parts.append(pages.paragraph("Their tracebacks are in points/ID/traceback.txt."))
     parts.append(pages.figures((name, svg) for _, name, svg in plots))
     parts += ["<h2>Every metric</h2>", _metrics(cells), "<h2>How to have it again</h2>"]

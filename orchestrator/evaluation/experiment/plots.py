@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from orchestrator.evaluation.comparison.differences import values
 from orchestrator.evaluation.experiment.measured import rows_of
+from orchestrator.evaluation.experiment.paired import Estimate
 from orchestrator.evaluation.experiment.points import title
 from orchestrator.evaluation.experiment.table import CellResult
 
@@ -27,6 +28,7 @@ BARS = (
     ("saved_steps", 1.0, "saved steps a request"),
 )
 LINES = (*BARS[:3], ("stage_queue_ms", 1e-3, "wait for the edge, mean (s)"))
+DWARFED = 20.0  # times the median: what is larger leaves nothing of the others to be seen
 MOST_CURVES = 12  # in one panel
 MOST_PANELS = 6
 MOST_STEPS = 300  # of a distribution's curve: more cannot be seen, and the page grows with them
@@ -42,6 +44,9 @@ def plots(cells: Sequence[CellResult]) -> list[Plot]:
         for metric, scale, label in BARS
         if _known(cells, metric)
     ]
+    if any(_gap(cell) is not None for cell in cells):
+        heading = "response less the baseline's, paired (s)"
+        drawn.insert(0, ("differences", f"{heading}, 95 % interval", _differences(cells, heading)))
     key = load_key(cells)
     if key is not None:
         drawn += [
@@ -78,6 +83,41 @@ def _bars(cells: Sequence[CellResult], metric: str, scale: float, label: str) ->
     axes.invert_yaxis()
     axes.set_xlabel(label)
     return _svg(figure)
+
+
+def _differences(cells: Sequence[CellResult], label: str) -> str:
+    """Paired differences of the mean response with their intervals; those larger than chance are
+    filled. Where one dwarfs the others, the axis is logarithmic away from 0."""
+    gaps = {title(cell.settings): _gap(cell) for cell in cells}
+    known = {name: gap for name, gap in gaps.items() if gap is not None and gap.mean is not None}
+    figure, axes = _axes(label, height=0.9 + 0.24 * len(known))
+    sizes = []
+    for place, gap in enumerate(known.values()):
+        mean = 1e-3 * (gap.mean or 0.0)
+        sizes.append(abs(mean))
+        axes.errorbar(
+            mean,
+            place,
+            xerr=1e-3 * (gap.half or 0.0),
+            fmt="o",
+            ms=4,
+            capsize=2,
+            color=COLOURS[0],
+            mfc=COLOURS[0] if gap.clear else "white",
+        )
+    middle = float(np.median(sizes))
+    if middle > 0 and max(sizes) > DWARFED * middle:
+        axes.set_xscale("symlog", linthresh=middle)
+    axes.axvline(0.0, color="#222222", lw=0.8)
+    axes.set_yticks(np.arange(len(known)), list(known), fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    return _svg(figure)
+
+
+def _gap(cell: CellResult) -> Estimate | None:
+    """A cell's paired difference of the mean response, ms."""
+    return None if cell.against is None else cell.against.differences.get(BARS[0][0])
 
 
 def _against(cells: Sequence[CellResult], key: str, metric: str, scale: float, label: str) -> str:

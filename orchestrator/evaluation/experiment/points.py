@@ -138,6 +138,8 @@ def _base(plan: Plan, file: Path) -> dict[str, Any]:
     if plan.road == "virtual":
         scenario_file.put(tree, "modes.clock", "virtual")
         scenario_file.put(tree, "modes.wire", "inprocess")
+        # its times are the profile's either way; `set` can have the pictures computed
+        scenario_file.put(tree, "modes.denoiser", "paced")
     model = tree.get("model") or {}
     if plan.road != "live" and isinstance(model, dict) and not model.get("profile"):
         scenario_file.put(tree, "model.profile", "cpu")

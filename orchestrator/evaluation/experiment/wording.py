@@ -20,6 +20,8 @@ MAIN: Mapping[str, tuple[str, float, int]] = {
     "hit_ratio": ("hits, %", 100.0, 1),
     "saved_steps": ("saved steps", 1.0, 2),
 }
+# requests of a run that were not finished: a column where there were any
+COUNTS = ("rejected", "failed", "unfinished", "dropped")
 CHANCE = 0.05
 
 
@@ -56,6 +58,8 @@ def main_table(
     shown = [metric for metric in columns if differs and (every or metric == RESPONSE)]
     for metric, (name, _, _) in columns.items():
         head += [name, f"Δ {name}"] if metric in shown else [name]
+    counts = [name for name in COUNTS if any(_count(cell, name) for cell in cells)]
+    head += counts
     spread = any(_spread(cell) is not None for cell in cells)
     if spread:
         head.append("run to run, s")
@@ -71,6 +75,7 @@ def main_table(
                 if clear:
                     bold.append((number, len(line)))
                 line.append(text)
+        line += [f"{_count(cell, name):.0f}" for name in counts]
         if spread:
             value = _spread(cell)
             line.append("-" if value is None else f"{1e-3 * value:.3f}")
@@ -92,6 +97,11 @@ def interval(cells: Sequence[CellResult]) -> str:
         f"difference from the baseline at the same seed; in bold (on a terminal: *) where its "
         f"interval is without 0, so that it is larger than chance."
     )
+    if any(_count(cell, name) for cell in cells for name in COUNTS):
+        text += (
+            " Responses are of requests that were finished: where many were not, the slowest are "
+            "missing from them."
+        )
     differences = [
         one.over
         for cell in cells
@@ -147,6 +157,11 @@ def _word(value: Any) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _count(cell: CellResult, name: str) -> float:
+    one = cell.estimates.get(name)
+    return (one.mean or 0.0) if one is not None else 0.0
 
 
 def _spread(cell: CellResult) -> float | None:

@@ -90,7 +90,7 @@ def test_two_policies_two_seeds_and_on_after_a_kill(
     assert pq.read_table(out / "table.parquet").num_rows == len(rows)
     assert pq.read_table(out / "runs.parquet").column("seed").to_pylist() == [1, 1, 2, 2]
     page = (out / "experiment.html").read_text()
-    assert "midstep experiment e.yaml" in page and page.count("<svg") == 4
+    assert "midstep experiment e.yaml" in page and page.count("<svg") == 5
     assert not list(out.rglob("report.html"))
 
     assert play(path, out, setup(pool.here, broken)) == 0  # nothing is left to play

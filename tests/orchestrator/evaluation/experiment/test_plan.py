@@ -47,6 +47,13 @@ def test_a_grid_is_every_value_with_every_other_seed_by_seed(tmp_path: Path) -> 
     assert title(listed[0].settings) == "none, users 4"
 
 
+def test_virtual_time_computes_no_pictures_unless_they_are_wanted(tmp_path: Path) -> None:
+    path = file(tmp_path, scenario="laptop")
+    assert {point.scenario.modes.denoiser for point in points(path)} == {"paced"}
+    path = file(tmp_path, scenario="laptop", set={"modes.denoiser": "real"})
+    assert {point.scenario.modes.denoiser for point in points(path)} == {"real"}
+
+
 def test_a_list_of_grids_is_put_together(tmp_path: Path) -> None:
     path = file(
         tmp_path,
