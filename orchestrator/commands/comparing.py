@@ -22,6 +22,20 @@ def add_commands(commands: Commands) -> None:
         "file", metavar="FILE", help="the experiment's file, or a shipped one's name"
     )
     experiment.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value for every point: channel.frame_bytes=250KB",
+    )
+    experiment.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="compare with this instead of the file's baseline: policy.name=lru",
+    )
+    experiment.add_argument(
         "--jobs",
         type=int,
         metavar="N",
@@ -57,7 +71,7 @@ def _experiment(args: argparse.Namespace) -> int:
         if getattr(args, name) == "":
             raise OptionError(f"--{name}: nothing is given (an unset variable?); leave it out")
     file = plans.find(args.file)
-    plan = plans.read(file)
+    plan = plans.changed(plans.read(file), args.set, args.baseline)
     command = shlex.join(["midstep", *sys.argv[1:]])
     return experiment(file, plan, args.out, setup(plan, args.jobs, args.address, command))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from midstep.scenario import Tree
 from midstep.scenario_yaml import read_yaml
 from midstep.units import excerpt
 
-__all__ = ["ROADS", "SHIPPED", "Plan", "Road", "find", "read", "shipped"]
+__all__ = ["ROADS", "SHIPPED", "Plan", "Road", "changed", "find", "read", "shipped"]
 
 SHIPPED = scenario_file.SHIPPED.parent / "experiments"
 Road = Literal["virtual", "simulate", "live"]
@@ -92,6 +93,28 @@ def read(path: Path) -> Plan:
         return Plan.model_validate(tree)
     except ValidationError as error:
         raise OptionError(f"{path}: {_explain(error)}") from error
+
+
+def changed(plan: Plan, settings: Sequence[str], baseline: Sequence[str]) -> Plan:
+    """The plan with KEY=VALUE settings in its `set`, and another baseline where one is named.
+    Raises OptionError."""
+    update: dict[str, Any] = {"changes": {**plan.changes, **_pairs("--set", settings)}}
+    if baseline:
+        update["baseline"] = _pairs("--baseline", baseline)
+    return plan.model_copy(update=update)
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise OptionError(f"{option} {text[:60]}: write {option} path.to.key=value")
+        try:
+            pairs[key] = read_yaml(value)
+        except ValueError as error:
+            raise OptionError(f"{option} {text[:60]}: the value is not YAML: {error}") from error
+    return pairs
 
 
 def _explain(error: ValidationError) -> str:

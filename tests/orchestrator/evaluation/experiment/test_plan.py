@@ -103,6 +103,17 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, changes: dict[str, Any], mess
     assert "\n" not in str(error.value)
 
 
+def test_the_command_line_adds_settings_and_names_another_baseline(tmp_path: Path) -> None:
+    path = file(tmp_path, set={"users": 4, "seed": 3})
+    plan = plans.changed(plans.read(path), ["users=6", "capacity=32KiB"], ["policy.name=lru"])
+    assert plan.baseline == {"policy.name": "lru"}
+    (first, _) = expand(plan, path)
+    assert (first.scenario.users, first.scenario.edge.capacity, first.seed) == (6, 32 * 1024, 3)
+    assert plans.changed(plan, [], []) == plan
+    with pytest.raises(MidstepError, match=r"--baseline lru: write --baseline path\.to\.key=value"):
+        plans.changed(plan, [], ["lru"])
+
+
 def test_the_shipped_experiments_are_right() -> None:
     for name in plans.shipped():
         path = plans.find(name)
