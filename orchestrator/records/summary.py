@@ -22,6 +22,7 @@ from orchestrator.records.statistics import batch_means, percentile, plain
 __all__ = ["RunFacts", "measured", "metrics", "missed", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
+REASONS = 10  # that the summary tells; all are in the tables
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
 
@@ -78,6 +79,8 @@ def summarise(
             "cpu_share": facts.cpu_share,
             "resumed_from": facts.resumed_from,
             "processes": len({row["process_id"] for row in done}),
+            "trace": scenario.workload.trace or scenario.workload.prompts,
+            "not_done": _not_done(rows),
             "events": list(events),
         },
         "fidelity": {error.part: error.dict() for error in errors},
@@ -162,6 +165,15 @@ def write(folder: Path, summary: Mapping[str, Any]) -> None:
     Raises OSError."""
     text = json.dumps(summary, indent=2, allow_nan=False)
     write_at_once(folder / "summary.json", text + "\n")
+
+
+def _not_done(rows: Rows) -> list[dict[str, Any]]:
+    """Why requests were not done, the most frequent reasons first."""
+    counts = Counter((row["result"], row["error"]) for row in rows if row["result"] != "done")
+    return [
+        {"result": result, "why": why, "requests": count}
+        for (result, why), count in counts.most_common(REASONS)
+    ]
 
 
 def _end(row: Mapping[str, Any]) -> tuple[int, float]:
