@@ -20,7 +20,7 @@ __all__ = ["TABLES", "read_table", "read_trace"]
 
 TABLES = (".csv", ".tsv", ".parquet")
 COLUMNS = ("time", "user", "prompt", "core", "variation_seed", "private_seed")
-RECORDED = ("request_id", "user", "prompt", "edge_prompt", "core_prompt")
+RECORDED = ("request_id", "user", "prompt", "edge_prompt", "core_prompt", "due_s", "private_seed")
 SEEDS = 2**63
 
 Row = Mapping[str, Any]
@@ -74,13 +74,15 @@ def _of_lines(path: str, key: str) -> Trace:
 def _of_run(folder: Path, key: str) -> Trace:
     """The requests of a run, from its table or, where it broke off, from its journal."""
     where = f"{key}: {folder}"
-    rows = list(_run_rows(folder, where))
-    if not rows:
+    read = list(_run_rows(folder, where))
+    if not read:
         raise ScenarioError(f"{where}: the run has no request to be met again")
-    missing = next((name for name in (*RECORDED, "due_s") if name not in rows[0]), None)
-    if missing is not None:
+    rows = [row for row in read if all(name in row for name in RECORDED)]
+    if not rows:
+        missing = next(name for name in RECORDED if name not in read[0])
         raise ScenarioError(f"{where}: its requests have no {missing}: an older midstep ran it")
-    rows.sort(key=lambda row: (row["user"], row["request_id"]))
+    # the number in an id has five digits or more
+    rows.sort(key=lambda row: (row["user"], len(row["request_id"]), row["request_id"]))
     closed = rows[0]["think_s"] is not None
     return Trace(source=str(folder), requests=[_again(row, closed) for row in rows], of_run=True)
 

@@ -32,6 +32,7 @@ KEYS = {
     "duration": "duration_s",
     "model": "model.path",
     "prompts": "workload.prompts",
+    "trace": "workload.trace",  # of --replay
     "seed": "seed",
     "device": "model.device",
     "clock": "modes.clock",
@@ -95,7 +96,7 @@ def of_tree(tree: dict[str, Any], args: argparse.Namespace) -> Scenario:
     if "scenario" not in options:  # some of the laptop scenario's keys fit its own model only
         if "model" in options:
             scenario_file.put(tree, "model.scheduler", "default")
-        if "prompts" in options and "policy" not in options:
+        if ("prompts" in options or "trace" in options) and "policy" not in options:
             # its policy wants a catalogue that ends
             scenario_file.put(tree, "policy.name", "drc-item")
     paced = options.get("denoiser") == "paced" or options.get("clock") == "virtual"

@@ -61,7 +61,7 @@ def _of_table(args: argparse.Namespace) -> Scenario:
         raise OptionError(
             f"--replay {args.replay}: it has no column time; --prompts asks for such a list"
         )
-    args.set.append(f"workload.trace={Path(args.replay).expanduser().absolute()}")
+    args.trace = args.replay
     if trace.users:
         args.users = trace.users
     return load_scenario(args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ def listed(trace: Trace, scenario: Scenario) -> str:
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:
-    """A run in three lines."""
+    """A run in three lines, and one for each of the reasons for which most requests were not
+    done."""
     metrics = summary["policies"][policy]
     means = {name: value["mean"] for name, value in metrics.items()}
     label, seconds = tail(metrics)
@@ -87,6 +88,7 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
         f"response p50 {show('p50_s', '{:.2f}')} s, {slowest}; "
         f"edge time saved {show('edge_saved_ms', '{:.0f}')} ms a request; "
         f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
+        f"{_reasons(summary['run'].get('not_done', []))}"
         f"{summary['verdict']}"
     )
 
@@ -100,4 +102,11 @@ def truncation_line(rows: Iterable[RequestRow]) -> str | None:
     return (
         f"{sum(known)} of {len(known)} prompts are longer than this model reads: what it cut off "
         f"is in no picture, so that different prompts may look alike (column truncated)"
+    )
+
+
+def _reasons(not_done: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each of the first few reasons."""
+    return "".join(
+        f"{reason['requests']} {reason['result']}: {reason['why']}\n" for reason in not_done[:3]
     )

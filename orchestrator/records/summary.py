@@ -26,6 +26,7 @@ __all__ = ["RunFacts", "measured", "metrics", "missed", "read", "summarise", "wr
 
 Rows = Sequence[dict[str, Any]]
 OF_REQUESTS = ("requests", "pictures", "")  # what a metric is over, where devices have it
+REASONS = 10  # that the summary tells; all are in the tables
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
 
@@ -85,6 +86,8 @@ def summarise(
             "cpu_share": facts.cpu_share,
             "resumed_from": facts.resumed_from,
             "processes": len({row["process_id"] for row in done}),
+            "trace": scenario.workload.trace or scenario.workload.prompts,
+            "not_done": _not_done(rows),
             "events": list(events),
         },
         "fidelity": {error.part: error.dict() for error in errors},
@@ -202,6 +205,15 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise RecordError(f"{path}: is no summary: the record is damaged")
     return tree
+
+
+def _not_done(rows: Rows) -> list[dict[str, Any]]:
+    """Why requests were not done, the most frequent reasons first."""
+    counts = Counter((row["result"], row["error"]) for row in rows if row["result"] != "done")
+    return [
+        {"result": result, "why": why, "requests": count}
+        for (result, why), count in counts.most_common(REASONS)
+    ]
 
 
 def _end(row: Mapping[str, Any]) -> tuple[int, float]:

@@ -23,7 +23,7 @@ class RecordedLaw:
         self.mean_pause_s = (
             sum(thought) / len(thought)
             if thought
-            else (max(instants) or 1.0) * len(self._requests) / len(instants)
+            else (max(instants) or 1.0) * users / len(instants)
         )
 
     def arrival(self, user: int, index: int, since_s: float) -> Arrival | None:

@@ -9,9 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from midstep.errors import ScenarioError
+from midstep.scenario_file import parse
+from midstep.workload.load import load
 from midstep.workload.requests import UserRequest
 from midstep.workload.trace import Trace
 from midstep.workload.trace_file import read_trace
+from tests import paced
 
 
 def table(folder: Path, text: str, name: str = "asked.csv") -> Trace:
@@ -81,6 +84,13 @@ def test_a_bad_row_is_one_line_that_says_where(text: str, message: str, tmp_path
         table(tmp_path, text)
     line = str(error.value)
     assert line.startswith("workload.trace: ") and message in line and "\n" not in line
+
+
+def test_the_offered_load_is_the_tables(tmp_path: Path) -> None:
+    (tmp_path / "asked.csv").write_text("time,user,prompt\n" + "10,0,a\n20,1,b\n" * 15)
+    workload = {"trace": str(tmp_path / "asked.csv")}
+    asks = load(parse(paced.tree(workload=workload)), paced.PROFILE)
+    assert asks.requests_s == pytest.approx(30 / 20)
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing.parquet", "folder", "broken.parquet"])

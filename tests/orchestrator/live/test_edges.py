@@ -123,7 +123,7 @@ def test_arrivals_that_were_due_at_a_dead_host_are_counted_as_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workload = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 20}}}
-    whole, _ = go(tmp_path / "a", workload=workload)
+    whole, _ = go(tmp_path / "a", workload=workload, duration_s=20)
     alive = inprocess.LocalHost.drain
 
     async def drain(self: inprocess.LocalHost) -> Any:
@@ -132,14 +132,14 @@ def test_arrivals_that_were_due_at_a_dead_host_are_counted_as_dropped(
         return await alive(self)
 
     monkeypatch.setattr(inprocess.LocalHost, "drain", drain)
-    tree = paced.tree(edges=[NORTH, SOUTH], devices=DEVICES, workload=workload)
-    assert run(parse(tree), Options(out=str(tmp_path / "b"))) == 3
+    changes = {"edges": [NORTH, SOUTH], "devices": DEVICES, "workload": workload}
+    assert run(parse(paced.tree(**changes, duration_s=20)), Options(out=str(tmp_path / "b"))) == 3
     dropped = [row for row in read_run(tmp_path / "b")[0] if row["result"] == "dropped"]
     columns = ("request_id", "user", "due_s", "edge", "device_class", "edge_prompt")
     lost = {0, 1}
     due = [row for row in whole if row["user"] in lost and row["due_s"] > 10]
     only = lambda rows: sorted(tuple(row[name] for name in columns) for row in rows)  # noqa: E731
-    assert only(dropped) == only(due) and len(dropped) > 5
+    assert only(dropped) == only(due) and len(dropped) > 4
     assert {row["error"] for row in dropped} == {"it was never sent: host-0 had died"}
     assert f", {len(dropped)} dropped; " in capsys.readouterr().out
 

@@ -106,7 +106,9 @@ def test_requests_that_the_run_cut_off_are_unfinished_and_no_failures(
     assert {row["error"] for row in rows} == {"it was stopped before it was finished"}
     assert {row["result"] for row in rows} == {"unfinished"}
     assert len(rows) == 4 and slots
-    assert "0 pictures, 0 rejected, 0 failed, 4 unfinished; " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 pictures, 0 rejected, 0 failed, 4 unfinished; " in said
+    assert "\n4 unfinished: it was stopped before it was finished\n" in said
     (metrics,) = json.loads((tmp_path / "run" / "summary.json").read_text())["policies"].values()
     assert (metrics["unfinished"]["mean"], metrics["failed"]["mean"]) == (4, 0)
     patient = paced.tree(devices=slow, duration_s=5, grace_s=100)

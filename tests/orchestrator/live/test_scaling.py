@@ -10,6 +10,7 @@ import pytest
 from midstep.errors import MidstepError, PartDied, ScenarioError
 from midstep.radio.fading import Newcomers, specs
 from midstep.scenario_file import parse
+from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from orchestrator.live.cell import Cell, Parts
 from orchestrator.live.inprocess import LocalHost
@@ -32,9 +33,11 @@ def request_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     really = Device.request
 
-    async def request(self: Device, request_id: str, user_request: UserRequest) -> Finished:
+    async def request(
+        self: Device, request_id: str, user_request: UserRequest, arrival: Arrival
+    ) -> Finished:
         ids.append(request_id)
-        return await really(self, request_id, user_request)
+        return await really(self, request_id, user_request, arrival)
 
     monkeypatch.setattr(Device, "request", request)
     return ids

@@ -14,13 +14,14 @@ import pytest
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import PartDied
 from midstep.scenario_file import parse
-from midstep.telemetry.metrics import RunMetrics
+from midstep.telemetry.metrics import RunMetrics, gauge
 from midstep.telemetry.record import RequestRow
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, Census, EdgeStatus, Parts
 from orchestrator.live.host_collector import LAST_S, SILENT_S
 from orchestrator.live.learner import Decision
 from orchestrator.live.observer import Observer
+from orchestrator.live.slot_accounts import SlotAccounts
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.supervisor import PATIENCE_S
 from orchestrator.records.recorder import Recorder
@@ -313,6 +314,21 @@ def test_a_run_whose_edges_are_all_dead_ends(tmp_path: Path) -> None:
     assert world.ended_s < 10 and len(world.deaths) == 2
     assert world.deaths[1] == "south died: the run ends; what was measured is kept"
     assert sum(row.requests for row in world.slots) == len(world.rows)
+
+
+@pytest.mark.parametrize(("late_s", "valid"), [(0.01, 1.0), (0.5, 0.0)])
+def test_run_valid_knows_the_lateness_of_arrivals(
+    late_s: float, valid: float, tmp_path: Path
+) -> None:
+    scenario = parse(paced.tree())
+    accounts = SlotAccounts(scenario, Recorder(tmp_path / "run", scenario), RunMetrics())
+    host = FakeHost("host-0")
+    rows = [host._row(number, 1.0) for number in range(50)]
+    for row in rows:
+        row.arrival_late_s = late_s
+        row.due_s = 1.0
+    accounts.add([EndedRequest(row, None) for row in rows])
+    assert gauge("run_valid")._value.get() == valid
 
 
 def test_a_dead_host_takes_only_its_devices(tmp_path: Path) -> None:

