@@ -17,6 +17,7 @@ from midstep.diffusion.factory import measure, named_profile, open_computing, ou
 from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import on_tick
+from midstep.telemetry.ticks import TickLog
 
 __all__ = ["EdgeNode"]
 
@@ -24,13 +25,20 @@ __all__ = ["EdgeNode"]
 class EdgeNode:
     """Owns the engine's task and its computing thread. Build with `open`, end with `close`.
 
-    `frame_bytes` is an output's size as the store counts it.
+    `frame_bytes` is an output's size as the store counts it, `ticks` the engine's where the
+    scenario records them.
     """
 
     def __init__(
-        self, edge: Edge, engine: Engine, thread: ThreadPoolExecutor | None, frame_bytes: int
+        self,
+        edge: Edge,
+        engine: Engine,
+        thread: ThreadPoolExecutor | None,
+        frame_bytes: int,
+        ticks: TickLog | None = None,
     ) -> None:
         self.edge = edge
+        self.ticks = ticks
         self._thread = thread
         self.frame_bytes = frame_bytes
         self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
@@ -55,13 +63,16 @@ class EdgeNode:
                 )
             if denoiser.profile is None and not scenario.model.profile:
                 profile = profile.scaled(clock.scale)
-            edge = _edge(scenario, denoiser, clock, thread, profile, step)
+            on_ticks = on_tick(scenario.edge.name, "edge")
+            ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
+            stats = EngineStats(on_ticks if ticks is None else ticks)
+            edge = _edge(scenario, denoiser, clock, thread, profile, step, stats)
             edge.check_capacity(frame_bytes)
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
             raise
-        return cls(edge, edge.engine, thread, frame_bytes)
+        return cls(edge, edge.engine, thread, frame_bytes, ticks)
 
     async def close(self) -> None:
         """Stop ticking; what is in flight is cancelled."""
@@ -79,6 +90,7 @@ def _edge(
     thread: ThreadPoolExecutor | None,
     profile: StepProfile,
     step: int,
+    stats: EngineStats,
 ) -> Edge:
     settings = scenario.edge
     engine = Engine(
@@ -88,7 +100,7 @@ def _edge(
         max_batch=settings.max_batch,
         executor=thread,
         profile=profile if clock.virtual or denoiser.profile is not None else None,
-        stats=EngineStats(on_tick(settings.name, "edge")),
+        stats=stats,
     )
     return Edge(
         settings.name,

@@ -261,6 +261,8 @@ class Report(Tree):
 
     references: int = Field(24, ge=0)
     images: bool = True
+    perfetto: bool = False
+    """Whether ticks of the edges' engines are recorded, and trace.json is written at the end."""
 
 
 class Scalable(Protocol):

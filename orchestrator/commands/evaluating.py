@@ -7,7 +7,8 @@ from pathlib import Path
 
 from midstep import scenario_file
 from midstep.errors import OptionError
-from orchestrator.commands.options import Commands, has_no_profile, names, policy_names
+from orchestrator.commands.options import Commands, names, policy_names
+from orchestrator.live.scenario_options import has_no_profile
 
 __all__ = ["add_commands"]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from midstep import scenario_file
-from midstep.errors import OptionError
 from midstep.scenario import Scenario
+from orchestrator.live.scenario_options import OPTIONS, resolve_scenario
 
 __all__ = [
     "Commands",
     "add_model",
     "add_scenario",
-    "has_no_profile",
     "load_scenario",
     "names",
     "policy_names",
@@ -23,20 +21,6 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # has no public name
 else:
     Commands = Any
-
-# option -> the scenario's key
-KEYS = {
-    "policy": "policy.name",
-    "duration": "duration_s",
-    "model": "model.path",
-    "prompts": "workload.prompts",
-    "seed": "seed",
-    "device": "model.device",
-    "clock": "modes.clock",
-    "time_scale": "modes.time_scale",
-    "denoiser": "modes.denoiser",
-    "wire": "modes.wire",
-}
 
 
 def add_scenario(command: argparse.ArgumentParser) -> None:
@@ -78,42 +62,5 @@ def policy_names(text: str) -> list[str]:
 def load_scenario(args: argparse.Namespace) -> Scenario:
     """The scenario that a command's options name, with what they change. Raises ScenarioError,
     OptionError."""
-    tree = scenario_file.read(args.scenario)
-    options = {name: value for name, value in vars(args).items() if value is not None}
-    for option, key in KEYS.items():
-        if option in options:
-            scenario_file.put(tree, key, options[option])
-    if options.get("clock") == "virtual" and "wire" not in options:
-        scenario_file.put(tree, "modes.wire", "inprocess")
-    if "scenario" not in options:  # some of the laptop scenario's keys fit its own model only
-        if "model" in options:
-            scenario_file.put(tree, "model.scheduler", "default")
-        if "prompts" in options and "policy" not in options:
-            # its policy wants a catalogue that ends
-            scenario_file.put(tree, "policy.name", "drc-item")
-    paced = options.get("denoiser") == "paced" or options.get("clock") == "virtual"
-    if paced and has_no_profile(tree):
-        scenario_file.put(tree, "model.profile", "cpu")
-    scenario = _with_policy(scenario_file.parse(tree, args.set, args.scenario or "laptop"))
-    return scenario.with_users(options["users"]) if "users" in options else scenario
-
-
-def _with_policy(scenario: Scenario) -> Scenario:
-    """The scenario with the text of its policy's file in it, where the policy is a file's."""
-    if ".py" not in scenario.policy.name:  # the registry need not be imported
-        if scenario.policy.source is not None:  # a run's record has it; a file is data, not code
-            raise OptionError(
-                "policy.source: a scenario brings no code of its own; name the policy's file: "
-                "--policy FILE.py"
-            )
-        return scenario
-    from orchestrator import policies
-
-    return scenario.model_copy(update={"policy": policies.resolved(scenario.policy)})
-
-
-def has_no_profile(tree: dict[str, Any]) -> bool:
-    """Whether an unvalidated tree names no step times."""
-    model = tree.get("model") or {}
-    # what else it may be, validation says
-    return isinstance(model, dict) and not model.get("profile")
+    changes = {name: vars(args).get(name) for name in OPTIONS}
+    return resolve_scenario(args.scenario, changes, args.set)

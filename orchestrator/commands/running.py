@@ -21,6 +21,9 @@ def add_commands(commands: Commands) -> None:
         "report", help="make a run's report again, also of one that broke off"
     )
     report.add_argument("run", metavar="RUN", help="a run's folder")
+    report.add_argument(
+        "--perfetto", action="store_true", help="write trace.json as well, from what was recorded"
+    )
     report.set_defaults(call=_report)
 
 
@@ -54,6 +57,12 @@ def _add_run(commands: Commands) -> None:
         "--monitor",
         action="store_true",
         help="a Prometheus and a Grafana beside the run, on loopback",
+    )
+    run.add_argument(
+        "--perfetto",
+        action="store_true",
+        default=None,
+        help="record the edges' ticks, and write trace.json for ui.perfetto.dev",
     )
     run.add_argument(
         "--strict", action="store_true", help="exit with 1 where the emulator missed its own bounds"
@@ -128,7 +137,10 @@ def _top(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from orchestrator.records.report import write
+    from orchestrator.records import perfetto, report
 
-    print(write(Path(args.run)))
+    folder = Path(args.run)
+    print(report.write(folder))
+    if args.perfetto:
+        print(perfetto.write(folder))
     return 0

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
+from midstep.telemetry.ticks import Tick
 from midstep.wire.messages import Description
 from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
@@ -30,10 +31,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EdgeStatus:
-    """Load of an edge: requests in its queue and in the engine's batch."""
+    """Load of an edge: requests in its queue and in the engine's batch; and the engine's ticks
+    since the last answer, where the scenario records them."""
 
     queue: int
     in_flight: int
+    ticks: Sequence[Tick] = ()
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def summarise(
             "policy": scenario.policy.model_dump(exclude={"source"}),
             "users": scenario.users,
             "duration_s": scenario.duration_s,
+            "status": None,  # of the command; a run that ended in order says it as its last
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
             "step_s": next(iter(facts.step_s.values()), None),
             "pipeline": None if facts.pipeline is None else dict(facts.pipeline),
