@@ -98,16 +98,11 @@ def _add_top(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from orchestrator.live.inprocess import InProcess
-    from orchestrator.live.launch import ClusterKind, Options
+    from orchestrator.api import cluster_of
+    from orchestrator.live.launch import Options
     from orchestrator.live.run import run
 
     scenario = load_scenario(args)
-    cluster: ClusterKind = InProcess
-    if scenario.modes.wire == "grpc":
-        from orchestrator.cluster.ray_cluster import RayCluster
-
-        cluster = RayCluster
     options = Options(
         out=args.out,
         address=args.address,
@@ -116,7 +111,7 @@ def _run(args: argparse.Namespace) -> int:
         credentials=args.credentials,
         monitor=args.monitor,
     )
-    return run(scenario, options, cluster)
+    return run(scenario, options, cluster_of(scenario))
 
 
 def _scale(args: argparse.Namespace) -> int:

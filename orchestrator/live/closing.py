@@ -44,10 +44,11 @@ def close_record(
     summary.write(folder, tree)
     path = report.write(folder)
     traces = [perfetto.write(folder)] if scenario.report.perfetto else []
-    print(headline(tree, policy))
-    print(f"report: {path}")
-    for trace in traces:
-        print(f"trace: {trace}")
-    for line in missed:
-        print(line, file=sys.stderr)
+    if not options.quiet:
+        print(headline(tree, policy))
+        print(f"report: {path}")
+        for trace in traces:
+            print(f"trace: {trace}")
+        for line in missed:
+            print(line, file=sys.stderr)
     return status

@@ -28,7 +28,8 @@ class Options:
     """Options of this launch that are no part of the scenario. `address`: the Ray cluster to join;
     `strict`: an INVALID run has exit status 1; `resume`: the folder of a run whose learner's state
     this one continues; `credentials`: a folder of credentials to use instead of fresh ones, so that
-    devices started by hand can join; `monitor`: start a Prometheus and a Grafana beside the run."""
+    devices started by hand can join; `monitor`: start a Prometheus and a Grafana beside the run;
+    `quiet`: print nothing."""
 
     out: str | None = None
     address: str | None = None
@@ -36,6 +37,7 @@ class Options:
     resume: str | None = None
     credentials: str | None = None
     monitor: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,20 @@ REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the
 
 
 class Progress:
-    """Shows a run while it goes; a context manager."""
+    """Shows a run while it goes, or nothing where it is `quiet`; a context manager."""
 
-    def __init__(self, scenario: Scenario, recorder: Recorder) -> None:
+    def __init__(self, scenario: Scenario, recorder: Recorder, quiet: bool = False) -> None:
         self._recorder = recorder
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, quiet=quiet)
+        if self._console.is_jupyter:  # what rich shows in a notebook needs the kernel's own thread
+            self._console = Console(
+                file=sys.stderr, quiet=quiet, force_jupyter=False, force_terminal=False
+            )
+        self._quiet = quiet
         self._live = (
-            Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+            Live(console=self._console, auto_refresh=False)
+            if self._console.is_terminal and not quiet
+            else None
         )
         self._figures = RunFigures(scenario)
         self._counted = [0, 0, 0]  # rows, slots and events that the figures have
@@ -51,6 +58,8 @@ class Progress:
 
     def show(self, progress: SlotProgress) -> None:
         """A slot has ended."""
+        if self._quiet:
+            return
         self._take_in()
         if self._live is None:
             if self._figures.last_slot % 5 == 4:
