@@ -32,7 +32,10 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(
-        notebook, kernel_name="python3", timeout=60, resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        kernel_name="python3",
+        timeout=200,
+        resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute()  # raises where a cell does
     assert "VALID" in outputs(notebook, "run") and "INVALID" not in outputs(notebook, "run")

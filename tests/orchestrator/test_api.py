@@ -20,8 +20,10 @@ import pytest
 import midstep
 from midstep.errors import OptionError, RecordError, ScenarioError
 from midstep.scenario import Scenario
+from orchestrator import api
 from orchestrator.cli import parser
 from orchestrator.commands.options import load_scenario
+from orchestrator.live.run import Ending, carry_out
 from orchestrator.policies import base
 from orchestrator.records.recorder import Recorder
 from tests import paced
@@ -163,6 +165,20 @@ def test_an_interrupt_closes_the_record_and_is_then_raised(tmp_path: Path) -> No
     assert run.events[-1]["text"].startswith("interrupted")
     assert set(run.requests.result) <= {"done", "failed", "unfinished"}
     assert not [thread for thread in threading.enumerate() if thread.name == "midstep-run"]
+
+
+def test_an_interrupt_before_the_run_begins_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: Any) -> Ending:
+        arguments[-1].interrupt()
+        return carry_out(*arguments)
+
+    monkeypatch.setattr(api, "carry_out", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="the run had not begun"):
+        midstep.run(paced.tree(), out=tmp_path / "run", quiet=False)
+    assert "stopped before the run began" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_broke_off_is_read_from_its_journals(
