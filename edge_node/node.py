@@ -19,6 +19,7 @@ from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import on_tick
+from midstep.telemetry.ticks import TickLog
 
 __all__ = ["EdgeNode"]
 
@@ -36,7 +37,8 @@ class _Times:
 class EdgeNode:
     """Owns the engine's task and its computing thread. Build with `open`, end with `close`.
 
-    `frame_bytes` is an output's size as the store counts it.
+    `frame_bytes` is an output's size as the store counts it, `ticks` the engine's where the
+    scenario records them.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class EdgeNode:
         thread: ThreadPoolExecutor | None,
         frame_bytes: int,
         pace: MachinePace,
+        ticks: TickLog | None = None,
     ) -> None:
         self.edge = edge
+        self.ticks = ticks
         self._thread = thread
         self._pace = pace
         self.frame_bytes = frame_bytes
@@ -73,13 +77,16 @@ class EdgeNode:
                 times = await asyncio.get_running_loop().run_in_executor(
                     thread, _prepare, scenario, denoiser, clock, step
                 )
-            edge = _edge(scenario, denoiser, clock, thread, times.profile, step)
+            on_ticks = on_tick(scenario.edge.name, "edge")
+            ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
+            stats = EngineStats(on_ticks if ticks is None else ticks)
+            edge = _edge(scenario, denoiser, clock, thread, times.profile, step, stats)
             edge.check_capacity(times.frame_bytes)
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
             raise
-        return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times))
+        return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times), ticks)
 
     @property
     def pace(self) -> MachinePace:
@@ -103,6 +110,7 @@ def _edge(
     thread: ThreadPoolExecutor | None,
     profile: StepProfile,
     step: int,
+    stats: EngineStats,
 ) -> Edge:
     settings = scenario.edge
     waits = clock.virtual or denoiser.profile is not None or scenario.model.profile is not None
@@ -113,7 +121,7 @@ def _edge(
         max_batch=settings.max_batch,
         executor=thread,
         profile=profile if waits else None,
-        stats=EngineStats(on_tick(settings.name, "edge")),
+        stats=stats,
     )
     return Edge(
         settings.name,

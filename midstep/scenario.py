@@ -440,6 +440,8 @@ class Report(Tree):
     0: none."""
     images: bool = True
     """Whether pictures are written to the run's folder."""
+    perfetto: bool = False
+    """Whether ticks of the edges' engines are recorded, and trace.json is written at the end."""
 
 
 class Scalable(Protocol):

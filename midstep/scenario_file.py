@@ -16,7 +16,7 @@ from midstep.scenario_keys import trees_in
 from midstep.scenario_yaml import copy_tree, read_yaml
 from midstep.units import excerpt
 
-__all__ = ["SHIPPED", "load", "parse", "put", "read", "shipped"]
+__all__ = ["SHIPPED", "load", "own_tree", "parse", "put", "read", "shipped"]
 
 SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -68,10 +68,7 @@ def parse(
 ) -> Scenario:
     """Validate a tree. Raises ScenarioError, or OptionError for a setting: one line with the key's
     path and what would be right."""
-    try:
-        merged: dict[str, Any] = copy_tree(dict(tree))
-    except ValueError as error:
-        raise ScenarioError(f"{where}: {error}") from error
+    merged = own_tree(tree, where)
     merged.pop("versions", None)  # a recorded scenario.yaml carries them; they are no setting
     for setting in settings:
         _set(merged, setting)
@@ -79,6 +76,16 @@ def parse(
         return Scenario.model_validate(merged)
     except ValidationError as error:
         raise ScenarioError(f"{where}: {_explain(error)}") from error
+
+
+def own_tree(tree: Mapping[str, Any], where: str = "scenario") -> dict[str, Any]:
+    """A copy of an unvalidated tree, for `put`. Raises ScenarioError where it is too large or too
+    deep."""
+    try:
+        copied: dict[str, Any] = copy_tree(dict(tree))
+    except ValueError as error:
+        raise ScenarioError(f"{where}: {error}") from error
+    return copied
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from midstep import scenario_file
 from midstep.errors import OptionError
 from midstep.scenario import Scenario
-from orchestrator.commands.options import load_scenario, of_tree
+from orchestrator.commands.options import changed, load_scenario
 
 __all__ = ["load_replay"]
 
@@ -50,7 +50,7 @@ def _of_run(folder: Path, args: argparse.Namespace) -> Scenario:
         modes.pop("time_scale", None)  # of the wall clock
     if args.policy is not None and isinstance(policy, dict):
         tree["policy"] = {key: policy[key] for key in KEPT if key in policy}
-    return of_tree(tree, args)
+    return changed(tree, args)
 
 
 def _of_table(args: argparse.Namespace) -> Scenario:

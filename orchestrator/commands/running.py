@@ -22,6 +22,9 @@ def add_commands(commands: Commands) -> None:
         "report", help="make a run's report again, also of one that broke off"
     )
     report.add_argument("run", metavar="RUN", help="a run's folder")
+    report.add_argument(
+        "--perfetto", action="store_true", help="write trace.json as well, from what was recorded"
+    )
     report.set_defaults(call=_report)
 
 
@@ -62,6 +65,12 @@ def _add_run(commands: Commands) -> None:
         help="a Prometheus and a Grafana beside the run, on loopback",
     )
     run.add_argument(
+        "--perfetto",
+        action="store_true",
+        default=None,
+        help="record the edges' ticks, and write trace.json for ui.perfetto.dev",
+    )
+    run.add_argument(
         "--strict", action="store_true", help="exit with 1 where the emulator missed its own bounds"
     )
     run.add_argument("--out", metavar="DIR", help="the run's folder (default runs/<name>-<time>)")
@@ -95,16 +104,11 @@ def _add_top(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from orchestrator.live.inprocess import InProcess
-    from orchestrator.live.launch import ClusterKind, Options
+    from orchestrator.api import cluster_of
+    from orchestrator.live.launch import Options
     from orchestrator.live.run import run
 
     scenario = load_scenario(args) if args.replay is None else load_replay(args)
-    cluster: ClusterKind = InProcess
-    if scenario.modes.wire == "grpc":
-        from orchestrator.cluster.ray_cluster import RayCluster
-
-        cluster = RayCluster
     options = Options(
         out=args.out,
         address=args.address,
@@ -113,7 +117,7 @@ def _run(args: argparse.Namespace) -> int:
         credentials=args.credentials,
         monitor=args.monitor,
     )
-    return run(scenario, options, cluster)
+    return run(scenario, options, cluster_of(scenario))
 
 
 def _scale(args: argparse.Namespace) -> int:
@@ -134,7 +138,10 @@ def _top(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from orchestrator.records.report import write
+    from orchestrator.records import perfetto, report
 
-    print(write(Path(args.run)))
+    folder = Path(args.run)
+    print(report.write(folder))
+    if args.perfetto:
+        print(perfetto.write(folder))
     return 0

@@ -11,6 +11,7 @@ from midstep.diffusion.pace import MachinePace
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
+from midstep.telemetry.ticks import Tick
 from midstep.wire.messages import Description
 from orchestrator.decision.problem import Served
 from orchestrator.live.learner import Decision
@@ -32,11 +33,13 @@ __all__ = [
 @dataclass(frozen=True)
 class EdgeStatus:
     """Load of an edge: requests in its queue and in the engine's batch; its machine against its
-    profile so far, None where it does not say."""
+    profile so far, None where it does not say; and the engine's ticks since the last answer, where
+    the scenario records them."""
 
     queue: int
     in_flight: int
     pace: MachinePace | None = None
+    ticks: Sequence[Tick] = ()
 
 
 @dataclass(frozen=True)

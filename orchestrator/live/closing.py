@@ -10,7 +10,7 @@ from midstep.scenario import Scenario
 from orchestrator.live.announcer import headline, truncation_line
 from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
-from orchestrator.records import report, summary
+from orchestrator.records import perfetto, report, summary
 from orchestrator.records.recorder import Recorder, policy_failures
 
 __all__ = ["close_record"]
@@ -36,18 +36,22 @@ def close_record(
         recorder.events,
         facts,
     )
-    summary.write(folder, tree)
-    path = report.write(folder) if options.report else None
     policy = scenario.policy.name
     missed = summary.missed(tree, policy, scenario.thresholds)
+    if status == 0 and (missed or (options.strict and tree["verdict"] != "VALID")):
+        status = EXIT_MISSED
+    tree["run"]["status"] = status
+    summary.write(folder, tree)
+    path = report.write(folder) if options.report else None
+    traces = [perfetto.write(folder)] if scenario.report.perfetto else []
     if not options.quiet:
         print(headline(tree, policy))
         if (line := truncation_line(recorder.rows.values())) is not None:
             print(line)
         if path is not None:
             print(f"report: {path}")
+        for trace in traces:
+            print(f"trace: {trace}")
         for line in missed:
             print(line, file=sys.stderr)
-    if status == 0 and (missed or (options.strict and tree["verdict"] != "VALID")):
-        return EXIT_MISSED
     return status

@@ -25,7 +25,8 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
         edge.integrity.require()
     except CacheCorrupted as error:
         raise PartDied(f"{edge.name} failed: {error}") from error
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace)
+    ticks = node.ticks.drain() if node.ticks is not None else ()
+    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks)
 
 
 def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:

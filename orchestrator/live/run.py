@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from midstep.errors import (
     EXIT_INTERRUPTED,
     MidstepError,
     PolicyFailed,
+    RecordError,
 )
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
@@ -33,7 +34,7 @@ from orchestrator.live.lost_hosts import dropped_with
 from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
-from orchestrator.live.signals import stop_on_signals
+from orchestrator.live.signals import Interrupts, stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import follow
@@ -43,28 +44,51 @@ from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
 from orchestrator.watch.waiting import Waiting
 
-__all__ = ["CENTRE", "LEAD_S", "Options", "run"]
+__all__ = ["CENTRE", "LEAD_S", "Ending", "Options", "carry_out", "run"]
 
 LEAD_S = 0.3  # between telling everybody when the run starts and its start
 CENTRE = "orchestrator"
 
 
-def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) -> int:
-    """Run a scenario to its end; the command's exit status.
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a run ended: the command's exit status, the run's folder, and the error that ended it.
+    The folder is gone where nothing had begun."""
 
-    `cluster` starts the parts; it is the command that knows of Ray. Raises MidstepError for what
-    is wrong from the start, KeyboardInterrupt where it is interrupted before it is under way.
+    status: int
+    folder: Path
+    error: MidstepError | None = None
+
+
+def run(scenario: Scenario, options: Options, cluster: ClusterKind = InProcess) -> int:
+    """Run a scenario to its end; the command's exit status. Raises as `carry_out`."""
+    return carry_out(scenario, options, cluster).status
+
+
+def carry_out(
+    scenario: Scenario,
+    options: Options,
+    cluster: ClusterKind = InProcess,
+    interrupts: Interrupts | None = None,
+) -> Ending:
+    """Run a scenario to its end.
+
+    `cluster` starts the parts; it is the caller that knows of Ray. `interrupts` are those of
+    another thread. Raises MidstepError for what is wrong from the start, KeyboardInterrupt where
+    it is interrupted before it is under way.
     """
     launch = check(scenario, options)
     parts = cluster(launch)
     folder = run_folder(launch.scenario, options.out)
     recorder = Recorder(folder, launch.scenario)
     try:
-        main = _Run(launch, options, folder, parts, recorder).main()
-        return run_virtual(main) if launch.clock.virtual else asyncio.run(main)
+        one = _Run(launch, options, folder, parts, recorder)
+        main = one.main(interrupts)
+        status = run_virtual(main) if launch.clock.virtual else asyncio.run(main)
     except KeyboardInterrupt:  # before the run's own handlers were there
         recorder.discard()
         raise
+    return Ending(status=status, folder=folder, error=one.error)
 
 
 class _Run:
@@ -85,10 +109,13 @@ class _Run:
         self.began = False  # whether the run's time has begun
         self.progress = Progress(self.scenario, recorder, options.quiet)
         self.monitor = Monitor(folder) if options.monitor else None
+        self.interrupts: Interrupts | None = None
+        self.error: MidstepError | None = None  # what ended the run
 
-    async def main(self) -> int:
+    async def main(self, interrupts: Interrupts | None) -> int:
         start = time.monotonic()
-        stop_on_signals(self.stopping, self._interrupted)
+        self.interrupts = interrupts
+        stop_on_signals(self.stopping, self._interrupted, interrupts)
         with self.progress:
             status = await self._guarded()
             if not self.began and status in (EXIT_INPUT, EXIT_INTERRUPTED):
@@ -100,10 +127,9 @@ class _Run:
                     self.folder, self.scenario, self.options, self.recorder, self.facts, status
                 )
             except OSError as error:  # a full disk, most likely
-                self.progress.say(
-                    f"midstep: {self.folder} cannot be written ({error}); what its journals hold "
-                    f"stays"
-                )
+                text = f"{self.folder} cannot be written ({error}); what its journals hold stays"
+                self.progress.say(f"midstep: {text}")
+                self.error = RecordError(text)
                 return EXIT_DIED
 
     async def _guarded(self) -> int:
@@ -112,12 +138,14 @@ class _Run:
             self.progress.say(start_line(self.scenario))
             return await self._live()
         except MidstepError as error:
+            self.error = error
             self._announce(str(error))
             if isinstance(error, PolicyFailed):
                 self.recorder.policy_failed(error)
             return error.exit_status
         except OSError as error:
-            self._announce(f"{self.folder} cannot be written: {error}")
+            self.error = RecordError(f"{self.folder} cannot be written: {error}")
+            self._announce(str(self.error))
             return EXIT_DIED
         except asyncio.CancelledError:  # the second Ctrl-C
             self._announce("stopped at once; requests in flight are lost")
@@ -154,7 +182,8 @@ class _Run:
             return await self.cluster.open(waiting.enter)
 
     async def _drive(self, parts: Parts) -> int:
-        stop_on_signals(self.stopping, self._interrupted)  # Ray's own handler of SIGTERM aborts
+        # Ray's own handler of SIGTERM aborts
+        stop_on_signals(self.stopping, self._interrupted, self.interrupts)
         self.facts.step_s = {cell.name: cell.description.step_s for cell in parts.cells}
         self.facts.pipeline = asdict(parts.cells[0].description.pipeline)
         self._note_pace(parts)

@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM: the first ends new requests, the second ends the run at once."""
+"""Ctrl-C and SIGTERM: the first ends new requests, the second ends the run at once. So does whoever
+started the run in a thread of its own, where no signal arrives."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["interruptible", "stop_on_signals"]
+__all__ = ["Interrupts", "interruptible", "stop_on_signals"]
 
 # processor seconds until an interrupt that hit the import system is raised again
 AGAIN_S = 0.01
@@ -35,9 +36,40 @@ def interruptible() -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> None:
+class Interrupts:
+    """Interruptions of a run from another thread than its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._early = 0  # before the run could be told
+        self._tell: Callable[[], object] | None = None
+
+    def interrupt(self) -> None:
+        """Interrupt the run, or as soon as it has begun; nothing where it is over. Any thread may
+        call it."""
+        with self._lock:
+            if self._tell is None:
+                self._early += 1
+                return
+        with contextlib.suppress(RuntimeError):  # its loop is closed
+            self._tell()
+
+    def connect(self, stop: Callable[[], None]) -> None:
+        """Let `stop` be called in the running loop at every interruption."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._tell = lambda: loop.call_soon_threadsafe(stop)
+            early = self._early
+            self._early = 0
+        for _ in range(early):
+            stop()
+
+
+def stop_on_signals(
+    stopping: asyncio.Event, announce: Callable[[], None], interrupts: Interrupts | None = None
+) -> None:
     """Set `stopping` at the first SIGINT or SIGTERM, after `announce`; cancel this task at the
-    second. An earlier Ctrl-C counts as the first.
+    second. An earlier Ctrl-C counts as the first, and `interrupts` count like signals.
 
     Call it again where a library has put a handler of its own in between.
     """
@@ -51,6 +83,10 @@ def stop_on_signals(stopping: asyncio.Event, announce: Callable[[], None]) -> No
         announce()
         stopping.set()
 
+    if interrupts is not None:
+        interrupts.connect(stop)
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may set handlers
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop)
     if _interrupted.is_set():

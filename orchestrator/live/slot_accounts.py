@@ -87,6 +87,7 @@ class SlotAccounts:
         if status is not None:
             row.edge_queue = status.queue
             row.edge_in_flight = status.in_flight
+            self._recorder.ticks(cell.name, status.ticks)
         if decision is not None:
             _enter(row, decision)
         self._recorder.slot(row)

@@ -10,11 +10,16 @@ from typing import Any
 
 from midstep.errors import RecordError
 from midstep.telemetry.record import RequestRow
-from orchestrator.records.rows import EventRow, SlotRow
+from orchestrator.records.rows import EventRow, SlotRow, TickRow
 
 __all__ = ["JOURNALS", "journal_row", "optional_columns", "read_journal"]
 
-JOURNALS: dict[str, type] = {"requests": RequestRow, "slots": SlotRow, "events": EventRow}
+JOURNALS: dict[str, type] = {
+    "requests": RequestRow,
+    "slots": SlotRow,
+    "events": EventRow,
+    "ticks": TickRow,  # only where the scenario has them recorded
+}
 
 
 @cache

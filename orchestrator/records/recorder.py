@@ -20,9 +20,10 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import PolicyFailed, RecordError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
+from midstep.telemetry.ticks import Tick
 from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
 from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
-from orchestrator.records.rows import EndedRequest, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotRow, TickRow
 from orchestrator.records.tables import read_parquet, write_parquet
 
 __all__ = [
@@ -43,6 +44,8 @@ RESULTS = (
     BEGIN,
     "requests.parquet",
     "slots.parquet",
+    "ticks.parquet",
+    "trace.json",
     "summary.json",
     "report.html",
     "plots",
@@ -66,6 +69,7 @@ class Recorder:
         self.slots: list[SlotRow] = []
         self.gallery: list[Gallery] = []
         self.events: list[dict[str, Any]] = []
+        self._ticks: list[TickRow] = []
         if _is_filled(folder / SCENARIO):
             raise RecordError(f"{folder}: a run is in there already")
         try:
@@ -73,6 +77,8 @@ class Recorder:
             text = scenario.dump() + yaml.safe_dump({"versions": versions()}, sort_keys=True)
             write_at_once(folder / SCENARIO, text)
             for name in JOURNALS:
+                if name == "ticks" and not scenario.report.perfetto:
+                    continue
                 self._journals[name] = (folder / f"{name}.jsonl").open("x")
         except OSError as error:
             self.discard()
@@ -108,6 +114,13 @@ class Recorder:
         """A slot that ended."""
         self.slots.append(row)
         self._write("slots", vars(row))
+
+    def ticks(self, edge: str, ticks: Iterable[Tick]) -> None:
+        """Ticks of an edge's engine, where the scenario has them recorded."""
+        rows = [TickRow(edge=edge, **asdict(tick)) for tick in ticks]
+        self._ticks += rows
+        for row in rows:
+            self._write("ticks", vars(row))
 
     def event(self, at_s: float, text: str) -> None:
         """Something a reader of the report should know: a part that died, an interruption."""
@@ -146,6 +159,9 @@ class Recorder:
         write_parquet(self.folder / "requests.parquet", RequestRow, requests)
         slots = [vars(row) for row in self.slots]
         write_parquet(self.folder / "slots.parquet", SlotRow, slots)
+        if "ticks" in self._journals:
+            ticks = [vars(row) for row in self._ticks]
+            write_parquet(self.folder / "ticks.parquet", TickRow, ticks)
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from midstep.telemetry.record import RequestRow
 
-__all__ = ["EndedRequest", "EventRow", "SlotProgress", "SlotRow"]
+__all__ = ["EndedRequest", "EventRow", "SlotProgress", "SlotRow", "TickRow"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,17 @@ class EventRow:
 
     at_s: float
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickRow:
+    """One row of ticks.parquet: a tick of an edge's engine (midstep.telemetry.ticks)."""
+
+    edge: str
+    start_s: float
+    tick_s: float
+    step_s: float
+    batch: int
 
 
 @dataclass(frozen=True)

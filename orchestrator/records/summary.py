@@ -79,6 +79,7 @@ def summarise(
             "arrivals": scenario.workload.arrivals.model_dump(mode="json", exclude_none=True),
             "duration_s": scenario.duration_s,
             "warmup_s": scenario.warmup_s,
+            "status": None,  # of the command; a run that ended in order says it as its last
             "wall_s": None if facts.wall_s is None else round(facts.wall_s, 3),
             "step_s": next(iter(facts.step_s.values()), None),
             "pace": {edge: machine_pace.figures(pace) for edge, pace in facts.pace.items()},

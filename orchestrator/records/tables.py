@@ -13,23 +13,27 @@ import pyarrow.parquet as pq
 
 from midstep.errors import RecordError
 
-__all__ = ["read_parquet", "write_parquet"]
+__all__ = ["read_parquet", "read_table", "table_of", "write_parquet"]
 
 TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
 
 
-def write_parquet(path: Path, kind: type, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of a dataclass as parquet, with its types even where every value is null; a reader sees
-    the whole file or none."""
+def table_of(kind: type, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows of a dataclass as an Arrow table, with its types even where every value is null."""
     hints = get_type_hints(kind)
     columns = []
     for field in fields(kind):
         options = getattr(hints[field.name], "__args__", (hints[field.name],))
         value_type = next(option for option in options if option is not type(None))
         columns.append((field.name, TYPES[value_type]))
+    return pa.Table.from_pylist(list(rows), schema=pa.schema(columns))
+
+
+def write_parquet(path: Path, kind: type, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of a dataclass as parquet; a reader sees the whole file or none."""
     unfinished = path.with_suffix(".parquet.tmp")
     try:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(columns)), unfinished)
+        pq.write_table(table_of(kind, rows), unfinished)
         os.replace(unfinished, path)
     except OSError:
         unfinished.unlink(missing_ok=True)  # a full disk: its room is the journals'
@@ -38,9 +42,18 @@ def write_parquet(path: Path, kind: type, rows: Sequence[dict[str, Any]]) -> Non
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
     """Its rows. Raises RecordError."""
+    rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    return rows
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A parquet file as an Arrow table, or those of the `columns` that it has. Raises
+    RecordError."""
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        if columns is not None:
+            present = set(pq.read_schema(path).names)
+            columns = [name for name in columns if name in present]
+        return pq.read_table(path, columns=columns)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RecordError(f"{path}: cannot be read: {reason}") from error
-    return rows

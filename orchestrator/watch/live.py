@@ -29,6 +29,10 @@ class Progress:
     def __init__(self, scenario: Scenario, recorder: Recorder, quiet: bool = False) -> None:
         self._recorder = recorder
         self._console = Console(file=sys.stderr, quiet=quiet)
+        if self._console.is_jupyter:  # what rich shows in a notebook needs the kernel's own thread
+            self._console = Console(
+                file=sys.stderr, quiet=quiet, force_jupyter=False, force_terminal=False
+            )
         self._live = (
             Live(console=self._console, auto_refresh=False)
             if self._console.is_terminal and not quiet
