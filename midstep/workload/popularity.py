@@ -4,6 +4,8 @@ slot. A run's workload, the closed and the open simulator share this law.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from midstep.draws import DRIFT, uniform, uniforms
 
 __all__ = [
     "RankDrift",
+    "rank_at",
     "ranks_at",
     "swap_count",
     "swap_pairs",
@@ -42,6 +45,12 @@ def ranks_at(cumulative: Floats, uniform: ArrayLike) -> Ids:
     points = np.asarray(uniform) * cumulative[-1]
     ranks = np.searchsorted(cumulative, points, side="right")
     return np.asarray(np.minimum(ranks, len(cumulative) - 1), np.int64)  # the last bit may round up
+
+
+def rank_at(cumulative: Sequence[float], uniform: float) -> int:
+    """`ranks_at` for one point, where an array would cost more than the search."""
+    rank = bisect_right(cumulative, uniform * cumulative[-1])
+    return min(rank, len(cumulative) - 1)
 
 
 def swap_count(expected: ArrayLike, uniform: ArrayLike) -> Ids:

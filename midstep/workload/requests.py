@@ -23,7 +23,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
-from midstep.workload.popularity import RankDrift, ranks_at, zipf_weights
+from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
 from midstep.workload.trace import Trace, TraceWorkload
 from midstep.workload.trace_file import read_trace
 from midstep.workload.user_request import UserRequest, Workload
@@ -56,7 +56,7 @@ class CatalogueWorkload:
                 f"workload.catalogue_size: {size} is above the catalogue's {total} edge prompts"
             )
         self._weights = zipf_weights(size, settings.popularity.zipf)
-        self._cumulative = np.cumsum(self._weights)
+        self._cumulative = np.cumsum(self._weights).tolist()
         slotted = settings.arrivals.slotted
         self._together = 1 if slotted is None else slotted.per_user  # requests with own prompts
         if self._together > size:
@@ -80,7 +80,7 @@ class CatalogueWorkload:
     def _rank(self, user: int, index: int) -> int:
         """The popularity rank of a request's prompt."""
         if self._together == 1:
-            return int(ranks_at(self._cumulative, uniform(self._seed, PROMPT, index, user)))
+            return rank_at(self._cumulative, uniform(self._seed, PROMPT, index, user))
         return self._ranks(user, index // self._together)[index % self._together]
 
     def _ranks(self, user: int, group: int) -> list[int]:
@@ -91,7 +91,7 @@ class CatalogueWorkload:
             ranks: list[int] = []
             for index in range(group * self._together, (group + 1) * self._together):
                 draw = uniform(self._seed, PROMPT, index, user)
-                ranks.append(int(ranks_at(np.cumsum(weights), draw)))
+                ranks.append(rank_at(np.cumsum(weights).tolist(), draw))
                 weights[ranks[-1]] = 0.0
             self._drawn[user] = group, ranks
         return self._drawn[user][1]
@@ -109,7 +109,7 @@ class CatalogueWorkload:
         self, kind: int, seed_kind: int, share: float, user: int, index: int
     ) -> int | None:
         """A seed for this share of the requests, by a draw of `kind`."""
-        if uniform(self._seed, kind, index, user) >= share:
+        if not share or uniform(self._seed, kind, index, user) >= share:
             return None
         return integer(SEEDS, self._seed, seed_kind, index, user)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from midstep.errors import OptionError
 from midstep.scenario import Scenario
+from midstep.workload.requests import read_requests, with_requests
 from orchestrator import policies
 from orchestrator.evaluation.simulator.command import MARKER, show, write
 from orchestrator.evaluation.simulator.events import check, simulate, write_record
@@ -55,6 +56,7 @@ def simulate_scenario(
     if seeds < 1:
         raise OptionError(f"--seeds {seeds}: at least 1")
     check(scenario)
+    scenario = with_requests(scenario, read_requests(scenario))
     variants = compared(scenario, names)
     numbers = list(range(scenario.seed, scenario.seed + seeds))
     folder = claim_folder(f"simulate-{scenario.name}", out, MARKER, ("seeds.csv",))
@@ -98,7 +100,8 @@ def _play(
             name = scenario.policy.name
             if folder is not None:
                 write_record(folder / f"{name}-{seed}", scenario, simulated)
-            figures = summary.metrics(simulated.requests, simulated.slots, simulated.step_s)
+            measured = summary.measured(scenario, simulated.requests, simulated.slots)
+            figures = summary.metrics(*measured, simulated.step_s)
             for metric, value in figures.items():
                 mean = value["mean"]
                 results[name].setdefault(metric, []).append(np.nan if mean is None else mean)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from midstep.draws import DRIFT, uniforms
 from midstep.workload.popularity import (
     RankDrift,
+    rank_at,
     ranks_at,
     swap_count,
     swap_pairs,
@@ -35,6 +36,7 @@ def test_a_rank_covers_its_share_of_the_unit(
 ) -> None:
     cumulative = np.cumsum(zipf_weights(items, exponent))
     ranks = ranks_at(cumulative, points)
+    assert ranks.tolist() == [rank_at(cumulative.tolist(), point) for point in points]
     assert ((ranks >= 0) & (ranks < items)).all()
     for rank, point in zip(ranks.tolist(), points, strict=True):
         assert cumulative[rank] >= point * cumulative[-1] * (1 - 1e-12)

@@ -26,6 +26,7 @@ class Asking:
     index: int
     wanted: UserRequest
     edge_prompt: str
+    core_prompt: str | None  # where the edge is asked for the whole prompt instead
     arrived_s: float
     think_s: float | None = None  # before it, where arrivals are closed
     result: str = ""  # as long as it is on its way
@@ -62,6 +63,8 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         prompt=one.wanted.prompt,
         edge_prompt=one.edge_prompt,
         variation_seed=one.wanted.variation_seed,
+        private_seed=one.wanted.private_seed,
+        core_prompt=one.core_prompt,
         slot=int(ended_s // slot_s),
         due_s=one.arrived_s,
         arrived_s=one.arrived_s,

@@ -13,6 +13,7 @@ from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import Access, CachedOutput
 from midstep.workload.arrivals import Arrival, open_law
 from midstep.workload.requests import open_workload
+from midstep.workload.trace import Trace
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.asking import Asking
 from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue, Job
@@ -45,10 +46,16 @@ class _Deadline(NamedTuple):
 
 class Life:
     """Moves the requests of `members` (devices, numbered by their place there) along; what has
-    ended, or will at a known instant, goes into the `book`. Instants are scenario seconds."""
+    ended, or will at a known instant, goes into the `book`. `trace` has the requests that the
+    scenario names, if any. Instants are scenario seconds."""
 
     def __init__(
-        self, scenario: Scenario, members: Sequence[Member], agenda: Agenda, book: SlotBook
+        self,
+        scenario: Scenario,
+        trace: Trace | None,
+        members: Sequence[Member],
+        agenda: Agenda,
+        book: SlotBook,
     ) -> None:
         self._scenario = scenario
         self._members = members
@@ -66,9 +73,9 @@ class Life:
         self._device_work_s = steps * self.step_s + self._profile.decode_s
         self._pipeline = paced_identity(scenario.model).digest()
         self._shared: dict[str, tuple[int, str]] = {}  # an edge prompt's seed and key
-        self._workload = open_workload(scenario)
-        self._law = open_law(scenario)
-        self._paces = Paces(scenario, [member.spec for member in members])
+        self._workload = open_workload(scenario, trace)
+        self._law = open_law(scenario, trace)
+        self._paces = Paces(scenario, [member.spec for member in members], self.step_s)
         self._link_free_s = [0.0] * len(members)
         self._device_free_s = [0.0] * len(members)
         self.edges = {edge.name: self._open(scenario.at(edge.name)) for edge in scenario.edges}
@@ -133,6 +140,7 @@ class Life:
             index=index,
             wanted=wanted,
             edge_prompt=wanted.prompt if self._whole else wanted.edge_prompt,
+            core_prompt=wanted.edge_prompt if self._whole else None,
             arrived_s=now,
             think_s=arrival.think_s,
         )

@@ -21,15 +21,16 @@ MOST_SLOTS = 10_000  # of one transfer, or of one picture
 
 class Paces:
     """R_n(t), bit/s, and f_n(t) / f_es of the devices `specs`, each a row (devices,) by slot, drawn
-    when it is first wanted."""
+    when it is first wanted. `step_s`: the edge's time of one step, in whose terms f_es is."""
 
-    def __init__(self, scenario: Scenario, specs: Sequence[DeviceSpec]) -> None:
+    def __init__(self, scenario: Scenario, specs: Sequence[DeviceSpec], step_s: float) -> None:
         self._seed = scenario.seed
         self._channel = scenario.channel
         self._slot_s = scenario.slot_seconds
         self._users = np.array([spec.user for spec in specs], np.int64)
         self._bandwidth_hz = np.array([spec.bandwidth_hz for spec in specs])
-        self._ratio = np.array([spec.speed_ratio for spec in specs])
+        ratio = [devices.ratio_to(step_s) for devices in scenario.devices]
+        self._ratio = np.array([ratio[spec.group] for spec in specs])
         distances_m = np.array([spec.distance_m for spec in specs])
         self._mean_gain = channel_law.mean_gain(scenario.channel, distances_m)
         self._rates: dict[int, Floats] = {}
@@ -65,7 +66,7 @@ class Paces:
             if slot - first > MOST_SLOTS:
                 raise ScenarioError(
                     f"one frame or picture takes more than {MOST_SLOTS} slots: look at channel.* "
-                    f"(units?), devices.speed_ratio and slot_seconds"
+                    f"(units?), devices.speed_ratio or step_ms, and slot_seconds"
                 )
 
     def _rate(self, slot: int) -> Floats:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from midstep.scenario import Scenario
+from midstep.workload.requests import read_requests, with_requests
 from orchestrator.evaluation.simulator.events import refusals
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.life import Life
@@ -34,10 +35,12 @@ def simulate(scenario: Scenario) -> Simulated:
     """Simulate a scenario from its first request to its last. Raises ScenarioError for what the
     simulator does not have, PolicyFailed."""
     refusals.check(scenario)
+    trace = read_requests(scenario)
+    scenario = with_requests(scenario, trace)
     members = population(scenario)
     agenda = Agenda()
     book = SlotBook(scenario, members)
-    life = Life(scenario, members, agenda, book)
+    life = Life(scenario, trace, members, agenda, book)
     life.begin()
     slots = _whole_slots(scenario, agenda, life)
     _end(scenario, agenda, life, book, slots)

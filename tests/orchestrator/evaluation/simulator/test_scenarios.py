@@ -49,6 +49,17 @@ def test_every_seeds_figures_and_rows_are_kept(
     assert run["road"] == "simulated"
 
 
+def test_the_warm_up_is_recorded_and_not_measured(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    warm = ["--set", "warmup_s=5s", "--set", "workload.arrivals={poisson: {}}", "--seeds", "1"]
+    assert main([*SHORT[:4], "--policies", "none", *warm, "--rows", "--out", str(out)]) == 0
+    rows = read_run(out / "none-7")[0]
+    late = sum(row["due_s"] >= 5 for row in rows)
+    tree = json.loads((out / "summary.json").read_text())
+    assert 0 < late < len(rows)
+    assert tree["policies"]["none"]["requests"]["mean"] == late
+
+
 def test_the_scenarios_own_policy_is_compared_by_default() -> None:
     """FAULTS 14: policy.name was ignored."""
     scenario = load("saturated", ["policy.name=random", "policy.params={}"])

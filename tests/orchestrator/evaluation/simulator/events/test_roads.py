@@ -70,6 +70,8 @@ def _same(one: Any, other: Any) -> bool:
         ("laptop", "lru", ["duration_s=30s"]),
         ("saturated", "none", ["duration_s=20s"]),
         ("saturated", "s3-fifo", ["duration_s=20s", "policy.admission=slot"]),
+        ("saturated", "lru", ["duration_s=10s", "workload.arrivals={mmpp: {}}"]),
+        ("laptop", "lru", ["duration_s=10s", "devices.0={count: 9, step_ms: 400}"]),
         ("crowd", "lru", ["duration_s=5s", "workload.arrivals.closed.think_s=8s"]),
     ],
 )
@@ -79,7 +81,7 @@ def test_a_rule_meets_the_same_requests_and_answers_alike(
     scenario = load(name, [f"policy.name={policy}", *VIRTUAL, *settings])
     requests, slots = virtual(scenario, tmp_path)
     simulated = simulate(scenario)
-    assert len(requests) > 40
+    assert len(requests) > 15
     assert not differences(simulated.requests, requests, "request_id")
     assert not differences(simulated.slots, slots, "slot", "edge")
 
@@ -148,6 +150,15 @@ def test_odd_scenarios_are_played_alike(name: str, tmp_path: Path) -> None:
         assert ODD_ERRORS[name] in {row["error"] for row in requests}
     assert not differences(simulated.requests, requests, "request_id")
     assert not differences(simulated.slots, slots, "slot", "edge")
+
+
+@pytest.mark.parametrize("arrivals", ["poisson: {}", "closed: {}"])
+def test_a_runs_requests_are_met_again_by_events(arrivals: str, tmp_path: Path) -> None:
+    """Played again under its own policy, a recorded run is itself; the catalogue is not asked."""
+    settings = [*VIRTUAL, "duration_s=10s", "policy.name=lru", f"workload.arrivals={{{arrivals}}}"]
+    requests, _ = virtual(load("laptop", settings), tmp_path / "run")
+    again = load("laptop", [*settings, f"workload.trace={tmp_path / 'run'}", "seed=7"])
+    assert not differences(simulate(again).requests, requests, "request_id")
 
 
 def _mean(figures: dict[str, dict[str, float | None]], name: str) -> float:
