@@ -54,10 +54,10 @@ def validate(scenario: Scenario, options: Validation, roads: Roads) -> int:
                 findings.append(finding)
                 print("\n".join(page.lines(finding)), flush=True)
                 path = page.write(folder, findings, run)
-    found = page.verdict(findings)
-    print(found)
+    verdict = page.verdict(findings)
+    print(verdict)
     print(f"validation: {path}")
-    return EXIT_MISSED if options.strict and found != "AGREE" else 0
+    return EXIT_MISSED if options.strict and verdict != "AGREE" else 0
 
 
 def _compare(point: Point, folder: Path, options: Validation, roads: Roads) -> list[Finding]:
