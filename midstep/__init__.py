@@ -1,9 +1,9 @@
 """midstep: caching diffusion at mid-step, as a testbed.
 
 Here are the parts that both ends of the wire share: the scenario, the physics, cut pipelines,
-frames, time and metrics. `load`, `run` and `open_run` are the program from Python (docs/python.md);
-they are imported when they are first used: whoever imports midstep as an edge or a device does gets
-nothing of the centre.
+frames, time and metrics. `load`, `run`, `open_run` and `experiment` are the program from Python
+(docs/python.md); they are imported when they are first used: whoever imports midstep as an edge or
+a device does gets nothing of the centre.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.api import Run, load, open_run, run
+    from orchestrator.api import Experiment, Run, experiment, load, open_run, run
 
 # before grpc is loaded: what it would print, we raise in one line
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 __version__ = "0.1.0"
-__all__ = ["Run", "load", "open_run", "run"]
+__all__ = ["Experiment", "Run", "experiment", "load", "open_run", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +22,10 @@ from orchestrator.live.launch import ClusterKind, Options
 from orchestrator.live.run import Ending, carry_out
 from orchestrator.live.scenario_options import ScenarioLike, resolve_scenario
 from orchestrator.live.signals import Interrupts
+from orchestrator.records.experiment_record import Experiment
 from orchestrator.records.run_record import Run
 
-__all__ = ["Run", "cluster_of", "load", "open_run", "run"]
+__all__ = ["Experiment", "Run", "cluster_of", "experiment", "load", "open_run", "run"]
 
 T = TypeVar("T")
 SIGNALS_S = 0.1  # a signal may reach another thread, and does not wake the waiting one then
@@ -93,6 +94,34 @@ def open_run(folder: str | os.PathLike[str] | None = None, /) -> Run:
 
         return Run(newest_run())
     return Run(Path(folder))
+
+
+def experiment(
+    file: str | os.PathLike[str],
+    /,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    address: str | None = None,
+    settings: Sequence[str] = (),
+    baseline: Sequence[str] = (),
+) -> Experiment:
+    """Play an experiment's file, or a shipped one by its name, as `midstep experiment` does
+    (docs/experiments.md): what is in its folder already is not played again.
+
+    `settings` and `baseline` are texts KEY=VALUE, `jobs` points are played side by side. Raises
+    MidstepError; points that failed are in `Experiment.failures`.
+    """
+    from orchestrator.evaluation.experiment import plan as plans
+    from orchestrator.evaluation.experiment.command import experiment as play
+    from orchestrator.evaluation.experiment.folder import Folder
+    from orchestrator.roads import setup
+
+    path = plans.find(os.fspath(file))
+    plan = plans.changed(plans.read(path), settings, baseline)
+    folder = None if out is None else os.fspath(out)
+    play(path, plan, folder, setup(plan, jobs, address, f"midstep.experiment({str(file)!r})"))
+    return Experiment(Folder(plan.name, folder).path)
 
 
 def cluster_of(scenario: Scenario) -> ClusterKind:

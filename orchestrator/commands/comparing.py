@@ -63,9 +63,9 @@ def add_commands(commands: Commands) -> None:
 
 
 def _experiment(args: argparse.Namespace) -> int:
-    from orchestrator.commands.roads import setup
     from orchestrator.evaluation.experiment import plan as plans
     from orchestrator.evaluation.experiment.command import experiment
+    from orchestrator.roads import setup
 
     for name in ("address", "out"):
         if getattr(args, name) == "":

@@ -236,7 +236,7 @@ def _validate(args: argparse.Namespace) -> int:
 
     args.denoiser = "paced"  # every road waits, or counts, the profile's times
     scenario = load_scenario(args)
-    from orchestrator.commands import roads
+    from orchestrator import roads
     from orchestrator.evaluation.validation.command import Validation, validate
     from orchestrator.evaluation.validation.loads import parse_loads
     from orchestrator.evaluation.validation.roads import Roads

@@ -218,3 +218,18 @@ def test_import_midstep_alone_is_light() -> None:
     loaded, public, nothing = json.loads(out.stdout)
     assert not {"orchestrator", "pydantic", "numpy", "torch", "ray", "grpc"} & set(loaded)
     assert {"load", "run", "open_run"} <= set(public) and not nothing
+
+
+def test_an_experiment_is_a_table_and_the_runs_that_it_was_made_of(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        "name: small\nscenario: saturated\nroad: simulate\nduration_s: 20s\n"
+        "vary: {policy.name: [none, lru], seed: [1, 2]}\nbaseline: {policy.name: none}\n"
+    )
+    experiment = midstep.experiment(file, out=tmp_path / "out", jobs=1, settings=["users=20"])
+    table = experiment.table
+    assert {"none", "lru"} <= set(table["policy.name"])
+    assert len(experiment.runs) == len(experiment.points) == 4
+    assert not experiment.failures and experiment.page.is_file()
+    run = next(iter(experiment.points.values()))
+    assert run.scenario.users == 20 and len(run.requests) > 10

@@ -94,8 +94,7 @@ def match(first: Sequence[Row], second: Sequence[Row]) -> Matching:
 
 def measured(scenario: Scenario, rows: Sequence[Row]) -> list[Row]:
     """The rows that were due after the scenario's warm-up, which is recorded and not measured."""
-    warmup_s: float = getattr(scenario, "warmup_s", 0.0)
-    return [row for row in rows if _due(row) >= warmup_s]
+    return [row for row in rows if _due(row) >= scenario.warmup_s]
 
 
 def arrival_model(arrivals: Arrivals) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 from midstep.errors import MidstepError
 from midstep.scenario import Scenario
+from orchestrator import roads
 from orchestrator.cli import main
-from orchestrator.commands import roads
 from orchestrator.evaluation.experiment import plan as plans
 from orchestrator.evaluation.experiment import pool
 from orchestrator.evaluation.experiment.command import Setup, experiment

@@ -11,7 +11,7 @@ import pytest
 from midstep.errors import PartDied
 from midstep.scenario import Modes, Scenario
 from midstep.scenario_file import parse
-from orchestrator.commands import roads
+from orchestrator import roads
 from orchestrator.evaluation.validation.command import Validation, validate
 from orchestrator.evaluation.validation.roads import Roads
 from tests import paced
