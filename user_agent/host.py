@@ -90,8 +90,8 @@ class DeviceHost:
         """Ask the edge for its description, load the model, and check that both have one pipeline.
 
         `references` is how many of its pictures `gallery` makes again; `law` says when requests are
-        due, None: the scenario. Raises EdgeUnreachable,
-        CredentialsError, ModelError, ScenarioError, PipelineMismatch.
+        due, None: the scenario's. Raises EdgeUnreachable, CredentialsError, ModelError,
+        ScenarioError, PipelineMismatch.
         """
         description = await edge.describe()
         denoiser, thread = await open_computing(scenario, scenario.hosts.threads, clock)
@@ -235,9 +235,9 @@ class DeviceHost:
             arrival = self._law.arrival(user, index, since_s)
             if arrival is None or await member.sleep.until(arrival.due_s):
                 break
-            user_request = self._workload.user_request(
-                user, index, int(self._clock.now() // self._scenario.slot_seconds)
-            )
+            # of when it was due: what a late host asks for is what it should have asked for
+            slot = int(arrival.due_s // self._scenario.slot_seconds)
+            user_request = self._workload.user_request(user, index, slot)
             if user_request is None:
                 break
             request = self._ask(device, f"{user:05d}-{index:05d}", user_request, arrival)

@@ -23,7 +23,7 @@ from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.messages import Answer, Request
 from midstep.workload.arrivals import open_law
-from midstep.workload.requests import UserRequest, Workload
+from midstep.workload.requests import UserRequest, Workload, open_workload
 from orchestrator.records import fidelity
 from tests import paced
 from tests.user_agent.edges import FakeEdge, answer
@@ -168,7 +168,8 @@ def test_an_arrival_that_was_noticed_late_is_late_in_its_latency(
 
 def test_what_was_due_before_the_end_and_not_sent_is_dropped_and_counted() -> None:
     """A host that stalls over the run's end never sends what was due meanwhile."""
-    workload = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 300}}}
+    arrivals = {"poisson": {"per_user_per_minute": 300}}
+    workload = {"catalogue_size": 20, "arrivals": arrivals, "drift_swaps_per_slot": 9}
     scenario = parse(paced.tree(workload=workload, duration_s=10))
     counted = counter("arrivals_dropped_total", "edge-0")._value.get
 
@@ -182,9 +183,9 @@ def test_what_was_due_before_the_end_and_not_sent_is_dropped_and_counted() -> No
         return [finished.row for finished in host.drain()]
 
     before = counted()
-    whole = with_host(partial(rows_of, 0.0), scenario)
+    whole = with_host(partial(rows_of, 0.0), scenario, workload=open_workload(scenario))
     assert counted() == before and {row.result for row in whole} == {"done"}
-    rows = with_host(partial(rows_of, 2.0), scenario)
+    rows = with_host(partial(rows_of, 2.0), scenario, workload=open_workload(scenario))
     due = lambda rows: {(row.request_id, row.due_s, row.prompt) for row in rows}  # noqa: E731
     late = [row for row in rows if (row.due_s or 0.0) > 9.5]
     dropped = [row for row in rows if row.result == "dropped"]
