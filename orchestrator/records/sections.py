@@ -181,8 +181,7 @@ def _arrivals(scenario: Scenario) -> str:
     arrivals = scenario.workload.arrivals
     settings = getattr(arrivals, arrivals.law).model_dump()
     shown = ", ".join(f"{name} {value}" for name, value in settings.items())
-    closed = arrivals.closed is not None or settings.get("kind") == "think times"
-    counts = "sending" if closed else "when it was due"
+    counts = "sending" if arrivals.waits else "when it was due"
     return f"{arrivals.law} ({shown}); a response counts from {counts}"
 
 
