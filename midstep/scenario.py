@@ -334,6 +334,13 @@ class Arrivals(Tree):
         """The name of the law."""
         return next(law for law in type(self).model_fields if getattr(self, law) is not None)
 
+    @property
+    def waits(self) -> bool:
+        """Whether users wait for their pictures, so that policies meet different arrivals."""
+        return self.closed is not None or (
+            self.recorded is not None and self.recorded.kind == "think times"
+        )
+
 
 class Workload(Tree):
     """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped

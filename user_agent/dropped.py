@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.record import RequestRow
-from midstep.workload.arrivals import ArrivalLaw
+from midstep.workload.arrivals import NOT_RECORDED, ArrivalLaw
 from midstep.workload.requests import Workload
 
 __all__ = ["DroppedArrivals"]
@@ -38,6 +38,9 @@ class DroppedArrivals:
         which the law counts from `since_s`. A closed user has one at most: it waits for that."""
         while True:
             arrival = self.law.arrival(spec.user, index, since_s)
+            if arrival is NOT_RECORDED:
+                index += 1
+                continue
             if arrival is None or arrival.due_s >= window_s[1] - ROUNDING_S:
                 return
             slot = int(arrival.due_s // self.slot_seconds)

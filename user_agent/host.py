@@ -21,7 +21,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description, EdgePort
-from midstep.workload.arrivals import Arrival, ArrivalLaw, open_law
+from midstep.workload.arrivals import NOT_RECORDED, Arrival, ArrivalLaw, open_law
 from midstep.workload.requests import UserRequest, Workload
 from user_agent.device import Device, Finished
 from user_agent.dropped import DroppedArrivals
@@ -233,6 +233,9 @@ class DeviceHost:
         index = 0
         while not member.sleep.stopped:
             arrival = self._law.arrival(user, index, since_s)
+            if arrival is NOT_RECORDED:
+                index += 1
+                continue
             if arrival is None or await member.sleep.until(arrival.due_s):
                 break
             # of when it was due: what a late host asks for is what it should have asked for

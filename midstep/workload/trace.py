@@ -14,11 +14,13 @@ __all__ = ["Trace", "TraceWorkload", "TracedRequest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedRequest:
-    """A request of a trace. `user`: None where users take turns; `due_s`: when it was due, of an
-    open arrival; `think_s`: how long the user thought before it, of a closed one."""
+    """A request of a trace. `user`: None where users take turns; `number`: which of its user's
+    requests, None: the next; `due_s`: when it was due, of an open arrival; `think_s`: how long the
+    user thought before it, of a closed one."""
 
     request: UserRequest
     user: int | None = None
+    number: int | None = None
     due_s: float | None = None
     think_s: float | None = None
 
@@ -45,21 +47,26 @@ class Trace:
             return None
         return "think times" if first.think_s is not None else "instants"
 
-    def by_user(self, users: int) -> dict[int, list[TracedRequest]]:
-        """Each user's requests in order; of `users` users, who take turns where none is named."""
-        requests: dict[int, list[TracedRequest]] = {}
-        for number, one in enumerate(self.requests):
-            user = number % users if one.user is None else one.user
-            requests.setdefault(user, []).append(one)
+    def by_user(self, users: int) -> dict[int, list[TracedRequest | None]]:
+        """Each user's requests by their numbers, None where one is missing; of `users` users, who
+        take turns where none is named."""
+        requests: dict[int, list[TracedRequest | None]] = {}
+        for place, one in enumerate(self.requests):
+            user = place % users if one.user is None else one.user
+            mine = requests.setdefault(user, [])
+            if one.number is not None:
+                mine += [None] * (one.number - len(mine))
+            mine.append(one)
         return requests
 
 
 class TraceWorkload:
     """See Workload: each user's requests in their order."""
 
-    def __init__(self, requests: Mapping[int, Sequence[TracedRequest]]) -> None:
+    def __init__(self, requests: Mapping[int, Sequence[TracedRequest | None]]) -> None:
         self._requests = requests
 
     def user_request(self, user: int, index: int, slot: int) -> UserRequest | None:
         mine = self._requests.get(user, ())
-        return mine[index].request if index < len(mine) else None
+        one = mine[index] if index < len(mine) else None
+        return None if one is None else one.request

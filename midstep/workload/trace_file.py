@@ -22,6 +22,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 COLUMNS = ("time", "user", "prompt", "core", "variation_seed", "private_seed")
 RECORDED = ("request_id", "user", "prompt", "edge_prompt", "core_prompt", "due_s", "private_seed")
 SEEDS = 2**63
+MOST_REQUESTS = 10**7  # of a user: a bound before a place is made for each
 
 Row = Mapping[str, Any]
 
@@ -74,22 +75,29 @@ def _of_lines(path: str, key: str) -> Trace:
 def _of_run(folder: Path, key: str) -> Trace:
     """The requests of a run, from its table or, where it broke off, from its journal."""
     where = f"{key}: {folder}"
-    read = list(_run_rows(folder, where))
+    read = {row.get("request_id"): row for row in _run_rows(folder, where)}
     if not read:
         raise ScenarioError(f"{where}: the run has no request to be met again")
-    rows = [row for row in read if all(name in row for name in RECORDED)]
+    rows = [row for row in read.values() if all(name in row for name in RECORDED)]
     if not rows:
-        missing = next(name for name in RECORDED if name not in read[0])
+        missing = next(n for row in read.values() for n in RECORDED if n not in row)
         raise ScenarioError(f"{where}: its requests have no {missing}: an older midstep ran it")
-    # the number in an id has five digits or more
-    rows.sort(key=lambda row: (row["user"], len(row["request_id"]), row["request_id"]))
-    closed = rows[0]["think_s"] is not None
-    return Trace(source=str(folder), requests=[_again(row, closed) for row in rows], of_run=True)
+    try:
+        # the number in an id has five digits or more
+        rows.sort(key=lambda row: (row["user"], len(row["request_id"]), row["request_id"]))
+        closed = rows[0]["think_s"] is not None
+        requests = [_again(row, closed) for row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ScenarioError(f"{where}: the run's record is damaged: {error}") from error
+    return Trace(source=str(folder), requests=requests, of_run=True)
 
 
 def _again(row: Row, closed: bool) -> TracedRequest:
     """A recorded row as a request to be met again."""
     core = row["core_prompt"]
+    number = int(row["request_id"].rpartition("-")[2])
+    if number >= MOST_REQUESTS:
+        raise ValueError(f"request {row['request_id'][:60]} has no number that a user could reach")
     request = UserRequest(
         row["prompt"],
         row["edge_prompt"] if core is None else core,
@@ -99,6 +107,7 @@ def _again(row: Row, closed: bool) -> TracedRequest:
     return TracedRequest(
         request=request,
         user=row["user"],
+        number=number,
         due_s=None if closed else row["due_s"],
         think_s=row["think_s"] if closed else None,
     )

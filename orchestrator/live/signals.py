@@ -27,11 +27,12 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = {name: signal.signal(name, _interrupt) for name in (signal.SIGINT, signal.SIGVTALRM)}
+    before = {name: signal.signal(name, _interrupt) for name in (signal.SIGVTALRM, signal.SIGINT)}
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        _interrupted.clear()  # it was this context's
         for name, handler in before.items():
             signal.signal(name, handler)
 

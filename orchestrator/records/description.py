@@ -71,7 +71,7 @@ def _arrivals(scenario: Scenario) -> str:
     """The law of arrivals and its keys, and from when on a response counts."""
     arrivals = scenario.workload.arrivals
     keys = _keys(getattr(arrivals, arrivals.law))
-    if arrivals.recorded is not None and arrivals.recorded.kind == "think times":
+    if arrivals.recorded is not None and arrivals.waits:
         return "recorded: a closed replay by the recorded think times"
     if arrivals.closed is not None:
         return f"closed: who has its picture thinks, then asks again ({keys})"

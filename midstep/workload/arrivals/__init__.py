@@ -6,7 +6,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.workload.arrivals.closed import ClosedLaw
 from midstep.workload.arrivals.diurnal import DiurnalLaw
-from midstep.workload.arrivals.law import Arrival, ArrivalLaw
+from midstep.workload.arrivals.law import NOT_RECORDED, Arrival, ArrivalLaw
 from midstep.workload.arrivals.mmpp import MmppLaw
 from midstep.workload.arrivals.poisson import PoissonLaw
 from midstep.workload.arrivals.recorded import RecordedLaw
@@ -14,6 +14,7 @@ from midstep.workload.arrivals.slotted import SlottedLaw
 from midstep.workload.trace import Trace
 
 __all__ = [
+    "NOT_RECORDED",
     "Arrival",
     "ArrivalLaw",
     "ClosedLaw",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from midstep.draws import PAUSE, uniform
 
-__all__ = ["Arrival", "ArrivalLaw", "exponential", "pause_s"]
+__all__ = ["NOT_RECORDED", "Arrival", "ArrivalLaw", "exponential", "pause_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,11 @@ class Arrival:
     think_s: float | None = None
 
 
+NOT_RECORDED = Arrival(-math.inf)
+"""In place of an arrival that a trace lacks, as that of a run that broke off: the user goes on with
+the next number."""
+
+
 class ArrivalLaw(Protocol):
     """When a user's requests are due. A law draws by (user, index), so that every policy, and every
     process, meets the same arrivals."""
@@ -32,7 +37,8 @@ class ArrivalLaw(Protocol):
     """Mean seconds of a user's pauses: of thinking, or from one request to the next."""
 
     def arrival(self, user: int, index: int, since_s: float) -> Arrival | None:
-        """The `index`-th arrival of `user`; None where it has no more.
+        """The `index`-th arrival of `user`; None where it has no more, NOT_RECORDED where this one
+        is unknown.
 
         `since_s` is the instant from which the law counts: the arrival before it where arrivals are
         open, the answer to it where they are closed, and for the first one when the user came.

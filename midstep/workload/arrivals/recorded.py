@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from midstep.workload.arrivals.law import Arrival
+from midstep.workload.arrivals.law import NOT_RECORDED, Arrival
 from midstep.workload.trace import Trace
 
 __all__ = ["RecordedLaw"]
@@ -31,6 +31,8 @@ class RecordedLaw:
         if index >= len(mine):
             return self._after_last
         one = mine[index]
+        if one is None:
+            return NOT_RECORDED
         if one.think_s is not None:
             return Arrival(since_s + one.think_s, one.think_s)
         assert one.due_s is not None  # read_trace: all rows have instants, or none

@@ -99,10 +99,11 @@ def measured(scenario: Scenario, rows: Sequence[Row]) -> list[Row]:
 
 def arrival_model(arrivals: Arrivals) -> str:
     """The arrivals of a scenario in words, as tables name them."""
-    kind = next(name for name in type(arrivals).model_fields if getattr(arrivals, name) is not None)
-    if kind == "closed":
-        return "closed: users wait for their pictures, so that policies meet different requests"
-    return f"{kind}: open, every policy meets the same requests"
+    if arrivals.waits:
+        return (
+            f"{arrivals.law}: users wait for their pictures, so that policies meet other requests"
+        )
+    return f"{arrivals.law}: open, every policy meets the same requests"
 
 
 def _due(row: Row) -> float:

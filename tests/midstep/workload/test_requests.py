@@ -79,8 +79,8 @@ def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name, message in [
         ("empty", "holds no prompt"),
-        ("binary", "cannot be read"),
-        ("missing", "cannot be read"),
+        ("binary", "is no UTF-8 text"),
+        ("missing", "there is no such file"),
     ]:
         with pytest.raises(ScenarioError, match=message):
             read_trace(str(tmp_path / name), "workload.prompts")

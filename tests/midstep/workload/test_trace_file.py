@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -91,6 +92,16 @@ def test_the_offered_load_is_the_tables(tmp_path: Path) -> None:
     workload = {"trace": str(tmp_path / "asked.csv")}
     asks = load(parse(paced.tree(workload=workload)), paced.PROFILE)
     assert asks.requests_s == pytest.approx(30 / 20)
+
+
+@pytest.mark.parametrize("number", ["x", "999999999999"])
+def test_a_damaged_record_is_one_line(number: str, tmp_path: Path) -> None:
+    columns = ("user", "prompt", "edge_prompt", "core_prompt", "due_s", "private_seed", "think_s")
+    row = {**dict.fromkeys(columns), "user": 0, "request_id": f"00000-{number}"}
+    (tmp_path / "requests.jsonl").write_text(json.dumps(row))
+    with pytest.raises(ScenarioError, match="record is damaged: ") as error:
+        read_trace(str(tmp_path), "workload.trace")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing.parquet", "folder", "broken.parquet"])

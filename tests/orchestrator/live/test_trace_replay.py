@@ -96,10 +96,13 @@ def test_a_closed_replay_thinks_as_long_and_asks_for_the_same_in_the_same_order(
 def test_a_run_that_broke_off_is_met_again_from_its_journal(tmp_path: Path) -> None:
     source = record(tmp_path / "a", **RECORDED["open"])
     rows = [json.dumps(row) for row in read_run(source)[0]]
+    rows = rows[::2] + rows[1::2]
     assert len(rows) > 15
     (source / "requests.parquet").unlink()
     (source / "requests.jsonl").write_text("\n".join([*rows[:15], rows[15][:50]]))
-    assert len(read_run(replay(source, tmp_path / "b"))[0]) == 15
+    ids = {json.loads(row)["request_id"] for row in rows[:15]}
+    again = {row["request_id"] for row in read_run(replay(source, tmp_path / "b"))[0]}
+    assert again == ids, "who has lost a request in between has the numbers of the others"
 
 
 CSV = """time,user,prompt,core
