@@ -32,6 +32,11 @@ def read_trace(path: str, key: str) -> Trace:
     .csv, .tsv or .parquet; or a text, one prompt a line. Raises ScenarioError, one line."""
     place = Path(path).expanduser()
     if place.is_dir():
+        if key == "workload.prompts":
+            raise ScenarioError(
+                f"{key}: {path} is a folder; a text file or a table is wanted (--replay takes a "
+                f"run's folder)"
+            )
         return _of_run(place, key)
     if place.suffix.lower() in TABLES:
         return read_table(path, key)

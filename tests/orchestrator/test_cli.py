@@ -38,7 +38,7 @@ from tests import paced
         (["run", "--duration", "-5s"], "duration_s: '-5s' is not a duration such as 60s"),
         (["run", "--duration", "0"], "duration_s: Input should be greater than 0"),
         (["run", "--prompts", "missing.txt"], "missing.txt: there is no such file"),
-        (["run", "--prompts", "."], ": is a folder; a text file is wanted"),
+        (["run", "--prompts", "."], " is a folder; a text file or a table is wanted"),
         (["simulate", "my.yaml"], "there is no such file as my.yaml; presets are literal"),
         (["run", "no-such-scenario"], "the shipped ones are crowd, laptop"),
         (["run", "--users", "0"], "--users 0: give 1 to 1000000"),
