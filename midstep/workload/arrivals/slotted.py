@@ -10,11 +10,13 @@ from midstep.workload.arrivals.law import Arrival
 __all__ = ["SlottedLaw"]
 
 ROUNDING = 1e-9  # of a slot: an instant that is nearer to a boundary is on it
+# of a slot after the boundary: the plan that is made there comes first, on every road
+AFTER = 1e-6
 
 
 class SlottedLaw:
-    """See ArrivalLaw. `per_user` requests a user at each slot's start, the first at or after when
-    the user came; nothing is drawn."""
+    """See ArrivalLaw. `per_user` requests a user at each slot's start, right after the plan
+    for it, the first at or after when the user came; nothing is drawn."""
 
     closed = False
 
@@ -30,4 +32,4 @@ class SlottedLaw:
             return Arrival(since_s)
         else:
             slot = round(since_s / self._slot_seconds) + 1
-        return Arrival(slot * self._slot_seconds)
+        return Arrival((slot + AFTER) * self._slot_seconds)

@@ -50,8 +50,10 @@ STAGE_BOUNDS = {
     "p95": Bound(0.06, 0.010),
 }
 HIT_RATIO = Bound(0.0, 0.01)
+FINISHED = Bound(0.02, 1.0)  # requests of a road
 MAPE = 0.05
 CORRELATION = 0.98
+MATCHED = 0.9  # of the measured requests, where arrivals are open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +77,12 @@ class StageError:
     quantity: str
     predicted: float
     measured: float
-    bias: float
     bound: float
     spread: float | None
+
+    @property
+    def bias(self) -> float:
+        return self.predicted - self.measured
 
     @property
     def within(self) -> bool:
@@ -98,7 +103,8 @@ class Pairing:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How far a prediction and its measurement agree at one operating point."""
+    """How far a prediction and its measurement agree at one operating point. `finished`: requests
+    of each repetition; `is_open`: whether all roads meet the same requests."""
 
     predicted: str
     measured: str
@@ -107,6 +113,8 @@ class Agreement:
     measured_figures: Figures
     hit_spread: float | None
     pairing: Pairing
+    finished: tuple[int, ...]
+    is_open: bool
 
     @property
     def hit_bias(self) -> float:
@@ -115,7 +123,15 @@ class Agreement:
     def misses(self) -> list[str]:
         """The bounds that are not kept, a line each. Requests are paired where arrivals are open
         only: closed ones drift apart by what they wait."""
+        ours = self.predicted_figures.requests
+        if not ours or not all(self.finished):
+            return ["a road finished no request: nothing is compared"]
         lines = [
+            f"{count} requests were finished, {ours} predicted"
+            for count in self.finished
+            if abs(count - ours) > FINISHED.of(ours)
+        ]
+        lines += [
             f"{error.stage} {error.quantity} is off by {1e3 * error.bias:+.0f} ms of "
             f"{1e3 * error.measured:.0f} (bound {1e3 * error.bound:.0f})"
             for error in self.stages
@@ -124,6 +140,8 @@ class Agreement:
         if abs(self.hit_bias) > HIT_RATIO.absolute + 1e-9:
             lines.append(f"hit ratio is off by {100 * self.hit_bias:+.1f} points (bound 1)")
         pairs = self.pairing
+        if self.is_open and pairs.matched < MATCHED * pairs.requests:
+            lines.append(f"{pairs.matched} of {pairs.requests} measured requests were predicted")
         if pairs.mape is not None and pairs.mape > MAPE:
             lines.append(f"request MAPE is {pairs.mape:.1%} (bound {MAPE:.0%})")
         if pairs.correlation is not None and pairs.correlation < CORRELATION:
@@ -131,7 +149,8 @@ class Agreement:
         return lines
 
     def dict(self) -> dict[str, Any]:
-        return {**asdict(self), "misses": self.misses()}
+        stages = [{**asdict(error), "bias": error.bias} for error in self.stages]
+        return {**asdict(self), "stages": stages, "misses": self.misses()}
 
 
 def figures(requests: Rows, slots: Rows) -> Figures:
@@ -172,6 +191,8 @@ def agreement(
         measured_figures=_average(theirs),
         hit_spread=_spread([one.hit_ratio for one in theirs]),
         pairing=pairing(prediction[0], [rows[0] for rows in repetitions], is_open),
+        finished=tuple(one.requests for one in theirs),
+        is_open=is_open,
     )
 
 
@@ -213,7 +234,6 @@ def _stage_error(
         quantity=quantity,
         predicted=predicted,
         measured=measured,
-        bias=predicted - measured,
         bound=STAGE_BOUNDS[quantity].of(measured),
         spread=_spread(values),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from midstep.errors import EXIT_MISSED, OptionError
 from midstep.scenario import Scenario
+from midstep.workload.requests import read_requests, with_requests
 from orchestrator.evaluation.validation import page
 from orchestrator.evaluation.validation.agreement import agreement
 from orchestrator.evaluation.validation.explanation import explain
@@ -44,6 +45,8 @@ def validate(scenario: Scenario, options: Validation, roads: Roads) -> int:
     status. What is known is on disk after each point. Raises MidstepError."""
     if options.repetitions < 0:
         raise OptionError(f"--repeat {options.repetitions}: give 0 (no live runs) or more")
+    # a trace says how its requests arrive
+    scenario = with_requests(scenario, read_requests(scenario))
     planned = points(scenario, options.loads)
     folder = claim_folder(f"validate-{scenario.name}", options.out, MARKER, RESULTS)
     run = _facts(scenario, options)
@@ -64,7 +67,7 @@ def _compare(point: Point, folder: Path, options: Validation, roads: Roads) -> l
     """The comparisons at one point: the simulator against virtual time, and both against the live
     runs."""
     scenario = point.scenario
-    is_open = scenario.workload.arrivals.closed is None
+    is_open = not scenario.workload.arrivals.waits
     name = point.name.replace(" ", "-")
     _say(f"{point.name}: simulator")
     predicted = {SIMULATED: roads.simulated(scenario, folder / name / "simulated")}
@@ -91,20 +94,25 @@ def _compare(point: Point, folder: Path, options: Validation, roads: Roads) -> l
                 [(one.requests, one.slots) for one in records],
                 is_open,
             )
-            reasons = explain(compared, [one.verdict for one in records], is_open)
-            findings.append(Finding(point=point, agreement=compared, explanation=reasons))
+            findings.append(
+                Finding(
+                    point=point,
+                    agreement=compared,
+                    explanation=explain(compared),
+                    faults=[one.verdict for one in records if one.verdict != "VALID"],
+                )
+            )
     return findings
 
 
 def _facts(scenario: Scenario, options: Validation) -> Mapping[str, Any]:
-    arrivals = scenario.workload.arrivals.model_dump(mode="json", exclude_none=True)
     return {
         "name": scenario.name,
         "command": options.command,
         "seed": scenario.seed,
         "policy": scenario.policy.name,
         "duration_s": scenario.duration_s,
-        "arrivals": next(iter(arrivals)),
+        "arrivals": scenario.workload.arrivals.law,
         "repetitions": options.repetitions,
         "versions": versions(),
     }

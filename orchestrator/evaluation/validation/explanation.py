@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from orchestrator.evaluation.validation.agreement import Agreement, StageError
 
 __all__ = ["explain"]
 
+REASONS = {
+    "queue": "the wait for the edge's engine, which follows from when requests meet there",
+    "edge": "steps at the edge: other batches, or other hits",
+    "transfer": "the link, with the wait behind a device's earlier frames",
+    "device": "the device, with the wait behind its earlier pictures",
+    "overhead": "gRPC, scheduling and the learner, which take no time in the prediction",
+}
 SMALL = 0.005  # of the total: not worth a sentence
 PARTS = ("queue", "edge", "transfer", "device", "overhead")  # which add up to the total
 
 
-def explain(agreement: Agreement, verdicts: Sequence[str], is_open: bool) -> list[str]:
+def explain(agreement: Agreement) -> list[str]:
     """Sentences on where the difference in the mean total lies, largest part first, and on what
-    limits the comparison. `verdicts` are the measurement's own."""
+    limits the comparison."""
     means = {error.stage: error for error in agreement.stages if error.quantity == "mean"}
-    lines = [f"a measurement is {verdict}" for verdict in verdicts if verdict != "VALID"]
-    if "total" in means:
-        lines += _parts(means)
+    lines = _parts(means) if "total" in means else []
     if agreement.hit_bias:
         lines.append(_hits(agreement))
-    if not is_open:
+    if not agreement.is_open:
         lines.append(
             "arrivals are closed: a user asks again when its picture is there, so that requests "
             "drift apart; they are compared as distributions only"
@@ -49,17 +52,8 @@ def _parts(means: dict[str, StageError]) -> list[str]:
     parts = [means[name] for name in PARTS if name in means]
     large = [part for part in parts if abs(part.bias) > SMALL * total.measured]
     for part in sorted(large, key=lambda part: -abs(part.bias)):
-        lines.append(f"{1e3 * part.bias:+.1f} ms of it are {_REASONS[part.stage]}")
+        lines.append(f"{1e3 * part.bias:+.1f} ms of it are {REASONS[part.stage]}")
     return lines
-
-
-_REASONS = {
-    "queue": "the wait for the edge's engine, which follows from when requests meet there",
-    "edge": "steps at the edge: other batches, or other hits",
-    "transfer": "the link, with the wait behind a device's earlier frames",
-    "device": "the device, with the wait behind its earlier pictures",
-    "overhead": "gRPC, scheduling and the learner, which take no time in the prediction",
-}
 
 
 def _hits(agreement: Agreement) -> str:

@@ -75,6 +75,10 @@ def _point(name: str, scenario: Scenario, judged: bool) -> Point:
 def _at_load(scenario: Scenario, share: float) -> Scenario:
     """The scenario with an offered load of `share`: open arrivals by their rate, closed ones by
     the number of users."""
+    if scenario.workload.is_listed:
+        raise ScenarioError(
+            "workload: a list of prompts or a trace has the load that it has; leave --loads out"
+        )
     factor = share / edge_load(scenario)
     arrivals = scenario.workload.arrivals
     if arrivals.closed is not None:

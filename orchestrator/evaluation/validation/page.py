@@ -32,11 +32,13 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One comparison at one operating point, with what explains the difference."""
+    """One comparison at one operating point, with what explains the difference. `faults`: why a
+    measurement is not VALID by its own verdict."""
 
     point: Point
     agreement: Agreement
     explanation: Sequence[str]
+    faults: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -45,9 +47,12 @@ class Finding:
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """`AGREE`, or `DIFFER` with the comparisons that miss a bound, of the points that are
-    judged."""
+    """`AGREE`, `DIFFER` with the comparisons that miss a bound, or `INVALID` where a measurement
+    was not VALID itself; of the points that are judged."""
     judged = [finding for finding in findings if finding.point.judged]
+    invalid = [finding.title for finding in judged if finding.faults]
+    if invalid:
+        return f"INVALID: a measurement did not keep its own bounds: {'; '.join(invalid)}"
     missed = [finding.title for finding in judged if finding.agreement.misses()]
     if missed:
         return f"DIFFER: {'; '.join(missed)}"
@@ -73,11 +78,12 @@ def lines(finding: Finding) -> list[str]:
     rows = [_stage_row(agreement, stage) for stage in stages]
     ours = agreement.predicted_figures
     theirs = agreement.measured_figures
-    spread = "-" if agreement.hit_spread is None else f"{100 * agreement.hit_spread:.1f}"
+    spread = agreement.hit_spread
+    beside = "" if spread is None else f", repetitions +- {100 * spread:.1f}"
     figures = [
         "",
-        f"Hit ratio {theirs.hit_ratio:.1%} (bias {100 * agreement.hit_bias:+.1f} points, "
-        f"repetitions +- {spread}); "
+        f"Hit ratio {theirs.hit_ratio:.1%} (bias {100 * agreement.hit_bias:+.1f} points"
+        f"{beside}); "
         f"saved steps a request {theirs.saved_steps:.2f} "
         f"(bias {ours.saved_steps - theirs.saved_steps:+.2f}); "
         f"mean Q {theirs.queue_s:.2f} s (bias {ours.queue_s - theirs.queue_s:+.2f}).",
@@ -89,7 +95,8 @@ def lines(finding: Finding) -> list[str]:
             f"response {pairs.mape:.1%}, r {r}."
         )
     misses = agreement.misses()
-    figures += ["", *(f"* misses a bound: {line}" for line in misses)]
+    figures += ["", *(f"* a measurement is {fault}" for fault in finding.faults)]
+    figures += [f"* misses a bound: {line}" for line in misses]
     figures += [f"* {line}" for line in finding.explanation]
     return [*head, *rows, *figures, ""]
 
@@ -119,6 +126,7 @@ def write(folder: Path, findings: Sequence[Finding], run: Mapping[str, Any]) -> 
                 "edge_load": finding.point.edge_load,
                 "judged": finding.point.judged,
                 **finding.agreement.dict(),
+                "faults": list(finding.faults),
                 "explanation": list(finding.explanation),
             }
             for finding in findings

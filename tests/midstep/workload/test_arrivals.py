@@ -103,9 +103,11 @@ def test_slotted_requests_are_due_at_the_boundaries(slot_seconds: float) -> None
     law = open_law(scenario_of("slotted", slot_seconds=slot_seconds))
     slots = 700
     instants = due(law, 0, (slots - 0.5) * slot_seconds)
-    assert instants == [slot * slot_seconds for slot in range(slots) for _ in range(3)]
+    boundaries = [slot * slot_seconds for slot in range(slots) for _ in range(3)]
+    assert instants == pytest.approx(boundaries, abs=2e-6 * slot_seconds)
+    assert [int(due_s // slot_seconds) for due_s in instants[::3]] == list(range(slots))
     late = law.arrival(0, 0, 4.5 * slot_seconds)
-    assert late is not None and late.due_s == 5 * slot_seconds
+    assert late is not None and late.due_s > 5 * slot_seconds  # after the plan that is made there
 
 
 def test_a_slots_requests_of_a_user_are_for_different_prompts() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from midstep.errors import PartDied
+from midstep.errors import PartDied, ScenarioError
 from midstep.scenario import Modes, Scenario
 from midstep.scenario_file import parse
 from orchestrator import roads
@@ -74,6 +74,33 @@ def test_a_link_that_is_slower_than_it_says_is_found(tmp_path: Path) -> None:
     page = (tmp_path / "v" / "validation.md").read_text()
     assert "misses a bound: transfer mean" in page
     assert "ms of it are the link" in page
+
+
+def test_a_measurement_that_is_not_valid_agrees_with_nothing(tmp_path: Path) -> None:
+    def overloaded(scenario: Scenario, folder: Path) -> None:
+        unhurried(scenario, folder)
+        tree = json.loads((folder / "summary.json").read_text())
+        tree["verdict"] = "INVALID: emulator overloaded"
+        (folder / "summary.json").write_text(json.dumps(tree))
+
+    options = Validation(repetitions=1, out=str(tmp_path / "v"), strict=True)
+    assert validate(scenario(), options, three(on_the_wall=overloaded)) == 1
+    tree = json.loads((tmp_path / "v" / "validation.json").read_text())
+    assert tree["verdict"].startswith("INVALID: a measurement did not keep its own bounds")
+
+
+def test_a_trace_is_met_by_all_roads_at_its_own_instants(tmp_path: Path) -> None:
+    table = tmp_path / "asked.csv"
+    lines = [f"{0.3 * n:.1f},{n % 4},a lion on a beach" for n in range(60)]
+    table.write_text("time,user,prompt\n" + "\n".join(lines) + "\n")
+    workload = {"catalogue_size": 20, "trace": str(table)}
+    traced = parse(paced.tree(workload=workload, duration_s=30, policy={"name": "lru"}))
+    assert validate(traced, Validation(repetitions=0, out=str(tmp_path / "v")), three()) == 0
+    tree = json.loads((tmp_path / "v" / "validation.json").read_text())
+    assert tree["run"]["arrivals"] == "recorded"
+    assert tree["findings"][0]["pairing"]["correlation"] > 0.98
+    with pytest.raises(ScenarioError, match="has the load that it has"):
+        validate(traced, Validation(loads=(0.5,), repetitions=0), three())
 
 
 def test_what_was_compared_before_a_death_is_on_disk(tmp_path: Path) -> None:
