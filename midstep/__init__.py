@@ -3,15 +3,17 @@
 Here are the parts that both ends of the wire share: the scenario, the physics, cut pipelines,
 frames, time and metrics. `load`, `run`, `open_run` and `experiment` are the program from Python
 (docs/python.md); they are imported when they are first used: whoever imports midstep as an edge or
-a device does gets nothing of the centre.
+a device does gets nothing of the centre. So are its modules: `midstep.errors` is there at once.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from midstep import errors as errors
     from orchestrator.api import Experiment, Run, experiment, load, open_run, run
 
 # before grpc is loaded: what it would print, we raise in one line
@@ -22,12 +24,19 @@ __all__ = ["Experiment", "Run", "experiment", "load", "open_run", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from orchestrator import api
+    if name in __all__:
+        from orchestrator import api
 
-    return getattr(api, name)
+        return getattr(api, name)
+    module = f"{__name__}.{name}"
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:  # the module is there, and misses one
+                raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "errors"})

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from midstep.errors import EXIT_INTERRUPTED
 from midstep.scenario import Scenario
 from orchestrator.live.launch import ClusterKind, Options
+from orchestrator.live.replay_options import resolve_replay
 from orchestrator.live.run import Ending, carry_out
 from orchestrator.live.scenario_options import ScenarioLike, resolve_scenario
 from orchestrator.live.signals import Interrupts
@@ -47,6 +48,7 @@ def run(
     scenario: ScenarioLike = None,
     /,
     *,
+    replay: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
     address: str | None = None,
@@ -56,6 +58,7 @@ def run(
 ) -> Run:
     """Run a scenario, named and changed as for `load`, to its end, and return what it left.
 
+    `replay` is a run's folder, whose scenario and requests are met again, or a table of requests.
     `out` is the run's folder (default: runs/<name>-<time>), `resume` a run whose learner's state
     this one goes on with, `address` a Ray cluster to join, `monitor` starts Prometheus and Grafana.
     Progress is printed as by the command unless `quiet`, which None means in virtual time.
@@ -65,7 +68,11 @@ def run(
     raised when the record is closed. Raises MidstepError where the run ends before its time; a part
     that dies on the way is in `Run.events` and `Run.status`.
     """
-    resolved = resolve_scenario(scenario, changes)
+    resolved = (
+        resolve_scenario(scenario, changes)
+        if replay is None
+        else resolve_replay(os.fspath(replay), scenario, changes)
+    )
     options = Options(
         out=None if out is None else os.fspath(out),
         address=address,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midstep.errors import EXIT_MISSED, OptionError, PartDied
+from midstep.errors import EXIT_INTERRUPTED, EXIT_MISSED, OptionError, PartDied
 from midstep.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def simulate(scenario: Scenario, folder: Path) -> None:
 
 
 def _ended(status: int, folder: Path) -> None:
-    """Raise PartDied where a run did not come to its end; a threshold that was missed is one."""
+    """Raise PartDied where a run did not come to its end, with the status of an interruption where
+    that ended it; a threshold that was missed is an end."""
     if status in (0, EXIT_MISSED):
         return
     try:
@@ -106,7 +107,10 @@ def _ended(status: int, folder: Path) -> None:
         reason = events[-1]["text"]
     except (OSError, ValueError, KeyError, IndexError):
         reason = "before its time began"
-    raise PartDied(f"the run ended with status {status}: {reason}")
+    error = PartDied(f"the run ended with status {status}: {reason}")
+    if status == EXIT_INTERRUPTED:  # of the command that played it, too
+        error.exit_status = status
+    raise error
 
 
 class _Elsewhere:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from midstep.errors import ScenarioError
 
-__all__ = ["StepProfile"]
+__all__ = ["BUSY", "StepProfile"]
+
+BUSY = ", busy"  # ends `measured_on`
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class StepProfile:
     frame_bytes: int = 0
     model: str = ""
     spread: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the machine was busy while they were measured (`midstep calibrate --force`)."""
+        return self.measured_on.endswith(BUSY)
 
     def step(self, batch: int) -> float:
         """Seconds of one step of `batch` requests: linear between measured sizes, and in proportion

@@ -3,10 +3,12 @@ a trace."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from midstep import scenario_file
 from midstep.diffusion import pipelines
 from midstep.draws import (
     ENDING,
@@ -131,20 +133,35 @@ def with_requests(scenario: Scenario, trace: Trace | None) -> Scenario:
     if trace is None:
         return scenario
     if trace.users > scenario.users and not (trace.of_run and scenario.timeline):
-        if trace.of_run:
-            raise ScenarioError(
-                f"workload.trace: in {trace.source} users came by `midstep scale`; let them come "
-                f"again: --set 'timeline=[{{at_s: 30, users: {trace.users}}}]', as its report says"
-            )
-        raise ScenarioError(
-            f"workload: {trace.source} has {trace.users} users, the scenario {scenario.users} "
-            f"devices; set --users {trace.users}"
-        )
+        raise ScenarioError(_too_many(scenario, trace))
     workload = scenario.workload
     changes: dict[str, Any] = {"within_catalogue": _within_catalogue(scenario, trace)}
     if trace.arrivals is not None:
         changes["arrivals"] = Arrivals(recorded=Recorded(kind=trace.arrivals))
     return scenario.model_copy(update={"workload": workload.model_copy(update=changes)})
+
+
+def _too_many(scenario: Scenario, trace: Trace) -> str:
+    """Why a trace has more users than the scenario, and what to do."""
+    counts = f"{trace.source} has {trace.users} users, the scenario {scenario.users} devices"
+    if not trace.of_run:
+        return f"workload: {counts}; set --users {trace.users}"
+    try:
+        recorded = scenario_file.load(str(Path(trace.source) / "scenario.yaml"))
+    except ScenarioError:  # damaged, or only the rows are there: nobody can say
+        recorded = scenario
+    if trace.users <= recorded.users:
+        return (
+            f"workload.trace: {counts}; a run is met again by as many devices as then: "
+            "leave devices.N.count as it was recorded"
+        )
+    came = f"workload.trace: in {trace.source} users came by"
+    if recorded.timeline:
+        return f"{came} its timeline: leave timeline as it was recorded"
+    return (
+        f"{came} `midstep scale`; let them come again: --set 'timeline=[{{at_s: 30, users: "
+        f"{trace.users}}}]', as its report says"
+    )
 
 
 def _within_catalogue(scenario: Scenario, trace: Trace) -> bool:

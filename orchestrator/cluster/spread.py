@@ -17,6 +17,7 @@ import ray.exceptions
 
 from midstep.errors import AddressError, PartDied, ScenarioError
 from orchestrator.cluster.head import unreachable
+from orchestrator.live.signals import own_handlers
 
 __all__ = ["pack", "spread", "unpack"]
 
@@ -36,7 +37,8 @@ def spread(
             f"--address: {why}; start the head (ray start --head), or let its port through"
         )
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        with own_handlers():  # Ray's of SIGTERM ends at once, without a word
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise ScenarioError(f"Ray cannot be joined at {address}: {reason}") from error

@@ -54,6 +54,9 @@ def _add_simulate(commands: Commands) -> None:
         help="how many (default %(default)s; the paper: 12)",
     )
     simulate.add_argument(
+        "--users", type=int, metavar="N", help="of a scenario: number of devices in all"
+    )
+    simulate.add_argument(
         "--slots",
         type=int,
         metavar="N",
@@ -187,6 +190,8 @@ def _simulate(args: argparse.Namespace) -> int:
         args.preset in scenario_file.shipped() or Path(args.preset).is_file()
     ):
         return _simulate_scenario(args)
+    if args.users is not None:
+        raise OptionError(f"--users {args.users}: is of scenarios; --set users=N is a preset's")
     for option, value in (("--duration", args.duration), ("--rows", args.rows)):
         if value:
             raise OptionError(f"{option}: is of scenarios; a preset has --slots and seeds.csv")
@@ -204,7 +209,11 @@ def _simulate_scenario(args: argparse.Namespace) -> int:
     from orchestrator.evaluation.simulator.scenarios import simulate_scenario
 
     options = argparse.Namespace(
-        scenario=args.preset, set=args.set, duration=args.duration, denoiser="paced"
+        scenario=args.preset,
+        set=args.set,
+        duration=args.duration,
+        users=args.users,
+        denoiser="paced",
     )
     scenario = load_scenario(options)  # with step times, as whatever is paced
     names = policy_names(args.policies) if args.policies else []

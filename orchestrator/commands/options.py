@@ -6,13 +6,13 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from midstep.scenario import Scenario
-from orchestrator.live.scenario_options import OPTIONS, ScenarioLike, resolve_scenario
+from orchestrator.live.scenario_options import OPTIONS, resolve_scenario
 
 __all__ = [
     "Commands",
     "add_model",
     "add_scenario",
-    "changed",
+    "load_replay",
     "load_scenario",
     "names",
     "policy_names",
@@ -63,10 +63,16 @@ def policy_names(text: str) -> list[str]:
 def load_scenario(args: argparse.Namespace) -> Scenario:
     """The scenario that a command's options name, with what they change. Raises ScenarioError,
     OptionError."""
-    return changed(args.scenario, args)
+    return resolve_scenario(args.scenario, _changes(args), args.set)
 
 
-def changed(source: ScenarioLike, args: argparse.Namespace) -> Scenario:
-    """The scenario of a source with what a command's options change. Raises ScenarioError,
+def load_replay(args: argparse.Namespace) -> Scenario:
+    """The scenario of `--replay`, with what a command's options change. Raises ScenarioError,
     OptionError."""
-    return resolve_scenario(source, {name: vars(args).get(name) for name in OPTIONS}, args.set)
+    from orchestrator.live.replay_options import resolve_replay
+
+    return resolve_replay(args.replay, args.scenario, _changes(args), args.set)
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: vars(args).get(name) for name in OPTIONS}

@@ -7,8 +7,13 @@ from pathlib import Path
 
 from midstep import units
 from midstep.errors import OptionError
-from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario
-from orchestrator.commands.replaying import load_replay
+from orchestrator.commands.options import (
+    Commands,
+    add_model,
+    add_scenario,
+    load_replay,
+    load_scenario,
+)
 
 __all__ = ["add_commands"]
 

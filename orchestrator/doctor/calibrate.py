@@ -11,6 +11,7 @@ from pathlib import Path
 
 from midstep.diffusion.factory import LEAST_REPEATS, measure, open_denoiser, output_bytes
 from midstep.diffusion.pipelines import pick_device
+from midstep.diffusion.profile import BUSY
 from midstep.errors import EXIT_MISSED, OptionError
 from midstep.scenario import Scenario
 from orchestrator.doctor.quiet import LoadWatch
@@ -66,7 +67,7 @@ def calibrate(
         print(f"midstep: {text}", file=sys.stderr)
     profile = replace(
         profile,
-        measured_on=f"{where}, busy" if doubts else where,
+        measured_on=f"{where}{BUSY}" if doubts else where,
         frame_bytes=output_bytes(denoiser, scenario.model.split_step),
         model=scenario.model.path,
     )

@@ -6,14 +6,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from midstep.diffusion.factory import named_profile
+from midstep.errors import MidstepError
 from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
 from midstep.workload.trace import Trace
 from orchestrator.live.cell import Cell
+from orchestrator.records.folders import read_scenario
 from orchestrator.records.machine_pace import in_words, too_slow
 from orchestrator.records.metrics import tail
 
-__all__ = ["announce_cell", "headline", "listed", "start_line", "store_line", "truncation_line"]
+__all__ = [
+    "announce_cell",
+    "headline",
+    "listed",
+    "profile_doubt",
+    "start_line",
+    "store_line",
+    "truncation_line",
+]
 
 HOW = {
     "instants": "open replay at the recorded instants",
@@ -30,6 +41,24 @@ def start_line(scenario: Scenario) -> str:
         f"{model.split_step}, "
         f"policy {scenario.policy.name}, {scenario.duration_s:g} s "
         f"({modes.denoiser}, {modes.clock}, {modes.wire})"
+    )
+
+
+def profile_doubt(scenario: Scenario) -> str | None:
+    """A word where the scenario's step times were measured on a busy machine; None where they were
+    not, or their file is not here, as on a cluster."""
+    if scenario.model.profile is None:
+        return None
+    try:
+        profile = named_profile(scenario.model)
+    except MidstepError:
+        return None
+    if not profile.busy:
+        return None
+    return (
+        f"the profile {scenario.model.profile} was measured while its machine was busy "
+        f"({profile.measured_on}): its times may be too long; `midstep calibrate --out FILE` "
+        f"measures them again"
     )
 
 
@@ -63,7 +92,21 @@ def listed(trace: Trace, scenario: Scenario) -> str:
     late = sum(one.due_s is not None and one.due_s >= scenario.duration_s for one in trace.requests)
     rest = f"; {late} are due after the run's end" if late else ""
     users = "each user's" if trace.users else "users in turn"
-    return f"{trace.source}: {len(trace.requests)} requests, {users}, {when}{rest}"
+    seed = _other_seed(trace, scenario)
+    return f"{trace.source}: {len(trace.requests)} requests, {users}, {when}{rest}{seed}"
+
+
+def _other_seed(trace: Trace, scenario: Scenario) -> str:
+    """A word where a run is met again with another seed, which decides gains and speeds."""
+    if not trace.of_run:
+        return ""
+    try:
+        recorded = read_scenario(Path(trace.source)).seed
+    except MidstepError:  # damaged: nobody can say
+        return ""
+    if recorded == scenario.seed:
+        return ""
+    return f"; the seed is {scenario.seed}, recorded with {recorded}: other gains and speeds"
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:

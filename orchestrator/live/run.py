@@ -24,7 +24,13 @@ from midstep.errors import (
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
-from orchestrator.live.announcer import announce_cell, listed, start_line, store_line
+from orchestrator.live.announcer import (
+    announce_cell,
+    listed,
+    profile_doubt,
+    start_line,
+    store_line,
+)
 from orchestrator.live.cell import Cluster, Parts
 from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
@@ -34,7 +40,7 @@ from orchestrator.live.lost_hosts import dropped_with
 from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
-from orchestrator.live.signals import Interrupts, stop_on_signals
+from orchestrator.live.signals import Interrupts, own_handlers, stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import follow
@@ -83,8 +89,9 @@ def carry_out(
     recorder = Recorder(folder, launch.scenario)
     try:
         one = _Run(launch, options, folder, parts, recorder)
-        main = one.main(interrupts)
-        status = run_virtual(main) if launch.clock.virtual else asyncio.run(main)
+        with own_handlers():
+            main = one.main(interrupts)
+            status = run_virtual(main) if launch.clock.virtual else asyncio.run(main)
     except KeyboardInterrupt:  # before the run's own handlers were there
         recorder.discard()
         raise
@@ -136,6 +143,8 @@ class _Run:
         """Run, and turn an error or an interruption into an exit status."""
         try:
             self.progress.say(start_line(self.scenario))
+            if (doubt := profile_doubt(self.scenario)) is not None:
+                self._announce(doubt)
             return await self._live()
         except MidstepError as error:
             self.error = error

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from midstep import scenario_file
-from midstep.errors import OptionError
+from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import PolicySettings, Scenario
+from midstep.units import excerpt
 
 __all__ = ["OPTIONS", "ScenarioLike", "has_no_profile", "resolve_scenario"]
 
@@ -79,6 +80,11 @@ def _tree(source: ScenarioLike) -> dict[str, Any]:
         return source.model_dump(mode="json", by_alias=True, exclude={"policy": {"source"}})
     if isinstance(source, Mapping):
         return scenario_file.own_tree(source)
+    if source is not None and not isinstance(source, (str, os.PathLike)):
+        raise ScenarioError(
+            f"a scenario is a shipped one's name, a file, a tree of keys or a Scenario, not "
+            f"{excerpt(source)}"
+        )
     return scenario_file.read(None if source is None else os.fspath(source))
 
 

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["Interrupts", "interruptible", "stop_on_signals"]
+__all__ = ["Interrupts", "interruptible", "own_handlers", "stop_on_signals"]
 
+ENDING = (signal.SIGINT, signal.SIGTERM)  # both end a command in order
 # processor seconds until an interrupt that hit the import system is raised again
 AGAIN_S = 0.01
 
@@ -20,21 +21,38 @@ _interrupted = threading.Event()
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Context in which Ctrl-C raises KeyboardInterrupt, but never inside Python's import system,
-    which would drop the exception or keep its lock for ever. An interrupt that other code swallows
-    is remembered: `stop_on_signals` counts it when the run begins."""
+    """Context in which Ctrl-C and SIGTERM raise KeyboardInterrupt, but never inside Python's import
+    system, which would drop the exception or keep its lock for ever. An interrupt that other code
+    swallows is remembered: `stop_on_signals` counts it when the run begins."""
     _interrupted.clear()
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = {name: signal.signal(name, _interrupt) for name in (signal.SIGVTALRM, signal.SIGINT)}
+    with own_handlers(signal.SIGVTALRM, *ENDING):
+        for name in (signal.SIGVTALRM, *ENDING):
+            signal.signal(name, _interrupt)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+            _interrupted.clear()  # it was this context's
+
+
+@contextlib.contextmanager
+def own_handlers(*names: signal.Signals) -> Iterator[None]:
+    """Context that may set handlers of these signals (SIGINT and SIGTERM unless named): after it
+    they are what they were before. An event loop that closes leaves Python's, by which the next
+    SIGTERM would kill."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {name: signal.getsignal(name) for name in names or ENDING}
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
-        _interrupted.clear()  # it was this context's
         for name, handler in before.items():
-            signal.signal(name, handler)
+            if handler is not None:  # one that Python has not set, it cannot set again
+                signal.signal(name, handler)
 
 
 class Interrupts:
@@ -70,7 +88,7 @@ def stop_on_signals(
     stopping: asyncio.Event, announce: Callable[[], None], interrupts: Interrupts | None = None
 ) -> None:
     """Set `stopping` at the first SIGINT or SIGTERM, after `announce`; cancel this task at the
-    second. An earlier Ctrl-C counts as the first, and `interrupts` count like signals.
+    second. An earlier one counts as the first, and `interrupts` count like signals.
 
     Call it again where a library has put a handler of its own in between.
     """
@@ -88,7 +106,7 @@ def stop_on_signals(
         interrupts.connect(stop)
     if threading.current_thread() is not threading.main_thread():
         return  # only the main thread may set handlers
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in ENDING:
         loop.add_signal_handler(name, stop)
     if _interrupted.is_set():
         _interrupted.clear()

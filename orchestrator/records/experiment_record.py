@@ -19,6 +19,11 @@ class Experiment:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def __repr__(self) -> str:
+        failed = len(self.failures)
+        rest = f", {failed} failed" if failed else ""
+        return f"<midstep experiment {self.folder}: {len(self.points)} points{rest}>"
+
     @cached_property
     def table(self) -> Any:
         """table.parquet as a pandas frame: a row a setting and metric, with its interval over seeds

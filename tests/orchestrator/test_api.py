@@ -106,6 +106,8 @@ def test_what_is_wrong_raises_with_the_commands_line(changes: dict[str, Any], me
     with pytest.raises((ScenarioError, OptionError), match=message.replace("?", r"\?")) as raised:
         midstep.load("laptop", **changes)
     assert "\n" not in str(raised.value)
+    with pytest.raises(ScenarioError, match="a tree of keys or a Scenario, not 3"):
+        midstep.load(3)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +139,16 @@ def test_a_run_beside_a_running_event_loop_gives_frames(recorded: midstep.Run) -
     assert recorded.metrics["hit_ratio"] == hits > 0
     assert "VALID" in repr(recorded) and "hit_ratio" in recorded._repr_html_()
     assert midstep.open_run(recorded.folder).requests.equals(requests)
+
+
+def test_a_run_is_met_again(recorded: midstep.Run, tmp_path: Path) -> None:
+    again = midstep.run(replay=recorded.folder, seed=8, out=tmp_path / "again")
+    assert set(again.requests.request_id) <= set(recorded.requests.request_id)
+    assert again.scenario.workload.trace == str(recorded.folder)
+    with pytest.raises(OptionError, match="--users: a replay has the users"):
+        midstep.run(replay=recorded.folder, users=3)
+    with pytest.raises(OptionError, match=r"--set workload\.arrivals: a replay"):
+        midstep.run(replay=recorded.folder, workload={"arrivals": {"closed": {}}})
 
 
 def test_an_error_of_a_run_is_raised_and_leaves_nothing(tmp_path: Path) -> None:
@@ -211,7 +223,8 @@ def test_a_library_that_is_missing_is_one_line(
 
 def test_import_midstep_alone_is_light() -> None:
     code = (
-        "import json, sys, midstep; names = {n.partition('.')[0] for n in sys.modules};"
+        "import json, sys, midstep; midstep.errors.MidstepError;"
+        "names = {n.partition('.')[0] for n in sys.modules};"
         "print(json.dumps([sorted(names), sorted(dir(midstep)), hasattr(midstep, 'nothing')]))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -230,6 +243,7 @@ def test_an_experiment_is_a_table_and_the_runs_that_it_was_made_of(tmp_path: Pat
     table = experiment.table
     assert {"none", "lru"} <= set(table["policy.name"])
     assert len(experiment.runs) == len(experiment.points) == 4
+    assert "out: 4 points" in repr(experiment)
     assert not experiment.failures and experiment.page.is_file()
     run = next(iter(experiment.points.values()))
     assert run.scenario.users == 20 and len(run.requests) > 10

@@ -7,14 +7,19 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from midstep import scenario_file
+from midstep.diffusion.profile import BUSY
+from midstep.scenario_file import parse
 from orchestrator.cli import main, parser
 from orchestrator.commands.options import load_scenario
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
 from orchestrator.live.signals import _interrupt, interruptible
 from tests import paced
 
@@ -129,6 +134,16 @@ def test_a_profile_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert "is no step profile" in capsys.readouterr().err
 
 
+def test_a_profile_of_a_busy_machine_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(paced.PROFILE, measured_on=f"x86_64{BUSY}").save(tmp_path / "p.json")
+    command = [*paced_run(tmp_path, f"model.profile={tmp_path / 'p.json'}"), "--clock", "virtual"]
+    assert main([*command, "--duration", "1s"]) == 0
+    line = "p.json was measured while its machine was busy (x86_64, busy)"
+    assert line in capsys.readouterr().err
+
+
 def test_an_edge_alone_says_that_its_port_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     from edge_node.__main__ import main as edge_main
 
@@ -203,10 +218,33 @@ def test_an_interrupted_command_is_status_130_without_a_traceback(
         assert capsys.readouterr().err == "midstep: interrupted\n"
 
 
+def test_sigterm_does_what_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def terminated(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it was not interrupted")
+
+    outside = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # so that a failure kills no test
+    try:
+        monkeypatch.setattr(scenario_file, "read", terminated)
+        for arguments in (["simulate", "saturated"], ["validate"], ["run"]):
+            assert main(arguments) == 130
+            assert capsys.readouterr().err == "midstep: interrupted\n"
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        with interruptible():
+            options = Options(out=str(tmp_path / "run"), quiet=True, report=False)
+            assert run(parse(paced.tree(duration_s=2)), options) == 0
+            left = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+        assert left == [_interrupt, _interrupt], "an event loop has left its own"
+    finally:
+        signal.signal(signal.SIGTERM, outside)
+
+
 def test_an_interruption_that_python_ignores_while_it_imports_is_not_lost(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from orchestrator.live import run
+    from orchestrator.live import run as runs
 
     def check(*arguments: Any) -> Any:
         with contextlib.suppress(KeyboardInterrupt):  # as in a callback of the import system
@@ -214,8 +252,8 @@ def test_an_interruption_that_python_ignores_while_it_imports_is_not_lost(
             time.sleep(10)
         return really(*arguments)
 
-    really = run.check
-    monkeypatch.setattr(run, "check", check)
+    really = runs.check
+    monkeypatch.setattr(runs, "check", check)
     assert main([*paced_run(tmp_path), "--clock", "virtual"]) == 130
     assert "stopped before the run began" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -24,7 +24,12 @@ from orchestrator.evaluation.comparison.matching import (
     match,
     measured,
 )
-from orchestrator.records.folders import claim_folder, read_scenario, write_at_once
+from orchestrator.records.folders import (
+    claim_folder,
+    read_scenario,
+    released_on_failure,
+    write_at_once,
+)
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import read_run, versions
 
@@ -84,18 +89,14 @@ class Pair:
 def compare(folders: Sequence[Path], baseline: Path | None, out: str | None) -> int:
     """Print the comparison, and write it to `out`; the command's exit status. Raises RecordError,
     ScenarioError, OptionError."""
-    runs = [read(folder) for folder in _distinct(folders, baseline)]
-    pairs = [pair(runs[0], run) for run in runs[1:]]
-    for one in pairs:
-        _show(one)
-    print(PLUS_MINUS)
-    if out is not None:
-        folder = claim_folder("compare", out, PAGE, (TABLE,))
-        try:
-            _write(folder, runs[0], pairs)
-        except OSError as error:
-            raise RecordError(f"{folder}: cannot be written: {error}") from error
-        print(folder / PAGE)
+    ordered = _distinct(folders, baseline)
+    if out is None:
+        _compare(ordered, None)
+        return 0
+    folder = claim_folder("compare", out, PAGE, (TABLE,))
+    with released_on_failure(folder, PAGE):
+        _compare(ordered, folder)
+    print(folder / PAGE)
     return 0
 
 
@@ -120,6 +121,20 @@ def pair(baseline: Run, run: Run) -> Pair:
         differences=paired(matching) if matching.same else [],
         keys=_different(baseline.scenario, run.scenario),
     )
+
+
+def _compare(folders: Sequence[Path], into: Path | None) -> None:
+    runs = [read(folder) for folder in folders]
+    pairs = [pair(runs[0], run) for run in runs[1:]]
+    for one in pairs:
+        _show(one)
+    print(PLUS_MINUS)
+    if into is None:
+        return
+    try:
+        _write(into, runs[0], pairs)
+    except OSError as error:
+        raise RecordError(f"{into}: cannot be written: {error}") from error
 
 
 def _distinct(folders: Sequence[Path], baseline: Path | None) -> list[Path]:

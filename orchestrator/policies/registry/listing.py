@@ -12,10 +12,14 @@ from orchestrator.policies.registry.needs import PLACES, usable_in
 
 __all__ = ["listing"]
 
+# a scenario is simulated with the policies that run live; what only `simulate` has is its presets
+HEADS = {"live": "live", "simulate": "presets", "replay": "replay"}
+
 
 def listing() -> list[str]:
     """The lines: a heading, one for each policy, and one for each that is broken."""
-    lines = [f"{'policy':14}{''.join(f'{place:10}' for place in PLACES)}what it is"]
+    heads = "".join(f"{HEADS[place]:10}" for place in PLACES)
+    lines = [f"{'policy':14}{heads}what it is"]
     for name in names():
         cls = find(name)
         marks = "".join(f"{'yes' if usable_in(cls, place) else '-':10}" for place in PLACES)

@@ -17,17 +17,21 @@ PLACES: tuple[Place, ...] = ("live", "simulate", "replay")
 _LACKS = {
     "closed": "a closed catalogue, and this one is open",
     "parts": "prompts whose parts are known, which this workload does not tell",
-    "truth": "the true request rates, which only a simulated workload tells",
-    "future": "the requests to come, which only `midstep replay` and simulations know",
-    "coupled": "an edge that computes for cached prompts only (modes.edge: coupled)",
+    "truth": "the true request rates, which only the presets full and topics of `midstep simulate` "
+    "tell: no scenario does",
+    "future": "the requests to come, which only `midstep replay` knows",
+    "coupled": "an edge that computes for cached prompts only, as in the presets literal and "
+    "compact of `midstep simulate`: no scenario has one",
 }
 
 # what a policy cannot do where a problem's timing is none of its modes
 _TIMINGS = {
     "access": "cannot play a list of keys, which tells no prices and has no slots; `midstep "
     "policies` says what can be replayed",
-    "reactive": "cannot plan for requests that are seen already (timing: reactive)",
-    "proactive": "cannot plan ahead of its requests (timing: proactive)",
+    "reactive": "cannot plan for requests that are seen already (timing: reactive), as the presets "
+    "literal and compact of `midstep simulate` want it",
+    "proactive": "cannot plan ahead of its requests (timing: proactive), as scenarios and the "
+    "presets full and topics of `midstep simulate` want it",
 }
 
 

@@ -105,6 +105,21 @@ def test_a_run_that_broke_off_is_met_again_from_its_journal(tmp_path: Path) -> N
     assert again == ids, "who has lost a request in between has the numbers of the others"
 
 
+def test_another_seed_is_said_and_fewer_devices_are_refused_for_what_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a", **RECORDED["open"])
+    capsys.readouterr()
+    again = replay(source, tmp_path / "b", "--seed", "9")
+    assert "the seed is 9, recorded with 7: other gains" in capsys.readouterr().err
+    assert asked(again, "due_s") == asked(source, "due_s")
+    fewer = ["run", "--replay", str(source), "--set", "devices.0.count=2", "--out", "c"]
+    assert main(fewer) == 2
+    error = capsys.readouterr().err
+    assert "the scenario 2 devices; a run is met again by as many" in error
+    assert "midstep scale" not in error
+
+
 CSV = """time,user,prompt,core
 1.5,ann,a red lion,a lion
 0.25,bo,a cow,
@@ -160,7 +175,11 @@ def test_a_list_with_cores_lies_beside_the_scenario_and_says_when_it_ends(
         (["--replay", "nothing"], "nothing cannot be read"),
         (["--replay", "."], "no run is in there"),
         (["--replay", "asked.csv", "--users", "3"], "--users: a replay has the users"),
-        (["--replay", "asked.csv", "--seed", "3"], "--seed: a replay has the users"),
+        (
+            ["--replay", "asked.csv", "--set", "workload.arrivals={closed: {}}"],
+            "--set workload.arrivals: a replay has the requests that were recorded",
+        ),
+        (["--replay", "ok.json"], "a table that ends in .csv, .tsv, .parquet"),
         (["--replay", "asked.csv", "--policy", "drc"], "needs a closed catalogue"),
         (["--replay", "asked.csv", "--policy", "clairvoyant"], "clairvoyant"),
         (["--replay", "list.csv"], "it has no column time"),
@@ -173,6 +192,7 @@ def test_what_cannot_be_replayed_is_one_line(
 ) -> None:
     (tmp_path / "asked.csv").write_text(CSV)
     (tmp_path / "list.csv").write_text("prompt\na cow\n")
+    (tmp_path / "ok.json").write_text(CSV)
     scenario = [] if options[1] == "." else [scenario_file(tmp_path)]
     assert main(["run", *scenario, *options]) == 2
     error = capsys.readouterr().err

@@ -209,7 +209,7 @@ def test_the_command_lists_a_whole_sentence_a_policy_without_torch_or_ray() -> N
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heading, *lines, modules = done.stdout.splitlines()
     assert modules == "[]"
-    assert heading.split()[:4] == ["policy", "live", "simulate", "replay"]
+    assert heading.split()[:4] == ["policy", "live", "presets", "replay"]
     assert [line.split()[0] for line in lines] == policies.names()
     assert all(line.endswith((".", "?")) for line in lines), "a sentence is whole"
     marks = {line.split()[0]: line.split()[1:4] for line in lines}

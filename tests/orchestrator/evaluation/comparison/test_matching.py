@@ -98,6 +98,10 @@ def test_compare_pairs_open_arrivals_and_says_that_closed_ones_differ(
     table = (tmp_path / "out" / "compare.csv").read_text().splitlines()
     assert table[1].startswith("lru,none,response_per_request_ms,ms,")
     assert "lru less none" in (tmp_path / "out" / "compare.html").read_text()
+    assert main(["compare", *runs, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().out == "", "refused before anything is printed"
+    missing = [runs[0], str(tmp_path / "nothing"), "--out", str(tmp_path / "new")]
+    assert main(["compare", *missing]) == 2 and not (tmp_path / "new").exists()
     closed = [play(tmp_path / f"closed-{name}", name) for name in ("none", "lru")]
     assert main(["compare", *closed]) == 0
     out = capsys.readouterr().out

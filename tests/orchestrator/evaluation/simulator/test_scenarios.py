@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from midstep.scenario import Modes
 from midstep.scenario_file import load
 from orchestrator.cli import main
 from orchestrator.evaluation.simulator.events import simulate
@@ -22,15 +23,17 @@ def test_every_seeds_figures_and_rows_are_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert main([*SHORT, "--rows", "--out", str(out)]) == 0
-    assert "10 users, 8 s, closed arrivals, 2 seeds from 7 on" in capsys.readouterr().out
+    assert main([*SHORT, "--rows", "--users", "6", "--out", str(out)]) == 0
+    assert "6 users, 8 s, closed arrivals, 2 seeds from 7 on" in capsys.readouterr().out
     with (out / "seeds.csv").open() as file:
         figures = {(r["policy"], r["metric"], r["seed"]): r["value"] for r in csv.DictReader(file)}
     means = []
     for seed in (7, 8):  # the scenario's own, and the next
         scenario = load("laptop", ["duration_s=8s", f"seed={seed}", "policy.name=lru"])
         with_times = load("laptop", ["model.profile=cpu"])
-        rows = simulate(scenario.model_copy(update={"model": with_times.model})).requests
+        rows = simulate(
+            scenario.with_users(6).model_copy(update={"model": with_times.model})
+        ).requests
         folder = out / f"lru-{seed}"
         assert {row["request_id"] for row in read_run(folder)[0]} == {
             row["request_id"] for row in rows
@@ -47,6 +50,11 @@ def test_every_seeds_figures_and_rows_are_kept(
     assert (tree["run"]["road"], tree["run"]["seeds"]) == ("simulated", [7, 8])
     run = json.loads((out / "lru-7" / "summary.json").read_text())["run"]
     assert run["road"] == "simulated"
+    again = ["run", "--replay", str(out / "lru-7"), "--out", str(tmp_path / "again")]
+    assert main(again) == 0, "in virtual time, paced: the wall clock would take 8 s and a model"
+    assert read_scenario(tmp_path / "again").modes == Modes(
+        clock="virtual", denoiser="paced", wire="inprocess"
+    )
 
 
 def test_the_warm_up_is_recorded_and_not_measured(tmp_path: Path) -> None:
@@ -77,7 +85,13 @@ def test_the_scenarios_own_policy_is_compared_by_default() -> None:
         (["compact", "--duration", "9s"], "--duration: is of scenarios"),
         (["compact", "--rows"], "--rows: is of scenarios"),
         (["laptop", "--policies", "lru,lur"], "--policies: no policy 'lur'; did you mean lru?"),
-        (["laptop", "--policies", "bayes"], "--policies: bayes needs the true request rates"),
+        (
+            ["laptop", "--policies", "bayes"],
+            "--policies: bayes needs the true request rates, which only the presets full and",
+        ),
+        (["laptop", "--policies", "ncldc"], "presets literal and compact of `midstep simulate`"),
+        (["laptop", "--users", "0"], "--users 0: give 1 to"),
+        (["compact", "--users", "9"], "--users 9: is of scenarios; --set users=N"),
         (["laptop", "--seeds", "0"], "--seeds 0: at least 1"),
     ],
 )

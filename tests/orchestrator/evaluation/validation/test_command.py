@@ -115,3 +115,12 @@ def test_what_was_compared_before_a_death_is_on_disk(tmp_path: Path) -> None:
         validate(scenario(), options, three(on_the_wall=dies_later))
     tree = json.loads((out / "validation.json").read_text())
     assert [one["point"] for one in tree["findings"]] == ["load 0.2"] * 3
+
+
+def test_an_interrupted_run_has_the_status_of_an_interruption(tmp_path: Path) -> None:
+    with pytest.raises(PartDied, match="status 130") as raised:
+        roads._ended(130, tmp_path)
+    assert raised.value.exit_status == 130
+    with pytest.raises(PartDied) as raised:
+        roads._ended(3, tmp_path)
+    assert raised.value.exit_status == 3
