@@ -73,12 +73,15 @@ def run(
         if replay is None
         else resolve_replay(os.fspath(replay), scenario, changes)
     )
+    if quiet is None:
+        quiet = resolved.modes.clock == "virtual"
     options = Options(
         out=None if out is None else os.fspath(out),
         address=address,
         resume=None if resume is None else os.fspath(resume),
         monitor=monitor,
-        quiet=resolved.modes.clock == "virtual" if quiet is None else quiet,
+        quiet=quiet,
+        report=not quiet,  # else it is made when it is asked for
     )
     cluster = cluster_of(resolved)
     ending, interruptions = _aside(

@@ -10,7 +10,7 @@ from midstep.scenario import Scenario
 from orchestrator.live.announcer import headline, truncation_line
 from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
-from orchestrator.records import perfetto, report, summary
+from orchestrator.records import perfetto, summary
 from orchestrator.records.recorder import Recorder, policy_failures
 
 __all__ = ["close_record"]
@@ -42,7 +42,13 @@ def close_record(
         status = EXIT_MISSED
     tree["run"]["status"] = status
     summary.write(folder, tree)
-    path = report.write(folder) if options.report else None
+    path = None
+    if options.report:
+        from orchestrator.records import (
+            report,
+        )  # draws: half a second, and few runs of many need it
+
+        path = report.write(folder)
     traces = [perfetto.write(folder)] if scenario.report.perfetto else []
     if not options.quiet:
         print(headline(tree, policy))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
-from orchestrator.records import perfetto, report
+from orchestrator.records import perfetto
 from orchestrator.records.folders import read_scenario
 from orchestrator.records.frames import frame_of, record_table
 
@@ -42,7 +42,7 @@ class Run:
         """summary.json; of a run that broke off it is made first, with the report."""
         path = self.folder / "summary.json"
         if not path.is_file():
-            report.write(self.folder)
+            _write_report(self.folder)
         try:
             tree: dict[str, Any] = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
@@ -96,7 +96,7 @@ class Run:
     def report(self) -> Path:
         """report.html, written where it is not there."""
         path = self.folder / "report.html"
-        return path if path.is_file() else report.write(self.folder)
+        return path if path.is_file() else _write_report(self.folder)
 
     def write_trace(self) -> Path:
         """Write trace.json, for ui.perfetto.dev, and return its path. The edges' ticks are in it
@@ -163,3 +163,9 @@ class Pictures(Mapping[str, "Image"]):
         with Image.open(path) as image:
             image.load()
         return image
+
+
+def _write_report(folder: Path) -> Path:
+    from orchestrator.records import report  # draws: half a second to import
+
+    return report.write(folder)
