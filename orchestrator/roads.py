@@ -39,13 +39,14 @@ def setup(plan: Plan, jobs: int | None, address: str | None, command: str) -> Se
         jobs = 1 if live else max(1, int(usable_cores()))
     roads: dict[str, Road] = {"virtual": virtual, "simulate": simulate, "live": Live(address)}
     executor = pool.processes(jobs, fresh=live, stop_s=LIVE_STOP_S if live else pool.STOP_S)
-    if address is not None and not live:
-        executor = _over_ray(address)
+    over = None if live else address
+    if over is not None:
+        executor = _over_ray(over)
     return Setup(
         road=roads[plan.road],
         check=simulated.check if plan.road == "simulate" else check,
         executor=executor,
-        jobs=jobs,
+        jobs=jobs if over is None else None,
         command=command,
     )
 

@@ -26,6 +26,7 @@ __all__ = [
     "open_denoiser",
     "output_bytes",
     "paced_identity",
+    "profile_file",
     "without_foreign_profile",
 ]
 
@@ -110,11 +111,10 @@ def named_profile(model: Model) -> StepProfile:
     also for a file of another model's times."""
     name = str(model.profile)
     own = _own_profile(model.path, name)
-    if own.is_file():
-        return StepProfile.load(own)
-    if Path(name).is_file():
-        profile = StepProfile.load(Path(name))
-        if not profile.fits(model.path):
+    path = profile_file(model)
+    if path is not None:
+        profile = StepProfile.load(path)
+        if path != own and not profile.fits(model.path):
             raise ScenarioError(
                 f"model.profile: {name} has the times of {profile.model}, model.path is "
                 f"{model.path}: measure its own (`midstep calibrate --model {model.path} "
@@ -126,6 +126,17 @@ def named_profile(model: Model) -> StepProfile:
         f"model.profile: no file {name}, and {model.path} ships {', '.join(names) or 'no profiles'}"
         f"; `midstep calibrate --out FILE` writes one, null paces by what is measured at the start"
     )
+
+
+def profile_file(model: Model) -> Path | None:
+    """The file of the profile that the scenario names: one of the model's own, or a path; None
+    where there is none. Raises ModelError where there is no such model."""
+    if model.profile is None:
+        return None
+    for path in (_own_profile(model.path, model.profile), Path(model.profile)):
+        if path.is_file():
+            return path
+    return None
 
 
 def without_foreign_profile(scenario: Scenario) -> Scenario:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from midstep.scenario import Devices, EdgeSettings, Model, Scenario, Workload
+from orchestrator.records.arrivals import arrivals_with_keys
 
 __all__ = ["describe"]
 
@@ -68,14 +69,8 @@ def _users(scenario: Scenario) -> str:
 
 
 def _arrivals(scenario: Scenario) -> str:
-    """The law of arrivals and its keys, and from when on a response counts."""
     arrivals = scenario.workload.arrivals
-    keys = _keys(getattr(arrivals, arrivals.law))
-    if arrivals.recorded is not None and arrivals.waits:
-        return "recorded: a closed replay by the recorded think times"
-    if arrivals.closed is not None:
-        return f"closed: who has its picture thinks, then asks again ({keys})"
-    return f"open, {arrivals.law} ({keys}); a response counts from when the request was due"
+    return arrivals_with_keys(arrivals, _keys(getattr(arrivals, arrivals.law)))
 
 
 def _prompts(workload: Workload) -> str:

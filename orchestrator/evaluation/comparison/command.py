@@ -20,10 +20,10 @@ from orchestrator.evaluation.comparison.differences import Difference, means, pa
 from orchestrator.evaluation.comparison.matching import (
     Matching,
     Row,
-    arrival_model,
     match,
     measured,
 )
+from orchestrator.records.arrivals import arrival_model
 from orchestrator.records.folders import (
     claim_folder,
     read_scenario,

@@ -4,6 +4,7 @@ there."""
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,12 +35,13 @@ WIDE = 200  # columns of a table that goes to a file
 @dataclass(frozen=True, kw_only=True)
 class Setup:
     """How an experiment is played: the road, what it refuses before anything is played, what runs
-    the points and how many at a time, the command as it was typed."""
+    the points and how many at a time (None: other machines do, as many as they can), the command as
+    it was typed."""
 
     road: Road
     check: Callable[[Scenario], None]
     executor: Executor
-    jobs: int
+    jobs: int | None
     command: str
 
 
@@ -110,15 +112,13 @@ def _close(folder: Folder, plan: Plan, text: str, points: Sequence[Point], comma
         programs[json.dumps(whole["versions"], sort_keys=True)] = whole["versions"]
     for name, reason in failures:
         _say(f"midstep: {name} failed: {reason}; its traceback is in points/{name}/traceback.txt")
-    if not runs:
-        return EXIT_DIED
     cells = table.results(runs, baseline_of(plan))
     drawn = plots.plots(cells)
     about = About(
         plan=plan,
         text=text,
         command=command,
-        point_command=_point_command(plan, folder.path, runs[0]),
+        point_command=_point_command(plan, folder.path, runs),
         versions=list(programs.values()),
         failures=failures,
         points=len(points),
@@ -128,6 +128,9 @@ def _close(folder: Folder, plan: Plan, text: str, points: Sequence[Point], comma
         _write(folder.path, runs, cells, drawn, page(about, cells, drawn))
     except OSError as error:
         raise OptionError(f"{folder.path}: cannot be written: {error}") from error
+    if not runs:
+        _say(f"midstep: no point was played to its end; {folder.path / 'experiment.html'} says why")
+        return EXIT_DIED
     _show(plan, cells)
     invalid = sum(run.verdict != "VALID" for run in runs)
     if invalid:
@@ -143,20 +146,34 @@ def _write(
     drawn: Sequence[plots.Plot],
     html: str,
 ) -> None:
-    table.write(path, "runs", table.run_rows(runs))
-    table.write(path, "table", table.cell_rows(cells))
+    """Write tables, plots and page; what an earlier command left of them does not stay."""
+    for name, rows in (("runs", table.run_rows(runs)), ("table", table.cell_rows(cells))):
+        if rows:
+            table.write(path, name, rows)
+        else:
+            table.remove(path, name)
     (path / "plots").mkdir(exist_ok=True)
     for name, _, svg in drawn:
         write_at_once(path / "plots" / f"{name}.svg", svg)
+    names = {f"{name}.svg" for name, _, _ in drawn}
+    for plot in (path / "plots").glob("*.svg"):
+        if plot.name not in names:
+            plot.unlink()
     write_at_once(path / "experiment.html", html)
 
 
-def _point_command(plan: Plan, path: Path, run: Measured) -> str:
-    """How one point is played alone."""
-    scenario = path / "points" / run.point.id / "scenario.yaml"
+def _point_command(plan: Plan, path: Path, runs: Sequence[Measured]) -> str:
+    """How one point is played alone; empty where no point's scenario can be: one with a policy's
+    text in it is refused, as a file brings no code."""
+    point = next((run.point for run in runs if run.point.scenario.policy.source is None), None)
+    if point is None:
+        return ""
+    scenario = str(path / "points" / point.id / "scenario.yaml")
+    words = ["midstep", "run", scenario]
     if plan.road == "simulate":
-        return f"# one point's scenario: {scenario}"
-    return f"midstep run {scenario}    # one point alone"
+        policy = point.scenario.policy.name
+        words = ["midstep", "simulate", scenario, "--policies", policy, "--seeds", "1"]
+    return f"{shlex.join(words)}    # one point alone"
 
 
 def _show(plan: Plan, cells: Sequence[table.CellResult]) -> None:

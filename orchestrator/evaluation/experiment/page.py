@@ -20,7 +20,8 @@ __all__ = ["About", "page"]
 @dataclass(frozen=True, kw_only=True)
 class About:
     """What the page says beside the figures: the plan and its file's text, the command, a command
-    for one point, versions by name, points that failed (title, reason), wall seconds in all."""
+    for one point (empty where there is none), versions by name, points that failed (title, reason),
+    wall seconds in all."""
 
     plan: Plan
     text: str
@@ -40,10 +41,11 @@ def page(about: About, cells: Sequence[CellResult], plots: Sequence[Plot]) -> st
     invalid = [run for run in runs if run.verdict != "VALID"]
     parts = [
         pages.paragraph(_what(about, len(runs))),
-        *(pages.paragraph(line) for line in wording.arrivals(cells)),
-        pages.table(head, lines, bold, grey),
-        pages.paragraph(" ".join((wording.interval(cells), wording.by_chance(cells)))),
     ]
+    if cells:
+        parts += [pages.paragraph(line) for line in wording.arrivals(cells)]
+        parts.append(pages.table(head, lines, bold, grey))
+        parts.append(pages.paragraph(f"{wording.interval(cells)} {wording.by_chance(cells)}"))
     if invalid:
         parts.append("<h2>Runs that are not VALID</h2>")
         lines = [[run.point.id, run.verdict] for run in invalid]
@@ -53,8 +55,10 @@ def page(about: About, cells: Sequence[CellResult], plots: Sequence[Plot]) -> st
         lines = [list(one) for one in about.failures]
         parts.append(pages.table(["point", "why"], lines, numbers=False))
         parts.append(pages.paragraph("Their tracebacks are in points/ID/traceback.txt."))
-    parts.append(pages.figures((name, svg) for _, name, svg in plots))
-    parts += ["<h2>Every metric</h2>", _metrics(cells), "<h2>How to have it again</h2>"]
+    if cells:
+        parts.append(pages.figures((name, svg) for _, name, svg in plots))
+        parts += ["<h2>Every metric</h2>", _metrics(cells)]
+    parts.append("<h2>How to have it again</h2>")
     parts += [pages.code(f"{about.command}\n{about.point_command}"), pages.code(about.text)]
     for programs in about.versions:
         words = ", ".join(f"{name} {number}" for name, number in programs.items())
@@ -68,7 +72,7 @@ def _what(about: About, runs: int) -> str:
     plan = about.plan
     roads = {
         "virtual": "in virtual time (paced by measured step times; deterministic)",
-        "simulate": "in the slotted simulator",
+        "simulate": "simulated by discrete events (deterministic)",
         "live": "live, on the wall clock",
     }
     varied = "; ".join(
@@ -103,9 +107,16 @@ def _metrics(cells: Sequence[CellResult]) -> str:
             text, clear = wording.difference(cell, metric, 1.0, 4)
             if clear:
                 bold.append((number, 2))
-            lines.append([title(cell.settings), wording.estimate(one, 1.0, 4), text])
+            lines.append(
+                [
+                    title(cell.settings),
+                    wording.estimate(one, 1.0, 4),
+                    text,
+                    wording.requests(cell, metric),
+                ]
+            )
         known = METRICS.get(metric)
         what = "" if known is None else f" ({known.unit}): {known.meaning}"
-        table = pages.table(["setting", "mean", "Δ baseline"], lines, bold)
+        table = pages.table(["setting", "mean", "Δ baseline", "Δ over requests"], lines, bold)
         parts.append(f"<details><summary><code>{metric}</code>{what}</summary>{table}</details>")
     return "".join(parts)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.evaluation.comparison.differences import Difference, paired
+from orchestrator.evaluation.comparison.differences import FIGURES, Difference, paired
 from orchestrator.evaluation.comparison.matching import match
 from orchestrator.evaluation.experiment.measured import Measured, rows_of
 from orchestrator.evaluation.experiment.points import Cell, cell_of
@@ -48,14 +48,45 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Against:
-    """A cell less its baseline: each metric's paired difference; the smallest share of requests
-    that two paired runs had in common; whether means are paired by request or by run; and a line
-    that says what differs where they are not the same."""
+    """A cell less its baseline: each metric's paired difference, and the baseline's mean over what
+    is paired alone (`before`); of metrics that are paired by request over how many requests that is
+    and of how many (`requests`: those that both runs finished, of the larger run's, all seeds
+    together); the smallest share of requests that two paired runs had in common; whether means are
+    paired by request or by run; and a line that says what differs where requests are not the
+    same."""
 
     differences: dict[str, Estimate] = field(default_factory=dict)
+    before: dict[str, float | None] = field(default_factory=dict)
+    requests: dict[str, tuple[int, int]] = field(default_factory=dict)
     share: float | None = None
     pairing: str = BY_RUN
     note: str = ""
+
+    def relative(self, metric: str) -> float | None:
+        """The difference as a share of the baseline's mean, both over what is paired alone; None
+        without one, or where that mean is 0."""
+        gap = self.differences.get(metric)
+        before = self.before.get(metric)
+        return gap.mean / before if gap is not None and gap.mean is not None and before else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """A run and its baseline's at the same seed and repetition. `share` is None where their road
+    leaves no rows; `differences` are there where their requests are the same, else `note` says why
+    not; `most` is how many requests the larger run had."""
+
+    before: Measured
+    after: Measured
+    share: float | None = None
+    differences: Sequence[Difference] | None = None
+    note: str = ""
+    most: int = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Seed and repetition."""
+        return self.after.point.seed, self.after.point.repeat
 
 
 def by_cell(runs: Sequence[Measured]) -> dict[Cell, list[Measured]]:
@@ -121,32 +152,36 @@ def estimate(values: Mapping[tuple[int, int], float | None]) -> Estimate:
 
 def compare(cell: Sequence[Measured], baseline: Sequence[Measured]) -> Against:
     """The paired differences of a cell from its baseline, seed by seed and repetition by
-    repetition. Where the requests are the same, figures of single requests are paired request by
-    request; every other figure is paired run by run. Raises RecordError."""
+    repetition. Where the requests of every pair are the same, figures of single requests are paired
+    request by request; where those of one are not, all are paired run by run, so that a mean is of
+    one kind of difference. Every other figure is paired run by run. Raises RecordError."""
     others = {(run.point.seed, run.point.repeat): run for run in baseline}
+    pairs = [
+        _pair(others[run.point.seed, run.point.repeat], run)
+        for run in cell
+        if (run.point.seed, run.point.repeat) in others
+    ]
+    by_request = bool(pairs) and all(pair.differences is not None for pair in pairs)
     gaps: dict[str, dict[tuple[int, int], float | None]] = defaultdict(dict)
+    before: dict[str, dict[tuple[int, int], float | None]] = defaultdict(dict)
+    requests: dict[str, tuple[int, int]] = {}
     within: dict[str, Difference] = {}
-    shares = []
-    note = ""
-    for run in cell:
-        key = run.point.seed, run.point.repeat
-        other = others.get(key)
-        if other is None:
-            continue
-        for metric, value in run.values.items():
-            before = other.values.get(metric)
-            known = value is not None and before is not None
-            gaps[metric][key] = value - before if known else None  # type: ignore[operator]
-        if run.requests is None or other.requests is None:
-            continue
-        matching = match(rows_of(other), rows_of(run))
-        shares.append(matching.share)
-        if not matching.same:
-            note = matching.line()
-            continue
-        for difference in paired(matching):
-            within[difference.metric] = difference
-            gaps[difference.metric][key] = difference.mean
+    for pair in pairs:
+        for metric, value in pair.after.values.items():
+            first = pair.before.values.get(metric)
+            if by_request and metric in FIGURES:
+                continue
+            if value is None or first is None or not np.isfinite(value - first):
+                continue
+            gaps[metric][pair.key] = value - first
+            before[metric][pair.key] = first
+        for difference in (pair.differences or ()) if by_request else ():
+            metric = difference.metric
+            gaps[metric][pair.key] = difference.mean
+            before[metric][pair.key] = difference.first
+            count, most = requests.get(metric, (0, 0))
+            requests[metric] = count + difference.requests, most + pair.most
+            within[metric] = difference
     estimates = {metric: estimate(values) for metric, values in gaps.items()}
     for metric, difference in within.items():
         overall = estimates[metric]
@@ -156,7 +191,24 @@ def compare(cell: Sequence[Measured], baseline: Sequence[Measured]) -> Against:
             )
     return Against(
         differences=estimates,
-        share=min(shares, default=None),
-        pairing=BY_REQUEST if shares and not note else BY_RUN,
-        note=note,
+        before={metric: estimate(values).mean for metric, values in before.items()},
+        requests=requests,
+        share=min((pair.share for pair in pairs if pair.share is not None), default=None),
+        pairing=BY_REQUEST if by_request else BY_RUN,
+        note=next((pair.note for pair in pairs if pair.note), ""),
+    )
+
+
+def _pair(before: Measured, after: Measured) -> _Pair:
+    """Two runs of one seed, request by request where both have rows. Raises RecordError."""
+    if before.requests is None or after.requests is None:
+        return _Pair(before=before, after=after)
+    matching = match(rows_of(before), rows_of(after))
+    return _Pair(
+        before=before,
+        after=after,
+        share=matching.share,
+        differences=paired(matching) if matching.same else None,
+        note="" if matching.same else f"seed {after.point.seed}: {matching.line()}",
+        most=max(matching.first, matching.second),
     )

@@ -33,7 +33,7 @@ class Plan(Tree):
     scenario: str = "laptop"
     """A shipped scenario's name, or a file, sought beside the experiment's file first."""
     road: Road = "virtual"
-    """How a point is played: in virtual time, by the slotted simulator, or live."""
+    """How a point is played: in virtual time, simulated by discrete events, or live."""
     duration_s: Seconds | None = None
     """How long users ask, seconds; null: as the scenario says."""
     changes: dict[str, Any] = Field(default={}, alias="set")

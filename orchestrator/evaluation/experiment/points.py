@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from midstep import scenario_file
+from midstep import __version__, scenario_file
 from midstep.errors import MidstepError, OptionError
 from midstep.scenario import Scenario
 from midstep.units import excerpt
 from midstep.wire.identity import digest
+from orchestrator.evaluation.experiment.inputs import Inputs
 from orchestrator.evaluation.experiment.plan import Plan
 
 __all__ = ["MOST_POINTS", "Cell", "Point", "baseline_of", "cell_of", "expand", "title"]
@@ -29,7 +30,9 @@ Cell = tuple[tuple[str, str], ...]
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One run of an experiment. `settings` has the values of the keys that vary, but for the seed;
-    `id` names its folder, and changes with anything that the run depends on."""
+    `id` names its folder, and changes with what the run depends on: the road, the scenario, the
+    bytes of files that it names, midstep's version. `scenario` is as its trace says
+    (Inputs.resolved)."""
 
     id: str
     settings: Mapping[str, Any]
@@ -65,16 +68,23 @@ def title(settings: Mapping[str, Any]) -> str:
 
 def expand(plan: Plan, file: Path) -> list[Point]:
     """All points, seed by seed, so that what is finished first can be compared already. Raises
-    ScenarioError or OptionError, one line, for a key, a value or a baseline that is wrong."""
+    ScenarioError or OptionError, one line, for a key, a value or a baseline that is wrong, or a
+    list of prompts or a trace that cannot be read."""
     base = _base(plan, file)
+    inputs = Inputs()
     combinations = _combinations(plan, file)
     keys = [key for grid in plan.grids for key in map(_long, grid) if key not in REPLICATES]
     points = {}
     for combination in combinations:
         scenario = _scenario(base, plan, combination, file)
+        try:
+            scenario = inputs.resolved(scenario)
+            files = inputs.digests(scenario)
+        except (MidstepError, OSError) as error:
+            raise OptionError(f"{file}: {error}") from error
         settings = {key: combination[key] for key in dict.fromkeys(keys) if key in combination}
         for repeat in range(1, plan.repeat + 1):
-            point = _point(plan, scenario, settings, repeat)
+            point = _point(plan, scenario, files, settings, repeat)
             points[point.id] = point
     _check_baseline(plan, list(points.values()), file)
     order = {seed: n for n, seed in enumerate(dict.fromkeys(p.seed for p in points.values()))}
@@ -100,6 +110,7 @@ def _combinations(plan: Plan, file: Path) -> list[dict[str, Any]]:
         if count + len(combinations) > MOST_POINTS:
             raise OptionError(f"{file}: {where}: more than {MOST_POINTS} points; vary less")
         names = [key for key, _ in axes]
+        _check_once(grid, f"{file}: {where}")
         combinations += [
             dict(zip(names, values, strict=True))
             for values in itertools.product(*(values for _, values in axes))
@@ -107,6 +118,15 @@ def _combinations(plan: Plan, file: Path) -> list[dict[str, Any]]:
     if not combinations:
         raise OptionError(f"{file}: vary: no grid is in the list; give [{{policy.name: [...]}}]")
     return combinations
+
+
+def _check_once(settings: Mapping[str, Any], where: str) -> None:
+    """Raise OptionError where two keys are one: either's values would be lost in silence."""
+    written: dict[str, str] = {}
+    for key in map(str, settings):
+        before = written.setdefault(_long(key), key)
+        if before != key:
+            raise OptionError(f"{where}: {before} and {key} are the same key; give one of them")
 
 
 def _axis(key: str, value: Any, where: str, grid: bool) -> tuple[str, list[Any]]:
@@ -187,7 +207,14 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
         scenario_file.put(tree, f"edges.{number}.capacity", value)
 
 
-def _point(plan: Plan, scenario: Scenario, settings: dict[str, Any], repeat: int) -> Point:
+def _point(
+    plan: Plan,
+    scenario: Scenario,
+    files: Mapping[str, str],
+    settings: dict[str, Any],
+    repeat: int,
+) -> Point:
+    """A point; `files`: digests of those that its scenario names."""
     tree = scenario.model_dump(mode="json", by_alias=True)
     words = [str(value) for value in settings.values()]
     words.append(f"seed{scenario.seed}")
@@ -195,7 +222,7 @@ def _point(plan: Plan, scenario: Scenario, settings: dict[str, Any], repeat: int
         words.append(f"run{repeat}")
     name = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-.")[:NAME_LENGTH].strip("-.")
     return Point(
-        id=f"{name}-{digest([plan.road, tree, repeat], 4)}",
+        id=f"{name}-{digest([__version__, plan.road, tree, files, repeat], 4)}",
         settings=settings,
         seed=scenario.seed,
         repeat=repeat,
@@ -204,6 +231,7 @@ def _point(plan: Plan, scenario: Scenario, settings: dict[str, Any], repeat: int
 
 
 def _check_baseline(plan: Plan, points: list[Point], file: Path) -> None:
+    _check_once(plan.baseline, f"{file}: baseline")
     baseline = baseline_of(plan)
     for key, value in baseline.items():
         values = [point.settings[key] for point in points if key in point.settings]

@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import ModuleType
 
 from midstep.errors import MidstepError
 from midstep.scenario import Scenario
@@ -108,7 +110,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # a forked one inherits threads' locks
         self.connection, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_work, args=(road, theirs))
-        with _environment():
+        with _environment(), _neutral_main():
             self.process.start()
         theirs.close()  # so that its death can be read from ours
         self.alive = True
@@ -199,3 +201,16 @@ def _environment() -> Iterator[None]:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _neutral_main() -> Iterator[None]:
+    """An empty `__main__` for the processes that are started within: they would import the
+    caller's, a script that begins the experiment again where it has no `__main__` guard. What they
+    play is named by its module."""
+    caller = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = caller

@@ -20,12 +20,13 @@ __all__ = ["Progress", "duration"]
 
 class Progress:
     """A context manager; `points` are those that are still to be played, `done` how many of `total`
-    are there already, `jobs` how many are played side by side."""
+    are there already, `jobs` how many are played side by side; None where nobody here knows, and
+    no time left is told."""
 
-    def __init__(self, points: Iterable[Point], total: int, jobs: int) -> None:
+    def __init__(self, points: Iterable[Point], total: int, jobs: int | None) -> None:
         self._left = {point.id: point for point in points}
         self._total = total
-        self._jobs = max(1, min(jobs, len(self._left)))
+        self._jobs = None if jobs is None else max(1, min(jobs, len(self._left)))
         self._walls: dict[str, list[float]] = defaultdict(list)  # settings -> seconds a point
         self._began = time.monotonic()
         console = Console(file=sys.stderr)
@@ -56,7 +57,8 @@ class Progress:
         """A point was played."""
         point = self._left.pop(outcome.id)
         self._walls[title(point.settings)].append(outcome.wall_s)
-        left = f"{duration(self.left_s())} left" if self._left else ""
+        left_s = self.left_s() if self._left else None
+        left = "" if left_s is None else f"{duration(left_s)} left"
         done = self._total - len(self._left)
         text = f"{title(point.settings)}, seed {point.seed}"
         if point.repeat > 1:
@@ -73,9 +75,11 @@ class Progress:
             self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
         self._bar.update(self._task, completed=done, left=left)
 
-    def left_s(self) -> float:
+    def left_s(self) -> float | None:
         """Wall seconds until all are played: each as long as those of its settings took so far, or
-        as all did."""
+        as all did. None where it is not known how many are played side by side."""
+        if self._jobs is None:
+            return None
         every = [wall for walls in self._walls.values() for wall in walls]
         mean = sum(every) / len(every) if every else 0.0
         total = 0.0

@@ -25,7 +25,7 @@ from orchestrator.evaluation.experiment.paired import (
 )
 from orchestrator.records.metrics import METRICS
 
-__all__ = ["CellResult", "cell_rows", "results", "run_rows", "write"]
+__all__ = ["CellResult", "cell_rows", "remove", "results", "run_rows", "write"]
 
 Row = dict[str, Any]
 
@@ -82,7 +82,7 @@ def cell_rows(cells: Sequence[CellResult]) -> list[Row]:
                 "run_to_run_sd": one.spread,
                 "is_baseline": cell.is_baseline,
             }
-            rows.append(row | _difference(cell.against, metric, one))
+            rows.append(row | _difference(cell.against, metric))
     return rows
 
 
@@ -102,6 +102,12 @@ def run_rows(runs: Sequence[Measured]) -> list[Row]:
         }
         for run in runs
     ]
+
+
+def remove(folder: Path, name: str) -> None:
+    """Remove what `write` left of that name. Raises OSError."""
+    for ending in ("csv", "parquet"):
+        (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def write(folder: Path, name: str, rows: Sequence[Row]) -> None:
@@ -125,18 +131,17 @@ def _estimates(runs: Sequence[Measured]) -> dict[str, Estimate]:
     }
 
 
-def _difference(against: Against | None, metric: str, one: Estimate) -> Row:
+def _difference(against: Against | None, metric: str) -> Row:
     gap = None if against is None else against.differences.get(metric)
-    share = None
-    if gap is not None and gap.mean is not None and one.mean is not None:
-        before = one.mean - gap.mean
-        share = gap.mean / before if before else None
+    count, most = (None, None) if against is None else against.requests.get(metric, (None, None))
     return {
         "difference": None if gap is None else gap.mean,
         "difference_ci95": None if gap is None else gap.half,
-        "difference_share": share,
+        "difference_share": None if against is None else against.relative(metric),
         "difference_n": None if gap is None else gap.n,
         "difference_over": None if gap is None else gap.over,
+        "difference_requests": count,
+        "difference_requests_of": most,
         "larger_than_chance": None if gap is None else gap.clear,
         "pairing": None if against is None else against.pairing,
         "same_requests": None if against is None else against.share,

@@ -6,11 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.evaluation.comparison.matching import arrival_model
-from orchestrator.evaluation.experiment.paired import Estimate
+from orchestrator.evaluation.experiment.paired import Against, Estimate
 from orchestrator.evaluation.experiment.table import CellResult
+from orchestrator.records.arrivals import arrival_model
 
-__all__ = ["MAIN", "arrivals", "by_chance", "difference", "estimate", "interval", "main_table"]
+__all__ = [
+    "MAIN",
+    "arrivals",
+    "by_chance",
+    "difference",
+    "estimate",
+    "interval",
+    "main_table",
+    "requests",
+]
 
 RESPONSE = "response_per_request_ms"
 # metric -> the column's head, what its value is multiplied with, decimals
@@ -140,9 +149,26 @@ def arrivals(cells: Sequence[CellResult]) -> list[str]:
         text = f"Paired {pairing}: {len(members)} of {len(paired)} differences"
         if shares:
             text += f", at least {min(shares):.1%} of the requests in common"
+        text += _finished(members)
         notes = [one.note for one in members if one.note]
         lines.append(f"{text}{f' (such as: {notes[0]})' if notes else ''}.")
     return lines
+
+
+def requests(cell: CellResult, metric: str) -> str:
+    """Over how many requests a difference that is paired by request was taken, of how many; else
+    `-`."""
+    counts = None if cell.against is None else cell.against.requests.get(metric)
+    return "-" if counts is None else f"{counts[0]} of {counts[1]}"
+
+
+def _finished(members: Sequence[Against]) -> str:
+    """The fewest requests that the responses' difference of a cell was taken over."""
+    counts = [one.requests[RESPONSE] for one in members if RESPONSE in one.requests]
+    if not counts:
+        return ""
+    least, most = min(counts, key=lambda count: count[0] / count[1])
+    return f", responses over those that both runs finished (at least {least} of {most})"
 
 
 def _short(key: str, keys: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,11 @@ def test_the_time_left_is_what_points_of_the_same_settings_took(
 ) -> None:
     path = small(tmp_path, vary={"policy.name": ["none", "lru"], "seed": [1, 2, 3]})
     points = expand(plans.read(path), path)
+    assert roads.setup(plans.read(path), None, "10.0.0.1:6379", "").jobs is None
+    with Progress(points, len(points), None) as progress:  # over a cluster
+        progress.ended(pool.Outcome(id=points[0].id, wall_s=10.0))
+        assert progress.left_s() is None
+    assert capsys.readouterr().err.splitlines() == ["1 of 6  none, seed 1: 10.0 s"]
     with Progress(points, len(points), 2) as progress:
         for point, wall_s in zip(points, (10.0, 30.0, 20.0), strict=False):
             progress.ended(pool.Outcome(id=point.id, wall_s=wall_s))
@@ -196,3 +203,60 @@ def test_the_simulator_is_a_road(tmp_path: Path) -> None:
     how = setup(road=roads.simulate)
     assert play(path, tmp_path / "out", how) == 0
     assert "hit_ratio" in (tmp_path / "out" / "table.csv").read_text()
+    page = (tmp_path / "out" / "experiment.html").read_text()
+    assert "by discrete events" in page and "slotted" not in page
+    scenario = next((tmp_path / "out" / "points").glob("fifo-*")) / "scenario.yaml"
+    command = f"simulate {scenario} --policies fifo --seeds 1"
+    assert f"midstep {command}" in page
+    assert main([*command.split(), "--out", str(tmp_path / "alone")]) == 0
+
+
+def test_a_page_names_the_arrivals_of_the_trace(tmp_path: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("time,user,prompt\n0.5,0,a cat\n1.0,1,a cat\n2.0,0,a dog\n")
+    path = small(
+        tmp_path, set={"workload.trace": str(trace)}, vary={"policy.name": ["none", "lru"]}
+    )
+    assert play(path, tmp_path / "out", setup()) == 0
+    page = (tmp_path / "out" / "experiment.html").read_text()
+    assert "Arrivals: open, recorded; every policy meets the same requests." in page
+    assert "Arrivals: closed" not in page  # as the scenario would have it without the trace
+    assert "responses over those that both runs finished (at least 3 of 3)" in page
+    assert '<td class="number">3 of 3</td>' in page
+
+
+def failing(scenario: Scenario, folder: Path) -> None:
+    """A road on which nothing arrives."""
+    raise ValueError("no rails")
+
+
+def test_no_older_table_stays_where_every_point_fails(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert play(small(tmp_path), out, setup()) == 0
+    assert {path.suffix for path in out.iterdir()} >= {".csv", ".parquet", ".html"}
+    assert play(small(tmp_path, duration_s="6s"), out, setup(road=failing)) == 3
+    assert not {path.suffix for path in out.iterdir()} & {".csv", ".parquet"}
+    assert not list((out / "plots").iterdir())
+    page = (out / "experiment.html").read_text()
+    assert "0 of 4 points" in page and page.count("ValueError: no rails") == 4
+
+
+SCRIPT = """
+import midstep
+
+experiment = midstep.experiment("e.yaml", out="out", jobs=1)
+print(len(experiment.points), len(experiment.failures))
+"""
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    small(tmp_path, road="simulate", vary={"policy.name": ["fifo"]}, baseline={})
+    (tmp_path / "script.py").write_text(SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout.splitlines()[-1:] == ["1 0"], ended.stderr

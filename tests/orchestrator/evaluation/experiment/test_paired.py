@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from midstep.scenario import Scenario
+from orchestrator.evaluation.comparison.differences import means
 from orchestrator.evaluation.experiment.measured import Measured
 from orchestrator.evaluation.experiment.paired import baseline_cell, compare, estimate
 from orchestrator.evaluation.experiment.points import Point
 from orchestrator.evaluation.experiment.table import cell_rows, results
 from orchestrator.evaluation.experiment.wording import main_table
+from tests.orchestrator.evaluation.comparison.test_matching import row
 
 T_2 = 4.302652729911275  # Student's t, 0.975, 2 degrees of freedom
 RESPONSE = "response_per_request_ms"
@@ -75,6 +80,43 @@ def test_a_cell_is_compared_at_its_own_load(tmp_path: Path) -> None:
     assert head == ["policy", "users", "runs", "response, s", "Δ response, s"]
     assert lines[1][:2] == ["lru", "4"]
     assert lines[1][4] == "-0.010 ± 0.000" and (1, 4) in bold
+
+
+def with_rows(folder: Path, policy: str, seed: int, rows: list[dict[str, Any]]) -> Measured:
+    """A run whose record has these rows."""
+    path = folder / f"{policy}-{seed}.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return replace(run(policy, seed, 0.0), values=dict(means(rows)), requests=path)
+
+
+def test_a_share_is_of_the_baselines_mean_over_the_requests_that_both_finished(
+    tmp_path: Path,
+) -> None:
+    before = [row(0, 0.0, 1.0), row(1, 1.0, 1.0), row(2, 2.0, None)]
+    after = [row(0, 0.0, 0.5), row(1, 1.0, 0.5), row(2, 2.0, 8.0)]
+    runs = [with_rows(tmp_path, "none", 1, before), with_rows(tmp_path, "lru", 1, after)]
+    cells = results(runs, {"policy.name": "none"})
+    (line,) = (one for one in cell_rows(cells[1:]) if one["metric"] == RESPONSE)
+    assert line["mean"] == 3000.0 and line["difference"] == -500.0
+    assert line["difference_share"] == -0.5  # of 1000 ms, not of the 3500 that would fit the mean
+    assert (line["difference_requests"], line["difference_requests_of"]) == (2, 3)
+    (line,) = (one for one in cell_rows(cells[:1]) if one["metric"] == RESPONSE)
+    assert line["difference_requests"] is None
+
+
+def test_one_seed_whose_requests_differ_has_all_paired_run_by_run(tmp_path: Path) -> None:
+    before = [row(0, 0.0, 1.0), row(1, 1.0, 1.0), row(2, 2.0, None)]
+    after = [row(0, 0.0, 0.5), row(1, 1.0, 0.5), row(2, 2.0, 8.0)]
+    elsewhen = [{**one, "arrived_s": one["arrived_s"] + 0.3} for one in after]
+    against = compare(
+        [with_rows(tmp_path, "lru", 1, after), with_rows(tmp_path, "lru", 2, elsewhen)],
+        [with_rows(tmp_path, "none", seed, before) for seed in (1, 2)],
+    )
+    assert against.pairing == "run by run" and against.share == 0.0
+    assert against.note.startswith("seed 2: 0 of 3 requests are the same")
+    gap = against.differences[RESPONSE]
+    assert (gap.mean, gap.half) == (2000.0, 0.0)  # not -500 at seed 1 beside 2000 at seed 2
+    assert against.relative(RESPONSE) == 2.0 and not against.requests
 
 
 def test_a_baseline_may_lack_the_parameters_of_another_policy_and_nothing_else() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from midstep.errors import MidstepError
+from midstep.workload.trace_file import RECORDED
 from orchestrator.evaluation.experiment import plan as plans
 from orchestrator.evaluation.experiment.points import Point, expand, title
 from tests import paced
@@ -74,6 +77,45 @@ def test_a_points_name_changes_with_what_its_run_depends_on(tmp_path: Path) -> N
     assert before < more
 
 
+def test_a_points_name_changes_with_the_bytes_of_files_and_with_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.txt").write_text("a cat")
+    (tmp_path / "t.csv").write_text("prompt\na cat\n")
+    (tmp_path / "run").mkdir()
+    rows = [{**dict.fromkeys(RECORDED), "think_s": 1.0, "variation_seed": None}]
+    rows[0] |= {"request_id": "00000-00000", "user": 0, "prompt": "a cat", "edge_prompt": "a cat"}
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "run" / "requests.parquet")
+    profile = tmp_path / "profile.json"
+    paced.PROFILE.save(profile)
+    for setting, changed in (
+        ({"workload.prompts": str(tmp_path / "p.txt")}, tmp_path / "p.txt"),
+        ({"workload.trace": str(tmp_path / "t.csv")}, tmp_path / "t.csv"),
+        ({"workload.trace": str(tmp_path / "run")}, tmp_path / "run" / "requests.parquet"),
+        ({"model.profile": str(profile)}, profile),
+    ):
+        path = file(tmp_path, set=setting)
+        before = {p.id for p in points(path)}
+        changed.touch()
+        assert {p.id for p in points(path)} == before
+        if changed.suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist([{**rows[0], "prompt": "a dog"}]), changed)
+        else:
+            changed.write_text(changed.read_text().replace("cat", "dog").replace("0.01", "0.02"))
+        after = {p.id for p in points(path)}
+        assert len(after) == 2 and not before & after, setting
+    monkeypatch.setattr("orchestrator.evaluation.experiment.points.__version__", "0.0.1")
+    assert not after & {p.id for p in points(path)}
+
+
+def test_a_trace_says_how_requests_arrive(tmp_path: Path) -> None:
+    trace = tmp_path / "t.csv"
+    trace.write_text("time,user,prompt\n0.5,0,a cat\n1.0,1,a dog\n")
+    (point, _) = points(file(tmp_path, set={"workload.trace": str(trace)}))
+    arrivals = point.scenario.workload.arrivals
+    assert arrivals.law == "recorded" and not arrivals.waits  # the scenario's own are closed
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -82,6 +124,15 @@ def test_a_points_name_changes_with_what_its_run_depends_on(tmp_path: Path) -> N
         ({"vary": {"policy.name": "lru"}}, "vary.'policy.name': give a list of values"),
         ({"vary": {"policy.name": []}}, "vary.policy.name: the list is empty"),
         ({"vary": {"seed": [1, 1]}}, "vary.seed: 1 stands twice"),
+        (
+            {"vary": {"policy": ["none"], "policy.name": ["lru"]}},
+            "vary: policy and policy.name are the same key; give one of them",
+        ),
+        (
+            {"baseline": {"policy": "none", "policy.name": "lru"}},
+            "baseline: policy and policy.name are the same key",
+        ),
+        ({"set": {"workload.trace": "nowhere.csv"}}, "workload.trace: nowhere.csv cannot be read"),
         ({"vary": {"repeat": [1, 2]}}, "write repeat: N beside vary"),
         ({"vary": {"modell.steps": [3]}}, "modell: unknown key; did you mean model?"),
         ({"vary": {"seed.x": [3]}, "set": {"seed": 1}}, "vary: seed.x=3: seed is a value"),
