@@ -47,9 +47,9 @@ class Experiment:
 
     @property
     def points(self) -> dict[str, Run]:
-        """The points that were played, by their id."""
-        done = sorted(self.folder.glob("points/*/point.json"))
-        return {path.parent.name: Run(path.parent) for path in done}
+        """The points that the tables are made of, by their id. Raises RecordError."""
+        ids = read_table(self.folder / "runs.parquet", ["id"])["id"].to_pylist()
+        return {name: Run(self.folder / "points" / name) for name in ids}
 
     @property
     def failures(self) -> dict[str, str]:

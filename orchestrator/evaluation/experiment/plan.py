@@ -54,6 +54,12 @@ class Plan(Tree):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_duration(self) -> Plan:
+        if "duration_s" in self.changes:
+            raise ValueError("set.duration_s: write duration_s: beside set")
+        return self
+
     @property
     def grids(self) -> list[dict[str, Any]]:
         """The grids of `vary`."""
@@ -98,7 +104,14 @@ def read(path: Path) -> Plan:
 def changed(plan: Plan, settings: Sequence[str], baseline: Sequence[str]) -> Plan:
     """The plan with KEY=VALUE settings in its `set`, and another baseline where one is named.
     Raises OptionError."""
-    update: dict[str, Any] = {"changes": {**plan.changes, **_pairs("--set", settings)}}
+    changes = _pairs("--set", settings)
+    update: dict[str, Any] = {}
+    if "duration_s" in changes:  # of the plan: pages and progress say it
+        try:
+            update["duration_s"] = units.seconds(changes.pop("duration_s"))
+        except ValueError as error:
+            raise OptionError(f"--set duration_s: {error}") from error
+    update["changes"] = {**plan.changes, **changes}
     if baseline:
         update["baseline"] = _pairs("--baseline", baseline)
     return plan.model_copy(update=update)

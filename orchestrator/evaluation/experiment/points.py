@@ -111,6 +111,7 @@ def _combinations(plan: Plan, file: Path) -> list[dict[str, Any]]:
             raise OptionError(f"{file}: {where}: more than {MOST_POINTS} points; vary less")
         names = [key for key, _ in axes]
         _check_once(grid, f"{file}: {where}")
+        _check_free(grid, plan, f"{file}: {where}")
         combinations += [
             dict(zip(names, values, strict=True))
             for values in itertools.product(*(values for _, values in axes))
@@ -127,6 +128,16 @@ def _check_once(settings: Mapping[str, Any], where: str) -> None:
         before = written.setdefault(_long(key), key)
         if before != key:
             raise OptionError(f"{where}: {before} and {key} are the same key; give one of them")
+
+
+def _check_free(grid: Mapping[str, Any], plan: Plan, where: str) -> None:
+    """Raise OptionError where a key both varies and is set: what is set would be lost."""
+    fixed = {_long(key): key for key in map(str, plan.changes)}
+    for key in map(str, grid):
+        if _long(key) in fixed:
+            raise OptionError(
+                f"{where}.{key}: {fixed[_long(key)]} is set as well; vary it or set it, not both"
+            )
 
 
 def _axis(key: str, value: Any, where: str, grid: bool) -> tuple[str, list[Any]]:

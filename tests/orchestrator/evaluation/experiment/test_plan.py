@@ -133,6 +133,11 @@ def test_a_trace_says_how_requests_arrive(tmp_path: Path) -> None:
             "baseline: policy and policy.name are the same key",
         ),
         ({"set": {"workload.trace": "nowhere.csv"}}, "workload.trace: nowhere.csv cannot be read"),
+        ({"set": {"duration_s": 5}}, "set.duration_s: write duration_s: beside set"),
+        (
+            {"set": {"policy": "drc"}},
+            "vary.policy.name: policy is set as well; vary it or set it, not both",
+        ),
         ({"vary": {"repeat": [1, 2]}}, "write repeat: N beside vary"),
         ({"vary": {"modell.steps": [3]}}, "modell: unknown key; did you mean model?"),
         ({"vary": {"seed.x": [3]}, "set": {"seed": 1}}, "vary: seed.x=3: seed is a value"),
@@ -156,7 +161,9 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, changes: dict[str, Any], mess
 
 def test_the_command_line_adds_settings_and_names_another_baseline(tmp_path: Path) -> None:
     path = file(tmp_path, set={"users": 4, "seed": 3})
-    plan = plans.changed(plans.read(path), ["users=6", "capacity=32KiB"], ["policy.name=lru"])
+    settings = ["users=6", "capacity=32KiB", "duration_s=3s"]
+    plan = plans.changed(plans.read(path), settings, ["policy.name=lru"])
+    assert plan.duration_s == 3  # as pages and progress say it
     assert plan.baseline == {"policy.name": "lru"}
     (first, _) = expand(plan, path)
     assert (first.scenario.users, first.scenario.edge.capacity, first.seed) == (6, 32 * 1024, 3)
