@@ -17,16 +17,11 @@ from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
 from orchestrator.evaluation import pages
 from orchestrator.evaluation.comparison.differences import Difference, means, paired
-from orchestrator.evaluation.comparison.matching import (
-    Matching,
-    Row,
-    arrival_model,
-    match,
-    measured,
-)
+from orchestrator.evaluation.comparison.matching import Matching, Row, arrival_model, match
 from orchestrator.records.folders import claim_folder, read_scenario, write_at_once
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import read_run, versions
+from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["Pair", "Run", "compare", "pair", "read"]
 
@@ -103,7 +98,7 @@ def read(folder: Path) -> Run:
     """A run's record, without its warm-up. Raises RecordError, ScenarioError."""
     every, _ = read_run(folder)
     scenario = read_scenario(folder)
-    rows = measured(scenario, every)
+    rows = after_warm_up(scenario, every)
     if not rows:
         raise RecordError(f"{folder}: the run has no request in its record")
     return Run(name=folder.resolve().name, folder=folder, scenario=scenario, rows=rows)

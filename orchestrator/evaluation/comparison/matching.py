@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from midstep.scenario import Arrivals, Scenario
+from midstep.scenario import Arrivals
 
-__all__ = ["COLUMNS", "SAME_SHARE", "Matching", "Row", "arrival_model", "match", "measured"]
+__all__ = ["COLUMNS", "SAME_SHARE", "Matching", "Row", "arrival_model", "match"]
 
 Row = Mapping[str, Any]
 
@@ -92,11 +92,6 @@ def match(first: Sequence[Row], second: Sequence[Row]) -> Matching:
     )
 
 
-def measured(scenario: Scenario, rows: Sequence[Row]) -> list[Row]:
-    """The rows that were due after the scenario's warm-up, which is recorded and not measured."""
-    return [row for row in rows if _due(row) >= scenario.warmup_s]
-
-
 def arrival_model(arrivals: Arrivals) -> str:
     """The arrivals of a scenario in words, as tables name them."""
     if arrivals.waits:
@@ -104,12 +99,6 @@ def arrival_model(arrivals: Arrivals) -> str:
             f"{arrivals.law}: users wait for their pictures, so that policies meet other requests"
         )
     return f"{arrivals.law}: open, every policy meets the same requests"
-
-
-def _due(row: Row) -> float:
-    """When a request was due; of a row without it, when it was sent."""
-    due_s: float | None = row.get("due_s")
-    return row["arrived_s"] if due_s is None else due_s
 
 
 def _instants(row: Row, other: Row) -> tuple[float, float, float]:
