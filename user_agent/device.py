@@ -128,8 +128,8 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        if self.asks_whole_prompt:
-            private = private or user_request.variation_seed
+        if self.asks_whole_prompt and private is None:
+            private = user_request.variation_seed
         request = Request(
             request_id=row.request_id,
             prompt=row.edge_prompt,

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.record import RequestRow
-from midstep.workload.arrivals import NOT_RECORDED, ArrivalLaw
+from midstep.workload.arrivals import ArrivalLaw, due_before, next_arrival
 from midstep.workload.requests import Workload
 
 __all__ = ["DroppedArrivals"]
-
-ROUNDING_S = 1e-9  # what an event loop's timers round: an arrival nearer to the end is not in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,41 +29,37 @@ class DroppedArrivals:
         edge: str,
         index: int,
         since_s: float,
-        window_s: tuple[float, float],
+        until_s: float,
         error: str,
     ) -> Iterator[RequestRow]:
-        """A row for each arrival of a device that is due within `window_s`, from its `index`-th on,
+        """A row for each arrival of a device that is due before `until_s`, from its `index`-th on,
         which the law counts from `since_s`. A closed user has one at most: it waits for that."""
-        while True:
-            arrival = self.law.arrival(spec.user, index, since_s)
-            if arrival is NOT_RECORDED:
-                index += 1
-                continue
-            if arrival is None or arrival.due_s >= window_s[1] - ROUNDING_S:
+        while (upcoming := next_arrival(self.law, spec.user, index, since_s)) is not None:
+            index, arrival = upcoming
+            if not due_before(arrival, until_s):
                 return
             slot = int(arrival.due_s // self.slot_seconds)
             request = self.workload.user_request(spec.user, index, slot)
             if request is None:
                 return
-            if arrival.due_s > window_s[0]:
-                yield RequestRow(
-                    request_id=f"{spec.user:05d}-{index:05d}",
-                    edge=edge,
-                    user=spec.user,
-                    device_class=spec.kind,
-                    process_id=0,
-                    prompt=request.prompt,
-                    edge_prompt=request.prompt if self.whole_prompt else request.edge_prompt,
-                    variation_seed=request.variation_seed,
-                    private_seed=request.private_seed,
-                    core_prompt=request.edge_prompt if self.whole_prompt else None,
-                    slot=slot,
-                    due_s=arrival.due_s,
-                    arrived_s=window_s[1],
-                    think_s=arrival.think_s,
-                    result="dropped",
-                    error=error,
-                )
+            yield RequestRow(
+                request_id=f"{spec.user:05d}-{index:05d}",
+                edge=edge,
+                user=spec.user,
+                device_class=spec.kind,
+                process_id=0,
+                prompt=request.prompt,
+                edge_prompt=request.prompt if self.whole_prompt else request.edge_prompt,
+                variation_seed=request.variation_seed,
+                private_seed=request.private_seed,
+                core_prompt=request.edge_prompt if self.whole_prompt else None,
+                slot=slot,
+                due_s=arrival.due_s,
+                arrived_s=until_s,
+                think_s=arrival.think_s,
+                result="dropped",
+                error=error,
+            )
             if arrival.think_s is not None:
                 return
             since_s = arrival.due_s

@@ -21,7 +21,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
 from midstep.wire.messages import Description, EdgePort
-from midstep.workload.arrivals import NOT_RECORDED, Arrival, ArrivalLaw, open_law
+from midstep.workload.arrivals import Arrival, ArrivalLaw, due_before, next_arrival, open_law
 from midstep.workload.requests import UserRequest, Workload
 from user_agent.device import Device, Finished
 from user_agent.dropped import DroppedArrivals
@@ -41,6 +41,7 @@ class _Member:
 
     device: Device
     sleep: StoppableSleep
+    since_s: float = 0.0  # its arrivals count from then
     task: asyncio.Task[None] | None = None
     until_s: float = 0.0  # once it is stopping: what is due from then on is not asked for
 
@@ -124,24 +125,26 @@ class DeviceHost:
         host.join(specs)
         return host
 
-    def start(self, epoch_s: float | None) -> None:
+    def start(self, epoch_s: float | None, since_s: float = 0.0) -> None:
         """Begin the run's time at this Unix time (None: it runs already); every device sends its
-        first request after its first pause."""
+        first request one pause after `since_s`. A host that begins later than that is late, and
+        its requests say so."""
         if epoch_s is not None:
             self._clock.begin(epoch_s)
         self._begun = True
         for member in self._members.values():
-            self._begin(member)
+            self._begin(member, since_s)
 
-    def join(self, specs: Iterable[DeviceSpec]) -> None:
-        """Add devices; each sends its first request one pause after `start`, or after now."""
+    def join(self, specs: Iterable[DeviceSpec], since_s: float | None = None) -> None:
+        """Add devices; each sends its first request one pause after `start`, or, where that has
+        been, after `since_s` (None: now)."""
         for spec in specs:
             member = self._members[spec.user] = _Member(
                 self._make(spec), StoppableSleep(self._clock)
             )
             self._metrics.joined()
             if self._begun:
-                self._begin(member)
+                self._begin(member, self._clock.now() if since_s is None else since_s)
 
     def _end(self, member: _Member) -> None:
         """Let a device send no more requests."""
@@ -149,7 +152,8 @@ class DeviceHost:
             member.until_s = min(self._clock.now(), self._scenario.duration_s)
             member.sleep.stop()
 
-    def _begin(self, member: _Member) -> None:
+    def _begin(self, member: _Member, since_s: float) -> None:
+        member.since_s = since_s
         member.task = asyncio.create_task(self._live(member))
         member.task.add_done_callback(self._note)
 
@@ -229,14 +233,16 @@ class DeviceHost:
         device = member.device
         user = device.spec.user
         asking: dict[asyncio.Task[float], None] = {}  # no set: they are cancelled in this order
-        since_s = max(0.0, self._clock.now())
+        since_s = member.since_s
         index = 0
         while not member.sleep.stopped:
-            arrival = self._law.arrival(user, index, since_s)
-            if arrival is NOT_RECORDED:
-                index += 1
-                continue
-            if arrival is None or await member.sleep.until(arrival.due_s):
+            upcoming = next_arrival(self._law, user, index, since_s)
+            if upcoming is None:
+                break
+            index, arrival = upcoming
+            # what is due at the end is not sent, also where its timer is first: the device waits
+            in_time = due_before(arrival, self._scenario.duration_s)
+            if await member.sleep.until(arrival.due_s if in_time else math.inf):
                 break
             # of when it was due: what a late host asks for is what it should have asked for
             slot = int(arrival.due_s // self._scenario.slot_seconds)
@@ -267,9 +273,9 @@ class DeviceHost:
             slot_seconds=self._scenario.slot_seconds,
             whole_prompt=device.asks_whole_prompt,
         )
-        window_s = (-math.inf, member.until_s)
+        until_s = member.until_s
         error = "it was never sent: its host had no time for it before the end"
-        for row in arrivals.rows(device.spec, device.edge_name, index, since_s, window_s, error):
+        for row in arrivals.rows(device.spec, device.edge_name, index, since_s, until_s, error):
             self._metrics.ended(row)
             self._ended.append(Finished(row))
 

@@ -216,6 +216,12 @@ class _Users:
 
     def number(self, value: Any, where: str) -> int:
         """The number of a user. Raises ScenarioError."""
+        if isinstance(value, float):  # as a table has it where a user was missing somewhere
+            if value < 0 or not value.is_integer():
+                raise ScenarioError(
+                    f"{where}: user {value:g}: give a whole number, 0 or more, or a name"
+                )
+            value = int(value)
         text = str(value)
         named = not text.isascii() or not text.isdigit()
         if self._named is None:

@@ -119,14 +119,14 @@ class HostActor:
         )
         return export("host", ray.util.get_node_ip_address())
 
-    async def start(self, epoch_s: float) -> None:
-        self._host.start(epoch_s)
+    async def start(self, epoch_s: float, since_s: float) -> None:
+        self._host.start(epoch_s, since_s)
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
         return ended_requests(self._host)
 
-    async def join(self, devices: list[DeviceSpec]) -> None:
-        self._host.join(devices)
+    async def join(self, devices: list[DeviceSpec], since_s: float) -> None:
+        self._host.join(devices, since_s)
 
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
@@ -209,14 +209,14 @@ class RemoteHost(_Remote):
         super().__init__(name, actor)
         self.devices = list(devices)
 
-    async def start(self, epoch_s: float) -> None:
-        await self.call(self.actor.start.remote(epoch_s))
+    async def start(self, epoch_s: float, since_s: float = 0.0) -> None:
+        await self.call(self.actor.start.remote(epoch_s, since_s))
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
         return await self.call(self.actor.drain.remote())
 
-    async def join(self, devices: Sequence[DeviceSpec]) -> None:
-        await self.call(self.actor.join.remote(list(devices)))
+    async def join(self, devices: Sequence[DeviceSpec], since_s: float) -> None:
+        await self.call(self.actor.join.remote(list(devices), since_s))
 
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))

@@ -4,7 +4,7 @@ process."""
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
@@ -67,14 +67,15 @@ class HostPart(Protocol):
     name: str
     devices: list[DeviceSpec]
 
-    async def start(self, epoch_s: float) -> None:
-        """Let the run's time begin at this Unix time, and the devices with it."""
+    async def start(self, epoch_s: float, since_s: float = 0.0) -> None:
+        """Let the run's time begin at this Unix time, and the devices with it; their arrivals count
+        from `since_s`, scenario seconds, where the host is a newcomer's."""
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
         """Requests that ended since the last call, and whether the host has nothing left to do."""
 
-    async def join(self, devices: Sequence[DeviceSpec]) -> None:
-        """Let more devices live there, which ask from now on."""
+    async def join(self, devices: Sequence[DeviceSpec], since_s: float) -> None:
+        """Let more devices live there, whose arrivals count from `since_s`, scenario seconds."""
 
     async def leave(self, users: Sequence[int]) -> None:
         """Let these ask no more; they are gone when their requests in flight have ended."""
@@ -106,7 +107,8 @@ class Cell:
     `another` starts a learner in place of a dead one, from a saved state or from none; it is None
     where the learner shares the run's process. `host` opens one more host, not yet started; it
     raises ScenarioError where no machine has room for it. `output_bytes` is what the store counts
-    for one output.
+    for one output. `since_s` is the instant from which the arrivals of each user count that came
+    later than the run, scenario seconds.
     """
 
     description: Description
@@ -117,6 +119,7 @@ class Cell:
     host: Callable[[Sequence[DeviceSpec]], Coroutine[Any, Any, HostPart]]
     another: Callable[[bytes | None], Coroutine[Any, Any, LearnerPart]] | None = None
     output_bytes: int = 0
+    since_s: dict[int, float] = field(default_factory=dict)
     pace: MachinePace | None = None  # as the edge last said
     over: str | None = None  # why the cell has ended: how its edge, or its last host, died
 

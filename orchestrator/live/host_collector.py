@@ -52,7 +52,7 @@ class HostCollector:
 
     def dismiss(self, cell: Cell) -> None:
         """Stop the hosts of a dead edge in the background, while the run goes on."""
-        self._dismissals += [asyncio.create_task(self._dismiss(host)) for host in cell.hosts]
+        self._dismissals += [asyncio.create_task(self._dismiss(cell, host)) for host in cell.hosts]
 
     async def _drain(self, cell: Cell, host: HostPart) -> Drained | None:
         """A host's answer; None where it is dead."""
@@ -80,7 +80,8 @@ class HostCollector:
             self._lose(cell, host, str(error))
         return ended
 
-    async def _dismiss(self, host: HostPart) -> None:
+    async def _dismiss(self, cell: Cell, host: HostPart) -> None:
+        self._enter_lost(cell, host, cell.name, dismissed=True)
         host.devices = []
         with contextlib.suppress(PartDied, TimeoutError):
             async with asyncio.timeout(self._grace_s / self._clock.scale + LAST_S):
@@ -88,7 +89,7 @@ class HostCollector:
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)
-        self.lost.append(LostHost(host.name, cell.name, tuple(host.devices), self._clock.now()))
+        self._enter_lost(cell, host, host.name)
         self._parts.targets[:] = [
             target for target in self._parts.targets if target.process != host.name
         ]
@@ -96,3 +97,15 @@ class HostCollector:
         self._observer.death(f"{why}: {len(host.devices)} devices fewer")
         if not cell.hosts and cell.over is None:
             cell.over = why
+
+    def _enter_lost(self, cell: Cell, host: HostPart, who: str, dismissed: bool = False) -> None:
+        """Note whose arrivals nobody sends any more."""
+        lost = LostHost(
+            edge=cell.name,
+            devices=tuple(host.devices),
+            since_s=cell.since_s,
+            at_s=self._clock.now(),
+            who=who,
+            dismissed=dismissed,
+        )
+        self.lost.append(lost)

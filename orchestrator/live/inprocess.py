@@ -50,14 +50,14 @@ class LocalHost:
         self.devices = list(devices)
         self._late = late
 
-    async def start(self, epoch_s: float) -> None:
-        self._host.start(None if self._late else epoch_s)
+    async def start(self, epoch_s: float, since_s: float = 0.0) -> None:
+        self._host.start(None if self._late else epoch_s, since_s)
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
         return ended_requests(self._host)
 
-    async def join(self, devices: Sequence[DeviceSpec]) -> None:
-        self._host.join(devices)
+    async def join(self, devices: Sequence[DeviceSpec], since_s: float) -> None:
+        self._host.join(devices, since_s)
 
     async def leave(self, users: Sequence[int]) -> None:
         self._host.leave(users)

@@ -1,12 +1,13 @@
-"""Hosts that died while users asked, and the arrivals that nobody sent for their devices."""
+"""Hosts that died while users asked: the rows that they took with them, and the arrivals that
+nobody sent for their devices."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from midstep.radio.fading import DeviceSpec
+from midstep.scenario import Scenario
 from midstep.telemetry.metrics import counter
 from midstep.telemetry.record import RequestRow
 from midstep.workload.arrivals import open_law
@@ -15,27 +16,34 @@ from orchestrator.live.launch import Launch
 from orchestrator.live.setting import asks_whole_prompt
 from orchestrator.records.rows import EndedRequest
 from user_agent.dropped import DroppedArrivals
+from user_agent.host import RETRY_S
 
-__all__ = ["LostHost", "dropped_with"]
+__all__ = ["LostHost", "rows_lost_with"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LostHost:
-    """A host that died: its name, its edge, its devices, and when that was noticed."""
+    """A host that died, or that was dismissed as its edge had died: its edge, its devices, the
+    instants from which their arrivals count (0 where it has none), when the death was noticed, and
+    `who` died. A dismissed host still hands over the rows of what it has sent."""
 
-    name: str
     edge: str
     devices: Sequence[DeviceSpec]
+    since_s: Mapping[int, float]
     at_s: float
+    who: str
+    dismissed: bool = False
 
 
-def dropped_with(
+def rows_lost_with(
     lost: Iterable[LostHost], launch: Launch, rows: Mapping[str, RequestRow], end_s: float
 ) -> list[EndedRequest]:
-    """The open arrivals of lost hosts that were due between their death and `end_s`. Closed users
-    wait for an answer that never comes: nothing of theirs is due.
+    """The rows that a run lacks as hosts have died, where users asked until `end_s`; `rows`, by
+    request id, are those that it has.
 
-    An arrival's number and instant follow from the device's last row, by the law alone.
+    When an open arrival is due follows from the law alone: one that has no row is failed where it
+    was due before the death was noticed, and dropped where it was due later. A closed user waits
+    for its picture: it had one request in flight at most, and nothing of it is due later.
     """
     scenario = launch.scenario
     law = open_law(scenario, launch.requests)
@@ -45,26 +53,54 @@ def dropped_with(
         slot_seconds=scenario.slot_seconds,
         whole_prompt=asks_whole_prompt(scenario),
     )
-    last = _last_arrivals(rows.values())
+    last = _last_rows(rows.values()) if law.closed else {}
     ended = list[EndedRequest]()
     for host in lost:
+        if law.closed and host.dismissed:
+            continue
+        until_s = min(host.at_s, end_s) if law.closed else end_s
         for spec in host.devices:
-            number, since_s = last.get(spec.user, (-1, 0.0))
-            window_s = (host.at_s, end_s)
-            error = f"it was never sent: {host.name} had died"
-            dropped = arrivals.rows(spec, host.edge, number + 1, since_s, window_s, error)
-            for row in dropped:
-                if row.think_s is None:
-                    counter("arrivals_dropped_total", host.edge).inc()
-                    ended.append(EndedRequest(row, None))
+            index = 0
+            since_s = host.since_s.get(spec.user, 0.0)
+            if spec.user in last:
+                index, since_s = _next(last[spec.user], scenario.slot_seconds)
+            error = f"it was never sent: {host.who} had died"
+            for row in arrivals.rows(spec, host.edge, index, since_s, until_s, error):
+                if row.request_id not in rows:
+                    ended.append(EndedRequest(_judged(row, host, scenario), None))
     return ended
 
 
-def _last_arrivals(rows: Iterable[RequestRow]) -> dict[int, tuple[int, float]]:
-    """The number and the due instant of each user's last request."""
-    last: dict[int, tuple[int, float]] = {}
+def _judged(row: RequestRow, host: LostHost, scenario: Scenario) -> RequestRow:
+    """A missing row, failed where it was due before the death was noticed; counted."""
+    assert row.due_s is not None
+    if row.due_s > host.at_s:
+        counter("arrivals_dropped_total", host.edge).inc()
+        return row
+    row.result = "failed"
+    row.error = f"{host.who} died before it was finished"
+    row.arrived_s = row.due_s
+    row.slot = int(host.at_s // scenario.slot_seconds)
+    counter("requests_total", host.edge, scenario.policy.name, row.result, "none").inc()
+    return row
+
+
+def _last_rows(rows: Iterable[RequestRow]) -> dict[int, RequestRow]:
+    """Each user's last request."""
+    last: dict[int, RequestRow] = {}
     for row in rows:
-        number = int(row.request_id.rpartition("-")[2])
-        if number > last.get(row.user, (-1, -math.inf))[0] and row.due_s is not None:
-            last[row.user] = number, row.due_s
+        if row.user not in last or _number(row) > _number(last[row.user]):
+            last[row.user] = row
     return last
+
+
+def _next(row: RequestRow, slot_seconds: float) -> tuple[int, float]:
+    """The number of a closed user's next request, and the instant from which that counts: the
+    answer, or, of a request that was not done, when it can have failed at the earliest."""
+    if row.total_s is not None:
+        return _number(row) + 1, row.arrived_s + row.total_s
+    return _number(row) + 1, max(row.arrived_s, row.slot * slot_seconds) + RETRY_S
+
+
+def _number(row: RequestRow) -> int:
+    return int(row.request_id.rpartition("-")[2])

@@ -36,7 +36,7 @@ from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
-from orchestrator.live.lost_hosts import dropped_with
+from orchestrator.live.lost_hosts import rows_lost_with
 from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
@@ -224,7 +224,7 @@ class _Run:
             renew_targets=renew_targets,
             ending=self._ending,
         )
-        scaler = Scaler(self.scenario, parts, epoch, self._scaled, renew_targets)
+        scaler = Scaler(self.scenario, parts, epoch, self.clock, self._scaled, renew_targets)
         try:
             await self._slots(parts, scaler, observer)
         finally:
@@ -272,8 +272,10 @@ class _Run:
             )
             stack.callback(timeline.cancel)
             await loop.run(self.stopping, self.progress.show)
+        lost = loop.lost_hosts
         rows = self.recorder.rows
-        self.recorder.ended(dropped_with(loop.lost_hosts, self.launch, rows, loop.until_s))
+        self.recorder.ended(rows_lost_with(lost, self.launch, rows, loop.until_s))
+        self.facts.undisturbed = not lost and not self.stopping.is_set()
         self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
 
     def _compares(self) -> bool:

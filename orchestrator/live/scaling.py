@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from midstep.apportion import apportion
+from midstep.clock import Clock
 from midstep.errors import OptionError, PartDied, ScenarioError
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
 from midstep.scenario import MOST_USERS, Scenario
@@ -24,7 +25,8 @@ class Scaler:
     The devices that came last leave first; each is removed when its requests in flight have ended,
     so that none is lost. A new device gets a number that no device had before; hosts are filled up
     to devices_per_host before new ones are started. Hosts without devices stay until the run ends,
-    with what they have measured. `announce` gets the result in words; `renew_targets` is called
+    with what they have measured. The arrivals of a new device count from when its host is told of
+    it, by the run's `clock`. `announce` gets the result in words; `renew_targets` is called
     when hosts were added.
     """
 
@@ -33,12 +35,14 @@ class Scaler:
         scenario: Scenario,
         parts: Parts,
         epoch_s: float,
+        clock: Clock,
         announce: Callable[[str], None],
         renew_targets: Callable[[], None] = lambda: None,
     ) -> None:
         self._scenario = scenario
         self._parts = parts
         self._epoch_s = epoch_s
+        self._clock = clock
         self._announce = announce
         self._renew_targets = renew_targets
         self._newcomers = Newcomers(scenario)
@@ -116,7 +120,7 @@ class Scaler:
             if some:
                 self._check(cell)
                 host.devices = [*host.devices, *some]
-                await _or_dead(host.join(some))
+                await _or_dead(host.join(some, self._come(cell, some)))
         if not coming:
             return
         groups = [coming[i : i + per] for i in range(0, len(coming), per)]
@@ -134,7 +138,13 @@ class Scaler:
         # before `start`: a host whose devices send requests must be drained and stopped at the end,
         # even where this call fails
         cell.hosts.append(host)
-        await _or_dead(host.start(self._epoch_s))
+        await _or_dead(host.start(self._epoch_s, self._come(cell, group)))
+
+    def _come(self, cell: Cell, devices: Sequence[DeviceSpec]) -> float:
+        """Note that devices come now; the instant, scenario seconds."""
+        now = self._clock.now()
+        cell.since_s.update((spec.user, now) for spec in devices)
+        return now
 
     def _check(self, cell: Cell | None) -> None:
         """Raise ScenarioError where no device can join any more. Call it right before each call

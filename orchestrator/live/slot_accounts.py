@@ -13,6 +13,7 @@ from orchestrator.live.cell import Cell, EdgeStatus
 from orchestrator.live.learner import Decision
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest, SlotRow
+from orchestrator.records.warm_up import due_s
 
 __all__ = ["SlotAccounts"]
 
@@ -39,7 +40,8 @@ class SlotAccounts:
         """Record ended requests at once; they are accounted for with their slot."""
         self._recorder.ended(ended)
         done = [one for one in ended if one.row.result == "done"]
-        self._judge([_in_time(one) for one in done if (one.row.due_s or 0.0) >= self._warmup_s])
+        measured = [one for one in done if due_s(vars(one.row)) >= self._warmup_s]
+        self._judge([_in_time(one) for one in measured])
         self._waiting += ended
 
     def note_slot_end(self, late_s: float) -> None:

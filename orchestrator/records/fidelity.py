@@ -3,13 +3,13 @@ and slot length."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LATE_S", "LATE_SHARE", "RATE_ERROR", "Error", "measure", "verdict"]
+__all__ = ["LATE_S", "LATE_SHARE", "RATE_ERROR", "Error", "measure", "never_sent", "verdict"]
 
 # lateness p99 may be this much, or this share of the stage, whichever is larger
 LATE_S = 0.020
@@ -61,19 +61,32 @@ def measure(
     return [_error(part, values) for part, values in commanded.items() if values]
 
 
+def never_sent(rows: Sequence[Mapping[str, Any]]) -> int:
+    """The dropped arrivals that were due longer before they were given up than an arrival may be
+    late: what was due in the run's last moment may be overtaken by its end."""
+    dropped = [row for row in rows if row["result"] == "dropped"]
+    return sum(row["arrived_s"] - row["due_s"] > LATE_S for row in dropped)
+
+
 def verdict(
-    errors: Sequence[Error], done: int, failures: Sequence[str] = (), slow: Sequence[str] = ()
+    errors: Sequence[Error],
+    done: int,
+    failures: Sequence[str] = (),
+    slow: Sequence[str] = (),
+    dropped: int = 0,
 ) -> str:
     """`VALID`, or `INVALID` with the reason: a policy that failed, machines too slow for their
-    profile, or an overloaded emulator and what to change."""
+    profile, or an overloaded emulator and what to change. `dropped`: arrivals that hosts which
+    lived never sent."""
     if failures:
         return f"INVALID: {'; '.join(failures)}"
     if slow:
         return f"INVALID: a machine is too slow for its profile: {'; '.join(slow)}"
-    broken = [error for error in errors if not error.within_bound]
+    broken = [_why(error) for error in errors if not error.within_bound]
+    if dropped:
+        broken.append(f"{dropped} arrivals were due and never sent: {CHANGES['arrival']}")
     if broken:
-        why = "; ".join(_why(error) for error in broken)
-        return f"INVALID: emulator overloaded: {why}"
+        return f"INVALID: emulator overloaded: {'; '.join(broken)}"
     return "VALID" if done else "INVALID: no request was finished, so nothing was measured"
 
 

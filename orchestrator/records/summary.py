@@ -21,6 +21,7 @@ from orchestrator.records.folders import write_at_once
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
+from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["RunFacts", "measured", "metrics", "missed", "read", "summarise", "write"]
 
@@ -45,6 +46,7 @@ class RunFacts:
     pipeline: Mapping[str, Any] | None = None
     resumed_from: str | None = None
     policy_failures: Sequence[str] = ()
+    undisturbed: bool = False  # every host lived, and nobody interrupted the run
 
 
 def summarise(
@@ -93,26 +95,19 @@ def summarise(
         },
         "fidelity": {error.part: error.dict() for error in errors},
         "verdict": fidelity.verdict(
-            errors, len(done), facts.policy_failures, machine_pace.too_slow(facts.pace)
+            errors,
+            len(done),
+            facts.policy_failures,
+            machine_pace.too_slow(facts.pace),
+            fidelity.never_sent(rows) if facts.undisturbed else 0,
         ),
     }
 
 
 def measured(scenario: Scenario, rows: Rows, slots: Rows) -> tuple[Rows, Rows]:
     """The requests that were due, and the slots that began, after the scenario's warm-up."""
-    warmup_s = scenario.warmup_s
-    if not warmup_s:
-        return rows, slots
-    return (
-        [row for row in rows if _due(row) >= warmup_s],
-        [slot for slot in slots if slot["start_s"] >= warmup_s],
-    )
-
-
-def _due(row: Mapping[str, Any]) -> float:
-    """When a request was due; of an older run's row when it was sent."""
-    due_s: float | None = row["due_s"]
-    return row["arrived_s"] if due_s is None else due_s
+    began = [slot for slot in slots if slot["start_s"] >= scenario.warmup_s]
+    return after_warm_up(scenario, rows), began
 
 
 def _classes(scenario: Scenario, rows: Rows, step_s: Mapping[str, float]) -> dict[str, Any]:

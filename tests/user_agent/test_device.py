@@ -172,6 +172,8 @@ def test_an_edge_that_keeps_finished_pictures_is_asked_for_the_whole_prompt(
     assert row.result == "done" and row.device_steps == 0
     assert row.edge_prompt == edge.requests[0].prompt == LION.prompt
     assert edge.requests[0].private_seed == row.seed == 5
+    own = dataclasses.replace(varied, private_seed=0)
+    assert one_request(scenario, edge, own).row.seed == edge.requests[1].private_seed == 0
     shared = FakeEdge()
     assert one_request(scenario, shared, varied).row.edge_prompt == LION.edge_prompt
     assert shared.requests[0].private_seed is None

@@ -166,6 +166,29 @@ def test_an_arrival_that_was_noticed_late_is_late_in_its_latency(
     assert arrival.late_p99_ms == pytest.approx(50, abs=0.01)
 
 
+def test_a_host_that_begins_late_is_late_and_asks_for_what_was_due(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's time goes on while a host begins: its users' arrivals stay where they are."""
+    arrivals = {"poisson": {"per_user_per_minute": 60}}
+    busy = parse(paced.tree(workload={"catalogue_size": 20, "arrivals": arrivals}))
+    monkeypatch.setattr(VirtualClock, "begin", lambda self, epoch_s: None)
+
+    async def rows_of(late_s: float, host: DeviceHost) -> list[RequestRow]:
+        await asyncio.sleep(late_s)
+        return await rows_until_idle(host)
+
+    prompt, late = (
+        with_host(partial(rows_of, late_s), busy, workload=Prompts(4)) for late_s in (0.0, 1.5)
+    )
+    due = lambda rows: {row.request_id: row.due_s for row in rows}  # noqa: E731
+    assert due(late) == due(prompt) and len(late) == 4 * 4
+    for row in late:
+        assert row.due_s is not None
+        assert row.arrival_late_s == pytest.approx(max(0.0, 1.5 - row.due_s), abs=1e-6)
+    assert max(row.arrival_late_s or 0.0 for row in late) > 0.5
+
+
 def test_what_was_due_before_the_end_and_not_sent_is_dropped_and_counted() -> None:
     """A host that stalls over the run's end never sends what was due meanwhile."""
     arrivals = {"poisson": {"per_user_per_minute": 300}}
@@ -202,13 +225,13 @@ def test_users_join_and_leave_while_it_runs(scenario: Scenario) -> None:
     async def use(host: DeviceHost) -> tuple[set[int], set[int]]:
         host.leave([3])
         host.start(0.0)
-        await asyncio.sleep(10)
+        await asyncio.sleep(8)
         early = {finished.row.user for finished in host.drain()}
         host.leave([0])
         host.join([specs(scenario)[3]])
-        await asyncio.sleep(20)
+        await asyncio.sleep(12)
         host.drain()
-        await asyncio.sleep(10)
+        await asyncio.sleep(9)
         return early, {finished.row.user for finished in host.drain()}
 
     early, late = with_host(use, scenario)

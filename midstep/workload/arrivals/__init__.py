@@ -6,7 +6,13 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.workload.arrivals.closed import ClosedLaw
 from midstep.workload.arrivals.diurnal import DiurnalLaw
-from midstep.workload.arrivals.law import NOT_RECORDED, Arrival, ArrivalLaw
+from midstep.workload.arrivals.law import (
+    NOT_RECORDED,
+    Arrival,
+    ArrivalLaw,
+    due_before,
+    next_arrival,
+)
 from midstep.workload.arrivals.mmpp import MmppLaw
 from midstep.workload.arrivals.poisson import PoissonLaw
 from midstep.workload.arrivals.recorded import RecordedLaw
@@ -23,6 +29,8 @@ __all__ = [
     "PoissonLaw",
     "RecordedLaw",
     "SlottedLaw",
+    "due_before",
+    "next_arrival",
     "open_law",
 ]
 

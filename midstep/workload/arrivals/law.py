@@ -8,7 +8,18 @@ from typing import Protocol
 
 from midstep.draws import PAUSE, uniform
 
-__all__ = ["NOT_RECORDED", "Arrival", "ArrivalLaw", "exponential", "pause_s"]
+__all__ = [
+    "NOT_RECORDED",
+    "ROUNDING_S",
+    "Arrival",
+    "ArrivalLaw",
+    "due_before",
+    "exponential",
+    "next_arrival",
+    "pause_s",
+]
+
+ROUNDING_S = 1e-9  # what an event loop's timers round: an arrival nearer to the end is not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,22 @@ class ArrivalLaw(Protocol):
         `since_s` is the instant from which the law counts: the arrival before it where arrivals are
         open, the answer to it where they are closed, and for the first one when the user came.
         """
+
+
+def next_arrival(
+    law: ArrivalLaw, user: int, index: int, since_s: float
+) -> tuple[int, Arrival] | None:
+    """The first arrival of `user` from its `index`-th on that the law knows, with its number; None
+    where it has no more. `since_s` as in `ArrivalLaw.arrival`."""
+    while (arrival := law.arrival(user, index, since_s)) is NOT_RECORDED:
+        index += 1
+    return None if arrival is None else (index, arrival)
+
+
+def due_before(arrival: Arrival, end_s: float) -> bool:
+    """Whether an arrival is due before an end, the same on every road: one that is due at the very
+    end is not."""
+    return arrival.due_s < end_s - ROUNDING_S
 
 
 def exponential(uniform_draw: float) -> float:

@@ -49,12 +49,6 @@ class MmppLaw:
         """The state of a stay: 0 calm, 1 burst."""
         return (self._first + number) % 2
 
-    def state_at(self, instant_s: float) -> int:
-        """The state at an instant."""
-        while self._begins_s[-1] <= instant_s:
-            self._stay()
-        return self.state(bisect_right(self._begins_s, instant_s) - 1)
-
     def _operational(self, instant_s: float) -> float:
         """The integral of the rate until an instant."""
         while self._begins_s[-1] <= instant_s:

@@ -17,12 +17,7 @@ from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
 from orchestrator.evaluation import pages
 from orchestrator.evaluation.comparison.differences import Difference, means, paired
-from orchestrator.evaluation.comparison.matching import (
-    Matching,
-    Row,
-    match,
-    measured,
-)
+from orchestrator.evaluation.comparison.matching import Matching, Row, match
 from orchestrator.records.arrivals import arrival_model
 from orchestrator.records.folders import (
     claim_folder,
@@ -32,6 +27,7 @@ from orchestrator.records.folders import (
 )
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import read_run, versions
+from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["Pair", "Run", "compare", "pair", "read"]
 
@@ -104,7 +100,7 @@ def read(folder: Path) -> Run:
     """A run's record, without its warm-up. Raises RecordError, ScenarioError."""
     every, _ = read_run(folder)
     scenario = read_scenario(folder)
-    rows = measured(scenario, every)
+    rows = after_warm_up(scenario, every)
     if not rows:
         raise RecordError(f"{folder}: the run has no request in its record")
     return Run(name=folder.resolve().name, folder=folder, scenario=scenario, rows=rows)

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from midstep.scenario import Scenario
-
-__all__ = ["COLUMNS", "SAME_SHARE", "Matching", "Row", "match", "measured"]
+__all__ = ["COLUMNS", "SAME_SHARE", "Matching", "Row", "match"]
 
 Row = Mapping[str, Any]
 
@@ -90,17 +88,6 @@ def match(first: Sequence[Row], second: Sequence[Row]) -> Matching:
         other_instant=other_instant,
         other_words=other_words,
     )
-
-
-def measured(scenario: Scenario, rows: Sequence[Row]) -> list[Row]:
-    """The rows that were due after the scenario's warm-up, which is recorded and not measured."""
-    return [row for row in rows if _due(row) >= scenario.warmup_s]
-
-
-def _due(row: Row) -> float:
-    """When a request was due; of a row without it, when it was sent."""
-    due_s: float | None = row.get("due_s")
-    return row["arrived_s"] if due_s is None else due_s
 
 
 def _instants(row: Row, other: Row) -> tuple[float, float, float]:

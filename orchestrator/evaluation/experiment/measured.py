@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from midstep.errors import RecordError
 from orchestrator.evaluation.comparison import differences, matching
 from orchestrator.evaluation.experiment.points import Point
+from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["Measured", "measure", "rows_of"]
 
@@ -56,7 +57,7 @@ def rows_of(run: Measured) -> Sequence[matching.Row]:
     differences need; none where its road leaves none. Raises RecordError."""
     if run.requests is None:
         return []
-    return matching.measured(run.point.scenario, _read(run.requests))
+    return after_warm_up(run.point.scenario, _read(run.requests))
 
 
 @lru_cache(maxsize=64)

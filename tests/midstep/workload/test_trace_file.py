@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,6 +60,18 @@ def test_parquet_has_the_same_columns(tmp_path: Path) -> None:
     trace = read_trace(str(path), "workload.trace")
     assert [one.user for one in trace.requests] == [3, 0] and trace.users == 4
     assert [one.request.edge_prompt for one in trace.requests] == ["c", "a"]
+
+
+def test_users_that_a_table_has_as_floats_are_numbers(tmp_path: Path) -> None:
+    """A column of numbers of which one was missing once is a column of floats."""
+    path = tmp_path / "asked.parquet"
+    pq.write_table(pa.table({"user": [3.0, 0.0], "prompt": ["a", "b"]}), path)
+    assert [one.user for one in read_trace(str(path), "workload.trace").requests] == [3, 0]
+    for user in (1.5, -1.0, float("nan")):
+        pq.write_table(pa.table({"user": [0.0, user], "prompt": ["a", "b"]}), path)
+        message = f"row 1: user {user:g}: give a whole number, 0 or more, or a name"
+        with pytest.raises(ScenarioError, match=re.escape(message)):
+            read_trace(str(path), "workload.trace")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records.recorder import read_run
 from tests import paced
+from user_agent.device import Finished
+from user_agent.host import DeviceHost
 
 NORTH, SOUTH = (
     {"name": name, "capacity": "64KiB", "staging": "256KiB"} for name in ("north", "south")
@@ -119,29 +121,122 @@ def test_an_edge_that_dies_takes_its_own_users_and_the_other_goes_on(
     assert [slot["users"] for slot in slots if slot["edge"] == "south"][-1] == 0
 
 
-def test_arrivals_that_were_due_at_a_dead_host_are_counted_as_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    workload = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 20}}}
-    whole, _ = go(tmp_path / "a", workload=workload, duration_s=20)
+POISSON = {"catalogue_size": 20, "arrivals": {"poisson": {"per_user_per_minute": 20}}}
+IDENTITY = ("request_id", "user", "due_s", "edge", "device_class", "edge_prompt")
+
+
+def host_dies(monkeypatch: pytest.MonkeyPatch, name: str, at_s: float) -> set[int]:
+    """Let a host of this process die; the users that die with it, once it has."""
+    users = set[int]()
     alive = inprocess.LocalHost.drain
 
     async def drain(self: inprocess.LocalHost) -> Any:
-        if self.name == "host-0" and self._host._clock.now() > 9.5:
-            raise PartDied("host-0 died")
+        if self.name == name and self._host._clock.now() > at_s:
+            users.update(spec.user for spec in self.devices)
+            raise PartDied(f"{name} died")
         return await alive(self)
 
     monkeypatch.setattr(inprocess.LocalHost, "drain", drain)
-    changes = {"edges": [NORTH, SOUTH], "devices": DEVICES, "workload": workload}
-    assert run(parse(paced.tree(**changes, duration_s=20)), Options(out=str(tmp_path / "b"))) == 3
-    dropped = [row for row in read_run(tmp_path / "b")[0] if row["result"] == "dropped"]
-    columns = ("request_id", "user", "due_s", "edge", "device_class", "edge_prompt")
-    lost = {0, 1}
-    due = [row for row in whole if row["user"] in lost and row["due_s"] > 10]
-    only = lambda rows: sorted(tuple(row[name] for name in columns) for row in rows)  # noqa: E731
-    assert only(dropped) == only(due) and len(dropped) > 4
-    assert {row["error"] for row in dropped} == {"it was never sent: host-0 had died"}
+    return users
+
+
+def of_users(rows: list[dict[str, Any]], users: set[int]) -> list[tuple[Any, ...]]:
+    """What identifies each request of these users."""
+    return sorted(tuple(row[name] for name in IDENTITY) for row in rows if row["user"] in users)
+
+
+def played(folder: Path, status: int, **changes: Any) -> list[dict[str, Any]]:
+    changes = {"edges": [NORTH, SOUTH], "devices": DEVICES, "duration_s": 20, **changes}
+    assert run(parse(paced.tree(**changes)), Options(out=str(folder), report=False)) == status
+    return read_run(folder)[0]
+
+
+# with users that were there from the start and one that came, and with some that came alone
+@pytest.mark.parametrize("name", ["host-2", "host-5"])
+def test_a_host_that_dies_takes_no_open_arrival_out_of_the_record(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {"workload": POISSON, "timeline": [{"at_s": 5.25, "users": 12}]}
+    whole = played(tmp_path / "a", 0, **changes)
+    lost = host_dies(monkeypatch, name, 9.5)
+    rows = played(tmp_path / "b", 3, **changes)
+    assert max(lost) >= 8, "who came later is among them"
+    assert of_users(rows, lost) == of_users(whole, lost)
+    mine = [row for row in rows if row["user"] in lost]
+    failed = [row for row in mine if row["result"] == "failed"]
+    dropped = [row for row in mine if row["result"] == "dropped"]
+    assert {row["error"] for row in failed} == {f"{name} died before it was finished"}
+    assert {row["error"] for row in dropped} == {f"it was never sent: {name} had died"}
+    assert max(row["due_s"] for row in failed) <= 10 < min(row["due_s"] for row in dropped)
+    assert {row["result"] for row in mine} == {"done", "failed", "dropped"}
     assert f", {len(dropped)} dropped; " in capsys.readouterr().out
+
+
+def test_a_host_that_dies_fails_what_its_closed_users_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {row["request_id"]: row for row in played(tmp_path / "a", 0)}
+    lost = host_dies(monkeypatch, "host-0", 9.5)
+    rows = played(tmp_path / "b", 3)
+    waited = set[str]()
+    for user in lost:
+        done = sum(row["user"] == user and row["result"] == "done" for row in rows)
+        following = f"{user:05d}-{done:05d}"
+        if whole[following]["due_s"] <= 10:
+            waited.add(following)
+    failed = {row["request_id"] for row in rows if row["result"] == "failed"}
+    assert failed == waited and waited
+    assert all(
+        row["due_s"] == pytest.approx(whole[row["request_id"]]["due_s"])
+        for row in rows
+        if row["result"] == "failed"
+    )
+    assert not any(row["result"] == "dropped" for row in rows)
+
+
+def test_an_edge_that_dies_leaves_the_arrivals_of_its_users_as_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = played(tmp_path / "a", 0, workload=POISSON)
+    alive = inprocess.LocalEdge.status
+
+    async def status(self: inprocess.LocalEdge) -> Any:
+        if self._node.edge.name == "south" and self._node.edge.clock.now() > 9.5:
+            raise PartDied("south died")
+        return await alive(self)
+
+    monkeypatch.setattr(inprocess.LocalEdge, "status", status)
+    rows = played(tmp_path / "b", 3, workload=POISSON)
+    everyone = {row["user"] for row in whole}
+    assert of_users(rows, everyone) == of_users(whole, everyone)
+    assert len({row["request_id"] for row in rows}) == len(rows)
+    dropped = [row for row in rows if row["result"] == "dropped"]
+    assert {row["edge"] for row in dropped} == {"south"} and len(dropped) > 4
+    assert {row["error"] for row in dropped} == {"it was never sent: south had died"}
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_arrivals_that_hosts_which_lived_never_sent_make_a_run_invalid(
+    dies: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts in this process are never late: one is asked to leave a request out."""
+    really = DeviceHost.drain
+
+    def drain(self: DeviceHost) -> list[Finished]:
+        ended = really(self)
+        for finished in ended:
+            if finished.row.request_id == "00002-00001":
+                finished.row.result = "dropped"
+                finished.row.due_s = finished.row.arrived_s - 1
+        return ended
+
+    monkeypatch.setattr(DeviceHost, "drain", drain)
+    if dies:
+        host_dies(monkeypatch, "host-0", 9.5)
+    played(tmp_path / "a", 3 if dies else 0)
+    verdict = json.loads((tmp_path / "a" / "summary.json").read_text())["verdict"]
+    why = "INVALID: emulator overloaded: 1 arrivals were due and never sent: give each host fewer"
+    assert verdict == "VALID" if dies else verdict.startswith(why)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from midstep.clock import WallClock
 from midstep.errors import MidstepError, PartDied, ScenarioError
 from midstep.radio.fading import Newcomers, specs
 from midstep.scenario_file import parse
@@ -187,10 +188,10 @@ class FakeHost:
         self.dead = dead
         self.started = False
 
-    async def start(self, epoch_s: float) -> None:
+    async def start(self, epoch_s: float, since_s: float) -> None:
         self.started = True
 
-    async def join(self, devices: Any) -> None:
+    async def join(self, devices: Any, since_s: float) -> None:
         await self.leave([])
 
     async def leave(self, users: Any) -> None:
@@ -213,7 +214,7 @@ def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
     hosts: list[Any] = [FakeHost(device_specs[:2]), FakeHost(device_specs[2:])]
     cell = Cell(description=about, edge=nobody, address="", learner=nobody, hosts=hosts, host=host)
     lines: list[str] = []
-    return Scaler(scenario, Parts([cell], []), 0.0, lines.append), cell, lines
+    return Scaler(scenario, Parts([cell], []), 0.0, WallClock(), lines.append), cell, lines
 
 
 async def test_hosts_are_filled_before_new_ones_are_started() -> None:

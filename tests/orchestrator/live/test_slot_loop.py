@@ -96,6 +96,7 @@ class FakeHost(Part):
         row.prompt_key = "a"
         row.reuse = "exact" if number % 2 else "computed"
         row.total_s = 1.0
+        row.arrived_s = at_s
         row.dict = lambda: {"request_id": row.request_id, "slot": row.slot}
         return cast(RequestRow, row)
 
@@ -316,17 +317,21 @@ def test_a_run_whose_edges_are_all_dead_ends(tmp_path: Path) -> None:
     assert sum(row.requests for row in world.slots) == len(world.rows)
 
 
-@pytest.mark.parametrize(("late_s", "valid"), [(0.01, 1.0), (0.5, 0.0)])
-def test_run_valid_knows_the_lateness_of_arrivals(
-    late_s: float, valid: float, tmp_path: Path
+# an older run's row does not say when it was due: it was when it was sent, after the warm-up
+@pytest.mark.parametrize(
+    ("late_s", "due_s", "valid"),
+    [(0.01, 3.0, 1.0), (0.5, 3.0, 0.0), (0.5, None, 0.0), (0.5, 1.0, 1.0)],
+)
+def test_run_valid_knows_the_lateness_of_arrivals_after_the_warm_up(
+    late_s: float, due_s: float | None, valid: float, tmp_path: Path
 ) -> None:
-    scenario = parse(paced.tree())
+    scenario = parse(paced.tree(warmup_s="2s"))
     accounts = SlotAccounts(scenario, Recorder(tmp_path / "run", scenario), RunMetrics())
     host = FakeHost("host-0")
-    rows = [host._row(number, 1.0) for number in range(50)]
+    rows = [host._row(number, 3.0) for number in range(50)]
     for row in rows:
         row.arrival_late_s = late_s
-        row.due_s = 1.0
+        row.due_s = due_s
     accounts.add([EndedRequest(row, None) for row in rows])
     assert gauge("run_valid")._value.get() == valid
 

@@ -126,6 +126,22 @@ def test_late_arrivals_make_a_run_invalid_and_older_rows_say_nothing_of_them() -
     assert [e.part for e in fidelity.measure([row(1).dict()], [], 1.0)] == ["link", "device"]
 
 
+def test_arrivals_that_were_never_sent_make_a_run_invalid_unless_a_death_explains_them(
+    scenario: Scenario,
+) -> None:
+    def verdict(given_up_s: float, undisturbed: bool) -> str:
+        dropped = row(50, result="dropped", due_s=9.0, arrived_s=given_up_s)
+        rows = [each.dict() for each in [*(row(i) for i in range(50)), dropped]]
+        facts = summary.RunFacts(undisturbed=undisturbed)
+        return str(summary.summarise(scenario, rows, [], [], facts)["verdict"])
+
+    assert verdict(9.5, True).startswith(
+        "INVALID: emulator overloaded: 1 arrivals were due and never sent: give each host fewer"
+    )
+    assert verdict(9.5, False) == "VALID"
+    assert verdict(9.01, True) == "VALID", "its end may overtake what is due in the last moment"
+
+
 def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:
     off = [row(i, transfer_late_s=0.008, transfer_s=0.408).dict() for i in range(50)]
     assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(off, [], 1.0), 50)

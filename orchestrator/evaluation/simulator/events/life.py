@@ -11,7 +11,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import Access, CachedOutput
-from midstep.workload.arrivals import Arrival, open_law
+from midstep.workload.arrivals import Arrival, due_before, next_arrival, open_law
 from midstep.workload.requests import open_workload
 from midstep.workload.trace import Trace
 from orchestrator.evaluation.simulator.events.agenda import Agenda
@@ -117,11 +117,13 @@ class Life:
 
     def _expect(self, device: int, index: int, since_s: float) -> None:
         """Let a device ask for the `index`-th time when that is due, counted from an instant."""
-        arrival = self._law.arrival(self._members[device].spec.user, index, since_s)
-        if arrival is None:
+        upcoming = next_arrival(self._law, self._members[device].spec.user, index, since_s)
+        if upcoming is None:
             self._asking -= 1
             return
-        self._agenda.enter(arrival.due_s, self._ask, (device, index, arrival))
+        index, arrival = upcoming
+        if due_before(arrival, self._scenario.duration_s):
+            self._agenda.enter(arrival.due_s, self._ask, (device, index, arrival))
 
     def _ask(self, what: tuple[int, int, Arrival]) -> None:
         """A user asks, unless it has gone, or its prompts are at their end."""

@@ -61,7 +61,8 @@ class SlotBook:
         policy made of it."""
         served = {name: list[Served]() for name in edges}
         until_s = (slot + 1) * self._slot_s
-        while self._ended and self._ended[0][0] < until_s:
+        # as a row says its slot: a product of slots may be off from that by a rounding
+        while self._ended and self._ended[0][0] // self._slot_s <= slot:
             one = heapq.heappop(self._ended)[2]
             row = row_of(one, self._steps, self._slot_s)
             self.requests.append(row.dict())

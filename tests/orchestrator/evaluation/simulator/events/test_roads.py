@@ -3,6 +3,7 @@ the draws and the policies, and neither's life of a request."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,49 @@ def test_a_runs_requests_are_met_again_by_events(arrivals: str, tmp_path: Path) 
     requests, _ = virtual(load("laptop", settings), tmp_path / "run")
     again = load("laptop", [*settings, f"workload.trace={tmp_path / 'run'}", "seed=7"])
     assert not differences(simulate(again).requests, requests, "request_id")
+
+
+@pytest.mark.parametrize("arrivals", [{"poisson": {"per_user_per_minute": 30}}, {"closed": {}}])
+def test_a_recorded_run_with_a_gap_is_met_again_on_both_roads(
+    arrivals: Row, tmp_path: Path
+) -> None:
+    """A user whose request a run has lost goes on with the next number."""
+
+    def scenario(**workload: Any) -> Scenario:
+        devices = [{"count": 4, "speed_ratio": 1.0}]
+        changes = {"policy": {"name": "lru"}, "devices": devices, "workload": workload}
+        return parse(paced.tree(**changes, duration_s=20))
+
+    source = tmp_path / "run"
+    ran, _ = virtual(scenario(catalogue_size=20, arrivals=arrivals), source)
+    rows = [row for row in ran if _number(row) != 1]
+    (source / "requests.parquet").unlink()
+    (source / "requests.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    again = scenario(trace=str(source))
+    requests, _ = virtual(again, tmp_path / "again")
+    assert {row["request_id"] for row in requests} == {row["request_id"] for row in rows}
+    assert max(_number(row) for row in rows) > 1
+    assert not differences(simulate(again).requests, requests, "request_id")
+
+
+@pytest.mark.parametrize("slot_seconds", [1.0, 0.1])
+def test_slotted_users_ask_for_the_same_on_both_roads_and_not_at_the_end(
+    slot_seconds: float, tmp_path: Path
+) -> None:
+    """Who comes first of those that come at once is not the same, and so neither are answers."""
+    arrivals = ["workload.arrivals={slotted: {}}", f"slot_seconds={slot_seconds}"]
+    scenario = load("laptop", ["policy.name=lru", *VIRTUAL, *arrivals, "duration_s=3s"])
+    asked = [
+        {(row["request_id"], row["due_s"], row["prompt"]) for row in rows}
+        for rows in (simulate(scenario).requests, virtual(scenario, tmp_path)[0])
+    ]
+    assert asked[0] == asked[1]
+    assert len(asked[0]) == scenario.users * round(3 / slot_seconds)
+
+
+def _number(row: Row) -> int:
+    """The number of a request among its user's."""
+    return int(row["request_id"].rpartition("-")[2])
 
 
 def _mean(figures: dict[str, dict[str, float | None]], name: str) -> float:
