@@ -62,6 +62,10 @@ class Against:
     pairing: str = BY_RUN
     note: str = ""
 
+    def pairing_of(self, metric: str) -> str:
+        """How a metric is paired: percentiles, Q and counts are of whole runs."""
+        return self.pairing if metric in FIGURES else BY_RUN
+
     def relative(self, metric: str) -> float | None:
         """The difference as a share of the baseline's mean, both over what is paired alone; None
         without one, or where that mean is 0."""

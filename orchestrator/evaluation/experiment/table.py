@@ -143,7 +143,7 @@ def _difference(against: Against | None, metric: str) -> Row:
         "difference_requests": count,
         "difference_requests_of": most,
         "larger_than_chance": None if gap is None else gap.clear,
-        "pairing": None if against is None else against.pairing,
+        "pairing": None if against is None else against.pairing_of(metric),
         "same_requests": None if against is None else against.share,
     }
 

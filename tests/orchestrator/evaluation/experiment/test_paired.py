@@ -100,6 +100,9 @@ def test_a_share_is_of_the_baselines_mean_over_the_requests_that_both_finished(
     assert line["mean"] == 3000.0 and line["difference"] == -500.0
     assert line["difference_share"] == -0.5  # of 1000 ms, not of the 3500 that would fit the mean
     assert (line["difference_requests"], line["difference_requests_of"]) == (2, 3)
+    assert line["pairing"] == "request by request"
+    assert cells[1].against is not None
+    assert cells[1].against.pairing_of("p95_s") == "run by run"
     (line,) = (one for one in cell_rows(cells[:1]) if one["metric"] == RESPONSE)
     assert line["difference_requests"] is None
 
