@@ -40,8 +40,8 @@ of no requests.
 
 The same figures without Grafana: `midstep top RUN`.
 
-**The pictures** below are one run's (`midstep run saturated --duration 90s --monitor`, on a
-machine that others used at the same time: hence its lateness), drawn by `python -m
+**The pictures** below are one run's (`midstep run crowd --duration 60s --monitor`, a thousand
+devices on two cores), drawn by `python -m
 deploy.draw_dashboards RUN`; RUN may also be the address of a Prometheus. It fills the variables,
 puts every query to Prometheus at the step that Grafana would choose, and draws the answers in
 headless Chromium with Grafana's own components (npm `@grafana/ui` 11.6, the version that the JSON
