@@ -19,7 +19,9 @@ from orchestrator.records.recorder import Recorder
         (0.030, None, True),  # slower, not by half
         (0.806, None, False),
         (0.806, (100, 0.9), True),  # only the measurement was disturbed
-        (0.013, (100, 1.6), False),  # only the measurement was not
+        (0.040, (100, 1.6), False),
+        (0.013, (100, 1.6), True),  # the run's own devices need the cores as well
+        (0.013, (100, 2.1), False),  # and not that much
         (0.013, (5, 1.6), True),  # too few ticks to say so
     ],
 )
