@@ -129,7 +129,7 @@ def test_a_learner_killed_in_mid_run_is_replaced_from_its_state_and_nobody_waits
         lines = [
             line
             for line in running.text().splitlines()
-            if line.startswith("midstep: ") and "learner" in line
+            if line.startswith(("midstep: the learner", "midstep: another learner"))
         ]
     pid = re.search(r"another learner \(pid (\d+)\)", running.text())
     assert pid is not None and int(pid[1]) != first
