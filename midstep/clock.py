@@ -4,6 +4,7 @@ deterministic)."""
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import time
 from collections.abc import Coroutine
@@ -92,19 +93,22 @@ class StoppableSleep:
             _wake(self._waiter)
 
     async def until(self, instant_s: float) -> bool:
-        """Return no earlier than `instant_s`, or as soon as it is stopped; whether it is. Others
-        have their turn, also where the instant has passed."""
+        """Return no earlier than `instant_s`, or as soon as it is stopped; whether it is. Infinity
+        waits for `stop` alone. Others have their turn, also where the instant has passed."""
         loop = asyncio.get_running_loop()
         if instant_s <= self._clock.now():
             await asyncio.sleep(0)
         while not self.stopped and (left := instant_s - self._clock.now()) > 0:
             self._waiter = loop.create_future()
-            timer = loop.call_later(left / self._clock.scale, _wake, self._waiter)
+            timer = None
+            if math.isfinite(left):
+                timer = loop.call_later(left / self._clock.scale, _wake, self._waiter)
             try:
                 await self._waiter
             finally:
-                timer.cancel()
                 self._waiter = None
+                if timer is not None:
+                    timer.cancel()
         return self.stopped
 
 

@@ -128,7 +128,7 @@ def experiment(
     from orchestrator.roads import setup
 
     path = plans.find(os.fspath(file))
-    plan = plans.changed(plans.read(path), settings, baseline)
+    plan = plans.with_settings(plans.read(path), settings, baseline)
     folder = None if out is None else os.fspath(out)
     play(path, plan, folder, setup(plan, jobs, address, f"midstep.experiment({str(file)!r})"))
     return Experiment(Folder(plan.name, folder).path)

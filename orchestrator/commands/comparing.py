@@ -71,7 +71,7 @@ def _experiment(args: argparse.Namespace) -> int:
         if getattr(args, name) == "":
             raise OptionError(f"--{name}: nothing is given (an unset variable?); leave it out")
     file = plans.find(args.file)
-    plan = plans.changed(plans.read(file), args.set, args.baseline)
+    plan = plans.with_settings(plans.read(file), args.set, args.baseline)
     command = shlex.join(["midstep", *sys.argv[1:]])
     return experiment(file, plan, args.out, setup(plan, args.jobs, args.address, command))
 

@@ -19,8 +19,8 @@ from orchestrator.records.metrics import tail
 __all__ = [
     "announce_cell",
     "headline",
-    "listed",
     "profile_doubt",
+    "requests_line",
     "start_line",
     "store_line",
     "truncation_line",
@@ -85,7 +85,7 @@ def store_line(cell: Cell, capacity: int) -> str:
     )
 
 
-def listed(trace: Trace, scenario: Scenario) -> str:
+def requests_line(trace: Trace, scenario: Scenario) -> str:
     """A sentence on the requests that a list or a trace names, and when they are sent."""
     law = scenario.workload.arrivals.law
     when = f"by the scenario's arrivals ({law})" if trace.arrivals is None else HOW[trace.arrivals]

@@ -44,9 +44,8 @@ def close_record(
     summary.write(folder, tree)
     path = None
     if options.report:
-        from orchestrator.records import (
-            report,
-        )  # draws: half a second, and few runs of many need it
+        # it draws: half a second to import, and few runs of many need it
+        from orchestrator.records import report
 
         path = report.write(folder)
     traces = [perfetto.write(folder)] if scenario.report.perfetto else []

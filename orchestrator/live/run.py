@@ -26,8 +26,8 @@ from midstep.telemetry.exporter import Target, export
 from midstep.telemetry.metrics import RunMetrics
 from orchestrator.live.announcer import (
     announce_cell,
-    listed,
     profile_doubt,
+    requests_line,
     start_line,
     store_line,
 )
@@ -212,7 +212,7 @@ class _Run:
             announce_cell(cell, self.scenario.policy.name, self.folder, self.progress.say)
             self.progress.say(store_line(cell, self.scenario.at(cell.name).edge.capacity))
         if self.launch.requests is not None:
-            self._announce(listed(self.launch.requests, self.scenario))
+            self._announce(requests_line(self.launch.requests, self.scenario))
         if self.launch.states:
             self._announce(f"the learner goes on from what {self.options.resume} left")
         if self.monitor is not None:

@@ -11,14 +11,13 @@ from midstep.wire.messages import HITS
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, EdgeStatus
 from orchestrator.live.learner import Decision
+from orchestrator.records.fidelity import bound_s
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest, SlotRow
 from orchestrator.records.warm_up import due_s
 
 __all__ = ["SlotAccounts"]
 
-LATE_SHARE = 0.02  # allowed lateness, as a share of a stage or a slot
-LATE_S = 0.02  # allowed lateness of short stages, seconds
 VALID_SHARE = 0.98  # of the commanded times that must be met for run_valid
 
 
@@ -48,7 +47,7 @@ class SlotAccounts:
         """Note that a slot's end was noticed `late_s` late."""
         self._metrics.slot_late(late_s)
         if self._ended_slots * self._slot_seconds >= self._warmup_s:
-            self._judge([late_s <= LATE_SHARE * max(1.0, self._slot_seconds)])
+            self._judge([late_s <= bound_s(self._slot_seconds)])
         self._ended_slots += 1
         self._metrics.event("slot")
 
@@ -135,6 +134,5 @@ def _in_time(ended: EndedRequest) -> bool:
         (row.device_late_s, row.device_s),
     )
     return all(
-        late_s is None or stage_s is None or late_s <= max(LATE_S, LATE_SHARE * stage_s)
-        for late_s, stage_s in pairs
+        late_s is None or stage_s is None or late_s <= bound_s(stage_s) for late_s, stage_s in pairs
     )

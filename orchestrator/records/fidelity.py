@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LATE_S", "LATE_SHARE", "RATE_ERROR", "Error", "measure", "never_sent", "verdict"]
+__all__ = ["LATE_S", "RATE_ERROR", "Error", "bound_s", "measure", "never_sent", "verdict"]
 
 # lateness p99 may be this much, or this share of the stage, whichever is larger
 LATE_S = 0.020
@@ -61,6 +61,11 @@ def measure(
     return [_error(part, values) for part, values in commanded.items() if values]
 
 
+def bound_s(stage_s: float) -> float:
+    """How late a stage of that length may be, seconds."""
+    return max(LATE_S, LATE_SHARE * stage_s)
+
+
 def never_sent(rows: Sequence[Mapping[str, Any]]) -> int:
     """The dropped arrivals that were due longer before they were given up than an arrival may be
     late: what was due in the run's last moment may be overtaken by its end."""
@@ -110,7 +115,7 @@ def _error(part: str, pairs: Sequence[tuple[float, float]]) -> Error:
     length, but not of a slot's."""
     late = np.array([pair[0] for pair in pairs])
     stage = np.array([pair[1] for pair in pairs]) - (late if part != "slot" else 0)
-    bound = max(LATE_S, LATE_SHARE * float(np.median(stage)))
+    bound = bound_s(float(np.median(stage)))
     relative = float(np.median(late / np.maximum(stage, 1e-9)))
     p50, p99 = (float(np.percentile(late, q)) for q in (50, 99))
     return Error(

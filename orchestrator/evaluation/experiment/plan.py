@@ -15,7 +15,7 @@ from midstep.scenario import Tree
 from midstep.scenario_yaml import read_yaml
 from midstep.units import excerpt
 
-__all__ = ["ROADS", "SHIPPED", "Plan", "Road", "changed", "find", "read", "shipped"]
+__all__ = ["ROADS", "SHIPPED", "Plan", "Road", "find", "read", "shipped", "with_settings"]
 
 SHIPPED = scenario_file.SHIPPED.parent / "experiments"
 Road = Literal["virtual", "simulate", "live"]
@@ -101,7 +101,7 @@ def read(path: Path) -> Plan:
         raise OptionError(f"{path}: {_explain(error)}") from error
 
 
-def changed(plan: Plan, settings: Sequence[str], baseline: Sequence[str]) -> Plan:
+def with_settings(plan: Plan, settings: Sequence[str], baseline: Sequence[str]) -> Plan:
     """The plan with KEY=VALUE settings in its `set`, and another baseline where one is named.
     Raises OptionError."""
     changes = _pairs("--set", settings)

@@ -162,14 +162,14 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, changes: dict[str, Any], mess
 def test_the_command_line_adds_settings_and_names_another_baseline(tmp_path: Path) -> None:
     path = file(tmp_path, set={"users": 4, "seed": 3})
     settings = ["users=6", "capacity=32KiB", "duration_s=3s"]
-    plan = plans.changed(plans.read(path), settings, ["policy.name=lru"])
+    plan = plans.with_settings(plans.read(path), settings, ["policy.name=lru"])
     assert plan.duration_s == 3  # as pages and progress say it
     assert plan.baseline == {"policy.name": "lru"}
     (first, _) = expand(plan, path)
     assert (first.scenario.users, first.scenario.edge.capacity, first.seed) == (6, 32 * 1024, 3)
-    assert plans.changed(plan, [], []) == plan
+    assert plans.with_settings(plan, [], []) == plan
     with pytest.raises(MidstepError, match=r"--baseline lru: write --baseline path\.to\.key=value"):
-        plans.changed(plan, [], ["lru"])
+        plans.with_settings(plan, [], ["lru"])
 
 
 def test_the_shipped_experiments_are_right() -> None:
