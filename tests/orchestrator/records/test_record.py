@@ -9,58 +9,13 @@ import pytest
 from midstep.errors import PolicyFailed, RecordError
 from midstep.scenario import Scenario, Threshold
 from midstep.scenario_file import parse
-from midstep.telemetry.record import COLUMNS, Gallery, RequestRow
+from midstep.telemetry.record import COLUMNS, Gallery
 from orchestrator.cli import main
-from orchestrator.records import fidelity, report, summary
+from orchestrator.records import report, summary
 from orchestrator.records.recorder import Recorder, read_run
-from orchestrator.records.rows import EndedRequest, SlotRow
+from orchestrator.records.rows import EndedRequest
 from tests import paced
-
-
-def row(number: int, **changes: object) -> RequestRow:
-    columns = dict(
-        prompt_key="k",
-        result="done",
-        reuse="computed",
-        edge_steps=6,
-        saved_steps=0,
-        device_steps=14,
-        queue_s=0.1,
-        edge_s=0.2,
-        transfer_s=0.4,
-        device_s=2.0,
-        overhead_s=0.01,
-        total_s=2.71,
-        frame_bytes=500_000,
-        link_rate_bps=1e7,
-        transfer_late_s=0.001,
-        device_late_s=0.001,
-    )
-    return RequestRow(
-        request_id=f"r-{number}",
-        edge="edge-0",
-        user=number,
-        device_class="phone",
-        process_id=1,
-        prompt="a small panda",
-        edge_prompt="a panda",
-        **{**columns, **changes},  # type: ignore[arg-type]
-    )
-
-
-def slot(number: int, late: float | None = 0.0) -> SlotRow:
-    return SlotRow(
-        slot=number,
-        start_s=float(number),
-        requests=1,
-        hits=0,
-        misses=1,
-        latency_avg_s=2.7,
-        system_cost_s=2.7,
-        late_s=late,
-        queue_s=0.0,
-        store_bytes=100,
-    )
+from tests.orchestrator.records.record_rows import row, slot
 
 
 def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(
@@ -104,58 +59,6 @@ def test_a_folder_that_cannot_be_written_is_told(scenario: Scenario, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match="cannot be written"):
         Recorder(tmp_path / "file" / "run", scenario)
-
-
-def test_lateness_beyond_its_bound_makes_a_run_invalid_and_says_why() -> None:
-    good = [row(i).dict() for i in range(50)]
-    slots = [vars(slot(i)) for i in range(5)]
-    assert fidelity.verdict(fidelity.measure(good, slots, 1.0), 50) == "VALID"
-    late = [row(i, device_late_s=0.5, device_s=2.5).dict() for i in range(50)]
-    sentence = fidelity.verdict(fidelity.measure(late, slots, 1.0), 50)
-    assert sentence.startswith(
-        "INVALID: emulator overloaded: device lateness p99 is 500 ms, the bound 40 ms"
-    )
-    assert "fewer users" in sentence
-
-
-def test_late_arrivals_make_a_run_invalid_and_older_rows_say_nothing_of_them() -> None:
-    late = [row(i, due_s=1.0, arrived_s=1.15, arrival_late_s=0.15).dict() for i in range(50)]
-    sentence = fidelity.verdict(fidelity.measure(late, [], 1.0), 50)
-    assert "arrival lateness p99 is 150 ms, the bound 51 ms" in sentence
-    assert "devices_per_host" in sentence
-    assert [e.part for e in fidelity.measure([row(1).dict()], [], 1.0)] == ["link", "device"]
-
-
-def test_arrivals_that_were_never_sent_make_a_run_invalid_unless_a_death_explains_them(
-    scenario: Scenario,
-) -> None:
-    def verdict(given_up_s: float, undisturbed: bool) -> str:
-        dropped = row(50, result="dropped", due_s=9.0, arrived_s=given_up_s)
-        rows = [each.dict() for each in [*(row(i) for i in range(50)), dropped]]
-        facts = summary.RunFacts(undisturbed=undisturbed)
-        return str(summary.summarise(scenario, rows, [], [], facts)["verdict"])
-
-    assert verdict(9.5, True).startswith(
-        "INVALID: emulator overloaded: 1 arrivals were due and never sent: give each host fewer"
-    )
-    assert verdict(9.5, False) == "VALID"
-    assert verdict(9.01, True) == "VALID", "its end may overtake what is due in the last moment"
-
-
-def test_a_link_that_is_off_by_more_than_a_percent_is_invalid() -> None:
-    off = [row(i, transfer_late_s=0.008, transfer_s=0.408).dict() for i in range(50)]
-    assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(off, [], 1.0), 50)
-
-
-def test_the_bounds_are_of_the_work_and_not_of_the_wait_before_it() -> None:
-    """2 % of 40 s would be 800 ms; of the 2 s of work it is 40 ms."""
-    late = [row(i, device_late_s=0.5, device_s=40.5, device_wait_s=38.0).dict() for i in range(50)]
-    assert "the bound 40 ms" in fidelity.verdict(fidelity.measure(late, [], 1.0), 50)
-    late = [
-        row(i, transfer_late_s=0.008, transfer_s=4.408, transfer_wait_s=4.0).dict()
-        for i in range(50)
-    ]
-    assert "rate is off by 2.0%" in fidelity.verdict(fidelity.measure(late, [], 1.0), 50)
 
 
 def test_summary_counts_what_the_rows_say() -> None:
@@ -337,15 +240,6 @@ def test_a_path_that_no_folder_can_have_is_one_line(
 ) -> None:
     assert main([command, str(tmp_path / ("x" * 300))]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_slots_that_nobody_waited_for_are_late_of_nothing() -> None:
-    errors = fidelity.measure([], [vars(slot(i, 0.04)) for i in range(3)], 1.0)
-    assert not errors[0].within_bound
-    made_up = [vars(slot(i, None)) for i in range(3, 300)]
-    slots = [*(vars(slot(i, 0.04)) for i in range(3)), *made_up]
-    assert fidelity.measure([], slots, 1.0)[0].dict() == errors[0].dict()
-    assert fidelity.measure([], made_up, 1.0) == []
 
 
 def test_a_gallery_without_other_pictures_has_its_own(tmp_path: Path) -> None:

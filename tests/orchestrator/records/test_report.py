@@ -16,7 +16,7 @@ from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest
 from orchestrator.records.slot_plots import SlotPlots
 from tests import paced
-from tests.orchestrator.records.test_record import row, slot
+from tests.orchestrator.records.record_rows import row, slot
 
 RESULTS = ("done", "rejected", "failed")
 TWO_CLASSES = [
