@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from midstep.diffusion.factory import named_profile
+from midstep.diffusion.paced import PACED_BYTES
 from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Arrivals, EdgeSettings, Scenario
 from midstep.workload.load import load
@@ -16,6 +17,7 @@ THRASHING = "thrashing"
 THRASHING_SHARE = 0.125  # of the capacity: outputs leave before they are asked for again
 THRASHING_LOAD = 0.8
 MOST_LOAD = 2.0
+JUDGED = 0.9  # the highest load that the verdict looks at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +44,13 @@ def edge_load(scenario: Scenario) -> float:
 
 def points(scenario: Scenario, loads: tuple[float, ...]) -> list[Point]:
     """The scenario at each load, and with a cache that thrashes; as it is where there are no
-    `loads`. Loads above 0.9 are reported, not judged: queues there are as long as a run is short.
+    `loads`. Loads above JUDGED are reported, not judged: queues there are as long as a run is short.
     Raises ScenarioError."""
     if not loads:
         return [_point("as it is", scenario, judged=True)]
     at_loads = [
-        _point(f"load {share:g}", _at_load(scenario, share), judged=share <= 0.9) for share in loads
+        _point(f"load {share:g}", _at_load(scenario, share), judged=share <= JUDGED)
+        for share in loads
     ]
     crowded = _at_load(scenario, min(THRASHING_LOAD, max(loads)))
     return [*at_loads, _point(THRASHING, _thrashing(crowded), judged=False)]
@@ -95,9 +98,11 @@ def _at_load(scenario: Scenario, share: float) -> Scenario:
 
 
 def _thrashing(scenario: Scenario) -> Scenario:
-    """The scenario with caches that are far too small."""
-    return scenario.model_copy(update={"edges": tuple(map(_small, scenario.edges))})
+    """The scenario with caches that are far too small, but hold an output."""
+    least = named_profile(scenario.model).frame_bytes or PACED_BYTES
 
+    def small(edge: EdgeSettings) -> EdgeSettings:
+        capacity = max(least, int(edge.capacity * THRASHING_SHARE))
+        return edge.model_copy(update={"capacity": capacity})
 
-def _small(edge: EdgeSettings) -> EdgeSettings:
-    return edge.model_copy(update={"capacity": max(1, int(edge.capacity * THRASHING_SHARE))})
+    return scenario.model_copy(update={"edges": tuple(map(small, scenario.edges))})

@@ -33,6 +33,8 @@ def test_a_thrashing_cache_is_an_eighth() -> None:
     scenario = load("saturated")
     last = points(scenario, (0.5,))[-1].scenario
     assert last.edge.capacity == scenario.edge.capacity // 8
+    tiny = load("saturated", ["edges.0.capacity=20000"])
+    assert points(tiny, (0.5,))[-1].scenario.edge.capacity == 8192  # one output
 
 
 @pytest.mark.parametrize("text", ["", "0", "half", "0.5,", "-1", "3"])
