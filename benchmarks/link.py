@@ -36,7 +36,7 @@ from orchestrator.records.statistics import P95_FROM
 
 __all__ = ["CASES", "Case", "Comparison", "Pair", "compare", "main", "quantiles"]
 
-BOUND = 0.01  # of the median, where the issue asks for one
+BOUND = 0.01  # of the median, of the median difference, up to BOUNDED_BPS
 BOUNDED_BPS = 10e6  # up to this rate
 WARM_UP = 2  # pairs that are not counted: a connection's first frames
 END_S = 10.0  # an end that does not end by itself by then is killed

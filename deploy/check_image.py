@@ -21,7 +21,7 @@ from deploy.check_docker import packages, sources
 
 
 def context(folder: Path) -> None:
-    """Lay out in `folder` what the Dockerfile copies, less what its .dockerignore keeps out."""
+    """Lay out in `folder` what the Dockerfile copies, less compiled Python."""
     for name in sources((ROOT / "deploy" / "docker" / "Dockerfile").read_text()):
         source = ROOT / name
         if source.is_dir():

@@ -15,7 +15,7 @@ from midstep import scenario_file as scenarios
 from midstep.address import split_address
 from midstep.clock import WallClock
 from midstep.diffusion.factory import without_foreign_profile
-from midstep.errors import MidstepError, OptionError
+from midstep.errors import EXIT_INTERRUPTED, MidstepError, OptionError
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
 from midstep.wire.certificates import load_credentials
@@ -26,7 +26,8 @@ __all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM. Exit status: 0 ended in order, 2 bad input."""
+    """Serve until SIGINT or SIGTERM. Exit status: 0 ended in order, 2 bad input, 130 interrupted
+    before it served."""
     parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:50051", help="HOST:PORT of the gRPC service")
     parser.add_argument(
@@ -68,6 +69,9 @@ def main(argv: list[str] | None = None) -> int:
     except MidstepError as error:
         print(f"edge_node: {error}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        print("edge_node: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
     return 0
 
 

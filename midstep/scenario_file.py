@@ -89,7 +89,7 @@ def own_tree(tree: Mapping[str, Any], where: str = "scenario") -> dict[str, Any]
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at a dotted path of an unvalidated tree. Raises ScenarioError."""
+    """Set the value at a dotted path of an unvalidated tree. Raises OptionError."""
     _put(tree, path, value, f"{path}={value}")
 
 

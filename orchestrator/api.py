@@ -18,15 +18,16 @@ from typing import Any, TypeVar
 
 from midstep.errors import EXIT_INTERRUPTED
 from midstep.scenario import Scenario
-from orchestrator.live.launch import ClusterKind, Options
+from orchestrator.live.launch import Options
 from orchestrator.live.replay_options import resolve_replay
 from orchestrator.live.run import Ending, carry_out
 from orchestrator.live.scenario_options import ScenarioLike, resolve_scenario
 from orchestrator.live.signals import Interrupts
 from orchestrator.records.experiment_record import Experiment
 from orchestrator.records.run_record import Run
+from orchestrator.roads import cluster_of
 
-__all__ = ["Experiment", "Run", "cluster_of", "experiment", "load", "open_run", "run"]
+__all__ = ["Experiment", "Run", "experiment", "load", "open_run", "run"]
 
 T = TypeVar("T")
 SIGNALS_S = 0.1  # a signal may reach another thread, and does not wake the waiting one then
@@ -132,17 +133,6 @@ def experiment(
     folder = None if out is None else os.fspath(out)
     play(path, plan, folder, setup(plan, jobs, address, f"midstep.experiment({str(file)!r})"))
     return Experiment(Folder(plan.name, folder).path)
-
-
-def cluster_of(scenario: Scenario) -> ClusterKind:
-    """Who starts the parts of a scenario: Ray, or this process alone."""
-    if scenario.modes.wire == "grpc":
-        from orchestrator.cluster.ray_cluster import RayCluster
-
-        return RayCluster
-    from orchestrator.live.inprocess import InProcess
-
-    return InProcess
 
 
 def _aside(call: Callable[[Interrupts], T]) -> tuple[T, list[BaseException]]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from orchestrator.evaluation.experiment.command import Setup
     from orchestrator.evaluation.experiment.plan import Plan
     from orchestrator.evaluation.experiment.pool import Executor, Outcome, Road, Task
+    from orchestrator.live.launch import ClusterKind
 
-__all__ = ["Live", "check", "setup", "simulate", "virtual"]
+__all__ = ["Live", "check", "cluster_of", "setup", "simulate", "virtual"]
 
 LIVE_STOP_S = 90.0  # wall seconds: a live run that is interrupted awaits its requests in flight
 
@@ -51,6 +52,17 @@ def setup(plan: Plan, jobs: int | None, address: str | None, command: str) -> Se
     )
 
 
+def cluster_of(scenario: Scenario) -> ClusterKind:
+    """Who starts the parts of a scenario: Ray, or this process alone."""
+    if scenario.modes.wire == "grpc":
+        from orchestrator.cluster.ray_cluster import RayCluster
+
+        return RayCluster
+    from orchestrator.live.inprocess import InProcess
+
+    return InProcess
+
+
 def check(scenario: Scenario) -> None:
     """Raise MidstepError where a run of the scenario would be refused."""
     from orchestrator.live.launch import Options
@@ -61,11 +73,7 @@ def check(scenario: Scenario) -> None:
 
 def virtual(scenario: Scenario, folder: Path) -> None:
     """`midstep run --clock virtual`, without what it says and its report. Raises MidstepError."""
-    from orchestrator.live.inprocess import InProcess
-    from orchestrator.live.launch import Options
-    from orchestrator.live.run import run
-
-    _ended(run(scenario, Options(out=str(folder), quiet=True, report=False), InProcess), folder)
+    Live(None)(scenario, folder)
 
 
 class Live:
@@ -76,19 +84,12 @@ class Live:
 
     def __call__(self, scenario: Scenario, folder: Path) -> None:
         """Run it. Raises MidstepError."""
-        from orchestrator.live.inprocess import InProcess
-        from orchestrator.live.launch import ClusterKind, Options
+        from orchestrator.live.launch import Options
         from orchestrator.live.run import run
 
-        cluster: ClusterKind = InProcess
-        address = None
-        if scenario.modes.wire == "grpc":
-            from orchestrator.cluster.ray_cluster import RayCluster
-
-            cluster = RayCluster
-            address = self.address
+        address = self.address if scenario.modes.wire == "grpc" else None
         options = Options(out=str(folder), address=address, quiet=True, report=False)
-        _ended(run(scenario, options, cluster), folder)
+        _ended(run(scenario, options, cluster_of(scenario)), folder)
 
 
 def simulate(scenario: Scenario, folder: Path) -> None:

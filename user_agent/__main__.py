@@ -14,7 +14,7 @@ from pathlib import Path
 from midstep import scenario_file as scenarios
 from midstep.address import split_address
 from midstep.clock import WallClock
-from midstep.errors import MidstepError, OptionError
+from midstep.errors import EXIT_INTERRUPTED, MidstepError, OptionError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
@@ -31,7 +31,8 @@ JOURNAL = "requests.jsonl"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the scenario's devices against an edge. Exit status: 0 done, 2 bad input, 3 no edge."""
+    """Run the scenario's devices against an edge. Exit status: 0 done, 2 bad input, 3 no edge,
+    130 interrupted before it began."""
     parser = argparse.ArgumentParser(prog="python -m user_agent", description=__doc__)
     parser.add_argument("--join", required=True, metavar="HOST:PORT", help="the edge")
     parser.add_argument(
@@ -63,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     except MidstepError as error:
         print(f"user_agent: {error}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        print("user_agent: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 async def _live(scenario: Scenario, args: argparse.Namespace) -> int:

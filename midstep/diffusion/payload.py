@@ -18,9 +18,8 @@ import torch
 
 from midstep.errors import FrameError, PipelineMismatch
 
-__all__ = ["Payload", "Scalar", "pack", "unpack"]
+__all__ = ["Payload", "pack", "unpack"]
 
-Scalar = None | bool | int | float | str
 HEADER_LIMIT = 256 << 10  # bytes; the largest that a solver of diffusers was seen to need has 2 KB
 DIMENSIONS = 8
 RNG_BYTES = 64 << 10  # torch's on the CPU has 5,056

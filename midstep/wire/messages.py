@@ -112,6 +112,13 @@ class CacheUpdateResult:
     evicted: int = 0
     refused: int = 0
 
+    def __add__(self, other: CacheUpdateResult) -> CacheUpdateResult:
+        return CacheUpdateResult(
+            self.admitted + other.admitted,
+            self.evicted + other.evicted,
+            self.refused + other.refused,
+        )
+
 
 @dataclass(frozen=True)
 class CachedOutput:

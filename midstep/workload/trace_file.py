@@ -20,7 +20,17 @@ __all__ = ["TABLES", "read_table", "read_trace"]
 
 TABLES = (".csv", ".tsv", ".parquet")
 COLUMNS = ("time", "user", "prompt", "core", "variation_seed", "private_seed")
-RECORDED = ("request_id", "user", "prompt", "edge_prompt", "core_prompt", "due_s", "private_seed")
+RECORDED = (
+    "request_id",
+    "user",
+    "prompt",
+    "edge_prompt",
+    "core_prompt",
+    "due_s",
+    "think_s",
+    "variation_seed",
+    "private_seed",
+)
 SEEDS = 2**63
 MOST_REQUESTS = 10**7  # of a user: a bound before a place is made for each
 
@@ -282,6 +292,7 @@ def _seed(value: Any) -> int:
         seed = int(value)
     except (ValueError, TypeError):
         seed = -1
-    if isinstance(value, bool) or not 0 <= seed < SEEDS:
-        raise ValueError("give a whole number, 0 or more")
+    whole = not isinstance(value, float) or value.is_integer()
+    if isinstance(value, bool) or not whole or not 0 <= seed < SEEDS:
+        raise ValueError("give a whole number from 0 to 2^63 - 1")
     return seed

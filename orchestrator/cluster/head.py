@@ -7,7 +7,9 @@ import os
 import socket
 from pathlib import Path
 
-__all__ = ["JOIN_S", "last_started", "surrounding", "unreachable"]
+from midstep.errors import AddressError
+
+__all__ = ["JOIN_S", "check_reachable", "last_started", "surrounding", "unreachable"]
 
 JOIN_S = 3.0
 
@@ -41,3 +43,12 @@ def unreachable(address: str) -> str | None:
     except (OSError, OverflowError) as error:
         return f"nobody answers at {address}: {error}"
     return None
+
+
+def check_reachable(address: str, name: str = "--address") -> None:
+    """Raise AddressError, which blames `name`, where nobody can be joined."""
+    why = unreachable(address)
+    if why is not None:
+        raise AddressError(
+            f"{name}: {why}; start the head (ray start --head), or let its port through"
+        )

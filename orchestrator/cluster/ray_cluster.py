@@ -23,7 +23,7 @@ os.environ.setdefault(
 import ray
 import ray.exceptions
 
-from midstep.errors import AddressError, ScenarioError
+from midstep.errors import ScenarioError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
@@ -39,7 +39,7 @@ from orchestrator.cluster.actors import (
     RemoteLearner,
 )
 from orchestrator.cluster.census import take_census
-from orchestrator.cluster.head import surrounding, unreachable
+from orchestrator.cluster.head import check_reachable, surrounding
 from orchestrator.cluster.placement import (
     EDGE_CPUS,
     HOST_CPUS,
@@ -81,6 +81,7 @@ class RayCluster:
     def __init__(self, launch: Launch) -> None:
         self._scenario = launch.scenario
         self._address = launch.address or surrounding()
+        self._address_from = "--address" if launch.address else "RAY_ADDRESS"
         self._requests = launch.requests
         self._states = launch.states
         self._credentials = launch.credentials
@@ -242,10 +243,8 @@ class RayCluster:
 
     def _init(self, hosts: int) -> None:
         """Start or join Ray. Raises AddressError, ScenarioError, one line."""
-        if self._address is not None and (why := unreachable(self._address)):
-            raise AddressError(
-                f"--address: {why}; start the head (ray start --head), or let its port through"
-            )
+        if self._address is not None:
+            check_reachable(self._address, self._address_from)
         needed = (EDGE_CPUS + LEARNER_CPUS) * len(self._scenario.edges) + HOST_CPUS * hosts
         try:
             if self._address is None:

@@ -15,8 +15,8 @@ os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ra
 import ray
 import ray.exceptions
 
-from midstep.errors import AddressError, PartDied, ScenarioError
-from orchestrator.cluster.head import unreachable
+from midstep.errors import PartDied, ScenarioError
+from orchestrator.cluster.head import check_reachable
 from orchestrator.live.signals import own_handlers
 
 __all__ = ["pack", "spread", "unpack"]
@@ -31,11 +31,7 @@ def spread(
     """Make every call with a folder of its own on the Ray at `address`; yields its number and what
     it returned as they end, once its files are in the path beside it. What a call raises, or that
     its node died, is yielded as an exception. Raises AddressError, ScenarioError."""
-    why = unreachable(address)
-    if why:
-        raise AddressError(
-            f"--address: {why}; start the head (ray start --head), or let its port through"
-        )
+    check_reachable(address)
     try:
         with own_handlers():  # Ray's of SIGTERM ends at once, without a word
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")

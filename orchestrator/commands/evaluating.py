@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from midstep import scenario_file
@@ -216,15 +218,15 @@ def _simulate_scenario(args: argparse.Namespace) -> int:
         denoiser="paced",
     )
     scenario = load_scenario(options)  # with step times, as whatever is paced
-    names = policy_names(args.policies) if args.policies else []
-    return simulate_scenario(scenario, names, args.seeds, args.out, args.rows)
+    compared = policy_names(args.policies) if args.policies else []
+    return simulate_scenario(scenario, compared, args.seeds, args.out, args.rows)
 
 
 def _reproduce(args: argparse.Namespace) -> int:
     _use_one_thread()
     from orchestrator.evaluation.figures.command import effort, reproduce
 
-    only = None if args.policies is None else [name.strip() for name in args.policies.split(",")]
+    only = None if args.policies is None else names(args.policies)
     return reproduce(args.figures, effort(args.quick, args.seeds, args.slots), args.out, only)
 
 
@@ -241,8 +243,6 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
-    import sys
-
     args.denoiser = "paced"  # every road waits, or counts, the profile's times
     scenario = load_scenario(args)
     from orchestrator import roads
@@ -255,7 +255,7 @@ def _validate(args: argparse.Namespace) -> int:
         repetitions=args.repeat,
         out=args.out,
         strict=args.strict,
-        command=" ".join(["midstep", *sys.argv[1:]]),
+        command=shlex.join(["midstep", *sys.argv[1:]]),
     )
     three = Roads(
         simulate=roads.simulate, virtual_time=roads.virtual, on_the_wall=roads.Live(args.address)

@@ -109,9 +109,9 @@ def _add_top(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from orchestrator.api import cluster_of
     from orchestrator.live.launch import Options
     from orchestrator.live.run import run
+    from orchestrator.roads import cluster_of
 
     scenario = load_scenario(args) if args.replay is None else load_replay(args)
     options = Options(

@@ -58,12 +58,7 @@ class GrpcControl:
                 call = self._stub.Apply(
                     convert.update_to(part), timeout=TIMEOUT_S, metadata=self._bearer
                 )
-                done = convert.result_from(await call)
-                total = CacheUpdateResult(
-                    total.admitted + done.admitted,
-                    total.evicted + done.evicted,
-                    total.refused + done.refused,
-                )
+                total += convert.result_from(await call)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
         return total

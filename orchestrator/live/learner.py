@@ -15,14 +15,21 @@ import asyncio
 import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
 from midstep.telemetry.metrics import LearnerMetrics
-from midstep.wire.messages import Access, CacheSnapshot, CacheUpdate, CacheUpdateResult, ControlPort
+from midstep.wire.messages import (
+    Access,
+    CachedOutput,
+    CacheSnapshot,
+    CacheUpdate,
+    CacheUpdateResult,
+    ControlPort,
+)
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
@@ -106,11 +113,10 @@ class Learner:
 
     async def close(self) -> None:
         """Follow no more; a training that goes on is awaited."""
-        for task in (self._following, self._training):
-            if task is self._following and task is not None:
-                task.cancel()
-            if task is not None:
-                await asyncio.gather(task, return_exceptions=True)
+        if self._following is not None:
+            self._following.cancel()
+        tasks = [task for task in (self._following, self._training) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
@@ -151,7 +157,7 @@ class Learner:
                     f"{error!r}"
                 ) from error
         snapshot = await self._control.snapshot()
-        self.policy.reconcile(snapshot.store)
+        self._reconcile(snapshot.store)
         self._regret.planned((), snapshot, snapshot, self.virtual_queue.queue_s)
 
     async def _follow(self) -> None:
@@ -209,8 +215,13 @@ class Learner:
     async def _reconcile_if_lost(self) -> None:
         """Show the policy the store, where an update was lost or accesses were missed."""
         if self._must_reconcile:
-            self.policy.reconcile((await self._control.snapshot()).store)
+            self._reconcile((await self._control.snapshot()).store)
             self._must_reconcile = False
+
+    def _reconcile(self, held: Sequence[CachedOutput]) -> None:
+        """Show the policy what the store holds. Raises PolicyFailed."""
+        with self._named():
+            self.policy.reconcile(tuple(held))
 
     async def _store_after(self, before: CacheSnapshot, update: CacheUpdate) -> CacheSnapshot:
         """Apply an update and return what the edge then has: computed by the model of its cache,
@@ -271,12 +282,8 @@ class Learner:
             self._must_reconcile = True
             raise
         if result.refused or result.evicted < len(update.evict):
-            self.policy.reconcile((await self._control.snapshot()).store)
-        self._done = CacheUpdateResult(
-            self._done.admitted + result.admitted,
-            self._done.evicted + result.evicted,
-            self._done.refused + result.refused,
-        )
+            self._reconcile((await self._control.snapshot()).store)
+        self._done += result
         return result
 
     @contextlib.contextmanager

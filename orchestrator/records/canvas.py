@@ -11,7 +11,19 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREEN", "GREY", "RED", "SAND", "VIOLET", "Plot", "finish", "open_axes", "right"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "RED",
+    "SAND",
+    "VIOLET",
+    "Plot",
+    "finish",
+    "open_axes",
+    "right",
+    "svg_of",
+]
 
 RED = "#e07a5f"
 BLUE = "#3d7ea6"
@@ -98,10 +110,16 @@ def finish(name: str, figure: Figure, axes_in: float = AXES_IN, left_in: float =
                 borderaxespad=0.1,
                 labelspacing=0.3,
             )
-        buffer = io.StringIO()
+    return Plot(name=name, svg=svg_of(figure))
+
+
+def svg_of(figure: Figure) -> str:
+    """A figure as SVG text, the same for the same figure."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": SETTINGS["svg.hashsalt"]}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
-    return Plot(name=name, svg=text[text.index("<svg") :])
+    return text[text.index("<svg") :]
 
 
 def _columns(labels: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.records.folders import BROKEN
 from orchestrator.records.frames import frame_of
 from orchestrator.records.run_record import Run
 from orchestrator.records.tables import read_table
@@ -58,5 +59,5 @@ class Experiment:
         return {
             path.parent.name: path.read_text()
             for path in failed
-            if not (path.parent / "point.json").is_file()
+            if not (path.parent / "point.json").is_file() and BROKEN not in path.parent.name
         }

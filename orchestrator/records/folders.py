@@ -16,6 +16,7 @@ from midstep.scenario import Scenario
 from midstep.scenario_file import parse
 
 __all__ = [
+    "BROKEN",
     "RUNS",
     "SCENARIO",
     "claim_folder",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 RUNS = Path("runs")
+BROKEN = ".broken-"  # in the name of a folder of a run that broke off and was then run again
 SCENARIO = "scenario.yaml"  # which says that a run is in there
 
 

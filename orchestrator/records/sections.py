@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from midstep.scenario import Scenario
+from midstep.telemetry.record import STAGES
 from orchestrator.records.canvas import Plot
 from orchestrator.records.description import describe
 from orchestrator.records.figures import figure_table
@@ -33,7 +34,6 @@ __all__ = [
 Rows = Sequence[dict[str, Any]]
 Tree = Mapping[str, Any]
 
-STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 FILES = {
     "requests.parquet": "one row a request",
     "slots.parquet": "one row a slot",

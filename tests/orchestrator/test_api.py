@@ -169,7 +169,7 @@ def test_an_interrupt_closes_the_record_and_is_then_raised(tmp_path: Path) -> No
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt, match="what was measured is in"):
         midstep.run(paced.tree(duration_s=10**7), out=folder)
     run = midstep.open_run(folder)
@@ -245,5 +245,9 @@ def test_an_experiment_is_a_table_and_the_runs_that_it_was_made_of(tmp_path: Pat
     assert len(experiment.runs) == len(experiment.points) == 4
     assert "out: 4 points" in repr(experiment)
     assert not experiment.failures and experiment.page.is_file()
+    broken = experiment.folder / "points" / "a.broken-1"
+    broken.mkdir()
+    (broken / "traceback.txt").write_text("it was played again\n")
+    assert not experiment.failures
     run = next(iter(experiment.points.values()))
     assert run.scenario.users == 20 and len(run.requests) > 10

@@ -79,4 +79,4 @@ def exponential(uniform_draw: float) -> float:
 
 def pause_s(seed: int, user: int, index: int, mean_s: float) -> float:
     """Exponential think or inter-arrival time before the `index`-th request, seconds."""
-    return -mean_s * math.log1p(-uniform(seed, PAUSE, index, user)) if mean_s else 0.0
+    return mean_s * exponential(uniform(seed, PAUSE, index, user)) if mean_s else 0.0

@@ -19,7 +19,7 @@ from typing import Any
 from midstep.errors import OptionError
 from orchestrator.evaluation.experiment.points import Point
 from orchestrator.evaluation.experiment.pool import Outcome
-from orchestrator.records.folders import RUNS, SCENARIO, write_at_once
+from orchestrator.records.folders import BROKEN, RUNS, SCENARIO, write_at_once
 from orchestrator.records.recorder import versions
 
 __all__ = ["PLAN", "Folder"]
@@ -27,6 +27,7 @@ __all__ = ["PLAN", "Folder"]
 PLAN = "experiment.yaml"
 WHOLE = "point.json"
 TRACEBACK = "traceback.txt"
+LOCK = "lock"
 
 
 class Folder:
@@ -44,22 +45,25 @@ class Folder:
         path = self.path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            stranger = next((one.name for one in path.iterdir()), None)
+            stranger = next((one.name for one in path.iterdir() if one.name != LOCK), None)
         except OSError as error:
             raise OptionError(f"--out {path}: the folder cannot be made: {error}") from error
         if (path / SCENARIO).exists() or (stranger and not (path / PLAN).is_file()):
             raise OptionError(
                 f"--out {path}: something else is in there; name another folder with --out"
             )
-        with (path / "lock").open("w") as lock:
+        with contextlib.ExitStack() as held:
             try:
+                lock = held.enter_context((path / LOCK).open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                write_at_once(path / PLAN, plan)
+            except BlockingIOError as error:
                 raise OptionError(
                     f"--out {path}: another `midstep experiment` is at it; wait for it, or name "
                     f"another folder with --out"
                 ) from error
-            write_at_once(path / PLAN, plan)
+            except OSError as error:
+                raise OptionError(f"--out {path}: cannot be written: {error}") from error
             yield
 
     def of(self, point: Point) -> Path:
@@ -93,7 +97,7 @@ class Folder:
             shutil.rmtree(folder)
             return
         number = 1
-        while (aside := folder.with_name(f"{folder.name}.broken-{number}")).exists():
+        while (aside := folder.with_name(f"{folder.name}{BROKEN}{number}")).exists():
             number += 1
         folder.rename(aside)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from midstep.errors import RecordError
 from orchestrator.evaluation.comparison import differences, matching
 from orchestrator.evaluation.experiment.points import Point
+from orchestrator.records import summary
+from orchestrator.records.tables import read_table
 from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["Measured", "measure", "rows_of"]
@@ -36,14 +34,15 @@ class Measured:
 
 def measure(point: Point, folder: Path, wall_s: float) -> Measured:
     """Read a point's record. Raises RecordError."""
-    path = folder / "summary.json"
+    tree = summary.read(folder)
     try:
-        tree = json.loads(path.read_bytes())
         metrics = tree["policies"][point.scenario.policy.name]
         values = {name: value["mean"] for name, value in metrics.items()}
         verdict = str(tree["verdict"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise RecordError(
+            f"{folder}: its summary.json is damaged: {type(error).__name__}: {error}"
+        ) from error
     requests = folder / "requests.parquet"
     if not requests.is_file():
         return Measured(point=point, values=values, verdict=verdict, wall_s=wall_s, requests=None)
@@ -62,11 +61,5 @@ def rows_of(run: Measured) -> Sequence[matching.Row]:
 
 @lru_cache(maxsize=64)
 def _read(path: Path) -> Sequence[dict[str, Any]]:
-    try:
-        names = pq.read_schema(path).names
-        table = pq.read_table(path, columns=[name for name in WANTED if name in names])
-        rows: list[dict[str, Any]] = table.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RecordError(f"{path}: cannot be read: {reason}") from error
+    rows: list[dict[str, Any]] = read_table(path, WANTED).to_pylist()
     return rows

@@ -15,11 +15,10 @@ from midstep.scenario import Tree
 from midstep.scenario_yaml import read_yaml
 from midstep.units import excerpt
 
-__all__ = ["ROADS", "SHIPPED", "Plan", "Road", "find", "read", "shipped", "with_settings"]
+__all__ = ["SHIPPED", "Plan", "Road", "find", "read", "shipped", "with_settings"]
 
 SHIPPED = scenario_file.SHIPPED.parent / "experiments"
 Road = Literal["virtual", "simulate", "live"]
-ROADS: tuple[Road, ...] = ("virtual", "simulate", "live")
 MOST_REPEATS = 1000
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(gt=0)]
 

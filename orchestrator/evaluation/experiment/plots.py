@@ -3,7 +3,6 @@ distributions."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,8 +15,9 @@ from orchestrator.evaluation.experiment.measured import rows_of
 from orchestrator.evaluation.experiment.paired import Estimate
 from orchestrator.evaluation.experiment.points import title
 from orchestrator.evaluation.experiment.table import CellResult
+from orchestrator.records.canvas import svg_of
 
-__all__ = ["Plot", "load_key", "plots"]
+__all__ = ["Plot", "plots"]
 
 # name of the plot, its title, its SVG
 Plot = tuple[str, str, str]
@@ -82,7 +82,7 @@ def _bars(cells: Sequence[CellResult], metric: str, scale: float, label: str) ->
     axes.set_yticks(at, names, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel(label)
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _differences(cells: Sequence[CellResult], label: str) -> str:
@@ -112,7 +112,7 @@ def _differences(cells: Sequence[CellResult], label: str) -> str:
     axes.set_yticks(np.arange(len(known)), list(known), fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel(label)
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _gap(cell: CellResult) -> Estimate | None:
@@ -133,7 +133,7 @@ def _against(cells: Sequence[CellResult], key: str, metric: str, scale: float, l
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
     _legend(axes)
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _distributions(cells: Sequence[CellResult], key: str | None) -> list[Plot]:
@@ -165,7 +165,7 @@ def _distributions(cells: Sequence[CellResult], key: str | None) -> list[Plot]:
         axes.set_ylabel("share of requests")
         axes.set_ylim(0, 1)
         _legend(axes)
-        drawn.append((f"responses-{number + 1}", f"response times{name}", _svg(figure)))
+        drawn.append((f"responses-{number + 1}", f"response times{name}", svg_of(figure)))
     return drawn
 
 
@@ -224,10 +224,3 @@ def _axes(label: str, height: float = 3.2) -> tuple[Figure, Axes]:
 def _legend(axes: Axes) -> None:
     """Outside: inside it would lie over lines."""
     axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]

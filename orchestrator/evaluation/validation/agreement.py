@@ -6,7 +6,7 @@ frames the link still carries. Bounds and their reasons: docs/model.md, "Three r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from midstep.telemetry.record import STAGES
 from midstep.wire.messages import HITS
-from orchestrator.records.statistics import Floats, smallest_count
+from orchestrator.records.statistics import Floats, percentile
 
 __all__ = [
     "Agreement",
@@ -138,7 +138,10 @@ class Agreement:
             if not error.within
         ]
         if abs(self.hit_bias) > HIT_RATIO.absolute + 1e-9:
-            lines.append(f"hit ratio is off by {100 * self.hit_bias:+.1f} points (bound 1)")
+            points = 100 * HIT_RATIO.absolute
+            lines.append(
+                f"hit ratio is off by {100 * self.hit_bias:+.1f} points (bound {points:g})"
+            )
         pairs = self.pairing
         if self.is_open and pairs.matched < MATCHED * pairs.requests:
             lines.append(f"{pairs.matched} of {pairs.requests} measured requests were predicted")
@@ -244,15 +247,8 @@ def _seconds(done: Rows, stage: str) -> Floats:
 
 
 def _quantities(values: Floats) -> dict[str, float | None]:
-    by_name: dict[str, Callable[[], float]] = {
-        "mean": lambda: float(values.mean()),
-        "p50": lambda: float(np.percentile(values, 50)),
-        "p95": lambda: float(np.percentile(values, 95)),
-    }
-    least = {"mean": 1, "p50": 1, "p95": smallest_count(95)}
-    return {
-        name: value() if values.size >= least[name] else None for name, value in by_name.items()
-    }
+    mean = float(values.mean()) if values.size else None
+    return {"mean": mean, "p50": percentile(values, 50), "p95": percentile(values, 95)}
 
 
 def _average(several: Sequence[Figures]) -> Figures:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from midstep.errors import EXIT_MISSED, OptionError
+from midstep.errors import EXIT_MISSED, OptionError, RecordError
 from midstep.scenario import Scenario
 from midstep.workload.requests import read_requests, with_requests
 from orchestrator.evaluation.validation import page
@@ -56,11 +56,19 @@ def validate(scenario: Scenario, options: Validation, roads: Roads) -> int:
             for finding in _compare(point, folder / "points", options, roads):
                 findings.append(finding)
                 print("\n".join(page.lines(finding)), flush=True)
-                path = page.write(folder, findings, run)
+                path = _write(folder, findings, run)
     verdict = page.verdict(findings)
     print(verdict)
     print(f"validation: {path}")
     return EXIT_MISSED if options.strict and verdict != "AGREE" else 0
+
+
+def _write(folder: Path, findings: list[Finding], run: Mapping[str, Any]) -> Path:
+    """What is known so far, on disk. Raises RecordError."""
+    try:
+        return page.write(folder, findings, run)
+    except OSError as error:
+        raise RecordError(f"{folder}: cannot be written: {error}") from error
 
 
 def _compare(point: Point, folder: Path, options: Validation, roads: Roads) -> list[Finding]:

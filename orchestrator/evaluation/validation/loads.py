@@ -11,7 +11,7 @@ from midstep.errors import OptionError, ScenarioError
 from midstep.scenario import Arrivals, EdgeSettings, Scenario
 from midstep.workload.load import load
 
-__all__ = ["THRASHING", "Point", "edge_load", "parse_loads", "points"]
+__all__ = ["JUDGED", "THRASHING", "Point", "edge_load", "parse_loads", "points"]
 
 THRASHING = "thrashing"
 THRASHING_SHARE = 0.125  # of the capacity: outputs leave before they are asked for again
@@ -44,8 +44,8 @@ def edge_load(scenario: Scenario) -> float:
 
 def points(scenario: Scenario, loads: tuple[float, ...]) -> list[Point]:
     """The scenario at each load, and with a cache that thrashes; as it is where there are no
-    `loads`. Loads above JUDGED are reported, not judged: queues there are as long as a run is short.
-    Raises ScenarioError."""
+    `loads`. Loads above JUDGED are reported, not judged: queues there are as long as a run is
+    short. Raises ScenarioError."""
     if not loads:
         return [_point("as it is", scenario, judged=True)]
     at_loads = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.evaluation.validation.agreement import Agreement
-from orchestrator.evaluation.validation.loads import Point
+from orchestrator.evaluation.validation.loads import JUDGED, Point
 from orchestrator.records.folders import write_at_once
 
 __all__ = ["Finding", "lines", "verdict", "write"]
@@ -56,7 +56,9 @@ def verdict(findings: Sequence[Finding]) -> str:
     missed = [finding.title for finding in judged if finding.agreement.misses()]
     if missed:
         return f"DIFFER: {'; '.join(missed)}"
-    return "AGREE" if judged else "not judged: no operating point is at or below a load of 0.9"
+    return (
+        "AGREE" if judged else f"not judged: no operating point is at or below a load of {JUDGED:g}"
+    )
 
 
 def lines(finding: Finding) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from midstep.scenario import Modes, Scenario
+from orchestrator.evaluation.simulator.events import VIRTUAL_MODES
 from orchestrator.records import summary
 from orchestrator.records.recorder import read_run
 
@@ -39,19 +40,16 @@ class Roads:
 
     def simulated(self, scenario: Scenario, folder: Path) -> Record:
         """By discrete events, from the equations."""
-        return _record(self.simulate, scenario, _VIRTUAL_MODES, folder)
+        return _record(self.simulate, scenario, VIRTUAL_MODES, folder)
 
     def virtual(self, scenario: Scenario, folder: Path) -> Record:
         """The emulation in virtual time."""
-        return _record(self.virtual_time, scenario, _VIRTUAL_MODES, folder)
+        return _record(self.virtual_time, scenario, VIRTUAL_MODES, folder)
 
     def live(self, scenario: Scenario, folder: Path) -> Record:
         """The emulation on the wall clock, paced, between processes."""
         modes = Modes(denoiser="paced", wire="grpc", time_scale=scenario.modes.time_scale)
         return _record(self.on_the_wall, scenario, modes, folder)
-
-
-_VIRTUAL_MODES = Modes(clock="virtual", denoiser="paced", wire="inprocess")
 
 
 def _record(road: Road, scenario: Scenario, modes: Modes, folder: Path) -> Record:

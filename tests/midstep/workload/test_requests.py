@@ -87,7 +87,7 @@ def test_a_prompt_file_that_cannot_serve_is_one_line(tmp_path: Path) -> None:
 
 
 def test_prompts_end_at_line_ends_alone(tmp_path: Path) -> None:
-    """FAULTS C: a byte order mark became part of the first prompt, U+2028 cut one in two."""
+    """A byte order mark became part of the first prompt, U+2028 cut one in two."""
     path = tmp_path / "prompts"
     path.write_bytes("\ufeffa lion\r\n\na\u2028cat\x0c\x85owl\n".encode())
     prompts = [one.request.prompt for one in read_trace(str(path), "workload.prompts").requests]
@@ -105,7 +105,7 @@ def test_what_is_written_line_by_line_is_read_line_by_line(
 
 
 def test_a_catalogue_without_endings_asks_for_its_edge_prompts(scenario: Scenario) -> None:
-    """FAULTS 21: with one size and one position there is no ending to choose."""
+    """With one size and one position there is no ending to choose."""
     full = find_catalogue(scenario)
     bare = Catalogue(full.things, full.backgrounds, full.sizes[:1], full.positions[:1])
     workload = CatalogueWorkload(bare, scenario.workload, 7)

@@ -15,7 +15,7 @@ from midstep.scenario_file import parse
 from midstep.workload.load import load
 from midstep.workload.requests import UserRequest
 from midstep.workload.trace import Trace
-from midstep.workload.trace_file import read_trace
+from midstep.workload.trace_file import RECORDED, read_trace
 from tests import paced
 
 
@@ -88,6 +88,8 @@ def test_users_that_a_table_has_as_floats_are_numbers(tmp_path: Path) -> None:
         ("user,prompt\n1,a\nbo,b\n", "line 3: user 'bo': give every user a number, or every"),
         ("user,prompt\n1000000,a\n", "line 2: user '1000000': numbers are below 1,000,000"),
         ("time,prompt\n1,a,b\n", "line 2: 3 values, the header has 2 columns"),
+        ("prompt,private_seed\na,1.5\n", "line 2: private_seed '1.5': give a whole number from 0"),
+        (f"prompt,private_seed\na,{10**20}\n", "give a whole number from 0 to 2^63 - 1"),
         ("prompt,private_seed\na,x\n", "line 2: private_seed 'x': give a whole number"),
         ('prompt\n"a\n', "cannot be read: unexpected end of data"),
         ("prompt\n", "holds no prompt"),
@@ -109,8 +111,7 @@ def test_the_offered_load_is_the_tables(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", ["x", "999999999999"])
 def test_a_damaged_record_is_one_line(number: str, tmp_path: Path) -> None:
-    columns = ("user", "prompt", "edge_prompt", "core_prompt", "due_s", "private_seed", "think_s")
-    row = {**dict.fromkeys(columns), "user": 0, "request_id": f"00000-{number}"}
+    row = {**dict.fromkeys(RECORDED), "user": 0, "request_id": f"00000-{number}"}
     (tmp_path / "requests.jsonl").write_text(json.dumps(row))
     with pytest.raises(ScenarioError, match="record is damaged: ") as error:
         read_trace(str(tmp_path), "workload.trace")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +12,7 @@ from midstep.diffusion.profile import StepProfile
 from midstep.errors import OptionError
 from midstep.scenario_file import load
 from orchestrator.doctor import calibrate as module
+from orchestrator.doctor import quiet
 from orchestrator.doctor.calibrate import batch_sizes, calibrate
 from orchestrator.doctor.quiet import LoadWatch, Quiet
 from tests import paced, tiny
@@ -86,16 +87,16 @@ def test_a_busy_machine_is_no_measure_for_others(
         assert StepProfile.load(out).measured_on.endswith("busy")
 
 
-def test_a_thread_that_waits_had_no_core() -> None:
+def test_a_thread_that_waits_had_no_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process waits for is time without a core, what it computes is not others' load."""
+    now = SimpleNamespace(wall_s=0.0, own_s=0.0, busy_s=0.0)
+    clock = SimpleNamespace(perf_counter=lambda: now.wall_s, process_time=lambda: now.own_s)
+    monkeypatch.setattr(quiet, "time", clock)
+    monkeypatch.setattr(quiet, "_busy_s", lambda: now.busy_s)
+    monkeypatch.setattr(quiet, "psutil", SimpleNamespace(cpu_count=lambda: 2))
     watch = LoadWatch()
-    time.sleep(0.05)
-    waited = watch.end(None, one_thread=True)
-    assert waited.share is not None and waited.share < 0.5
-    watch = LoadWatch()
-    ended = time.process_time() + 0.05
-    while time.process_time() < ended:
-        pass
+    now.wall_s = 2.0
+    now.own_s = 0.5
+    now.busy_s = 1.5
+    assert watch.end(None, one_thread=True) == Quiet(others=0.25, share=0.25, spread=None)
     assert watch.end(None, one_thread=False).share is None
-    computed = watch.end(None, one_thread=True).share
-    assert computed is not None and computed > waited.share

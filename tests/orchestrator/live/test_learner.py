@@ -134,6 +134,18 @@ def test_an_answer_that_is_no_update_is_named() -> None:
     with_edge(use)
 
 
+def test_a_policy_that_cannot_be_shown_the_store_is_named() -> None:
+    async def use(edge: Edge) -> None:
+        part = learner(edge, "lru")
+        part.policy.reconcile = lambda held: 1 // 0  # type: ignore[method-assign, assignment]
+        part._must_reconcile = True
+        with pytest.raises(PolicyFailed, match="policy lru failed: ZeroDivisionError"):
+            await part.end_slot(0, [])
+        await part.close()
+
+    with_edge(use)
+
+
 def test_a_lost_edit_is_made_good() -> None:
     """The edge does not answer one update: the rule must not go on believing that it was carried
     out."""

@@ -6,8 +6,8 @@ is what makes both the same world, and the same policies: draws, workload, chann
 profiles, policies, the model of a cache. Edge, link and device are its own.
 """
 
-from orchestrator.evaluation.simulator.events.record import write_record
+from orchestrator.evaluation.simulator.events.record import VIRTUAL_MODES, write_record
 from orchestrator.evaluation.simulator.events.refusals import check
 from orchestrator.evaluation.simulator.events.simulation import Simulated, simulate
 
-__all__ = ["Simulated", "check", "simulate", "write_record"]
+__all__ = ["VIRTUAL_MODES", "Simulated", "check", "simulate", "write_record"]

@@ -105,12 +105,9 @@ class Keeper:
             return
         result = self._cache.apply(update)
         if result.refused or result.evicted < len(update.evict):
-            self._policy.reconcile(tuple(self._cache.held.values()))
-        self._done = CacheUpdateResult(
-            self._done.admitted + result.admitted,
-            self._done.evicted + result.evicted,
-            self._done.refused + result.refused,
-        )
+            with self._named():
+                self._policy.reconcile(tuple(self._cache.held.values()))
+        self._done += result
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from orchestrator.evaluation.simulator.world import World
 
 
 def test_a_steep_law_ends_with_distinct_prompts() -> None:
-    """FAULTS 23: zipf=4 with 99 of 100 prompts a user did not end."""
+    """Zipf=4 with 99 of 100 prompts a user did not end."""
     world = World([(find("compact", ["zipf=4", "requests_per_user=99", "users=3"]), 1)])
     for _ in range(3):
         world.advance()

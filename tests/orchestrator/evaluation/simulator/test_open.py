@@ -162,7 +162,7 @@ def test_hits_pay_and_metrics_agree_with_each_other() -> None:
 
 
 def test_what_is_served_on_the_device_alone_is_no_hit_in_its_slot() -> None:
-    """FAULTS 15: requests that the serve guard sent home counted as hits in their slot."""
+    """Requests that the serve guard sent home counted as hits in their slot."""
     faded = [*SMALL, "bandwidth_mhz=[5, 20]", "drift_swaps_per_slot=2.5"]
     guarded = simulate(find("full", faded), ["informed"], [1], 60, 20)["informed"]
     free = simulate(find("full", [*faded, "serve_guard=false"]), ["informed"], [1], 60, 20)
@@ -188,7 +188,7 @@ def test_what_is_served_on_the_device_alone_is_no_hit_in_its_slot() -> None:
     ],
 )
 def test_a_preset_is_checked_as_a_scenario_is(name: str, setting: str, message: str) -> None:
-    """FAULTS 23 and C: these were accepted, and gave numbers, divisions by zero or a traceback."""
+    """These were accepted, and gave numbers, divisions by zero or a traceback."""
     with pytest.raises(ScenarioError, match=message):
         find(name, [setting])
 

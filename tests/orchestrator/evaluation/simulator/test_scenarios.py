@@ -69,7 +69,7 @@ def test_the_warm_up_is_recorded_and_not_measured(tmp_path: Path) -> None:
 
 
 def test_the_scenarios_own_policy_is_compared_by_default() -> None:
-    """FAULTS 14: policy.name was ignored."""
+    """Policy.name was ignored."""
     scenario = load("saturated", ["policy.name=random", "policy.params={}"])
     variants = compared(scenario, [])
     assert [variant.policy.name for variant in variants][:3] == ["random", "lru", "s3-fifo"]

@@ -137,7 +137,7 @@ def test_a_list_of_prompts_is_asked_for_once_and_ends_the_run(tmp_path: Path) ->
 
 
 def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) -> None:
-    """FAULTS 13: every output was taken for 8,192 bytes, whatever the model."""
+    """Every output was taken for 8,192 bytes, whatever the model."""
     path = tmp_path / "large.json"
     replace(paced.PROFILE, frame_bytes=65536).save(path)
     scenario = load(
