@@ -29,6 +29,7 @@ __all__ = [
     "Arrivals",
     "Channel",
     "Closed",
+    "Cut",
     "Devices",
     "Diurnal",
     "EdgeSettings",
@@ -84,7 +85,8 @@ class Model(Tree):
     steps: int = Field(20, ge=2, le=1000)
     """S, denoising steps of one picture."""
     split_step: int = Field(6, ge=1)
-    """Step after which the edge hands over; the device does the rest."""
+    """Step after which the edge hands over under the cut rule `fixed`; the device does the
+    rest."""
     guidance: float = Field(3.0, ge=0)
     """Scale of classifier-free guidance; at 1 and below there is none."""
     scheduler: Literal["default", "ddim", "dpm++2m", "euler", "euler-a", "flow-euler"] = "default"
@@ -390,6 +392,16 @@ class Workload(Tree):
         return not self.is_listed or bool(self.within_catalogue)
 
 
+class Cut(Tree):
+    """Where the edge hands a request over, always within the request's reuse limit."""
+
+    rule: str = "fixed"
+    """Rule for the step at which the edge hands over: `fixed` (at model.split_step), `limit` (the
+    reuse limit), `planned` (where the policy's plan wants it), `fastest` (least predicted response
+    of the request itself), `considerate` (the same and the delay that it causes to others), `auto`
+    (`planned` where the policy plans steps, else `considerate`)."""
+
+
 class PolicySource(Tree):
     """A policy's file from outside the package, as text, so that every process of a run has it:
     the file's name without folders, and the class that is meant where it has several."""
@@ -418,6 +430,8 @@ class PolicySettings(Tree):
     only the simulator can."""
     admission: Literal["slot", "access"] = "access"
     """When an eviction rule's changes reach the edge: at each `access`, or at the `slot`'s end."""
+    steps_per_prompt: Literal["one", "several"] = "one"
+    """Outputs of one prompt that may be held: `one` step, as in (11), or `several`."""
     latency_target_s: float | None = Field(None, gt=0)
     """Lbar of (23), mean latency of misses, seconds; null: the mean of the first ten
     slots with one."""
@@ -537,6 +551,8 @@ class Scenario(Tree):
     """The radio link."""
     workload: Workload = Workload()
     """What users ask for, and when."""
+    cut: Cut = Cut()
+    """Where the edge hands over."""
     policy: PolicySettings = PolicySettings()
     """What decides which outputs are kept."""
     modes: Modes = Modes()

@@ -39,6 +39,9 @@ class RequestRow:
     result: str = "failed"  # one of RESULTS
     reuse: str | None = None
     similarity: float | None = None
+    reuse_limit: int | None = None  # the last step from which its own picture comes out
+    cut_step: int | None = None  # at which it was handed over
+    reused_step: int | None = None  # of the held output that it began from; 0: from noise
     edge_steps: int | None = None
     saved_steps: int | None = None
     device_steps: int | None = None
@@ -54,7 +57,9 @@ class RequestRow:
     device_wait_s: float | None = None  # of device_s: behind the device's earlier pictures
     transfer_late_s: float | None = None  # achieved minus commanded
     device_late_s: float | None = None
-    psnr_db: float | None = None
+    psnr_db: float | None = None  # quality: against the picture without reuse, where it was made
+    ssim: float | None = None
+    fidelity: float | None = None  # 1: the picture shows what its prompt says, 0: it does not
     joules: float | None = None
     error: str | None = None
 
@@ -63,6 +68,8 @@ class RequestRow:
         self.truncated = answer.truncated or None  # of the edge prompt: the device's own is to come
         self.reuse = answer.reuse
         self.similarity = answer.similarity
+        self.cut_step = answer.frame.step
+        self.reused_step = answer.reused_step
         self.edge_steps = answer.edge_steps
         self.saved_steps = answer.saved_steps
         self.device_steps = steps - answer.frame.step

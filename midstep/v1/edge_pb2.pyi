@@ -33,7 +33,7 @@ class Pipeline(_message.Message):
     def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., scheduler: _Optional[str] = ..., scheduler_config: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., dtype: _Optional[str] = ...) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("edge", "pipeline", "split_step", "scenario_seed", "step_seconds", "decode_seconds", "process_id")
+    __slots__ = ("edge", "pipeline", "split_step", "scenario_seed", "step_seconds", "decode_seconds", "process_id", "tick_seconds")
     EDGE_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     SPLIT_STEP_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Description(_message.Message):
     STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DECODE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
+    TICK_SECONDS_FIELD_NUMBER: _ClassVar[int]
     edge: str
     pipeline: Pipeline
     split_step: int
@@ -48,21 +49,30 @@ class Description(_message.Message):
     step_seconds: float
     decode_seconds: float
     process_id: int
-    def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ...) -> None: ...
+    tick_seconds: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ..., tick_seconds: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class OutputRequest(_message.Message):
-    __slots__ = ("request_id", "prompt", "pipeline", "steps", "private_seed")
+    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
-    STEPS_FIELD_NUMBER: _ClassVar[int]
     PRIVATE_SEED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    RATE_BPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BACKLOG_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt: str
     pipeline: str
-    steps: int
     private_seed: int
-    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., steps: _Optional[int] = ..., private_seed: _Optional[int] = ...) -> None: ...
+    limit: int
+    user: int
+    rate_bps: float
+    step_seconds: float
+    backlog_seconds: float
+    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("pipeline", "prompt_key", "step", "steps", "payload", "checksum")
@@ -81,7 +91,7 @@ class Frame(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ...) -> None: ...
 
 class OutputReply(_message.Message):
-    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated")
+    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     REUSE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +101,7 @@ class OutputReply(_message.Message):
     EDGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    REUSED_STEP_FIELD_NUMBER: _ClassVar[int]
     frame: Frame
     reuse: str
     similarity: float
@@ -100,14 +111,15 @@ class OutputReply(_message.Message):
     edge_seconds: float
     seed: int
     truncated: bool
-    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    reused_step: int
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Access(_message.Message):
-    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds")
+    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +128,13 @@ class Access(_message.Message):
     REUSE_FIELD_NUMBER: _ClassVar[int]
     AT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     EDGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    EDGE_STEPS_FIELD_NUMBER: _ClassVar[int]
+    REUSED_STEP_FIELD_NUMBER: _ClassVar[int]
+    RATE_BPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BACKLOG_SECONDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt_key: str
     prompt: str
@@ -124,7 +143,14 @@ class Access(_message.Message):
     reuse: str
     at_seconds: float
     edge_seconds: float
-    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ...) -> None: ...
+    user: int
+    limit: int
+    edge_steps: int
+    reused_step: int
+    rate_bps: float
+    step_seconds: float
+    backlog_seconds: float
+    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ...) -> None: ...
 
 class Admission(_message.Message):
     __slots__ = ("prompt_key", "step")
@@ -134,13 +160,31 @@ class Admission(_message.Message):
     step: int
     def __init__(self, prompt_key: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
+class Eviction(_message.Message):
+    __slots__ = ("prompt_key", "step")
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    prompt_key: str
+    step: int
+    def __init__(self, prompt_key: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+
+class Targets(_message.Message):
+    __slots__ = ("steps", "step_price_seconds")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_PRICE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[Admission]
+    step_price_seconds: float
+    def __init__(self, steps: _Optional[_Iterable[_Union[Admission, _Mapping]]] = ..., step_price_seconds: _Optional[float] = ...) -> None: ...
+
 class Edit(_message.Message):
-    __slots__ = ("admit", "evict")
+    __slots__ = ("admit", "evict", "targets")
     ADMIT_FIELD_NUMBER: _ClassVar[int]
     EVICT_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
     admit: _containers.RepeatedCompositeFieldContainer[Admission]
-    evict: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, admit: _Optional[_Iterable[_Union[Admission, _Mapping]]] = ..., evict: _Optional[_Iterable[str]] = ...) -> None: ...
+    evict: _containers.RepeatedCompositeFieldContainer[Eviction]
+    targets: Targets
+    def __init__(self, admit: _Optional[_Iterable[_Union[Admission, _Mapping]]] = ..., evict: _Optional[_Iterable[_Union[Eviction, _Mapping]]] = ..., targets: _Optional[_Union[Targets, _Mapping]] = ...) -> None: ...
 
 class EditResult(_message.Message):
     __slots__ = ("admitted", "evicted", "refused")
@@ -169,15 +213,33 @@ class Held(_message.Message):
     def __init__(self, prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class ContentsReply(_message.Message):
-    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes")
+    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes", "work")
     STORE_FIELD_NUMBER: _ClassVar[int]
     STAGING_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
     STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
     STAGING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
     store: _containers.RepeatedCompositeFieldContainer[Held]
     staging: _containers.RepeatedCompositeFieldContainer[Held]
     capacity_bytes: int
     store_bytes: int
     staging_bytes: int
-    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ...) -> None: ...
+    work: Work
+    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ..., work: _Optional[_Union[Work, _Mapping]] = ...) -> None: ...
+
+class Work(_message.Message):
+    __slots__ = ("at_seconds", "busy_seconds", "ticks", "steps", "queue", "in_flight")
+    AT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BUSY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TICKS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    at_seconds: float
+    busy_seconds: float
+    ticks: int
+    steps: int
+    queue: int
+    in_flight: int
+    def __init__(self, at_seconds: _Optional[float] = ..., busy_seconds: _Optional[float] = ..., ticks: _Optional[int] = ..., steps: _Optional[int] = ..., queue: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...

@@ -17,8 +17,11 @@ from midstep.wire.messages import (
     CacheUpdate,
     CacheUpdateResult,
     Description,
+    EdgeWork,
+    Eviction,
     Request,
     Reuse,
+    Targets,
 )
 
 __all__ = [
@@ -51,6 +54,7 @@ def description_to(value: Description) -> pb.Description:
         step_seconds=value.step_s,
         decode_seconds=value.decode_s,
         process_id=value.process_id,
+        tick_seconds=value.tick_s,
     )
 
 
@@ -65,6 +69,7 @@ def description_from(message: pb.Description) -> Description:
         step_s=message.step_seconds,
         decode_s=message.decode_seconds,
         process_id=message.process_id,
+        tick_s=tuple(message.tick_seconds),
     )
 
 
@@ -73,8 +78,12 @@ def request_to(value: Request) -> pb.OutputRequest:
         request_id=value.request_id,
         prompt=value.prompt,
         pipeline=value.pipeline,
-        steps=value.steps,
+        limit=value.limit,
         private_seed=value.private_seed,
+        user=value.user,
+        rate_bps=value.rate_bps,
+        step_seconds=value.step_s,
+        backlog_seconds=value.backlog_s,
     )
 
 
@@ -88,8 +97,12 @@ def request_from(message: pb.OutputRequest) -> Request:
         request_id=message.request_id,
         prompt=message.prompt,
         pipeline=message.pipeline,
-        steps=message.steps,
+        limit=message.limit,
         private_seed=message.private_seed if message.HasField("private_seed") else None,
+        user=message.user,
+        rate_bps=message.rate_bps,
+        step_s=message.step_seconds,
+        backlog_s=message.backlog_seconds,
     )
 
 
@@ -112,6 +125,7 @@ def answer_to(value: Answer) -> pb.OutputReply:
         edge_seconds=value.edge_s,
         seed=value.seed,
         truncated=value.truncated,
+        reused_step=value.reused_step,
     )
 
 
@@ -137,6 +151,7 @@ def answer_from(message: pb.OutputReply) -> Answer:
         edge_s=message.edge_seconds,
         seed=message.seed,
         truncated=message.truncated,
+        reused_step=message.reused_step,
     )
 
 
@@ -150,6 +165,13 @@ def access_to(value: Access) -> pb.Access:
         reuse=value.reuse,
         at_seconds=value.at_s,
         edge_seconds=value.edge_s,
+        user=value.user,
+        limit=value.limit,
+        edge_steps=value.edge_steps,
+        reused_step=value.reused_step,
+        rate_bps=value.rate_bps,
+        step_seconds=value.step_s,
+        backlog_seconds=value.backlog_s,
     )
 
 
@@ -163,19 +185,54 @@ def access_from(message: pb.Access) -> Access:
         reuse=cast(Reuse, message.reuse),
         at_s=message.at_seconds,
         edge_s=message.edge_seconds,
+        user=message.user,
+        limit=message.limit,
+        edge_steps=message.edge_steps,
+        reused_step=message.reused_step,
+        rate_bps=message.rate_bps,
+        step_s=message.step_seconds,
+        backlog_s=message.backlog_seconds,
     )
 
 
 def update_to(value: CacheUpdate) -> pb.Edit:
     return pb.Edit(
         admit=[pb.Admission(prompt_key=key, step=step) for key, step in value.admit],
-        evict=list(value.evict),
+        evict=[_eviction_to(eviction) for eviction in value.evict],
+        targets=None if value.targets is None else _targets_to(value.targets),
     )
 
 
 def update_from(message: pb.Edit) -> CacheUpdate:
     admit = tuple((admission.prompt_key, admission.step) for admission in message.admit)
-    return CacheUpdate(admit, tuple(message.evict))
+    evict = tuple(_eviction_from(eviction) for eviction in message.evict)
+    targets = _targets_from(message.targets) if message.HasField("targets") else None
+    return CacheUpdate(admit, evict, targets)
+
+
+def _eviction_to(value: Eviction) -> pb.Eviction:
+    if isinstance(value, str):
+        return pb.Eviction(prompt_key=value)
+    key, step = value
+    return pb.Eviction(prompt_key=key, step=step)
+
+
+def _eviction_from(message: pb.Eviction) -> Eviction:
+    if not message.HasField("step"):
+        return message.prompt_key
+    return message.prompt_key, message.step
+
+
+def _targets_to(value: Targets) -> pb.Targets:
+    return pb.Targets(
+        steps=[pb.Admission(prompt_key=key, step=step) for key, step in value.steps],
+        step_price_seconds=value.step_price_s,
+    )
+
+
+def _targets_from(message: pb.Targets) -> Targets:
+    steps = tuple((admission.prompt_key, admission.step) for admission in message.steps)
+    return Targets(steps, message.step_price_seconds)
 
 
 def result_to(value: CacheUpdateResult) -> pb.EditResult:
@@ -193,6 +250,7 @@ def snapshot_to(value: CacheSnapshot) -> pb.ContentsReply:
         capacity_bytes=value.capacity,
         store_bytes=value.store_bytes,
         staging_bytes=value.staging_bytes,
+        work=None if value.work is None else _work_to(value.work),
     )
 
 
@@ -203,6 +261,29 @@ def snapshot_from(message: pb.ContentsReply) -> CacheSnapshot:
         capacity=message.capacity_bytes,
         store_bytes=message.store_bytes,
         staging_bytes=message.staging_bytes,
+        work=_work_from(message.work) if message.HasField("work") else None,
+    )
+
+
+def _work_to(value: EdgeWork) -> pb.Work:
+    return pb.Work(
+        at_seconds=value.at_s,
+        busy_seconds=value.busy_s,
+        ticks=value.ticks,
+        steps=value.steps,
+        queue=value.queue,
+        in_flight=value.in_flight,
+    )
+
+
+def _work_from(message: pb.Work) -> EdgeWork:
+    return EdgeWork(
+        at_s=message.at_seconds,
+        busy_s=message.busy_seconds,
+        ticks=message.ticks,
+        steps=message.steps,
+        queue=message.queue,
+        in_flight=message.in_flight,
     )
 
 

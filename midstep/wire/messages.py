@@ -20,17 +20,22 @@ __all__ = [
     "ControlPort",
     "Description",
     "EdgePort",
+    "EdgeWork",
+    "Eviction",
     "Request",
     "Reuse",
+    "Targets",
 ]
 
-Reuse = Literal["exact", "similar", "shared", "computed", "local", "final"]
+Reuse = Literal["exact", "similar", "resumed", "shared", "computed", "local", "final"]
 HITS: tuple[Reuse, ...] = ("exact", "similar", "final")  # served from the store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What an edge serves. `step_s`, `decode_s`: seconds of one request alone on this edge."""
+    """What an edge serves. `step_s`, `decode_s`: seconds of one request alone on this edge;
+    `tick_s`: seconds of a tick by its batch size, from 1 to the largest. `split_step` is where a
+    fixed cut is, S where the edge is asked for whole pictures."""
 
     edge: str
     pipeline: PipelineIdentity
@@ -39,27 +44,37 @@ class Description:
     step_s: float
     decode_s: float
     process_id: int
+    tick_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A device's request for the output of `prompt` (the edge prompt), computed to `steps` where
-    the edge has none.
+    """A device's request for the output of `prompt` (the edge prompt), at most at step `limit`: its
+    reuse limit S*_r, from 1 to S. Where it is cut the edge decides.
 
     `pipeline` is the digest of what the device can continue; a `private_seed` makes the output the
-    user's own.
+    user's own. `rate_bps` is R_n, `step_s` the device's seconds a step (both as they are now, 0
+    where the device does not say), `backlog_s` until its earlier requests are done.
     """
 
     request_id: str
     prompt: str
     pipeline: str
-    steps: int
+    limit: int
     private_seed: int | None = None
+    user: int = 0
+    rate_bps: float = 0.0
+    step_s: float = 0.0
+    backlog_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An edge's answer and how it was made; edge_steps + saved_steps is the frame's step."""
+    """An edge's answer and how it was made; edge_steps + saved_steps is the frame's step.
+
+    `edge_steps` are the computed steps that are charged to this request: each to the one that first
+    needed it. `reused_step` is the step of the held output that it began from, 0: from noise.
+    """
 
     frame: Frame
     reuse: Reuse
@@ -70,12 +85,17 @@ class Answer:
     edge_s: float
     seed: int
     truncated: bool
+    reused_step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
     """One request as the policy sees it, sent when its frame is ready: its prompt, its output's
-    size and how it was served. `at_s` is in scenario seconds, `edge_s` is queue and edge time."""
+    size and how it was served. `at_s` is in scenario seconds, `edge_s` is queue and edge time.
+
+    `step` is where it was handed over, at most at its `limit` (0: not known); `edge_steps`,
+    `reused_step` as in Answer; `rate_bps`, `step_s`, `backlog_s` as the device of `user` said.
+    """
 
     request_id: str
     prompt_key: str
@@ -85,6 +105,13 @@ class Access:
     reuse: Reuse
     at_s: float
     edge_s: float
+    user: int = 0
+    limit: int = 0
+    edge_steps: int = 0
+    reused_step: int = 0
+    rate_bps: float = 0.0
+    step_s: float = 0.0
+    backlog_s: float = 0.0
 
     @property
     def hit(self) -> bool:
@@ -92,16 +119,31 @@ class Access:
         return self.reuse in HITS
 
 
+# an output's prompt_key and step; the key alone: every step of that prompt
+Eviction = tuple[str, int] | str
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where outputs are wanted: `steps`, (prompt_key, step), one a prompt, held or not. The edge
+    cuts there, and where there is none at the cheapest step, each step to be computed counting
+    `step_price_s` (lambda: the delay that it causes to everybody else) beside its own time."""
+
+    steps: tuple[tuple[str, int], ...] = ()
+    step_price_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class CacheUpdate:
     """Changes to a store, as differences: evictions first, then admissions (prompt_key, step) from
-    staging."""
+    staging; and the plan's targets in place of the last plan's, None: as they are."""
 
     admit: tuple[tuple[str, int], ...] = ()
-    evict: tuple[str, ...] = ()
+    evict: tuple[Eviction, ...] = ()
+    targets: Targets | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.admit or self.evict)
+        return bool(self.admit or self.evict or self.targets is not None)
 
 
 @dataclass(frozen=True)
@@ -131,14 +173,29 @@ class CachedOutput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EdgeWork:
+    """What an edge has computed since it began, up to `at_s` (scenario seconds): `busy_s` in ticks,
+    `ticks`, `steps` of all trajectories; and the jobs that wait and are in flight then."""
+
+    at_s: float
+    busy_s: float
+    ticks: int
+    steps: int
+    queue: int
+    in_flight: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CacheSnapshot:
-    """The outputs in store and staging, and their bytes; `capacity` is the store's."""
+    """The outputs in store and staging, and their bytes; `capacity` is the store's. `work` is the
+    edge's, None where there is no edge."""
 
     store: tuple[CachedOutput, ...]
     staging: tuple[CachedOutput, ...]
     capacity: int
     store_bytes: int
     staging_bytes: int
+    work: EdgeWork | None = None
 
 
 class EdgePort(Protocol):
