@@ -3,24 +3,17 @@ after the other, and what a device says of them when it asks."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from midstep.diffusion.profile import StepProfile
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
+from orchestrator.evaluation.simulator.events.asking import DeviceState
 from orchestrator.evaluation.simulator.events.paces import Paces
 
-__all__ = ["Devices", "State", "Way"]
-
-
-class State(NamedTuple):
-    """What a device says of itself: R_n (bit/s), its seconds for one step, and until it has done
-    its earlier work (s)."""
-
-    rate_bps: float
-    step_s: float
-    backlog_s: float
+__all__ = ["Devices", "Way"]
 
 
 class Way(NamedTuple):
@@ -51,6 +44,20 @@ class Devices:
         self._paces = Paces(scenario, specs, self._step_s)
         self._link_free_s = [0.0] * len(specs)
         self._free_s = [0.0] * len(specs)
+        # of the frames on their way: when each is there, and its picture is finished
+        self._coming: list[deque[tuple[float, float]]] = [deque() for _ in specs]
+        self._busy_until_s = [0.0] * len(specs)  # with the frames that have come
+
+    def state(self, device: int, now_s: float) -> DeviceState:
+        """What a device says of itself now. It knows nothing of a frame before it has come."""
+        coming = self._coming[device]
+        while coming and coming[0][0] <= now_s:
+            self._busy_until_s[device] = coming.popleft()[1]
+        return DeviceState(
+            rate_bps=self._paces.rate_bps(device, now_s),
+            step_s=self._step_s / self._paces.speed(device, now_s),
+            backlog_s=max(0.0, self._busy_until_s[device] - now_s),
+        )
 
     def book(self, device: int, now_s: float, step: int) -> Way:
         """Let a frame at `step` pass now, and its picture be finished, each behind what the device
@@ -62,6 +69,7 @@ class Devices:
         work_s = (self._steps - step) * self._step_s + self._decode_s
         ended_s = self._paces.finished(device, computes_s, work_s)
         self._free_s[device] = ended_s
+        self._coming[device].append((sent_s, ended_s))
         return Way(sends_s, sent_s, computes_s, ended_s)
 
     def forget(self, slot: int) -> None:

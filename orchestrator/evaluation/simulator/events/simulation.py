@@ -74,7 +74,7 @@ def _end(scenario: Scenario, agenda: Agenda, life: Life, book: SlotBook, slots: 
     last_s = agenda.now + scenario.grace_s
     life.stop()
     agenda.advance(last_s)
-    for one in [*book.withdraw(last_s), *life.waiting.values()]:
+    for one in [*book.withdraw(last_s), *life.waiting]:
         one.result = "unfinished"
         one.error = "it was stopped before it was finished"
         one.ended_s = last_s

@@ -84,5 +84,5 @@ class SlotBook:
                 edge_queue=queue.waiting,
                 edge_in_flight=queue.in_flight,
             )
-            keeper.end_slot(slot, served[name], row_of_slot)
+            keeper.end_slot(slot, served[name], queue.work(until_s), row_of_slot)
             self.slots.append(vars(row_of_slot).copy())
