@@ -153,9 +153,9 @@ def _table(
             for metric, value in of.items():
                 values.setdefault((kind, step, metric), []).append(value)
     cells = [
-        Cell.of(kind, step, metric, of)
+        Cell.of(kind, step, metric, values[kind, step, metric])
         for kind, metric, step in product(kinds, METRICS, range(identity.steps))
-        if (of := values.get((kind, step, metric)))
+        if (kind, step, metric) in values
     ]
     return ReuseTable(
         **asdict(identity),

@@ -85,9 +85,10 @@ class Measuring:
         ):
             chunks = list(self._chunks(first, last))
             for i, numbers in enumerate(chunks):
-                if progress.spent_s > limit_s:
+                missing = self._missing(numbers, open_steps)
+                if missing and progress.spent_s > limit_s:
                     return complete, open_steps
-                self._measure(numbers, open_steps)
+                self._measure(missing)
                 share = (len(chunks) - 1 - i) / len(chunks)
                 left = share * (last - first) + max(0, enough - last)
                 progress.tell(
@@ -121,8 +122,10 @@ class Measuring:
             for start in range(0, len(numbers), TOGETHER):
                 yield numbers[start : start + TOGETHER]
 
-    def _measure(self, numbers: Sequence[int], open_steps: OpenSteps) -> None:
-        """Draw what the journal has not of these pairs, judge it, and write it down."""
+    def _missing(
+        self, numbers: Sequence[int], open_steps: OpenSteps
+    ) -> dict[tuple[str, int], list[int]]:
+        """Steps that the journal has not, by class and pair."""
         known = self._journal.values
         missing: dict[tuple[str, int], list[int]] = {}
         for kind, steps in open_steps.items():
@@ -130,6 +133,10 @@ class Measuring:
                 unknown = [step for step in steps if (kind, number, step) not in known]
                 if unknown:
                     missing[kind, number] = unknown
+        return missing
+
+    def _measure(self, missing: dict[tuple[str, int], list[int]]) -> None:
+        """Draw these pairs, judge them, and write it down."""
         if not missing:
             return
         pairs = {place: self._pairs.pair(*place) for place in missing}
