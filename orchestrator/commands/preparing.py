@@ -76,7 +76,7 @@ def _add_calibrate(commands: Commands) -> None:
     )
     calibrate.add_argument(
         "--hours",
-        type=float,
+        type=_hours,
         metavar="H",
         help="with --reuse: stop after so long (default 2); the same command goes on",
     )
@@ -141,10 +141,19 @@ def _calibrate_reuse(args: argparse.Namespace) -> int:
 
 
 def _above_zero(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text[:20]} is no whole number above 0")
+    return int(text)
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours < 10_000:
+        raise argparse.ArgumentTypeError(f"{text[:20]} is no number of hours, such as 1.5")
+    return hours
 
 
 def _doctor(args: argparse.Namespace) -> int:
