@@ -1,9 +1,10 @@
-"""The life of a request on the edge: identity, lookup, engine or a share of what it computes,
+"""The life of a request on the edge: identity, lookup, cut, a flight of its own or a share of one,
 staging, answer."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
-from edge_node.cut import CutRule
+from edge_node.cut.base import CutRule, Situation
+from edge_node.flight import Flight, Origin
 from midstep.clock import Clock
-from midstep.diffusion.denoise import Denoiser, Trajectory
-from midstep.diffusion.engine import Engine, Outcome
+from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import PipelineMismatch, PromptError, ScenarioError
 from midstep.telemetry.metrics import EdgeMetrics
@@ -26,40 +27,15 @@ from midstep.wire.messages import (
     CacheUpdate,
     CacheUpdateResult,
     Description,
+    EdgeWork,
     Request,
     Reuse,
 )
 
-__all__ = ["Edge", "FirstSteps"]
+__all__ = ["Edge"]
 
 WATCH_LIMIT = 100_000  # accesses that wait for a slow watcher; beyond, it loses the oldest
-
-
-@dataclass(frozen=True, kw_only=True)
-class FirstSteps:
-    """The engine's job of one output: from noise to `until`, then frozen."""
-
-    denoiser: Denoiser
-    prompt: str
-    seed: int
-    until: int
-    prompt_key: str
-
-    def begin(self) -> Trajectory:
-        return self.denoiser.begin(self.prompt, self.seed, self.until)
-
-    def finish(self, trajectory: Trajectory) -> Entry:
-        # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
-        truncated = bool(self.denoiser.truncated(self.prompt))
-        return Entry(self.prompt, self.denoiser.freeze(trajectory, self.prompt_key), truncated)
-
-
-@dataclass
-class _Computation:
-    """An output that is being computed, and how many wait for it."""
-
-    task: asyncio.Task[Outcome[Entry]]
-    waiting: int = 0
+UNKNOWN_SLOWNESS = 10.0  # steps of the edge to one of a device that does not say its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +45,7 @@ class _Delivery:
     entry: Entry
     reuse: Reuse
     edge_steps: int = 0
+    reused_step: int = 0
     queue_s: float = 0.0
 
 
@@ -87,6 +64,7 @@ class Edge:
         split_step: int,
         seed: int,
         profile: StepProfile,
+        frame_bytes: int = 0,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -101,7 +79,10 @@ class Edge:
         self.profile = profile
         self.identity = engine.denoiser.identity
         self._pipeline = self.identity.digest()
-        self._computing: dict[str, _Computation] = {}
+        self._max_batch = engine.max_batch if engine.denoiser.batched else 1
+        self._tick_s = (0.0, *(profile.step(batch + 1) for batch in range(self._max_batch)))
+        self._frame_bits = 8.0 * frame_bytes
+        self._flights: dict[str, Flight] = {}  # by prompt_key; who asks for the same output joins
         self._watchers: list[asyncio.Queue[Access]] = []
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
@@ -116,6 +97,7 @@ class Edge:
             step_s=self.profile.step(1),
             decode_s=self.profile.decode_s,
             process_id=os.getpid(),
+            tick_s=self._tick_s[1:],
         )
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
@@ -132,30 +114,53 @@ class Edge:
         )
         key = OutputKey(self._pipeline, request.prompt, seed, private).digest()
         self.metrics.lookup()
-        hit = self.store.lookup(key, self.identity.steps)
-        if hit is not None:
-            reuse: Reuse = "final" if hit.step == self.identity.steps else "exact"
+        hit = self.store.lookup(key, request.limit)
+        held = 0 if hit is None else hit.step
+        flight = self._flights.get(key)
+        if flight is not None and flight.until < held:
+            flight = None  # from the held output it is no further
+        cut = self.rule.cut(self._situation(request, key, held, flight))
+        cut = max(1, min(cut, request.limit))
+        if hit is not None and held >= cut:
+            whole = self.split_step == self.identity.steps == held
+            reuse: Reuse = "final" if whole else "exact"
             self.metrics.hit(reuse)
-            return self._answer(request, _Delivery(entry=hit.entry, reuse=reuse), arrived, seed)
-        job = FirstSteps(
-            denoiser=self.engine.denoiser,
+            delivery = _Delivery(entry=hit.entry, reuse=reuse, reused_step=held)
+            return self._answer(request, delivery, arrived, seed)
+        origin = Origin(
             prompt=request.prompt,
-            seed=seed,
-            until=self.rule.cut(request),
             prompt_key=key,
+            seed=seed,
+            held=None if hit is None else hit.entry,
         )
         async with asyncio.timeout(timeout_s):
-            outcome, shared = await self._compute_or_share(job, private)
-        entry = outcome.value
-        if shared:
-            return self._answer(request, _Delivery(entry=entry, reuse="shared"), arrived, seed)
-        delivery = _Delivery(
-            entry=entry,
-            reuse="computed",
-            edge_steps=entry.frame.step,
-            queue_s=min(outcome.queue_s, self.clock.now() - arrived),
-        )
+            delivery = await self._fly(request, origin, flight, cut)
         return self._answer(request, delivery, arrived, seed)
+
+    def _situation(
+        self, request: Request, key: str, held: int, flight: Flight | None
+    ) -> Situation:
+        """What the cut rule is told."""
+        step_s = _known(request.step_s) or UNKNOWN_SLOWNESS * self._tick_s[1]
+        rate_bps = _known(request.rate_bps)
+        lengths = [other.until - other.origin.step for other in self._flights.values()]
+        return Situation(
+            prompt_key=key,
+            limit=request.limit,
+            steps=self.identity.steps,
+            held=held,
+            in_flight_step=None if flight is None else flight.step,
+            until=0 if flight is None else flight.until,
+            queue=self.engine.queue_depth,
+            batch=min(self.engine.in_flight, self._max_batch),
+            max_batch=self._max_batch,
+            tick_s=self._tick_s,
+            job_steps=sum(lengths) / len(lengths) if lengths else 0.0,
+            link_s=self._frame_bits / rate_bps if rate_bps else 0.0,
+            step_s=step_s,
+            decode_s=self.profile.decode_s / self._tick_s[1] * step_s,
+            backlog_s=_known(request.backlog_s),
+        )
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -167,48 +172,64 @@ class Edge:
                 f"the device continues {request.pipeline[:12]}: start both with the same model and "
                 f"steps"
             )
-        if not 1 <= request.steps <= self.identity.steps:
+        if not 1 <= request.limit <= self.identity.steps:
             raise PipelineMismatch(
-                f"the device asks for {request.steps} edge steps, {self.name} has 1 to "
+                f"the device's reuse limit is step {request.limit}, {self.name} has steps 1 to "
                 f"{self.identity.steps}"
             )
 
-    async def _compute_or_share(
-        self, job: FirstSteps, private: bool
-    ) -> tuple[Outcome[Entry], bool]:
-        """Compute the job, or share a computation of the same key that is under way; returns the
-        outcome and whether it was shared. A computation ends early when its last caller gives
-        up."""
-        key = job.prompt_key
-        computation = self._computing.get(key)
-        shared = computation is not None
-        if computation is None:
-            task = asyncio.create_task(self._compute(job, private))
-            computation = _Computation(task)
-            self._computing[key] = computation
-            task.add_done_callback(lambda _: self._forget(key, task))
-        computation.waiting += 1
+    async def _fly(
+        self, request: Request, origin: Origin, flight: Flight | None, cut: int
+    ) -> _Delivery:
+        """Let a request join the trajectory of its output that is in flight, or begin one from
+        `origin`, and wait for the output at its cut."""
+        arrived = self.clock.now()
+        at = None if flight is None else flight.serves(cut, request.limit)
+        begins = flight is None or at is None
+        if flight is None or at is None:
+            at = cut
+            flight = self._begin(origin, private=request.private_seed is not None)
+        passenger = flight.join(at)
+        if begins:
+            flight.start()
         try:
-            outcome = await asyncio.shield(computation.task)
-        finally:
-            computation.waiting -= 1
-            if not computation.waiting and not computation.task.done():
-                # forgotten before it is cancelled, so that no later request shares it
-                self._forget(key, computation.task)
-                computation.task.cancel()
-        return outcome, shared
+            entry = await passenger.entry
+        except BaseException:
+            flight.leave(passenger)
+            raise
+        if not begins:
+            return _Delivery(
+                entry=entry,
+                reuse="shared",
+                edge_steps=passenger.edge_steps,
+                reused_step=flight.origin.step,
+            )
+        started_s = arrived if flight.started_s is None else flight.started_s
+        return _Delivery(
+            entry=entry,
+            reuse="computed" if origin.held is None else "resumed",
+            edge_steps=passenger.edge_steps,
+            reused_step=origin.step,
+            queue_s=max(0.0, started_s - arrived),
+        )
 
-    def _forget(self, key: str, task: asyncio.Task[Outcome[Entry]]) -> None:
-        computation = self._computing.get(key)
-        if computation is not None and computation.task is task:
-            del self._computing[key]
+    def _begin(self, origin: Origin, *, private: bool) -> Flight:
+        """A new flight, which later requests for the same output join."""
+        key = origin.prompt_key
 
-    async def _compute(self, job: FirstSteps, private: bool) -> Outcome[Entry]:
-        outcome = await self.engine.submit(job)
-        if not private:
-            self.staging.put(outcome.value)
-            self.integrity.changed(1)
-        return outcome
+        def frozen(entry: Entry) -> None:
+            if not private:
+                self.staging.put(entry)
+                self.integrity.changed(1)
+
+        def over(flight: Flight) -> None:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+        target = 0 if private else self.rule.target(key)
+        flight = Flight(self.engine, self.clock, origin, target, frozen, over)
+        self._flights[key] = flight
+        return flight
 
     def _answer(self, request: Request, delivery: _Delivery, arrived: float, seed: int) -> Answer:
         frame = delivery.entry.frame
@@ -224,6 +245,13 @@ class Edge:
                 reuse=delivery.reuse,
                 at_s=now,
                 edge_s=delivery.queue_s + edge_s,
+                user=request.user,
+                limit=request.limit,
+                edge_steps=delivery.edge_steps,
+                reused_step=delivery.reused_step,
+                rate_bps=request.rate_bps,
+                step_s=request.step_s,
+                backlog_s=request.backlog_s,
             )
             self._publish(access)
         self.refresh()
@@ -237,6 +265,7 @@ class Edge:
             edge_s=edge_s,
             seed=seed,
             truncated=delivery.entry.truncated,
+            reused_step=delivery.reused_step,
         )
 
     def _publish(self, access: Access) -> None:
@@ -261,15 +290,19 @@ class Edge:
             self._watchers.remove(queue)
 
     async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
-        """Evict, then admit from staging. An output that is not there, or does not fit, is skipped
-        and counted. Raises CacheCorrupted."""
-        evicted = sum(self.store.evict(key) for key in update.evict)
+        """Evict, then admit from staging, then cut by the plan's targets. An output that is not
+        there, or does not fit, is skipped and counted. Raises CacheCorrupted."""
+        evicted = 0
+        for name in update.evict:
+            evicted += self.store.evict(name) if isinstance(name, str) else self.store.evict(*name)
         admitted = 0
         for key, step in update.admit:
-            entry = self.staging.peek(key)
-            if entry is not None and entry.frame.step == step and self.store.admit(entry):
-                self.staging.take(key)
+            entry = self.staging.peek(key, step)
+            if entry is not None and self.store.admit(entry):
+                self.staging.take(key, step)
                 admitted += 1
+        if update.targets is not None:
+            self.rule.follow(update.targets)
         self.integrity.changed(admitted + evicted)
         self.metrics.evicted(evicted)
         self.refresh()
@@ -283,6 +316,14 @@ class Edge:
             capacity=self.store.capacity,
             store_bytes=self.store.nbytes,
             staging_bytes=self.staging.nbytes,
+            work=EdgeWork(
+                at_s=self.clock.now(),
+                busy_s=self.engine.busy_s,
+                ticks=self.engine.ticks,
+                steps=self.engine.steps,
+                queue=self.engine.queue_depth,
+                in_flight=self.engine.in_flight,
+            ),
         )
 
     def refresh(self) -> None:
@@ -299,3 +340,8 @@ class Edge:
                     f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this "
                     f"model ({frame_bytes} bytes); give at least {frame_bytes}"
                 )
+
+
+def _known(value: float) -> float:
+    """What a device reports of itself, 0 where it is no number that counts."""
+    return value if math.isfinite(value) and value > 0 else 0.0

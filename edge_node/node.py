@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
-from edge_node.cut import CUT_RULES
+from edge_node.cut import open_rule
 from edge_node.edge import Edge
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
@@ -31,6 +31,7 @@ class _Times:
 
     profile: StepProfile
     measured: StepProfile | None
+    split_step: int
     frame_bytes: int
 
 
@@ -80,7 +81,7 @@ class EdgeNode:
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
-            edge = _edge(scenario, denoiser, clock, thread, times.profile, step, stats)
+            edge = _edge(scenario, denoiser, clock, thread, times, stats)
             edge.check_capacity(times.frame_bytes)
         except BaseException:
             if thread is not None:
@@ -108,11 +109,11 @@ def _edge(
     denoiser: Denoiser,
     clock: Clock,
     thread: ThreadPoolExecutor | None,
-    profile: StepProfile,
-    step: int,
+    times: _Times,
     stats: EngineStats,
 ) -> Edge:
     settings = scenario.edge
+    step = times.split_step
     waits = clock.virtual or denoiser.profile is not None or scenario.model.profile is not None
     engine = Engine(
         denoiser,
@@ -120,19 +121,20 @@ def _edge(
         queue_limit=settings.queue_limit,
         max_batch=settings.max_batch,
         executor=thread,
-        profile=profile if waits else None,
+        profile=times.profile if waits else None,
         stats=stats,
     )
     return Edge(
         settings.name,
         engine,
-        Store(settings.capacity),
+        Store(settings.capacity, scenario.policy.steps_per_prompt == "several"),
         Staging(settings.staging),
         clock,
-        rule=CUT_RULES["fixed"](step),
+        rule=open_rule(scenario, step),
         split_step=step,
         seed=scenario.seed,
-        profile=profile,
+        profile=times.profile,
+        frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
     )
 
 
@@ -144,7 +146,7 @@ def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) ->
         measured = measure(denoiser).scaled(clock.scale)
     profile = named_profile(scenario.model) if scenario.model.profile else measured
     assert profile is not None  # Scenario: paced and virtual runs name one
-    return _Times(profile, measured, output_bytes(denoiser, step))
+    return _Times(profile, measured, step, output_bytes(denoiser, step))
 
 
 def _pace(scenario: Scenario, times: _Times) -> MachinePace:

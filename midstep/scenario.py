@@ -41,6 +41,7 @@ __all__ = [
     "PolicySettings",
     "Popularity",
     "Report",
+    "Reuse",
     "Scalable",
     "ScaleEvent",
     "Scenario",
@@ -437,6 +438,39 @@ class PolicySettings(Tree):
     slots with one."""
 
 
+class Reuse(Tree):
+    """How far an output may be reused for another prompt. A step is within a request's limit where
+    it and all before it have been measured to give a picture of quality `floor` or more with a
+    probability of `share` or more (docs/reuse.md)."""
+
+    metric: Literal["fidelity", "psnr", "ssim"] | None = None
+    """Quality that counts: `fidelity`, whether the picture shows what its prompt says; `psnr` (dB)
+    and `ssim`, how near it is to the picture without reuse. null: fidelity where the model's table
+    has it, else ssim."""
+    floor: float | None = Field(None, gt=0, le=100)
+    """Least quality, in the metric's unit; null: 1 for fidelity, 30 dB for psnr, 0.9 for ssim."""
+    share: float = Field(0.99, gt=0, lt=1)
+    """Share of pictures that have it, 0 to 1, by the low end of a 95 % interval."""
+    table: str | None = None
+    """File of `midstep calibrate --reuse`, beside the scenario's file unless it is a path from the
+    root; null: the model's own."""
+
+    @model_validator(mode="after")
+    def _floor_of_a_metric(self) -> Reuse:
+        if self.floor is None:
+            return self
+        if self.metric is None:
+            raise ValueError(f"floor {self.floor:g} of what? set metric: psnr, ssim or fidelity")
+        if self.metric == "fidelity" and self.floor != 1:
+            raise ValueError(
+                f"floor {self.floor:g}: fidelity is right or wrong, its floor is 1; share says how "
+                f"many have to be right"
+            )
+        if self.metric == "ssim" and self.floor > 1:
+            raise ValueError(f"floor {self.floor:g}: ssim is 1 at most")
+        return self
+
+
 class Modes(Tree):
     """Modes: which parts are real, emulated or modelled."""
 
@@ -555,6 +589,8 @@ class Scenario(Tree):
     """Where the edge hands over."""
     policy: PolicySettings = PolicySettings()
     """What decides which outputs are kept."""
+    reuse: Reuse = Reuse()
+    """How far outputs serve other prompts."""
     modes: Modes = Modes()
     """Which parts are real, emulated or modelled."""
     report: Report = Report()

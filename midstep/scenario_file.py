@@ -57,10 +57,10 @@ def read(name: str | None) -> dict[str, Any]:
 
 def _place_files(tree: dict[str, Any], folder: Path) -> None:
     """Let the files that a scenario's file names lie beside it."""
-    workload = tree.get("workload")
-    for key in ("prompts", "trace"):
-        if isinstance(workload, dict) and isinstance(workload.get(key), str):
-            workload[key] = str((folder / Path(workload[key]).expanduser()).absolute())
+    for part, key in (("workload", "prompts"), ("workload", "trace"), ("reuse", "table")):
+        keys = tree.get(part)
+        if isinstance(keys, dict) and isinstance(keys.get(key), str):
+            keys[key] = str((folder / Path(keys[key]).expanduser()).absolute())
 
 
 def parse(

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from midstep.reuse.render import Picture, Spec, render
 from midstep.workload.catalogue import UNSAID, Catalogue, Ending
-from training.render import Picture, Spec, render
 
 
 def training_specs(catalogue: Catalogue) -> list[Spec]:

@@ -16,11 +16,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from midstep.reuse.judge import judge
+from midstep.reuse.render import Picture, Spec
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from training.data import held_out_specs, pictures, to_pictures, to_tensor
-from training.judge import judge
 from training.paths import MODEL, SIZE
-from training.render import Picture, Spec
 
 STEPS = 20
 GUIDANCE = 3.0

@@ -38,7 +38,7 @@ def shrink(picture: Image.Image) -> Image.Image:
 
 
 def main() -> None:
-    """Write one WebP per object of the catalogue to ``training/glyphs``."""
+    """Write one WebP per object of the catalogue to the model's folder."""
     GLYPHS.mkdir(exist_ok=True)
     with tarfile.open(fetch()) as archive:
         for thing in catalogue().things:

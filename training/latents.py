@@ -10,10 +10,10 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from midstep.reuse.render import Spec
 from midstep.workload.catalogue import Catalogue
 from training import text
 from training.data import pictures, to_tensor
-from training.render import Spec
 from training.schedule import load, save
 
 CHUNK = 256

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from midstep.reuse.render import GLYPHS
+from midstep.reuse.scenes import SIZE
 from midstep.workload.catalogue import Catalogue, load_catalogue
+
+__all__ = ["CACHE", "GLYPHS", "HERE", "MODEL", "SIZE", "catalogue"]
 
 HERE = Path(__file__).parent
 CACHE = HERE / ".cache"
 """Downloads and checkpoints; git-ignored."""
 
-GLYPHS = HERE / "glyphs"
-MODEL = HERE.parent / "midstep" / "models" / "midstep-emoji"
-SIZE = 64
-"""Side of a picture, in pixels."""
+MODEL = GLYPHS.parent
 
 
 def catalogue() -> Catalogue:

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
+from midstep.reuse.render import Spec
 from midstep.workload.catalogue import Catalogue
 from training import evaluate, tokenizer, unet, vae
 from training.data import held_out_specs, pictures, sample_specs, to_tensor
 from training.export import export, pipeline
 from training.latents import make_pool
 from training.paths import CACHE, MODEL, catalogue
-from training.render import Spec
 
 
 @dataclass(frozen=True)

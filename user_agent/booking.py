@@ -50,6 +50,14 @@ class SerialWork:
         self._slot_seconds = slot_seconds
         self._free_at = 0.0
 
+    def rate(self, now_s: float) -> float:
+        """The rate now, units of work per second."""
+        return self._rate(int(now_s // self._slot_seconds))
+
+    def backlog_s(self, now_s: float) -> float:
+        """How long the earlier bookings will still take."""
+        return max(0.0, self._free_at - now_s)
+
     def book(self, asked_s: float, amount: float) -> Booking:
         """Book `amount` units that are asked for at `asked_s`, behind the earlier bookings. Raises
         ScenarioError where they would end beyond every run's end."""

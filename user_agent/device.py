@@ -134,8 +134,12 @@ class Device:
             request_id=row.request_id,
             prompt=row.edge_prompt,
             pipeline=self._pipeline,
-            steps=self._description.split_step,
+            limit=row.reuse_limit,
             private_seed=private,
+            user=self.spec.user,
+            rate_bps=self._link.rate_bps,
+            step_s=self._throttle.step_s,
+            backlog_s=self._throttle.backlog_s,
         )
         answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
         seed = private

@@ -35,6 +35,11 @@ class Link:
         self._frame_bytes = frame_bytes
         self._work = SerialWork(channel.rate_bps, slot_seconds)
 
+    @property
+    def rate_bps(self) -> float:
+        """R_n(t) now."""
+        return self._work.rate(self._clock.now())
+
     async def transmit(self, nbytes: int) -> Transfer:
         """Hold a frame that arrives now until its bits have passed, behind the device's earlier
         frames.

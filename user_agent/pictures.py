@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from midstep.diffusion.denoise import Denoiser, Picture, Trajectory, Variation
+from midstep.diffusion.engine import Job
 from midstep.wire.frame import Frame
 
 __all__ = ["AsReceived", "LastSteps", "WholePicture", "pixels", "png"]
@@ -19,7 +20,7 @@ PACED_BYTES = 192  # a paced picture is 8 x 8, of one of 256 grey levels
 
 
 @dataclass(frozen=True, kw_only=True)
-class LastSteps:
+class LastSteps(Job[tuple[bytes, bool | None]]):
     """Completes a frame to the picture (PNG); also says whether the tokenizer truncates the prompt,
     None where there is no tokenizer."""
 
@@ -37,7 +38,7 @@ class LastSteps:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AsReceived:
+class AsReceived(Job[bytes]):
     """A frame as it came, decoded (PNG): no step is done."""
 
     denoiser: Denoiser
@@ -52,7 +53,7 @@ class AsReceived:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholePicture:
+class WholePicture(Job[Picture]):
     """A picture from noise, without reuse."""
 
     denoiser: Denoiser

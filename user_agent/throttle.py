@@ -21,6 +21,16 @@ class Throttle:
         self._step_s = step_s
         self._work = SerialWork(channel.speed, slot_seconds)
 
+    @property
+    def step_s(self) -> float:
+        """Seconds of one step at the speed that the device has now."""
+        return self._step_s / self._work.rate(self._clock.now())
+
+    @property
+    def backlog_s(self) -> float:
+        """Until the device has done the pictures that it has booked."""
+        return self._work.backlog_s(self._clock.now())
+
     def book(self, start_s: float, steps: float) -> Booking:
         """When `steps` denoising steps that are asked for at `start_s` begin and are done: the
         device does one picture after the other."""

@@ -43,23 +43,24 @@ class Hit:
 
 
 class Cache(ABC):
-    """Entries by prompt_key, at most `capacity` bytes. The policy decides what enters and leaves,
-    the cache enforces its capacity."""
+    """Entries by prompt_key and step, at most `capacity` bytes; of a prompt one step, as in (11),
+    or `several`. The policy decides what enters and leaves, the cache enforces its capacity."""
 
     capacity: int
+    several: bool = False
 
     @abstractmethod
     def lookup(self, prompt_key: str, limit: int) -> Hit | None:
-        """The entry of exactly that key, if its step is at most `limit`."""
+        """The entry of exactly that key with the largest step that is at most `limit`."""
 
     @abstractmethod
     def admit(self, entry: Entry) -> bool:
-        """Store an entry, replacing one of the same prompt at another step; False, with nothing
-        changed, where it does not fit."""
+        """Store an entry, replacing one of the same prompt at the same step, or unless `several`
+        at another; False, with nothing changed, where it does not fit."""
 
     @abstractmethod
-    def evict(self, prompt_key: str) -> bool:
-        """Remove an entry; False where there is none."""
+    def evict(self, prompt_key: str, step: int | None = None) -> int:
+        """Remove an entry, None: the prompt's entries at every step; how many there were."""
 
     @abstractmethod
     def snapshot(self) -> tuple[CachedOutput, ...]:
@@ -79,17 +80,24 @@ class Cache(ABC):
         """Number of entries."""
 
 
-def check_entries(where: str, entries: Mapping[str, Entry], nbytes: int, capacity: int) -> None:
+def check_entries(
+    where: str, entries: Mapping[tuple[str, int], Entry], nbytes: int, capacity: int
+) -> None:
     """Check that `nbytes` is the sum of the entries' bytes and within capacity, and that each entry
-    stands under its frame's own key. O(entries). Raises CacheCorrupted."""
+    stands under its frame's own key and step. O(entries). Raises CacheCorrupted."""
     check_bounds(where, nbytes, capacity)
     total = sum(entry.frame.nbytes for entry in entries.values())
     if total != nbytes:
         raise CacheCorrupted(f"{where} counts {nbytes} bytes, its entries have {total}")
-    for key, entry in entries.items():
-        if entry.frame.prompt_key != key:
+    for (key, step), entry in entries.items():
+        frame = entry.frame
+        if frame.prompt_key != key:
             raise CacheCorrupted(
-                f"{where} keeps the frame of {entry.frame.prompt_key[:12]} under {key[:12]}"
+                f"{where} keeps the frame of {frame.prompt_key[:12]} under {key[:12]}"
+            )
+        if frame.step != step:
+            raise CacheCorrupted(
+                f"{where} keeps step {frame.step} of {key[:12]} under step {step}"
             )
 
 

@@ -12,32 +12,34 @@ __all__ = ["Staging"]
 
 
 class Staging:
-    """Entries by prompt_key; the oldest are dropped where room is needed. Serves no requests."""
+    """Entries by prompt_key and step; the oldest are dropped where room is needed. Serves no
+    requests."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, int], Entry] = OrderedDict()
         self.nbytes = 0
 
     def put(self, entry: Entry) -> bool:
-        """Add an entry, replacing the same prompt's older one; False where it alone exceeds the
-        capacity."""
-        self.take(entry.frame.prompt_key)
+        """Add an entry, replacing an older one of the same prompt and step; False where it alone
+        exceeds the capacity."""
+        name = entry.frame.prompt_key, entry.frame.step
+        self.take(*name)
         if entry.frame.nbytes > self.capacity:
             return False
-        self._entries[entry.frame.prompt_key] = entry
+        self._entries[name] = entry
         self.nbytes += entry.frame.nbytes
         while self.nbytes > self.capacity:
-            self.take(next(iter(self._entries)))
+            self.take(*next(iter(self._entries)))
         return True
 
-    def peek(self, prompt_key: str) -> Entry | None:
+    def peek(self, prompt_key: str, step: int) -> Entry | None:
         """The waiting entry, which stays in staging."""
-        return self._entries.get(prompt_key)
+        return self._entries.get((prompt_key, step))
 
-    def take(self, prompt_key: str) -> Entry | None:
+    def take(self, prompt_key: str, step: int) -> Entry | None:
         """Remove and return the waiting entry."""
-        entry = self._entries.pop(prompt_key, None)
+        entry = self._entries.pop((prompt_key, step), None)
         if entry is not None:
             self.nbytes -= entry.frame.nbytes
         return entry

@@ -11,7 +11,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -56,8 +56,16 @@ class _Body:
     scheduler: Any
     fresh: dict[str, Any]
     generator: torch.Generator
-    rng_start: torch.Tensor
+    rng_start: torch.Tensor | None  # None: it came with a frame, and goes on with the next
     index: int  # entry of scheduler.timesteps that comes next
+
+
+class _Kept(NamedTuple):
+    """A step's output by reference: solvers make new tensors and never write into old ones."""
+
+    latent: torch.Tensor
+    solver: dict[str, Any]
+    rng: torch.Tensor | None
 
 
 class BatchedDenoiser:
@@ -132,6 +140,8 @@ class BatchedDenoiser:
         elif payload.rng is not None:
             generator.set_state(payload.rng)
         body = self._body(latent.to(self.device, self.dtype), self._encode(prompt), generator)
+        if variation is None and payload.rng is not None:
+            body.rng_start = None
         restore(body.scheduler, payload.solver, self.device)
         body.index = bound(body.scheduler, frame.step, self.steps)
         return Trajectory(prompt, frame.step, self.steps, until, body)
@@ -175,14 +185,19 @@ class BatchedDenoiser:
                 body.scheduler, trajectory.step + 1, self.steps
             ):
                 trajectory.step += 1
+            if trajectory.kept is not None:
+                trajectory.kept[trajectory.step] = _keep(body)
         settle(self.device)
 
-    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
-        body: _Body = trajectory.body
-        rng = body.generator.get_state()
-        drawn = None if torch.equal(rng, body.rng_start) else rng
-        blob = pack(Payload(body.latent, carried(body.scheduler, body.fresh), drawn))
-        return Frame.seal(self.identity.digest(), prompt_key, trajectory.step, self.steps, blob)
+    def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
+        if step is None:
+            step = trajectory.step
+            kept = _keep(trajectory.body)
+        else:
+            assert trajectory.kept is not None
+            kept = trajectory.kept[step]
+        blob = pack(Payload(kept.latent, kept.solver, kept.rng))
+        return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, blob)
 
     @torch.no_grad()
     def decode(self, trajectory: Trajectory) -> Picture:
@@ -276,6 +291,12 @@ class BatchedDenoiser:
             torch.cat([negative_pooled, pooled]),
             torch.cat([ids, ids]),
         )
+
+
+def _keep(body: _Body) -> _Kept:
+    rng = body.generator.get_state()
+    drawn = body.rng_start is None or not torch.equal(rng, body.rng_start)
+    return _Kept(body.latent, carried(body.scheduler, body.fresh), rng if drawn else None)
 
 
 def _sides(pairs: Sequence[torch.Tensor]) -> torch.Tensor:

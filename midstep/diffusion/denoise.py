@@ -49,14 +49,25 @@ class Variation:
 
 @dataclass
 class Trajectory:
-    """One picture on its way from noise to image: `step` of `steps` are done. `body` belongs to the
-    denoiser."""
+    """One picture on its way from noise to image: `step` of `steps` are done, it stops at `until`.
+    `body` belongs to the denoiser.
+
+    `until` may be moved while it is on its way. Where `kept` is a dictionary the denoiser leaves a
+    reference to each step's output there, which `freeze` can take later. `ended` is the last step
+    whose tick has ended: a paced step is done at once, and takes its time all the same.
+    """
 
     prompt: str
     step: int
     steps: int
     until: int
     body: Any = field(repr=False, default=None)
+    kept: dict[int, Any] | None = field(repr=False, default=None)
+    ended: int = -1
+
+    def __post_init__(self) -> None:
+        if self.ended < 0:
+            self.ended = self.step
 
 
 class Denoiser(Protocol):
@@ -82,8 +93,10 @@ class Denoiser(Protocol):
     def advance(self, batch: Sequence[Trajectory]) -> None:
         """One denoising step for every trajectory, each at its own timestep, in place."""
 
-    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
-        """The intermediate output as it travels. The trajectory may go on."""
+    def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
+        """The intermediate output as it travels, None: as it is now, else at a `step` that is
+        `kept`. The trajectory may go on, also in another thread. Raises KeyError for a step that is
+        not kept."""
 
     def decode(self, trajectory: Trajectory) -> Picture:
         """The picture in the latent as it is, finished or not; uint8 [height, width, 3]."""
@@ -93,6 +106,6 @@ class Denoiser(Protocol):
 
 
 def check_steps(step: int, steps: int, until: int) -> None:
-    """Raise ValueError unless 0 <= step <= until <= steps."""
+    """Check a stretch of the schedule. Raises ValueError unless 0 <= step <= until <= steps."""
     if not 0 <= step <= until <= steps:
         raise ValueError(f"cannot run steps {step + 1}..{until} of {steps}")

@@ -9,11 +9,12 @@ trajectories run one at a time, each to its end, through the same interface.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
@@ -24,17 +25,28 @@ from midstep.errors import PartDied, QueueFull
 __all__ = ["Engine", "EngineStats", "Job", "Outcome"]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
-class Job(Protocol[T_co]):
-    """One request's work. Both methods run where the denoiser computes, between two ticks."""
+class Job(ABC, Generic[T]):
+    """One trajectory's work. `begin` and `finish` run where the denoiser computes, between two
+    ticks."""
 
+    @abstractmethod
     def begin(self) -> Trajectory:
         """The trajectory to advance to its `until`."""
 
-    def finish(self, trajectory: Trajectory) -> T_co:
-        """The job's result, made of the advanced trajectory."""
+    @abstractmethod
+    def finish(self, trajectory: Trajectory) -> T:
+        """The job's result, made of the advanced trajectory. Called again where the trajectory goes
+        on after all, since its `until` was moved in the tick in which it came there."""
+
+    @property
+    def stops(self) -> Collection[int]:
+        """The steps for which `reached` is called."""
+        return ()
+
+    def reached(self, step: int) -> None:
+        """Called in the event loop at the end of the tick that computed `step`."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,9 @@ class Engine:
         self._stats = stats or EngineStats()
         self._queue: deque[_Entry] = deque()
         self._active: list[_Entry] = []
+        self.ticks = 0
+        self.steps = 0  # of all trajectories, in ticks that have ended
+        self.busy_s = 0.0  # in ticks
         self._wake = asyncio.Event()
         self._failure: Exception | None = None  # what ended `run`
 
@@ -132,6 +147,20 @@ class Engine:
         self._wake.set()
         outcome: Outcome[T] = await entry.future
         return outcome
+
+    def aside(self, call: Callable[[], T], then: Callable[[asyncio.Future[T]], None]) -> None:
+        """Call where the denoiser computes, between two ticks, before the next; then `then` in the
+        event loop, at once where it computes there."""
+        loop = asyncio.get_running_loop()
+        if self._executor is not None:
+            loop.run_in_executor(self._executor, call).add_done_callback(then)
+            return
+        outcome: asyncio.Future[T] = loop.create_future()
+        try:
+            outcome.set_result(call())
+        except Exception as error:
+            outcome.set_exception(error)
+        then(outcome)
 
     async def run(self) -> None:
         """Tick for ever; cancel to stop. Jobs still in flight are then cancelled."""
@@ -182,11 +211,26 @@ class Engine:
             commanded = await self.pace.hold(start, len(batch), len(entering), calls)
             measured = measured if commanded is None else commanded
         end = self.clock.now()
+        self.ticks += 1
+        self.busy_s += end - start
         for entry in batch:
-            if entry.ended:
-                _settle(entry)
+            self._end_step(entry)
         self._active = [entry for entry in batch if not entry.ended]
         self._stats.on_tick(len(batch), measured, end - start)
+
+    def _end_step(self, entry: _Entry) -> None:
+        """Account for the step that a tick computed of one job, and settle a job that has ended."""
+        trajectory = entry.trajectory
+        if trajectory is not None and entry.error is None:
+            step = trajectory.step
+            self.steps += step - trajectory.ended
+            trajectory.ended = step
+            if step in entry.job.stops:
+                entry.job.reached(step)
+            if step < trajectory.until:  # it was moved in this very tick
+                entry.ended = False
+        if entry.ended:
+            _settle(entry)
 
     def _compute(self, entering: list[_Entry], batch: list[_Entry]) -> tuple[float, int]:
         """One tick's work, in the computing thread: seconds in the denoiser's advance, and the

@@ -56,11 +56,12 @@ class PacedDenoiser:
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
             trajectory.step = trajectory.until if self._at_once else trajectory.step + 1
+            if trajectory.kept is not None:
+                trajectory.kept[trajectory.step] = None  # there is no tensor
 
-    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
-        return Frame.seal(
-            self.identity.digest(), prompt_key, trajectory.step, self.identity.steps, self._blob
-        )
+    def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
+        step = trajectory.step if step is None else step
+        return Frame.seal(self.identity.digest(), prompt_key, step, self.identity.steps, self._blob)
 
     def decode(self, trajectory: Trajectory) -> Picture:
         return np.full((8, 8, 3), zlib.crc32(trajectory.prompt.encode()) % 256, np.uint8)

@@ -35,6 +35,7 @@ __all__ = [
 MODELS = Path(__file__).parents[1] / "models"
 OF_THE_MODEL = {".json", ".safetensors", ".bin", ".txt", ".model"}  # what a revision is of
 WEIGHTS = {".safetensors", ".bin"}
+ABOUT = {"quality.json", "catalogue.json", "reuse.json"}  # about the model, not of it
 # the scenario's name -> class and changed settings; `default` keeps the pipeline's own
 SCHEDULERS = {
     "ddim": ("DDIMScheduler", {}),
@@ -165,12 +166,8 @@ def revision(where: str) -> str:
         return folder.name
     total = hashlib.blake2b(digest_size=16)
     for path in model_files(folder):
-        if (
-            path.suffix not in OF_THE_MODEL
-            or path.name in {"quality.json", "catalogue.json"}
-            or "profiles" in path.parts
-        ):
-            continue  # about the model, not of it
+        if path.suffix not in OF_THE_MODEL or path.name in ABOUT or "profiles" in path.parts:
+            continue
         total.update(f"{path.relative_to(folder).as_posix()}\x00".encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "blake2b").digest())

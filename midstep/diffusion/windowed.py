@@ -89,19 +89,27 @@ class WindowedDenoiser:
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
             body: _Body = trajectory.body
-            if trajectory.until == trajectory.step:
+            stop = trajectory.until  # it may be moved while the window runs
+            if stop <= trajectory.step:
                 continue
-            window, scheduler, latent = self._run(trajectory, trajectory.until, "latent")
+            window, scheduler, latent = self._run(trajectory, stop, "latent")
             body.latent = latent
             body.solver = window.carried(scheduler)
             body.rng = body.rng if window.rng is None else window.rng
-            trajectory.step = trajectory.until
+            trajectory.step = stop
+            if trajectory.kept is not None:
+                trajectory.kept[stop] = Payload(latent, body.solver, body.rng)
         settle(self.pipe.device)
 
-    def freeze(self, trajectory: Trajectory, prompt_key: str) -> Frame:
+    def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
         body: _Body = trajectory.body
-        blob = pack(Payload(self._latent(trajectory), body.solver, body.rng))
-        return Frame.seal(self.identity.digest(), prompt_key, trajectory.step, self.steps, blob)
+        if step is None:
+            step = trajectory.step
+            kept = Payload(self._latent(trajectory), body.solver, body.rng)
+        else:
+            assert trajectory.kept is not None
+            kept = trajectory.kept[step]
+        return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, pack(kept))
 
     def decode(self, trajectory: Trajectory) -> Picture:
         self._latent(trajectory)

@@ -155,6 +155,14 @@ class Catalogue:
             return (edge_prompt,)
         return self.things[edge.thing].name, self.backgrounds[edge.background].name
 
+    def ending(self, edge_prompt: str, prompt: str) -> Ending | None:
+        """What ``prompt`` adds to ``edge_prompt``; None where one of them is no prompt of the
+        catalogue, or they do not belong together."""
+        edge = self._edge_by_prompt.get(edge_prompt)
+        if edge is None:
+            return None
+        return next((e for e in self.endings if self.prompt(edge, e) == prompt), None)
+
     def prompt(self, edge: Edge, ending: Ending = UNSAID) -> str:
         """The words for a picture: the core, and whatever the ending says about it."""
         thing = self.things[edge.thing]

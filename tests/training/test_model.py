@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
 
+from midstep.reuse.render import Spec
 from training.data import held_out_specs, pictures
 from training.evaluate import generate, load, round_trip, score
 from training.paths import MODEL, SIZE, catalogue
-from training.render import Spec
 
 COUNT = 12
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from midstep.reuse.judge import judge
+from midstep.reuse.render import Spec, place, render
 from midstep.workload.catalogue import Catalogue, Edge, Ending
 from training.data import held_out_specs, pictures, sample_specs, to_pictures, to_tensor
-from training.judge import judge
 from training.paths import GLYPHS, SIZE, catalogue
-from training.render import Spec, place, render
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from midstep.diffusion.pipelines import MODELS
+from midstep.reuse.scenes import SIZE, scene
 from midstep.workload.catalogue import UNSAID, Catalogue, Edge, Ending
-from training.paths import GLYPHS, SIZE
-from training.scenes import scene
+
+__all__ = ["GLYPHS", "Picture", "Spec", "backdrop", "glyph", "place", "render"]
+
+GLYPHS = MODELS / "midstep-emoji" / "glyphs"
+"""Artwork of the objects, by code point."""
 
 MARGIN = 1
 """Pixels between an object and the edge that it is asked to be at."""

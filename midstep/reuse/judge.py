@@ -13,9 +13,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from midstep.reuse.render import GLYPHS, Picture, Spec, backdrop, place
+from midstep.reuse.scenes import PAINTERS, SIZE
 from midstep.workload.catalogue import Catalogue, Edge, Ending
-from training.paths import SIZE
-from training.render import Picture, Spec, backdrop, place
+
+__all__ = ["Verdict", "can_judge", "judge"]
 
 Array = NDArray[np.float32]
 SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
@@ -37,6 +39,12 @@ class Verdict:
     background: int
     ending: Ending
     """Size and position of the asked object's best match."""
+
+
+def can_judge(catalogue: Catalogue) -> bool:
+    """Whether every picture that the catalogue asks for can be rendered, so as to be compared."""
+    glyphs = all((GLYPHS / f"{thing.glyph}.webp").is_file() for thing in catalogue.things)
+    return glyphs and all(b.rgb is not None or b.name in PAINTERS for b in catalogue.backgrounds)
 
 
 @cache

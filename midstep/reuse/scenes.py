@@ -11,7 +11,10 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from training.paths import SIZE
+__all__ = ["PAINTERS", "SIZE", "scene"]
+
+SIZE = 64
+"""Side of a picture, in pixels."""
 
 Rng = np.random.Generator
 FULL = 2 * SIZE

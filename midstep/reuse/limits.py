@@ -1,0 +1,241 @@
+"""The reuse limit of a request, the paper's S*_r: the largest step of the shared output from which
+this user's own picture still comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from midstep.diffusion import pipelines
+from midstep.errors import ScenarioError
+from midstep.reuse.table import FLOORS, ReuseTable
+from midstep.scenario import Model, Scenario
+from midstep.wire.identity import PipelineIdentity
+from midstep.workload.catalogue import Catalogue, load_catalogue
+from midstep.workload.user_request import UserRequest
+
+__all__ = [
+    "BOTH",
+    "CORE",
+    "POSITION",
+    "SIZE",
+    "TABLE",
+    "VARIATION",
+    "WORDS",
+    "ReuseLimits",
+    "open_limits",
+    "reuse_class",
+]
+
+CORE = "core"
+SIZE = "size"
+POSITION = "position"
+BOTH = "size and position"
+VARIATION = "variation"
+WORDS = "words"
+TABLE = "reuse.json"  # in the model's folder
+PACED = "paced"  # revision of outputs that are no tensors
+
+
+def reuse_class(catalogue: Catalogue | None, prompt: str, edge_prompt: str, variation: bool) -> str:
+    """Class of a request: what its own prompt adds to the shared one; `variation`: a variation seed
+    is turned in at the hand-over, whatever the prompt adds."""
+    return VARIATION if variation else _addition(catalogue, prompt, edge_prompt)
+
+
+def _addition(catalogue: Catalogue | None, prompt: str, edge_prompt: str) -> str:
+    """What a prompt adds to its edge prompt, in a word."""
+    if prompt == edge_prompt:
+        return CORE
+    ending = catalogue.ending(edge_prompt, prompt) if catalogue is not None else None
+    if ending is None:
+        return WORDS
+    if not ending.position:
+        return SIZE
+    return BOTH if ending.size else POSITION
+
+
+class ReuseLimits:
+    """Limits of a run's requests. `by_class` has those that were measured; a class that is not in
+    it falls back to `fallback`, model.split_step. `notice` says in one line what a user should know
+    at the run's start."""
+
+    def __init__(
+        self,
+        steps: int,
+        by_class: Mapping[str, int],
+        fallback: int,
+        catalogue: Catalogue | None = None,
+        notice: str | None = None,
+    ) -> None:
+        self.steps = steps
+        self.by_class = dict(by_class)
+        self.fallback = fallback
+        self.notice = notice
+        self._catalogue = catalogue
+        self._additions: dict[tuple[str, str], str] = {}  # of the catalogue's own: they are few
+
+    def limit(self, request: UserRequest) -> int:
+        """The last step, 1 to S, at which a shared output still serves this request. S where it
+        wants the shared picture itself."""
+        prompt = request.prompt
+        addition = self._addition(prompt, request.edge_prompt)
+        limit = self.steps if addition == CORE else self._of(addition)
+        if request.variation_seed is None:
+            return limit
+        return min(limit, self._of(VARIATION))
+
+    def _of(self, kind: str) -> int:
+        limit = self.by_class.get(kind)
+        if limit is None and kind != VARIATION:
+            limit = self.by_class.get(WORDS)
+        return self.fallback if limit is None else limit
+
+    def _addition(self, prompt: str, edge_prompt: str) -> str:
+        if prompt == edge_prompt:
+            return CORE
+        place = edge_prompt, prompt
+        addition = self._additions.get(place)
+        if addition is None:
+            addition = _addition(self._catalogue, prompt, edge_prompt)
+            if addition != WORDS:
+                self._additions[place] = addition
+        return addition
+
+
+def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) -> ReuseLimits:
+    """The limits of a scenario's requests on the pipeline `identity`; None: on the one that the
+    scenario names. Raises ScenarioError for a table that is damaged or another model's, or a metric
+    that it has not; ModelError where there is no such model."""
+    path = _table_path(scenario)
+    if path is None:
+        name = scenario.model.path
+        why = f"{name} has no table of reuse (`midstep calibrate --model {name} --reuse` makes one)"
+        return _fallback(scenario, why)
+    table = ReuseTable.load(path)
+    misfit = _misfit(table, path, scenario, identity)
+    if misfit is not None:
+        return _fallback(scenario, misfit)
+    return _measured(scenario, table, path)
+
+
+def _table_path(scenario: Scenario) -> Path | None:
+    """The table that the scenario names, or its model's own. Raises ScenarioError where there is no
+    such file."""
+    if scenario.reuse.table is not None:
+        path = Path(scenario.reuse.table).expanduser()
+        if not path.is_file():
+            raise ScenarioError(
+                f"reuse.table: no file {scenario.reuse.table}; `midstep calibrate --reuse` writes "
+                f"one, null takes the model's own"
+            )
+        return path
+    path = Path(pipelines.locate(scenario.model.path)) / TABLE
+    return path if path.is_file() else None
+
+
+def _misfit(
+    table: ReuseTable, path: Path, scenario: Scenario, identity: PipelineIdentity | None
+) -> str | None:
+    """Why a table says nothing about this run, in words. Raises ScenarioError where the scenario
+    names a table of another model."""
+    model = scenario.model
+    if identity is None or identity.revision == PACED:
+        foreign = None
+        if Path(table.model).name != Path(model.path).name:
+            foreign = f"it was measured on {table.model}; model.path is {model.path}"
+    else:
+        foreign = table.foreign(identity)
+    if foreign is not None:
+        if scenario.reuse.table is not None:
+            raise ScenarioError(f"reuse.table: {path} is another model's: {foreign}")
+        return f"the table of {model.path} is of another revision ({foreign})"
+    if identity is None or identity.revision == PACED:
+        differs = _differs_from_model(table, model)
+    else:
+        differs = _differs(table, identity)
+    return f"the table of {model.path} is of {differs}" if differs else None
+
+
+def _differs(table: ReuseTable, identity: PipelineIdentity) -> str | None:
+    """Which setting of the table is another than a pipeline's."""
+    for name in ("steps", "guidance", "scheduler", "scheduler_config", "height", "width"):
+        of_table = getattr(table, name)
+        of_run = getattr(identity, name)
+        if of_table != of_run:
+            return f"{name} {of_table}, the run has {of_run}"
+    return None
+
+
+def _differs_from_model(table: ReuseTable, model: Model) -> str | None:
+    """Which setting of the table is another than those that a scenario names."""
+    settings = {
+        "steps": model.steps,
+        "guidance": model.guidance,
+        "scheduler": _scheduler(model) or table.scheduler,
+        "height": model.height or table.height,
+        "width": model.width or table.width,
+    }
+    for name, of_run in settings.items():
+        of_table = getattr(table, name)
+        if of_table != of_run:
+            return f"{name} {of_table}, the run has {of_run}"
+    return None
+
+
+def _scheduler(model: Model) -> str | None:
+    """Class of the sampler that a scenario names; None where only the loaded pipeline says."""
+    if model.scheduler != "default":
+        return pipelines.SCHEDULERS[model.scheduler][0]
+    file = Path(pipelines.locate(model.path)) / "scheduler" / "scheduler_config.json"
+    if not file.is_file():
+        return None
+    name: str | None = json.loads(file.read_text()).get("_class_name")
+    return name
+
+
+def _fallback(scenario: Scenario, why: str) -> ReuseLimits:
+    step = scenario.model.split_step
+    notice = f"{why}: outputs serve other prompts up to model.split_step, {step}"
+    return ReuseLimits(scenario.model.steps, {}, step, notice=notice)
+
+
+def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
+    """The limits that a table has at the scenario's floor. Raises ScenarioError for a metric that
+    it has not."""
+    reuse = scenario.reuse
+    metric = reuse.metric or next((m for m in ("fidelity", "ssim") if m in table.metrics), "psnr")
+    if metric not in table.metrics:
+        raise ScenarioError(
+            f"reuse.metric: {metric} is not in {path}; it has {', '.join(table.metrics)}"
+        )
+    floor = FLOORS[metric] if reuse.floor is None else reuse.floor
+    by_class: dict[str, int] = {}
+    unreached = []
+    for kind in table.kinds:
+        limit = table.limit(kind, metric, floor, reuse.share)
+        if limit is None:  # a variation has no picture to be like
+            limit = table.limit(kind, "fidelity", FLOORS["fidelity"], reuse.share)
+        if limit is None:
+            continue
+        by_class[kind] = max(1, limit)
+        if limit == 0:
+            unreached.append(kind)
+    fallback = scenario.model.split_step
+    notices = []
+    if unreached:
+        notices.append(
+            f"no step has {metric} {floor:g} or more with a share of {reuse.share:g} for "
+            f"{', '.join(unreached)}: such requests reuse step 1 at most"
+        )
+    if WORDS not in by_class and not scenario.workload.draws_from_catalogue:
+        notices.append(
+            f"prompts outside the catalogue were not measured: outputs serve them up to "
+            f"model.split_step, {fallback}"
+        )
+    file = pipelines.catalogue_file(scenario.model.path)
+    catalogue = load_catalogue(file) if file is not None else None
+    return ReuseLimits(
+        scenario.model.steps, by_class, fallback, catalogue, "; ".join(notices) or None
+    )

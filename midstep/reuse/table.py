@@ -1,0 +1,207 @@
+"""The measured table of a model: how good pictures are that reuse an output, by class of request
+and step."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from midstep.errors import ScenarioError
+from midstep.reuse.proportions import wilson
+from midstep.wire.identity import PipelineIdentity
+
+__all__ = ["FLOORS", "GRID", "METRICS", "Cell", "Curve", "ReuseTable", "bins"]
+
+METRICS = ("fidelity", "psnr", "ssim")
+FLOORS = {"fidelity": 1.0, "psnr": 30.0, "ssim": 0.9}  # where a scenario names none
+# Values are counted in bins of this width, each by its lower end, so that P(value >= floor) can be
+# read off for any floor; one between two bins counts as the upper one.
+GRID = {"fidelity": 1.0, "psnr": 0.5, "ssim": 0.01}
+_FUZZ = 1e-9  # of a value that is a bin's end in decimal and not in binary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A metric's values for one class of request whose picture goes on from the shared output at
+    `step`; 0: from noise. `counts` are of neighbouring bins (GRID) from number `first` on."""
+
+    kind: str
+    step: int
+    metric: str
+    count: int
+    mean: float
+    p01: float
+    p05: float
+    p50: float
+    first: int
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, kind: str, step: int, metric: str, values: Sequence[float]) -> Cell:
+        """The cell of measured values, at least one."""
+        import numpy as np
+
+        p01, p05, p50 = (float(np.quantile(values, q)) for q in (0.01, 0.05, 0.5))
+        first, counts = bins(metric, values)
+        return cls(
+            kind=kind,
+            step=step,
+            metric=metric,
+            count=len(values),
+            mean=float(np.mean(values)),
+            p01=p01,
+            p05=p05,
+            p50=p50,
+            first=first,
+            counts=counts,
+        )
+
+    def at_least(self, floor: float) -> int:
+        """How many values are `floor` or more."""
+        least = math.ceil(floor / GRID[self.metric] - _FUZZ)
+        return sum(self.counts[max(0, least - self.first) :])
+
+    def bounds(self, floor: float) -> tuple[float, float]:
+        """Low and high end of the 95 % interval of P(value >= floor)."""
+        return wilson(self.at_least(floor), self.count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """PSNR of (1), (2) along the trajectories of `count` core prompts, dB, step 1 first."""
+
+    count: int
+    mean: tuple[float, ...]
+    p05: tuple[float, ...]
+    p50: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReuseTable:
+    """What `midstep calibrate --reuse` has measured on one pipeline. `share` and `floors` are those
+    that cells were decided for; `curves`: pictures after each step against the one before
+    (`step by step`), and against the finished one (`against the last`)."""
+
+    model: str
+    revision: str
+    scheduler: str
+    scheduler_config: str
+    steps: int
+    guidance: float
+    height: int
+    width: int
+    dtype: str
+    share: float
+    floors: Mapping[str, float]
+    cells: tuple[Cell, ...]
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Classes of requests that were measured."""
+        return tuple(dict.fromkeys(cell.kind for cell in self.cells))
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that were measured, of any class."""
+        return tuple(m for m in METRICS if any(cell.metric == m for cell in self.cells))
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, int], Cell]:
+        return {(cell.kind, cell.metric, cell.step): cell for cell in self.cells}
+
+    def cell(self, kind: str, metric: str, step: int) -> Cell | None:
+        """The cell of a class, metric and step, if it was measured."""
+        return self._cells.get((kind, metric, step))
+
+    def limit(self, kind: str, metric: str, floor: float, share: float) -> int | None:
+        """The largest step up to which every step has P(value >= floor) >= share, by the low end of
+        the interval; 0: not even the first. None where the class has no such metric."""
+        if self.cell(kind, metric, 1) is None:
+            return None
+        for step in range(1, self.steps):
+            cell = self.cell(kind, metric, step)
+            if cell is None or cell.bounds(floor)[0] < share:
+                return step - 1
+        return self.steps - 1
+
+    def foreign(self, identity: PipelineIdentity) -> str | None:
+        """Why the table is another model's than `identity`, in words; None where it is its own."""
+        if identity.revision != self.revision:
+            return (
+                f"it was measured on {self.model}, revision {self.revision[:12]}; the run has "
+                f"{identity.model}, revision {identity.revision[:12]}"
+            )
+        return None
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, a cell a line; a reader never meets half a file."""
+        tree = asdict(self)
+        cells = [json.dumps(cell) for cell in tree.pop("cells")]
+        head = json.dumps(tree, indent=1).removesuffix("\n}")
+        text = f'{head},\n "cells": [\n  ' + ",\n  ".join(cells) + "\n ]\n}\n"
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.write_text(text)
+        fresh.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> ReuseTable:
+        """Read what `save` wrote. Raises ScenarioError where the file is no such table."""
+        try:
+            tree: dict[str, Any] = json.loads(path.read_text())
+            cells = tuple(_cell(cell) for cell in tree.pop("cells"))
+            curves = {name: Curve(**_tuples(curve)) for name, curve in tree.pop("curves").items()}
+            table = cls(cells=cells, curves=curves, **tree)
+            table.check()
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ScenarioError(
+                f"reuse.table: {path} is no table of reuse ({error}); `midstep calibrate --reuse` "
+                f"writes one"
+            ) from error
+        return table
+
+    def check(self) -> None:
+        """Raise ValueError, or TypeError, where values cannot be."""
+        for name in ("steps", "height", "width"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a whole number above 0")
+        for name in ("model", "revision", "scheduler", "scheduler_config"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} must be a text")
+        if not isinstance(self.guidance, (int, float)):
+            raise TypeError("guidance must be a number")
+        for cell in self.cells:
+            where = f"{cell.kind} at step {cell.step}, {cell.metric}"
+            if cell.metric not in METRICS:
+                raise ValueError(f"{where}: metrics are {', '.join(METRICS)}")
+            if not 0 <= cell.step < self.steps:
+                raise ValueError(f"{where}: steps go from 0 to {self.steps - 1}")
+            if min(cell.counts) < 0 or cell.count < 1 or sum(cell.counts) != cell.count:
+                raise ValueError(f"{where}: its counts do not add up to {cell.count}")
+
+
+def bins(metric: str, values: Sequence[float]) -> tuple[int, tuple[int, ...]]:
+    """Number of the lowest bin that is not empty, and the counts from there to the highest."""
+    numbers = [math.floor(value / GRID[metric] + _FUZZ) for value in values]
+    first = min(numbers)
+    counts = [0] * (max(numbers) - first + 1)
+    for number in numbers:
+        counts[number - first] += 1
+    return first, tuple(counts)
+
+
+def _cell(tree: dict[str, Any]) -> Cell:
+    cell = Cell(**_tuples(tree))
+    for number in (cell.step, cell.count, cell.first, *cell.counts):
+        if not isinstance(number, int):
+            raise TypeError(f"{cell.kind} at step {cell.step}: {number!r} is no whole number")
+    return cell
+
+
+def _tuples(tree: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
