@@ -25,13 +25,13 @@ def fault(row: Row, steps: int) -> str | None:
     """What is wrong with the steps of a finished request, of which the model does `steps`; None
     where they add up and its cut is within its reuse limit. An older run's row has fewer columns to
     be wrong in."""
-    parts = [row.get(f"{kind}_steps") for kind in KINDS]
+    parts: list[Any] = [row.get(f"{kind}_steps") for kind in KINDS]
     sums = " + ".join(f"{kind} {part}" for kind, part in zip(KINDS, parts, strict=True))
     if None in parts or sum(parts) != steps:
         return f"{sums} is not {steps}"
-    cut = cut_step(row)
-    if cut != parts[0] + parts[1]:
-        return f"{sums}, and yet cut at {cut}"
+    cut = parts[0] + parts[1]
+    if cut_step(row) != cut:
+        return f"{sums}, and yet cut at {cut_step(row)}"
     limit = row.get("reuse_limit")
     if limit is not None and cut > limit:
         return f"cut at {cut}, past its reuse limit {limit}"

@@ -23,7 +23,7 @@ from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 from orchestrator.records.warm_up import after_warm_up
 
-__all__ = ["RunFacts", "measured", "metrics", "missed", "read", "summarise", "write"]
+__all__ = ["RunFacts", "measured", "metrics", "missed", "read", "renew", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
 OF_REQUESTS = (
@@ -108,6 +108,19 @@ def summarise(
             fidelity.never_sent(rows) if facts.undisturbed else 0,
         ),
     }
+
+
+def renew(tree: dict[str, Any], scenario: Scenario, rows: Rows, names: Sequence[str]) -> None:
+    """Compute some metrics of requests anew from rows that have changed, into the summary's
+    tree."""
+    rows = after_warm_up(scenario, rows)
+    places = [(tree["policies"][scenario.policy.name], rows)]
+    for column, kind in (("edge", "edges"), ("device_class", "classes")):
+        for value, of_part in tree.get(kind, {}).items():
+            places.append((of_part, [row for row in rows if row[column] == value]))
+    for place, members in places:
+        fresh = metrics(members, [], {})
+        place.update({name: fresh[name] for name in names})
 
 
 def measured(scenario: Scenario, rows: Rows, slots: Rows) -> tuple[Rows, Rows]:
