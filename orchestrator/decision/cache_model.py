@@ -45,7 +45,9 @@ class CacheModel:
 
     def apply(self, update: CacheUpdate) -> CacheUpdateResult:
         """Evict, then admit from staging."""
-        evicted = sum([self._evict(key) for key in update.evict])
+        evicted = sum(
+            [self._evict(name if isinstance(name, str) else name[0]) for name in update.evict]
+        )
         admitted = sum([self._admit(key, step) for key, step in update.admit])
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
 
