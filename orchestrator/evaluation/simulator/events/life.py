@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from midstep.diffusion.factory import named_profile, paced_identity
 from midstep.diffusion.paced import PACED_BYTES
@@ -10,7 +11,7 @@ from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.workload.arrivals import Arrival, due_before, next_arrival, open_law
-from midstep.workload.requests import open_workload
+from midstep.workload.requests import UserRequest, open_workload
 from midstep.workload.trace import Trace
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.asking import Asking
@@ -18,7 +19,7 @@ from orchestrator.evaluation.simulator.events.devices import Devices
 from orchestrator.evaluation.simulator.events.edge_server import EdgeServer, Ends
 from orchestrator.evaluation.simulator.events.population import Member
 from orchestrator.evaluation.simulator.events.slot_book import SlotBook
-from orchestrator.live.setting import asks_whole_prompt
+from orchestrator.live.setting import asks_whole_prompt, run_split_step
 
 __all__ = ["Life"]
 
@@ -47,8 +48,9 @@ class Life:
         self.step_s = profile.step(1)
         frame_bytes = profile.frame_bytes or PACED_BYTES
         self._bytes_on_air = scenario.channel.frame_bytes or frame_bytes
-        # where the edge does every step, it is asked for the user's whole prompt
         self._whole = asks_whole_prompt(scenario)
+        # a whole picture has no steps left in which the device could follow its user's variation
+        self._pictures = run_split_step(scenario) == scenario.model.steps
         identity = paced_identity(scenario.model)
         self._pipeline = identity.digest()
         self._limits = open_limits(scenario, identity)
@@ -114,14 +116,15 @@ class Life:
         if wanted is None:
             self._asking -= 1
             return
+        edge_prompt = wanted.prompt if self._whole else wanted.edge_prompt
         one = Asking(
             device=device,
             spec=member.spec,
             index=index,
             wanted=wanted,
-            edge_prompt=wanted.prompt if self._whole else wanted.edge_prompt,
+            edge_prompt=edge_prompt,
             core_prompt=wanted.edge_prompt if self._whole else None,
-            limit=self._scenario.model.steps if self._whole else self._limits.limit(wanted),
+            limit=self._limit(wanted, edge_prompt),
             state=self._devices.state(device, now),
             arrived_s=now,
             think_s=arrival.think_s,
@@ -134,10 +137,16 @@ class Life:
         self._identify(one)
         self.edges[member.spec.edge].obtain(one)
 
+    def _limit(self, wanted: UserRequest, edge_prompt: str) -> int:
+        """The reuse limit of a request that asks for an output of `edge_prompt`."""
+        if self._pictures:
+            return self._scenario.model.steps
+        return self._limits.limit(replace(wanted, edge_prompt=edge_prompt))
+
     def _identify(self, one: Asking) -> None:
         """Give a request its output's seed and key, which are the user's own where its noise is."""
         own = one.wanted.private_seed
-        if self._whole and own is None:
+        if self._pictures and own is None:
             own = one.wanted.variation_seed
         if own is not None:
             one.private = True
