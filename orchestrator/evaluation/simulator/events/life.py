@@ -90,9 +90,8 @@ class Life:
 
     def end_slot(self, slot: int) -> None:
         """Account for a slot that has ended."""
-        self._book.end_slot(
-            slot, {name: (edge.queue, edge.keeper) for name, edge in self.edges.items()}
-        )
+        edges = {name: (edge.queue, edge.keeper) for name, edge in self.edges.items()}
+        self._book.end_slot(slot, self._agenda.now, edges)
         self._devices.forget(slot + 1)
 
     def _expect(self, device: int, index: int, since_s: float) -> None:
