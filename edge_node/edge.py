@@ -254,13 +254,17 @@ class Edge:
                 backlog_s=request.backlog_s,
             )
             self._publish(access)
+        if delivery.reuse == "resumed":
+            self.metrics.hit(delivery.reuse)
+        saved_steps = frame.step - delivery.edge_steps
+        self.metrics.handed_over(frame.step, request.limit, delivery.edge_steps, saved_steps)
         self.refresh()
         return Answer(
             frame=frame,
             reuse=delivery.reuse,
             similarity=1.0 if delivery.reuse != "computed" else 0.0,
             edge_steps=delivery.edge_steps,
-            saved_steps=frame.step - delivery.edge_steps,
+            saved_steps=saved_steps,
             queue_s=delivery.queue_s,
             edge_s=edge_s,
             seed=seed,
