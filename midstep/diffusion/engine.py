@@ -60,7 +60,7 @@ class Outcome(Generic[T]):
     queue_s: float
 
 
-@dataclass(kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class _Entry:
     """A job in the engine; it has a trajectory from its first tick on."""
 
@@ -133,7 +133,7 @@ class Engine:
 
         Raises QueueFull at once where `queue_limit` jobs wait, PartDied where the engine has
         failed, and whatever the job or the denoiser raise. A cancelled caller's job leaves the
-        batch at the next tick.
+        queue at once, the batch at the next tick.
         """
         if self._failure is not None:
             raise PartDied(f"the engine has ended: {self._failure!r}") from self._failure
@@ -150,7 +150,12 @@ class Engine:
         )
         self._queue.append(entry)
         self._wake.set()
-        outcome: Outcome[T] = await entry.future
+        try:
+            outcome: Outcome[T] = await entry.future
+        except asyncio.CancelledError:
+            if entry in self._queue:  # nobody waits behind it for nothing
+                self._queue.remove(entry)
+            raise
         return outcome
 
     def aside(self, call: Callable[[], T], then: Callable[[asyncio.Future[T]], None]) -> None:
@@ -233,8 +238,8 @@ class Engine:
             on_the_way = entry.on_the_way
             if on_the_way is not None and step in on_the_way.stops:
                 on_the_way.reached(step)
-            if step < trajectory.until:  # it was moved in this very tick
-                entry.ended = False
+            # `until` may have been moved in this very tick, on or back
+            entry.ended = step >= trajectory.until
         if entry.ended:
             _settle(entry)
 

@@ -115,7 +115,7 @@ class ByDriver(DrivenCache):
     def refused(self, update: CacheUpdate) -> None:
         """Outputs that were never computed are left out in silence, as in `ByAccess`. Raises
         PolicyFailed where one was computed and there is no room for it."""
-        if any(key in self.cache.staging for key, _ in update.admit):
+        if any(name in self.cache.staging for name in update.admit):
             raise _overfull(self.driver.policy, len(self.cache.held) + 1, self.cache.capacity)
 
 
