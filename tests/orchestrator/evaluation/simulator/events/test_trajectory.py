@@ -1,4 +1,4 @@
-"""A trajectory that several requests share, by hand: where each leaves, and what each is charged."""
+"""A trajectory that several requests share, by hand: where each leaves, what each is charged."""
 
 from __future__ import annotations
 
