@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from midstep.reuse.judge import layers
 from midstep.reuse.quality import ssim
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
-from orchestrator.records.picture_judge import Asked, PictureJudge
+from orchestrator.records.picture_judge import PictureJudge, Sample
 
 __all__ = ["measure"]
 
@@ -32,11 +33,12 @@ def measure(scenario: Scenario, rows: Mapping[str, RequestRow], gallery: Sequenc
     if eye is None:
         return
     specs = {one.request_id: eye.spec(rows[one.request_id].dict()) for one in gallery}
-    asked = {
-        one.request_id: Asked(spec, one.picture)
+    samples = {
+        one.request_id: Sample(spec, one.picture)
         for one in gallery
         if (spec := specs[one.request_id]) is not None
     }
-    for request_id, seen in zip(asked, eye.judge([*asked.values()]), strict=True):
-        if seen is not None:
-            rows[request_id].fidelity = float(seen.right)
+    for request_id, finding in zip(samples, eye.judge([*samples.values()]), strict=True):
+        if finding is not None:
+            rows[request_id].fidelity = float(finding.right)
+    layers.cache_clear()  # a quarter of a gigabyte, where a run is one of many of its process
