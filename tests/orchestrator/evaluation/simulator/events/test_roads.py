@@ -91,7 +91,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> str:
         ),
         ("laptop", "lru", "fastest", ["duration_s=10s", "devices.0={count: 9, step_ms: 400}"]),
         ("crowd", "lru", "fastest", ["duration_s=5s", "workload.arrivals.closed.think_s=8s"]),
-        # a learner, too, decides the same: nothing that it sees differs by more than a last bit
+        # what a learner sees differs by last bits, which turn none of its decisions here
         ("laptop", "drc", "planned", ["duration_s=12s"]),
         ("saturated", "drc", "planned", ["duration_s=10s"]),
         ("saturated", "drc-item", "planned", ["duration_s=10s"]),
