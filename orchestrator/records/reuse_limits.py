@@ -57,7 +57,9 @@ def reuse_limits(scenario: Scenario, run: Mapping[str, Any], done: Rows) -> str:
     if measured is not None:
         head += ["good enough at the limit", "at the step after it"]
     lines = [_line(kind, by_kind.get(kind, []), measured) for kind in kinds]
-    return section("How far outputs were reused", f"<p>{escape(note)}</p>{table(head, lines)}")
+    return section(
+        "How far outputs were reused", f"<p class=note>{escape(note)}</p>{table(head, lines)}"
+    )
 
 
 def _line(kind: str, rows: Rows, measured: _Measured | None) -> list[str]:

@@ -74,9 +74,7 @@ class Keeper:
         else:
             self._pending = merge(self._pending, update)
 
-    def end_slot(
-        self, slot: int, served: Sequence[Served], work: EdgeWork, row: SlotRow
-    ) -> None:
+    def end_slot(self, slot: int, served: Sequence[Served], work: EdgeWork, row: SlotRow) -> None:
         """Account for a slot of which `served` ended, let the policy plan the next and train, and
         fill the slot's row. `work` is the edge's until now."""
         cost = slot_cost(served)
