@@ -64,6 +64,10 @@ class EdgeQueue:
         if trajectory in self._queue:
             self._queue.remove(trajectory)
 
+    def clear(self) -> None:
+        """Nobody waits for anything any more."""
+        self._queue.clear()
+
     def begin(self, now_s: float) -> float | None:
         """Begin a tick; its seconds, or None where there is nothing to do."""
         batch = [one for one in self._batch if not one.over]

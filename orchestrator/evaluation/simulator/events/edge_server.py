@@ -72,6 +72,13 @@ class EdgeServer:
         self._in_flight: dict[str, Trajectory] = {}  # by key; the last one that was begun
         self.waiting: dict[int, Asking] = {}  # for an output, by identity
 
+    def stop(self) -> list[Asking]:
+        """The run is over: nobody waits any more. Returns those who did."""
+        waiting = list(self.waiting.values())
+        self.waiting.clear()
+        self.queue.clear()
+        return waiting
+
     def obtain(self, one: Asking) -> None:
         """A request has come: a held output at once, else a share of what is in flight, else a
         place in the queue."""

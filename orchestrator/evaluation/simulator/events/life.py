@@ -78,15 +78,19 @@ class Life:
         """Nobody asks any more."""
         self._over = True
 
+    def cut_off(self) -> list[Asking]:
+        """Let nobody wait for an output any more; returns those who did."""
+        return [one for edge in self.edges.values() for one in edge.stop()]
+
     @property
-    def waiting(self) -> list[Asking]:
-        """Requests that have no output yet."""
-        return [one for edge in self.edges.values() for one in edge.waiting.values()]
+    def waits(self) -> bool:
+        """Whether a request has no output yet."""
+        return any(edge.waiting for edge in self.edges.values())
 
     @property
     def idle(self) -> bool:
         """Whether all prompts of a list have been asked for, and all requests have ended."""
-        return not self._asking and not self.waiting and self._book.empty
+        return not self._asking and not self.waits and self._book.empty
 
     def end_slot(self, slot: int) -> None:
         """Account for a slot that has ended."""
