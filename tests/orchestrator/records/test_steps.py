@@ -43,7 +43,7 @@ RESUMED = {
         ({}, None),
         ({"device_steps": 9}, "edge 4 + saved 6 + device 9 is not 20"),
         ({"edge_steps": None}, "edge None"),
-        ({"cut_step": 11}, "edge 4 + saved 6 + device 10, and yet cut at 11"),
+        ({"cut_step": 11}, "edge 4 + saved 6, and yet cut at 11"),
         ({"reuse_limit": 9}, "cut at 10, past its reuse limit 9"),
         ({"reused_step": 11}, "cut at 10, before step 11 that it began from"),
         ({"reuse_limit": None, "cut_step": None, "reused_step": None}, None),  # an older run's
