@@ -2,56 +2,89 @@
 
 The law is the edge's own (`edge_node.edge.Edge.apply`): evictions first, then admissions from
 staging; what is not there, or does not fit, is counted and never forced; the bytes held never
-exceed the capacity; a prompt has at most one output.
+exceed the capacity; a prompt has at most one output, or `several` at different steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 
-from midstep.wire.messages import CachedOutput, CacheSnapshot, CacheUpdate, CacheUpdateResult
+from midstep.wire.messages import (
+    CachedOutput,
+    CacheSnapshot,
+    CacheUpdate,
+    CacheUpdateResult,
+    Eviction,
+)
 
-__all__ = ["CacheModel"]
+__all__ = ["CacheModel", "evicted_prompt"]
+
+Name = tuple[str, int]  # prompt_key and step
+
+
+def evicted_prompt(eviction: Eviction) -> str:
+    """The prompt_key of an eviction, which may name a step."""
+    return eviction if isinstance(eviction, str) else eviction[0]
 
 
 class CacheModel:
-    """Outputs by key, in order of admission, and those that wait in staging. `capacity` and sizes
-    are bytes, or any other unit that both share."""
+    """Outputs by prompt_key and step, in order of admission, and those that wait in staging.
+    `capacity` and sizes are bytes, or any other unit that both share."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, several: bool = False) -> None:
         self.capacity = capacity
-        self.held: dict[str, CachedOutput] = {}
-        self.staging: dict[str, CachedOutput] = {}
+        self.several = several
+        self.held: dict[Name, CachedOutput] = {}
+        self.staging: dict[Name, CachedOutput] = {}
         self.nbytes = 0
+        self._steps: dict[str, list[int]] = {}  # of each prompt that is held
 
     @classmethod
-    def of(cls, snapshot: CacheSnapshot) -> CacheModel:
+    def of(cls, snapshot: CacheSnapshot, several: bool = False) -> CacheModel:
         """The cache that a snapshot was taken of."""
-        model = cls(snapshot.capacity)
+        model = cls(snapshot.capacity, several)
         model.hold(snapshot.store)
         model.stage(snapshot.staging)
         return model
 
+    def holds(self, prompt_key: str) -> bool:
+        """Whether the store has an output of that prompt."""
+        return prompt_key in self._steps
+
+    def output(self, prompt_key: str) -> CachedOutput | None:
+        """The furthest output that the store has of a prompt."""
+        steps = self._steps.get(prompt_key)
+        return self.held[prompt_key, max(steps)] if steps else None
+
+    @property
+    def prompts(self) -> KeysView[str]:
+        """The prompts that the store has outputs of."""
+        return self._steps.keys()
+
     def stage(self, outputs: Iterable[CachedOutput]) -> None:
-        """Let fresh outputs wait, each in place of the same prompt's older one."""
+        """Let fresh outputs wait, each in place of an older one of the same prompt and step."""
         for output in outputs:
-            self.staging.pop(output.prompt_key, None)
-            self.staging[output.prompt_key] = output
+            name = output.prompt_key, output.step
+            self.staging.pop(name, None)
+            self.staging[name] = output
 
     def hold(self, outputs: Iterable[CachedOutput]) -> None:
         """Hold just these outputs, whoever chose them."""
-        self.held = {output.prompt_key: output for output in outputs}
+        self.held = {(output.prompt_key, output.step): output for output in outputs}
         self.nbytes = sum(output.nbytes for output in self.held.values())
+        self._steps = {}
+        for key, step in self.held:
+            self._steps.setdefault(key, []).append(step)
 
     def apply(self, update: CacheUpdate) -> CacheUpdateResult:
         """Evict, then admit from staging."""
-        evicted = sum([self._evict(key) for key in update.evict])
+        evicted = sum([self._evict(eviction) for eviction in update.evict])
         admitted = sum([self._admit(key, step) for key, step in update.admit])
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
 
     def snapshot(self) -> CacheSnapshot:
         """Contents as a policy sees them; what is held and waits as well is told as held."""
-        waiting = tuple(o for key, o in self.staging.items() if key not in self.held)
+        waiting = tuple(o for name, o in self.staging.items() if name not in self.held)
         return CacheSnapshot(
             store=tuple(self.held.values()),
             staging=waiting,
@@ -69,26 +102,47 @@ class CacheModel:
         if self.nbytes > self.capacity:
             raise ValueError(f"the cache holds {self.nbytes} bytes where {self.capacity} fit")
         for part in (self.held, self.staging):
-            for key, output in part.items():
-                if key != output.prompt_key:
-                    raise ValueError(f"output {output.prompt_key} is filed under {key}")
+            for (key, step), output in part.items():
+                if (key, step) != (output.prompt_key, output.step):
+                    raise ValueError(
+                        f"step {output.step} of output {output.prompt_key} is filed under step "
+                        f"{step} of {key}"
+                    )
+        if not self.several and len(self._steps) < len(self.held):
+            raise ValueError("the cache holds two steps of a prompt")
 
-    def _evict(self, key: str) -> bool:
-        output = self.held.pop(key, None)
-        if output is None:
-            return False
-        self.nbytes -= output.nbytes
-        return True
+    def _evict(self, eviction: Eviction) -> int:
+        key, step = (eviction, None) if isinstance(eviction, str) else eviction
+        steps = self._steps.get(key, [])
+        leaving = [old for old in steps if step is None or old == step]
+        for old in leaving:
+            self._drop(key, old)
+        return len(leaving)
 
     def _admit(self, key: str, step: int) -> bool:
-        output = self.staging.get(key)
-        if output is None or output.step != step:
+        output = self.staging.get((key, step))
+        if output is None:
             return False
-        old = self.held.get(key)
-        after = self.nbytes + output.nbytes - (0 if old is None else old.nbytes)
-        if after > self.capacity:
+        steps = self._steps.get(key, [])
+        leaving = [old for old in steps if old == step or not self.several]
+        freed = sum(self.held[key, old].nbytes for old in leaving)
+        if self.nbytes + output.nbytes - freed > self.capacity:
             return False
-        self.held[key] = output
-        self.nbytes = after
-        del self.staging[key]
+        for old in leaving:
+            if old != step:
+                self._drop(key, old)
+        if step not in leaving:
+            self._steps.setdefault(key, []).append(step)
+        old_bytes = self.held[key, step].nbytes if step in leaving else 0
+        self.nbytes += output.nbytes - old_bytes
+        self.held[key, step] = output
+        del self.staging[key, step]
         return True
+
+    def _drop(self, key: str, step: int) -> None:
+        """Take an output out of the store."""
+        self.nbytes -= self.held.pop((key, step)).nbytes
+        steps = self._steps[key]
+        steps.remove(step)
+        if not steps:
+            del self._steps[key]

@@ -17,6 +17,7 @@ import numpy as np
 
 from midstep.errors import PolicyFailed
 from midstep.wire.messages import Access, CachedOutput, CacheUpdate, Reuse
+from orchestrator.decision.cache_model import evicted_prompt
 from orchestrator.decision.problem import SlotCost
 from orchestrator.evaluation.driven_cache import DrivenCache
 from orchestrator.evaluation.replay.trace import SPLIT_STEP, Trace, problem
@@ -98,7 +99,7 @@ class ByDriver(DrivenCache):
         driver = self.driver
         hits = 0
         for key in keys:
-            hit = key in cache.held
+            hit = cache.holds(key)
             hits += hit
             access = _access(key, "exact" if hit else "computed", float(self._row))
             if not hit:
@@ -115,7 +116,7 @@ class ByDriver(DrivenCache):
     def refused(self, update: CacheUpdate) -> None:
         """Outputs that were never computed are left out in silence, as in `ByAccess`. Raises
         PolicyFailed where one was computed and there is no room for it."""
-        if any(key in self.cache.staging for key, _ in update.admit):
+        if any(name in self.cache.staging for name in update.admit):
             raise _overfull(self.driver.policy, len(self.cache.held) + 1, self.cache.capacity)
 
 
@@ -143,7 +144,7 @@ class ByAccess:
             else:
                 update = on_access(missed[key])
             if update.evict:
-                held.difference_update(update.evict)
+                held.difference_update(map(evicted_prompt, update.evict))
             if update.admit:
                 held.update([k for k, _ in update.admit if k == key])  # nothing else is in staging
                 if len(held) > capacity:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from midstep.radio import physics
 from midstep.wire.messages import Access, CachedOutput
 from orchestrator import policies
+from orchestrator.decision.cache_model import evicted_prompt
 from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.evaluation.driven_cache import DrivenCache
 from orchestrator.evaluation.simulator.presets import Preset
@@ -139,7 +140,7 @@ class DrivenLane(Lane):
     def access(self, output: CachedOutput, slot: int, edge_s: float) -> Access:
         """One request for an output, which is served from the cache if that holds it; `edge_s`
         seconds on the edge otherwise."""
-        hit = output.prompt_key in self.driven.cache.held
+        hit = self.driven.cache.holds(output.prompt_key)
         if not hit:
             self.driven.cache.stage([output])
         return Access(
@@ -158,12 +159,13 @@ class RuleLane(DrivenLane):
     """For rules: each request is shown as it comes, and they act within the slot."""
 
     def serve(self, requests: Ids, slot: int) -> Hits:
-        since = set(self.driven.cache.held)  # cached since the slot's start
+        since = set(self.driven.cache.prompts)  # cached since the slot's start
         hits = np.zeros((1, len(requests)), np.bool_)
         for i, item in enumerate(requests.tolist()):
             output = self.output(item)
             hits[0, i] = output.prompt_key in since
-            since.difference_update(self.driven.access(self.access(output, slot, 0.0)).evict)
+            update = self.driven.access(self.access(output, slot, 0.0))
+            since.difference_update(map(evicted_prompt, update.evict))
         self.driven.cache.staging.clear()
         return hits
 

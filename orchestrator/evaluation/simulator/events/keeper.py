@@ -49,7 +49,7 @@ class Keeper:
 
     def holds(self, key: str) -> bool:
         """Whether the store can answer a request for this output."""
-        return key in self._cache.held
+        return self._cache.holds(key)
 
     def computed(self, output: CachedOutput) -> None:
         """Let a fresh output wait in staging, which drops its oldest where room is needed."""
