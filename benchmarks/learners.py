@@ -212,7 +212,7 @@ def ahead() -> None:
         policy.learn()
         fresh = {h.prompt_key: h for h in staging}
         for k in update.evict:
-            del held[k]
+            del held[k if isinstance(k, str) else k[0]]
         held.update({k: fresh[k] for k, _ in update.admit})
     show(f"drc-item, proactive, N = {preset.items:,}: scores of {len(ids):,}", scored[60:])
     show(f"drc-item, proactive, plan() with {len(held):,} held", planned[60:])

@@ -104,7 +104,7 @@ async def _receive(
     edge: GrpcEdge, clock: WallClock, size: str, rate_bps: float
 ) -> dict[str, float | None]:
     """One frame as a device of a run receives it, `Device._ask` and `_receive`."""
-    request = Request(request_id="frame", prompt=size, pipeline=PIPELINE, steps=6)
+    request = Request(request_id="frame", prompt=size, pipeline=PIPELINE, limit=6)
     asked_s = clock.now()
     answer = await edge.obtain(request, TIMEOUT_S)
     answer.frame.verify(PIPELINE, size)

@@ -137,9 +137,7 @@ class Edge:
             delivery = await self._fly(request, origin, flight, cut)
         return self._answer(request, delivery, arrived, seed)
 
-    def _situation(
-        self, request: Request, key: str, held: int, flight: Flight | None
-    ) -> Situation:
+    def _situation(self, request: Request, key: str, held: int, flight: Flight | None) -> Situation:
         """What the cut rule is told."""
         step_s = _known(request.step_s) or UNKNOWN_SLOWNESS * self._tick_s[1]
         rate_bps = _known(request.rate_bps)
@@ -226,7 +224,7 @@ class Edge:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
-        target = 0 if private else self.rule.target(key)
+        target = 0 if private else self.rule.targets.get(key, 0)
         flight = Flight(self.engine, self.clock, origin, target, frozen, over)
         self._flights[key] = flight
         return flight

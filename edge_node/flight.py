@@ -11,7 +11,7 @@ from typing import Any
 from edge_node.cache.base import Entry
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
-from midstep.diffusion.engine import Engine, Job
+from midstep.diffusion.engine import Engine, StopsOnTheWay
 from midstep.errors import CacheCorrupted
 
 __all__ = ["Flight", "Origin", "Passenger"]
@@ -43,7 +43,7 @@ class Passenger:
     edge_steps: int = 0
 
 
-class Flight(Job[None]):
+class Flight(StopsOnTheWay):
     """One trajectory and its passengers, in the order in which they came.
 
     It goes as far as the largest cut of those who wait. Steps are kept by reference while it is in

@@ -6,11 +6,11 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from midstep.clock import Clock
 from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
 from midstep.errors import MidstepError, PromptError, QueueFull
 from midstep.radio.fading import DeviceChannel, DeviceSpec
+from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics
 from midstep.telemetry.record import RequestRow
@@ -39,7 +39,8 @@ class Finished:
 
 
 class Device:
-    """One user's device, with its own link and throttle; the devices of a host share `engine`.
+    """One user's device, with its own link and throttle; the devices of a host share `engine` and
+    `limits`.
 
     Where the edge does all steps (it caches finished pictures) the device has no step left in which
     to follow the user's own prompt: it then asks for the user's whole prompt and variation.
@@ -51,14 +52,16 @@ class Device:
         scenario: Scenario,
         edge: EdgePort,
         engine: Engine,
-        clock: Clock,
+        limits: ReuseLimits,
         description: Description,
         metrics: UserMetrics,
     ) -> None:
+        clock = engine.clock
         self.spec = spec
         self._scenario = scenario
         self._edge = edge
         self._engine = engine
+        self._limits = limits
         self._clock = clock
         self._description = description
         self.edge_name = description.edge
@@ -128,13 +131,17 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        if self.asks_whole_prompt and private is None:
-            private = user_request.variation_seed
+        limit = self._limits.limit(user_request)
+        if self.asks_whole_prompt:
+            limit = self._description.pipeline.steps
+            if private is None:
+                private = user_request.variation_seed
+        row.reuse_limit = limit
         request = Request(
             request_id=row.request_id,
             prompt=row.edge_prompt,
             pipeline=self._pipeline,
-            limit=row.reuse_limit,
+            limit=limit,
             private_seed=private,
             user=self.spec.user,
             rate_bps=self._link.rate_bps,

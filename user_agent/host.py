@@ -17,6 +17,7 @@ from midstep.diffusion.paced import PacedDenoiser
 from midstep.errors import MidstepError, PartDied, PipelineMismatch
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
+from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
@@ -116,9 +117,10 @@ class DeviceHost:
             stats=EngineStats(on_tick(description.edge, "device")),
         )
         metrics = UserMetrics(description.edge, scenario.policy.name)
+        limits = open_limits(scenario, denoiser.identity)
 
         def make(spec: DeviceSpec) -> Device:
-            return Device(spec, scenario, edge, engine, clock, description, metrics)
+            return Device(spec, scenario, edge, engine, limits, description, metrics)
 
         demand = (workload, open_law(scenario) if law is None else law)
         host = cls(scenario, make, engine, demand, metrics, thread, references)

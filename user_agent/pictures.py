@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from midstep.diffusion.denoise import Denoiser, Picture, Trajectory, Variation
-from midstep.diffusion.engine import Job
 from midstep.wire.frame import Frame
 
 __all__ = ["AsReceived", "LastSteps", "WholePicture", "pixels", "png"]
@@ -20,7 +19,7 @@ PACED_BYTES = 192  # a paced picture is 8 x 8, of one of 256 grey levels
 
 
 @dataclass(frozen=True, kw_only=True)
-class LastSteps(Job[tuple[bytes, bool | None]]):
+class LastSteps:
     """Completes a frame to the picture (PNG); also says whether the tokenizer truncates the prompt,
     None where there is no tokenizer."""
 
@@ -38,7 +37,7 @@ class LastSteps(Job[tuple[bytes, bool | None]]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AsReceived(Job[bytes]):
+class AsReceived:
     """A frame as it came, decoded (PNG): no step is done."""
 
     denoiser: Denoiser
@@ -53,7 +52,7 @@ class AsReceived(Job[bytes]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WholePicture(Job[Picture]):
+class WholePicture:
     """A picture from noise, without reuse."""
 
     denoiser: Denoiser

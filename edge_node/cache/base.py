@@ -96,9 +96,7 @@ def check_entries(
                 f"{where} keeps the frame of {frame.prompt_key[:12]} under {key[:12]}"
             )
         if frame.step != step:
-            raise CacheCorrupted(
-                f"{where} keeps step {frame.step} of {key[:12]} under step {step}"
-            )
+            raise CacheCorrupted(f"{where} keeps step {frame.step} of {key[:12]} under step {step}")
 
 
 def check_bounds(where: str, nbytes: int, capacity: int) -> None:

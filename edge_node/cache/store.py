@@ -4,6 +4,7 @@ several."""
 from __future__ import annotations
 
 from edge_node.cache.base import Cache, Entry, Hit, check_entries
+from midstep.errors import CacheCorrupted
 from midstep.wire.messages import CachedOutput
 
 __all__ = ["Store"]
@@ -59,6 +60,11 @@ class Store(Cache):
 
     def check(self) -> None:
         check_entries("the store", self._entries, self._bytes, self.capacity)
+        indexed = {(key, step) for key, steps in self._steps.items() for step in steps}
+        if indexed != self._entries.keys():
+            raise CacheCorrupted(
+                f"the store has {len(self._entries)} entries and an index of {len(indexed)}"
+            )
 
     @property
     def nbytes(self) -> int:

@@ -43,10 +43,13 @@ class Situation:
 
 
 class CutRule(ABC):
-    """Chooses the step m at which each request is handed over. `split_step` is the scenario's."""
+    """Chooses the step m at which each request is handed over. `split_step` is the scenario's;
+    `targets` by prompt_key and `step_price_s` are the last plan's, where the policy plans steps."""
 
     def __init__(self, split_step: int) -> None:
         self.split_step = split_step
+        self.targets: dict[str, int] = {}
+        self.step_price_s = 0.0
 
     @abstractmethod
     def cut(self, situation: Situation) -> int:
@@ -54,9 +57,7 @@ class CutRule(ABC):
         held output that is further, within the limit, as it is."""
 
     def follow(self, targets: Targets) -> None:
-        """A plan's targets are in force from now on."""
-
-    def target(self, prompt_key: str) -> int:
-        """The step at which the plan wants this prompt's output, 0: none. It is frozen where a
-        trajectory passes it."""
-        return 0
+        """Go by a plan's targets from now on. They are frozen where a trajectory passes them, under
+        every rule."""
+        self.targets = dict(targets.steps)
+        self.step_price_s = targets.step_price_s

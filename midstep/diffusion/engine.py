@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
@@ -22,29 +22,32 @@ from midstep.diffusion.pace import TickPace
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import PartDied, QueueFull
 
-__all__ = ["Engine", "EngineStats", "Job", "Outcome"]
+__all__ = ["Engine", "EngineStats", "Job", "Outcome", "StopsOnTheWay"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Job(ABC, Generic[T]):
-    """One trajectory's work. `begin` and `finish` run where the denoiser computes, between two
-    ticks."""
+class Job(Protocol[T_co]):
+    """One trajectory's work. Both methods run where the denoiser computes, between two ticks."""
 
-    @abstractmethod
     def begin(self) -> Trajectory:
         """The trajectory to advance to its `until`."""
 
-    @abstractmethod
-    def finish(self, trajectory: Trajectory) -> T:
+    def finish(self, trajectory: Trajectory) -> T_co:
         """The job's result, made of the advanced trajectory. Called again where the trajectory goes
         on after all, since its `until` was moved in the tick in which it came there."""
 
+
+class StopsOnTheWay(ABC):
+    """A job that is told when its trajectory has come to one of its `stops`."""
+
     @property
+    @abstractmethod
     def stops(self) -> Collection[int]:
         """The steps for which `reached` is called."""
-        return ()
 
+    @abstractmethod
     def reached(self, step: int) -> None:
         """Called in the event loop at the end of the tick that computed `step`."""
 
@@ -64,6 +67,7 @@ class _Entry:
     job: Job[Any]
     future: asyncio.Future[Any]
     queued_at: float
+    on_the_way: StopsOnTheWay | None
     started_at: float = 0.0
     trajectory: Trajectory | None = None
     ended: bool = False
@@ -142,6 +146,7 @@ class Engine:
             job=job,
             future=asyncio.get_running_loop().create_future(),
             queued_at=self.clock.now(),
+            on_the_way=job if isinstance(job, StopsOnTheWay) else None,
         )
         self._queue.append(entry)
         self._wake.set()
@@ -225,8 +230,9 @@ class Engine:
             step = trajectory.step
             self.steps += step - trajectory.ended
             trajectory.ended = step
-            if step in entry.job.stops:
-                entry.job.reached(step)
+            on_the_way = entry.on_the_way
+            if on_the_way is not None and step in on_the_way.stops:
+                on_the_way.reached(step)
             if step < trajectory.until:  # it was moved in this very tick
                 entry.ended = False
         if entry.ended:

@@ -97,7 +97,7 @@ class EdgePrice:
         inside = (number >= 0) & (number < len(held))
         wanted = np.where(inside, held[np.where(inside, number, 0)], 0)
         usable = np.where(wanted <= limit, wanted, 0)
-        # what a step is worth to the request itself, after its own tick and what edges charge anyhow
+        # of a step, for the request itself
         gain_s = step_s - self.tick_s
         capacity = USE / (self.requests_per_s * self._step_s * self.correction)
         price_s = least_price_s(limit - usable, usable == 0, gain_s, capacity)

@@ -55,8 +55,8 @@ class Problem:
     prompts are numbered in the order of their first requests. `parts` says what a prompt is made
     of, where that is known; `truth` and `future` come from simulations and traces alone.
 
-    `times` is there where every request has its own cut and the plan names steps, up to S; `cut_rule`
-    says how. `several` steps of a prompt may then be held, else one (11).
+    `times` is there where every request has its own cut and the plan names steps, up to S;
+    `cut_rule` says how. `several` steps of a prompt may then be held, else one (11).
     """
 
     capacity: int

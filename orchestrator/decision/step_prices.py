@@ -64,10 +64,9 @@ def held_prices_s(terms: StepTerms, steps: int) -> Floats:
     cut = np.arange(0, steps + 1)[None, None, :]
     usable = np.where(held <= limit, held, 0)
     price = cut_price_s(terms, steps, cut, usable)
+    allowed = (cut <= limit) & (cut >= np.maximum(1, usable))
     if terms.coupled:  # an edge that computes for nobody but whom it keeps something for
         allowed = cut <= usable
-    else:
-        allowed = (cut <= limit) & (cut >= np.maximum(1, usable))
     return np.asarray(np.where(allowed, price, np.inf).min(axis=2))
 
 

@@ -63,7 +63,7 @@ def test_who_joins_late_waits_only_for_the_steps_that_are_left() -> None:
 
 def test_the_cut_is_the_edges_and_no_further_than_the_device_asks_for() -> None:
     async def use(edge: Edge) -> list[int]:
-        answers = [await edge.obtain(ask(edge, f"p {n}", steps=n), 10) for n in (4, 6, 10)]
+        answers = [await edge.obtain(ask(edge, f"p {n}", limit=n), 10) for n in (4, 6, 10)]
         return [answer.frame.step for answer in answers]
 
     assert with_edge(use) == [4, 6, 6]

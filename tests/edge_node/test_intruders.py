@@ -84,7 +84,7 @@ class Served:
                 request_id="r",
                 prompt="a panda",
                 pipeline=about.pipeline.digest(),
-                steps=about.split_step,
+                limit=about.split_step,
             ),
             20,
         )
@@ -236,7 +236,7 @@ async def giant_prompts(edge: Served) -> None:
         request_id="r",
         prompt="panda " * 500_000,
         pipeline=about.pipeline.digest(),
-        steps=about.split_step,
+        limit=about.split_step,
     )
     for request in (
         giant,

@@ -72,7 +72,7 @@ async def test_the_learner_sees_accesses_as_they_end() -> None:
     [
         ({"prompt": ""}, PromptError),
         ({"pipeline": "x"}, PipelineMismatch),
-        ({"steps": 0}, PipelineMismatch),
+        ({"limit": 0}, PipelineMismatch),
     ],
 )
 async def test_refusals_have_a_reason_and_their_kind(

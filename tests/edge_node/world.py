@@ -57,7 +57,7 @@ def ask(edge: Edge, prompt: str = "a panda", request_id: str = "r", **changes: A
             "request_id": request_id,
             "prompt": prompt,
             "pipeline": edge.identity.digest(),
-            "steps": 6,
+            "limit": 6,
             **changes,
         }
     )

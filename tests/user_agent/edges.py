@@ -12,6 +12,7 @@ from midstep.clock import VirtualClock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.paced import PACED_BYTES
 from midstep.radio.fading import specs
+from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics
 from midstep.wire.frame import Frame
@@ -45,20 +46,23 @@ class FakeEdge:
     async def obtain(self, request: Request, timeout_s: float) -> Answer:
         self.requests.append(request)
         async with asyncio.timeout(timeout_s):
-            return await self.reply(request) if self.reply is not None else answer(request)
+            if self.reply is not None:
+                return await self.reply(request)
+            return answer(request, cut=self.split_step)
 
 
-def answer(request: Request, **changes: Any) -> Answer:
-    """A proper answer to a request; `changes` are the frame's."""
+def answer(request: Request, cut: int = 6, **changes: Any) -> Answer:
+    """A proper answer to a request, cut at `cut` or its limit; `changes` are the frame's."""
+    step = min(cut, request.limit)
     private = request.private_seed is not None
     seed = shared_seed(request.prompt, 7) if request.private_seed is None else request.private_seed
     key = OutputKey(request.pipeline, request.prompt, seed, private).digest()
-    frame = Frame.seal(request.pipeline, key, request.steps, 10, bytes(PACED_BYTES))
+    frame = Frame.seal(request.pipeline, key, step, 10, bytes(PACED_BYTES))
     return Answer(
         frame=dataclasses.replace(frame, **changes),
         reuse="computed",
         similarity=0.0,
-        edge_steps=request.steps,
+        edge_steps=step,
         saved_steps=0,
         queue_s=0.001,
         edge_s=0.06,
@@ -76,7 +80,7 @@ async def open_device(scenario: Scenario, edge: FakeEdge) -> Device:
         scenario,
         edge,
         engine,
-        clock,
+        ReuseLimits(scenario.model.steps, {}, scenario.model.split_step),
         await edge.describe(),
         UserMetrics("edge-0", "lru"),
     )

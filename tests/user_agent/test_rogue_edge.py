@@ -51,7 +51,7 @@ async def test_a_frame_of_2_gb_is_refused_on_the_length_that_it_announces() -> N
     with pytest.raises(
         FrameError, match=rf"larger than max \({TWO_GB} vs\. {REPLY_LIMIT}\)"
     ) as error:
-        await client.obtain(Request(request_id="r", prompt="a panda", pipeline="p", steps=6), 20)
+        await client.obtain(Request(request_id="r", prompt="a panda", pipeline="p", limit=6), 20)
     assert "\n" not in str(error.value)
     assert psutil.Process().memory_info().rss - before < 100 << 20
     await client.close()

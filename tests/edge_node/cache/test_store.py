@@ -18,35 +18,43 @@ def entry(key: str, nbytes: int, step: int = 6) -> Entry:
 
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from(["admit", "evict"]),
-        st.sampled_from("abcdef"),
+        st.sampled_from(["admit", "evict", "evict all"]),
+        st.sampled_from("abcd"),
         st.integers(0, 60),
-        st.integers(1, 20),
+        st.integers(1, 8),
     ),
     max_size=60,
 )
 
 
-@given(operations=OPERATIONS)
-def test_never_over_capacity_one_step_per_prompt_and_every_byte_counted(
-    operations: list[tuple[str, str, int, int]],
+@given(operations=OPERATIONS, several=st.booleans())
+def test_never_over_capacity_and_every_byte_and_step_counted(
+    operations: list[tuple[str, str, int, int]], several: bool
 ) -> None:
-    store = Store(100)
-    model: dict[str, Entry] = {}
+    store = Store(100, several)
+    model: dict[tuple[str, int], Entry] = {}
     for what, key, nbytes, step in operations:
+        same = {name for name in model if name[0] == key}
         if what == "evict":
-            assert store.evict(key) == (model.pop(key, None) is not None)
+            assert store.evict(key, step) == (model.pop((key, step), None) is not None)
+        elif what == "evict all":
+            assert store.evict(key) == len(same)
+            model = {name: e for name, e in model.items() if name not in same}
         else:
-            others = sum(e.frame.nbytes for k, e in model.items() if k != key)
+            replaced = {(key, step)} if several else same
+            others = {name: e for name, e in model.items() if name not in replaced}
             fresh = entry(key, nbytes, step)
-            assert store.admit(fresh) == (others + nbytes <= 100)
-            if others + nbytes <= 100:
-                model[key] = fresh
+            fits = nbytes + sum(e.frame.nbytes for e in others.values()) <= 100
+            assert store.admit(fresh) == fits
+            if fits:
+                model = {**others, (key, step): fresh}
         store.check()
         assert store.nbytes == sum(e.frame.nbytes for e in model.values()) <= 100
-        assert {output.prompt_key: output for output in store.snapshot()} == {
-            key: each.output for key, each in model.items()
-        }
+        assert {(output.prompt_key, output.step) for output in store.snapshot()} == set(model)
+        for limit in range(1, 9):
+            furthest = max((s for k, s in model if k == key and s <= limit), default=None)
+            hit = store.lookup(key, limit)
+            assert (None if hit is None else hit.step) == furthest
 
 
 def test_a_key_is_never_matched_by_part() -> None:
@@ -75,7 +83,8 @@ def test_staging_lets_the_oldest_go_and_takes_nothing_larger_than_itself() -> No
     assert [e.frame.prompt_key for e in staging.entries()] == ["a", "c"]
     assert staging.nbytes == 70
     assert not staging.put(entry("d", 101))
-    assert staging.take("a") is not None and staging.take("a") is None
+    assert staging.take("a", 5) is None
+    assert staging.take("a", 6) is not None and staging.take("a", 6) is None
     assert staging.nbytes == 40
 
 
@@ -88,7 +97,15 @@ def corrupt_bound(store: Store, staging: Staging) -> None:
 
 
 def corrupt_key(store: Store, staging: Staging) -> None:
-    store._entries["b"] = store._entries.pop("a")
+    store._entries["b", 6] = store._entries.pop(("a", 6))
+
+
+def corrupt_step(store: Store, staging: Staging) -> None:
+    store._entries["a", 7] = store._entries.pop(("a", 6))
+
+
+def corrupt_index(store: Store, staging: Staging) -> None:
+    store._steps["a"].append(7)
 
 
 def corrupt_identity(store: Store, staging: Staging) -> None:
@@ -101,6 +118,8 @@ def corrupt_identity(store: Store, staging: Staging) -> None:
         (corrupt_bytes, "the store counts 11 bytes, its entries have 10"),
         (corrupt_bound, "staging counts 101 bytes, its capacity is 100"),
         (corrupt_key, "the store keeps the frame of a under b"),
+        (corrupt_step, "the store keeps step 6 of a under step 7"),
+        (corrupt_index, "the store has 1 entries and an index of 2"),
         (corrupt_identity, "different identity under a"),
     ],
 )

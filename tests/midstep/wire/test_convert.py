@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -25,9 +25,10 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     bytes: st.binary(max_size=50),
     int | None: st.none() | st.integers(-(2**63), 2**63 - 1),
-    messages.Reuse: st.sampled_from(["exact", "similar", "shared", "computed", "local", "final"]),
+    messages.Reuse: st.sampled_from(get_args(messages.Reuse)),
     tuple[tuple[str, int], ...]: st.lists(st.tuples(TEXT, UINT32), max_size=4).map(tuple),
-    tuple[str, ...]: st.lists(TEXT, max_size=4).map(tuple),
+    tuple[messages.Eviction, ...]: st.lists(TEXT | st.tuples(TEXT, UINT32), max_size=4).map(tuple),
+    tuple[float, ...]: st.lists(st.floats(allow_nan=False), max_size=4).map(tuple),
 }
 
 
@@ -38,8 +39,10 @@ def values(kind: type) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: BY_TYPE[hints[name]] for name in names})
 
 
-for kind in (Frame, PipelineIdentity, messages.CachedOutput):
+PARTS = (Frame, PipelineIdentity, messages.CachedOutput, messages.EdgeWork, messages.Targets)
+for kind in PARTS:
     BY_TYPE[kind] = values(kind)
+    BY_TYPE[kind | None] = st.none() | BY_TYPE[kind]
 BY_TYPE[tuple[messages.CachedOutput, ...]] = st.lists(
     BY_TYPE[messages.CachedOutput], max_size=3
 ).map(tuple)
@@ -72,7 +75,7 @@ def test_every_message_of_the_wire_is_in_this_test() -> None:
         for name in messages.__all__
         if dataclasses.is_dataclass(value := getattr(messages, name)) and isinstance(value, type)
     }
-    assert kinds == {*CROSSINGS, messages.CachedOutput}
+    assert kinds == {*CROSSINGS, *PARTS} - {Frame, PipelineIdentity}
 
 
 def test_every_field_of_the_wire_is_filled() -> None:
@@ -86,7 +89,8 @@ def test_every_field_of_the_wire_is_filled() -> None:
         int | None: 3,
         messages.Reuse: "exact",
         tuple[tuple[str, int], ...]: (("x", 3),),
-        tuple[str, ...]: ("x",),
+        tuple[messages.Eviction, ...]: (("x", 3),),
+        tuple[float, ...]: (0.5,),
     }
 
     def example(kind: type) -> Any:
@@ -94,8 +98,8 @@ def test_every_field_of_the_wire_is_filled() -> None:
         names = [field.name for field in dataclasses.fields(kind)]
         return kind(**{name: examples[hints[name]] for name in names})
 
-    for kind in (Frame, PipelineIdentity, messages.CachedOutput):
-        examples[kind] = example(kind)
+    for kind in PARTS:
+        examples[kind] = examples[kind | None] = example(kind)
     examples[tuple[messages.CachedOutput, ...]] = (examples[messages.CachedOutput],)
     for kind, (to, _) in CROSSINGS.items():
         message = to(example(kind))
