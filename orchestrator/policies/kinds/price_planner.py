@@ -228,7 +228,9 @@ class PricePlanner(Policy, ABC):
         lane.weight[0, rows] = np.maximum(1e-9, -np.expm1(-rate))
         lane.cost_s[0, rows] = cost_s
         lane.cost_s[0, :, 1] = np.inf  # J_{r,1} = 0 (34)
-        lane.hit[0, rows] = ready[rows]
+        # what is kept is made once, and serves for as long as the plan lasts: no miss of (16), which
+        # a planner would else seek, as a cheap one lowers their mean
+        lane.hit[0, rows, 2:] = True
         chosen = self.decide(lane)[0].astype(np.int64)
         self._price_s = np.array([cost_s[:, 0].mean() if len(rows) else 0.0, 0.0])
         gain_s = self._rate[rows, None] * (cost_s[:, :1] - cost_s)
