@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import get_args
 
 from deploy.generated import paragraphs, settle
 from deploy.grafana import BOARDS
 from deploy.grafana.panels import Board
 from midstep.telemetry.metrics import EVENTS, SPECS, Spec
 from midstep.telemetry.record import RESULTS, STAGES
+from midstep.wire.messages import Reuse
 
 ROOT = Path(__file__).parents[1]
 UNITS = ("seconds", "bytes", "joules", "ratio")
@@ -77,7 +79,7 @@ def _values() -> str:
         "stage": (*STAGES,),
         "event": EVENTS,
         "result": tuple(result for result in RESULTS if result != "dropped"),
-        "reuse": ("computed", "exact", "shared", "final", "none"),
+        "reuse": (*get_args(Reuse), "none"),
     }
     lines = [f"* `{label}`: {', '.join(those)}" for label, those in values.items()]
     return "\nValues of labels:\n\n" + "\n".join(lines) + "\n"

@@ -75,6 +75,7 @@ class Edge:
         self.clock = clock
         self.rule = rule
         self.split_step = split_step
+        self.whole_prompt = split_step == engine.denoiser.identity.steps
         self.seed = seed
         self.profile = profile
         self.identity = engine.denoiser.identity
@@ -98,6 +99,7 @@ class Edge:
             decode_s=self.profile.decode_s,
             process_id=os.getpid(),
             tick_s=self._tick_s[1:],
+            whole_prompt=self.whole_prompt,
         )
 
     async def obtain(self, request: Request, timeout_s: float) -> Answer:

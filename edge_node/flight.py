@@ -35,11 +35,12 @@ class Origin:
 @dataclass(eq=False, kw_only=True)
 class Passenger:
     """A request that waits for a trajectory's output at its `cut`. `edge_steps` are the computed
-    steps that are charged to it, once its output is `taken`."""
+    steps that are charged to it, once it is `done`: its output is being
+    packed."""
 
     cut: int
     entry: asyncio.Future[Entry] = field(repr=False)
-    taken: bool = False
+    done: bool = False
     edge_steps: int = 0
 
 
@@ -97,8 +98,8 @@ class Flight(StopsOnTheWay):
         if cut > done:
             running = self._running
             return cut if cut >= running else (running if running <= limit else None)
-        kept = self._trajectory.kept if self._trajectory is not None else None
-        steps = [step for step in list(kept or ()) if step <= min(limit, done)]
+        history = self._trajectory.history if self._trajectory is not None else None
+        steps = [step for step in list(history or ()) if step <= min(limit, done)]
         furthest = max(steps, default=0)
         return furthest if furthest >= cut else None
 
@@ -133,7 +134,7 @@ class Flight(StopsOnTheWay):
         else:
             frame = origin.held.frame
             trajectory = self._denoiser.resume(frame, origin.prompt, self.until, None)
-        trajectory.kept = {}
+        trajectory.history = {}
         # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
         self._truncated = bool(self._denoiser.truncated(origin.prompt))
         self._trajectory = trajectory
@@ -141,16 +142,16 @@ class Flight(StopsOnTheWay):
         return trajectory
 
     def finish(self, trajectory: Trajectory) -> None:
-        """Nothing is left to do: every output is packed when it is taken."""
+        """Nothing is left to do: an output is packed when somebody comes to it."""
 
     @property
     def stops(self) -> Collection[int]:
         return self._stops
 
     def reached(self, step: int) -> None:
-        there = [passenger for passenger in self._waiting if passenger.cut <= step]
-        if there or step == self._target:
-            self._take(step, there)
+        leaving = [passenger for passenger in self._waiting if passenger.cut <= step]
+        if leaving or step == self._target:
+            self._take(step, leaving)
         self._steer()
         if not self._waiting:
             self._end()
@@ -159,7 +160,7 @@ class Flight(StopsOnTheWay):
 
     @property
     def _waiting(self) -> list[Passenger]:
-        return [one for one in self._passengers if not one.taken and not one.entry.done()]
+        return [one for one in self._passengers if not one.done and not one.entry.done()]
 
     @property
     def _running(self) -> int:
@@ -187,7 +188,7 @@ class Flight(StopsOnTheWay):
         for passenger in passengers:
             before = [other.cut for other in self._before(passenger)]
             passenger.edge_steps = max(0, step - max([self.origin.step, *before]))
-            passenger.taken = True
+            passenger.done = True
         if step in self._packed:
             self._give(self._packed[step], passengers)
         elif step in self._packing:

@@ -60,16 +60,24 @@ class EdgeNode:
 
     @classmethod
     async def open(
-        cls, scenario: Scenario, clock: Clock, *, split_step: int | None = None
+        cls,
+        scenario: Scenario,
+        clock: Clock,
+        *,
+        split_step: int | None = None,
+        whole_prompt: bool | None = None,
     ) -> EdgeNode:
         """Load the model, warm up, measure the step time, check that the store can hold an output.
 
         A real edge's ticks are held to the scenario's profile, where it names one.
 
-        `split_step` is the step at which the edge stops; None: the scenario's model.split_step.
-        Raises ModelError, ScenarioError.
+        `split_step` is the step of a fixed cut, S of an edge that makes whole pictures; None: the
+        scenario's model.split_step. `whole_prompt`: it is asked for users' prompts in full; None:
+        where it makes whole pictures. Raises ModelError, ScenarioError.
         """
         step = split_step or scenario.model.split_step
+        if whole_prompt is None:
+            whole_prompt = step == scenario.model.steps
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
         try:
             if thread is None:
@@ -83,6 +91,7 @@ class EdgeNode:
             stats = EngineStats(on_ticks if ticks is None else ticks)
             edge = _edge(scenario, denoiser, clock, thread, times, stats)
             edge.check_capacity(times.frame_bytes)
+            edge.whole_prompt = whole_prompt
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)

@@ -17,6 +17,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from midstep.reuse.judge import judge
+from midstep.reuse.quality import ssim
 from midstep.reuse.render import Picture, Spec
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from training.data import held_out_specs, pictures, to_pictures, to_tensor
@@ -105,12 +106,18 @@ def score(words: Catalogue, images: Picture, specs: list[Spec]) -> dict[str, flo
 
 
 def round_trip(pipe: StableDiffusionPipeline, images: Picture) -> dict[str, float]:
-    """Loss of the autoencoder alone: mean and worst PSNR in dB."""
+    """Loss of the autoencoder alone: mean and worst PSNR in dB, mean and 5th percentile of SSIM."""
     with torch.no_grad():
         output = to_pictures(pipe.vae.decode(pipe.vae.encode(to_tensor(images)).latents).sample)
     error = ((output.astype(float) - images) ** 2).mean((1, 2, 3))
     quality = 10 * np.log10(255**2 / error)
-    return {"mean_db": round(float(quality.mean()), 2), "worst_db": round(float(quality.min()), 2)}
+    likeness = [ssim(picture, other) for picture, other in zip(images, output, strict=True)]
+    return {
+        "mean_db": round(float(quality.mean()), 2),
+        "worst_db": round(float(quality.min()), 2),
+        "mean_ssim": round(float(np.mean(likeness)), 4),
+        "p05_ssim": round(float(np.quantile(likeness, 0.05)), 4),
+    }
 
 
 def seams(images: Picture) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
@@ -43,7 +43,8 @@ class Device:
     `limits`.
 
     Where the edge does all steps (it caches finished pictures) the device has no step left in which
-    to follow the user's own prompt: it then asks for the user's whole prompt and variation.
+    to follow the user's own prompt: it then asks for the user's whole prompt and variation. It asks
+    for the whole prompt, too, where the edge says that it shares nothing.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class Device:
         self._description = description
         self.edge_name = description.edge
         self._metrics = metrics
-        self.asks_whole_prompt = description.split_step == description.pipeline.steps
+        self._whole_pictures = description.split_step == description.pipeline.steps
+        self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
@@ -131,8 +133,8 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        limit = self._limits.limit(user_request)
-        if self.asks_whole_prompt:
+        limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
+        if self._whole_pictures:
             limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed

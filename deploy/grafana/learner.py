@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import (
+    COUNT,
     SECONDS,
     Board,
     Panel,
@@ -89,6 +90,41 @@ DECIDES = Row(
     ),
 )
 
+STEPS = Row(
+    "Which steps it wants",
+    (
+        Panel(
+            title="Price of edge time",
+            unit="s",
+            queries=_each_edge("edge_step_price_seconds"),
+            tells=(
+                "Lambda of the last plan, seconds a step: the delay that a step computed at the "
+                "edge causes to everybody else. It rises while the edge is used above 0.9."
+            ),
+            bad=(
+                "it goes up and down from slot to slot, and with it the mean cut in Overview: the "
+                "load is at the edge's limit, or slots are too short to measure it."
+            ),
+            base="blue",
+            width=12,
+            only="plans steps",
+        ),
+        Panel(
+            title="Targets",
+            unit=COUNT,
+            queries=_each_edge("plan_targets"),
+            tells="Outputs that the last plan wants, held or not: one step each of a prompt.",
+            bad=(
+                "far more than the outputs held in Overview: nobody asks for them, or they are "
+                "refused for want of room."
+            ),
+            base="blue",
+            width=12,
+            only="plans steps",
+        ),
+    ),
+)
+
 LEARNS = Row(
     "Whether it learns",
     (
@@ -102,7 +138,7 @@ LEARNS = Row(
                 "popular has changed."
             ),
             base="blue",
-            learning=True,
+            only="trains",
         ),
         Panel(
             title="Candidates K",
@@ -114,7 +150,7 @@ LEARNS = Row(
                 "seldom the best, so it has not learnt yet."
             ),
             base="blue",
-            learning=True,
+            only="trains",
         ),
         Panel(
             title="Training updates",
@@ -133,5 +169,5 @@ BOARD = Board(
     "learner",
     "midstep: Learner",
     "What does the policy decide by, how long does it take, and does it learn?",
-    (DECIDES, LEARNS),
+    (DECIDES, STEPS, LEARNS),
 )

@@ -19,6 +19,7 @@ from deploy.grafana.panels import (
     ratio,
     so_far,
 )
+from deploy.grafana.steps import STEPS
 from deploy.grafana.traffic import TRAFFIC
 
 _TOTAL = 'stage="total"'
@@ -100,9 +101,9 @@ SO_FAR = Row(
                 Query(ratio(so_far(of_edge("requests_total", REUSED)), _DONE), "any reuse"),
             ),
             tells=(
-                "Share of the pictures whose first steps came from the store, and of those that "
-                "needed no edge steps of their own (shared with a request in flight included): "
-                "`hit_ratio` and `hit_ratio_in_slot` of summary.json."
+                "Share of the pictures whose edge steps all came from the store, and of these and "
+                "those that shared them with a request in flight: `hit_ratio` and "
+                "`hit_ratio_in_slot` of summary.json."
             ),
             bad=(
                 "a store that is full and far smaller than what is asked for cannot do better: "
@@ -148,5 +149,5 @@ BOARD = Board(
     "overview",
     "midstep: Overview",
     "Is it working, how fast is it, how much is reused, and where do requests wait?",
-    (SO_FAR, TRAFFIC, EDGE),
+    (SO_FAR, TRAFFIC, STEPS, EDGE),
 )

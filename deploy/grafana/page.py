@@ -47,10 +47,10 @@ puts every query to Prometheus at the step that Grafana would choose, and draws 
 headless Chromium with Grafana's own components (npm `@grafana/ui` 11.6, the version that the JSON
 is written for) at the places and sizes of a page 1600 pixels wide. Grafana's are the panels'
 frames, lines, axes, legends, figures, tables, fonts, units, thresholds and colours. Not Grafana's
-are the line of variables at the top, the headings of rows, the dashed marks of events, and the
-few rules of its application that its components leave out: the grid, the steps, and the defaults
-of the time series panel. Whatever is empty, cut off, hidden in a legend or too small to read
-becomes a line, and the status 1. It needs Node.js (its first call installs what
+are the line of variables at the top, the headings of rows, the dashed marks of events, heatmaps,
+and the few rules of its application that its components leave out: the grid, the steps, and the
+defaults of the time series panel. Whatever is empty, cut off, hidden in a legend or too small to
+read becomes a line, and the status 1. It needs Node.js (its first call installs what
 deploy/grafana/draw/package-lock.json names into build/), Chromium (`apt-get install chromium`)
 and Prometheus, and is part of no test.
 """
@@ -101,10 +101,8 @@ def _board(board: Board) -> str:
 
 
 def _panel(panel: Panel) -> str:
-    tells = (
-        f"{panel.tells} No data under a policy that does not train."
-        if panel.learning
-        else panel.tells
-    )
+    tells = panel.tells
+    if panel.only is not None:
+        tells += f" Only a policy that {panel.only} has data here."
     cells = (f"**{panel.title}**", tells, panel.bad[0].upper() + panel.bad[1:])
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

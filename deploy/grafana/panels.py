@@ -14,7 +14,8 @@ from typing import Literal
 STAGES = "queue|edge|transfer|device|overhead|total"
 DONE = 'result="done"'
 FROM_STORE = 'result="done",reuse=~"exact|similar|final"'
-REUSED = 'result="done",reuse!="computed"'
+REUSED = 'result="done",reuse=~"exact|similar|final|shared"'  # no edge steps of its own
+SPARED = 'result="done",reuse!~"computed|local"'  # some edge steps or all
 MOMENT = "5s"
 COUNT = "locale"  # 1,370 where "short" would say 1.37 K
 SECONDS = "suffix:s"  # "s" would make minutes of them, with an axis of 50 s, 1.67 mins, 2.50 mins
@@ -37,7 +38,8 @@ class Panel:
     `most`: ends of the axis. `reach`: value up to which the axis goes even where all lines are
     lower; without one a line that stays at 0 gets an axis up to 100. `width`: of the board's 24
     columns. `beside`: the legend stands beside the plot; below it there is room for two lines.
-    `learning`: has data only under a policy that trains.
+    `only`: what a policy does that has data here, all others have none: trains, plans steps. A
+    `heatmap` has one query, a histogram's buckets by `le`.
     """
 
     title: str
@@ -45,7 +47,7 @@ class Panel:
     queries: tuple[Query, ...]
     tells: str
     bad: str
-    kind: Literal["timeseries", "stat", "table"] = "timeseries"
+    kind: Literal["timeseries", "stat", "table", "heatmap"] = "timeseries"
     steps: tuple[tuple[float, str], ...] = ()
     words: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     stacked: bool = False
@@ -55,13 +57,15 @@ class Panel:
     width: int = 8
     beside: bool = False
     base: str = "green"
-    learning: bool = False
+    only: str | None = None
 
     @property
     def description(self) -> str:
         """Text that Grafana shows when the mouse is over the panel's corner."""
         text = f"{self.tells} When it looks bad: {self.bad}"
-        return f"{text} A policy that does not train has no data here." if self.learning else text
+        return (
+            text if self.only is None else f"{text} Only a policy that {self.only} has data here."
+        )
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,17 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import common as options
 from grafana_foundation_sdk.builders import dashboard as dash
-from grafana_foundation_sdk.builders import prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common, dashboard
+from grafana_foundation_sdk.models import heatmap as models
 
 from deploy.grafana.panels import EVENTS, MOMENT, Board, Panel, Query
 
 SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 WINDOWS = ("15s", "30s", "1m", "5m", "15m")
-HEIGHT = {"stat": 4, "table": 7, "timeseries": 8}
+HEIGHT = {"stat": 4, "table": 7, "timeseries": 8, "heatmap": 8}
+_FORMATS = {"table": "table", "heatmap": "heatmap"}
 _LEGEND = ("mean", "lastNotNull")
 _NARROW = 8  # columns; a legend beside a plot of no more has room for one figure
 
@@ -99,7 +101,8 @@ def _labels(name: str, query: str) -> dash.QueryVariable:
 
 
 def _panel(panel: Panel) -> Any:
-    built: Any = {"timeseries": _lines, "stat": _figures, "table": _rows}[panel.kind](panel)
+    kinds = {"timeseries": _lines, "stat": _figures, "table": _rows, "heatmap": _cells}
+    built: Any = kinds[panel.kind](panel)
     built.title(panel.title).description(panel.description).datasource(SOURCE).unit(panel.unit)
     built.span(panel.width).height(HEIGHT[panel.kind])
     steps = [dashboard.Threshold(None, panel.base)] + [
@@ -131,7 +134,8 @@ def _target(query: Query, ref_id: str, kind: str) -> prometheus.Dataquery:
     )
     if kind == "timeseries":
         return target.range()
-    return target.instant().format("table" if kind == "table" else "time_series")  # type: ignore[arg-type]
+    form: Any = _FORMATS.get(kind, "time_series")
+    return (target.range() if kind == "heatmap" else target.instant()).format(form)
 
 
 def _lines(panel: Panel) -> timeseries.Panel:
@@ -177,6 +181,27 @@ def _figures(panel: Panel) -> stat.Panel:
             if len(panel.queries) > 1 or "{{" in panel.queries[0].legend
             else common.BigValueTextMode.VALUE
         )
+    )
+
+
+def _cells(panel: Panel) -> heatmap.Panel:
+    """A column a time, a row a bucket, from a histogram's cumulative buckets."""
+    colour = (
+        heatmap.HeatmapColorOptions()
+        .mode(models.HeatmapColorMode.OPACITY)
+        .fill(panel.base)
+        .scale(models.HeatmapColorScale.EXPONENTIAL)
+        .exponent(0.5)  # a few requests are seen beside many
+        .steps(64)
+    )
+    return (
+        heatmap.Panel()
+        .calculate(False)
+        .cell_gap(0)
+        .color(colour)
+        .rows_frame(heatmap.RowsHeatmapOptions().layout(common.HeatmapCellLayout.LE))
+        .filter_values(heatmap.FilterValueRange().le(1e-9))
+        .hide_legend()
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deploy.grafana.panels import (
     COUNT,
     DONE,
-    REUSED,
+    SPARED,
     STAGES,
     Panel,
     Query,
@@ -68,19 +68,20 @@ TRAFFIC = Row(
             stacked=True,
         ),
         Panel(
-            title="Hit ratio by kind of reuse",
+            title="Share of reuse by kind",
             unit="percentunit",
             queries=(
                 Query(
-                    f"sum by (reuse) ({rate(of_edge('requests_total', REUSED))}) "
+                    f"sum by (reuse) ({rate(of_edge('requests_total', SPARED))}) "
                     "/ ignoring (reuse) group_left "
                     f"sum({rate(of_edge('requests_total', DONE))})",
                     "{{reuse}}",
                 ),
             ),
             tells=(
-                "Share of the pictures by how they were spared edge steps: exact (from the store), "
-                "shared (joined one in flight), final (a finished picture)."
+                "Share of the pictures by how they were spared edge steps: exact (from the "
+                "store), resumed (went on from the store's), shared (joined one in flight), "
+                "final (a finished picture)."
             ),
             bad=(
                 "a ratio that falls while users stay the same: popularity drifts faster than the "

@@ -60,7 +60,7 @@ class _Body:
     index: int  # entry of scheduler.timesteps that comes next
 
 
-class _Kept(NamedTuple):
+class _StepOutput(NamedTuple):
     """A step's output by reference: solvers make new tensors and never write into old ones."""
 
     latent: torch.Tensor
@@ -185,18 +185,18 @@ class BatchedDenoiser:
                 body.scheduler, trajectory.step + 1, self.steps
             ):
                 trajectory.step += 1
-            if trajectory.kept is not None:
-                trajectory.kept[trajectory.step] = _keep(body)
+            if trajectory.history is not None:
+                trajectory.history[trajectory.step] = _keep(body)
         settle(self.device)
 
     def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
         if step is None:
             step = trajectory.step
-            kept = _keep(trajectory.body)
+            output = _keep(trajectory.body)
         else:
-            assert trajectory.kept is not None
-            kept = trajectory.kept[step]
-        blob = pack(Payload(kept.latent, kept.solver, kept.rng))
+            assert trajectory.history is not None
+            output = trajectory.history[step]
+        blob = pack(Payload(output.latent, output.solver, output.rng))
         return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, blob)
 
     @torch.no_grad()
@@ -293,10 +293,10 @@ class BatchedDenoiser:
         )
 
 
-def _keep(body: _Body) -> _Kept:
+def _keep(body: _Body) -> _StepOutput:
     rng = body.generator.get_state()
     drawn = body.rng_start is None or not torch.equal(rng, body.rng_start)
-    return _Kept(body.latent, carried(body.scheduler, body.fresh), rng if drawn else None)
+    return _StepOutput(body.latent, carried(body.scheduler, body.fresh), rng if drawn else None)
 
 
 def _sides(pairs: Sequence[torch.Tensor]) -> torch.Tensor:

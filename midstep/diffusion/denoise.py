@@ -52,8 +52,8 @@ class Trajectory:
     """One picture on its way from noise to image: `step` of `steps` are done, it stops at `until`.
     `body` belongs to the denoiser.
 
-    `until` may be moved while it is on its way. Where `kept` is a dictionary the denoiser leaves a
-    reference to each step's output there, which `freeze` can take later. `ended` is the last step
+    `until` may be moved while it is on its way. Where `history` is a dictionary the denoiser leaves
+    a reference to each step's output there, which `freeze` can take later. `ended` is the last step
     whose tick has ended: a paced step is done at once, and takes its time all the same.
     """
 
@@ -62,7 +62,7 @@ class Trajectory:
     steps: int
     until: int
     body: Any = field(repr=False, default=None)
-    kept: dict[int, Any] | None = field(repr=False, default=None)
+    history: dict[int, Any] | None = field(repr=False, default=None)
     ended: int = -1
 
     def __post_init__(self) -> None:
@@ -94,9 +94,9 @@ class Denoiser(Protocol):
         """One denoising step for every trajectory, each at its own timestep, in place."""
 
     def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
-        """The intermediate output as it travels, None: as it is now, else at a `step` that is
-        `kept`. The trajectory may go on, also in another thread. Raises KeyError for a step that is
-        not kept."""
+        """The intermediate output as it travels, None: as it is now, else at a `step` of the
+        history. The trajectory may go on, also in another thread. Raises KeyError for a step that
+        the history has not."""
 
     def decode(self, trajectory: Trajectory) -> Picture:
         """The picture in the latent as it is, finished or not; uint8 [height, width, 3]."""

@@ -56,8 +56,8 @@ class PacedDenoiser:
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
             trajectory.step = trajectory.until if self._at_once else trajectory.step + 1
-            if trajectory.kept is not None:
-                trajectory.kept[trajectory.step] = None  # there is no tensor
+            if trajectory.history is not None:
+                trajectory.history[trajectory.step] = None  # there is no tensor
 
     def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
         step = trajectory.step if step is None else step

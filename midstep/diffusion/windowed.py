@@ -97,19 +97,19 @@ class WindowedDenoiser:
             body.solver = window.carried(scheduler)
             body.rng = body.rng if window.rng is None else window.rng
             trajectory.step = stop
-            if trajectory.kept is not None:
-                trajectory.kept[stop] = Payload(latent, body.solver, body.rng)
+            if trajectory.history is not None:
+                trajectory.history[stop] = Payload(latent, body.solver, body.rng)
         settle(self.pipe.device)
 
     def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
         body: _Body = trajectory.body
         if step is None:
             step = trajectory.step
-            kept = Payload(self._latent(trajectory), body.solver, body.rng)
+            output = Payload(self._latent(trajectory), body.solver, body.rng)
         else:
-            assert trajectory.kept is not None
-            kept = trajectory.kept[step]
-        return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, pack(kept))
+            assert trajectory.history is not None
+            output = trajectory.history[step]
+        return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, pack(output))
 
     def decode(self, trajectory: Trajectory) -> Picture:
         self._latent(trajectory)

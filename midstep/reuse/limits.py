@@ -24,8 +24,10 @@ __all__ = [
     "VARIATION",
     "WORDS",
     "ReuseLimits",
+    "floor_of",
     "open_limits",
     "reuse_class",
+    "table_path",
 ]
 
 CORE = "core"
@@ -108,7 +110,7 @@ def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) ->
     """The limits of a scenario's requests on the pipeline `identity`; None: on the one that the
     scenario names. Raises ScenarioError for a table that is damaged or another model's, or a metric
     that it has not; ModelError where there is no such model."""
-    path = _table_path(scenario)
+    path = table_path(scenario)
     if path is None:
         name = scenario.model.path
         why = f"{name} has no table of reuse (`midstep calibrate --model {name} --reuse` makes one)"
@@ -120,7 +122,7 @@ def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) ->
     return _measured(scenario, table, path)
 
 
-def _table_path(scenario: Scenario) -> Path | None:
+def table_path(scenario: Scenario) -> Path | None:
     """The table that the scenario names, or its model's own. Raises ScenarioError where there is no
     such file."""
     if scenario.reuse.table is not None:
@@ -201,16 +203,23 @@ def _fallback(scenario: Scenario, why: str) -> ReuseLimits:
     return ReuseLimits(scenario.model.steps, {}, step, notice=notice)
 
 
-def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
-    """The limits that a table has at the scenario's floor. Raises ScenarioError for a metric that
-    it has not."""
+def floor_of(scenario: Scenario, table: ReuseTable, path: Path) -> tuple[str, float]:
+    """The metric that counts, and its floor. Raises ScenarioError for a metric that the table of
+    `path` has not."""
     reuse = scenario.reuse
     metric = reuse.metric or next((m for m in ("fidelity", "ssim") if m in table.metrics), "psnr")
     if metric not in table.metrics:
         raise ScenarioError(
             f"reuse.metric: {metric} is not in {path}; it has {', '.join(table.metrics)}"
         )
-    floor = FLOORS[metric] if reuse.floor is None else reuse.floor
+    return metric, FLOORS[metric] if reuse.floor is None else reuse.floor
+
+
+def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
+    """The limits that a table has at the scenario's floor. Raises ScenarioError for a metric that
+    it has not."""
+    reuse = scenario.reuse
+    metric, floor = floor_of(scenario, table, path)
     by_class: dict[str, int] = {}
     unreached = []
     for kind in table.kinds:

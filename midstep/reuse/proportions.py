@@ -9,9 +9,9 @@ __all__ = ["Z_95", "all_right", "wilson"]
 Z_95 = 1.96  # normal deviate of a two-sided 95 % interval
 
 
-def wilson(right: int, count: int, z: float = Z_95) -> tuple[float, float]:
+def wilson(right: float, count: float, z: float = Z_95) -> tuple[float, float]:
     """The score interval of a probability, low and high end, after `right` successes of `count`;
-    (0, 1) where nothing was counted."""
+    (0, 1) where nothing was counted. Counts may be effective ones, which are no whole numbers."""
     if count == 0:
         return 0.0, 1.0
     share = right / count

@@ -73,9 +73,11 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """PSNR of (1), (2) along the trajectories of `count` core prompts, dB, step 1 first."""
+    """PSNR of (1), (2) along the trajectories of `count` core prompts, dB, after steps `first`,
+    `first` + 1 and so on."""
 
     count: int
+    first: int
     mean: tuple[float, ...]
     p05: tuple[float, ...]
     p50: tuple[float, ...]

@@ -38,6 +38,8 @@ REGISTRY = CollectorRegistry()
 SECONDS = tuple(round(0.001 * 1.25**i, 7) for i in range(53))
 RATIO = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+# every step of a short schedule has its own bucket; the scenario allows 1000
+STEPS = (*range(21), 25, 30, 35, 40, 45, 50, 100, 1000)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,30 @@ SPECS: dict[str, Spec] = {
     ),
     "edge_queue_depth": Spec(Gauge, "Requests that wait for their first tick.", ("edge",)),
     "edge_rejections_total": Spec(Counter, "Requests refused, by why.", ("edge", "reason")),
+    "cut_step": Spec(
+        Histogram,
+        "Step at which a request was handed over; 0: its device does all.",
+        ("edge",),
+        STEPS,
+    ),
+    "reuse_limit": Spec(
+        Histogram,
+        "Last step from which a request's own picture comes out, as its device says.",
+        ("edge",),
+        STEPS,
+    ),
+    "edge_steps_total": Spec(
+        Counter, "Steps computed, each charged to the request that first needed it.", ("edge",)
+    ),
+    "saved_steps_total": Spec(
+        Counter, "Steps that requests were handed over, less those computed for them.", ("edge",)
+    ),
     "store_lookups_total": Spec(Counter, "Lookups in the store.", ("edge",)),
-    "store_hits_total": Spec(Counter, "Lookups that the store answered.", ("edge", "reuse")),
+    "store_hits_total": Spec(
+        Counter,
+        "Lookups that the store answered; resumed: with a step before the cut.",
+        ("edge", "reuse"),
+    ),
     "store_bytes": Spec(Gauge, "Bytes held by the store.", ("edge",)),
     "store_capacity_bytes": Spec(Gauge, "Bytes the store may hold.", ("edge",)),
     "store_entries": Spec(Gauge, "Outputs held by the store.", ("edge",)),
@@ -105,6 +129,10 @@ SPECS: dict[str, Spec] = {
         Gauge, "Candidates K that the learner weighs against each other.", ("edge",)
     ),
     "learner_updates_total": Spec(Counter, "Training updates done.", ("edge",)),
+    "plan_targets": Spec(Gauge, "Outputs that the last plan wants, a step each.", ("edge",)),
+    "edge_step_price_seconds": Spec(
+        Gauge, "Lambda of the last plan: what a step of edge time costs everybody else.", ("edge",)
+    ),
     "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", ("edge",), SECONDS),
     "devices": Spec(Gauge, "Devices by what they are doing.", ("edge", "state")),
     "device_joules_total": Spec(
@@ -170,10 +198,14 @@ class EdgeMetrics:
 
     def __init__(self, edge: str) -> None:
         self.edge = edge
-        for reuse in ("exact", "final"):
+        for reuse in ("exact", "resumed", "final"):
             counter("store_hits_total", edge, reuse)
         for reason in ("queue", "prompt", "identity", "frame", "deadline", "token"):
             counter("edge_rejections_total", edge, reason)
+        self._cut = histogram("cut_step", edge)
+        self._limit = histogram("reuse_limit", edge)
+        self._computed = counter("edge_steps_total", edge)
+        self._saved = counter("saved_steps_total", edge)
 
     def capacity(self, nbytes: int) -> None:
         """The store's bound, bytes."""
@@ -186,6 +218,13 @@ class EdgeMetrics:
     def hit(self, reuse: str) -> None:
         """One lookup answered."""
         counter("store_hits_total", self.edge, reuse).inc()
+
+    def handed_over(self, cut: int, limit: int, edge_steps: int, saved_steps: int) -> None:
+        """One request handed over at step `cut`, at most its `limit`: edge_steps + saved_steps."""
+        self._cut.observe(cut)
+        self._limit.observe(limit)
+        self._computed.inc(edge_steps)
+        self._saved.inc(saved_steps)
 
     def rejected(self, reason: str) -> None:
         """One request refused: queue, prompt, identity, frame, deadline or token."""
@@ -213,6 +252,8 @@ class LearnerMetrics:
         "optimality_gap_ratio",
         "learner_loss",
         "learner_candidates",
+        "plan_targets",
+        "edge_step_price_seconds",
     )
 
     def __init__(self, edge: str) -> None:
@@ -231,6 +272,11 @@ class LearnerMetrics:
         gauge("drift_plus_penalty", self.edge).set(objective)
         if gap is not None:
             gauge("optimality_gap_ratio", self.edge).set(gap)
+
+    def targets(self, count: int, step_price_s: float) -> None:
+        """A plan's targets, and lambda, the price of a step of edge time in it, seconds."""
+        gauge("plan_targets", self.edge).set(count)
+        gauge("edge_step_price_seconds", self.edge).set(step_price_s)
 
     def spent(self, seconds: float) -> None:
         """Observe the seconds of one call of the policy."""
@@ -299,7 +345,7 @@ class UserMetrics:
         self._policy = policy
         self._states = {state: gauge("devices", edge, state) for state in self.STATES}
         counter("arrivals_dropped_total", edge)
-        for reuse in ("computed", "exact", "shared"):
+        for reuse in ("computed", "exact", "resumed", "shared"):
             counter("requests_total", edge, policy, "done", reuse)
 
     def joined(self) -> None:

@@ -33,7 +33,7 @@ class Pipeline(_message.Message):
     def __init__(self, model: _Optional[str] = ..., revision: _Optional[str] = ..., scheduler: _Optional[str] = ..., scheduler_config: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., dtype: _Optional[str] = ...) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("edge", "pipeline", "split_step", "scenario_seed", "step_seconds", "decode_seconds", "process_id", "tick_seconds")
+    __slots__ = ("edge", "pipeline", "split_step", "scenario_seed", "step_seconds", "decode_seconds", "process_id", "tick_seconds", "whole_prompt")
     EDGE_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     SPLIT_STEP_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class Description(_message.Message):
     DECODE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
     TICK_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_PROMPT_FIELD_NUMBER: _ClassVar[int]
     edge: str
     pipeline: Pipeline
     split_step: int
@@ -50,7 +51,8 @@ class Description(_message.Message):
     decode_seconds: float
     process_id: int
     tick_seconds: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ..., tick_seconds: _Optional[_Iterable[float]] = ...) -> None: ...
+    whole_prompt: bool
+    def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ..., tick_seconds: _Optional[_Iterable[float]] = ..., whole_prompt: _Optional[bool] = ...) -> None: ...
 
 class OutputRequest(_message.Message):
     __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds")

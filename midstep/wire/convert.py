@@ -55,6 +55,7 @@ def description_to(value: Description) -> pb.Description:
         decode_seconds=value.decode_s,
         process_id=value.process_id,
         tick_seconds=value.tick_s,
+        whole_prompt=value.whole_prompt,
     )
 
 
@@ -70,6 +71,7 @@ def description_from(message: pb.Description) -> Description:
         decode_s=message.decode_seconds,
         process_id=message.process_id,
         tick_s=tuple(message.tick_seconds),
+        whole_prompt=message.whole_prompt,
     )
 
 

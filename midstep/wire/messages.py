@@ -35,7 +35,8 @@ HITS: tuple[Reuse, ...] = ("exact", "similar", "final")  # served from the store
 class Description:
     """What an edge serves. `step_s`, `decode_s`: seconds of one request alone on this edge;
     `tick_s`: seconds of a tick by its batch size, from 1 to the largest. `split_step` is where a
-    fixed cut is, S where the edge is asked for whole pictures."""
+    fixed cut is, S where the edge makes whole pictures; `whole_prompt`, whether it is asked for the
+    user's prompt in full instead of the core that users share."""
 
     edge: str
     pipeline: PipelineIdentity
@@ -45,6 +46,7 @@ class Description:
     decode_s: float
     process_id: int
     tick_s: tuple[float, ...] = ()
+    whole_prompt: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

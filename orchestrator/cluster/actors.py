@@ -25,7 +25,7 @@ from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.learner import Decision
 from orchestrator.live.part_answers import edge_status, ended_requests
-from orchestrator.live.setting import run_split_step
+from orchestrator.live.setting import asks_whole_prompt, run_split_step
 from orchestrator.records.rows import EndedRequest
 
 __all__ = [
@@ -55,7 +55,12 @@ class EdgeActor:
         bind_threads(scenario.edge.threads)
         keep_pages()
         self._clock = WallClock(scenario.modes.time_scale)
-        self._node = await EdgeNode.open(scenario, self._clock, split_step=run_split_step(scenario))
+        self._node = await EdgeNode.open(
+            scenario,
+            self._clock,
+            split_step=run_split_step(scenario),
+            whole_prompt=asks_whole_prompt(scenario),
+        )
         here = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{here}:0"
         self._server, port = await serve(self._node.edge, listen, credentials)

@@ -1,4 +1,5 @@
-"""Comparisons: `experiment`, which plays what it compares, and `compare`, of runs that exist."""
+"""Comparisons: `experiment`, which plays what it compares, `compare`, of runs that exist, and
+`judge`, of pictures with their prompts."""
 
 from __future__ import annotations
 
@@ -60,6 +61,16 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument("--baseline", metavar="RUN", help="what the others are compared with")
     compare.add_argument("--out", metavar="DIR", help="write compare.html and compare.csv there")
     compare.set_defaults(call=_compare)
+    judge = commands.add_parser(
+        "judge", help="whether a run's pictures show what their prompts say, all of them"
+    )
+    judge.add_argument("run", metavar="RUN", help="a run's folder, with pictures in images/")
+    judge.add_argument(
+        "--against",
+        metavar="RUN",
+        help="a run of the same requests without reuse: the paired difference",
+    )
+    judge.set_defaults(call=_judge)
 
 
 def _experiment(args: argparse.Namespace) -> int:
@@ -83,3 +94,12 @@ def _compare(args: argparse.Namespace) -> int:
         raise OptionError("--out: nothing is given (an unset variable?); leave it out")
     baseline = None if args.baseline is None else Path(args.baseline)
     return compare([Path(run) for run in args.runs], baseline, args.out)
+
+
+def _judge(args: argparse.Namespace) -> int:
+    from orchestrator.evaluation.judging.command import judge
+
+    for name in ("run", "against"):
+        if getattr(args, name) == "":
+            raise OptionError(f"{name}: nothing is given (an unset variable?)")
+    return judge(Path(args.run), None if args.against is None else Path(args.against))

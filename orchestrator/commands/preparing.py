@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from midstep.errors import OptionError
 from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario
 
 __all__ = ["add_commands"]
@@ -38,7 +39,7 @@ def _add_scenario_show(commands: Commands) -> None:
 
 def _add_calibrate(commands: Commands) -> None:
     calibrate = commands.add_parser(
-        "calibrate", help="measure a model's step times on this machine"
+        "calibrate", help="measure a model's step times, or how far its outputs may be reused"
     )
     add_scenario(calibrate)
     add_model(calibrate)
@@ -46,10 +47,38 @@ def _add_calibrate(commands: Commands) -> None:
         "--batches", default="1,2,4,8,16", help="batch sizes to measure (default %(default)s)"
     )
     calibrate.add_argument(
-        "--out", metavar="FILE", help="write the profile there (default: print it)"
+        "--out",
+        metavar="FILE",
+        help="write the profile there (default: print it); with --reuse the table, or its folder "
+        "(default: reuse.json)",
     )
     calibrate.add_argument(
         "--force", action="store_true", help="leave a profile also where the machine was busy"
+    )
+    calibrate.add_argument(
+        "--reuse",
+        action="store_true",
+        help="measure up to which step an output serves other prompts (docs/reuse.md); stopped and "
+        "called again, it goes on",
+    )
+    calibrate.add_argument(
+        "--prompts",
+        dest="pairs",
+        metavar="FILE",
+        help="with --reuse: a table with the columns core and prompt, for a model without a "
+        "catalogue",
+    )
+    calibrate.add_argument(
+        "--most",
+        type=_above_zero,
+        metavar="N",
+        help="with --reuse: pairs of a class and step at most (default 1200)",
+    )
+    calibrate.add_argument(
+        "--hours",
+        type=_hours,
+        metavar="H",
+        help="with --reuse: stop after so long (default 2); the same command goes on",
     )
     calibrate.set_defaults(call=_calibrate)
 
@@ -83,9 +112,48 @@ def _show(args: argparse.Namespace) -> int:
 def _calibrate(args: argparse.Namespace) -> int:
     from orchestrator.doctor.calibrate import batch_sizes, calibrate
 
+    if args.reuse:
+        return _calibrate_reuse(args)
+    for name, value in (("prompts", args.pairs), ("most", args.most), ("hours", args.hours)):
+        if value is not None:
+            raise OptionError(f"--{name} belongs to --reuse; step times have no use for it")
     batches = batch_sizes(args.batches)
     out = Path(args.out) if args.out else None
     return calibrate(load_scenario(args), batches, out, args.force)
+
+
+def _calibrate_reuse(args: argparse.Namespace) -> int:
+    from orchestrator.doctor.calibrate_reuse.cells import MOST
+    from orchestrator.doctor.calibrate_reuse.command import (
+        HOURS,
+        ReuseCalibration,
+        calibrate_reuse,
+    )
+
+    wish = ReuseCalibration(
+        scenario=load_scenario(args),
+        out=Path(args.out or "reuse.json"),
+        prompts=args.pairs,
+        most=args.most or MOST,
+        hours=HOURS if args.hours is None else args.hours,
+    )
+    return calibrate_reuse(wish)
+
+
+def _above_zero(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text[:20]} is no whole number above 0")
+    return int(text)
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours < 10_000:
+        raise argparse.ArgumentTypeError(f"{text[:20]} is no number of hours, such as 1.5")
+    return hours
 
 
 def _doctor(args: argparse.Namespace) -> int:

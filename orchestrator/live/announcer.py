@@ -110,7 +110,7 @@ def _other_seed(trace: Trace, scenario: Scenario) -> str:
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:
-    """A run in three lines, and one for each of the reasons for which most requests were not
+    """A run in four lines, and one for each of the reasons for which most requests were not
     done."""
     metrics = summary["policies"][policy]
     means = {name: value["mean"] for name, value in metrics.items()}
@@ -127,12 +127,28 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
     return (
         f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "
         f"{show('failed', '{:.0f}')} failed{rest}; "
-        f"hit ratio {show('hit_ratio', '{:.1%}')}{since}\n"
+        f"hit ratio {show('hit_ratio', '{:.1%}')}, resumed "
+        f"{show('partial_ratio', '{:.1%}')}{since}\n"
+        f"cut at step {show('cut_step', '{:.1f}')} in the mean, limit "
+        f"{show('reuse_limit', '{:.1f}')}; {_saved_steps(summary, means)}\n"
         f"response p50 {show('p50_s', '{:.2f}')} s, {slowest}; "
         f"edge time saved {show('edge_saved_ms', '{:.0f}')} ms a request; "
         f"PSNR against no reuse {show('psnr_db', '{:.1f}')} dB\n"
         f"{_reasons(summary['run'].get('not_done', []))}"
         f"{summary['verdict']}"
+    )
+
+
+def _saved_steps(summary: Mapping[str, Any], means: Mapping[str, float | None]) -> str:
+    """The steps that reuse saved, a request and a second."""
+    saved = means["saved_steps"]
+    if saved is None:
+        return "no steps saved"
+    run = summary["run"]
+    seconds = run["duration_s"] - (run.get("warmup_s") or 0.0)
+    return (
+        f"{saved:.2f} steps saved a request, {saved * (means['requests'] or 0) / seconds:.1f} a "
+        f"second"
     )
 
 

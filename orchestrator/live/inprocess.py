@@ -19,7 +19,7 @@ from orchestrator.live.launch import Launch
 from orchestrator.live.learner import Decision, Learner
 from orchestrator.live.learner_start import open_learner
 from orchestrator.live.part_answers import edge_status, ended_requests
-from orchestrator.live.setting import run_split_step
+from orchestrator.live.setting import asks_whole_prompt, run_split_step
 from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
 
@@ -111,7 +111,12 @@ class InProcess:
 
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
         clock = self._clock
-        node = await EdgeNode.open(scenario, clock, split_step=run_split_step(scenario))
+        node = await EdgeNode.open(
+            scenario,
+            clock,
+            split_step=run_split_step(scenario),
+            whole_prompt=asks_whole_prompt(scenario),
+        )
         self._stack.push_async_callback(node.close)
         hosts = [await self._host(node, group, late=False) for group in groups]
         state = self._states.get(scenario.edge.name)

@@ -38,7 +38,9 @@ def run_split_step(scenario: Scenario) -> int:
 
 def asks_whole_prompt(scenario: Scenario) -> bool:
     """Whether the edge is asked for the user's whole prompt instead of its core."""
-    return run_split_step(scenario) == scenario.model.steps
+    if policies.chosen(scenario.policy).stores != "intermediate":
+        return True
+    return scenario.model.split_step == scenario.model.steps
 
 
 def resolve_cut_rule(scenario: Scenario) -> str:

@@ -59,8 +59,10 @@ class Policy:
 
     `kind` says which of `on_access` and `plan` is called; `learns`, whether `learn` is. A class
     that overrides a method which its kind or `learns` leaves uncalled raises TypeError when it is
-    defined. `stores` says what is cached: "intermediate" outputs at the split step, shared by the
-    edge prompt, or "final" pictures, computed whole on the edge and keyed by the user's own prompt.
+    defined. `stores` says what is cached: "intermediate" outputs, shared by the edge prompt,
+    or "final" pictures, computed whole on the edge and keyed by the user's own prompt, or
+    "nothing": then, too, the edge is asked for the user's own prompt, since nobody shares its
+    output.
     `modes` are the timings, `needs` the facts without which it cannot be used: closed, parts,
     truth, future, coupled (`orchestrator.policies.registry`).
     """
@@ -68,7 +70,7 @@ class Policy:
     name: ClassVar[str] = ""
     kind: ClassVar[Kind] = Kind.PLANNER
     learns: ClassVar[bool] = False
-    stores: ClassVar[Literal["intermediate", "final"]] = "intermediate"
+    stores: ClassVar[Literal["intermediate", "final", "nothing"]] = "intermediate"
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive", "access"})
     needs: ClassVar[frozenset[str]] = frozenset()
     plans_steps: ClassVar[bool] = False  # whether its plans name targets where each request is cut

@@ -19,4 +19,4 @@ __all__ = ["Final"]
 class Final(Lru):
     """LRU over finished pictures."""
 
-    stores: ClassVar[Literal["intermediate", "final"]] = "final"
+    stores: ClassVar[Literal["intermediate", "final", "nothing"]] = "final"

@@ -17,6 +17,7 @@ __all__ = [
     "GREY",
     "RED",
     "SAND",
+    "TEAL",
     "VIOLET",
     "Plot",
     "finish",
@@ -29,6 +30,7 @@ RED = "#e07a5f"
 BLUE = "#3d7ea6"
 GREEN = "#81b29a"
 SAND = "#f2cc8f"
+TEAL = "#2a7f7a"
 VIOLET = "#6d597a"
 GREY = "#9aa5b1"
 

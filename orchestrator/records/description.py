@@ -35,6 +35,7 @@ def describe(scenario: Scenario, run: Mapping[str, Any], slots: Rows) -> list[Li
     resumed = run.get("resumed_from")
     return [
         *lines,
+        ("cut", _cut(scenario)),
         ("policy", _policy(scenario)),
         ("target of Q", _target(scenario)),
         *([("resumed from", str(resumed))] if resumed else []),
@@ -107,13 +108,24 @@ def _edge(edge: EdgeSettings, slots: Rows) -> str:
     )
 
 
+def _cut(scenario: Scenario) -> str:
+    reuse = scenario.reuse
+    quality = reuse.metric or "fidelity where it was measured, else ssim"
+    floor = "" if reuse.floor is None else f" {reuse.floor:g} or more"
+    return (
+        f"rule {scenario.cut.rule}, within each request's reuse limit: {quality}{floor} with a "
+        f"share of {reuse.share:g}"
+    )
+
+
 def _policy(scenario: Scenario) -> str:
     policy = scenario.policy
     params = ", ".join(f"{name} {value}" for name, value in policy.params.items())
+    held = "one step" if policy.steps_per_prompt == "one" else "several steps"
     source = "" if policy.source is None else f" of {policy.source.file}"
     return (
         f"{policy.name}{source}{f' ({params})' if params else ''}; timing {policy.timing}, "
-        f"admission {policy.admission}"
+        f"admission {policy.admission}; {held} of a prompt held"
     )
 
 

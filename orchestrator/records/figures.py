@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.records.markup import TimeUnit, number, table, time_unit
 from orchestrator.records.statistics import BATCHES, P95_FROM, P99_FROM, PER_BATCH
 
-__all__ = ["NOTE", "figure_table", "tiles"]
+__all__ = ["NOTE", "OF_PICTURES", "figure_table", "tiles"]
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
@@ -37,9 +37,18 @@ P99 = Figure("p99_s", "response, p99")
 SAVED = Figure("edge_saved_ms", "edge time saved a request")
 REST = (
     Figure("hit_ratio", "hit ratio", "{:.1%}"),
+    Figure("partial_ratio", "resumed from the store", "{:.1%}"),
+    Figure("saved_steps", "steps saved a request", "{:.2f}"),
     SAVED,
+    Figure("cut_step", "cut at step, mean", "{:.1f}"),
     Figure("psnr_db", "PSNR against no reuse (dB)", "{:.1f}"),
 )
+# shown where they were measured, as few runs do
+MEASURED = (
+    Figure("ssim", "SSIM against no reuse", "{:.3f}"),
+    Figure("fidelity", "pictures that show their prompt", "{:.1%}"),
+)
+OF_PICTURES = ("psnr_db", "ssim", "fidelity")
 LOST = tuple(
     Figure(name, name, "{:,.0f}") for name in ("rejected", "failed", "unfinished", "dropped")
 )
@@ -57,9 +66,10 @@ NOTE = (
 )
 
 
-def tiles(metrics: Metrics, compared: int) -> str:
-    """The run's main figures; `compared`: the pictures behind the PSNR."""
+def tiles(metrics: Metrics, pictures: Mapping[str, int]) -> str:
+    """The run's main figures; `pictures`: how many are behind each of OF_PICTURES."""
     shown = [figure for figure in TILES if figure.metric in metrics]
+    shown += [figure for figure in MEASURED if pictures.get(figure.metric)]
     unit = time_unit(_times(metrics, shown))
     cells = []
     for figure in shown:
@@ -70,7 +80,7 @@ def tiles(metrics: Metrics, compared: int) -> str:
         cells.append(
             f"<div><b>{_show(figure, value, unit)}</b>{interval}"
             f"<span>{html.escape(name)}</span>"
-            f"<small>{_base(metrics, figure, compared)}</small></div>"
+            f"<small>{_base(metrics, figure, pictures)}</small></div>"
         )
     return f'<div class="tiles">{"".join(cells)}{_lost(metrics)}</div>'
 
@@ -124,12 +134,14 @@ def _best(metrics: Metrics, figure: Figure) -> tuple[str, float | None]:
     return f"response, largest of {_mean(metrics, 'requests'):,.0f}", largest
 
 
-def _base(metrics: Metrics, figure: Figure, compared: int) -> str:
+def _base(metrics: Metrics, figure: Figure, pictures: Mapping[str, int]) -> str:
     """How many values a figure is of, and why it has no ±."""
     if figure is REQUESTS:
         return ""
     pooled = figure.metric == "psnr_db"
-    n = compared if pooled else round(_mean(metrics, "requests") or 0)
+    n = pictures.get(figure.metric, 0)
+    if figure.metric not in OF_PICTURES:
+        n = round(_mean(metrics, "requests") or 0)
     text = f"n = {n:,}"
     if pooled or figure in (P50, P95) or not n:
         return text

@@ -11,12 +11,13 @@ from typing import Any
 __all__ = ["gallery"]
 
 GALLERY_ROWS = 24
+FIRST = ("exact", "resumed")
 
 
 def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
     """Compared pictures, reuse first, each with the frame and the same without reuse."""
     compared = [row for row in rows if row["psnr_db"] is not None]
-    compared.sort(key=lambda row: (row["reuse"] != "exact", row["request_id"]))
+    compared.sort(key=lambda row: (_place(row["reuse"]), row["request_id"]))
     figures = [_figure(folder / "images", row) for row in compared[:GALLERY_ROWS]]
     if not any(figures):
         return ""
@@ -27,6 +28,20 @@ def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
         "saved + device.</p>"
     )
     return f'{head}<div class="gallery">{"".join(figures)}</div>'
+
+
+def _place(reuse: str | None) -> int:
+    return FIRST.index(reuse) if reuse in FIRST else len(FIRST)
+
+
+def _quality(row: dict[str, Any]) -> str:
+    """What was measured of a picture."""
+    parts = [f"{row['psnr_db']:.1f} dB"]
+    if row.get("ssim") is not None:
+        parts.append(f"SSIM {row['ssim']:.2f}")
+    if row.get("fidelity") is not None:
+        parts.append("shows its prompt" if row["fidelity"] == 1 else "does not show its prompt")
+    return ", ".join(parts)
 
 
 def _figure(images: Path, row: dict[str, Any]) -> str:
@@ -43,6 +58,6 @@ def _figure(images: Path, row: dict[str, Any]) -> str:
     return (
         f"<figure>{pictures}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
         f"edge: {html.escape(row['edge_prompt'])}<br>"
-        f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {row['psnr_db']:.1f} dB"
+        f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {_quality(row)}"
         f"</figcaption></figure>"
     )

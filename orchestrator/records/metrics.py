@@ -61,10 +61,35 @@ METRICS: dict[str, Metric] = {
         Metric("largest_s", "requests", "the largest of the same", _ALL),
         Metric("hit_ratio", "requests", "share served from the store", (*_ALL, REPLAY)),
         Metric(
+            "partial_ratio",
+            "requests",
+            "share that went on from what the store held, to a later step (resumed)",
+            (RUN, EXPERIMENT),
+        ),
+        Metric(
             "hit_ratio_in_slot",
             "requests",
             "share served from the store, or by an output that was being computed for another",
             _ALL,
+        ),
+        Metric(
+            "saved_steps",
+            "requests",
+            "steps that it was handed over and that were not computed for it",
+            (RUN, EXPERIMENT),
+        ),
+        Metric(
+            "edge_steps",
+            "requests",
+            "steps that the edge computed for it as the first that needed them",
+            (RUN, EXPERIMENT),
+        ),
+        Metric("cut_step", "requests", "the step at which it was handed over", (RUN, EXPERIMENT)),
+        Metric(
+            "reuse_limit",
+            "requests",
+            "the last step from which its own picture still comes out",
+            (RUN, EXPERIMENT),
         ),
         Metric(
             "edge_saved_ms",
@@ -117,6 +142,13 @@ METRICS: dict[str, Metric] = {
             "PSNR; in runs of the mean squared error over all compared pictures",
             (RUN, FIGURES),
         ),
+        Metric("ssim", "compared pictures", "SSIM, against the picture without reuse", (RUN,)),
+        Metric(
+            "fidelity",
+            "judged pictures",
+            "share that show what their prompts say, by forced choice",
+            (RUN, EXPERIMENT),
+        ),
         Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
         Metric("failed", "", "requests that failed", (RUN,)),
         Metric("rejected", "", "requests that the edge rejected", (RUN,)),
@@ -124,7 +156,6 @@ METRICS: dict[str, Metric] = {
         Metric("dropped", "", "arrivals that were due within the run and never sent", (RUN,)),
         Metric("hits", "", "requests served from the store", (REPLAY,)),
         Metric("rows_per_s", "", "requests replayed a second on this machine", (REPLAY,)),
-        Metric("saved_steps", "requests", "the edge's steps that reuse saved", (EXPERIMENT,)),
         *(
             Metric(f"stage_{stage}_ms", "requests", meaning, (EXPERIMENT,))
             for stage, meaning in (

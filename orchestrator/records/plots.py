@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.records.canvas import Plot
-from orchestrator.records.request_plots import by_class, by_reuse, responses, stages
+from orchestrator.records.request_plots import (
+    by_class,
+    by_cut,
+    by_reuse,
+    responses,
+    stages,
+    steps,
+)
 from orchestrator.records.slot_plots import SlotPlots
 
 __all__ = ["draw"]
@@ -21,6 +28,10 @@ def draw(done: Sequence[dict[str, Any]], slots: SlotPlots, prefix: str = "") -> 
         if groups and (not ending or len(groups) > 1):
             plots.append(stages(f"{prefix}stages{ending}", what, groups))
             plots.append(responses(f"{prefix}responses{ending}", what, groups))
+    if done:
+        plots.append(steps(f"{prefix}steps", "kind of reuse", by_reuse(done)))
+    if len(cuts := by_cut(done)) > 1:
+        plots.append(stages(f"{prefix}stages-by-cut", "step of the cut", cuts))
     if slots.slots:
         plots += [
             slots.hits(f"{prefix}hits"),

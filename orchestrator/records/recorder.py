@@ -47,6 +47,7 @@ RESULTS = (
     "ticks.parquet",
     "trace.json",
     "summary.json",
+    "judged.csv",
     "report.html",
     "plots",
     "images",

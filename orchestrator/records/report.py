@@ -17,6 +17,7 @@ from orchestrator.records import canvas, figures, plots, sections, summary
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
+from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.slot_plots import SlotPlots
 
 __all__ = ["write"]
@@ -109,16 +110,19 @@ def _page(
     rows, slots = summary.measured(scenario, rows, slots)
     done = _done(rows)
     title = html.escape(sections.heading(scenario))
-    compared = sum(row["psnr_db"] is not None for row in done)
+    pictures = {
+        name: sum(row.get(name) is not None for row in done) for name in figures.OF_PICTURES
+    }
     parts = [
         f"<h1>{title}</h1>",
         sections.verdict(tree),
-        figures.tiles(tree["policies"][scenario.policy.name], compared),
+        figures.tiles(tree["policies"][scenario.policy.name], pictures),
         figures.NOTE,
         sections.what_was_run(scenario, tree, slots),
         sections.classes(scenario, tree),
         sections.edges(tree),
         sections.stages(done),
+        reuse_limits(scenario, tree["run"], done),
     ]
     for name, drawn in _draw(folder, scenario, rows, slots).items():
         of_several = len(scenario.edges) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ from orchestrator.records.canvas import (
     GREY,
     RED,
     SAND,
+    TEAL,
     VIOLET,
     Plot,
     finish,
     open_axes,
 )
+from orchestrator.records.steps import cut_step
 
-__all__ = ["FEW", "by_class", "by_reuse", "responses", "stage_means", "stages"]
+__all__ = ["FEW", "by_class", "by_cut", "by_reuse", "responses", "stage_means", "stages", "steps"]
 
 Rows = Sequence[dict[str, Any]]
 Groups = Mapping[str, Rows]
@@ -34,11 +37,13 @@ STAGES = {
 REUSE = {
     "computed": RED,
     "exact": BLUE,
+    "resumed": TEAL,
     "similar": SAND,
     "shared": GREEN,
     "final": VIOLET,
     "local": GREY,
 }
+STEPS = {"edge": RED, "saved": GREEN, "device": BLUE}
 PALETTE = (BLUE, RED, GREEN, VIOLET, SAND, GREY)
 DASHES = ("-", "--", "-.", ":")
 FEW = 20  # requests, below which a mean is drawn pale
@@ -46,6 +51,7 @@ BAR_IN = 0.5
 NAMES_IN = 1.0
 LONGEST_NAME = 14  # of what a group is called
 NO_TIME_S = 1e-6  # rounding of a stage that took none
+MOST_CUTS = 20  # bars, beyond which neighbouring steps share one
 
 
 def by_reuse(done: Rows) -> dict[str, Rows]:
@@ -60,35 +66,87 @@ def by_class(done: Rows) -> dict[str, Rows]:
     return {name: [row for row in done if row["device_class"] == name] for name in names}
 
 
+def by_cut(done: Rows) -> dict[str, Rows]:
+    """Finished requests by the step at which they were handed over, the first first; of a long
+    schedule by ranges of steps."""
+    cuts = [(cut, row) for row in done if (cut := cut_step(row)) is not None]
+    if not cuts:
+        return {}
+    first, last = (edge(cut for cut, _ in cuts) for edge in (min, max))
+    wide = -(-(last - first + 1) // MOST_CUTS)
+    groups: dict[str, Rows] = {}
+    for low in range(first, last + 1, wide):
+        rows = [row for cut, row in cuts if low <= cut < low + wide]
+        name = f"step {low}" if wide == 1 else f"{low} to {low + wide - 1}"
+        groups |= {name: rows} if rows else {}
+    return groups
+
+
 def stages(name: str, what: str, groups: Groups) -> Plot:
     """Mean seconds of each stage, a bar a group, with the number of requests behind it."""
-    counts = [len(rows) for rows in groups.values()]
-    pale = f" (pale: n < {FEW})" if min(counts) < FEW else ""
-    figure, axes = open_axes(f"Mean time of the stages, by {what}{pale}", "seconds", "")
-    places = np.arange(len(groups))
-    left = np.zeros(len(groups))
-    for stage, colour in STAGES.items():
-        means = np.array([stage_means(rows, [stage])[0] for rows in groups.values()])
-        if np.all(means < NO_TIME_S):
-            continue
-        bars = axes.barh(places, means, left=left, color=colour, label=stage)
-        for bar, count in zip(bars, counts, strict=True):
-            bar.set_alpha(0.45 if count < FEW else 1.0)
-        left += means
-    for place, total in zip(places, left, strict=True):
-        axes.annotate(
-            f"{total:.2f} s",
-            (total, place),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
-    names = [_label(kind, len(rows), "\n") for kind, rows in groups.items()]
-    axes.set_yticks(places, names)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.14 * float(left.max()))
-    return finish(name, figure, axes_in=BAR_IN * len(groups), left_in=NAMES_IN)
+    bars = _Bars(
+        name=name,
+        title=f"Mean time of the stages, by {what}",
+        unit="seconds",
+        form="{:.2f} s",
+        colours=STAGES,
+    )
+    return bars.draw(groups, {stage: f"{stage}_s" for stage in STAGES})
+
+
+def steps(name: str, what: str, groups: Groups) -> Plot:
+    """Mean steps computed at the edge, saved, and left to the device, a bar a group."""
+    bars = _Bars(
+        name=name,
+        title=f"Mean steps of a picture, by {what}",
+        unit="steps",
+        form="{:.0f}",
+        colours=STEPS,
+    )
+    return bars.draw(groups, {kind: f"{kind}_steps" for kind in STEPS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bars:
+    """A plot of stacked means: its name and title, the axis' unit, the form of a bar's sum, and a
+    colour for each part."""
+
+    name: str
+    title: str
+    unit: str
+    form: str
+    colours: Mapping[str, str]
+
+    def draw(self, groups: Groups, columns: Mapping[str, str]) -> Plot:
+        """A bar a group, a part of it for each of the `columns`, with the number of requests."""
+        counts = [len(rows) for rows in groups.values()]
+        pale = f" (pale: n < {FEW})" if min(counts) < FEW else ""
+        figure, axes = open_axes(f"{self.title}{pale}", self.unit, "")
+        places = np.arange(len(groups))
+        left = np.zeros(len(groups))
+        for part, column in columns.items():
+            means = np.array([_mean(rows, column) for rows in groups.values()])
+            if np.all(means < NO_TIME_S):
+                continue
+            colour = self.colours[part]
+            bars = axes.barh(places, means, left=left, color=colour, label=part)
+            for bar, count in zip(bars, counts, strict=True):
+                bar.set_alpha(0.45 if count < FEW else 1.0)
+            left += means
+        for place, total in zip(places, left, strict=True):
+            axes.annotate(
+                self.form.format(total),
+                (total, place),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
+        names = [_label(kind, len(rows), "\n") for kind, rows in groups.items()]
+        axes.set_yticks(places, names)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.14 * float(left.max()))
+        return finish(self.name, figure, axes_in=BAR_IN * len(groups), left_in=NAMES_IN)
 
 
 def responses(name: str, what: str, groups: Groups) -> Plot:
@@ -112,7 +170,11 @@ def responses(name: str, what: str, groups: Groups) -> Plot:
 
 def stage_means(rows: Rows, stages: Iterable[str]) -> list[float]:
     """Mean seconds of each stage over some requests; who has no such stage spent nothing on it."""
-    return [float(np.mean([row[f"{stage}_s"] or 0.0 for row in rows])) for stage in stages]
+    return [_mean(rows, f"{stage}_s") for stage in stages]
+
+
+def _mean(rows: Rows, column: str) -> float:
+    return float(np.mean([row[column] or 0.0 for row in rows]))
 
 
 def _label(name: str, count: int, between: str) -> str:

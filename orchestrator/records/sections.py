@@ -40,6 +40,7 @@ FILES = {
     "requests.jsonl": "one row a request, of a run that broke off",
     "slots.jsonl": "one row a slot, of a run that broke off",
     "summary.json": "every figure of this page",
+    "judged.csv": "what each judged picture shows",
     "scenario.yaml": "the scenario, every value resolved, and the versions",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,23 @@ from midstep.errors import RecordError
 from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
-from orchestrator.records import fidelity, machine_pace
+from orchestrator.records import fidelity, machine_pace, steps
 from orchestrator.records.folders import write_at_once
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
 from orchestrator.records.warm_up import after_warm_up
 
-__all__ = ["RunFacts", "measured", "metrics", "missed", "read", "summarise", "write"]
+__all__ = ["RunFacts", "measured", "metrics", "missed", "read", "renew", "summarise", "write"]
 
 Rows = Sequence[dict[str, Any]]
-OF_REQUESTS = ("requests", "pictures", "")  # what a metric is over, where devices have it
+OF_REQUESTS = (
+    "requests",
+    "pictures",
+    "compared pictures",
+    "judged pictures",
+    "",
+)  # what a metric is over, where devices have it
 REASONS = 10  # that the summary tells; all are in the tables
 REUSED = (*HITS, "shared")  # what is drawn on the device alone is no reuse
 
@@ -97,11 +103,24 @@ def summarise(
         "verdict": fidelity.verdict(
             errors,
             len(done),
-            facts.policy_failures,
+            [*facts.policy_failures, *steps.faults(rows, scenario.model.steps)],
             machine_pace.too_slow(facts.pace),
             fidelity.never_sent(rows) if facts.undisturbed else 0,
         ),
     }
+
+
+def renew(tree: dict[str, Any], scenario: Scenario, rows: Rows, names: Sequence[str]) -> None:
+    """Compute some metrics of requests anew from rows that have changed, into the summary's
+    tree."""
+    rows = after_warm_up(scenario, rows)
+    places = [(tree["policies"][scenario.policy.name], rows)]
+    for column, kind in (("edge", "edges"), ("device_class", "classes")):
+        for value, of_part in tree.get(kind, {}).items():
+            places.append((of_part, [row for row in rows if row[column] == value]))
+    for place, members in places:
+        fresh = metrics(members, [], {})
+        place.update({name: fresh[name] for name in names})
 
 
 def measured(scenario: Scenario, rows: Rows, slots: Rows) -> tuple[Rows, Rows]:
@@ -146,11 +165,18 @@ def metrics(
         "response_per_request_ms": _milliseconds(total),
         "hit_ratio": batch_means([float(row["reuse"] in HITS) for row in done]),
         "hit_ratio_in_slot": batch_means([float(row["reuse"] in REUSED) for row in done]),
+        "partial_ratio": batch_means([float(row["reuse"] == "resumed") for row in done]),
+        "saved_steps": _known(row["saved_steps"] for row in done),
+        "edge_steps": _known(row["edge_steps"] for row in done),
+        "cut_step": _known(map(steps.cut_step, done)),
+        "reuse_limit": _known(row.get("reuse_limit") for row in done),
         "edge_saved_ms": _milliseconds(saved),
         "queue_ms": _milliseconds(queues),
         "latency_avg_ms": _milliseconds([slot["latency_avg_s"] for slot in busy]),
         "system_cost_ms": _milliseconds([slot["system_cost_s"] for slot in busy]),
         "gap_to_exact_by_slot": batch_means(gaps),
+        "ssim": _known(row.get("ssim") for row in done),
+        "fidelity": _known(row.get("fidelity") for row in done),
         "psnr_db": plain(_pooled([r["psnr_db"] for r in done if r["psnr_db"] is not None])),
     }
     for q in (50, 95, 99):
@@ -232,6 +258,11 @@ def _pooled(psnr: Sequence[float]) -> float | None:
     """PSNR of the mean squared error over all compared pictures: a mean would drown in the capped,
     equal ones."""
     return float(-10 * np.log10(np.mean(10 ** (-np.array(psnr) / 10)))) if psnr else None
+
+
+def _known(values: Iterable[float | None]) -> dict[str, float | None]:
+    """Of the values that there are: an older run's rows have fewer columns."""
+    return batch_means([float(value) for value in values if value is not None])
 
 
 def _milliseconds(seconds: Sequence[float]) -> dict[str, float | None]:

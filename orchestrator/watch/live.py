@@ -99,6 +99,8 @@ class Progress:
             ("done", str(figures.results["done"])),
             ("req/min", f"{60 * requests / figures.window_s:.0f}"),
             ("hits", f"{hits / requests:.0%}" if requests else "-"),
+            ("cut", f"{tally.mean_cut:.1f}" if tally.mean_cut is not None else "-"),
+            ("saved steps/s", f"{tally.saved_steps / figures.window_s:.1f}"),
             ("Q", f"{max(backlogs):.2f} s" if backlogs else "-"),
             ("edge queue", f"{queue}+{at_work}" if waiting else "-"),
         ]

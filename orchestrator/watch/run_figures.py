@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from midstep.scenario import Scenario
-from orchestrator.records import fidelity
+from orchestrator.records import fidelity, steps
 from orchestrator.watch.tally import Row, Sample, Tally
 
 __all__ = ["WINDOW", "EdgeFigures", "RunFigures"]
@@ -112,6 +112,7 @@ class RunFigures:
         self._rows = Sample(None if whole else JUDGED)
         self._slots = Sample(None if whole else JUDGED)
         self._errors: list[fidelity.Error] = []
+        self._steps_fault: str | None = None  # the first
         self._measured = -JUDGED_EVERY  # the slot in which that was
 
     def add(
@@ -125,6 +126,9 @@ class RunFigures:
                 self.frame_bytes += row["frame_bytes"] or 0
                 self._edge(row["edge"]).request(row)
                 self._rows.add(row)
+                if self._steps_fault is None:
+                    why = steps.fault(row, self.scenario.model.steps)
+                    self._steps_fault = why and f"the steps of {row['request_id']} are wrong: {why}"
         for slot in slots:
             self._edge(slot.get("edge")).slot(slot, self.scenario.slot_seconds)
             self.last_slot = max(self.last_slot, slot["slot"])
@@ -162,7 +166,10 @@ class RunFigures:
         if self.final_verdict is not None:
             return self.final_verdict
         done = self.results["done"]
-        return fidelity.verdict(self.errors(), done) if done else "nothing is finished yet"
+        if not done:
+            return "nothing is finished yet"
+        faults = () if self._steps_fault is None else (self._steps_fault,)
+        return fidelity.verdict(self.errors(), done, faults)
 
     def _edge(self, name: str | None) -> EdgeFigures:
         """A row of an edge that the scenario does not name belongs to the only one that there

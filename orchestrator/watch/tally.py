@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from midstep.telemetry.record import STAGES
+from orchestrator.records.steps import cut_step
 
 __all__ = ["Row", "Sample", "Tally"]
 
@@ -28,6 +29,8 @@ class Tally:
     def __init__(self) -> None:
         self.done = 0
         self.frame_bytes = 0
+        self.cut_steps = 0  # summed over requests, as are saved_steps
+        self.saved_steps = 0
         self.reuse: Counter[str] = Counter()
         self._seconds = dict.fromkeys(STAGES, 0.0)
         self._buckets: dict[str, Counter[int]] = {stage: Counter() for stage in STAGES}
@@ -39,6 +42,8 @@ class Tally:
         for tally in tallies:
             total.done += tally.done
             total.frame_bytes += tally.frame_bytes
+            total.cut_steps += tally.cut_steps
+            total.saved_steps += tally.saved_steps
             total.reuse.update(tally.reuse)
             for stage in STAGES:
                 total._seconds[stage] += tally._seconds[stage]
@@ -49,11 +54,18 @@ class Tally:
         """One finished request."""
         self.done += 1
         self.frame_bytes += row["frame_bytes"] or 0
+        self.cut_steps += cut_step(row) or 0
+        self.saved_steps += row["saved_steps"] or 0
         self.reuse[row["reuse"] or "none"] += 1
         for stage in STAGES:
             seconds = row[f"{stage}_s"] or 0.0
             self._seconds[stage] += seconds
             self._buckets[stage][math.ceil(math.log(max(seconds, _SMALLEST_S)) / _GROWTH)] += 1
+
+    @property
+    def mean_cut(self) -> float | None:
+        """Mean step at which requests were handed over; None where nothing was done."""
+        return self.cut_steps / self.done if self.done else None
 
     def mean_s(self, stage: str) -> float | None:
         """Mean of a stage, seconds; None where nothing was done."""

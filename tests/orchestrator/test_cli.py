@@ -79,6 +79,8 @@ from tests import paced
         (["scenario", "show", "--set", "edges.0.queue_limit=0"], "greater than or equal to 1"),
         (["report", "no-such-run"], "no run is in there"),
         (["calibrate", "--batches", "none"], "give numbers above 0"),
+        (["calibrate", "--most", "5"], "--most belongs to --reuse"),
+        (["calibrate", "--reuse", "--set", "modes.denoiser=paced"], "computes no pictures"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

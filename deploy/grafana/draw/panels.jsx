@@ -1,4 +1,5 @@
-// The three kinds of panel that the dashboards have, by Grafana's components.
+// The four kinds of panel that the dashboards have, by Grafana's components; cells, of which it exports
+// none, by our own.
 import {
   dateTime,
   getDisplayValueAlignmentFactors,
@@ -97,7 +98,73 @@ const Rows = ({ frames, width, height }) => (
   <Table data={frames[0]} width={width} height={height} timeRange={undefined} />
 );
 
-const KINDS = { timeseries: Lines, stat: Figures, table: Rows };
+const AXIS_PX = { left: 40, bottom: 20, top: 6, text: 12 };
+
+/** The buckets of a histogram over time: a row each, the more the brighter. */
+function Cells({ panel, frames, board, width, height }) {
+  const rows = bucketsOf(frames);
+  const high = (height - AXIS_PX.bottom - AXIS_PX.top) / rows.length;
+  const wide = (width - AXIS_PX.left) / (board.to_s - board.from_s);
+  const most = Math.max(...rows.flatMap((row) => row.cells.map(([, value]) => value)));
+  const every = Math.ceil(AXIS_PX.text / high);
+  const x = (time_s) => AXIS_PX.left + (time_s - board.from_s) * wide;
+  const y = (index) => height - AXIS_PX.bottom - (index + 1) * high;
+  const { exponent, fill } = panel.options.color;
+  const colour = theme.visualization.getColorByName(fill);
+  const text = { fill: theme.colors.text.primary, fontSize: AXIS_PX.text };
+  const clock = (time_s) => new Date(time_s * 1000).toLocaleTimeString([], { timeStyle: "short" });
+  return (
+    <svg width={width} height={height}>
+      {rows.map((row, index) => (
+        <g key={row.name}>
+          {row.cells.map(([time_s, value]) => (
+            <rect
+              key={time_s}
+              x={Math.max(AXIS_PX.left, x(time_s - row.step_s))}
+              y={y(index)}
+              width={row.step_s * wide}
+              height={high}
+              fill={colour}
+              opacity={(value / most) ** exponent}
+            />
+          ))}
+          {index % every === 0 && (
+            <text {...text} x={AXIS_PX.left - 6} y={y(index) + high / 2 + 4} textAnchor="end">
+              {row.name}
+            </text>
+          )}
+        </g>
+      ))}
+      {[0.25, 0.5, 0.75].map((share) => {
+        const time_s = board.from_s + share * (board.to_s - board.from_s);
+        return (
+          <text key={share} {...text} x={x(time_s)} y={height - 5} textAnchor="middle">
+            {clock(time_s)}
+          </text>
+        );
+      })}
+    </svg>
+  );
+}
+
+/** Counts of single buckets, those of Prometheus have everything below in them as well. */
+function bucketsOf(frames) {
+  const end = (frame) => Number(frame.fields[1].labels.le.replace("Inf", "Infinity"));
+  const sorted = [...frames].sort((a, b) => end(a) - end(b));
+  return sorted.map((frame, index) => {
+    const [times, values] = frame.fields.map((field) => field.values);
+    const before = index ? sorted[index - 1].fields : null;
+    const below = new Map(before?.[0].values.map((time, at) => [time, before[1].values[at]]));
+    const cells = times.map((time, at) => [time / 1000, values[at] - (below.get(time) ?? 0)]);
+    return {
+      name: frame.fields[1].labels.le,
+      step_s: frame.fields[0].config.interval / 1000,
+      cells: cells.filter(([, value]) => value > 0),
+    };
+  });
+}
+
+const KINDS = { timeseries: Lines, stat: Figures, table: Rows, heatmap: Cells };
 
 /** A panel in its frame: title, description, and the answers or "No data". */
 export function Panel({ panel, frames, board }) {

@@ -55,8 +55,13 @@ HEAD = (
 LABELS = {  # else a stage of the response
     "response_per_request_ms": "response, ms",
     "hit_ratio": "hit ratio, %",
+    "partial_ratio": "resumed, %",
     "saved_steps": "saved steps",
+    "edge_steps": "steps at the edge",
+    "cut_step": "cut at step",
+    "fidelity": "show their prompt, %",
 }
+SHARES = ("hit_ratio", "partial_ratio", "fidelity")
 KEYS_SHOWN = 12  # of the scenario, where two runs differ
 
 
@@ -271,7 +276,7 @@ def _label(metric: str) -> str:
 
 def _form(metric: str) -> tuple[float, int]:
     """What a figure is multiplied with, and its decimals."""
-    if metric == "hit_ratio":
+    if metric in SHARES:
         return 100.0, 2
     return (1.0, 2) if METRICS[metric].unit == "ms" else (1.0, 3)
 

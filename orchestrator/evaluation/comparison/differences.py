@@ -9,6 +9,7 @@ import numpy as np
 
 from midstep.wire.messages import HITS
 from orchestrator.evaluation.comparison.matching import Matching, Row
+from orchestrator.records import steps
 from orchestrator.records.statistics import batch_means
 
 __all__ = ["COLUMNS", "FIGURES", "STAGES", "Difference", "means", "paired", "values"]
@@ -18,25 +19,41 @@ STAGES = ("queue", "edge", "transfer", "device", "overhead")
 
 def _stage(name: str) -> Callable[[Row], float]:
     def milliseconds(row: Row) -> float:
-        value = row[f"{name}_s"]
-        return float("nan") if value is None else 1e3 * value
+        return 1e3 * _number(row[f"{name}_s"])
 
     return milliseconds
 
 
-def _saved_steps(row: Row) -> float:
-    steps = row["saved_steps"]
-    return float("nan") if steps is None else float(steps)
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _cut(row: Row) -> float | None:
+    """The cut of a row, whose table may lack the column; also of an older run's."""
+    return steps.cut_step({"edge_steps": None, **row})
 
 
 # metric -> its value in one finished request
 FIGURES: Mapping[str, Callable[[Row], float]] = {
     "response_per_request_ms": _stage("total"),
     "hit_ratio": lambda row: float(row["reuse"] in HITS),
-    "saved_steps": _saved_steps,
+    "partial_ratio": lambda row: float(row["reuse"] == "resumed"),
+    "saved_steps": lambda row: _number(row["saved_steps"]),
+    "edge_steps": lambda row: _number(row.get("edge_steps")),
+    "cut_step": lambda row: _number(_cut(row)),
+    "fidelity": lambda row: _number(row.get("fidelity")),
     **{f"stage_{name}_ms": _stage(name) for name in STAGES},
 }
-COLUMNS = ("result", "reuse", "saved_steps", "total_s", *(f"{name}_s" for name in STAGES))
+COLUMNS = (
+    "result",
+    "reuse",
+    "saved_steps",
+    "edge_steps",
+    "cut_step",
+    "fidelity",
+    "total_s",
+    *(f"{name}_s" for name in STAGES),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

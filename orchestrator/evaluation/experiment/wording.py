@@ -28,6 +28,7 @@ MAIN: Mapping[str, tuple[str, float, int]] = {
     "p95_s": ("p95, s", 1.0, 2),
     "hit_ratio": ("hits, %", 100.0, 1),
     "saved_steps": ("saved steps", 1.0, 2),
+    "cut_step": ("cut", 1.0, 1),
 }
 # requests of a run that were not finished: a column where there were any
 COUNTS = ("rejected", "failed", "unfinished", "dropped")

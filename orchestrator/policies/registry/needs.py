@@ -70,6 +70,8 @@ def lack(cls: type[Policy], problem: Problem, place: Place | None = None) -> str
     """Why a policy cannot be used on a problem; None where it can."""
     if place == "simulate" and cls.stores == "final":
         return "keeps finished pictures, which simulated prompts do not have"
+    if place == "simulate" and cls.stores == "nothing":
+        return "runs users' own prompts on the edge, which simulated prompts do not have"
     if problem.timing not in cls.modes:
         return _TIMINGS[problem.timing]
     if problem.last_step > cls.most_steps:

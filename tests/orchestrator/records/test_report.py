@@ -102,6 +102,7 @@ def test_plots_are_files_too_and_the_same_each_time(tmp_path: Path) -> None:
         f"{name}.svg"
         for name in (
             "stages",
+            "steps",
             "stages-by-class",
             "responses",
             "responses-by-class",
@@ -145,7 +146,7 @@ def test_a_class_may_have_any_name(tmp_path: Path) -> None:
 def test_a_figure_says_n_and_why_it_has_no_interval() -> None:
     def tiles(count: int) -> str:
         metrics = summary.metrics([row(i).dict() for i in range(count)], [], {"edge-0": 0.01})
-        return figures.tiles(metrics, 0)
+        return figures.tiles(metrics, {})
 
     short = tiles(63)
     assert "n = 63; ± from 100 on" in short and "response, largest of 63 (s)" in short
@@ -154,7 +155,7 @@ def test_a_figure_says_n_and_why_it_has_no_interval() -> None:
 
 def test_what_came_to_no_picture_is_counted_once() -> None:
     rows = [row(i, result=result, total_s=2.0).dict() for i, result in enumerate(RESULTS)]
-    page = figures.tiles(summary.metrics(rows, [], {}), 0)
+    page = figures.tiles(summary.metrics(rows, [], {}), {})
     assert "<b>2</b><span>without a picture</span><small>1 rejected, 1 failed" in page
 
 

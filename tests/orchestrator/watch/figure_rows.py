@@ -16,8 +16,12 @@ def request(slot: int = 0, **changes: Any) -> dict[str, Any]:
     row = {
         "edge": "edge-0",
         "slot": slot,
+        "request_id": "00001-00000",
         "result": "done",
         "reuse": "computed",
+        "edge_steps": 6,
+        "saved_steps": 0,
+        "device_steps": 14,
         "frame_bytes": 1000,
     }
     return {**row, **SECONDS, "transfer_late_s": 0.0005, "device_late_s": 0.0005, **changes}

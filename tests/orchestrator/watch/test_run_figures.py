@@ -76,7 +76,10 @@ def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
     )
     figures = RunFigures(scenario)
     figures.add(
-        [request(edge="north", total_s=1.0), request(edge="south", total_s=3.0, reuse="exact")],
+        [
+            request(edge="north", total_s=1.0),
+            request(edge="south", total_s=3.0, reuse="exact", edge_steps=0, saved_steps=6),
+        ],
         [
             slot_row(
                 0,
@@ -104,8 +107,8 @@ def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
     north, south = (
         [line.split() for line in lines if line.startswith(name)] for name in ("north", "south")
     )
-    assert north[0] == ["north", "3", "1.00", "0%", "100%", "0%", "7", "2", "50%"]
-    assert south[0] == ["south", "4", "1.00", "100%", "0%", "100%", "0", "0", "25%"]
+    assert north[0] == ["north", "3", "1.00", "0%", "100%", "0%", "6.0", "0.0", "7", "2", "50%"]
+    assert south[0] == ["south", "4", "1.00", "100%", "0%", "100%", "6.0", "6.0", "0", "0", "25%"]
     assert "250 ms" in " ".join(north[1]) and "2.50 s" in " ".join(south[1])
 
 
@@ -116,6 +119,12 @@ def test_a_run_past_its_bounds_is_said_to_be_invalid_while_it_goes(scenario: Sce
     assert "\nVALID\n" in text(figures)
     figures.add([request(5, device_late_s=0.5)] * 99, [slot_row(slot) for slot in range(1, 6)])
     assert "INVALID: emulator overloaded: device lateness p99 is 500 ms" in text(figures)
+
+
+def test_steps_that_do_not_add_up_are_said_while_the_run_goes(scenario: Scenario) -> None:
+    figures = RunFigures(scenario)
+    figures.add([request(0), request(0, request_id="r-2", device_steps=13)], [slot_row(0)])
+    assert "INVALID: the steps of r-2 are wrong: edge 6 + saved 0 + device 13" in text(figures)
 
 
 def test_sparklines_scale_and_leave_out_what_is_not_known() -> None:

@@ -21,7 +21,7 @@ from orchestrator.evaluation.simulator.events.keeper import Keeper
 from orchestrator.evaluation.simulator.events.paces import Paces
 from orchestrator.evaluation.simulator.events.population import Member
 from orchestrator.evaluation.simulator.events.slot_book import SlotBook
-from orchestrator.live.setting import run_split_step
+from orchestrator.live.setting import asks_whole_prompt, run_split_step
 
 __all__ = ["Edge", "Life"]
 
@@ -67,8 +67,7 @@ class Life:
         self._frame_bytes = self._profile.frame_bytes or PACED_BYTES
         self._bytes_on_air = scenario.channel.frame_bytes or self._frame_bytes
         self._cut = run_split_step(scenario)
-        # where the edge does every step, it is asked for the user's whole prompt
-        self._whole = self._cut == scenario.model.steps
+        self._whole = asks_whole_prompt(scenario)
         steps = scenario.model.steps - self._cut
         self._device_work_s = steps * self.step_s + self._profile.decode_s
         self._pipeline = paced_identity(scenario.model).digest()

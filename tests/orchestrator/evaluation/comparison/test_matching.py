@@ -67,6 +67,18 @@ def test_the_paired_difference_by_hand() -> None:
     assert response.requests == 2 and response.half is None and response.clear is None
     assert by_name["hit_ratio"].mean == 0.5 and by_name["saved_steps"].mean == 3.0
     assert by_name["stage_edge_ms"].mean == 0.0
+    assert "cut_step" not in by_name  # of neither
+
+
+def test_steps_and_fidelity_are_paired_where_both_runs_have_them() -> None:
+    old = {"edge_steps": 6, "saved_steps": 0}  # from before there was a column for the cut
+    resumed = {"reuse": "resumed", "edge_steps": 4, "saved_steps": 6, "cut_step": 10}
+    first = [row(0, 0.0, **old, fidelity=1.0), row(1, 1.0, **old)]
+    second = [row(0, 0.0, **resumed, fidelity=0.0), row(1, 1.0, **resumed, fidelity=1.0)]
+    by_name = {one.metric: one for one in paired(match(first, second))}
+    gaps = {name: by_name[name].mean for name in ("partial_ratio", "edge_steps", "cut_step")}
+    assert gaps == {"partial_ratio": 1.0, "edge_steps": -2.0, "cut_step": 4.0}
+    assert (by_name["fidelity"].mean, by_name["fidelity"].requests) == (-1.0, 1)
 
 
 def test_the_interval_is_of_the_differences_not_of_the_values() -> None:

@@ -1,0 +1,111 @@
+"""Write what the shipped model's table of reuse says: the tables of docs/reuse.md, docs/reuse.csv,
+and the drawing; `--check` compares the first two."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from deploy.generated import settle
+from midstep.diffusion.pipelines import MODELS
+from midstep.reuse.limits import TABLE
+from midstep.reuse.table import ReuseTable
+from midstep.scenario import Reuse
+from orchestrator.doctor.calibrate_reuse.findings import findings, limit_of, rows
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reuse.md"
+CSV = ROOT / "docs" / "reuse.csv"
+DRAWING = ROOT / "docs" / "figures" / "reuse.svg"
+START = "<!-- measured: python -m deploy.reuse_page -->"
+END = "<!-- end -->"
+MODEL = "midstep-emoji"
+COMMAND = "python -m deploy.reuse_page"
+# for the colour-blind (Okabe and Ito 2008), and told apart in grey by their marks
+STYLE: dict[str, dict[str, Any]] = {
+    "size": {"color": "#0072b2", "marker": "o"},
+    "position": {"color": "#e69f00", "marker": "s"},
+    "size and position": {"color": "#009e73", "marker": "^"},
+    "variation": {"color": "#000000", "marker": "x"},
+}
+
+
+def main() -> int:
+    """Write, or compare; the exit status as `settle` has it."""
+    table = ReuseTable.load(MODELS / MODEL / TABLE)
+    reuse = Reuse()
+    head, _, rest = PAGE.read_text().partition(START)
+    tail = rest.partition(END)[2]
+    lines = "\n".join(findings(table, reuse))
+    if "--check" not in sys.argv:
+        draw(table, reuse, DRAWING)
+    return settle({PAGE: f"{head}{START}\n\n{lines}\n\n{END}{tail}", CSV: _csv(table)}, COMMAND)
+
+
+def draw(table: ReuseTable, reuse: Reuse, path: Path) -> None:
+    """Fidelity by step with its interval, the limits, and PSNR beside it, as an SVG."""
+    import matplotlib
+
+    matplotlib.rcParams["svg.hashsalt"] = "midstep"  # the same table, the same file
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.4, 3.6), layout="constrained")
+    right, psnr = figure.subplots(1, 2)
+    for kind in table.kinds:
+        _line(right, table, kind, "fidelity")
+        _line(psnr, table, kind, "psnr")
+        limit = limit_of(table, kind, "fidelity", 1, reuse.share)
+        if limit:
+            right.axvline(limit, color=STYLE[kind]["color"], lw=0.8, ls=":")
+    right.axhline(100 * reuse.share, color="#888888", lw=0.8)
+    right.set_ylabel("right pictures, %")
+    psnr.set_ylabel("PSNR, dB")
+    right.legend(fontsize=7, frameon=False)
+    for axes in (right, psnr):
+        axes.set_xlabel("step at which the shared output is handed over")
+        axes.set_xticks(range(1, table.steps, 2))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#e6e6e6", lw=0.6)
+    figure.supxlabel(
+        "left: pictures that show what their prompt says, 95 % intervals, limits dotted; "
+        "right: against the picture without reuse, mean and down to the 5th percentile",
+        fontsize=7,
+        color="#555555",
+    )
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _line(axes: Any, table: ReuseTable, kind: str, metric: str) -> None:
+    """A class over the steps: its share and interval, or its mean and 5th percentile."""
+    cells = [cell for step in range(1, table.steps) if (cell := table.cell(kind, metric, step))]
+    if not cells:
+        return
+    steps = [cell.step for cell in cells]
+    if metric == "fidelity":
+        middle = [100 * cell.mean for cell in cells]
+        bounds = [cell.bounds(1) for cell in cells]
+        below = [max(0.0, m - 100 * low) for m, (low, _) in zip(middle, bounds, strict=True)]
+        above = [max(0.0, 100 * high - m) for m, (_, high) in zip(middle, bounds, strict=True)]
+    else:
+        middle = [cell.mean for cell in cells]
+        below = [max(0.0, cell.mean - cell.p05) for cell in cells]
+        above = [0.0] * len(cells)
+    axes.errorbar(
+        steps, middle, [below, above], label=kind, ms=3.5, lw=1, elinewidth=0.6, **STYLE[kind]
+    )
+
+
+def _csv(table: ReuseTable) -> str:
+    text = io.StringIO()
+    lines = [*rows(table)]
+    writer = csv.DictWriter(text, [*lines[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Which cells, class of request by step, are decided, and which pairs have to be drawn yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from midstep.reuse.proportions import all_right, wilson
+
+__all__ = ["MOST", "Target", "Values", "decision", "looks", "wanted"]
+
+MOST = 1200  # pairs of a cell
+FRACTIONS = (1 / 6, 1 / 2, 1, 3 / 2, 2)  # of the count that suffices where all are right
+
+# (class, pair, step) -> metric -> value; step 0: the picture without reuse
+Values = Mapping[tuple[str, int, int], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is decided of each cell: whether P(metric >= floor) >= share. `metrics` by class."""
+
+    metrics: Mapping[str, str]
+    floors: Mapping[str, float]
+    share: float
+
+    def reached(self, kind: str, values: Mapping[str, float]) -> bool:
+        """Whether one picture's values reach the floor."""
+        metric = self.metrics[kind]
+        return values[metric] >= self.floors[metric]
+
+
+def looks(share: float, most: int = MOST) -> tuple[int, ...]:
+    """The counts at which cells are looked at, ascending, the last one `most`."""
+    enough = all_right(share)
+    counts = {max(1, round(enough * fraction)) for fraction in FRACTIONS}
+    return (*sorted(count for count in counts if count < most), most)
+
+
+def decision(right: int, count: int, share: float) -> bool | None:
+    """Whether a cell reaches `share`, by the 95 % interval; None where that is open yet."""
+    low, high = wilson(right, count)
+    if low >= share:
+        return True
+    return False if high < share else None
+
+
+def wanted(
+    values: Values, kinds: tuple[str, ...], steps: int, target: Target, counts: tuple[int, ...]
+) -> Iterator[tuple[int, int, dict[str, tuple[int, ...]]]]:
+    """The rounds of a calibration, one a look: first pair, pair after the last, and the steps of
+    each class that are open, by what `values` hold of the rounds before. They are read again when
+    the next round is asked for; what is open depends on nothing else, so that an interrupted
+    calibration takes the same way.
+
+    A step past one that does not reach the share is no longer drawn: no limit goes that far.
+    """
+    open_steps = {kind: tuple(range(1, steps)) for kind in kinds}
+    first = 0
+    for last in counts:
+        yield first, last, open_steps
+        open_steps = {
+            kind: _still_open(values, kind, open_steps[kind], target, last) for kind in kinds
+        }
+        first = last
+        if not any(open_steps.values()):
+            return
+
+
+def _still_open(
+    values: Values, kind: str, open_steps: tuple[int, ...], target: Target, count: int
+) -> tuple[int, ...]:
+    """Steps of a class that are open after `count` pairs."""
+    left: list[int] = []
+    for step in open_steps:
+        right = sum(target.reached(kind, values[kind, pair, step]) for pair in range(count))
+        outcome = decision(right, count, target.share)
+        if outcome is False:
+            break
+        if outcome is None:
+            left.append(step)
+    return tuple(left)

@@ -1,0 +1,150 @@
+"""What a table of reuse says, in lines of Markdown: the limits, the P_max that would give the same
+limits, and quality by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from midstep.reuse.limits import VARIATION
+from midstep.reuse.table import FLOORS, Curve, ReuseTable
+from midstep.scenario import Reuse
+from orchestrator.doctor.calibrate_reuse.drawing import AGAINST_LAST, STEP_BY_STEP
+
+__all__ = ["findings", "limit_of", "p_max", "rows"]
+
+TITLES = {
+    "fidelity": "Pictures that show what their prompt says, of those drawn",
+    "psnr": "PSNR against the picture without reuse, dB: mean / 5th percentile (pictures)",
+    "ssim": "SSIM against the picture without reuse: mean / 5th percentile (pictures)",
+}
+
+
+def findings(table: ReuseTable, reuse: Reuse) -> list[str]:
+    """The lines that the command prints. Limits are those of `reuse`, and beside them those of the
+    usual floors of the other metrics."""
+    metric = reuse.metric or table.metrics[0]
+    floors = {metric: FLOORS[metric] if reuse.floor is None else reuse.floor}
+    floors |= {other: FLOORS[other] for other in table.metrics if other != metric}
+    lines = [
+        f"{table.model}, {table.steps} steps of {table.scheduler}, guidance {table.guidance:g}, "
+        f"{table.height} x {table.width} pixels, {table.dtype}, revision {table.revision[:12]}.",
+        "",
+        f"Reuse limits, with a share of {reuse.share:g} by the low end of the 95 % interval:",
+        "",
+        *_limits(table, floors, reuse.share),
+        "",
+        *_all_p_max(table, metric, floors[metric], reuse.share),
+    ]
+    for one in table.metrics:
+        lines += [f"{TITLES[one]}:", "", *_by_step(table, one), ""]
+    return lines[:-1]
+
+
+def limit_of(table: ReuseTable, kind: str, metric: str, floor: float, share: float) -> int | None:
+    """The limit of a class, as devices read it: a variation has fidelity alone."""
+    limit = table.limit(kind, metric, floor, share)
+    if limit is None and kind == VARIATION:
+        return table.limit(kind, "fidelity", FLOORS["fidelity"], share)
+    return limit
+
+
+def p_max(curve: Curve, limit: int) -> tuple[float, float] | None:
+    """The bounds, low and high, between which P_max of section 3.2 gives `limit` on the mean curve:
+    PSNR is below it at this step and at none after it. None where no P_max does."""
+    at = limit - curve.first
+    if not 0 <= at < len(curve.mean):
+        return None
+    low = curve.mean[at]
+    high = min(curve.mean[at + 1 :], default=float("inf"))
+    return (low, high) if low < high else None
+
+
+def rows(table: ReuseTable) -> Iterator[dict[str, str | int | float]]:
+    """The table as rows of a CSV: a class, step and metric each, with the bounds of the share that
+    reaches the usual floor."""
+    for cell in table.cells:
+        floor = table.floors.get(cell.metric, FLOORS[cell.metric])
+        low, high = cell.bounds(floor)
+        yield {
+            "class": cell.kind,
+            "step": cell.step,
+            "metric": cell.metric,
+            "count": cell.count,
+            "mean": round(cell.mean, 4),
+            "p01": round(cell.p01, 4),
+            "p05": round(cell.p05, 4),
+            "p50": round(cell.p50, 4),
+            "floor": floor,
+            "at_least": cell.at_least(floor),
+            "low": round(low, 5),
+            "high": round(high, 5),
+        }
+
+
+def _limits(table: ReuseTable, floors: dict[str, float], share: float) -> Iterator[str]:
+    """A row a class, a column a floor."""
+    yield _row(["class", *(f"{metric} {floor:g}" for metric, floor in floors.items())])
+    yield _rule(1 + len(floors))
+    for kind in table.kinds:
+        limits = [limit_of(table, kind, metric, floor, share) for metric, floor in floors.items()]
+        yield _row([kind, *("" if limit is None else str(limit) for limit in limits)])
+
+
+def _all_p_max(table: ReuseTable, metric: str, floor: float, share: float) -> Iterator[str]:
+    """The P_max of each class, on the two curves of (1), (2)."""
+    curves = [name for name in (STEP_BY_STEP, AGAINST_LAST) if name in table.curves]
+    if not curves:
+        return
+    yield f"P_max of section 3.2, dB, that gives the same limits as {metric}, on the curves below:"
+    yield ""
+    yield _row(["class", *curves])
+    yield _rule(1 + len(curves))
+    for kind in table.kinds:
+        limit = limit_of(table, kind, metric, floor, share)
+        bounds = [p_max(table.curves[name], limit or 0) for name in curves]
+        yield _row([kind, *("none" if b is None else f"{b[0]:.1f} to {b[1]:.1f}" for b in bounds)])
+    yield ""
+    prompts = table.curves[curves[0]].count
+    yield f"Mean PSNR of (1), (2) after each step, {prompts} core prompts, dB:"
+    yield ""
+    yield _row(["step", *curves])
+    yield _rule(1 + len(curves))
+    for step in range(1, table.steps + 1):
+        yield _row([str(step), *(_at(table.curves[name], step) for name in curves)])
+    yield ""
+
+
+def _at(curve: Curve, step: int) -> str:
+    at = step - curve.first
+    return f"{curve.mean[at]:.1f}" if 0 <= at < len(curve.mean) else ""
+
+
+def _by_step(table: ReuseTable, metric: str) -> Iterator[str]:
+    """A row a step, a column a class."""
+    kinds = [kind for kind in table.kinds if table.cell(kind, metric, 1) is not None]
+    yield _row(["step", *kinds])
+    yield _rule(1 + len(kinds))
+    for step in range(table.steps):
+        cells = [_cell(table, kind, metric, step) for kind in kinds]
+        if any(cells):
+            yield _row([str(step) if step else "no reuse", *cells])
+
+
+def _cell(table: ReuseTable, kind: str, metric: str, step: int) -> str:
+    cell = table.cell(kind, metric, step)
+    if cell is None:
+        return ""
+    if metric == "fidelity":
+        right = cell.at_least(1)
+        low, high = cell.bounds(1)
+        return f"{right} of {cell.count} ({low:.1%} to {high:.1%})"
+    digits = 1 if metric == "psnr" else 3
+    return f"{cell.mean:.{digits}f} / {cell.p05:.{digits}f} ({cell.count})"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|" + "---|" * columns

@@ -1,0 +1,189 @@
+"""Measures what is open, round by round, into the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from midstep.diffusion.denoise import Denoiser, Picture
+from midstep.reuse.judge import judge
+from midstep.reuse.limits import VARIATION
+from midstep.reuse.proportions import all_right
+from midstep.reuse.quality import psnr_db, ssim
+from midstep.wire.frame import Frame
+from midstep.workload.catalogue import Catalogue
+from orchestrator.doctor.calibrate_reuse.cells import Target, wanted
+from orchestrator.doctor.calibrate_reuse.drawing import Drawing
+from orchestrator.doctor.calibrate_reuse.journal import Journal
+from orchestrator.doctor.calibrate_reuse.pairs import Pair, Pairs
+
+__all__ = ["CURVES", "Measuring", "Progress"]
+
+CURVES = 96  # core prompts whose trajectories are compared step by step
+TOGETHER = 48  # pair numbers at most that are drawn and judged together
+
+Place = tuple[str, int, int]  # class, pair, step
+OpenSteps = dict[str, tuple[int, ...]]
+
+
+class Progress:
+    """Says how far a calibration is, every `every_s` seconds at most, by steps of the network."""
+
+    def __init__(self, say: Callable[[str], None], every_s: float = 20.0) -> None:
+        self._say = say
+        self._every_s = every_s
+        self._began = time.monotonic()
+        self._last = self._began
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def tell(self, place: str, done: int, left: int) -> None:
+        """`done` and `left` are steps of the network."""
+        now = time.monotonic()
+        if now - self._last < self._every_s or not done:
+            return
+        self._last = now
+        rest_s = self.spent_s * left / done
+        self._say(
+            f"{place}; {self.spent_s / 60:.1f} min so far, about {rest_s / 60:.0f} more for what "
+            f"is open"
+        )
+
+
+class Measuring:
+    """A calibration on one denoiser. `catalogue`: of the judge, None where nobody can judge."""
+
+    def __init__(
+        self, denoiser: Denoiser, pairs: Pairs, catalogue: Catalogue | None, journal: Journal
+    ) -> None:
+        self._pairs = pairs
+        self._catalogue = catalogue
+        self._journal = journal
+        self._steps = denoiser.identity.steps
+        self._drawing = Drawing(denoiser)
+
+    def run(
+        self,
+        target: Target,
+        counts: tuple[int, ...],
+        progress: Progress,
+        limit_s: float = float("inf"),
+    ) -> tuple[int, OpenSteps]:
+        """Draw until every cell is decided or has all its pairs. Returns the pairs of the rounds
+        that are complete, and the steps that are open after them: some where `limit_s` seconds
+        were over before."""
+        complete = 0
+        open_steps: OpenSteps = {}
+        enough = min(all_right(target.share), counts[-1])  # pairs, where all are right
+        for first, last, open_steps in wanted(
+            self._journal.values, self._pairs.kinds, self._steps, target, counts
+        ):
+            chunks = list(self._chunks(first, last))
+            for i, numbers in enumerate(chunks):
+                missing = self._missing(numbers, open_steps)
+                if missing and progress.spent_s > limit_s:
+                    return complete, open_steps
+                self._measure(missing)
+                share = (len(chunks) - 1 - i) / len(chunks)
+                left = share * (last - first) + max(0, enough - last)
+                progress.tell(
+                    f"pairs {first} to {last - 1}, {i + 1} of {len(chunks)} parts",
+                    self._drawing.counted.steps,
+                    round(left * self._steps_a_pair(open_steps)),
+                )
+            complete = last
+        return complete, self._open_after(target, counts, complete)
+
+    def _open_after(self, target: Target, counts: tuple[int, ...], complete: int) -> OpenSteps:
+        """Steps that are undecided when all pairs are drawn."""
+        rounds = wanted(
+            self._journal.values, self._pairs.kinds, self._steps, target, (*counts, complete + 1)
+        )
+        return next((steps for first, _, steps in rounds if first == complete), {})
+
+    def _steps_a_pair(self, open_steps: OpenSteps) -> int:
+        """Steps of the network for all that is open of one pair number."""
+        own = sum(self._steps for kind, steps in open_steps.items() if steps and kind != VARIATION)
+        core = max((step for steps in open_steps.values() for step in steps), default=0)
+        return own + core + sum(self._steps - m for steps in open_steps.values() for m in steps)
+
+    def _chunks(self, first: int, last: int) -> Iterator[list[int]]:
+        """Pair numbers that are drawn and judged together: of one group."""
+        groups: dict[int, list[int]] = {}
+        for number in range(first, last):
+            group = self._pairs.pair(self._pairs.kinds[0], number).group
+            groups.setdefault(group, []).append(number)
+        for _, numbers in sorted(groups.items()):
+            for start in range(0, len(numbers), TOGETHER):
+                yield numbers[start : start + TOGETHER]
+
+    def _missing(
+        self, numbers: Sequence[int], open_steps: OpenSteps
+    ) -> dict[tuple[str, int], list[int]]:
+        """Steps that the journal has not, by class and pair."""
+        known = self._journal.values
+        missing: dict[tuple[str, int], list[int]] = {}
+        for kind, steps in open_steps.items():
+            for number in numbers:
+                unknown = [step for step in steps if (kind, number, step) not in known]
+                if unknown:
+                    missing[kind, number] = unknown
+        return missing
+
+    def _measure(self, missing: dict[tuple[str, int], list[int]]) -> None:
+        """Draw these pairs, judge them, and write it down."""
+        if not missing:
+            return
+        pairs = {place: self._pairs.pair(*place) for place in missing}
+        shared = {pair.number: pair for pair in pairs.values()}
+        curves = [n for n in shared if n < CURVES and n not in self._journal.curves]
+        stops = sorted({step for unknown in missing.values() for step in unknown})
+        frames, psnr = self._drawing.shared([*shared.values()], stops, curves)
+        wishes: dict[Place, tuple[Pair, Frame | None]] = {}
+        for (kind, number), unknown in missing.items():
+            pair = pairs[kind, number]
+            if kind != VARIATION:
+                wishes[kind, number, 0] = pair, None
+            for step in unknown:
+                wishes[kind, number, step] = pair, frames[number][step]
+        pictures = self._drawing.finished(wishes)
+        self._journal.add(self._values(pictures, pairs), psnr)
+
+    def _values(
+        self, pictures: dict[Place, Picture], pairs: dict[tuple[str, int], Pair]
+    ) -> dict[Place, dict[str, float]]:
+        """Qualities of the pictures."""
+        values: dict[Place, dict[str, float]] = {place: {} for place in pictures}
+        if "fidelity" in self._pairs.metrics:
+            for place, right in self._right(pictures, pairs).items():
+                values[place]["fidelity"] = float(right)
+        for (kind, number, step), picture in pictures.items():
+            own = pictures.get((kind, number, 0))
+            if step and own is not None:
+                of = values[kind, number, step]
+                of["psnr"] = round(psnr_db(picture, own), 3)
+                of["ssim"] = round(ssim(picture, own), 5)
+        return {place: of for place, of in values.items() if of}
+
+    def _right(
+        self, pictures: dict[Place, Picture], pairs: dict[tuple[str, int], Pair]
+    ) -> dict[Place, bool]:
+        """Whether each picture shows object, background, size and position of its prompt."""
+        assert self._catalogue is not None  # of pairs that are judged
+        places = [*pictures]
+        specs = []
+        for kind, number, _ in places:
+            spec = pairs[kind, number].spec
+            assert spec is not None  # as above
+            specs.append(spec)
+        verdicts = judge(self._catalogue, np.stack([pictures[p] for p in places]), specs)
+        return {
+            place: (verdict.thing, verdict.background, verdict.ending)
+            == (spec.edge.thing, spec.edge.background, spec.ending)
+            for place, verdict, spec in zip(places, verdicts, specs, strict=True)
+        }

@@ -1,0 +1,135 @@
+"""Pairs of a shared prompt and a user's own, with their noise: what the calibration draws, and no
+evaluation does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from midstep.draws import CALIBRATION, integer
+from midstep.errors import OptionError
+from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION, WORDS, reuse_class
+from midstep.reuse.render import Spec
+from midstep.workload.catalogue import Catalogue, Ending
+
+__all__ = ["EVALUATED", "CataloguePairs", "ListedPairs", "Pair", "Pairs", "read_pairs"]
+
+EVALUATED = 200  # core prompts of a catalogue, from its first, that scenarios ask for
+SEED = 20_000  # of the calibration's own stream
+NOISE = 0
+VARIED = 1
+SEEDS = 2**53  # as many as midstep.wire.identity.shared_seed has
+LISTED = 16  # pairs of a list that are drawn together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """What a user of class `kind` wants, and the prompt whose output serves it. `spec`: what the
+    picture has to show, where it can be judged; `group`: pairs of one group are drawn and judged
+    together."""
+
+    kind: str
+    number: int
+    group: int
+    core: str
+    prompt: str
+    seed: int
+    variation_seed: int | None = None
+    spec: Spec | None = None
+
+
+class Pairs(Protocol):
+    """The pairs of a calibration, by class and number: the same for everybody, without end. Pairs
+    of one number share their core prompt and its noise in all classes."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Classes of requests."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Qualities that can be measured."""
+
+    def pair(self, kind: str, number: int) -> Pair:
+        """Pair `number`, from 0, of class `kind`."""
+
+
+class CataloguePairs:
+    """A catalogue's core prompts beyond those that scenarios ask for, with each of its endings in
+    turn. `judged`: whether pictures can be judged; a variation, which is like no other picture,
+    can be measured only then. Raises OptionError where there are no such prompts."""
+
+    def __init__(self, catalogue: Catalogue, judged: bool) -> None:
+        self.metrics = ("fidelity", "psnr", "ssim") if judged else ("psnr", "ssim")
+        self._catalogue = catalogue
+        self._edges = catalogue.edges[EVALUATED:]
+        if not self._edges:
+            raise OptionError(
+                f"--reuse: the model's catalogue has {len(catalogue.edges)} core prompts, and the "
+                f"first {EVALUATED} are those of evaluations; give pairs of your own by --prompts"
+            )
+        self._endings: dict[str, list[Ending]] = {}
+        if judged:
+            self._endings[VARIATION] = [*catalogue.endings]
+        for ending in catalogue.endings[1:]:
+            edge = self._edges[0]
+            kind = reuse_class(
+                catalogue, catalogue.prompt(edge, ending), catalogue.prompt(edge), False
+            )
+            self._endings.setdefault(kind, []).append(ending)
+        self.kinds = tuple(k for k in (SIZE, POSITION, BOTH, VARIATION) if k in self._endings)
+
+    def pair(self, kind: str, number: int) -> Pair:
+        turn, place = divmod(number, len(self._edges))
+        edge = self._edges[place]
+        endings = self._endings[kind]
+        ending = endings[(number + turn) % len(endings)]
+        varied = integer(SEEDS, SEED, CALIBRATION, number, VARIED) if kind == VARIATION else None
+        return Pair(
+            kind=kind,
+            number=number,
+            group=edge.background,
+            core=self._catalogue.prompt(edge),
+            prompt=self._catalogue.prompt(edge, ending),
+            seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
+            variation_seed=varied,
+            spec=Spec(edge, ending),
+        )
+
+
+class ListedPairs:
+    """Pairs of a list, again and again from other noise. Nobody can judge what their pictures
+    show."""
+
+    kinds = (WORDS,)
+    metrics = ("psnr", "ssim")
+
+    def __init__(self, prompts: Sequence[tuple[str, str]]) -> None:
+        self._prompts = prompts
+
+    def pair(self, kind: str, number: int) -> Pair:
+        core, prompt = self._prompts[number % len(self._prompts)]
+        return Pair(
+            kind=kind,
+            number=number,
+            group=number // LISTED,
+            core=core,
+            prompt=prompt,
+            seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
+        )
+
+
+def read_pairs(path: str) -> ListedPairs:
+    """The pairs of a table with columns `core` and `prompt`. Raises ScenarioError where it cannot
+    be read, OptionError where it has no pair that differs."""
+    from midstep.workload.trace_file import read_trace
+
+    requests = [one.request for one in read_trace(path, "--prompts").requests]
+    prompts = [(r.edge_prompt, r.prompt) for r in requests if r.edge_prompt != r.prompt]
+    if not prompts:
+        raise OptionError(
+            f"--prompts {path}: no row has a prompt that differs from its core; a table with the "
+            f"columns core and prompt is wanted"
+        )
+    return ListedPairs(prompts)

@@ -1,0 +1,1 @@
+"""Whether a run's pictures show what their prompts say: `midstep judge`."""

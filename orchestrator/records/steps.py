@@ -1,0 +1,55 @@
+"""The steps of finished requests: where each was cut, and whether they add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["KINDS", "cut_step", "fault", "faults"]
+
+KINDS = ("edge", "saved", "device")  # edge_steps + saved_steps + device_steps = S
+
+Row = Mapping[str, Any]
+
+
+def cut_step(row: Row) -> int | None:
+    """The step at which a request was handed over, also of an older run's row, which has no such
+    column; None where it did not come so far."""
+    cut: int | None = row.get("cut_step")
+    if cut is None and row["edge_steps"] is not None:
+        cut = row["edge_steps"] + row["saved_steps"]
+    return cut
+
+
+def fault(row: Row, steps: int) -> str | None:
+    """What is wrong with the steps of a finished request, of which the model does `steps`; None
+    where they add up and its cut is within its reuse limit. An older run's row has fewer columns to
+    be wrong in."""
+    parts: list[Any] = [row.get(f"{kind}_steps") for kind in KINDS]
+    sums = " + ".join(f"{kind} {part}" for kind, part in zip(KINDS, parts, strict=True))
+    if None in parts or sum(parts) != steps:
+        return f"{sums} is not {steps}"
+    cut = parts[0] + parts[1]
+    if cut_step(row) != cut:
+        return f"{sums}, and yet cut at {cut_step(row)}"
+    limit = row.get("reuse_limit")
+    if limit is not None and cut > limit:
+        return f"cut at {cut}, past its reuse limit {limit}"
+    reused = row.get("reused_step")
+    if reused is not None and reused > cut:
+        return f"cut at {cut}, before step {reused} that it began from"
+    return None
+
+
+def faults(rows: Iterable[Row], steps: int) -> list[str]:
+    """A line where finished requests have steps that are wrong: how many of how many, and the
+    first of them."""
+    done = [row for row in rows if row["result"] == "done"]
+    wrong = [(row, why) for row in done if (why := fault(row, steps)) is not None]
+    if not wrong:
+        return []
+    row, why = wrong[0]
+    return [
+        f"the steps of {len(wrong):,} of {len(done):,} finished requests are wrong, such as of "
+        f"{row['request_id']}: {why}"
+    ]

@@ -1,0 +1,234 @@
+"""The reuse limit of a request: by its class, from the table, or by model.split_step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from midstep.diffusion.factory import paced_identity
+from midstep.errors import ScenarioError
+from midstep.reuse.limits import TABLE, ReuseLimits, open_limits, reuse_class
+from midstep.reuse.table import ReuseTable
+from midstep.scenario import Scenario
+from midstep.scenario_file import load
+from midstep.wire.identity import PipelineIdentity
+from midstep.workload.catalogue import Catalogue, Ending
+from midstep.workload.requests import find_catalogue
+from midstep.workload.user_request import UserRequest
+from tests.midstep.reuse.measured import table
+
+CATALOGUE: Catalogue = find_catalogue(load("laptop"))
+CORE = CATALOGUE.edge_prompts[0]
+OWN = {
+    "core": CORE,
+    "size": CATALOGUE.user_prompt(0, 1, 0),
+    "position": CATALOGUE.user_prompt(0, 0, 2),
+    "size and position": CATALOGUE.user_prompt(0, 2, 3),
+    "words": f"{CORE}, in oil",
+}
+
+
+def identity(**changes: Any) -> PipelineIdentity:
+    """The pipeline of `measured.table`."""
+    fields = dict(
+        model="midstep-emoji",
+        revision="r1",
+        scheduler="DDIMScheduler",
+        scheduler_config="c",
+        steps=20,
+        guidance=3.0,
+        height=64,
+        width=64,
+        dtype="float32",
+    )
+    return PipelineIdentity(**{**fields, **changes})
+
+
+def scenario(path: Path | None = None, **reuse: Any) -> Scenario:
+    """`laptop`, with a table of its own."""
+    settings = [f"reuse.{key}={value}" for key, value in reuse.items()]
+    return load("laptop", [*settings, *([f"reuse.table={path}"] if path else [])])
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A table in which a size is right up to step 6, position and both up to 12, a variation up to
+    9."""
+    wrong = {(kind, 13): 300 for kind in ("position", "size and position")}
+    wrong |= {("size", 7): 300, ("variation", 10): 300}
+    return save(table(wrong), tmp_path)
+
+
+def save(one: ReuseTable, folder: Path) -> Path:
+    one.save(folder / TABLE)
+    return folder / TABLE
+
+
+def of(limits: ReuseLimits, prompt: str, **seeds: int) -> int:
+    return limits.limit(UserRequest(prompt, CORE, **seeds))
+
+
+def test_the_class_is_what_the_prompt_adds() -> None:
+    for kind, prompt in OWN.items():
+        assert reuse_class(CATALOGUE, prompt, CORE, False) == kind
+        assert reuse_class(CATALOGUE, prompt, CORE, True) == "variation"
+    assert reuse_class(None, OWN["size"], CORE, False) == "words"
+    other = CATALOGUE.prompt(CATALOGUE.edges[1], Ending(1, 1))
+    assert reuse_class(CATALOGUE, other, CORE, False) == "words"
+
+
+def test_the_limit_is_that_of_the_class(saved: Path) -> None:
+    limits = open_limits(scenario(saved), identity())
+    assert limits.notice is None
+    assert {kind: of(limits, prompt) for kind, prompt in OWN.items()} == {
+        "core": 20,
+        "size": 6,
+        "position": 12,
+        "size and position": 12,
+        "words": 6,  # not measured: model.split_step
+    }
+
+
+def test_a_variation_holds_whatever_the_prompt_adds(saved: Path) -> None:
+    limits = open_limits(scenario(saved), identity())
+    assert of(limits, CORE, variation_seed=1) == 9
+    assert of(limits, OWN["position"], variation_seed=1) == 9
+    assert of(limits, OWN["size"], variation_seed=1) == 6
+    assert of(limits, OWN["size"], private_seed=1) == 6
+    by_psnr = open_limits(scenario(saved, metric="psnr", floor=30, share=0.9), identity())
+    assert of(by_psnr, OWN["position"]) == 14
+    assert of(by_psnr, OWN["position"], variation_seed=1) == 9  # there is no picture to be like
+
+
+def test_one_bad_cell_lowers_the_limit(tmp_path: Path) -> None:
+    """A test of the reading: a table in which a single step does not hold must not give its limit
+    past it."""
+    good = open_limits(scenario(save(table(), tmp_path)), identity())
+    bad = open_limits(scenario(save(table({("size", 4): 12}), tmp_path)), identity())
+    assert (of(good, OWN["size"]), of(bad, OWN["size"])) == (19, 3)
+    assert of(bad, OWN["position"]) == 19
+
+
+def test_paced_outputs_have_the_limits_of_the_model_by_name(saved: Path) -> None:
+    paced = scenario(saved)
+    assert of(open_limits(paced, paced_identity(paced.model)), OWN["position"]) == 12
+    assert of(open_limits(paced), OWN["position"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"steps": 30}, "steps 20, the run has 30"),
+        ({"guidance": 5.0}, "guidance 3.0, the run has 5.0"),
+        ({"scheduler": "EulerDiscreteScheduler"}, "the run has EulerDiscreteScheduler"),
+        ({"scheduler_config": "d"}, "scheduler_config"),
+        ({"height": 128}, "height"),
+    ],
+)
+def test_a_table_of_other_settings_says_nothing(
+    change: Mapping[str, Any], word: str, saved: Path
+) -> None:
+    limits = open_limits(scenario(saved), identity(**change))
+    assert limits.notice is not None and word in limits.notice and "\n" not in limits.notice
+    assert "model.split_step, 6" in limits.notice
+    assert (of(limits, OWN["position"]), limits.by_class) == (6, {})
+
+
+def test_a_paced_run_of_another_sampler_falls_back(saved: Path) -> None:
+    euler = load("laptop", [f"reuse.table={saved}", "model.scheduler=euler"])
+    assert of(open_limits(euler, paced_identity(euler.model)), OWN["position"]) == 6
+
+
+def test_a_floor_that_no_step_reaches_is_said(saved: Path) -> None:
+    limits = open_limits(scenario(saved, metric="psnr", floor=90), identity())
+    assert limits.notice is not None and "no step has psnr 90" in limits.notice
+    assert (of(limits, OWN["size"]), of(limits, CORE)) == (1, 20)
+
+
+def test_a_model_without_a_table_falls_back(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    bare = load("laptop", [f"model.path={tmp_path}", "model.split_step=4"])
+    limits = open_limits(bare)
+    assert limits.notice is not None and "has no table of reuse" in limits.notice
+    assert (of(limits, OWN["size"]), of(limits, CORE), of(limits, CORE, variation_seed=3)) == (
+        4,
+        20,
+        4,
+    )
+
+
+def test_free_text_has_limits_by_its_own_class(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    free = table(model=str(tmp_path))
+    cells = [c for c in free.cells if c.kind == "size" and c.metric == "psnr"]
+    words = tuple(type(c)(**{**vars(c), "kind": "words"}) for c in cells)
+    save(ReuseTable(**{**vars_of(free), "cells": words}), tmp_path)
+    limits = open_limits(
+        load("laptop", [f"model.path={tmp_path}", "reuse.metric=psnr", "reuse.floor=40"])
+    )
+    assert (of(limits, OWN["words"]), of(limits, OWN["size"]), of(limits, CORE)) == (9, 9, 20)
+
+
+def vars_of(one: ReuseTable) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__dataclass_fields__}
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "reason"),
+    [
+        ({}, {"revision": "r2"}, "another model's: it was measured on midstep-emoji, revision r1"),
+        ({"metric": "ssim"}, {}, "reuse.metric: ssim is not in"),
+    ],
+)
+def test_a_foreign_table_is_refused(
+    settings: Mapping[str, Any], changes: Mapping[str, Any], reason: str, saved: Path
+) -> None:
+    with pytest.raises(ScenarioError, match=reason) as error:
+        open_limits(scenario(saved, **settings), identity(**changes))
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_of_another_name_is_refused_where_outputs_are_paced(tmp_path: Path) -> None:
+    path = save(table(model="other/model"), tmp_path)
+    with pytest.raises(ScenarioError, match="measured on other/model"):
+        open_limits(scenario(path))
+
+
+def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"no file .*none\.json"):
+        open_limits(scenario(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (["reuse.floor=30"], "floor 30 of what"),
+        (["reuse.metric=fidelity", "reuse.floor=0.5"], "right or wrong"),
+        (["reuse.metric=ssim", "reuse.floor=30"], "ssim is 1 at most"),
+        (["reuse.share=1"], "share"),
+    ],
+)
+def test_a_floor_that_cannot_be_is_refused(settings: list[str], reason: str) -> None:
+    with pytest.raises(ScenarioError, match=reason):
+        load("laptop", settings)
+
+
+def test_a_table_lies_beside_the_scenarios_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("reuse: {table: tables/reuse.json}")
+    assert load(str(tmp_path / "mine.yaml")).reuse.table == str(tmp_path / "tables" / "reuse.json")
+
+
+def test_limits_load_no_tensors() -> None:
+    """Paced hosts read limits; they must not wait for torch."""
+    program = (
+        "import sys; from midstep.reuse.limits import open_limits; "
+        "from midstep.scenario_file import load; open_limits(load('crowd')); "
+        "sys.exit(', '.join({'torch', 'diffusers', 'skimage', 'scipy'} & {*sys.modules}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stderr.strip() == ""

@@ -1,0 +1,50 @@
+"""Which cells are decided, and when a class is looked at no further."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.doctor.calibrate_reuse.cells import Target, decision, looks, wanted
+
+TARGET = Target({"a": "fidelity"}, {"fidelity": 1.0}, 0.5)
+
+
+def test_looks_come_at_the_counts_that_can_decide() -> None:
+    assert looks(0.99) == (64, 190, 381, 572, 762, 1200)
+    assert looks(0.95, 73) == (12, 36, 73)
+    assert looks(0.99, 10) == (10,)
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "outcome"),
+    [(381, 381, True), (380, 381, None), (380, 380, None), (46, 48, False), (47, 48, None)],
+)
+def test_a_cell_is_decided_by_its_interval(right: int, count: int, outcome: bool | None) -> None:
+    assert decision(right, count, 0.99) is outcome
+
+
+def play(shares: dict[int, float]) -> list[tuple[int, tuple[int, ...]]]:
+    """Rounds of a class whose steps are right with these shares: pairs drawn, open steps."""
+    values: dict[tuple[str, int, int], dict[str, float]] = {}
+    rounds = []
+    for first, last, open_steps in wanted(values, ("a",), len(shares) + 1, TARGET, (4, 8, 16, 40)):
+        rounds.append((last, open_steps["a"]))
+        for step in open_steps["a"]:
+            for pair in range(first, last):
+                right = (pair * 7 % 20) < 20 * shares[step]
+                values["a", pair, step] = {"fidelity": float(right)}
+    return rounds
+
+
+def test_what_is_decided_is_drawn_no_more() -> None:
+    assert play({1: 1, 2: 1}) == [(4, (1, 2))]
+
+
+def test_a_refuted_step_ends_its_class_there() -> None:
+    """No limit goes past it: step 4 would hold, and nobody asks."""
+    assert play({1: 0.5, 2: 0, 3: 0.5, 4: 0.5}) == [
+        (4, (1, 2, 3, 4)),
+        (8, (1,)),
+        (16, (1,)),
+        (40, (1,)),
+    ]

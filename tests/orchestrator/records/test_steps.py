@@ -1,0 +1,114 @@
+"""The steps of requests: they add up, each cut is within its limit, and a report shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from midstep.scenario import Scenario
+from orchestrator.live.announcer import headline
+from orchestrator.records import report, summary
+from orchestrator.records.recorder import Recorder
+from orchestrator.records.request_plots import by_cut
+from orchestrator.records.rows import EndedRequest
+from orchestrator.records.steps import cut_step, fault, faults
+from tests.orchestrator.records.record_rows import row, slot
+
+RESUMED = {
+    "reuse": "resumed",
+    "reuse_limit": 12,
+    "cut_step": 10,
+    "reused_step": 6,
+    "edge_steps": 4,
+    "saved_steps": 6,
+    "device_steps": 10,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, None),
+        ({"device_steps": 9}, "edge 4 + saved 6 + device 9 is not 20"),
+        ({"edge_steps": None}, "edge None"),
+        ({"cut_step": 11}, "edge 4 + saved 6 + device 10, and yet cut at 11"),
+        ({"reuse_limit": 9}, "cut at 10, past its reuse limit 9"),
+        ({"reused_step": 11}, "cut at 10, before step 11 that it began from"),
+        ({"reuse_limit": None, "cut_step": None, "reused_step": None}, None),  # an older run's
+        ({"reuse": "local", "cut_step": 0, "edge_steps": 0, "saved_steps": 0,
+          "device_steps": 20, "reused_step": 0}, None),
+    ],
+)  # fmt: skip
+def test_a_row_whose_steps_are_wrong_is_found(changes: dict[str, Any], why: str | None) -> None:
+    wrong = fault(row(1, **{**RESUMED, **changes}).dict(), 20)
+    assert wrong is None if why is None else wrong is not None and why in wrong
+
+
+def test_wrong_steps_make_the_run_invalid(scenario: Scenario) -> None:
+    rows = [row(number, **RESUMED).dict() for number in range(3)]
+    assert faults(rows, 20) == []
+    tree = summary.summarise(scenario, rows, [vars(slot(0))], [], summary.RunFacts())
+    assert tree["verdict"] == "VALID"
+    rows[1]["saved_steps"] = 7
+    rows.append(row(9, result="failed", edge_steps=None).dict())  # came to no step
+    tree = summary.summarise(scenario, rows, [vars(slot(0))], [], summary.RunFacts())
+    assert tree["verdict"] == (
+        "INVALID: the steps of 1 of 3 finished requests are wrong, such as of r-1: "
+        "edge 4 + saved 7 + device 10 is not 20"
+    )
+
+
+def test_an_older_runs_cut_is_the_sum_of_its_edge_and_saved_steps() -> None:
+    assert cut_step(row(1, cut_step=None, edge_steps=0, saved_steps=6).dict()) == 6
+    assert cut_step(row(1, edge_steps=None, saved_steps=None, result="failed").dict()) is None
+
+
+def test_metrics_have_the_steps_that_the_rows_say() -> None:
+    rows = [
+        row(1, cut_step=6, reuse_limit=10).dict(),
+        row(2, **RESUMED, fidelity=1.0, ssim=0.8).dict(),
+        row(3, **RESUMED, fidelity=0.0).dict(),
+        row(4, result="failed", edge_steps=None, saved_steps=None).dict(),
+    ]
+    means = {name: value["mean"] for name, value in summary.metrics(rows, [], {}).items()}
+    assert means["partial_ratio"] == pytest.approx(2 / 3) and means["hit_ratio"] == 0
+    assert means["saved_steps"] == 4 and means["edge_steps"] == pytest.approx(14 / 3)
+    assert means["cut_step"] == pytest.approx(26 / 3)
+    assert means["reuse_limit"] == pytest.approx(34 / 3)
+    assert means["fidelity"] == 0.5 and means["ssim"] == 0.8
+
+
+def test_cuts_of_a_long_schedule_share_bars() -> None:
+    few = [row(cut, cut_step=cut).dict() for cut in (3, 3, 5)]
+    assert {name: len(rows) for name, rows in by_cut(few).items()} == {"step 3": 2, "step 5": 1}
+    many = [row(cut, cut_step=cut).dict() for cut in range(1, 101)]
+    assert {name: len(rows) for name, rows in by_cut(many).items()} == {
+        f"{low} to {low + 4}": 5 for low in range(1, 100, 5)
+    }
+
+
+def test_a_report_shows_resumed_requests_their_cuts_and_limits(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    recorder = Recorder(tmp_path / "run", scenario)
+    plain = {"cut_step": 6, "reuse_limit": 20, "reused_step": 0, "prompt": "a panda"}
+    recorder.ended(EndedRequest(row(n, **(plain if n % 2 else RESUMED)), None) for n in range(30))
+    recorder.slot(slot(0))
+    recorder.close()
+    page = report.write(tmp_path / "run").read_text()
+    for words in ("resumed from the store", "50.0%", "steps saved a request", "step 10", "resumed"):
+        assert words in page, words
+    assert {"steps.svg", "stages-by-cut.svg"} <= {
+        path.name for path in (tmp_path / "run" / "plots").iterdir()
+    }
+    limits = page[page.index("How far outputs were reused") :]
+    limits = limits[: limits.index("</table>")]
+    assert "<td>core</td><td>15</td><td>20</td><td>6.0</td>" in limits
+    assert "<td>words</td><td>15</td><td>12</td><td>10.0</td>" in limits
+    tree = json.loads((tmp_path / "run" / "summary.json").read_text())
+    text = headline(tree, "lru")
+    assert "resumed 50.0%" in text and "cut at step 8.0 in the mean, limit 16.0" in text
+    assert f"3.00 steps saved a request, {90 / scenario.duration_s:.1f} a second" in text
