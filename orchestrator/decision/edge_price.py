@@ -8,13 +8,14 @@ the plan, and it moves there in small parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, EdgeWork
+from orchestrator.decision.step_prices import StepTerms, free_cut
 
 __all__ = ["DAMPING", "USE", "EdgePrice", "least_price_s"]
 
@@ -27,6 +28,7 @@ SAMPLES = 400  # requests that stand for those to come
 RATE_SLOTS = 15.0  # e-folding of the rate of requests and of the correction
 WORK_SLOTS = 5.0  # e-folding of the edge's mean batch
 FIRST_TICK_S = 0.02  # a tick before one was measured, where there is no profile
+HALVINGS = 9  # of the interval in which lambda is sought: to a millisecond
 FEW = 20  # requests below which there is no forecast
 
 
@@ -87,24 +89,38 @@ class EdgePrice:
         if rows:
             self._samples = np.concatenate([self._samples, np.array(rows)])[-SAMPLES:]
 
-    def settle(self, held: Ids) -> None:
+    def settle(self, held: Ids, terms: StepTerms, steps: int) -> None:
         """Move lambda part of the way to where the forecast use under a plan is USE. `held` (R,):
         the step that the plan wants of each prompt, 0 for none."""
         if len(self._samples) < FEW or self._rate[1] <= 0:
             return
+        forecast = self._forecast(held, terms, steps)
+        capacity = USE / (self.requests_per_s * self._step_s * self.correction)
+        price_s = least_price_s(forecast, capacity, float(self._samples[:, 2].max()))
+        self.price_s += DAMPING * (price_s - self.price_s)
+        self._forecast_steps = forecast(self.price_s)
+        self.use = USE * self._forecast_steps / capacity
+
+    def _forecast(self, held: Ids, terms: StepTerms, steps: int) -> Callable[[float], float]:
+        """The steps that a request has computed under a plan, on average over the samples, by
+        lambda: a prompt that is held goes on to the limit where that pays for the request at the
+        moment, any other is cut where it is cheapest for all."""
         prompt, limit, step_s = self._samples.T
         number = prompt.astype(np.int64)
         inside = (number >= 0) & (number < len(held))
         wanted = np.where(inside, held[np.where(inside, number, 0)], 0)
         usable = np.where(wanted <= limit, wanted, 0)
-        # of a step, for the request itself
-        gain_s = step_s - self.tick_s
-        capacity = USE / (self.requests_per_s * self._step_s * self.correction)
-        price_s = least_price_s(limit - usable, usable == 0, gain_s, capacity)
-        self.price_s += DAMPING * (price_s - self.price_s)
-        steps = np.where(gain_s > self.charge_s, limit - usable, usable == 0)
-        self._forecast_steps = float(steps.mean())
-        self.use = USE * self._forecast_steps / capacity
+        fresh = usable == 0
+        gain_s = step_s - self.tick_s  # of a step, for the request itself
+        floor_s = self.tick_s - self._least_s
+
+        def mean_steps(price_s: float) -> float:
+            charge_s = max(price_s, floor_s)
+            cut = np.minimum(free_cut(terms, steps, charge_s), limit)
+            more = np.where(gain_s > charge_s, limit - usable, 0)
+            return float(np.where(fresh, cut, more).mean())
+
+        return mean_steps
 
     @property
     def charge_s(self) -> float:
@@ -152,16 +168,17 @@ class EdgePrice:
         self._work = None  # the next account is of another edge's beginning
 
 
-def least_price_s(
-    steps: Floats, first: NDArray[np.bool_], gain_s: Floats, capacity: float
-) -> float:
-    """The least price of a step at which the mean of what requests have computed is `capacity`
-    steps or fewer: request u has `steps` (n,) computed where its `gain_s` (n,) a step is above the
-    price, else one where `first` (n,)."""
-    least = np.minimum(first.astype(np.float64), steps)
-    order = np.argsort(-gain_s, kind="stable")
-    mean = (least.sum() + np.cumsum((steps - least)[order])) / len(steps)
-    over = np.flatnonzero(mean > capacity + 1e-12)
-    if not over.size:
+def least_price_s(steps: Callable[[float], float], capacity: float, most_s: float) -> float:
+    """The least price of a step, from 0 to `most_s`, at which no more than `capacity` steps are
+    wanted; `steps` says how many are, and falls as the price rises."""
+    if steps(0.0) <= capacity:
         return 0.0
-    return float(max(0.0, gain_s[order[over[0]]]))
+    low_s = 0.0
+    high_s = most_s
+    for _ in range(HALVINGS):
+        middle_s = 0.5 * (low_s + high_s)
+        if steps(middle_s) > capacity:
+            low_s = middle_s
+        else:
+            high_s = middle_s
+    return high_s

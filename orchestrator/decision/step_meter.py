@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, EdgeWork
 from orchestrator.decision.edge_price import EdgePrice
-from orchestrator.decision.step_prices import StepTerms
+from orchestrator.decision.step_prices import StepTerms, free_cut
 from orchestrator.decision.step_times import StepTimes
 
 __all__ = ["StepMeter"]
@@ -46,7 +46,7 @@ class StepMeter:
         self._limits = np.zeros((0, steps), np.float32)
         self._every = np.zeros(steps)
         self._unit = 1.0
-        self._means = {"link_s": 0.0, "step_s": FIRST_STEP_S, "wait_s": 0.0}
+        self._means = {"link_s": 0.0, "step_s": FIRST_STEP_S, "wait_s": 0.0, "work_s2": 0.0}
         self._count = 0.0  # requests behind the means, at most MEAN_REQUESTS
 
     def observe(self, ids: Ids, accesses: Sequence[Access], work: EdgeWork | None) -> None:
@@ -67,7 +67,10 @@ class StepMeter:
         step_s = np.array([a.step_s for a in accesses])
         self._average("link_s", link_s[link_s > 0])
         self._average("step_s", step_s[step_s > 0])
-        self._average("wait_s", np.array([max(0.0, a.backlog_s - a.edge_s) for a in accesses]))
+        backlog_s = np.array([a.backlog_s - a.edge_s for a in accesses])
+        self._average("wait_s", np.maximum(0.0, backlog_s - link_s))
+        left = np.array([self.steps - a.step for a in accesses]) + self.times.decode_steps
+        self._average("work_s2", (left * step_s)[step_s > 0] ** 2)
         self._count = min(MEAN_REQUESTS, self._count + len(accesses))
         self._hear_users(accesses)
         self.edge.observe(accesses, work)
@@ -86,16 +89,27 @@ class StepMeter:
     def terms(self) -> StepTerms:
         """The terms of the prices, as they are now."""
         means = self._means
+        square_s2 = means["work_s2"]
         return StepTerms(
             link_s=means["link_s"],
             wait_s=self.edge.wait_s,
             tick_s=self.edge.tick_s,
             step_s=means["step_s"],
-            # what a device's earlier requests keep it from beginning with, whatever is chosen
-            decode_s=self.times.decode_steps * means["step_s"] + means["wait_s"],
+            decode_s=self.times.decode_steps * means["step_s"],
             price_s=self.edge.charge_s,
+            device_wait_s=means["wait_s"],
+            crowding=2 * means["wait_s"] / square_s2 if square_s2 > 0 else 0.0,
             coupled=self._coupled,
         )
+
+    def settle(self, held: Ids) -> None:
+        """Set lambda for a plan that wants step `held` (R,) of each prompt, 0 for none."""
+        self.edge.settle(held, self.terms(), self.steps)
+
+    @property
+    def free_cut(self) -> int:
+        """Where a request is cut whose prompt is not kept, limits aside: the cheapest for all."""
+        return free_cut(self.terms(), self.steps, self.edge.charge_s)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -5,14 +5,17 @@ The price of a cut m for one request that finds step k held within its limit:
 
 L = T + [k < m] (w + (m - k) (E + lambda)) + loc(m)
 
-T is the frame's time on the link, loc(m) what is left to the device, E a tick at the batch size
-that is current, w the wait for a place in it, lambda what a step to be computed costs everybody
-else. Keeping step j of a prompt changes k for the requests whose limit reaches j, and for no other.
+T is the frame's time on the link, E a tick at the batch size that is current, w the wait for a
+place in it, lambda what a step to be computed costs everybody else. loc(m) is what is left to the
+device and, where its requests meet there, what that delays the same user's others by: with mean
+wait W and mean squared work E[r^2], r seconds of work cost W + r + c (W r + r^2 / 2), where
+c = 2 W / E[r^2] (Pollaczek and Khinchine's mean wait, differentiated; 0 where users wait for their
+pictures). So the last step of a long rest is worth more than the last of a short one. Keeping step j of a prompt changes k for the requests whose limit reaches j, and for no other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +24,11 @@ __all__ = [
     "StepTerms",
     "choice_costs_s",
     "cut_price_s",
+    "free_cut",
     "held_prices_s",
     "making_prices_s",
     "planned_prices_s",
+    "rest_price_s",
 ]
 
 Floats = NDArray[np.float64]
@@ -32,8 +37,9 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, kw_only=True)
 class StepTerms:
     """The terms of (14) as they are now, seconds, for the mean request: `link_s` T, `wait_s` w,
-    `tick_s` E, `step_s` a step on the device, `decode_s` its decoding, `price_s` lambda. `coupled`:
-    what the edge does not keep runs on the device alone."""
+    `tick_s` E, `step_s` a step on the device, `decode_s` its decoding, `price_s` lambda;
+    `device_wait_s` W and `crowding` c, 1/s. `coupled`: what the edge does not keep runs on the
+    device alone."""
 
     link_s: float
     wait_s: float
@@ -41,7 +47,16 @@ class StepTerms:
     step_s: float
     decode_s: float = 0.0
     price_s: float = 0.0
+    device_wait_s: float = 0.0
+    crowding: float = 0.0
     coupled: bool = False
+
+
+def rest_price_s(terms: StepTerms, steps: ArrayLike) -> Floats:
+    """loc: what `steps` that are left to the device cost, and the delay of the user's others."""
+    work_s = np.asarray(steps) * terms.step_s + terms.decode_s
+    others_s = terms.crowding * work_s * (terms.device_wait_s + work_s / 2)
+    return np.asarray(terms.device_wait_s + work_s + others_s)
 
 
 def cut_price_s(terms: StepTerms, steps: int, cut: ArrayLike, held: ArrayLike) -> Floats:
@@ -51,9 +66,19 @@ def cut_price_s(terms: StepTerms, steps: int, cut: ArrayLike, held: ArrayLike) -
     m = np.maximum(cut, k)
     todo = m - k
     edge_s = np.where(todo > 0, terms.wait_s + todo * (terms.tick_s + terms.price_s), 0.0)
-    rest_s = (steps - m) * terms.step_s + terms.decode_s
     # nothing comes over the link where the device does every step
-    return np.asarray(np.where(m > 0, terms.link_s, 0.0) + edge_s + rest_s)
+    link_s = np.where(m > 0, terms.link_s, 0.0)
+    return np.asarray(link_s + edge_s + rest_price_s(terms, steps - m))
+
+
+def free_cut(terms: StepTerms, steps: int, price_s: float) -> int:
+    """The cheapest cut of a request that finds nothing held and has no limit, at this lambda. The
+    price is convex in the cut, so with a limit it is the smaller of the two."""
+    cuts = np.arange(1, steps + 1)
+    priced = replace(terms, price_s=price_s)
+    cost_s = cut_price_s(priced, steps, cuts, 0)
+    # of equals the furthest
+    return steps - int(cost_s[::-1].argmin())
 
 
 def held_prices_s(terms: StepTerms, steps: int) -> Floats:

@@ -242,10 +242,14 @@ class PricePlanner(Policy, ABC):
             snapshot.capacity,
             unnumbered=[o for o in snapshot.store if self.place(o.prompt_key) is None],
         )
-        meter.edge.settle(chosen)
+        meter.settle(chosen)
         missing = chosen.copy()
         there = kept & (chosen[available.prompt] == available.step)
         missing[available.prompt[there]] = 0
+        # who finds nothing held is cut where it is cheapest for all; a prompt that is there has no
+        # target, so that the edge says at the moment whether a request goes on from it
+        elsewhere = np.flatnonzero(chosen[rows] == 0)
+        missing[elsewhere[~np.isin(elsewhere, available.prompt[kept])]] = meter.free_cut
         keys = list(self._numbers)
         targets = [(keys[r], int(missing[r])) for r in np.flatnonzero(missing).tolist()]
         return with_targets(update, targets, meter.edge.price_s)

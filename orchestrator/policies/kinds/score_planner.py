@@ -189,7 +189,7 @@ class ScorePlanner(Policy, ABC):
         )
         plan = np.zeros(int(ids[-1]) + 1, np.int64)
         plan[ids] = chosen
-        meter.edge.settle(plan)
+        meter.settle(plan)
         missing = chosen.copy()
         missing[row[kept & wanted]] = 0
         absent = np.flatnonzero(missing).tolist()
