@@ -181,11 +181,13 @@ class BatchedDenoiser:
                 noise[i : i + 1], time, body.latent, **extra, return_dict=False
             )[0]
             body.index += 1
+            before = trajectory.step
             while trajectory.step < self.steps and body.index >= bound(
                 body.scheduler, trajectory.step + 1, self.steps
             ):
                 trajectory.step += 1
-            if trajectory.history is not None:
+            # second-order solvers call twice a step: what is half-way is no output
+            if trajectory.history is not None and trajectory.step > before:
                 trajectory.history[trajectory.step] = _keep(body)
         settle(self.device)
 

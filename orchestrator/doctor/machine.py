@@ -19,6 +19,7 @@ from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
 from midstep.machine import usable_cores
+from midstep.reuse.usual_cut import usual_cut
 from midstep.workload import load as workload_load
 from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
@@ -94,7 +95,7 @@ def load(plan: PlannedRun) -> Iterator[Finding]:
             "--deep measures them, so does `midstep calibrate`",
         )
         return
-    asks = workload_load.load(scenario, profile, _pace(plan))
+    asks = workload_load.load(scenario, profile, _pace(plan), usual_cut(scenario))
     usable = usable_cores()
     share = (asks.edge_cores + asks.device_cores) / usable
     what = (

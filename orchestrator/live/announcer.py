@@ -36,9 +36,10 @@ def start_line(scenario: Scenario) -> str:
     """The line before a run: its scenario, and which parts are real."""
     model = scenario.model
     modes = scenario.modes
+    rule = scenario.cut.rule
+    cut = f"cut at {model.split_step}" if rule == "fixed" else f"cut by the rule {rule}"
     return (
-        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} cut at "
-        f"{model.split_step}, "
+        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} {cut}, "
         f"policy {scenario.policy.name}, {scenario.duration_s:g} s "
         f"({modes.denoiser}, {modes.clock}, {modes.wire})"
     )

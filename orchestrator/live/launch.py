@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_node.cut import open_rule
 from midstep.clock import Clock, VirtualClock, WallClock
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.errors import OptionError, ScenarioError
+from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
 from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials
@@ -20,7 +22,12 @@ from midstep.workload.trace import Trace
 from orchestrator import policies
 from orchestrator.live import checkpoint
 from orchestrator.live.cell import Cluster
-from orchestrator.live.setting import learner_setting, pipeline_revision, run_problem
+from orchestrator.live.setting import (
+    learner_setting,
+    pipeline_revision,
+    run_problem,
+    run_split_step,
+)
 from orchestrator.records import summary
 from orchestrator.records.recorder import checkpoint_file
 
@@ -50,7 +57,8 @@ class Options:
 class Launch:
     """What a cluster needs to start a scenario's parts.
 
-    `requests` are those of the list of prompts or the trace that the scenario names; `states` what
+    `requests` are those of the list of prompts or the trace that the scenario names; `notice` is
+    what a user should know of the requests' reuse limits; `states` what
     the edges' learners go on from, by edge; `address` the Ray to join, None to start one;
     `credentials` None makes fresh ones.
     """
@@ -58,6 +66,7 @@ class Launch:
     scenario: Scenario
     clock: Clock
     requests: Trace | None = None
+    notice: str | None = None
     states: Mapping[str, bytes] = field(default_factory=dict)
     address: str | None = None
     credentials: Credentials | None = None
@@ -73,6 +82,8 @@ def check(scenario: Scenario, options: Options) -> Launch:
     scenario = with_requests(scenario, requests)
     policies.check(scenario.policy.name, run_problem(scenario), "live")
     policies.make(scenario.policy)
+    open_rule(scenario, run_split_step(scenario))
+    limits = open_limits(scenario)
     _check_thresholds(scenario)
     locate(scenario.model.path)
     open_workload(scenario, requests)
@@ -84,6 +95,7 @@ def check(scenario: Scenario, options: Options) -> Launch:
         scenario=scenario,
         clock=VirtualClock() if virtual else WallClock(scenario.modes.time_scale),
         requests=requests,
+        notice=limits.notice,
         states={} if options.resume is None else _states(scenario, Path(options.resume)),
         address=options.address,
         credentials=None if options.credentials is None else load_credentials(options.credentials),

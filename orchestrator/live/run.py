@@ -143,6 +143,8 @@ class _Run:
         """Run, and turn an error or an interruption into an exit status."""
         try:
             self.progress.say(start_line(self.scenario))
+            if (notice := self.launch.notice) is not None:
+                self.progress.say(f"midstep: {notice}")
             if (doubt := profile_doubt(self.scenario)) is not None:
                 self._announce(doubt)
             return await self._live()

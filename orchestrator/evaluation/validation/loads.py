@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.paced import PACED_BYTES
 from midstep.errors import OptionError, ScenarioError
+from midstep.reuse.usual_cut import usual_cut
 from midstep.scenario import Arrivals, EdgeSettings, Scenario
 from midstep.workload.load import load
 
@@ -35,11 +36,11 @@ def edge_load(scenario: Scenario) -> float:
     """Offered load of all edges as a share of what they can compute: every request from noise, in
     full batches. Reuse lowers it. Raises ScenarioError where there is no profile."""
     profile = named_profile(scenario.model)
-    steps = scenario.model.split_step
+    steps = usual_cut(scenario)
     capacity = sum(
         edge.max_batch / (steps * profile.step(edge.max_batch)) for edge in scenario.edges
     )
-    return load(scenario, profile).requests_s / capacity
+    return load(scenario, profile, cut=steps).requests_s / capacity
 
 
 def points(scenario: Scenario, loads: tuple[float, ...]) -> list[Point]:
