@@ -22,7 +22,7 @@ __all__ = ["DAMPING", "USE", "EdgePrice", "least_price_s"]
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 
-USE = 0.9  # of what the edge computes at its largest batch
+USE = 0.9  # of the edge's time
 DAMPING = 0.2  # part of the way to the forecast's price that is gone in a slot
 SAMPLES = 400  # requests that stand for those to come
 RATE_SLOTS = 15.0  # e-folding of the rate of requests and of the correction
@@ -39,14 +39,12 @@ class EdgePrice:
     """
 
     def __init__(self, tick_s: Sequence[float]) -> None:
-        self._profile = np.array(tick_s, np.float64)
         self.price_s = 0.0
         self.tick_s = float(tick_s[0]) if len(tick_s) else FIRST_TICK_S
         self.wait_s = 0.0
         self.use = 0.0  # forecast
         self._least_s = self.tick_s  # a tick of one request
-        # seconds of edge time that a step takes in the largest batch, the least there is
-        self._step_s = self.tick_s if not len(tick_s) else float(tick_s[-1]) / len(tick_s)
+        self._step_s = self.tick_s  # edge time of a step: a tick's, by those in it
         self._work: EdgeWork | None = None
         self._recent = np.zeros(3)  # faded seconds, ticks, steps
         self._rate = np.zeros(2)  # faded requests, and the seconds that they came in
@@ -69,11 +67,10 @@ class EdgePrice:
         self._recent = fade * self._recent + (work.busy_s - before.busy_s, ticks, steps)
         fade = np.exp(-1 / RATE_SLOTS)
         self._rate = fade * self._rate + (len(accesses), elapsed_s)
-        if self._recent[1] > 0:
+        if self._recent[2] > 0:
             self.tick_s = float(self._recent[0] / self._recent[1])
             self._least_s = min(self._least_s, self.tick_s)
-            if not len(self._profile):  # no better account of a full batch than a usual one
-                self._step_s = float(self._recent[0] / self._recent[2])
+            self._step_s = float(self._recent[0] / self._recent[2])
         self.wait_s = 0.5 * self.tick_s + work.queue * self._step_s
         if self._forecast_steps > 0:
             forecast = self._forecast_steps * len(accesses)

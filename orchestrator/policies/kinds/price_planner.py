@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import CachedOutput, CacheUpdate
+from midstep.wire.messages import OTHERS, CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
 from orchestrator.decision.step_meter import StepMeter
@@ -246,12 +246,11 @@ class PricePlanner(Policy, ABC):
         missing = chosen.copy()
         there = kept & (chosen[available.prompt] == available.step)
         missing[available.prompt[there]] = 0
-        # who finds nothing held is cut where it is cheapest for all; a prompt that is there has no
-        # target, so that the edge says at the moment whether a request goes on from it
-        elsewhere = np.flatnonzero(chosen[rows] == 0)
-        missing[elsewhere[~np.isin(elsewhere, available.prompt[kept])]] = meter.free_cut
+        # a prompt that is there has no target: the edge says at the moment whether a request goes on
+        # from it; who finds nothing held is cut where it is cheapest for all
         keys = list(self._numbers)
         targets = [(keys[r], int(missing[r])) for r in np.flatnonzero(missing).tolist()]
+        targets.append((OTHERS, meter.free_cut))
         return with_targets(update, targets, meter.edge.price_s)
 
     def _places(self, keys: Sequence[str]) -> Ids:
