@@ -20,11 +20,10 @@ from orchestrator.decision.step_prices import StepTerms, free_cut
 __all__ = ["DAMPING", "USE", "EdgePrice", "least_price_s"]
 
 Floats = NDArray[np.float64]
-Ids = NDArray[np.int64]
 
 USE = 0.9  # of the edge's time
 DAMPING = 0.2  # part of the way to the forecast's price that is gone in a slot
-SAMPLES = 400  # requests that stand for those to come
+SAMPLES = 200  # requests that stand for those to come
 RATE_SLOTS = 15.0  # e-folding of the rate of requests and of the correction
 WORK_SLOTS = 5.0  # e-folding of the edge's mean batch
 FIRST_TICK_S = 0.02  # a tick before one was measured, where there is no profile
@@ -50,10 +49,17 @@ class EdgePrice:
         self._rate = np.zeros(2)  # faded requests, and the seconds that they came in
         self._forecast_steps = 0.0  # a request's, under the last plan
         self._correction = np.array([1.0, 1.0])  # faded steps: computed, forecast
-        self._samples = np.zeros((0, 3))  # prompt, limit, seconds of a step on the device
+        self._samples = np.zeros((0, 3))  # step found, limit, seconds of a step on the device
 
     def observe(self, accesses: Sequence[Access], work: EdgeWork | None) -> None:
         """The accesses of a slot, and the edge's account at its end."""
+        rows = [
+            (a.step - a.edge_steps, a.limit, a.step_s)
+            for a in accesses
+            if a.limit > 0 and a.step_s > 0
+        ]
+        if rows:
+            self._samples = np.concatenate([self._samples, np.array(rows)])[-SAMPLES:]
         if work is None:
             return
         before = self._work
@@ -76,45 +82,30 @@ class EdgePrice:
             forecast = self._forecast_steps * len(accesses)
             self._correction = fade * self._correction + (steps, forecast)
 
-    def note(self, ids: Ids, accesses: Sequence[Access]) -> None:
-        """Keep a slot's requests, of prompts `ids`, as samples of those to come."""
-        rows = [
-            (r, a.limit, a.step_s)
-            for r, a in zip(ids.tolist(), accesses, strict=True)
-            if a.limit > 0 and a.step_s > 0
-        ]
-        if rows:
-            self._samples = np.concatenate([self._samples, np.array(rows)])[-SAMPLES:]
-
-    def settle(self, held: Ids, terms: StepTerms, steps: int) -> None:
-        """Move lambda part of the way to where the forecast use under a plan is USE. `held` (R,):
-        the step that the plan wants of each prompt, 0 for none."""
+    def settle(self, terms: StepTerms, steps: int) -> None:
+        """Move lambda part of the way to where the forecast use is USE."""
         if len(self._samples) < FEW or self._rate[1] <= 0:
             return
-        forecast = self._forecast(held, terms, steps)
+        forecast = self._forecast(terms, steps)
         capacity = USE / (self.requests_per_s * self._step_s * self.correction)
         price_s = least_price_s(forecast, capacity, float(self._samples[:, 2].max()))
         self.price_s += DAMPING * (price_s - self.price_s)
         self._forecast_steps = forecast(self.price_s)
         self.use = USE * self._forecast_steps / capacity
 
-    def _forecast(self, held: Ids, terms: StepTerms, steps: int) -> Callable[[float], float]:
-        """The steps that a request has computed under a plan, on average over the samples, by
-        lambda: a prompt that is held goes on to the limit where that pays for the request at the
-        moment, any other is cut where it is cheapest for all."""
-        prompt, limit, step_s = self._samples.T
-        number = prompt.astype(np.int64)
-        inside = (number >= 0) & (number < len(held))
-        wanted = np.where(inside, held[np.where(inside, number, 0)], 0)
-        usable = np.where(wanted <= limit, wanted, 0)
-        fresh = usable == 0
+    def _forecast(self, terms: StepTerms, steps: int) -> Callable[[float], float]:
+        """The steps that a request has computed on average, by lambda: requests that find as much
+        as those of the last slots did. Who finds something goes on to the limit where that pays for
+        the request at the moment, any other is cut where it is cheapest for all."""
+        found, limit, step_s = self._samples.T
+        fresh = found == 0
         gain_s = step_s - self.tick_s  # of a step, for the request itself
         floor_s = self.tick_s - self._least_s
 
         def mean_steps(price_s: float) -> float:
             charge_s = max(price_s, floor_s)
             cut = np.minimum(free_cut(terms, steps, charge_s), limit)
-            more = np.where(gain_s > charge_s, limit - usable, 0)
+            more = np.where(gain_s > charge_s, limit - found, 0)
             return float(np.where(fresh, cut, more).mean())
 
         return mean_steps

@@ -46,12 +46,14 @@ class StepMeter:
         self._limits = np.zeros((0, steps), np.float32)
         self._every = np.zeros(steps)
         self._unit = 1.0
+        self._slots = 0  # observed so far
         self._means = {"link_s": 0.0, "step_s": FIRST_STEP_S, "wait_s": 0.0, "work_s2": 0.0}
         self._count = 0.0  # requests behind the means, at most MEAN_REQUESTS
 
     def observe(self, ids: Ids, accesses: Sequence[Access], work: EdgeWork | None) -> None:
         """A slot's accesses, of prompts `ids` (n,), -1: one that has no number; and the edge's
         account at its end."""
+        self._slots += 1
         self._unit *= np.exp(1 / LIMIT_SLOTS)
         if self._unit > LARGEST:
             self._limits /= self._unit
@@ -74,7 +76,7 @@ class StepMeter:
         self._count = min(MEAN_REQUESTS, self._count + len(accesses))
         self._hear_users(accesses)
         self.edge.observe(accesses, work)
-        self.edge.note(ids, accesses)
+        self.edge.settle(self.terms(), self.steps)
 
     def limits(self, ids: Ids) -> Floats:
         """(n, S): the share of a prompt's requests with limit l in column l - 1, each row shrunk
@@ -102,9 +104,10 @@ class StepMeter:
             coupled=self._coupled,
         )
 
-    def settle(self, held: Ids) -> None:
-        """Set lambda for a plan that wants step `held` (R,) of each prompt, 0 for none."""
-        self.edge.settle(held, self.terms(), self.steps)
+    def sum_weight(self, efold_slots: float) -> float:
+        """By what a running mean over `efold_slots` is multiplied to be a count over as many: more
+        where it began from 0 a short while ago."""
+        return float(efold_slots / -np.expm1(-max(1, self._slots) / efold_slots))
 
     @property
     def free_cut(self) -> int:
@@ -116,6 +119,7 @@ class StepMeter:
             "limits": self._limits.copy(),
             "every": self._every.copy(),
             "unit": self._unit,
+            "slots": self._slots,
             "means": dict(self._means),
             "count": self._count,
             "channel": self.channel.copy(),
@@ -127,6 +131,7 @@ class StepMeter:
         self._limits = np.array(state["limits"], np.float32)
         self._every = np.array(state["every"])
         self._unit = float(state["unit"])
+        self._slots = int(state["slots"])
         self._means = dict(state["means"])
         self._count = float(state["count"])
         self.channel = np.array(state["channel"])

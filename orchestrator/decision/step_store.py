@@ -49,10 +49,10 @@ class Available:
             held=held[known],
         )
 
-    def held_steps(self, size: int) -> Ids:
-        """(size,): the furthest step that the store has of each prompt, 0: none."""
+    def steps_of(self, which: Bools, size: int) -> Ids:
+        """(size,): the furthest step of each prompt among the outputs `which` (n,), 0: none."""
         steps = np.zeros(size, np.int64)
-        np.maximum.at(steps, self.prompt[self.held], self.step[self.held])
+        np.maximum.at(steps, self.prompt[which], self.step[which])
         return steps
 
 

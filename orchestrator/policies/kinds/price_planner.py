@@ -26,6 +26,7 @@ __all__ = ["PricePlanner", "price_planner"]
 
 FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
 UNKNOWN_S = (1.0, 0.5)  # assumed cost of a miss and of a hit before the first slot
+FEWEST = 3.0  # requests that what is kept is expected to have: else it would not be
 KEPT_SHARE = 0.9  # weight of a price's running mean; the new slot's price has the rest
 
 Ids = NDArray[np.int64]
@@ -214,14 +215,15 @@ class PricePlanner(Policy, ABC):
         )
         rows = np.arange(len(self._numbers))
         lane = self._lane((), slot.queue_s, self._price_s[0], meter.channel)
-        held = available.held_steps(self.items)
+        held = available.steps_of(available.held, self.items)
         lane.speed = meter.speed[None]
         lane.cached[0] = held
         ready = np.zeros((self.items, meter.steps + 1), np.bool_)
         ready[available.prompt, available.step] = True
         rate = self._rate[rows]
+        requests = np.maximum(FEWEST, rate * meter.sum_weight(FORECAST_SLOTS))
         cost_s = choice_costs_s(
-            meter.terms(), meter.limits(rows), held[rows], ready[rows], rate * FORECAST_SLOTS
+            meter.terms(), meter.limits(rows), held[rows], ready[rows], requests
         )
         # relative to the mean demand, so that a slot's length does not matter
         lane.count[0, rows] = rate / max(1e-9, float(rate.mean()) if len(rows) else 1.0)
@@ -242,7 +244,6 @@ class PricePlanner(Policy, ABC):
             snapshot.capacity,
             unnumbered=[o for o in snapshot.store if self.place(o.prompt_key) is None],
         )
-        meter.settle(chosen)
         missing = chosen.copy()
         there = kept & (chosen[available.prompt] == available.step)
         missing[available.prompt[there]] = 0

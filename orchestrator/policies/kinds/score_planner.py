@@ -163,7 +163,7 @@ class ScorePlanner(Policy, ABC):
         if not len(ids):
             return with_targets(CacheUpdate(), (), meter.edge.price_s)
         row = np.searchsorted(ids, available.prompt)
-        held = available.held_steps(int(ids[-1]) + 1)
+        held = available.steps_of(available.held, int(ids[-1]) + 1)
         ready = np.zeros((len(ids), meter.steps + 1), np.bool_)
         ready[row, available.step] = True
         score = self.scores(ids, slot.slot)
@@ -187,9 +187,6 @@ class ScorePlanner(Policy, ABC):
         update, kept = store_update(
             available, wanted, chosen[row] > 0, gain_s[row, available.step], snapshot.capacity
         )
-        plan = np.zeros(int(ids[-1]) + 1, np.int64)
-        plan[ids] = chosen
-        meter.settle(plan)
         missing = chosen.copy()
         missing[row[kept & wanted]] = 0
         absent = np.flatnonzero(missing).tolist()
