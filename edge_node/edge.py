@@ -13,7 +13,7 @@ from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
 from edge_node.cut.base import CutRule, Situation
-from edge_node.flight import Flight, Origin
+from edge_node.flight import Flight, Origin, Passenger
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
@@ -83,7 +83,7 @@ class Edge:
         self._max_batch = engine.max_batch if engine.denoiser.batched else 1
         self._tick_s = (0.0, *(profile.step(batch + 1) for batch in range(self._max_batch)))
         self._frame_bits = 8.0 * frame_bytes
-        self._flights: dict[str, Flight] = {}  # by prompt_key; who asks for the same output joins
+        self._flights: dict[str, list[Flight]] = {}  # by prompt_key
         self._watchers: list[asyncio.Queue[Access]] = []
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
@@ -118,9 +118,7 @@ class Edge:
         self.metrics.lookup()
         hit = self.store.lookup(key, request.limit)
         held = 0 if hit is None else hit.step
-        flight = self._flights.get(key)
-        if flight is not None and flight.until < held:
-            flight = None  # from the held output it is no further
+        flight = None if private else self._flight(key, request.limit, held)
         cut = self.rule.cut(self._situation(request, key, held, flight))
         cut = max(1, min(cut, request.limit))
         if hit is not None and held >= cut:
@@ -139,11 +137,22 @@ class Edge:
             delivery = await self._fly(request, origin, flight, cut)
         return self._answer(request, delivery, arrived, seed)
 
+    def _flight(self, key: str, limit: int, held: int) -> Flight | None:
+        """The furthest trajectory of an output that a request with this limit could join; None
+        where a `held` output is further than any of them goes."""
+        usable = [
+            flight
+            for flight in self._flights.get(key, ())
+            if flight.until >= held and flight.gives(limit)
+        ]
+        return max(usable, key=lambda flight: flight.step, default=None)
+
     def _situation(self, request: Request, key: str, held: int, flight: Flight | None) -> Situation:
         """What the cut rule is told."""
         step_s = _known(request.step_s) or UNKNOWN_SLOWNESS * self._tick_s[1]
         rate_bps = _known(request.rate_bps)
-        lengths = [other.until - other.origin.step for other in self._flights.values()]
+        batch = min(self.engine.in_flight, self._max_batch)
+        queue = self.engine.queue_depth
         return Situation(
             prompt_key=key,
             limit=request.limit,
@@ -151,16 +160,25 @@ class Edge:
             held=held,
             in_flight_step=None if flight is None else flight.step,
             until=0 if flight is None else flight.until,
-            queue=self.engine.queue_depth,
-            batch=min(self.engine.in_flight, self._max_batch),
+            queue=queue,
+            batch=batch,
             max_batch=self._max_batch,
             tick_s=self._tick_s,
-            job_steps=sum(lengths) / len(lengths) if lengths else 0.0,
+            job_steps=self._job_steps() if queue + batch >= self._max_batch else 0.0,
             link_s=self._frame_bits / rate_bps if rate_bps else 0.0,
             step_s=step_s,
             decode_s=self.profile.decode_s / self._tick_s[1] * step_s,
             backlog_s=_known(request.backlog_s),
         )
+
+    def _job_steps(self) -> float:
+        """The mean length of the trajectories in flight, steps."""
+        lengths = [
+            flight.until - flight.origin.step
+            for flights in self._flights.values()
+            for flight in flights
+        ]
+        return sum(lengths) / len(lengths) if lengths else 0.0
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -187,11 +205,9 @@ class Edge:
         at = None if flight is None else flight.serves(cut, request.limit)
         begins = flight is None or at is None
         if flight is None or at is None:
-            at = cut
-            flight = self._begin(origin, private=request.private_seed is not None)
-        passenger = flight.join(at)
-        if begins:
-            flight.start()
+            flight, passenger = self._begin(origin, cut, private=request.private_seed is not None)
+        else:
+            passenger = flight.join(at)
         try:
             entry = await passenger.entry
         except BaseException:
@@ -213,8 +229,9 @@ class Edge:
             queue_s=max(0.0, started_s - arrived),
         )
 
-    def _begin(self, origin: Origin, *, private: bool) -> Flight:
-        """A new flight, which later requests for the same output join."""
+    def _begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
+        """A new flight and its first passenger; later requests for the same output join it. Raises
+        QueueFull, PartDied."""
         key = origin.prompt_key
 
         def frozen(entry: Entry) -> None:
@@ -223,13 +240,16 @@ class Edge:
                 self.integrity.changed(1)
 
         def over(flight: Flight) -> None:
-            if self._flights.get(key) is flight:
+            self._flights[key].remove(flight)
+            if not self._flights[key]:
                 del self._flights[key]
 
         target = 0 if private else self.rule.targets.get(key, 0)
         flight = Flight(self.engine, self.clock, origin, target, frozen, over)
-        self._flights[key] = flight
-        return flight
+        passenger = flight.join(cut)
+        flight.start()
+        self._flights.setdefault(key, []).append(flight)
+        return flight, passenger
 
     def _answer(self, request: Request, delivery: _Delivery, arrived: float, seed: int) -> Answer:
         frame = delivery.entry.frame
@@ -254,13 +274,17 @@ class Edge:
                 backlog_s=request.backlog_s,
             )
             self._publish(access)
+        if delivery.reuse == "resumed":
+            self.metrics.hit(delivery.reuse)
+        saved_steps = frame.step - delivery.edge_steps
+        self.metrics.handed_over(frame.step, request.limit, delivery.edge_steps, saved_steps)
         self.refresh()
         return Answer(
             frame=frame,
             reuse=delivery.reuse,
             similarity=1.0 if delivery.reuse != "computed" else 0.0,
             edge_steps=delivery.edge_steps,
-            saved_steps=frame.step - delivery.edge_steps,
+            saved_steps=saved_steps,
             queue_s=delivery.queue_s,
             edge_s=edge_s,
             seed=seed,

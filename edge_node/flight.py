@@ -4,7 +4,7 @@ requests that share it."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,12 @@ class Origin:
 @dataclass(eq=False, kw_only=True)
 class Passenger:
     """A request that waits for a trajectory's output at its `cut`. `edge_steps` are the computed
-    steps that are charged to it, once it is `done`: its output is being
-    packed."""
+    steps that are charged to it, once it is `done`: its output is being packed. `charged_step` is
+    how far those who came before it pay."""
 
     cut: int
     entry: asyncio.Future[Entry] = field(repr=False)
+    charged_step: int
     done: bool = False
     edge_steps: int = 0
 
@@ -47,9 +48,9 @@ class Passenger:
 class Flight(StopsOnTheWay):
     """One trajectory and its passengers, in the order in which they came.
 
-    It goes as far as the largest cut of those who wait. Steps are kept by reference while it is in
-    flight, and packed only when somebody, or the plan (`target`, 0: none), takes them; `frozen` is
-    called with each packed output first.
+    It goes as far as the largest cut of those who wait, `until`. Steps are kept by reference while
+    it is in flight, and packed only when somebody, or the plan (`target`, 0: none), takes them;
+    `frozen` is called with each packed output first, `over` when nobody can join any more.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class Flight(StopsOnTheWay):
         self.origin = origin
         self.started_s: float | None = None  # its first tick
         self.is_over = False
+        self.stops = {target}
+        self.until = origin.step
         self._engine = engine
         self._denoiser: Denoiser = engine.denoiser
         self._clock = clock
@@ -71,85 +74,102 @@ class Flight(StopsOnTheWay):
         self._frozen = frozen
         self._over = over
         self._passengers: list[Passenger] = []
+        self._waiting: list[Passenger] = []
         self._trajectory: Trajectory | None = None
         self._packed: dict[int, Entry] = {}
+        if origin.held is not None:
+            self._packed[origin.step] = origin.held
         self._packing: dict[int, list[Passenger]] = {}  # steps, and for whom
-        self._stops = {target}
         self._truncated: bool | None = None
-        self.until = origin.step
-        self._task: asyncio.Task[Any] | None = None
+        self._stop = origin.step  # where the tick or the window that runs ends at the latest
+        self._job: asyncio.Future[Any] | None = None
 
     def start(self) -> None:
-        """Let the engine have it. What ends it, QueueFull and errors of the denoiser too, goes to
-        those who wait."""
-        self._task = asyncio.create_task(self._engine.submit(self))
-        self._task.add_done_callback(self._ended)
+        """Let the engine have it. Raises QueueFull, PartDied; what ends it later, errors of the
+        denoiser too, goes to those who wait."""
+        self._job = self._engine.enqueue(self)
+        self._job.add_done_callback(self._ended)
 
     @property
     def step(self) -> int:
         """The last step whose tick has ended."""
         return self.origin.step if self._trajectory is None else self._trajectory.ended
 
+    def gives(self, limit: int) -> bool:
+        """Whether a request with that limit could join."""
+        return self._first <= limit or self._furthest(limit) > 0
+
     def serves(self, cut: int, limit: int) -> int | None:
         """At which step a request with this cut would leave if it joined: the furthest kept step
         within its limit where its cut has been passed, else the cut; None where the trajectory can
         not give one (a family that runs from cut to cut has passed it by)."""
-        done = self.step
-        if cut > done:
-            running = self._running
-            return cut if cut >= running else (running if running <= limit else None)
-        history = self._trajectory.history if self._trajectory is not None else None
-        steps = [step for step in list(history or ()) if step <= min(limit, done)]
-        furthest = max(steps, default=0)
+        if cut > self.step:
+            at = max(cut, self._first)
+            return at if at <= limit else None
+        furthest = self._furthest(limit)
         return furthest if furthest >= cut else None
 
     def join(self, cut: int) -> Passenger:
         """Let a request wait for the output at a step that `serves` has named."""
-        passenger = Passenger(cut=cut, entry=asyncio.get_running_loop().create_future())
+        last = self._passengers[-1] if self._passengers else None
+        passenger = Passenger(
+            cut=cut,
+            entry=asyncio.get_running_loop().create_future(),
+            charged_step=self.origin.step if last is None else max(last.charged_step, last.cut),
+        )
         self._passengers.append(passenger)
-        self._stops.add(cut)
+        self.stops.add(cut)
         if cut <= self.step:
             self._take(cut, [passenger])
         else:
-            self._steer()
+            self._waiting.append(passenger)
+            self._stop_at(max(self.until, cut))
         return passenger
 
     def leave(self, passenger: Passenger) -> None:
         """A request gives up: nothing is computed for it alone, and nothing is charged to it."""
         self._passengers.remove(passenger)
-        if self._waiting or self.is_over:
-            self._steer()
+        charged_step = self.origin.step
+        for other in self._passengers:
+            other.charged_step = charged_step
+            charged_step = max(charged_step, other.cut)
+        if passenger not in self._waiting:
             return
-        self._end()
-        if self._task is not None:
-            self._task.cancel()
+        self._waiting.remove(passenger)
+        self._steer()
+        if not self._waiting:
+            self._end()
+            if self._job is not None:
+                self._job.cancel()
 
     # what the engine calls
 
+    def entered(self) -> None:
+        self.started_s = self._clock.now()
+        self._stop_at(self.until)
+
     def begin(self) -> Trajectory:
         origin = self.origin
-        self.started_s = self._clock.now()
+        until = self._stop
         if origin.held is None:
-            trajectory = self._denoiser.begin(origin.prompt, origin.seed, self.until)
+            trajectory = self._denoiser.begin(origin.prompt, origin.seed, until)
         else:
-            frame = origin.held.frame
-            trajectory = self._denoiser.resume(frame, origin.prompt, self.until, None)
+            trajectory = self._denoiser.resume(origin.held.frame, origin.prompt, until, None)
         trajectory.history = {}
         # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
         self._truncated = bool(self._denoiser.truncated(origin.prompt))
         self._trajectory = trajectory
-        trajectory.until = self._next_stop(trajectory.step)
+        # it may have been moved meanwhile; what is missed here is put right at the next stop
+        trajectory.until = self._stop
         return trajectory
 
     def finish(self, trajectory: Trajectory) -> None:
         """Nothing is left to do: an output is packed when somebody comes to it."""
 
-    @property
-    def stops(self) -> Collection[int]:
-        return self._stops
-
     def reached(self, step: int) -> None:
         leaving = [passenger for passenger in self._waiting if passenger.cut <= step]
+        if leaving:
+            self._waiting = [passenger for passenger in self._waiting if passenger.cut > step]
         if leaving or step == self._target:
             self._take(step, leaving)
         self._steer()
@@ -159,35 +179,36 @@ class Flight(StopsOnTheWay):
     # its own
 
     @property
-    def _waiting(self) -> list[Passenger]:
-        return [one for one in self._passengers if not one.done and not one.entry.done()]
-
-    @property
-    def _running(self) -> int:
+    def _first(self) -> int:
         """The first step that can still be had: a window that runs cannot be cut short."""
-        trajectory = self._trajectory
-        if trajectory is None or self._denoiser.batched:
+        if self._denoiser.batched or self.started_s is None:
             return 1 + self.step
-        return trajectory.until
+        return self._stop
+
+    def _furthest(self, limit: int) -> int:
+        """The furthest kept step within a limit, that of a held origin too; 0: none."""
+        most = min(limit, self.step)
+        history = () if self._trajectory is None else list(self._trajectory.history or ())
+        return max((step for step in (*self._packed, *history) if step <= most), default=0)
 
     def _steer(self) -> None:
-        """Set where the trajectory stops, after somebody has come or gone."""
-        self.until = max((passenger.cut for passenger in self._waiting), default=self.step)
-        if self._trajectory is not None:
-            self._trajectory.until = self._next_stop(self._trajectory.ended)
+        """Set where the trajectory stops, after somebody has gone."""
+        self._stop_at(max((passenger.cut for passenger in self._waiting), default=self.step))
 
-    def _next_stop(self, step: int) -> int:
-        """Where the denoiser has to stop next: families that do not batch run from cut to cut."""
-        if self._denoiser.batched:
-            return self.until
-        ahead = [stop for stop in self.stops if step < stop <= self.until]
-        return min(ahead, default=self.until)
+    def _stop_at(self, until: int) -> None:
+        """Go as far as `until`; families that do not batch run from cut to cut."""
+        self.until = until
+        self._stop = until
+        if not self._denoiser.batched:
+            done = self.step
+            self._stop = min((stop for stop in self.stops if done < stop <= until), default=until)
+        if self._trajectory is not None:
+            self._trajectory.until = self._stop
 
     def _take(self, step: int, passengers: list[Passenger]) -> None:
         """Give the output at `step`, which is kept, to those who leave there."""
         for passenger in passengers:
-            before = [other.cut for other in self._before(passenger)]
-            passenger.edge_steps = max(0, step - max([self.origin.step, *before]))
+            passenger.edge_steps = max(0, step - passenger.charged_step)
             passenger.done = True
         if step in self._packed:
             self._give(self._packed[step], passengers)
@@ -197,9 +218,6 @@ class Flight(StopsOnTheWay):
             self._packing[step] = passengers
             self._engine.aside(lambda: self._pack(step), lambda done: self._took(step, done))
 
-    def _before(self, passenger: Passenger) -> list[Passenger]:
-        return self._passengers[: self._passengers.index(passenger)]
-
     def _pack(self, step: int) -> Entry:
         assert self._trajectory is not None
         frame = self._denoiser.freeze(self._trajectory, self.origin.prompt_key, step)
@@ -207,13 +225,12 @@ class Flight(StopsOnTheWay):
 
     def _took(self, step: int, done: asyncio.Future[Entry]) -> None:
         passengers = self._packing.pop(step)
-        error = None if done.cancelled() else done.exception()
+        if done.cancelled():
+            self._fail(passengers, None)
+            return
+        error = done.exception()
         if error is not None:
             self._fail(passengers, error)
-            return
-        if done.cancelled():
-            for passenger in passengers:
-                passenger.entry.cancel()
             return
         entry = self._packed[step] = done.result()
         try:
@@ -227,9 +244,14 @@ class Flight(StopsOnTheWay):
             if not passenger.entry.done():
                 passenger.entry.set_result(entry)
 
-    def _fail(self, passengers: list[Passenger], error: BaseException) -> None:
+    def _fail(self, passengers: list[Passenger], error: BaseException | None) -> None:
+        """End their waiting with an error, None: as cancelled."""
         for passenger in passengers:
-            if not passenger.entry.done():
+            if passenger.entry.done():
+                continue
+            if error is None:
+                passenger.entry.cancel()
+            else:
                 passenger.entry.set_exception(error)
 
     def _end(self) -> None:
@@ -237,11 +259,7 @@ class Flight(StopsOnTheWay):
             self.is_over = True
             self._over(self)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, job: asyncio.Future[Any]) -> None:
         """The engine has let it go."""
         self._end()
-        if task.cancelled():
-            for passenger in self._waiting:
-                passenger.entry.cancel()
-        elif (error := task.exception()) is not None:
-            self._fail(self._waiting, error)
+        self._fail(self._waiting, None if job.cancelled() else job.exception())

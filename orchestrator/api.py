@@ -37,9 +37,9 @@ def load(scenario: ScenarioLike = None, /, **changes: Any) -> Scenario:
     """A scenario: a shipped one's name (`laptop` where none is given), a file, a tree of keys, or a
     scenario, with changes.
 
-    A change has the name of an option of `midstep run`, `policy`, `duration`, `users`, `seed`,
-    `clock`, `denoiser`, `wire`, `time_scale`, `model`, `device`, `prompts`, `perfetto`; or of a key
-    of the scenario: `slot_seconds=2`, `report={"references": 0}`, and of one further down
+    A change has the name of an option of `midstep run`, `policy`, `cut`, `duration`, `users`,
+    `seed`, `clock`, `denoiser`, `wire`, `time_scale`, `model`, `device`, `prompts`, `perfetto`; or
+    of a key of the scenario: `slot_seconds=2`, `report={"references": 0}`, and of one further down
     `**{"edges.0.capacity": "64KB"}`. Raises ScenarioError, OptionError.
     """
     return resolve_scenario(scenario, changes)

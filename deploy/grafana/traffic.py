@@ -90,6 +90,7 @@ TRAFFIC = Row(
             base="blue",
             stacked=True,
             most=1,
+            beside=True,
         ),
         _response(0.5),
         _response(0.95),

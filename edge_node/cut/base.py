@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,4 +61,5 @@ class CutRule(ABC):
         """Go by a plan's targets from now on. They are frozen where a trajectory passes them, under
         every rule."""
         self.targets = dict(targets.steps)
-        self.step_price_s = targets.step_price_s
+        price_s = targets.step_price_s
+        self.step_price_s = price_s if math.isfinite(price_s) and price_s > 0 else 0.0

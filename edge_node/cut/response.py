@@ -34,9 +34,10 @@ def computed_steps(situation: Situation, cut: int) -> int:
 def response_s(situation: Situation, cut: int, wait: float) -> float:
     """L(cut) with `wait` for w."""
     here = situation
-    origin = here.held if here.in_flight_step is None else max(here.in_flight_step, here.held)
+    # who joins a trajectory waits for all of its steps, also for those that are held
+    origin = here.held if here.in_flight_step is None else here.in_flight_step
     ready_s = here.link_s
-    if cut > origin:
+    if cut > max(origin, here.held):
         joins = here.in_flight_step is None
         batch = min(here.batch + joins, here.max_batch)
         ready_s += wait + (cut - origin) * here.tick_s[batch]

@@ -20,7 +20,7 @@ from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_step
 from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
-from midstep.diffusion.solver import bound, carried, restore, snapshot
+from midstep.diffusion.solver import bound, changed, detached, restore, snapshot
 from midstep.diffusion.variation import vary
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
@@ -61,11 +61,12 @@ class _Body:
 
 
 class _StepOutput(NamedTuple):
-    """A step's output by reference: solvers make new tensors and never write into old ones."""
+    """A step's output: the latent by reference, the scheduler's attributes as they were (a solver
+    may write into its own tensors, PNDM does), the random state then."""
 
     latent: torch.Tensor
-    solver: dict[str, Any]
-    rng: torch.Tensor | None
+    attributes: dict[str, Any]
+    rng: torch.Tensor
 
 
 class BatchedDenoiser:
@@ -186,19 +187,22 @@ class BatchedDenoiser:
                 body.scheduler, trajectory.step + 1, self.steps
             ):
                 trajectory.step += 1
-            # second-order solvers call twice a step: what is half-way is no output
+            # not within a step: second-order solvers take two calls for one
             if trajectory.history is not None and trajectory.step > before:
-                trajectory.history[trajectory.step] = _keep(body)
+                trajectory.history[trajectory.step] = _output(body)
         settle(self.device)
 
     def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
+        body: _Body = trajectory.body
         if step is None:
             step = trajectory.step
-            output = _keep(trajectory.body)
+            output = _output(body)
         else:
             assert trajectory.history is not None
             output = trajectory.history[step]
-        blob = pack(Payload(output.latent, output.solver, output.rng))
+        drawn = body.rng_start is None or not torch.equal(output.rng, body.rng_start)
+        solver = changed(output.attributes, body.fresh)
+        blob = pack(Payload(output.latent, solver, output.rng if drawn else None))
         return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, blob)
 
     @torch.no_grad()
@@ -295,10 +299,11 @@ class BatchedDenoiser:
         )
 
 
-def _keep(body: _Body) -> _StepOutput:
-    rng = body.generator.get_state()
-    drawn = body.rng_start is None or not torch.equal(rng, body.rng_start)
-    return _StepOutput(body.latent, carried(body.scheduler, body.fresh), rng if drawn else None)
+def _output(body: _Body) -> _StepOutput:
+    """What `freeze` needs of a step; what of it must travel is found out only there."""
+    return _StepOutput(
+        body.latent, detached(body.scheduler, body.fresh), body.generator.get_state()
+    )
 
 
 def _sides(pairs: Sequence[torch.Tensor]) -> torch.Tensor:

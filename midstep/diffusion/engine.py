@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -35,21 +35,26 @@ class Job(Protocol[T_co]):
         """The trajectory to advance to its `until`."""
 
     def finish(self, trajectory: Trajectory) -> T_co:
-        """The job's result, made of the advanced trajectory. Called again where the trajectory goes
-        on after all, since its `until` was moved in the tick in which it came there."""
+        """The job's result, made of the advanced trajectory."""
 
 
 class StopsOnTheWay(ABC):
-    """A job that is told when its trajectory has come to one of its `stops`."""
+    """A job that is told when its trajectory has come to one of its `stops`, and has no result
+    beside what it makes of them. `stops` are the steps for which `reached` is called.
 
-    @property
+    Its trajectory ends where its `until` is at the end of a tick. These methods are called in the
+    event loop.
+    """
+
+    stops: set[int]
+
     @abstractmethod
-    def stops(self) -> Collection[int]:
-        """The steps for which `reached` is called."""
+    def entered(self) -> None:
+        """Called when its first tick begins, before `begin`."""
 
     @abstractmethod
     def reached(self, step: int) -> None:
-        """Called in the event loop at the end of the tick that computed `step`."""
+        """Called at the end of the tick that computed `step`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Outcome(Generic[T]):
     queue_s: float
 
 
-@dataclass(kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class _Entry:
     """A job in the engine; it has a trajectory from its first tick on."""
 
@@ -131,10 +136,14 @@ class Engine:
     async def submit(self, job: Job[T]) -> Outcome[T]:
         """Advance a job's trajectory to its `until`, then finish it.
 
-        Raises QueueFull at once where `queue_limit` jobs wait, PartDied where the engine has
-        failed, and whatever the job or the denoiser raise. A cancelled caller's job leaves the
-        batch at the next tick.
+        Raises what `enqueue` raises, and whatever the job or the denoiser raise. A cancelled
+        caller's job leaves the queue at once, the batch at the next tick.
         """
+        return await self.enqueue(job)
+
+    def enqueue(self, job: Job[T]) -> asyncio.Future[Outcome[T]]:
+        """`submit` without waiting: the future's cancellation is the caller's. Raises QueueFull
+        where `queue_limit` jobs wait, PartDied where the engine has failed."""
         if self._failure is not None:
             raise PartDied(f"the engine has ended: {self._failure!r}") from self._failure
         if len(self._queue) >= self.queue_limit:
@@ -142,16 +151,18 @@ class Engine:
                 f"the queue is full: {len(self._queue)} requests wait, the limit is "
                 f"{self.queue_limit}"
             )
+        future: asyncio.Future[Outcome[T]] = asyncio.get_running_loop().create_future()
+        anything: object = job
         entry = _Entry(
             job=job,
-            future=asyncio.get_running_loop().create_future(),
+            future=future,
             queued_at=self.clock.now(),
-            on_the_way=job if isinstance(job, StopsOnTheWay) else None,
+            on_the_way=anything if isinstance(anything, StopsOnTheWay) else None,
         )
         self._queue.append(entry)
         self._wake.set()
-        outcome: Outcome[T] = await entry.future
-        return outcome
+        future.add_done_callback(lambda _: self._forget(entry))
+        return future
 
     def aside(self, call: Callable[[], T], then: Callable[[asyncio.Future[T]], None]) -> None:
         """Call where the denoiser computes, between two ticks, before the next; then `then` in the
@@ -187,6 +198,11 @@ class Engine:
             for entry in self._pending():
                 entry.future.cancel()
 
+    def _forget(self, entry: _Entry) -> None:
+        """A job that was cancelled in the queue takes nobody's place."""
+        if entry.trajectory is None and entry.future.cancelled() and entry in self._queue:
+            self._queue.remove(entry)
+
     def _pending(self) -> list[_Entry]:
         return [entry for entry in (*self._active, *self._queue) if not entry.future.done()]
 
@@ -200,6 +216,8 @@ class Engine:
             if not entry.future.done():
                 entry.started_at = start
                 entering.append(entry)
+                if entry.on_the_way is not None:
+                    entry.on_the_way.entered()
         batch = self._active + entering
         if not batch:
             return
@@ -228,13 +246,15 @@ class Engine:
         trajectory = entry.trajectory
         if trajectory is not None and entry.error is None:
             step = trajectory.step
-            self.steps += step - trajectory.ended
+            new = step - trajectory.ended  # 0 within a step: some solvers take two calls for one
+            self.steps += new
             trajectory.ended = step
             on_the_way = entry.on_the_way
-            if on_the_way is not None and step in on_the_way.stops:
-                on_the_way.reached(step)
-            if step < trajectory.until:  # it was moved in this very tick
-                entry.ended = False
+            if on_the_way is not None:
+                if new and step in on_the_way.stops:
+                    on_the_way.reached(step)
+                # it may have been moved in this very tick, either way
+                entry.ended = step >= trajectory.until
         if entry.ended:
             _settle(entry)
 

@@ -17,7 +17,7 @@ import torch
 
 from midstep.errors import ModelError
 
-__all__ = ["Window", "bound", "carried", "restore", "snapshot"]
+__all__ = ["Window", "bound", "changed", "detached", "restore", "snapshot"]
 
 
 def bound(scheduler: Any, step: int, steps: int) -> int:
@@ -38,18 +38,26 @@ def snapshot(scheduler: Any) -> dict[str, Any]:
     }
 
 
-def carried(scheduler: Any, fresh: dict[str, Any]) -> dict[str, Any]:
-    """The attributes in which `scheduler` differs from its snapshot `fresh`: what a frame must
-    carry."""
+def detached(scheduler: Any, fresh: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot that nothing changes afterwards: tensors that are not those of the snapshot
+    `fresh` are copied, because solvers may write into them (PNDM)."""
+    return {
+        name: value if value is fresh.get(name, _missing) else _copy(value)
+        for name, value in vars(scheduler).items()
+    }
+
+
+def changed(attributes: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+    """The attributes in which a snapshot differs from `fresh`: what a frame must carry."""
     return {
         name: value
-        for name, value in snapshot(scheduler).items()
+        for name, value in attributes.items()
         if not name.startswith("_midstep") and not _same(value, fresh.get(name, _missing))
     }
 
 
 def restore(scheduler: Any, state: dict[str, Any], device: torch.device | str) -> None:
-    """Give a fresh scheduler, after its set_timesteps, what a frame carried."""
+    """Give a fresh scheduler, after its set_timesteps, a copy of what a frame carried."""
     for name, value in state.items():
         setattr(scheduler, name, _to(value, device))
 
@@ -94,7 +102,7 @@ class Window:
 
     def carried(self, scheduler: Any) -> dict[str, Any]:
         """The solver's state that the frame at `stop` must carry."""
-        return carried(scheduler, self.fresh)
+        return changed(snapshot(scheduler), self.fresh)
 
 
 @functools.cache
@@ -178,6 +186,12 @@ def _windowed(base: Any) -> Any:
 _missing = object()
 
 
+def _copy(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
 def _same(a: Any, b: Any) -> bool:
     if a is b:
         return True
@@ -193,5 +207,5 @@ def _same(a: Any, b: Any) -> bool:
 
 def _to(value: Any, device: torch.device | str) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.to(device)
+        return value.to(device, copy=True)
     return [_to(item, device) for item in value] if isinstance(value, list) else value

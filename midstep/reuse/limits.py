@@ -18,6 +18,7 @@ from midstep.workload.user_request import UserRequest
 __all__ = [
     "BOTH",
     "CORE",
+    "KINDS",
     "POSITION",
     "SIZE",
     "TABLE",
@@ -36,6 +37,7 @@ POSITION = "position"
 BOTH = "size and position"
 VARIATION = "variation"
 WORDS = "words"
+KINDS = (SIZE, POSITION, BOTH, VARIATION, WORDS)  # that are measured
 TABLE = "reuse.json"  # in the model's folder
 PACED = "paced"  # revision of outputs that are no tensors
 
@@ -231,20 +233,40 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
         by_class[kind] = max(1, limit)
         if limit == 0:
             unreached.append(kind)
-    fallback = scenario.model.split_step
     notices = []
     if unreached:
         notices.append(
             f"no step has {metric} {floor:g} or more with a share of {reuse.share:g} for "
             f"{', '.join(unreached)}: such requests reuse step 1 at most"
         )
-    if WORDS not in by_class and not scenario.workload.draws_from_catalogue:
-        notices.append(
-            f"prompts outside the catalogue were not measured: outputs serve them up to "
-            f"model.split_step, {fallback}"
-        )
+    fallback = scenario.model.split_step
     file = pipelines.catalogue_file(scenario.model.path)
     catalogue = load_catalogue(file) if file is not None else None
+    unmeasured = _unmeasured(scenario, catalogue, by_class)
+    if unmeasured:
+        notices.append(
+            f"{', '.join(unmeasured)} not measured: outputs serve such requests up to "
+            f"model.split_step, {fallback}"
+        )
     return ReuseLimits(
         scenario.model.steps, by_class, fallback, catalogue, "; ".join(notices) or None
     )
+
+
+def _unmeasured(
+    scenario: Scenario, catalogue: Catalogue | None, by_class: Mapping[str, int]
+) -> list[str]:
+    """What a run may ask for and the table has not, in words."""
+    names = []
+    if WORDS not in by_class:
+        if catalogue is not None and catalogue.edges:
+            edge = catalogue.edges[0]
+            core = catalogue.prompt(edge)
+            own = [catalogue.prompt(edge, ending) for ending in catalogue.endings[1:]]
+            kinds = dict.fromkeys(_addition(catalogue, prompt, core) for prompt in own)
+            names += [f"endings of {kind}" for kind in kinds if kind not in by_class]
+        if not scenario.workload.draws_from_catalogue:
+            names.append("prompts outside the catalogue")
+    if VARIATION not in by_class and scenario.workload.variation_share:
+        names.append("variations")
+    return names

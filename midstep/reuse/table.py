@@ -28,7 +28,8 @@ _FUZZ = 1e-9  # of a value that is a bin's end in decimal and not in binary
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """A metric's values for one class of request whose picture goes on from the shared output at
-    `step`; 0: from noise. `counts` are of neighbouring bins (GRID) from number `first` on."""
+    `step`; 0: from noise, all pairs. Fidelity past step 0 is of the pairs alone whose picture is
+    right without reuse. `counts` are of neighbouring bins (GRID) from number `first` on."""
 
     kind: str
     step: int

@@ -40,6 +40,11 @@ def _add_run(commands: Commands) -> None:
     run.add_argument(
         "--policy", metavar="P|FILE.py", help="what decides what is kept (see `midstep policies`)"
     )
+    run.add_argument(
+        "--cut",
+        metavar="RULE",
+        help="where the edge hands over: fixed, limit, planned, fastest, considerate, auto",
+    )
     run.add_argument("--duration", metavar="60s", help="how long users ask")
     add_model(run)
     run.add_argument("--prompts", metavar="FILE", help="prompts to ask for in order, one a line")

@@ -42,6 +42,7 @@ class EdgePrice:
         self.tick_s = float(tick_s[0]) if len(tick_s) else FIRST_TICK_S
         self.wait_s = 0.0
         self.use = 0.0  # forecast
+        self._settled = 0  # slots in which lambda was set
         self._least_s = self.tick_s  # a tick of one request
         self._step_s = self.tick_s  # edge time of a step: a tick's, by those in it
         self._work: EdgeWork | None = None
@@ -89,7 +90,9 @@ class EdgePrice:
         forecast = self._forecast(terms, steps)
         capacity = USE / (self.requests_per_s * self._step_s * self.correction)
         price_s = least_price_s(forecast, capacity, float(self._samples[:, 2].max()))
-        self.price_s += DAMPING * (price_s - self.price_s)
+        self._settled += 1
+        # at first the mean of all slots so far: from 0 it would be a long way
+        self.price_s += max(DAMPING, 1 / self._settled) * (price_s - self.price_s)
         self._forecast_steps = forecast(self.price_s)
         self.use = USE * self._forecast_steps / capacity
 
@@ -109,6 +112,11 @@ class EdgePrice:
             return float(np.where(fresh, cut, more).mean())
 
         return mean_steps
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether lambda was set at all: before there is no price."""
+        return self._settled > 0
 
     @property
     def charge_s(self) -> float:
@@ -135,6 +143,7 @@ class EdgePrice:
             "wait_s": self.wait_s,
             "step_s": self._step_s,
             "least_s": self._least_s,
+            "settled": self._settled,
             "recent": self._recent.copy(),
             "rate": self._rate.copy(),
             "forecast": self._forecast_steps,
@@ -148,6 +157,7 @@ class EdgePrice:
         self.wait_s = float(state["wait_s"])
         self._step_s = float(state["step_s"])
         self._least_s = float(state["least_s"])
+        self._settled = int(state["settled"])
         self._recent = np.array(state["recent"])
         self._rate = np.array(state["rate"])
         self._forecast_steps = float(state["forecast"])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, EdgeWork
+from midstep.wire.messages import OTHERS, Access, EdgeWork
 from orchestrator.decision.edge_price import EdgePrice
 from orchestrator.decision.step_prices import StepTerms, free_cut
 from orchestrator.decision.step_times import StepTimes
@@ -110,9 +110,12 @@ class StepMeter:
         return float(efold_slots / -np.expm1(-max(1, self._slots) / efold_slots))
 
     @property
-    def free_cut(self) -> int:
-        """Where a request is cut whose prompt is not kept, limits aside: the cheapest for all."""
-        return free_cut(self.terms(), self.steps, self.edge.charge_s)
+    def others_target(self) -> list[tuple[str, int]]:
+        """The target of who finds nothing held, once there is a price: the cheapest cut for all.
+        Until then the edge says."""
+        if not self.edge.is_settled:
+            return []
+        return [(OTHERS, free_cut(self.terms(), self.steps, self.edge.charge_s))]
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -21,6 +21,7 @@ ScenarioLike = str | os.PathLike[str] | Mapping[str, Any] | Scenario | None
 # option -> the scenario's key
 KEYS = {
     "policy": "policy.name",
+    "cut": "cut.rule",
     "duration": "duration_s",
     "model": "model.path",
     "prompts": "workload.prompts",
@@ -41,8 +42,8 @@ def resolve_scenario(
 ) -> Scenario:
     """The scenario with `changes`, and then with `settings`, which are texts `key.path=value`.
 
-    A change's name is one of OPTIONS or the path of a key, its value None changes nothing; `policy`
-    and `model` take the whole section, too. Raises ScenarioError, OptionError.
+    A change's name is one of OPTIONS or the path of a key, its value None changes nothing;
+    `policy`, `cut` and `model` take the whole section, too. Raises ScenarioError, OptionError.
     """
     changes = {name: _plain(value) for name, value in changes.items() if value is not None}
     if isinstance(source, Scenario) and not changes and not settings:

@@ -19,19 +19,19 @@ from midstep.reuse.scenes import SIZE
 from midstep.scenario import Scenario
 from midstep.workload.catalogue import Catalogue, Edge, load_catalogue
 
-__all__ = ["Asked", "PictureJudge", "Seen"]
+__all__ = ["Finding", "PictureJudge", "Sample"]
 
 TOGETHER = 500  # pictures that are judged at once: 50 MB
 
 
-class Asked(NamedTuple):
+class Sample(NamedTuple):
     """A picture (PNG) and what it was asked to show."""
 
     spec: Spec
     png: bytes
 
 
-class Seen(NamedTuple):
+class Finding(NamedTuple):
     """What a picture shows, in the catalogue's words, and whether that is what it was asked for."""
 
     right: bool
@@ -66,13 +66,13 @@ class PictureJudge:
         return None if edge is None or ending is None else Spec(edge, ending)
 
     def judge(
-        self, pictures: Sequence[Asked], advance: Callable[[float], None] = lambda _: None
-    ) -> list[Seen | None]:
+        self, samples: Sequence[Sample], advance: Callable[[float], None] = lambda _: None
+    ) -> list[Finding | None]:
         """What each shows; None of one of another size than the judge's renders. `advance` is
         called with each further share of the work that is done."""
         different: dict[tuple[Spec, bytes], Picture | None] = {}
         keys = []
-        for one in pictures:
+        for one in samples:
             key = one.spec, hashlib.blake2b(one.png, digest_size=16).digest()
             keys.append(key)
             if key not in different:
@@ -81,27 +81,26 @@ class PictureJudge:
         for key, pixels in different.items():
             if pixels is not None:
                 by_background[key[0].edge.background].append(key)
-        seen: dict[tuple[Spec, bytes], Seen] = {}
+        findings: dict[tuple[Spec, bytes], Finding] = {}
         for members in by_background.values():  # setting the judge up for one is dear
             for first in range(0, len(members), TOGETHER):
                 batch = members[first : first + TOGETHER]
-                seen |= self._judge(batch, [different[key] for key in batch])
+                findings |= self._judge(batch, [different[key] for key in batch])
             advance(1 / len(by_background))
-        judge.layers.cache_clear()  # a quarter of a gigabyte
-        return [seen.get(key) for key in keys]
+        return [findings.get(key) for key in keys]
 
     def _judge(
         self, keys: Sequence[tuple[Spec, bytes]], pixels: Sequence[Picture | None]
-    ) -> dict[tuple[Spec, bytes], Seen]:
+    ) -> dict[tuple[Spec, bytes], Finding]:
         specs = [spec for spec, _ in keys]
         known = np.stack([one for one in pixels if one is not None])
         verdicts = judge.judge(self._catalogue, known, specs)
-        seen = {}
+        findings = {}
         for key, verdict in zip(keys, verdicts, strict=True):
             shown = Spec(Edge(verdict.thing, verdict.background), verdict.ending)
             words = self._catalogue.prompt(shown.edge, shown.ending)
-            seen[key] = Seen(right=shown == key[0], prompt=words)
-        return seen
+            findings[key] = Finding(right=shown == key[0], prompt=words)
+        return findings
 
 
 def _pixels(png: bytes) -> Picture | None:

@@ -63,6 +63,7 @@ class Recorder:
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
         self.folder = folder
+        self._scenario = scenario
         self._images = scenario.report.images
         self._edges = [edge.name for edge in scenario.edges]
         self._journals: dict[str, TextIO] = {}
@@ -142,15 +143,21 @@ class Recorder:
             path.write_text(f"{error}\n\n{error.traceback}")
 
     def compared(self, gallery: Iterable[Gallery]) -> None:
-        """Pictures made again without reuse: their PSNR goes into the rows, they into images/, and
-        with them the picture that they are compared with."""
+        """Pictures made again without reuse: what they say of quality goes into the rows, they into
+        images/, and with them the picture that they are compared with."""
+        gallery = [*gallery]
+        self.gallery += gallery
         for one in gallery:
-            self.gallery.append(one)
             self.rows[one.request_id].psnr_db = one.psnr_db
             self._image(f"{one.request_id}-frame", one.frame)
             self._image(f"{one.request_id}-reference", one.reference)
             if not self._images:
                 self._image(one.request_id, one.picture)
+        if gallery and self._scenario.modes.denoiser == "real":  # paced pictures show nothing
+            # it renders, and computes: a second to import, and few runs need it
+            from orchestrator.records import picture_quality
+
+            picture_quality.measure(self._scenario, self.rows, gallery)
 
     def close(self) -> None:
         """Make the parquet files; the journals go once those are on disk."""

@@ -31,6 +31,9 @@ def test_data_of_each_kind_is_among_the_contents() -> None:
     assert {
         Path("midstep/models/midstep-emoji/unet/diffusion_pytorch_model.safetensors"),
         Path("midstep/models/midstep-emoji/tokenizer/merges.txt"),
+        Path("midstep/models/midstep-emoji/reuse.json"),
+        Path("midstep/models/midstep-emoji/glyphs/1f43c.webp"),
+        Path("midstep/models/midstep-emoji/glyphs/NOTICE"),
         Path("midstep/scenarios/laptop.yaml"),
         Path("midstep/experiments/six-policies.yaml"),
         Path("orchestrator/policies/drc_item/scorer.json"),

@@ -8,12 +8,7 @@ import pytest
 from edge_node.edge import Edge
 from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.wire.messages import Access, Answer, CacheUpdate
-from tests.edge_node.world import FRAME, ask, with_edge
-
-
-async def keep(edge: Edge, answer: Answer) -> None:
-    result = await edge.apply(CacheUpdate(((answer.frame.prompt_key, answer.frame.step),)))
-    assert result.admitted == 1
+from tests.edge_node.world import FRAME, ask, keep, with_edge
 
 
 def test_what_is_not_kept_is_computed_again() -> None:

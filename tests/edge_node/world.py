@@ -8,31 +8,49 @@ from typing import Any, TypeVar
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
-from edge_node.cut import FixedStep
+from edge_node.cut import CutRule, FixedStep, Situation
 from edge_node.edge import Edge
 from midstep.clock import Clock, VirtualClock, run_virtual
+from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine
-from midstep.wire.messages import Request
+from midstep.wire.messages import Answer, CacheUpdate, Request
 from tests import paced
 
 T = TypeVar("T")
 FRAME = 1000
 
 
-def make_edge(clock: Clock, capacity: int = 3 * FRAME, **engine: Any) -> Edge:
-    """An edge of ten steps, cut at six, whose frames have FRAME bytes."""
+class Wish(CutRule):
+    """Cuts a request at the step that it names as its backlog."""
+
+    def cut(self, situation: Situation) -> int:
+        return int(situation.backlog_s)
+
+
+def make_edge(
+    clock: Clock,
+    capacity: int = 3 * FRAME,
+    *,
+    staging: int = 10 * FRAME,
+    several: bool = False,
+    rule: CutRule | None = None,
+    denoiser: Denoiser | None = None,
+    **engine: Any,
+) -> Edge:
+    """An edge of ten steps, cut at six, whose paced frames have FRAME bytes."""
     options = {"queue_limit": 100, "max_batch": 8, "profile": paced.PROFILE, **engine}
-    running = Engine(paced.denoiser(FRAME), clock, **options)
+    running = Engine(denoiser or paced.denoiser(FRAME), clock, **options)
     return Edge(
         "edge-t",
         running,
-        Store(capacity),
-        Staging(10 * FRAME),
+        Store(capacity, several),
+        Staging(staging),
         clock,
-        rule=FixedStep(6),
+        rule=rule or FixedStep(6),
         split_step=6,
         seed=7,
         profile=paced.PROFILE,
+        frame_bytes=FRAME,
     )
 
 
@@ -61,3 +79,14 @@ def ask(edge: Edge, prompt: str = "a panda", request_id: str = "r", **changes: A
             **changes,
         }
     )
+
+
+def wish(edge: Edge, cut: int, limit: int | None = None, **changes: Any) -> Request:
+    """A request for an edge with the rule Wish, to be cut at `cut`."""
+    return ask(edge, limit=limit or cut, backlog_s=float(cut), **changes)
+
+
+async def keep(edge: Edge, answer: Answer) -> None:
+    """Let the store have an answer's output."""
+    update = CacheUpdate(((answer.frame.prompt_key, answer.frame.step),))
+    assert (await edge.apply(update)).admitted == 1

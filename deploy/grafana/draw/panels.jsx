@@ -112,7 +112,7 @@ function Cells({ panel, frames, board, width, height }) {
   const { exponent, fill } = panel.options.color;
   const colour = theme.visualization.getColorByName(fill);
   const text = { fill: theme.colors.text.primary, fontSize: AXIS_PX.text };
-  const clock = (time_s) => new Date(time_s * 1000).toLocaleTimeString([], { timeStyle: "short" });
+  const clock = (time_s) => new Date(time_s * 1000).toLocaleTimeString("en-GB");
   return (
     <svg width={width} height={height}>
       {rows.map((row, index) => (
@@ -157,7 +157,7 @@ function bucketsOf(frames) {
     const below = new Map(before?.[0].values.map((time, at) => [time, before[1].values[at]]));
     const cells = times.map((time, at) => [time / 1000, values[at] - (below.get(time) ?? 0)]);
     return {
-      name: frame.fields[1].labels.le,
+      name: Number.isFinite(end(frame)) ? String(end(frame)) : "more",
       step_s: frame.fields[0].config.interval / 1000,
       cells: cells.filter(([, value]) => value > 0),
     };

@@ -10,7 +10,8 @@ from midstep.reuse.proportions import all_right, wilson
 __all__ = ["MOST", "Target", "Values", "decision", "looks", "wanted"]
 
 MOST = 1200  # pairs of a cell
-FRACTIONS = (1 / 6, 1 / 2, 1, 3 / 2, 2)  # of the count that suffices where all are right
+# of the count that suffices where all are right; a little more, where some pairs do not count
+FRACTIONS = (1 / 6, 1 / 2, 1, 1.04, 3 / 2, 2)
 
 # (class, pair, step) -> metric -> value; step 0: the picture without reuse
 Values = Mapping[tuple[str, int, int], Mapping[str, float]]
@@ -23,6 +24,13 @@ class Target:
     metrics: Mapping[str, str]
     floors: Mapping[str, float]
     share: float
+
+    def counts(self, kind: str, without_reuse: Mapping[str, float] | None) -> bool:
+        """Whether a pair says anything about reuse: what the model cannot draw without it, by the
+        values of that picture where there are any, is no fault of reuse."""
+        if self.metrics[kind] != "fidelity" or without_reuse is None:
+            return True
+        return self.reached(kind, without_reuse)
 
     def reached(self, kind: str, values: Mapping[str, float]) -> bool:
         """Whether one picture's values reach the floor."""
@@ -53,7 +61,8 @@ def wanted(
     the next round is asked for; what is open depends on nothing else, so that an interrupted
     calibration takes the same way.
 
-    A step past one that does not reach the share is no longer drawn: no limit goes that far.
+    Only pairs that count are counted (Target.counts). A step past one that does not reach the share
+    is no longer drawn: no limit goes that far.
     """
     open_steps = {kind: tuple(range(1, steps)) for kind in kinds}
     first = 0
@@ -71,10 +80,11 @@ def _still_open(
     values: Values, kind: str, open_steps: tuple[int, ...], target: Target, count: int
 ) -> tuple[int, ...]:
     """Steps of a class that are open after `count` pairs."""
+    pairs = [pair for pair in range(count) if target.counts(kind, values.get((kind, pair, 0)))]
     left: list[int] = []
     for step in open_steps:
-        right = sum(target.reached(kind, values[kind, pair, step]) for pair in range(count))
-        outcome = decision(right, count, target.share)
+        right = sum(target.reached(kind, values[kind, pair, step]) for pair in pairs)
+        outcome = decision(right, len(pairs), target.share)
         if outcome is False:
             break
         if outcome is None:

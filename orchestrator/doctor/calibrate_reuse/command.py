@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -16,7 +16,7 @@ from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.factory import open_denoiser
 from midstep.errors import EXIT_MISSED, OptionError
 from midstep.reuse.judge import can_judge
-from midstep.reuse.limits import TABLE, VARIATION
+from midstep.reuse.limits import KINDS, TABLE, VARIATION
 from midstep.reuse.scenes import SIZE
 from midstep.reuse.table import FLOORS, METRICS, Cell, Curve, ReuseTable
 from midstep.scenario import Reuse, Scenario
@@ -46,8 +46,9 @@ class ReuseCalibration:
 
 
 def calibrate_reuse(wish: ReuseCalibration) -> int:
-    """Measure, or go on where an earlier call was stopped; the command's exit status: 1 where
-    cells were left undecided because the time was over. Raises OptionError, ModelError."""
+    """Measure, or go on where an earlier call was stopped; the command's exit status: 1 where the
+    time was over before some classes were finished, which are then not in the table. Raises
+    OptionError, ModelError."""
     scenario = wish.scenario
     if scenario.modes.denoiser == "paced":
         raise OptionError("--reuse: modes.denoiser paced computes no pictures; set it to real")
@@ -61,17 +62,15 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     journal = Journal(out.with_suffix(".journal.jsonl"), head)
     measuring = Measuring(denoiser, pairs, catalogue, journal)
     counts = looks(target.share, wish.most)
-    complete, open_steps = measuring.run(target, counts, Progress(_say), wish.hours * 3600)
-    if not complete:
-        _say(f"stopped after {wish.hours:g} h, within the first round; call again to go on")
-        return EXIT_MISSED
-    table = _table(denoiser, pairs.kinds, journal, target, complete)
-    table.save(out)
-    print("\n".join(findings(table, scenario.reuse)))
-    print(f"wrote {out}")
-    undecided = sum(len(steps) for steps in open_steps.values())
-    if complete < counts[-1] and undecided:
-        _say(f"stopped after {wish.hours:g} h: {undecided} cells are open; call again to go on")
+    finished = measuring.run(target, counts, Progress(_say), wish.hours * 3600)
+    left = [kind for kind in pairs.kinds if kind not in finished]
+    if finished:
+        table = _table(denoiser, journal, target, finished)
+        table.save(out)
+        print("\n".join(findings(table, scenario.reuse)))
+        print(f"wrote {out}")
+    if left:
+        _say(f"stopped after {wish.hours:g} h without {', '.join(left)}: call again to go on")
         return EXIT_MISSED
     return 0
 
@@ -143,18 +142,21 @@ def _pairs_digest(pairs: Pairs) -> str:
 
 
 def _table(
-    denoiser: Denoiser, kinds: tuple[str, ...], journal: Journal, target: Target, complete: int
+    denoiser: Denoiser, journal: Journal, target: Target, finished: Mapping[str, int]
 ) -> ReuseTable:
-    """The table of all rounds that are complete."""
+    """The table of the classes that were finished, with so many pairs."""
     identity = denoiser.identity
     values: dict[tuple[str, int, str], list[float]] = {}
     for (kind, pair, step), of in sorted(journal.values.items()):
-        if pair < complete:
-            for metric, value in of.items():
+        if pair >= finished.get(kind, 0):
+            continue
+        counts = not step or target.counts(kind, journal.values.get((kind, pair, 0)))
+        for metric, value in of.items():
+            if counts or metric != "fidelity":
                 values.setdefault((kind, step, metric), []).append(value)
     cells = [
         Cell.of(kind, step, metric, values[kind, step, metric])
-        for kind, metric, step in product(kinds, METRICS, range(identity.steps))
+        for kind, metric, step in product(KINDS, METRICS, range(identity.steps))
         if (kind, step, metric) in values
     ]
     return ReuseTable(
@@ -162,7 +164,7 @@ def _table(
         share=target.share,
         floors={metric: target.floors[metric] for metric in sorted({*target.metrics.values()})},
         cells=tuple(cells),
-        curves=_curves([of for pair, of in sorted(journal.curves.items()) if pair < complete]),
+        curves=_curves([of for _, of in sorted(journal.curves.items())]),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from midstep.diffusion.denoise import Denoiser, Picture
 from midstep.reuse.judge import judge
-from midstep.reuse.limits import VARIATION
+from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION, WORDS
 from midstep.reuse.proportions import all_right
 from midstep.reuse.quality import psnr_db, ssim
 from midstep.wire.frame import Frame
@@ -22,6 +22,8 @@ from orchestrator.doctor.calibrate_reuse.pairs import Pair, Pairs
 __all__ = ["CURVES", "Measuring", "Progress"]
 
 CURVES = 96  # core prompts whose trajectories are compared step by step
+# classes that most requests are of come first: a calibration that is stopped has them
+ORDER = (BOTH, POSITION, SIZE, WORDS, VARIATION)
 TOGETHER = 48  # pair numbers at most that are drawn and judged together
 
 Place = tuple[str, int, int]  # class, pair, step
@@ -50,8 +52,8 @@ class Progress:
         self._last = now
         rest_s = self.spent_s * left / done
         self._say(
-            f"{place}; {self.spent_s / 60:.1f} min so far, about {rest_s / 60:.0f} more for what "
-            f"is open"
+            f"{place}; {self.spent_s / 60:.1f} min so far, about {rest_s / 60:.0f} more for this "
+            f"class"
         )
 
 
@@ -73,38 +75,46 @@ class Measuring:
         counts: tuple[int, ...],
         progress: Progress,
         limit_s: float = float("inf"),
-    ) -> tuple[int, OpenSteps]:
-        """Draw until every cell is decided or has all its pairs. Returns the pairs of the rounds
-        that are complete, and the steps that are open after them: some where `limit_s` seconds
-        were over before."""
-        complete = 0
-        open_steps: OpenSteps = {}
+    ) -> dict[str, int]:
+        """Draw, class by class, until every cell is decided or has all its pairs. Returns the pairs
+        of each class that was finished: not of all where `limit_s` seconds were over before."""
+        finished: dict[str, int] = {}
+        for kind in sorted(self._pairs.kinds, key=ORDER.index):
+            count = self._finish(kind, target, counts, progress, limit_s)
+            if count is None:
+                return finished
+            finished[kind] = count
+        return finished
+
+    def _finish(
+        self,
+        kind: str,
+        target: Target,
+        counts: tuple[int, ...],
+        progress: Progress,
+        limit_s: float,
+    ) -> int | None:
+        """The pairs of a class that were drawn; None where the time was over before its end."""
+        drawn = 0
         enough = min(all_right(target.share), counts[-1])  # pairs, where all are right
         for first, last, open_steps in wanted(
-            self._journal.values, self._pairs.kinds, self._steps, target, counts
+            self._journal.values, (kind,), self._steps, target, counts
         ):
-            chunks = list(self._chunks(first, last))
+            chunks = list(self._chunks(kind, first, last))
             for i, numbers in enumerate(chunks):
                 missing = self._missing(numbers, open_steps)
                 if missing and progress.spent_s > limit_s:
-                    return complete, open_steps
+                    return None
                 self._measure(missing)
                 share = (len(chunks) - 1 - i) / len(chunks)
                 left = share * (last - first) + max(0, enough - last)
                 progress.tell(
-                    f"pairs {first} to {last - 1}, {i + 1} of {len(chunks)} parts",
+                    f"{kind}, pairs {first} to {last - 1}: part {i + 1} of {len(chunks)}",
                     self._drawing.counted.steps,
                     round(left * self._steps_a_pair(open_steps)),
                 )
-            complete = last
-        return complete, self._open_after(target, counts, complete)
-
-    def _open_after(self, target: Target, counts: tuple[int, ...], complete: int) -> OpenSteps:
-        """Steps that are undecided when all pairs are drawn."""
-        rounds = wanted(
-            self._journal.values, self._pairs.kinds, self._steps, target, (*counts, complete + 1)
-        )
-        return next((steps for first, _, steps in rounds if first == complete), {})
+            drawn = last
+        return drawn
 
     def _steps_a_pair(self, open_steps: OpenSteps) -> int:
         """Steps of the network for all that is open of one pair number."""
@@ -112,11 +122,11 @@ class Measuring:
         core = max((step for steps in open_steps.values() for step in steps), default=0)
         return own + core + sum(self._steps - m for steps in open_steps.values() for m in steps)
 
-    def _chunks(self, first: int, last: int) -> Iterator[list[int]]:
+    def _chunks(self, kind: str, first: int, last: int) -> Iterator[list[int]]:
         """Pair numbers that are drawn and judged together: of one group."""
         groups: dict[int, list[int]] = {}
         for number in range(first, last):
-            group = self._pairs.pair(self._pairs.kinds[0], number).group
+            group = self._pairs.pair(kind, number).group
             groups.setdefault(group, []).append(number)
         for _, numbers in sorted(groups.items()):
             for start in range(0, len(numbers), TOGETHER):

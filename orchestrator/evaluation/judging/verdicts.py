@@ -12,7 +12,7 @@ from midstep.errors import RecordError
 from midstep.telemetry.record import RequestRow
 from orchestrator.records import report, summary
 from orchestrator.records.folders import read_scenario, write_at_once
-from orchestrator.records.picture_judge import Seen
+from orchestrator.records.picture_judge import Finding
 from orchestrator.records.recorder import read_run
 from orchestrator.records.tables import write_parquet
 
@@ -22,18 +22,18 @@ TABLE = "judged.csv"
 HEAD = ("request_id", "prompt", "reuse", "cut_step", "fidelity", "shows")
 
 
-def write_verdicts(folder: Path, seen: Mapping[str, Seen]) -> None:
+def write_verdicts(folder: Path, findings: Mapping[str, Finding]) -> None:
     """Write judged.csv, and into the tables of a run that ended the column and the metric, and its
-    report again; the rest of the record stays as it is. Raises RecordError."""
+    report again, where it has one; the rest of the record stays as it is. Raises RecordError."""
     rows, _ = read_run(folder)
     for row in rows:
-        verdict = seen.get(row["request_id"])
+        verdict = findings.get(row["request_id"])
         row["fidelity"] = None if verdict is None else float(verdict.right)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
     for row in rows:
-        if (verdict := seen.get(row["request_id"])) is not None:
+        if (verdict := findings.get(row["request_id"])) is not None:
             writer.writerow([*(row[name] for name in HEAD[:-1]), verdict.prompt])
     try:
         write_at_once(folder / TABLE, text.getvalue())
@@ -45,6 +45,7 @@ def write_verdicts(folder: Path, seen: Mapping[str, Seen]) -> None:
             tree = summary.read(folder)
             summary.renew(tree, scenario, rows, ("fidelity",))
             summary.write(folder, tree)
-        report.write(folder)
+        if (folder / "report.html").is_file():
+            report.write(folder)
     except OSError as error:
         raise RecordError(f"{folder}: cannot be written: {error}") from error

@@ -49,7 +49,8 @@ STAGE_BOUNDS = {
     "p50": Bound(0.06, 0.010),
     "p95": Bound(0.06, 0.010),
 }
-HIT_RATIO = Bound(0.0, 0.01)
+HIT_RATIO = Bound(0.0, 0.01)  # and the ratio of requests that went on from a held output
+CUT_STEP = Bound(0.02, 0.1)  # steps, mean of the requests
 FINISHED = Bound(0.02, 1.0)  # requests of a road
 MAPE = 0.05
 CORRELATION = 0.98
@@ -59,10 +60,13 @@ MATCHED = 0.9  # of the measured requests, where arrivals are open
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """One road's figures: each stage's mean, p50 and p95 (s; None of too few requests), hit
-    ratio, saved steps a request, mean Q (s), number of finished requests."""
+    ratio, share of the requests that went on from a held output, mean cut and saved steps of a
+    request, mean Q (s), number of finished requests."""
 
     stages: Mapping[str, Mapping[str, float | None]]
     hit_ratio: float
+    partial_ratio: float
+    cut_step: float
     saved_steps: float
     queue_s: float
     requests: int
@@ -92,10 +96,11 @@ class StageError:
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
     """Requests that both roads finished: `matched` with the same user, number and prompt, of
-    `requests` measured; `mape` of their response times and their `correlation`, None of too
-    few."""
+    `requests` measured, `same_cut` of them cut at the same step; `mape` of their response times and
+    their `correlation`, None of too few."""
 
     matched: int
+    same_cut: int
     requests: int
     mape: float | None
     correlation: float | None
@@ -120,6 +125,14 @@ class Agreement:
     def hit_bias(self) -> float:
         return self.predicted_figures.hit_ratio - self.measured_figures.hit_ratio
 
+    @property
+    def partial_bias(self) -> float:
+        return self.predicted_figures.partial_ratio - self.measured_figures.partial_ratio
+
+    @property
+    def cut_bias(self) -> float:
+        return self.predicted_figures.cut_step - self.measured_figures.cut_step
+
     def misses(self) -> list[str]:
         """The bounds that are not kept, a line each. Requests are paired where arrivals are open
         only: closed ones drift apart by what they wait."""
@@ -137,11 +150,7 @@ class Agreement:
             for error in self.stages
             if not error.within
         ]
-        if abs(self.hit_bias) > HIT_RATIO.absolute + 1e-9:
-            points = 100 * HIT_RATIO.absolute
-            lines.append(
-                f"hit ratio is off by {100 * self.hit_bias:+.1f} points (bound {points:g})"
-            )
+        lines += self._misses_of_reuse()
         pairs = self.pairing
         if self.is_open and pairs.matched < MATCHED * pairs.requests:
             lines.append(f"{pairs.matched} of {pairs.requests} measured requests were predicted")
@@ -149,6 +158,22 @@ class Agreement:
             lines.append(f"request MAPE is {pairs.mape:.1%} (bound {MAPE:.0%})")
         if pairs.correlation is not None and pairs.correlation < CORRELATION:
             lines.append(f"r of requests is {pairs.correlation:.3f} (bound {CORRELATION:g})")
+        return lines
+
+    def _misses_of_reuse(self) -> list[str]:
+        """The bounds on hits, resumed trajectories and cuts that are not kept."""
+        points = 100 * HIT_RATIO.absolute
+        lines = [
+            f"{name} ratio is off by {100 * bias:+.1f} points (bound {points:g})"
+            for name, bias in (("hit", self.hit_bias), ("partial", self.partial_bias))
+            if abs(bias) > HIT_RATIO.absolute + 1e-9
+        ]
+        measured = self.measured_figures.cut_step
+        if abs(self.cut_bias) > CUT_STEP.of(measured):
+            lines.append(
+                f"the mean cut is off by {self.cut_bias:+.2f} steps of {measured:.2f} "
+                f"(bound {CUT_STEP.of(measured):.2f})"
+            )
         return lines
 
     def dict(self) -> dict[str, Any]:
@@ -163,6 +188,8 @@ def figures(requests: Rows, slots: Rows) -> Figures:
     return Figures(
         stages={stage: _quantities(_seconds(done, stage)) for stage in STAGES},
         hit_ratio=_mean([row["reuse"] in HITS for row in done]),
+        partial_ratio=_mean([row["reuse"] == "resumed" for row in done]),
+        cut_step=_mean([row["cut_step"] or 0 for row in done]),
         saved_steps=_mean([row["saved_steps"] or 0 for row in done]),
         queue_s=_mean(queues),
         requests=len(done),
@@ -203,21 +230,27 @@ def pairing(prediction: Rows, repetitions: Sequence[Rows], is_open: bool) -> Pai
     """Pair the finished requests of a prediction with each repetition's, by id and prompt."""
     ours = {row["request_id"]: row for row in prediction if row["result"] == "done"}
     pairs = []
+    same_cut = 0
     requests = 0
     for rows in repetitions:
         done = [row for row in rows if row["result"] == "done"]
         requests += len(done)
-        pairs += [
-            (ours[row["request_id"]]["total_s"], row["total_s"])
+        matched = [
+            (partner, row)
             for row in done
-            if row["request_id"] in ours and ours[row["request_id"]]["prompt"] == row["prompt"]
+            if (partner := ours.get(row["request_id"])) and partner["prompt"] == row["prompt"]
         ]
+        same_cut += sum(partner["cut_step"] == row["cut_step"] for partner, row in matched)
+        pairs += [(partner["total_s"], row["total_s"]) for partner, row in matched]
     if not is_open or len(pairs) < 2:
-        return Pairing(matched=len(pairs), requests=requests, mape=None, correlation=None)
+        return Pairing(
+            matched=len(pairs), same_cut=same_cut, requests=requests, mape=None, correlation=None
+        )
     predicted, measured = np.array(pairs).T
     constant = predicted.std() == 0 or measured.std() == 0
     return Pairing(
         matched=len(pairs),
+        same_cut=same_cut,
         requests=requests,
         mape=float(np.mean(np.abs(predicted - measured) / measured)),
         correlation=None if constant else float(np.corrcoef(predicted, measured)[0, 1]),
@@ -260,6 +293,8 @@ def _average(several: Sequence[Figures]) -> Figures:
     return Figures(
         stages=stages,
         hit_ratio=_mean([one.hit_ratio for one in several]),
+        partial_ratio=_mean([one.partial_ratio for one in several]),
+        cut_step=_mean([one.cut_step for one in several]),
         saved_steps=_mean([one.saved_steps for one in several]),
         queue_s=_mean([one.queue_s for one in several]),
         requests=sum(one.requests for one in several),

@@ -22,8 +22,10 @@ def explain(agreement: Agreement) -> list[str]:
     limits the comparison."""
     means = {error.stage: error for error in agreement.stages if error.quantity == "mean"}
     lines = _parts(means) if "total" in means else []
-    if agreement.hit_bias:
+    if agreement.hit_bias or agreement.partial_bias:
         lines.append(_hits(agreement))
+    if agreement.cut_bias:
+        lines.append(_cuts(agreement))
     if not agreement.is_open:
         lines.append(
             "arrivals are closed: a user asks again when its picture is there, so that requests "
@@ -62,6 +64,15 @@ def _hits(agreement: Agreement) -> str:
     spread = agreement.hit_spread
     beside = "" if spread is None else f"; the repetitions differ by +- {100 * spread:.1f}"
     return (
-        f"hit ratio {ours.hit_ratio:.1%} against {theirs.hit_ratio:.1%}, saved steps a request "
+        f"hit ratio {ours.hit_ratio:.1%} against {theirs.hit_ratio:.1%}, resumed "
+        f"{ours.partial_ratio:.1%} against {theirs.partial_ratio:.1%}, saved steps a request "
         f"{ours.saved_steps:.2f} against {theirs.saved_steps:.2f}{beside}"
     )
+
+
+def _cuts(agreement: Agreement) -> str:
+    ours = agreement.predicted_figures
+    theirs = agreement.measured_figures
+    pairs = agreement.pairing
+    same = f"; {pairs.same_cut} of {pairs.matched} the same" if agreement.is_open else ""
+    return f"cut at step {ours.cut_step:.2f} in the mean against {theirs.cut_step:.2f}{same}"

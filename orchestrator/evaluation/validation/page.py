@@ -86,6 +86,8 @@ def lines(finding: Finding) -> list[str]:
         "",
         f"Hit ratio {theirs.hit_ratio:.1%} (bias {100 * agreement.hit_bias:+.1f} points"
         f"{beside}); "
+        f"resumed {theirs.partial_ratio:.1%} (bias {100 * agreement.partial_bias:+.1f} points); "
+        f"cut at step {theirs.cut_step:.2f} in the mean (bias {agreement.cut_bias:+.2f}); "
         f"saved steps a request {theirs.saved_steps:.2f} "
         f"(bias {ours.saved_steps - theirs.saved_steps:+.2f}); "
         f"mean Q {theirs.queue_s:.2f} s (bias {ours.queue_s - theirs.queue_s:+.2f}).",
@@ -93,8 +95,9 @@ def lines(finding: Finding) -> list[str]:
     if pairs.mape is not None:
         r = "-" if pairs.correlation is None else f"{pairs.correlation:.3f}"
         figures.append(
-            f"Of {pairs.requests} measured requests {pairs.matched} are the same: MAPE of the "
-            f"response {pairs.mape:.1%}, r {r}."
+            f"Of {pairs.requests} measured requests {pairs.matched} are the same, "
+            f"{pairs.same_cut} of them cut at the same step: MAPE of the response "
+            f"{pairs.mape:.1%}, r {r}."
         )
     misses = agreement.misses()
     figures += ["", *(f"* a measurement is {fault}" for fault in finding.faults)]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import OTHERS, CachedOutput, CacheUpdate
+from midstep.wire.messages import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
 from orchestrator.decision.step_meter import StepMeter
@@ -251,7 +251,7 @@ class PricePlanner(Policy, ABC):
         # from it; who finds nothing held is cut where it is cheapest for all
         keys = list(self._numbers)
         targets = [(keys[r], int(missing[r])) for r in np.flatnonzero(missing).tolist()]
-        targets.append((OTHERS, meter.free_cut))
+        targets += meter.others_target
         return with_targets(update, targets, meter.edge.price_s)
 
     def _places(self, keys: Sequence[str]) -> Ids:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import OTHERS, Access, CachedOutput, CacheSnapshot, CacheUpdate
+from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_meter import StepMeter
 from orchestrator.decision.step_prices import choice_costs_s
@@ -192,7 +192,7 @@ class ScorePlanner(Policy, ABC):
         absent = np.flatnonzero(missing).tolist()
         self._missing = {int(ids[i]): keys[int(ids[i])] for i in absent}
         targets = [(keys[int(ids[i])], int(missing[i])) for i in absent]
-        targets.append((OTHERS, meter.free_cut))
+        targets += meter.others_target
         return with_targets(update, targets, meter.edge.price_s)
 
     def planning_state(self) -> dict[str, Any]:

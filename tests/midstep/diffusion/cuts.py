@@ -3,6 +3,7 @@ FOLDER` finishes FOLDER's."""
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from midstep.diffusion.denoise import Denoiser, Variation
 from midstep.wire.frame import Frame
+from tests import tiny
 
 STEPS = 10
 GUIDANCE = 3.0
@@ -27,6 +29,13 @@ CASES = [
     ("pixart", "default"),
     ("sd3", "default"),
     ("flux", "default"),
+]
+
+
+KINDS = [
+    (f, s, k)
+    for f, s in CASES
+    for k in (("batched", "windowed") if f in ("sd", "sdxl") else ("windowed",))
 ]
 
 
@@ -62,6 +71,12 @@ def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:
     return (
         BatchedDenoiser(pipe, identity) if kind == "batched" else WindowedDenoiser(pipe, identity)
     )
+
+
+@functools.cache
+def opened(family: str, scheduler: str, kind: str) -> Denoiser:
+    """That denoiser, loaded once a process."""
+    return denoiser(tiny.folder(family), scheduler, kind)
 
 
 def run(cutter: Denoiser, trajectory: Any) -> Any:

@@ -14,38 +14,24 @@ import numpy as np
 import pytest
 import torch
 
-from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.errors import FrameError
 from midstep.wire.frame import Frame
 from tests import tiny
-from tests.midstep.diffusion.cuts import CASES, GUIDANCE, PROMPT, STEPS, Cut, denoiser, finish, run
+from tests.midstep.diffusion.cuts import GUIDANCE, KINDS, PROMPT, STEPS, Cut, finish, opened, run
 
 SEED = 11
-KINDS = [
-    (f, s, k)
-    for f, s in CASES
-    for k in (("batched", "windowed") if f in ("sd", "sdxl") else ("windowed",))
-]
 CUTS = [Cut(*kind, step) for kind in KINDS for step in (1, 6, STEPS - 1)]
 OTHER = [Cut(f, s, k, 6, "a pig in the snow") for f, s, k in KINDS]
 VARIED = [Cut(f, s, k, 6, PROMPT, 5) for f, s, k in KINDS]
-_denoisers: dict[tuple[str, str, str], Denoiser] = {}
 _stock: dict[tuple[str, str], np.ndarray[Any, Any]] = {}
-
-
-def open_denoiser(family: str, scheduler: str, kind: str) -> Denoiser:
-    key = family, scheduler, kind
-    if key not in _denoisers:
-        _denoisers[key] = denoiser(tiny.folder(family), scheduler, kind)
-    return _denoisers[key]
 
 
 def stock(family: str, scheduler: str) -> np.ndarray[Any, Any]:
     """The unmodified pipeline's picture."""
     key = family, scheduler
     if key not in _stock:
-        pipe = open_denoiser(family, scheduler, "windowed").pipe  # type: ignore[attr-defined]
+        pipe = opened(family, scheduler, "windowed").pipe  # type: ignore[attr-defined]
         extra = (
             {"clean_caption": False, "use_resolution_binning": False} if family == "pixart" else {}
         )
@@ -63,7 +49,7 @@ def stock(family: str, scheduler: str) -> np.ndarray[Any, Any]:
 
 
 def first_part(cut: Cut) -> Frame:
-    d = open_denoiser(cut.family, cut.scheduler, cut.kind)
+    d = opened(cut.family, cut.scheduler, cut.kind)
     return d.freeze(run(d, d.begin(PROMPT, SEED, cut.step)), "key")
 
 
@@ -98,7 +84,7 @@ def test_the_rest_can_follow_another_prompt(finished: dict[str, Any], cut: Cut) 
     picture = finished[cut.name]
     assert not np.array_equal(picture, stock(cut.family, cut.scheduler))
     assert np.array_equal(
-        picture, finish(open_denoiser(cut.family, cut.scheduler, cut.kind), first_part(cut), cut)
+        picture, finish(opened(cut.family, cut.scheduler, cut.kind), first_part(cut), cut)
     )
 
 
@@ -106,7 +92,7 @@ def test_the_rest_can_follow_another_prompt(finished: dict[str, Any], cut: Cut) 
 def test_a_variation_seed_gives_another_picture_and_the_same_one_again(
     finished: dict[str, Any], cut: Cut
 ) -> None:
-    d = open_denoiser(cut.family, cut.scheduler, cut.kind)
+    d = opened(cut.family, cut.scheduler, cut.kind)
     frame = first_part(cut)
     assert not np.array_equal(finished[cut.name], stock(cut.family, cut.scheduler))
     assert np.array_equal(finished[cut.name], finish(d, frame, cut))
@@ -123,7 +109,7 @@ def test_without_the_carried_state_the_picture_differs(
     """That is what the state travels for; if this passes with the state dropped, the tests above
     prove nothing."""
     cut = Cut("sd", scheduler, kind, 6)
-    d = open_denoiser("sd", scheduler, kind)
+    d = opened("sd", scheduler, kind)
     frame = first_part(cut)
     payload = unpack(frame.payload)
     if lost == "solver":
@@ -147,7 +133,7 @@ def test_only_stochastic_solvers_carry_a_random_state() -> None:
 def test_a_ragged_batch_agrees_with_requests_alone(family: str, scheduler: str) -> None:
     """Requests at different steps, in one call; within one grey level, because sums are grouped
     otherwise."""
-    d = open_denoiser(family, scheduler, "batched")
+    d = opened(family, scheduler, "batched")
     prompts = ["a panda", "a pig on a beach", "a red apple", "a fox in the snow"]
     alone = [d.decode(run(d, d.begin(p, i, STEPS))) for i, p in enumerate(prompts)]
     flying = []
@@ -165,7 +151,7 @@ def test_a_ragged_batch_agrees_with_requests_alone(family: str, scheduler: str) 
 
 
 def test_a_frame_of_another_size_is_refused_before_it_runs() -> None:
-    d = open_denoiser("sd", "ddim", "batched")
+    d = opened("sd", "ddim", "batched")
     frame = Frame.seal(
         d.identity.digest(), "key", 6, STEPS, pack(Payload(torch.zeros(1, 4, 64, 64)))
     )
@@ -174,7 +160,7 @@ def test_a_frame_of_another_size_is_refused_before_it_runs() -> None:
 
 
 def test_a_long_prompt_is_flagged_and_cut_as_diffusers_cuts_it() -> None:
-    d = open_denoiser("sd", "ddim", "batched")
+    d = opened("sd", "ddim", "batched")
     long = "a panda " * 100
     assert d.truncated(long) and not d.truncated(PROMPT)
     picture = d.decode(run(d, d.begin(long, SEED, STEPS)))

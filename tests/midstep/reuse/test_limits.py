@@ -144,6 +144,18 @@ def test_a_paced_run_of_another_sampler_falls_back(saved: Path) -> None:
     assert of(open_limits(euler, paced_identity(euler.model)), OWN["position"]) == 6
 
 
+def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
+    some = tuple(cell for cell in table().cells if cell.kind == "position")
+    path = save(table(cells=some), tmp_path)
+    varied = load("laptop", [f"reuse.table={path}", "workload.variation_share=0.1"])
+    limits = open_limits(varied)
+    assert limits.notice == (
+        "endings of size, endings of size and position, variations not measured: outputs serve "
+        "such requests up to model.split_step, 6"
+    )
+    assert (of(limits, OWN["size"]), of(limits, OWN["position"])) == (6, 19)
+
+
 def test_a_floor_that_no_step_reaches_is_said(saved: Path) -> None:
     limits = open_limits(scenario(saved, metric="psnr", floor=90), identity())
     assert limits.notice is not None and "no step has psnr 90" in limits.notice

@@ -17,11 +17,12 @@ from orchestrator.decision.cache_model import CacheModel
 from tests.edge_node.world import make_edge
 
 KEYS = st.sampled_from("abcdef")
-STEPS = st.sampled_from([4, 6])
+STEPS = st.sampled_from([4, 6, 7])
+NAMES = st.tuples(KEYS, STEPS)
 UPDATES = st.builds(
     CacheUpdate,
-    st.lists(st.tuples(KEYS, STEPS), max_size=4).map(tuple),
-    st.lists(KEYS, max_size=4).map(tuple),
+    st.lists(NAMES, max_size=4).map(tuple),
+    st.lists(KEYS | NAMES, max_size=4).map(tuple),
 )
 OUTPUTS = st.lists(st.tuples(KEYS, STEPS, st.integers(1, 40)), max_size=4)
 
@@ -32,12 +33,13 @@ def entry(key: str, step: int, nbytes: int) -> Entry:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(OUTPUTS, UPDATES), max_size=8))
+@given(st.lists(st.tuples(OUTPUTS, UPDATES), max_size=8), st.booleans())
 def test_it_is_the_edges_cache_without_frames(
-    rounds: list[tuple[list[tuple[str, int, int]], CacheUpdate]],
+    rounds: list[tuple[list[tuple[str, int, int]], CacheUpdate]], several: bool
 ) -> None:
     edge = make_edge(VirtualClock(), capacity=60)
-    model = CacheModel(60)
+    edge.store.several = several
+    model = CacheModel(60, several)
     for outputs, update in rounds:
         for key, step, nbytes in outputs:
             edge.staging.put(entry(key, step, nbytes))
@@ -48,9 +50,13 @@ def test_it_is_the_edges_cache_without_frames(
         assert model.snapshot().store == real.store
         assert (model.nbytes, set(model.staging)) == (
             real.store_bytes,
-            {held.prompt_key for held in real.staging},
+            {(held.prompt_key, held.step) for held in real.staging},
         )
-        assert CacheModel.of(real).snapshot() == model.snapshot()
+        assert CacheModel.of(real, several).snapshot() == model.snapshot()
+        for key in "abcdef":
+            for limit in (3, 5, 6, 9):
+                hit = edge.store.lookup(key, limit)
+                assert model.lookup(key, limit) == (None if hit is None else hit.entry.output)
 
 
 def test_a_broken_cache_is_found_out() -> None:
@@ -58,7 +64,8 @@ def test_a_broken_cache_is_found_out() -> None:
     for damage, text in (
         ({"nbytes": 11}, "holds 10 bytes and counts 11"),
         ({"capacity": 9}, "holds 10 bytes where 9 fit"),
-        ({"held": {"b": output}}, "output a is filed under b"),
+        ({"outputs": {("b", 6): output}}, "output a at step 6 is filed under b at 6"),
+        ({"held": {}}, "names other outputs than it holds"),
     ):
         model = CacheModel(20)
         model.hold([output])

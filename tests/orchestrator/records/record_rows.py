@@ -7,6 +7,7 @@ from orchestrator.records.rows import SlotRow
 def row(number: int, **changes: object) -> RequestRow:
     columns = dict(
         prompt="a small panda",
+        edge_prompt="a panda",
         prompt_key="k",
         result="done",
         reuse="computed",
@@ -30,7 +31,6 @@ def row(number: int, **changes: object) -> RequestRow:
         user=number,
         device_class="phone",
         process_id=1,
-        edge_prompt="a panda",
         **{**columns, **changes},  # type: ignore[arg-type]
     )
 

@@ -25,8 +25,12 @@ class Agenda:
 
     def advance(self, until_s: float) -> None:
         """Make the calls that are due before an instant; it is `now` then."""
+        self.advance_while(lambda: True, until_s)
+        self.now = until_s
+
+    def advance_while(self, condition: Callable[[], bool], until_s: float) -> None:
+        """Make the calls that are due before an instant, as long as a condition holds."""
         due = self._due
-        while due and due[0][0] < until_s:
+        while due and due[0][0] < until_s and condition():
             self.now, _, call, what = heapq.heappop(due)
             call(what)
-        self.now = until_s

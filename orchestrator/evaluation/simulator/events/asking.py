@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.record import RequestRow
 from midstep.wire.messages import Reuse
 from midstep.workload.requests import UserRequest
 
-__all__ = ["Asking", "row_of"]
+__all__ = ["Asking", "DeviceState", "row_of"]
 
 PROCESS = os.getpid()
+
+
+class DeviceState(NamedTuple):
+    """What a device says of itself when it asks: R_n (bit/s), its seconds for one step, and until
+    it has finished the pictures whose frames it has (s)."""
+
+    rate_bps: float
+    step_s: float
+    backlog_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +37,8 @@ class Asking:
     wanted: UserRequest
     edge_prompt: str
     core_prompt: str | None  # where the edge is asked for the whole prompt instead
+    limit: int  # the reuse limit
+    state: DeviceState
     arrived_s: float
     think_s: float | None = None  # before it, where arrivals are closed
     result: str = ""  # as long as it is on its way
@@ -36,6 +48,7 @@ class Asking:
     seed: int | None = None
     reuse: Reuse | None = None
     edge_steps: int = 0
+    reused_step: int = 0  # of the held output that it began from
     step: int = 0  # at which it was handed over
     queue_s: float = 0.0
     answered_s: float | None = None
@@ -72,6 +85,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         think_s=one.think_s,
         result=one.result,
         error=one.error,
+        reuse_limit=one.limit,
     )
     if one.answered_s is None:
         return row
@@ -79,6 +93,8 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.seed = one.seed
     row.reuse = one.reuse
     row.similarity = 0.0 if one.reuse == "computed" else 1.0
+    row.cut_step = one.step
+    row.reused_step = one.reused_step
     row.edge_steps = one.edge_steps
     row.saved_steps = one.step - one.edge_steps
     row.device_steps = steps - one.step

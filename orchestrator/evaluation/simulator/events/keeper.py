@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from edge_node.cut import CutRule
 from midstep.errors import PolicyFailed
 from midstep.scenario import Scenario
-from midstep.wire.messages import Access, CachedOutput, CacheUpdate, CacheUpdateResult
+from midstep.wire.messages import Access, CachedOutput, CacheUpdate, CacheUpdateResult, EdgeWork
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Served, VirtualQueue, slot_cost
@@ -24,10 +26,10 @@ __all__ = ["Keeper"]
 
 class Keeper:
     """Shows the scenario's policy each access and each slot of one edge, and carries out what it
-    answers. `scenario` has that edge alone; `frame_bytes` is an output's size. Raises
-    ScenarioError, PolicyFailed."""
+    answers: the targets of its plans go to the edge's `rule`. `scenario` has that edge alone;
+    `frame_bytes` is an output's size. Raises ScenarioError, PolicyFailed."""
 
-    def __init__(self, scenario: Scenario, frame_bytes: int) -> None:
+    def __init__(self, scenario: Scenario, frame_bytes: int, rule: CutRule) -> None:
         problem = run_problem(scenario, frame_bytes)
         policies.check(scenario.policy.name, problem, "live")
         self._name = scenario.policy.name
@@ -37,7 +39,9 @@ class Keeper:
         self._driver = drive(self._policy)
         self._at_once = scenario.policy.admission == "access"
         self._staged = scenario.edge.staging // frame_bytes  # outputs that may wait
-        self._cache = CacheModel(scenario.edge.capacity)
+        several = scenario.policy.steps_per_prompt == "several"
+        self._cache = CacheModel(scenario.edge.capacity, several)
+        self._rule = rule
         self._virtual_queue = VirtualQueue(scenario.policy.latency_target_s, problem.weight_v)
         self._regret = RegretMeter(problem.weight_v)
         self._accesses: list[Access] = []
@@ -47,9 +51,9 @@ class Keeper:
         empty = self._cache.snapshot()
         self._regret.planned((), empty, empty, 0.0)
 
-    def holds(self, key: str) -> bool:
-        """Whether the store can answer a request for this output."""
-        return self._cache.holds(key)
+    def held(self, key: str, limit: int) -> CachedOutput | None:
+        """The furthest output that the store can give a request with this limit."""
+        return self._cache.lookup(key, limit)
 
     def computed(self, output: CachedOutput) -> None:
         """Let a fresh output wait in staging, which drops its oldest where room is needed."""
@@ -70,13 +74,13 @@ class Keeper:
         else:
             self._pending = merge(self._pending, update)
 
-    def end_slot(self, slot: int, served: Sequence[Served], row: SlotRow) -> None:
+    def end_slot(self, slot: int, served: Sequence[Served], work: EdgeWork, row: SlotRow) -> None:
         """Account for a slot of which `served` ended, let the policy plan the next and train, and
-        fill the slot's row."""
+        fill the slot's row. `work` is the edge's until now."""
         cost = slot_cost(served)
         accesses = tuple(self._accesses)
         self._accesses = []
-        before = self._cache.snapshot()
+        before = replace(self._cache.snapshot(), work=work)
         row.drift_plus_penalty = self._virtual_queue.drift_plus_penalty(cost)
         queue_s = self._virtual_queue.update(cost)
         row.gap_to_exact = self._regret.gap(accesses, served)
@@ -87,7 +91,7 @@ class Keeper:
         self._regret.planned(accesses, before, self._cache.snapshot(), queue_s)
         row.queue_s = queue_s
         row.store_bytes = self._cache.nbytes
-        row.store_entries = len(self._cache.held)
+        row.store_entries = len(self._cache.outputs)
         row.admitted = self._done.admitted
         row.evicted = self._done.evicted
         self._done = CacheUpdateResult()
@@ -104,9 +108,11 @@ class Keeper:
         if not update:
             return
         result = self._cache.apply(update)
+        if update.targets is not None:
+            self._rule.follow(update.targets)
         if result.refused or result.evicted < len(update.evict):
             with self._named():
-                self._policy.reconcile(tuple(self._cache.held.values()))
+                self._policy.reconcile(tuple(self._cache.outputs.values()))
         self._done += result
 
     @contextlib.contextmanager

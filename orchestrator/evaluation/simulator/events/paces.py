@@ -44,6 +44,14 @@ class Paces:
         """When it has done what takes the edge `work_s`, begun at `start_s`."""
         return self._done(self._speed, device, start_s, work_s)
 
+    def rate_bps(self, device: int, now_s: float) -> float:
+        """R_n(t) of a device now."""
+        return self._rate(int(now_s // self._slot_s)).item(device)
+
+    def speed(self, device: int, now_s: float) -> float:
+        """f_n(t) / f_es of a device now."""
+        return self._speed(int(now_s // self._slot_s)).item(device)
+
     def forget(self, slot: int) -> None:
         """Drop the rows of the slots before `slot`: nothing begins there any more."""
         for rows in (self._rates, self._speeds):

@@ -14,7 +14,7 @@ __all__ = ["check"]
 # and what it reports
 KNOWN: dict[str, str] = {
     "Scenario": "name seed duration_s warmup_s slot_seconds deadline_s grace_s model edges devices "
-    "hosts channel workload policy modes report thresholds timeline",
+    "hosts channel workload cut policy reuse modes report thresholds timeline",
     "Model": "path steps split_step guidance scheduler dtype device height width profile",
     "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources",
     "Devices": "kind count speed_ratio step_ms bandwidth_mhz distance_m watts edge",
@@ -30,7 +30,9 @@ KNOWN: dict[str, str] = {
     "Diurnal": "per_user_per_minute swing period_s peak_s",
     "Slotted": "per_user",
     "Recorded": "kind",
-    "PolicySettings": "name params source timing admission latency_target_s",
+    "Cut": "rule",
+    "Reuse": "metric floor share table",
+    "PolicySettings": "name params source timing admission steps_per_prompt latency_target_s",
     "Modes": "edge clock denoiser wire time_scale",
     "ScaleEvent": "kind at_s users edge",
 }

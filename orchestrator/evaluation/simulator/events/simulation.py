@@ -73,8 +73,11 @@ def _end(scenario: Scenario, agenda: Agenda, life: Life, book: SlotBook, slots: 
     cut_short = agenda.now > (slots + ROUNDING) * tau
     last_s = agenda.now + scenario.grace_s
     life.stop()
+    agenda.advance_while(lambda: life.waits, last_s)
+    if not life.waits:  # the run ends with its last request
+        last_s = min(last_s, max(agenda.now, book.last_end_s))
     agenda.advance(last_s)
-    for one in [*book.withdraw(last_s), *life.waiting.values()]:
+    for one in [*book.withdraw(last_s), *life.cut_off()]:
         one.result = "unfinished"
         one.error = "it was stopped before it was finished"
         one.ended_s = last_s

@@ -44,6 +44,11 @@ class SlotBook:
         """The last slot of a request that is not accounted for; -1 where there is none."""
         return int(max((entry[0] for entry in self._ended), default=-1.0) // self._slot_s)
 
+    @property
+    def last_end_s(self) -> float:
+        """When the last request that is not accounted for ends; 0 where there is none."""
+        return max((entry[0] for entry in self._ended), default=0.0)
+
     def enter(self, one: Asking) -> None:
         """Note a request whose end is known."""
         assert one.ended_s is not None
@@ -56,9 +61,11 @@ class SlotBook:
         heapq.heapify(self._ended)
         return late
 
-    def end_slot(self, slot: int, edges: Mapping[str, tuple[EdgeQueue, Keeper]]) -> None:
-        """Account for a slot at every edge: the requests that ended before its end, and what the
-        policy made of it."""
+    def end_slot(
+        self, slot: int, now_s: float, edges: Mapping[str, tuple[EdgeQueue, Keeper]]
+    ) -> None:
+        """Account for a slot at every edge, now: the requests that ended before its end, and what
+        the policy made of it."""
         served = {name: list[Served]() for name in edges}
         until_s = (slot + 1) * self._slot_s
         # as a row says its slot: a product of slots may be off from that by a rounding
@@ -84,5 +91,5 @@ class SlotBook:
                 edge_queue=queue.waiting,
                 edge_in_flight=queue.in_flight,
             )
-            keeper.end_slot(slot, served[name], row_of_slot)
+            keeper.end_slot(slot, served[name], queue.work(now_s), row_of_slot)
             self.slots.append(vars(row_of_slot).copy())

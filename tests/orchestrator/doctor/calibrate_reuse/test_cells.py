@@ -10,7 +10,7 @@ TARGET = Target({"a": "fidelity"}, {"fidelity": 1.0}, 0.5)
 
 
 def test_looks_come_at_the_counts_that_can_decide() -> None:
-    assert looks(0.99) == (64, 190, 381, 572, 762, 1200)
+    assert looks(0.99) == (64, 190, 381, 396, 572, 762, 1200)
     assert looks(0.95, 73) == (12, 36, 73)
     assert looks(0.99, 10) == (10,)
 
@@ -38,6 +38,18 @@ def play(shares: dict[int, float]) -> list[tuple[int, tuple[int, ...]]]:
 
 def test_what_is_decided_is_drawn_no_more() -> None:
     assert play({1: 1, 2: 1}) == [(4, (1, 2))]
+
+
+def test_what_cannot_be_drawn_without_reuse_is_no_fault_of_reuse() -> None:
+    values = {("a", pair, step): {"fidelity": 1.0} for pair in range(9) for step in (0, 1)}
+    for step in (0, 1):
+        values["a", 2, step] = {"fidelity": 0.0}
+    target = Target({"a": "fidelity"}, {"fidelity": 1.0}, 0.6)
+    rounds = wanted(values, ("a",), 2, target, (7, 9))
+    assert [open_steps["a"] for _, _, open_steps in rounds] == [(1,)]  # 6 of 6, not of 7
+    values["a", 2, 0] = {"fidelity": 1.0}
+    rounds = wanted(values, ("a",), 2, target, (7, 9))
+    assert [open_steps["a"] for _, _, open_steps in rounds] == [(1,), (1,)]
 
 
 def test_a_refuted_step_ends_its_class_there() -> None:

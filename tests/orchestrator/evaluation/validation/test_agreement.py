@@ -16,6 +16,7 @@ def row(number: int, total_s: float, **columns: Any) -> dict[str, Any]:
         "prompt": f"prompt {number}",
         "result": "done",
         "reuse": "computed",
+        "cut_step": 6,
         "saved_steps": 0,
         "queue_s": 0.0,
         "edge_s": 0.1,
@@ -44,6 +45,7 @@ def test_figures_are_of_finished_requests_and_of_slots_with_a_queue() -> None:
     assert known.stages["total"]["p95"] is None  # of four requests
     assert known.hit_ratio == pytest.approx(0.25)
     assert known.saved_steps == pytest.approx(1.5)
+    assert known.cut_step == pytest.approx(6)
     assert known.queue_s == pytest.approx(2.0)
 
 
@@ -81,6 +83,23 @@ def test_hits_may_differ_by_a_point() -> None:
     compared = agreement("a", (more, SLOTS), "b", [(hits, SLOTS)], is_open=True)
     assert compared.misses() == ["hit ratio is off by +1.1 points (bound 1)"]
     assert agreement("a", (near, SLOTS), "b", [(hits, SLOTS)], is_open=True).misses() == []
+
+
+def test_requests_that_went_on_from_a_held_output_and_cuts_are_compared() -> None:
+    """A prediction that resumes nothing, or cuts elsewhere, had the same hit ratio."""
+
+    def resumed(share: float, cut: int = 6) -> list[dict[str, Any]]:
+        words = ["resumed" if n < 1000 * share else "computed" for n in range(1000)]
+        return [row(n, 1.0 + n, reuse=word, cut_step=cut) for n, word in enumerate(words)]
+
+    ran = [(resumed(0.1), SLOTS)]
+    assert agreement("a", (resumed(0.11), SLOTS), "b", ran, is_open=True).misses() == []
+    compared = agreement("a", (resumed(0.0), SLOTS), "b", ran, is_open=True)
+    assert compared.misses() == ["partial ratio is off by -10.0 points (bound 1)"]
+    compared = agreement("a", (resumed(0.1, cut=7), SLOTS), "b", ran, is_open=True)
+    assert compared.misses() == ["the mean cut is off by +1.00 steps of 6.00 (bound 0.12)"]
+    assert (compared.pairing.matched, compared.pairing.same_cut) == (1000, 0)
+    assert explain(compared)[-1] == "cut at step 7.00 in the mean against 6.00; 0 of 1000 the same"
 
 
 def test_requests_are_paired_by_user_number_and_prompt() -> None:

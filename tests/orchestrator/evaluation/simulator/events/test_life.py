@@ -17,44 +17,62 @@ from midstep.radio import channel_law, physics
 from midstep.radio.fading import specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
+from midstep.wire.messages import CachedOutput
 from orchestrator.evaluation.simulator.events import refusals, simulate
-from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue, Job
+from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue
+from orchestrator.evaluation.simulator.events.trajectory import Trajectory
 from tests import paced
 
 PROFILE = StepProfile({1: 0.010, 2: 0.012}, encode_s=0.003)
 
 
-def job(key: str, steps: int = 2) -> Job:
-    return Job(key=key, prompt=key, private=False, steps=steps, queued_s=0.0)
+def trajectory(key: str, steps: int = 2) -> Trajectory:
+    """From noise, for nobody in particular."""
+    output = CachedOutput(key, key, 0, 1)
+    return Trajectory(output=output, private=False, target=0, queued_s=0.0, step=0, until=steps)
 
 
-def test_a_tick_advances_all_in_flight_and_jobs_join_between_ticks() -> None:
+def ready(queue: EdgeQueue, now_s: float) -> list[Trajectory]:
+    """End a tick; who is where he wants to be is over."""
+    batch = queue.end(now_s)
+    for one in batch:
+        one.step += 1
+        one.over = one.over or one.step == one.until
+    return [one for one in batch if one.over]
+
+
+def test_a_tick_advances_all_in_flight_and_trajectories_enter_between_ticks() -> None:
     queue = EdgeQueue(PROFILE, max_batch=2, limit=2)
-    first, second, third, fourth = (job(key) for key in "abcd")
-    assert queue.join(first)
+    first, second, third, fourth = (trajectory(key) for key in "abcd")
+    assert queue.enter(first)
     assert queue.begin(1.0) == pytest.approx(0.010 + 0.003)
-    assert queue.join(second) and queue.join(third)
-    assert not queue.join(fourth)  # two wait already
-    assert queue.end() == []
-    assert queue.begin(1.013) == pytest.approx(0.012 + 0.003)  # b joins, c finds no room
+    assert queue.enter(second) and queue.enter(third)
+    assert not queue.enter(fourth)  # two wait already
+    assert ready(queue, 1.013) == []
+    assert queue.begin(1.013) == pytest.approx(0.012 + 0.003)  # b enters, c finds no room
     assert (queue.waiting, queue.in_flight) == (1, 2)
-    assert queue.end() == [first]
+    assert ready(queue, 1.028) == [first]
     assert second.started_s == 1.013
+    third.over = True
     queue.drop(third)
     assert queue.begin(1.028) == pytest.approx(0.010)  # c is gone: b is alone, and encoded
-    assert queue.end() == [second]
+    assert ready(queue, 1.038) == [second]
     assert queue.begin(1.038) is None and not queue.ticking
+    work = queue.work(2.0)
+    assert (work.ticks, work.steps, work.busy_s) == (3, 4, pytest.approx(0.038))
 
 
 def test_what_nobody_waits_for_leaves_the_batch_at_the_next_tick() -> None:
     queue = EdgeQueue(PROFILE, max_batch=2, limit=9)
-    first, second = job("a"), job("b", steps=1)
-    queue.join(first)
-    queue.join(second)
+    first, second = trajectory("a"), trajectory("b")
+    queue.enter(first)
+    queue.enter(second)
     assert queue.begin(0.0) == pytest.approx(0.012 + 2 * 0.003)
+    first.over = second.over = True
     queue.drop(first)
     queue.drop(second)
-    assert queue.end() == []
+    assert queue.in_flight == 2  # their tick goes on
+    queue.end(0.018)
     assert queue.begin(0.018) is None
 
 
@@ -163,6 +181,8 @@ def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) ->
         ("edges.0.capacity=8000", "^edges.N.capacity of edge-0: 8000 bytes cannot hold one output"),
         ("policy.name=bayes", "^policy.name: bayes needs the true request rates"),
         ("workload.prompts=nowhere.txt", "^workload.prompts: nowhere.txt"),
+        ("cut.rule=deepest", "^cut.rule: there is no rule deepest"),
+        ("reuse.table=nowhere.json", "^reuse.table: no file nowhere.json"),
     ],
 )
 def test_what_cannot_be_simulated_is_said_in_one_line(setting: str, message: str) -> None:

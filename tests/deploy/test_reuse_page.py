@@ -1,0 +1,38 @@
+"""The shipped table of reuse is the shipped model's, and docs/reuse.md says what is in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy import reuse_page
+from midstep.diffusion import pipelines
+from midstep.reuse.limits import TABLE, open_limits
+from midstep.reuse.table import ReuseTable
+from midstep.scenario_file import load, shipped
+
+SHIPPED = ReuseTable.load(pipelines.MODELS / reuse_page.MODEL / TABLE)
+
+
+def test_the_page_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["reuse_page", "--check"])
+    assert reuse_page.main() == 0, "run python -m deploy.reuse_page"
+
+
+def test_the_table_is_of_this_revision() -> None:
+    """Who trains the model again has to measure again."""
+    assert SHIPPED.revision == pipelines.revision(pipelines.locate(reuse_page.MODEL))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_scenario_reads_measured_limits(name: str) -> None:
+    limits = open_limits(load(name))
+    assert limits.notice is None
+    assert {*limits.by_class} == {"size", "position", "size and position", "variation"}
+    assert all(1 < limit < limits.steps for limit in limits.by_class.values())
+
+
+def test_pictures_without_reuse_are_right() -> None:
+    """Else a table of those that are would say little of the model."""
+    for kind in ("size", "position", "size and position"):
+        cell = SHIPPED.cell(kind, "fidelity", 0)
+        assert cell is not None and cell.mean >= 0.98
