@@ -98,7 +98,7 @@ class StepMeter:
             tick_s=self.edge.tick_s,
             step_s=means["step_s"],
             decode_s=self.times.decode_steps * means["step_s"],
-            price_s=self.edge.charge_s,
+            price_s=self.edge.price_s,
             device_wait_s=means["wait_s"],
             crowding=2 * means["wait_s"] / square_s2 if square_s2 > 0 else 0.0,
             coupled=self._coupled,
@@ -115,7 +115,7 @@ class StepMeter:
         Until then the edge says."""
         if not self.edge.is_settled:
             return []
-        return [(OTHERS, free_cut(self.terms(), self.steps, self.edge.charge_s))]
+        return [(OTHERS, free_cut(self.terms(), self.steps, self.edge.price_s))]
 
     def state_dict(self) -> dict[str, Any]:
         return {
