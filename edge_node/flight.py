@@ -140,7 +140,7 @@ class Flight(StopsOnTheWay):
         if not self._waiting:
             self._end()
             if self._job is not None:
-                self._job.cancel()
+                self._engine.withdraw(self._job)
 
     # what the engine calls
 

@@ -154,10 +154,7 @@ EDGE = Row(
             unit="watt",
             queries=(Query(f"sum by (edge) ({rate(of_edge('device_joules_total'))})", "{{edge}}"),),
             tells="Energy that devices spend on computing, as the scenario's watts have it.",
-            bad=(
-                "it follows the steps that are left to devices: a smaller model.split_step costs "
-                "them more."
-            ),
+            bad=("it follows the steps that are left to devices: an earlier cut costs them more."),
             base="blue",
             width=12,
         ),

@@ -38,8 +38,9 @@ def response_s(situation: Situation, cut: int, wait: float) -> float:
     origin = here.held if here.in_flight_step is None else here.in_flight_step
     ready_s = here.link_s
     if cut > max(origin, here.held):
-        joins = here.in_flight_step is None
-        batch = min(here.batch + joins, here.max_batch)
+        begins = here.in_flight_step is None
+        # before the first tick nobody is in flight yet
+        batch = max(1, min(here.batch + begins, here.max_batch))
         ready_s += wait + (cut - origin) * here.tick_s[batch]
     return max(ready_s, here.backlog_s) + (here.steps - cut) * here.step_s + here.decode_s
 

@@ -65,7 +65,7 @@ class Outcome(Generic[T]):
     queue_s: float
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class _Entry:
     """A job in the engine; it has a trajectory from its first tick on."""
 
@@ -75,7 +75,6 @@ class _Entry:
     on_the_way: StopsOnTheWay | None
     started_at: float = 0.0
     trajectory: Trajectory | None = None
-    ended: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -139,11 +138,16 @@ class Engine:
         Raises what `enqueue` raises, and whatever the job or the denoiser raise. A cancelled
         caller's job leaves the queue at once, the batch at the next tick.
         """
-        return await self.enqueue(job)
+        future = self.enqueue(job)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.withdraw(future)
+            raise
 
     def enqueue(self, job: Job[T]) -> asyncio.Future[Outcome[T]]:
-        """`submit` without waiting: the future's cancellation is the caller's. Raises QueueFull
-        where `queue_limit` jobs wait, PartDied where the engine has failed."""
+        """`submit` without waiting; `withdraw` ends it. Raises QueueFull where `queue_limit` jobs
+        wait, PartDied where the engine has failed."""
         if self._failure is not None:
             raise PartDied(f"the engine has ended: {self._failure!r}") from self._failure
         if len(self._queue) >= self.queue_limit:
@@ -161,8 +165,16 @@ class Engine:
         )
         self._queue.append(entry)
         self._wake.set()
-        future.add_done_callback(lambda _: self._forget(entry))
         return future
+
+    def withdraw(self, future: asyncio.Future[Any]) -> None:
+        """Cancel a job: it leaves the queue at once, so that it takes nobody's place there, the
+        batch at the next tick."""
+        future.cancel()
+        for entry in self._queue:
+            if entry.future is future:
+                self._queue.remove(entry)
+                return
 
     def aside(self, call: Callable[[], T], then: Callable[[asyncio.Future[T]], None]) -> None:
         """Call where the denoiser computes, between two ticks, before the next; then `then` in the
@@ -198,11 +210,6 @@ class Engine:
             for entry in self._pending():
                 entry.future.cancel()
 
-    def _forget(self, entry: _Entry) -> None:
-        """A job that was cancelled in the queue takes nobody's place."""
-        if entry.trajectory is None and entry.future.cancelled() and entry in self._queue:
-            self._queue.remove(entry)
-
     def _pending(self) -> list[_Entry]:
         return [entry for entry in (*self._active, *self._queue) if not entry.future.done()]
 
@@ -236,27 +243,31 @@ class Engine:
         end = self.clock.now()
         self.ticks += 1
         self.busy_s += end - start
-        for entry in batch:
-            self._end_step(entry)
-        self._active = [entry for entry in batch if not entry.ended]
+        self._active = self._account(batch)
         self._stats.on_tick(len(batch), measured, end - start)
 
-    def _end_step(self, entry: _Entry) -> None:
-        """Account for the step that a tick computed of one job, and settle a job that has ended."""
-        trajectory = entry.trajectory
-        if trajectory is not None and entry.error is None:
-            step = trajectory.step
-            new = step - trajectory.ended  # 0 within a step: some solvers take two calls for one
-            self.steps += new
-            trajectory.ended = step
-            on_the_way = entry.on_the_way
-            if on_the_way is not None:
-                if new and step in on_the_way.stops:
-                    on_the_way.reached(step)
+    def _account(self, batch: list[_Entry]) -> list[_Entry]:
+        """Account for the steps that a tick computed, settle the jobs that have ended; the rest."""
+        rest: list[_Entry] = []
+        steps = 0
+        for entry in batch:
+            trajectory = entry.trajectory
+            if trajectory is not None and entry.error is None:
+                step = trajectory.step
+                new = step - trajectory.ended
+                if new:  # not within a step: some solvers take two calls for one
+                    steps += new
+                    trajectory.ended = step
+                    on_the_way = entry.on_the_way
+                    if on_the_way is not None and step in on_the_way.stops:
+                        on_the_way.reached(step)
                 # it may have been moved in this very tick, either way
-                entry.ended = step >= trajectory.until
-        if entry.ended:
+                if step < trajectory.until:
+                    rest.append(entry)
+                    continue
             _settle(entry)
+        self.steps += steps
+        return rest
 
     def _compute(self, entering: list[_Entry], batch: list[_Entry]) -> tuple[float, int]:
         """One tick's work, in the computing thread: seconds in the denoiser's advance, and the
@@ -283,10 +294,9 @@ class Engine:
         spent = self.clock.now() - began if self._executor is not None else 0.0
         for entry in batch:
             trajectory = entry.trajectory
-            if entry.error is not None or trajectory is None:
-                entry.ended = True
-            elif trajectory.step >= trajectory.until:
-                entry.ended = True
+            if trajectory is None or trajectory.step < trajectory.until:
+                continue
+            if entry.on_the_way is None and entry.error is None:
                 try:
                     entry.value = entry.job.finish(trajectory)
                 except Exception as error:

@@ -55,9 +55,10 @@ class PacedDenoiser:
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
-            trajectory.step = trajectory.until if self._at_once else trajectory.step + 1
+            step = trajectory.until if self._at_once else trajectory.step + 1
+            trajectory.step = step
             if trajectory.history is not None:
-                trajectory.history[trajectory.step] = None  # there is no tensor
+                trajectory.history[step] = None  # there is no tensor
 
     def freeze(self, trajectory: Trajectory, prompt_key: str, step: int | None = None) -> Frame:
         step = trajectory.step if step is None else step

@@ -3,6 +3,7 @@ wrong reuse is a wrong picture."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields, replace
@@ -44,6 +45,7 @@ class PipelineIdentity:
     width: int
     dtype: str
 
+    @functools.lru_cache(maxsize=16)  # noqa: B019 - a process has a few; every frame asks for it
     def digest(self) -> str:
         """The pipeline in 32 hex digits. The model's name is not in it: its revision is."""
         return digest({k: v for k, v in asdict(self).items() if k != "model"})

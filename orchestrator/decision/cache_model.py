@@ -2,12 +2,12 @@
 
 The law is the edge's own (`edge_node.edge.Edge.apply`): evictions first, then admissions from
 staging; what is not there, or does not fit, is counted and never forced; the bytes held never
-exceed the capacity; a prompt has outputs at one step, or at several.
+exceed the capacity; a prompt has at most one output, or `several` at different steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 
 from midstep.wire.messages import (
     CachedOutput,
@@ -19,7 +19,12 @@ from midstep.wire.messages import (
 
 __all__ = ["CacheModel", "evicted_prompt"]
 
-Name = tuple[str, int]  # an output's key and step
+Name = tuple[str, int]  # prompt_key and step
+
+
+def evicted_prompt(eviction: Eviction) -> str:
+    """The prompt_key of an eviction, which may name a step."""
+    return eviction if isinstance(eviction, str) else eviction[0]
 
 
 def evicted_prompt(eviction: Eviction) -> str:
@@ -28,17 +33,16 @@ def evicted_prompt(eviction: Eviction) -> str:
 
 
 class CacheModel:
-    """Outputs by key and step (`outputs`), in order of admission, and those that wait in staging.
-    `held` has each prompt's furthest output by key: where a prompt has one step, all there are.
+    """Outputs by prompt_key and step, in order of admission, and those that wait in staging.
     `capacity` and sizes are bytes, or any other unit that both share."""
 
     def __init__(self, capacity: int, several: bool = False) -> None:
         self.capacity = capacity
         self.several = several
-        self.outputs: dict[Name, CachedOutput] = {}
-        self.held: dict[str, CachedOutput] = {}
+        self.held: dict[Name, CachedOutput] = {}
         self.staging: dict[Name, CachedOutput] = {}
         self.nbytes = 0
+        self._steps: dict[str, list[int]] = {}  # of each prompt that is held
 
     @classmethod
     def of(cls, snapshot: CacheSnapshot, several: bool = False) -> CacheModel:
@@ -47,6 +51,25 @@ class CacheModel:
         model.hold(snapshot.store)
         model.stage(snapshot.staging)
         return model
+
+    def holds(self, prompt_key: str) -> bool:
+        """Whether the store has an output of that prompt."""
+        return prompt_key in self._steps
+
+    def output(self, prompt_key: str) -> CachedOutput | None:
+        """The furthest output that the store has of a prompt."""
+        steps = self._steps.get(prompt_key)
+        return self.held[prompt_key, max(steps)] if steps else None
+
+    def lookup(self, prompt_key: str, limit: int) -> CachedOutput | None:
+        """The furthest output of a prompt whose step is at most `limit`."""
+        step = max((step for step in self._steps.get(prompt_key, ()) if step <= limit), default=0)
+        return self.held[prompt_key, step] if step else None
+
+    @property
+    def prompts(self) -> KeysView[str]:
+        """The prompts that the store has outputs of."""
+        return self._steps.keys()
 
     def stage(self, outputs: Iterable[CachedOutput]) -> None:
         """Let fresh outputs wait, each in place of an older one of the same prompt and step."""
@@ -57,32 +80,23 @@ class CacheModel:
 
     def hold(self, outputs: Iterable[CachedOutput]) -> None:
         """Hold just these outputs, whoever chose them."""
-        self.outputs = {(output.prompt_key, output.step): output for output in outputs}
-        self.nbytes = sum(output.nbytes for output in self.outputs.values())
-        self.held = {}
-        for output in self.outputs.values():
-            other = self.held.get(output.prompt_key)
-            if other is None or other.step < output.step:
-                self.held[output.prompt_key] = output
-
-    def lookup(self, key: str, limit: int) -> CachedOutput | None:
-        """A prompt's furthest output whose step is at most `limit`."""
-        output = self.held.get(key)
-        if output is None or output.step <= limit:
-            return output
-        return self._furthest(key, limit)
+        self.held = {(output.prompt_key, output.step): output for output in outputs}
+        self.nbytes = sum(output.nbytes for output in self.held.values())
+        self._steps = {}
+        for key, step in self.held:
+            self._steps.setdefault(key, []).append(step)
 
     def apply(self, update: CacheUpdate) -> CacheUpdateResult:
         """Evict, then admit from staging."""
-        evicted = sum([self._evict(name) for name in update.evict])
+        evicted = sum([self._evict(eviction) for eviction in update.evict])
         admitted = sum([self._admit(key, step) for key, step in update.admit])
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
 
     def snapshot(self) -> CacheSnapshot:
         """Contents as a policy sees them; what is held and waits as well is told as held."""
-        waiting = tuple(o for name, o in self.staging.items() if name not in self.outputs)
+        waiting = tuple(o for name, o in self.staging.items() if name not in self.held)
         return CacheSnapshot(
-            store=tuple(self.outputs.values()),
+            store=tuple(self.held.values()),
             staging=waiting,
             capacity=self.capacity,
             store_bytes=self.nbytes,
@@ -92,67 +106,55 @@ class CacheModel:
     def check(self) -> None:
         """Check the integrity. Raises ValueError where the sums, the keys or the bound are
         broken."""
-        total = sum(output.nbytes for output in self.outputs.values())
+        total = sum(output.nbytes for output in self.held.values())
         if total != self.nbytes:
             raise ValueError(f"the cache holds {total} bytes and counts {self.nbytes}")
         if self.nbytes > self.capacity:
             raise ValueError(f"the cache holds {self.nbytes} bytes where {self.capacity} fit")
-        for part in (self.outputs, self.staging):
+        for part in (self.held, self.staging):
             for (key, step), output in part.items():
                 if (key, step) != (output.prompt_key, output.step):
                     raise ValueError(
-                        f"output {output.prompt_key} at step {output.step} is filed under {key} "
-                        f"at {step}"
+                        f"step {output.step} of output {output.prompt_key} is filed under step "
+                        f"{step} of {key}"
                     )
-        furthest: dict[str, int] = {}
-        for key, step in self.outputs:
-            furthest[key] = max(step, furthest.get(key, 0))
-        if {key: output.step for key, output in self.held.items()} != furthest:
+        if {(key, step) for key, steps in self._steps.items() for step in steps} != set(self.held):
             raise ValueError("the index of the cache's prompts names other outputs than it holds")
+        if not self.several and len(self._steps) < len(self.held):
+            raise ValueError("the cache holds two steps of a prompt")
 
-    def _evict(self, name: Eviction) -> int:
-        """How many outputs have left: of a prompt, or of one step of it."""
-        if not isinstance(name, str):
-            return self._drop(name)
-        if not self.several:
-            output = self.held.get(name)
-            return 0 if output is None else self._drop((name, output.step))
-        return sum([self._drop(held) for held in list(self.outputs) if held[0] == name])
-
-    def _drop(self, name: Name) -> int:
-        output = self.outputs.pop(name, None)
-        if output is None:
-            return 0
-        self.nbytes -= output.nbytes
-        key = output.prompt_key
-        if self.held[key] is output:
-            del self.held[key]
-            if (other := self._furthest(key, output.step)) is not None:
-                self.held[key] = other
-        return 1
-
-    def _furthest(self, key: str, limit: int) -> CachedOutput | None:
-        """A prompt's furthest output up to a step, by looking for it; one step has no other."""
-        if not self.several:
-            return None
-        steps = (step for step in range(limit, 0, -1) if (key, step) in self.outputs)
-        step = next(steps, None)
-        return None if step is None else self.outputs[key, step]
+    def _evict(self, eviction: Eviction) -> int:
+        key, step = (eviction, None) if isinstance(eviction, str) else eviction
+        steps = self._steps.get(key, [])
+        leaving = [old for old in steps if step is None or old == step]
+        for old in leaving:
+            self._drop(key, old)
+        return len(leaving)
 
     def _admit(self, key: str, step: int) -> bool:
         output = self.staging.get((key, step))
         if output is None:
             return False
-        old = self.outputs.get((key, step)) if self.several else self.held.get(key)
-        after = self.nbytes + output.nbytes - (0 if old is None else old.nbytes)
-        if after > self.capacity:
+        steps = self._steps.get(key, [])
+        leaving = [old for old in steps if old == step or not self.several]
+        freed = sum(self.held[key, old].nbytes for old in leaving)
+        if self.nbytes + output.nbytes - freed > self.capacity:
             return False
-        if old is not None and old.step != step:
-            del self.outputs[key, old.step]
-        self.outputs[key, step] = output
-        furthest = self.held.get(key)
-        if not self.several or furthest is None or furthest.step <= step:
-            self.held[key] = output
-        self.nbytes = after
+        for old in leaving:
+            if old != step:
+                self._drop(key, old)
+        if step not in leaving:
+            self._steps.setdefault(key, []).append(step)
+        old_bytes = self.held[key, step].nbytes if step in leaving else 0
+        self.nbytes += output.nbytes - old_bytes
+        self.held[key, step] = output
         del self.staging[key, step]
         return True
+
+    def _drop(self, key: str, step: int) -> None:
+        """Take an output out of the store."""
+        self.nbytes -= self.held.pop((key, step)).nbytes
+        steps = self._steps[key]
+        steps.remove(step)
+        if not steps:
+            del self._steps[key]

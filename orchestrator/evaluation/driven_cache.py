@@ -40,4 +40,4 @@ class DrivenCache:
 
     def refused(self, update: CacheUpdate) -> None:
         """A part of the update could not be carried out: the policy learns what is really held."""
-        self.driver.policy.reconcile(tuple(self.cache.outputs.values()))
+        self.driver.policy.reconcile(tuple(self.cache.held.values()))

@@ -311,6 +311,9 @@ class Learner:
         if result.refused or result.evicted < len(update.evict):
             self._reconcile((await self._control.snapshot()).store)
         self._done += result
+        if (targets := update.targets) is not None:
+            wanted = sum(bool(key) for key, _ in targets.steps)  # "": all that are not named
+            self._metrics.targets(wanted, targets.step_price_s)
         return result
 
     @contextlib.contextmanager

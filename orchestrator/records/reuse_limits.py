@@ -57,7 +57,9 @@ def reuse_limits(scenario: Scenario, run: Mapping[str, Any], done: Rows) -> str:
     if measured is not None:
         head += ["good enough at the limit", "at the step after it"]
     lines = [_line(kind, by_kind.get(kind, []), measured) for kind in kinds]
-    return section("How far outputs were reused", f"<p>{escape(note)}</p>{table(head, lines)}")
+    return section(
+        "How far outputs were reused", f"<p class=note>{escape(note)}</p>{table(head, lines)}"
+    )
 
 
 def _line(kind: str, rows: Rows, measured: _Measured | None) -> list[str]:
@@ -109,9 +111,12 @@ def _identity(run: Mapping[str, Any]) -> PipelineIdentity | None:
 def _by_kind(catalogue: Catalogue | None, rows: Rows) -> dict[str, list[dict[str, Any]]]:
     """Rows by the class of their request."""
     by_kind = defaultdict[str, list[dict[str, Any]]](list)
+    kinds: dict[tuple[str, str, bool], str] = {}  # of prompts: they come again
     for row in rows:
-        varied = row["variation_seed"] is not None
-        by_kind[reuse_class(catalogue, row["prompt"], row["edge_prompt"], varied)].append(row)
+        words = row["prompt"], row["edge_prompt"], row["variation_seed"] is not None
+        if words not in kinds:
+            kinds[words] = reuse_class(catalogue, *words)
+        by_kind[kinds[words]].append(row)
     return dict(sorted(by_kind.items(), key=lambda pair: -len(pair[1])))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["KINDS", "cut_step", "fault", "faults"]
+__all__ = ["COLUMNS", "cut_step", "fault", "faults"]
 
-KINDS = ("edge", "saved", "device")  # edge_steps + saved_steps + device_steps = S
+COLUMNS = ("edge_steps", "saved_steps", "device_steps")  # add up to S
 
 Row = Mapping[str, Any]
 
@@ -25,13 +25,12 @@ def fault(row: Row, steps: int) -> str | None:
     """What is wrong with the steps of a finished request, of which the model does `steps`; None
     where they add up and its cut is within its reuse limit. An older run's row has fewer columns to
     be wrong in."""
-    parts: list[Any] = [row.get(f"{kind}_steps") for kind in KINDS]
-    sums = " + ".join(f"{kind} {part}" for kind, part in zip(KINDS, parts, strict=True))
-    if None in parts or sum(parts) != steps:
-        return f"{sums} is not {steps}"
-    cut = parts[0] + parts[1]
-    if cut_step(row) != cut:
-        return f"{sums}, and yet cut at {cut_step(row)}"
+    edge, saved, device = (row.get(column) for column in COLUMNS)
+    if edge is None or saved is None or device is None or edge + saved + device != steps:
+        return f"edge {edge} + saved {saved} + device {device} is not {steps}"
+    cut = cut_step(row)
+    if cut != edge + saved:
+        return f"edge {edge} + saved {saved}, and yet cut at {cut}"
     limit = row.get("reuse_limit")
     if limit is not None and cut > limit:
         return f"cut at {cut}, past its reuse limit {limit}"

@@ -83,6 +83,8 @@ def summarise(
             "versions": versions(),
             "modes": scenario.modes.model_dump(),
             "policy": scenario.policy.model_dump(exclude={"source"}),
+            "cut": scenario.cut.model_dump(),
+            "reuse": scenario.reuse.model_dump(),
             "users": scenario.users,
             "arrivals": scenario.workload.arrivals.model_dump(mode="json", exclude_none=True),
             "duration_s": scenario.duration_s,

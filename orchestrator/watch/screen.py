@@ -108,9 +108,8 @@ def _fidelity(figures: RunFigures) -> list[Cells]:
 
 def _edges(figures: RunFigures, tallies: Mapping[str, Tally]) -> list[Cells]:
     kinds = sorted({kind for tally in tallies.values() for kind in tally.reuse})
-    rows = [
-        ["edge", "users", "req/s", "hits", *kinds, "cut", "saved/s", "queue", "at work", "store"]
-    ]
+    head = ["edge", "users", "req/s", "hits", "cut", "saved/s", "queue", "at work", "store"]
+    rows = [[*head, *kinds]]  # what a narrow terminal cuts off comes last
     for edge in figures.edges.values():
         tally = tallies[edge.name]
         newest = edge.newest
@@ -122,12 +121,12 @@ def _edges(figures: RunFigures, tallies: Mapping[str, Tally]) -> list[Cells]:
                 _number(newest.get("users")),
                 f"{edge.requests / seconds:.2f}",
                 _share(edge.hit_ratio),
-                *shares,
                 _number(tally.mean_cut, ".1f"),
                 f"{tally.saved_steps / seconds:.1f}",
                 _number(newest.get("edge_queue")),
                 _number(newest.get("edge_in_flight")),
                 _store(edge),
+                *shares,
             ]
         )
     return rows

@@ -272,6 +272,19 @@ def test_counts_means_and_hit_ratios_agree_with_the_summary(monitored: Monitored
 
 
 @pytest.mark.ray
+def test_steps_agree_with_the_record(monitored: MonitoredRun) -> None:
+    rows = [row for row in read_run(monitored.run)[0] if row["cut_step"] is not None]
+    for kind in ("edge_steps", "saved_steps"):
+        steps = sum(row[kind] for row in rows)
+        exported = monitored.value(f"sum({so_far(of_edge(f'{kind}_total'))})")
+        assert exported == pytest.approx(steps, rel=0.03), kind  # some are handed over at the end
+    for name in ("cut_step", "reuse_limit"):
+        total, count = (so_far(of_edge(f"{name}_{part}")) for part in ("sum", "count"))
+        mean = np.mean([row[name] for row in rows])
+        assert monitored.value(ratio(total, count)) == pytest.approx(mean, rel=0.03), name
+
+
+@pytest.mark.ray
 def test_quantiles_agree_with_the_summary_within_one_bucket(monitored: MonitoredRun) -> None:
     metrics = _summary(monitored)
     times = [row["total_s"] for row in read_run(monitored.run)[0] if row["result"] == "done"]

@@ -29,6 +29,7 @@ MAIN: Mapping[str, tuple[str, float, int]] = {
     "hit_ratio": ("hits, %", 100.0, 1),
     "saved_steps": ("saved steps", 1.0, 2),
     "cut_step": ("cut", 1.0, 1),
+    "fidelity": ("show their prompt, %", 100.0, 2),
 }
 # requests of a run that were not finished: a column where there were any
 COUNTS = ("rejected", "failed", "unfinished", "dropped")
@@ -60,7 +61,7 @@ def main_table(
     columns = {
         metric: column
         for metric, column in MAIN.items()
-        if any(metric in cell.estimates for cell in cells)
+        if any(_known(cell, metric) for cell in cells)
     }
     differs = any(cell.against is not None for cell in cells)
     keys = list(dict.fromkeys(key for cell in cells for key in cell.settings))
@@ -178,6 +179,11 @@ def _short(key: str, keys: Sequence[str]) -> str:
         return "policy"
     last = key.rpartition(".")[2]
     return last if sum(other.rpartition(".")[2] == last for other in keys) == 1 else key
+
+
+def _known(cell: CellResult, metric: str) -> bool:
+    one = cell.estimates.get(metric)
+    return one is not None and one.mean is not None
 
 
 def _word(value: Any) -> str:

@@ -99,7 +99,7 @@ class ByDriver(DrivenCache):
         driver = self.driver
         hits = 0
         for key in keys:
-            hit = key in cache.held
+            hit = cache.holds(key)
             hits += hit
             access = _access(key, "exact" if hit else "computed", float(self._row))
             if not hit:

@@ -140,7 +140,7 @@ class DrivenLane(Lane):
     def access(self, output: CachedOutput, slot: int, edge_s: float) -> Access:
         """One request for an output, which is served from the cache if that holds it; `edge_s`
         seconds on the edge otherwise."""
-        hit = output.prompt_key in self.driven.cache.held
+        hit = self.driven.cache.holds(output.prompt_key)
         if not hit:
             self.driven.cache.stage([output])
         return Access(
@@ -159,7 +159,7 @@ class RuleLane(DrivenLane):
     """For rules: each request is shown as it comes, and they act within the slot."""
 
     def serve(self, requests: Ids, slot: int) -> Hits:
-        since = set(self.driven.cache.held)  # cached since the slot's start
+        since = set(self.driven.cache.prompts)  # cached since the slot's start
         hits = np.zeros((1, len(requests)), np.bool_)
         for i, item in enumerate(requests.tolist()):
             output = self.output(item)

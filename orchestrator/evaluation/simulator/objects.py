@@ -61,7 +61,7 @@ class ObjectRollout(Rollout):
             if not self.ahead:
                 self._decide(b, IDLE)
             for item in np.flatnonzero(world.count[b]):
-                output = driven.cache.held.get(self._keys[item])
+                output = driven.cache.output(self._keys[item])
                 choice[b, item] = 0 if output is None else output.step
         if gap:
             self._regret(choice, measure) if self.ahead else self._compare(choice, measure)
@@ -75,8 +75,8 @@ class ObjectRollout(Rollout):
             if self.ahead:
                 self._decide(b, costs[b])
             self.cached[b] = 0
-            for key, output in driven.cache.held.items():
-                self.cached[b, int(key)] = output.step
+            for key, step in driven.cache.held:
+                self.cached[b, int(key)] = step
         return choice
 
     def _regret(self, choice: Choice, measure: bool) -> None:
@@ -106,7 +106,7 @@ class ObjectRollout(Rollout):
         for r in self.world.requests[lane].ravel():
             if r < 0:
                 continue
-            output = cache.held.get(self._keys[r])
+            output = cache.output(self._keys[r])
             hit = output is not None
             if output is None:
                 output = self._output(lane, r, step)
@@ -126,7 +126,7 @@ class ObjectRollout(Rollout):
             driven.access(access)
         if self.ahead:
             self.known[lane] = False
-            self.known[lane, [*map(int, cache.held), *missed]] = True
+            self.known[lane, [*map(int, cache.prompts), *missed]] = True
         prices = None if self.ahead else self._prices(lane)
         queue = float(self.queue_s[lane])
         record = SlotRecord(self.world.slot, tuple(accesses), cost, queue, cache.snapshot(), prices)

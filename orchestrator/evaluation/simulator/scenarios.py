@@ -3,6 +3,7 @@ seeds."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from midstep.errors import OptionError
+from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
 from midstep.workload.requests import read_requests, with_requests
 from orchestrator import policies
@@ -60,6 +62,8 @@ def simulate_scenario(
     variants = compared(scenario, names)
     numbers = list(range(scenario.seed, scenario.seed + seeds))
     folder = claim_folder(f"simulate-{scenario.name}", out, MARKER, ("seeds.csv",))
+    if (notice := open_limits(scenario).notice) is not None:
+        print(f"midstep: {notice}", file=sys.stderr)
     began = time.perf_counter()
     length = f"{scenario.users} users, {scenario.duration_s:g} s"
     with released_on_failure(folder, MARKER):

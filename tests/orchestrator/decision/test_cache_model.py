@@ -64,8 +64,8 @@ def test_a_broken_cache_is_found_out() -> None:
     for damage, text in (
         ({"nbytes": 11}, "holds 10 bytes and counts 11"),
         ({"capacity": 9}, "holds 10 bytes where 9 fit"),
-        ({"outputs": {("b", 6): output}}, "output a at step 6 is filed under b at 6"),
-        ({"held": {}}, "names other outputs than it holds"),
+        ({"held": {("b", 6): output}}, "step 6 of output a is filed under step 6 of b"),
+        ({"_steps": {}}, "names other outputs than it holds"),
     ):
         model = CacheModel(20)
         model.hold([output])
@@ -75,10 +75,11 @@ def test_a_broken_cache_is_found_out() -> None:
             model.check()
 
 
-def test_an_output_that_is_held_at_another_step_is_replaced_where_it_stands() -> None:
-    model = CacheModel(20)
+def test_one_step_of_a_prompt_is_replaced_and_several_stand_beside_one_another() -> None:
     first = CachedOutput("a", "a", 4, 10)
-    model.hold([first, replace(first, prompt_key="b")])
-    model.stage([replace(first, step=6)])
-    assert model.apply(CacheUpdate((("a", 6),))).admitted == 1
-    assert [(key, held.step) for key, held in model.held.items()] == [("a", 6), ("b", 4)]
+    for several, held in ((False, [("b", 4), ("a", 6)]), (True, [("a", 4), ("b", 4), ("a", 6)])):
+        model = CacheModel(30, several)
+        model.hold([first, replace(first, prompt_key="b")])
+        model.stage([replace(first, step=6)])
+        assert model.apply(CacheUpdate((("a", 6),))).admitted == 1
+        assert list(model.held) == held

@@ -4,7 +4,8 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import EdgeUnreachable, PolicyFailed
-from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult
+from midstep.telemetry.metrics import REGISTRY
+from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult, Targets
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live.learner import Decision, Learner, merge
@@ -251,3 +252,19 @@ def test_a_slots_end_asks_for_the_store_once_and_again_only_where_the_edge_answe
 
     counts = with_edge(use)
     assert counts[:3] == [1, 1, 1] and counts[3] > 1
+
+
+def test_a_plans_targets_are_on_the_exporter() -> None:
+    async def use(edge: Edge) -> list[float | None]:
+        planner = learner(edge, "lfu-decay")
+        await served(edge, "a")
+        (output,) = (await edge.snapshot()).staging
+        targets = Targets(((output.prompt_key, 5), ("", 3)), 0.002)  # "": every other prompt
+        await planner._apply(CacheUpdate(targets=targets))
+        await planner.close()
+        return [
+            REGISTRY.get_sample_value(f"midstep_{name}", {"edge": "edge-0"})
+            for name in ("plan_targets", "edge_step_price_seconds")
+        ]
+
+    assert with_edge(use) == [1, 0.002]

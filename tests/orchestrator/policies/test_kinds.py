@@ -80,7 +80,7 @@ def simulated(make: Callable[[], Policy], edge_s: float) -> Holdings:
     for slot, item in enumerate(requests()):
         lane.serve(np.array([item]), slot)
         lane.driven.cache.check()
-        holdings.append(set(lane.driven.cache.held))
+        holdings.append(set(lane.driven.cache.prompts))
     return holdings
 
 
@@ -93,7 +93,7 @@ def replayed(make: Callable[[], Policy]) -> Holdings:
     holdings = []
     for key in keys:
         cache.ask([key])
-        holdings.append(set(cache.cache.held))
+        holdings.append(set(cache.cache.prompts))
     return holdings
 
 

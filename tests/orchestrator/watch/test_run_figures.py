@@ -107,8 +107,8 @@ def test_each_edge_has_its_own_line_and_the_users_add_up() -> None:
     north, south = (
         [line.split() for line in lines if line.startswith(name)] for name in ("north", "south")
     )
-    assert north[0] == ["north", "3", "1.00", "0%", "100%", "0%", "6.0", "0.0", "7", "2", "50%"]
-    assert south[0] == ["south", "4", "1.00", "100%", "0%", "100%", "6.0", "6.0", "0", "0", "25%"]
+    assert north[0] == ["north", "3", "1.00", "0%", "6.0", "0.0", "7", "2", "50%", "100%", "0%"]
+    assert south[0] == ["south", "4", "1.00", "100%", "6.0", "6.0", "0", "0", "25%", "0%", "100%"]
     assert "250 ms" in " ".join(north[1]) and "2.50 s" in " ".join(south[1])
 
 

@@ -69,7 +69,7 @@ class EdgeServer:
         self._rule = open_rule(scenario, self._split_step)
         self.queue = EdgeQueue(profile, edge.max_batch, edge.queue_limit)
         self.keeper = Keeper(scenario, frame_bytes, self._rule)
-        self._in_flight: dict[str, Trajectory] = {}  # by key; the last one that was begun
+        self._in_flight: dict[str, list[Trajectory]] = {}  # by key
         self.waiting: dict[int, Asking] = {}  # for an output, by identity
 
     def stop(self) -> list[Asking]:
@@ -84,9 +84,7 @@ class EdgeServer:
         place in the queue."""
         held = self.keeper.held(one.key, one.limit)
         step = 0 if held is None else held.step
-        trajectory = self._in_flight.get(one.key)
-        if trajectory is not None and trajectory.until < step:
-            trajectory = None
+        trajectory = None if one.private else self._usable(one, step)
         cut = self._rule.cut(self._situation(one, step, trajectory))
         cut = max(1, min(cut, one.limit))
         one.reused_step = step
@@ -101,11 +99,21 @@ class EdgeServer:
             return
         self._begin(one, held, cut)
 
+    def _usable(self, one: Asking, held: int) -> Trajectory | None:
+        """The furthest trajectory of its output that a request could join; None where a held output
+        is further than any of them goes."""
+        usable = [
+            trajectory
+            for trajectory in self._in_flight.get(one.key, ())
+            if trajectory.until >= held and trajectory.gives(one.limit)
+        ]
+        return max(usable, key=lambda trajectory: trajectory.step, default=None)
+
     def _situation(self, one: Asking, held: int, trajectory: Trajectory | None) -> Situation:
         """What the cut rule is told."""
         queue = self.queue
         state = one.state
-        lengths = [other.until - other.start for other in self._in_flight.values()]
+        full = queue.waiting + queue.in_flight >= queue.max_batch
         return Situation(
             prompt_key=one.key,
             limit=one.limit,
@@ -117,12 +125,21 @@ class EdgeServer:
             batch=queue.in_flight,
             max_batch=queue.max_batch,
             tick_s=queue.tick_s,
-            job_steps=sum(lengths) / len(lengths) if lengths else 0.0,
+            job_steps=self._mean_steps() if full else 0.0,
             link_s=self._bits_on_air / state.rate_bps,
             step_s=state.step_s,
             decode_s=self._decode_s / queue.tick_s[1] * state.step_s,
             backlog_s=state.backlog_s,
         )
+
+    def _mean_steps(self) -> float:
+        """The mean length of what is in flight."""
+        lengths = [
+            trajectory.until - trajectory.start
+            for trajectories in self._in_flight.values()
+            for trajectory in trajectories
+        ]
+        return sum(lengths) / len(lengths) if lengths else 0.0
 
     def _begin(self, one: Asking, held: CachedOutput | None, cut: int) -> None:
         """Queue a trajectory from a held output, or from noise."""
@@ -136,14 +153,14 @@ class EdgeServer:
             queued_s=now,
             step=start.step,
             until=start.step,
+            frozen={start.step},
         )
         if not self.queue.enter(trajectory):
-            self._in_flight.pop(one.key, None)
             limit = self.queue.limit
             why = f"the queue is full: {limit} requests wait, the limit is {limit}"
             self._ends.failed(one, "rejected", why)
             return
-        self._in_flight[one.key] = trajectory
+        self._in_flight.setdefault(one.key, []).append(trajectory)
         self._join(trajectory, Passenger(one=one, cut=cut))
         if not self.queue.ticking:
             self.queue.ticking = True
@@ -201,8 +218,11 @@ class EdgeServer:
 
     def _forget(self, trajectory: Trajectory) -> None:
         """Nobody joins a trajectory any more."""
-        if self._in_flight.get(trajectory.key) is trajectory:
-            del self._in_flight[trajectory.key]
+        others = self._in_flight.get(trajectory.key, [])
+        if trajectory in others:
+            others.remove(trajectory)
+            if not others:
+                del self._in_flight[trajectory.key]
 
     def _deliver(self, trajectory: Trajectory, passenger: Passenger) -> None:
         """Hand over what a trajectory has computed."""

@@ -91,7 +91,7 @@ class Keeper:
         self._regret.planned(accesses, before, self._cache.snapshot(), queue_s)
         row.queue_s = queue_s
         row.store_bytes = self._cache.nbytes
-        row.store_entries = len(self._cache.outputs)
+        row.store_entries = len(self._cache.held)
         row.admitted = self._done.admitted
         row.evicted = self._done.evicted
         self._done = CacheUpdateResult()
@@ -112,7 +112,7 @@ class Keeper:
             self._rule.follow(update.targets)
         if result.refused or result.evicted < len(update.evict):
             with self._named():
-                self._policy.reconcile(tuple(self._cache.outputs.values()))
+                self._policy.reconcile(tuple(self._cache.held.values()))
         self._done += result
 
     @contextlib.contextmanager

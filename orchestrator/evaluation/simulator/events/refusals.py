@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge_node.cut import open_rule
 from midstep.errors import ScenarioError
+from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario, Tree
+from orchestrator.live.setting import run_split_step
 
 __all__ = ["check"]
 
@@ -40,12 +43,15 @@ HINT = "play the run with `midstep run --clock virtual`"
 
 
 def check(scenario: Scenario) -> None:
-    """Raise ScenarioError for the first key that is set and that the simulator does not have."""
+    """Raise ScenarioError for the first key that is set and that the simulator does not have, for a
+    cut rule that there is not, and for a table of reuse that does not fit."""
     if scenario.model.profile is None:
         raise ScenarioError(
             "model.profile: a simulation needs measured step times; set model.profile=cpu"
         )
     _check(scenario, "")
+    open_rule(scenario, run_split_step(scenario))
+    open_limits(scenario)
 
 
 def _check(tree: Tree, path: str) -> None:

@@ -33,7 +33,7 @@ class Trajectory:
     started_s: float | None = None  # its first tick
     passengers: list[Passenger] = field(default_factory=list)  # who have not given up, in order
     waiting: list[Passenger] = field(default_factory=list)  # of these, who have no output yet
-    frozen: set[int] = field(default_factory=set)
+    frozen: set[int] = field(default_factory=set)  # steps that have been in staging, or the store
     over: bool = False
 
     @property
@@ -45,13 +45,22 @@ class Trajectory:
         """The held step that it went on from, 0: noise."""
         return self.output.step
 
+    def gives(self, limit: int) -> bool:
+        """Whether a request with this limit could join: it is not behind all that there is."""
+        return self.step < limit or self._furthest(limit) > 0
+
     def serves(self, cut: int, limit: int) -> int | None:
         """The step at which a request that joined now would leave: its cut, or where that has been
-        passed the furthest step within its limit; None where the trajectory began behind it."""
+        passed the furthest step within its limit; None where there is none."""
         if cut > self.step:
             return cut
-        passed = min(limit, self.step)
-        return passed if passed > self.start else None
+        furthest = self._furthest(limit)
+        return furthest if furthest >= cut else None
+
+    def _furthest(self, limit: int) -> int:
+        """The furthest step within a limit that is there, be it the held one that it went on from;
+        0: none."""
+        return step if (step := min(limit, self.step)) >= self.start else 0
 
     def join(self, passenger: Passenger) -> None:
         """Let a request leave at a step that `serves` has named."""

@@ -19,7 +19,9 @@ from midstep.telemetry.record import Gallery
 from midstep.workload.catalogue import Ending, load_catalogue
 from orchestrator.cli import main
 from orchestrator.evaluation.judging.shares import Outcome, difference, share
+from orchestrator.evaluation.judging.verdicts import write_verdicts
 from orchestrator.records import report, summary
+from orchestrator.records.picture_judge import Finding
 from orchestrator.records.recorder import Recorder, read_run
 from orchestrator.records.rows import EndedRequest
 from tests import paced
@@ -120,6 +122,17 @@ def test_a_run_is_judged_and_compared_with_one_without_reuse(
         shown = {one["request_id"]: one["shows"] for one in csv.DictReader(file)}
     assert shown["r-2"] == WORDS.prompt(OTHER.edge, OTHER.ending)
     assert not (tmp_path / "none" / "judged.csv").exists()  # it is only read
+
+
+def test_a_run_that_broke_off_keeps_its_journal_and_gets_the_table(
+    real: Scenario, tmp_path: Path
+) -> None:
+    folder = record(tmp_path / "run", real, [OWN]).folder
+    journal = (folder / "requests.jsonl").read_bytes()
+    write_verdicts(folder, {"r-0": Finding(right=True, prompt="a panda")})
+    assert (folder / "judged.csv").read_text().splitlines()[1].endswith("computed,12,1.0,a panda")
+    assert (folder / "requests.jsonl").read_bytes() == journal
+    assert not (folder / "requests.parquet").exists()
 
 
 def test_references_are_judged_where_the_catalogue_can(real: Scenario, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from midstep.reuse.limits import SIZE
 from midstep.scenario import Modes
 from midstep.scenario_file import load
 from orchestrator.cli import main
@@ -15,6 +16,7 @@ from orchestrator.evaluation.simulator.events import simulate
 from orchestrator.evaluation.simulator.scenarios import compared
 from orchestrator.records.folders import read_scenario
 from orchestrator.records.recorder import read_run
+from tests.midstep.reuse.measured import table
 
 SHORT = ["simulate", "laptop", "--duration", "8s", "--seeds", "2", "--policies", "none,lru"]
 
@@ -68,6 +70,21 @@ def test_the_warm_up_is_recorded_and_not_measured(tmp_path: Path) -> None:
     assert tree["policies"]["none"]["requests"]["mean"] == late
 
 
+def test_a_limit_that_no_step_reaches_is_said_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "reuse.json"
+    table({(SIZE, 1): 300}).save(path)
+    options = ["--policies", "none", "--seeds", "1", "--out", str(tmp_path / "out")]
+    settings = ["--duration", "1s", "--set", f"reuse.table={path}"]
+    assert main(["simulate", "laptop", *settings, *options]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == (
+        "midstep: no step has fidelity 1 or more with a share of 0.99 for size: such requests "
+        "reuse step 1 at most"
+    )
+
+
 def test_the_scenarios_own_policy_is_compared_by_default() -> None:
     """Policy.name was ignored."""
     scenario = load("saturated", ["policy.name=random", "policy.params={}"])
@@ -93,6 +110,7 @@ def test_the_scenarios_own_policy_is_compared_by_default() -> None:
         (["laptop", "--users", "0"], "--users 0: give 1 to"),
         (["compact", "--users", "9"], "--users 9: is of scenarios; --set users=N"),
         (["laptop", "--seeds", "0"], "--seeds 0: at least 1"),
+        (["laptop", "--set", "cut.rule=deepest"], "cut.rule: there is no rule deepest; give fixed"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.evaluation.validation.agreement import agreement, figures, pairing
+from orchestrator.evaluation.validation.agreement import agreement, figures
 from orchestrator.evaluation.validation.explanation import explain
+from orchestrator.evaluation.validation.pairing import pairing
 
 
 def row(number: int, total_s: float, **columns: Any) -> dict[str, Any]:

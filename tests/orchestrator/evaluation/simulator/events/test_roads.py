@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION
@@ -18,14 +17,12 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records import report
 from orchestrator.records.recorder import read_run
-from orchestrator.records.summary import metrics
 from tests import paced
 from tests.golden.cases import RUNS
 from tests.midstep.reuse.measured import table
 
 Row = dict[str, Any]
 
-STAGES = ("queue_s", "edge_s", "transfer_s", "device_s", "total_s")
 VIRTUAL = [
     "modes.denoiser=paced",
     "modes.clock=virtual",
@@ -94,7 +91,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> str:
         ),
         ("laptop", "lru", "fastest", ["duration_s=10s", "devices.0={count: 9, step_ms: 400}"]),
         ("crowd", "lru", "fastest", ["duration_s=5s", "workload.arrivals.closed.think_s=8s"]),
-        # a learner, too, decides the same: nothing that it sees differs by more than a last bit
+        # what a learner sees differs by last bits, which turn none of its decisions here
         ("laptop", "drc", "planned", ["duration_s=12s"]),
         ("saturated", "drc", "planned", ["duration_s=10s"]),
         ("saturated", "drc-item", "planned", ["duration_s=10s"]),
@@ -120,8 +117,8 @@ def test_both_roads_meet_the_same_requests_and_answer_alike(
 
 
 ODD: dict[str, Row] = {
-    # some give up, alone or of several that share an output: a trajectory goes no further than those
-    # who are left need
+    # some give up, alone or of several that share an output: a trajectory goes no further than
+    # those who are left need
     "deadline": {
         "deadline_s": 0.1537,
         "duration_s": 4,
@@ -232,13 +229,3 @@ def test_slotted_users_ask_for_the_same_on_both_roads_and_not_at_the_end(
 def _number(row: Row) -> int:
     """The number of a request among its user's."""
     return int(row["request_id"].rpartition("-")[2])
-
-
-def _mean(figures: dict[str, dict[str, float | None]], name: str) -> float:
-    value = figures[name]["mean"]
-    assert value is not None
-    return value
-
-
-def _stage(rows: list[Row], stage: str) -> float:
-    return float(np.mean([row[stage] for row in rows if row["result"] == "done"]))

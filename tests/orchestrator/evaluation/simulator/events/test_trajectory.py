@@ -1,4 +1,4 @@
-"""A trajectory that several requests share, by hand: where each leaves, and what each is charged."""
+"""A trajectory that several requests share, by hand: where each leaves, what each is charged."""
 
 from __future__ import annotations
 
@@ -64,14 +64,15 @@ def test_each_leaves_at_its_own_cut_and_pays_for_what_it_was_the_first_to_need()
 
 def test_a_cut_that_has_been_passed_is_served_from_the_steps_on_the_way() -> None:
     trajectory, _ = begun(10, start=2)
-    assert trajectory.serves(cut=1, limit=20) is None  # before it has computed anything
+    assert trajectory.serves(cut=1, limit=20) == 2  # the held output that it goes on from
     for _ in range(3):
         trajectory.advance()
     assert trajectory.step == 5
     assert trajectory.serves(cut=6, limit=6) == 6  # its tick runs
     assert trajectory.serves(cut=4, limit=20) == 5
     assert trajectory.serves(cut=3, limit=4) == 4
-    assert trajectory.serves(cut=2, limit=2) is None  # it has never been there
+    assert trajectory.serves(cut=1, limit=1) is None  # it has never been there
+    assert not trajectory.gives(limit=1) and trajectory.gives(limit=2)
     passed = passenger(5)
     trajectory.join(passed)
     assert passed not in trajectory.waiting
