@@ -11,7 +11,6 @@ from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
 __all__ = [
-    "OTHERS",
     "Access",
     "Answer",
     "CacheSnapshot",
@@ -126,14 +125,10 @@ class Access:
 Eviction = tuple[str, int] | str
 
 
-OTHERS = ""  # in place of a prompt_key: every prompt that a plan does not name
-
-
 @dataclass(frozen=True)
 class Targets:
     """Where outputs are wanted: `steps`, (prompt_key, step), one a prompt, held or not. The edge
-    cuts there; OTHERS in place of a key: who finds nothing held and has no target is cut there.
-    Everybody else is cut at the cheapest step, each step to be computed counting
+    cuts there, and where there is none at the cheapest step, each step to be computed counting
     `step_price_s` (lambda: the delay that it causes to everybody else) beside its own time."""
 
     steps: tuple[tuple[str, int], ...] = ()

@@ -27,11 +27,6 @@ def evicted_prompt(eviction: Eviction) -> str:
     return eviction if isinstance(eviction, str) else eviction[0]
 
 
-def evicted_prompt(eviction: Eviction) -> str:
-    """The prompt_key of an eviction, which may name a step."""
-    return eviction if isinstance(eviction, str) else eviction[0]
-
-
 class CacheModel:
     """Outputs by prompt_key and step, in order of admission, and those that wait in staging.
     `capacity` and sizes are bytes, or any other unit that both share."""

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import OTHERS, Access, EdgeWork
+from midstep.wire.messages import Access, EdgeWork
 from orchestrator.decision.edge_price import EdgePrice
-from orchestrator.decision.step_prices import StepTerms, free_cut
+from orchestrator.decision.step_prices import StepTerms
 from orchestrator.decision.step_times import StepTimes
 
 __all__ = ["StepMeter"]
@@ -24,7 +24,7 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LIMIT_SLOTS = 300.0  # e-folding of the counts of limits
-SHRINK = 4.0  # requests of everybody's that are added to a prompt's own
+SHRINK = 20.0
 MEAN_REQUESTS = 300.0  # e-folding of mean times, requests
 FIRST_STEP_S = 0.1  # a step on a device before the first has said what its steps take
 LARGEST = 1e6  # what a count may have grown to before all are scaled down
@@ -108,14 +108,6 @@ class StepMeter:
         """By what a running mean over `efold_slots` is multiplied to be a count over as many: more
         where it began from 0 a short while ago."""
         return float(efold_slots / -np.expm1(-max(1, self._slots) / efold_slots))
-
-    @property
-    def others_target(self) -> list[tuple[str, int]]:
-        """The target of who finds nothing held, once there is a price: the cheapest cut for all.
-        Until then the edge says."""
-        if not self.edge.is_settled:
-            return []
-        return [(OTHERS, free_cut(self.terms(), self.steps, self.edge.price_s))]
 
     def state_dict(self) -> dict[str, Any]:
         return {

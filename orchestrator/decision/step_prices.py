@@ -10,7 +10,9 @@ place in it, lambda what a step to be computed costs everybody else. loc(m) is w
 device and, where its requests meet there, what that delays the same user's others by: with mean
 wait W and mean squared work E[r^2], r seconds of work cost W + r + c (W r + r^2 / 2), where
 c = 2 W / E[r^2] (Pollaczek and Khinchine's mean wait, differentiated; 0 where users wait for their
-pictures). So the last step of a long rest is worth more than the last of a short one. Keeping step j of a prompt changes k for the requests whose limit reaches j, and for no other.
+pictures). So the last step of a long rest is worth more than the last of a short one.
+
+Keeping step j of a prompt changes k for the requests whose limit reaches j, and for no other.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
 from midstep.telemetry.metrics import LearnerMetrics
 from midstep.wire.messages import (
-    OTHERS,
     Access,
     CachedOutput,
     CacheSnapshot,
@@ -224,7 +223,7 @@ class Learner:
                     f"policy {self.policy.name} planned step {step} of prompt {key[:12]}: the "
                     f"model has steps 1 to {steps}"
                 )
-            if key != OTHERS and not (key in self._regret.requested or key in self._known or key in new):
+            if not (key in self._regret.requested or key in self._known or key in new):
                 raise PolicyFailed(
                     f"policy {self.policy.name} planned step {step} of prompt {key[:12]}, which "
                     f"nobody has asked for"

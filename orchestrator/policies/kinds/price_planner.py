@@ -230,7 +230,7 @@ class PricePlanner(Policy, ABC):
         lane.weight[0, rows] = np.maximum(1e-9, -np.expm1(-rate))
         lane.cost_s[0, rows] = cost_s
         lane.cost_s[0, :, 1] = np.inf  # J_{r,1} = 0 (34)
-        # what is kept is made once, and serves for as long as the plan lasts: no miss of (16), which
+        # what is kept is made once and serves for as long as the plan lasts: no miss of (16), which
         # a planner would else seek, as a cheap one lowers their mean
         lane.hit[0, rows, 2:] = True
         chosen = self.decide(lane)[0].astype(np.int64)
@@ -247,11 +247,9 @@ class PricePlanner(Policy, ABC):
         missing = chosen.copy()
         there = kept & (chosen[available.prompt] == available.step)
         missing[available.prompt[there]] = 0
-        # a prompt that is there has no target: the edge says at the moment whether a request goes on
-        # from it; who finds nothing held is cut where it is cheapest for all
+        # a prompt that is there has no target: the edge says whether a request goes on from it
         keys = list(self._numbers)
         targets = [(keys[r], int(missing[r])) for r in np.flatnonzero(missing).tolist()]
-        targets += meter.others_target
         return with_targets(update, targets, meter.edge.price_s)
 
     def _places(self, keys: Sequence[str]) -> Ids:

@@ -192,7 +192,6 @@ class ScorePlanner(Policy, ABC):
         absent = np.flatnonzero(missing).tolist()
         self._missing = {int(ids[i]): keys[int(ids[i])] for i in absent}
         targets = [(keys[int(ids[i])], int(missing[i])) for i in absent]
-        targets += meter.others_target
         return with_targets(update, targets, meter.edge.price_s)
 
     def planning_state(self) -> dict[str, Any]:
