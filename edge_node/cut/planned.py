@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 from edge_node.cut.base import CutRule, Situation
-from edge_node.cut.response import cheapest, others_step_s
+from edge_node.cut.response import cheapest, computed_steps, others_step_s, wait_s
 
-__all__ = ["Planned"]
+__all__ = ["LATECOMERS", "Planned"]
+
+# what a step delays those in flight by counts so often: those who come before it is done wait too
+LATECOMERS = 2.0
+REQUESTS = 300.0  # e-folding of the means of devices
 
 
 class Planned(CutRule):
-    """The plan's target; without one the cheapest cut at the plan's price of a step (lambda), or at
-    what a step costs the others now where that is more. `considerate` until the first plan."""
+    """The plan's target. Without one the cheapest cut, each step to be computed counting the plan's
+    price (lambda), or what it costs the others at this edge now where that is more, and each second
+    that is left to the device what it delays the same user's other requests by (`Crowding`)."""
+
+    def __init__(self, split_step: int) -> None:
+        super().__init__(split_step)
+        self._crowding = Crowding()
 
     def cut(self, situation: Situation) -> int:
         target = self.targets.get(situation.prompt_key)
         if target:
-            return target
-        return cheapest(situation, max(self.step_price_s, others_step_s(situation)))
+            cut = max(situation.held, min(target, situation.limit))
+        else:
+            price_s = max(self.step_price_s, LATECOMERS * others_step_s(situation))
+            cut = cheapest(situation, price_s, self._crowding.delay_s)
+        self._crowding.observe(situation, cut)
+        return cut
+
+
+class Crowding:
+    """What work left to a device costs its user's other requests, by Pollaczek and Khinchine's
+    mean wait: with mean wait W and mean squared work E[r^2], r seconds more delay the others by
+    2 W / E[r^2] (W r + r^2 / 2). Nothing where users wait for their pictures: W is then 0."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._wait_s = 0.0
+        self._square_s2 = 0.0
+
+    def delay_s(self, work_s: float) -> float:
+        """The delay of the user's others by `work_s` on the device."""
+        if self._square_s2 <= 0:
+            return 0.0
+        crowding = 2 * self._wait_s / self._square_s2
+        return crowding * work_s * (self._wait_s + work_s / 2)
+
+    def observe(self, situation: Situation, cut: int) -> None:
+        """A request was cut: its wait for the device, and its work there."""
+        here = situation
+        work_s = (here.steps - cut) * here.step_s + here.decode_s
+        computed = computed_steps(here, cut)
+        edge_s = wait_s(here) + computed * here.tick_s[here.batch] if computed else 0.0
+        device_wait_s = max(0.0, here.backlog_s - here.link_s - edge_s)
+        self._count += 1
+        share = max(1 / self._count, 1 / REQUESTS)
+        self._wait_s += share * (device_wait_s - self._wait_s)
+        self._square_s2 += share * (work_s**2 - self._square_s2)

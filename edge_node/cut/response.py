@@ -9,6 +9,8 @@ earlier work ends. `w + E` is 0 where nothing has to be computed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edge_node.cut.base import Situation
 
 __all__ = ["cheapest", "computed_steps", "others_step_s", "response_s"]
@@ -54,13 +56,25 @@ def others_step_s(situation: Situation) -> float:
     return grown_s + here.queue * here.tick_s[here.max_batch] / here.max_batch
 
 
-def cheapest(situation: Situation, step_price_s: float) -> int:
-    """The cut of the least L(m) + `step_price_s` for each computed step; of equals the furthest."""
-    wait = wait_s(situation)
-    best = max(1, situation.held)
-    least = response_s(situation, best, wait) + step_price_s * computed_steps(situation, best)
-    for cut in range(best + 1, situation.limit + 1):
-        cost_s = response_s(situation, cut, wait) + step_price_s * computed_steps(situation, cut)
+def cheapest(
+    situation: Situation,
+    step_price_s: float,
+    device_delay_s: Callable[[float], float] = lambda work_s: 0.0,
+) -> int:
+    """The cut of the least L(m) + `step_price_s` for each computed step + `device_delay_s` of the
+    seconds of work that are left to the device; of equals the furthest."""
+    here = situation
+    wait = wait_s(here)
+
+    def cost_of(cut: int) -> float:
+        work_s = (here.steps - cut) * here.step_s + here.decode_s
+        price_s = step_price_s * computed_steps(here, cut) + device_delay_s(work_s)
+        return response_s(here, cut, wait) + price_s
+
+    best = max(1, here.held)
+    least = cost_of(best)
+    for cut in range(best + 1, here.limit + 1):
+        cost_s = cost_of(cut)
         if cost_s <= least:
             best = cut
             least = cost_s

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.decision import objective
+from orchestrator.decision.step_times import StepTimes
 
 __all__ = [
     "TARGET_SLOTS",
@@ -53,6 +54,9 @@ class Problem:
     is closed, None where it is open; `number` maps a prompt's key to its place among them, else
     prompts are numbered in the order of their first requests. `parts` says what a prompt is made
     of, where that is known; `truth` and `future` come from simulations and traces alone.
+
+    `times` is there where every request has its own cut and the plan names steps, up to S;
+    `cut_rule` says how. `several` steps of a prompt may then be held, else one (11).
     """
 
     capacity: int
@@ -70,6 +74,9 @@ class Problem:
     number: Callable[[str], int] | None = None
     truth: Truth | None = None
     future: tuple[str, ...] | None = None
+    times: StepTimes | None = None
+    cut_rule: str = "fixed"
+    several: bool = False
 
     @property
     def places(self) -> int:

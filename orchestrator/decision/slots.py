@@ -40,7 +40,8 @@ class PricedSlots:
 
     `weight` (B, R), as in `SlotPrices`; `count` (B, R) requests; `cost_s`, `hit` (B, R, J);
     `channel` (B, U), log2(1 + SNR); `cached` (B, R), the step held at the slot's start, 0 for none;
-    `queue_s`, `target_s`, `weight_v`, `capacity` (items) and `reusable` (S*) are (B,).
+    `queue_s`, `target_s`, `weight_v`, `capacity` (items) and `reusable` (S*) are (B,). `speed`
+    (B, U), steps a second, is there where a live plan names steps.
     """
 
     weight: Floats
@@ -54,6 +55,7 @@ class PricedSlots:
     weight_v: Floats
     capacity: Floats
     reusable: NDArray[np.int64]
+    speed: Floats | None = None
 
     @property
     def prices(self) -> SlotPrices:

@@ -30,7 +30,7 @@ from midstep.wire.messages import (
     CacheUpdateResult,
     ControlPort,
 )
-from orchestrator.decision.cache_model import CacheModel
+from orchestrator.decision.cache_model import CacheModel, evicted_prompt
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
 from orchestrator.live.regret import RegretMeter
@@ -97,6 +97,7 @@ class Learner:
         # an update or accesses were lost: the policy has to be shown the store before it goes on
         self._must_reconcile = False
         self._accesses: list[Access] = []
+        self._known: set[str] = set()  # prompts that a run before this one was asked for
         self._pending = CacheUpdate()
         self._done = CacheUpdateResult()
         self._spent_s = 0.0
@@ -134,6 +135,7 @@ class Learner:
 
         async with self._turn:
             about = {"setting": setting, "slot": self._slot, "updates": self._updates}
+            about["known"] = sorted(self._regret.requested | self._known)
             about["backlog"] = self.virtual_queue.state_dict()
             return await self._aside(packed)
 
@@ -150,6 +152,8 @@ class Learner:
                 self._updates = state["updates"]
                 self._slot = state["slot"]
                 self._earlier_slots = None
+                # a plan may name what an earlier run was asked for
+                self._known.update(state.get("known", ()))
                 self.policy.load_state_dict(state["policy"])
             except Exception as error:
                 raise RecordError(
@@ -194,6 +198,7 @@ class Learner:
                 planned = self._driver.end_slot(
                     SlotRecord(self._slot, accesses, cost, queue, available)
                 )
+            self._check_targets(planned, accesses, available)
             update = merge(self._pending, planned)
             self._pending = CacheUpdate()
             if update:
@@ -202,6 +207,27 @@ class Learner:
         decision = self._decided(cost, objective, after, gap)
         await self._begin_training()
         return decision
+
+    def _check_targets(
+        self, update: CacheUpdate, accesses: tuple[Access, ...], available: CacheSnapshot
+    ) -> None:
+        """Raise PolicyFailed for a plan that an edge cannot follow; it goes on with its last."""
+        if update.targets is None:
+            return
+        steps = self._problem.steps
+        new = {access.prompt_key for access in accesses}
+        new.update(output.prompt_key for output in (*available.store, *available.staging))
+        for key, step in update.targets.steps:
+            if not 1 <= step <= steps:
+                raise PolicyFailed(
+                    f"policy {self.policy.name} planned step {step} of prompt {key[:12]}: the "
+                    f"model has steps 1 to {steps}"
+                )
+            if not (key in self._regret.requested or key in self._known or key in new):
+                raise PolicyFailed(
+                    f"policy {self.policy.name} planned step {step} of prompt {key[:12]}, which "
+                    f"nobody has asked for"
+                )
 
     def _policy_slot(self, slot: int) -> int:
         """The run's slot as the policy counts. A policy that goes on from an earlier run's state
@@ -226,7 +252,7 @@ class Learner:
     async def _store_after(self, before: CacheSnapshot, update: CacheUpdate) -> CacheSnapshot:
         """Apply an update and return what the edge then has: computed by the model of its cache,
         fetched only where the edge's answer differs from the model's."""
-        model = CacheModel.of(before)
+        model = CacheModel.of(before, self._problem.several)
         result = await self._apply(update)
         if model.apply(update) == result:
             return model.snapshot()
@@ -338,9 +364,12 @@ class Learner:
 
 def merge(first: CacheUpdate, then: CacheUpdate) -> CacheUpdate:
     """Merge two updates into one with the effect of both in a row: an output that the second
-    evicts, the first need not admit."""
-    admit = {key: step for key, step in first.admit if key not in then.evict} | dict(then.admit)
-    evict = dict.fromkeys(
-        [*first.evict, *(key for key in then.evict if key not in dict(first.admit))]
-    )
-    return CacheUpdate(tuple(admit.items()), tuple(evict))
+    evicts, the first need not admit. The later plan's targets count."""
+    evicted = set(then.evict)
+    kept = [name for name in first.admit if name[0] not in evicted and name not in evicted]
+    admit = dict.fromkeys([*kept, *then.admit])
+    fresh = {key for key, _ in first.admit}
+    late = [eviction for eviction in then.evict if evicted_prompt(eviction) not in fresh]
+    evict = dict.fromkeys([*first.evict, *late])
+    targets = first.targets if then.targets is None else then.targets
+    return CacheUpdate(tuple(admit), tuple(evict), targets)

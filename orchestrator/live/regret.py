@@ -85,6 +85,11 @@ class RegretMeter:
         self._requested: set[str] = set()
         self._nbytes = 0.0
 
+    @property
+    def requested(self) -> AbstractSet[str]:
+        """Every prompt that was asked for, or that the edge had, before the slot that goes on."""
+        return self._requested
+
     def planned(
         self,
         accesses: Iterable[Access],

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import numpy as np
+
 from midstep.diffusion import pipelines
-from midstep.diffusion.factory import paced_identity
+from midstep.diffusion.factory import named_profile, paced_identity
+from midstep.draws import BANDWIDTH, uniforms
 from midstep.errors import ScenarioError
+from midstep.radio.channel_law import bandwidth_hz
 from midstep.scenario import Scenario
 from midstep.wire.identity import digest
 from midstep.workload.requests import find_catalogue
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
+from orchestrator.decision.step_times import StepTimes
 
 __all__ = [
     "asks_whole_prompt",
     "learner_setting",
     "pipeline_revision",
+    "resolve_cut_rule",
     "run_problem",
     "run_split_step",
 ]
@@ -36,11 +43,31 @@ def asks_whole_prompt(scenario: Scenario) -> bool:
     return scenario.model.split_step == scenario.model.steps
 
 
+def resolve_cut_rule(scenario: Scenario) -> str:
+    """The name of the rule by which edges cut: `auto` is `planned` where the policy plans steps,
+    `fixed` where it keeps finished pictures, else `considerate`. Raises ScenarioError where a plan
+    is needed that the policy does not make."""
+    cls = policies.chosen(scenario.policy)
+    rule = scenario.cut.rule
+    if rule == "planned" and not cls.plans_steps:
+        planning = [name for name in policies.usable("live") if policies.find(name).plans_steps]
+        raise ScenarioError(
+            f"cut.rule: planned needs a policy that plans steps, and {cls.name} does not: set "
+            f"cut.rule: auto, or one of {', '.join(planning)}"
+        )
+    if cls.stores == "final":
+        return "fixed"
+    if rule == "auto":
+        return "planned" if cls.plans_steps else "considerate"
+    return rule
+
+
 def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
     """The policy's problem in a live run; `frame_bytes` is what the store counts for one output,
     where the edge is open and knows it.
 
-    Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come.
+    Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come; and
+    as `resolve_cut_rule` does.
     """
     if scenario.policy.timing == "reactive":
         raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
@@ -54,18 +81,54 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         else:
             parts = catalogue.parts
     step = run_split_step(scenario)
+    rule = resolve_cut_rule(scenario)
+    decided = rule != "fixed"
     return Problem(
         scenario.edge.capacity,
         scenario.model.steps,
         step,
         frame_bytes=frame_bytes or scenario.edge.capacity,
-        reusable_steps=step,
+        reusable_steps=scenario.model.steps if decided else step,
         items=items,
         users=scenario.users,
         edge=scenario.modes.edge,
         timing=scenario.policy.timing,
         parts=parts,
+        times=_step_times(scenario) if decided else None,
+        cut_rule=rule,
+        several=scenario.policy.steps_per_prompt == "several",
     )
+
+
+def _step_times(scenario: Scenario) -> StepTimes:
+    """What is known of times before the first request."""
+    tick_s: tuple[float, ...] = ()
+    decode_s = 0.0
+    if scenario.model.profile is not None:
+        # on a cluster a file need not lie here: the edge's own work says then what ticks take
+        with contextlib.suppress(ScenarioError):
+            profile = named_profile(scenario.model)
+            tick_s = tuple(profile.step(b) for b in range(1, scenario.edge.max_batch + 1))
+            decode_s = profile.decode_s
+    return StepTimes(
+        tick_s=tick_s,
+        decode_s=decode_s,
+        air_bits=8.0 * (scenario.channel.frame_bytes or 0),
+        bandwidth_hz=_bandwidths_hz(scenario),
+    )
+
+
+def _bandwidths_hz(scenario: Scenario) -> tuple[float, ...]:
+    """W_n of the users that a run begins with; who comes by scale has no place among them."""
+    drawn = uniforms(scenario.seed, BANDWIDTH, 0, np.arange(scenario.users))
+    low = np.repeat([d.bandwidth_mhz[0] for d in scenario.devices], _counts(scenario))
+    high = np.repeat([d.bandwidth_mhz[1] for d in scenario.devices], _counts(scenario))
+    return tuple(bandwidth_hz((low, high), drawn).tolist())
+
+
+def _counts(scenario: Scenario) -> list[int]:
+    """Users of each class."""
+    return [devices.count for devices in scenario.devices]
 
 
 def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Policy:
     stores: ClassVar[Literal["intermediate", "final", "nothing"]] = "intermediate"
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive", "access"})
     needs: ClassVar[frozenset[str]] = frozenset()
+    plans_steps: ClassVar[bool] = False  # whether its plans name targets where each request is cut
     most_steps: ClassVar[int] = 1000  # the last step that it can name
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -46,9 +46,10 @@ class LfuDecay(ScorePlanner):
         return faded
 
     def state_dict(self) -> dict[str, Any]:
-        return {"numbers": dict(self._numbers), "log": self._log.copy()}
+        return {**self.planning_state(), "numbers": dict(self._numbers), "log": self._log.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_planning_state(state)
         self._numbers = dict(state["numbers"])
         self._log = np.array(state["log"], np.float64)
 

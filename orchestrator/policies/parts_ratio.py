@@ -62,6 +62,7 @@ class PartsRatio(ScorePlanner):
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            **self.planning_state(),
             "numbers": dict(self._numbers),
             "parts": self._parts.state_dict(),
             "actual": self._actual.copy(),
@@ -70,6 +71,7 @@ class PartsRatio(ScorePlanner):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_planning_state(state)
         self._numbers = dict(state["numbers"])
         self._parts.load_state_dict(state["parts"])
         self._actual = state["actual"].copy()

@@ -31,7 +31,10 @@ class Actor:
         self, problems: Sequence[Problem], seeds: Sequence[int], from_demand: bool = True
     ) -> None:
         items = [p.items or 0 for p in problems]
-        inputs = [2 * r + 1 + p.users for r, p in zip(items, problems, strict=True)]
+        inputs = [
+            2 * r + 1 + (1 if p.times is None else 2) * p.users
+            for r, p in zip(items, problems, strict=True)
+        ]
         demand = slice(items[0], 2 * items[0])
         self.network = LaneNetwork(inputs, items, seeds, skip=demand if from_demand else None)
         self.memory = Memory(max(inputs), max(items), seeds)
@@ -46,8 +49,8 @@ class Actor:
         return self.memory.total >= START
 
     def state(self, slots: PricedSlots) -> NDArray[np.float32]:
-        """(35): last decision j / S*, demand min(count, 6) / 3, Q, log2(1 + SNR) / 16 of each user;
-        (B, inputs).
+        """(35): last decision j / S*, demand min(count, 6) / 3, Q, log2(1 + SNR) / 16 of each user,
+        and where a live plan names steps the speed of each as a share of their mean; (B, inputs).
 
         Users come last: a lane with fewer of them has its inputs where it would have them alone.
         """
@@ -56,7 +59,11 @@ class Actor:
         state[:, :items] = slots.cached / slots.reusable[:, None]
         state[:, items : 2 * items] = np.minimum(slots.count, DEMAND_TOP) / DEMAND_SCALE
         state[:, 2 * items] = np.log1p(slots.queue_s / np.maximum(slots.target_s, 1e-9))
-        state[:, 2 * items + 1 :] = slots.channel / CHANNEL_SCALE
+        users = slice(2 * items + 1, 2 * items + 1 + slots.channel.shape[1])
+        state[:, users] = slots.channel / CHANNEL_SCALE
+        if slots.speed is not None:
+            mean = np.maximum(slots.speed.mean(axis=1, keepdims=True), 1e-9)
+            state[:, users.stop :] = slots.speed / mean
         return state
 
     def choose(

@@ -22,7 +22,8 @@ TRAINED_SLOTS = 1_000
 
 @policy("dnn")
 class Dnn(NetworkPlanner):
-    """Keeps what the network puts above 0.5, the surest first, at the last reusable step."""
+    """Keeps what the network puts above 0.5, the surest first: at the last reusable step, or where
+    the plan names steps at each prompt's cheapest."""
 
     guarded: ClassVar[bool] = True
 
@@ -42,7 +43,10 @@ class Dnn(NetworkPlanner):
         self.slots += 1
         place = np.argsort(np.argsort(-wanted, axis=1, kind="stable"), axis=1)
         keep = (wanted > 0.5) & (place < slots.capacity[:, None])
-        return np.where(keep, slots.reusable[:, None], 0).astype(np.int8)
+        step = slots.reusable[:, None]
+        if slots.speed is not None:  # each request has its own limit: the last step serves few
+            step = 2 + slots.cost_s[:, :, 2:].argmin(axis=2)
+        return np.where(keep, step, 0).astype(np.int8)
 
     def learn(self) -> LearnerStats | None:
         if self.slots > TRAINED_SLOTS or self.slots % INTERVAL or not self.actor.ready:

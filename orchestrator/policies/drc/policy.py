@@ -13,6 +13,9 @@ of one ranking can never show it a better one; and the network starts from the d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, PricedSlots
@@ -28,11 +31,16 @@ NOISE = 0.8  # standard deviation of their noise, as a share of the logits' own
 
 @policy("drc")
 class Drc(NetworkPlanner):
-    """Runs Algorithm 1 in B lanes; lines are the paper's."""
+    """Runs Algorithm 1 in B lanes; lines are the paper's. `sees_channel` false: the network has
+    zeros in place of the users' rates and speeds, to measure what those are worth."""
 
     rankings = RANKINGS
     noise = NOISE
     from_demand = True  # whether the network starts from the demand
+
+    def __init__(self, sees_channel: bool = True) -> None:
+        super().__init__()
+        self.sees_channel = sees_channel
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
         # torch and numba: loaded where they are used
@@ -42,6 +50,8 @@ class Drc(NetworkPlanner):
         self.slots = 0
 
     def decide(self, slots: PricedSlots) -> Choice:
+        if not self.sees_channel:
+            slots = replace(slots, channel=np.zeros_like(slots.channel), speed=None)
         state = self.actor.state(slots)  # (35)
         relaxed = self.actor.network.relax(state)  # line 4
         # lines 5 to 9: (36), (37), (33)

@@ -140,6 +140,7 @@ class DrcItem(ScorePlanner):
     def state_dict(self) -> dict[str, Any]:
         """Everything: what was counted, the samples, the network, the optimiser, the dice."""
         return {
+            **self.planning_state(),
             "numbers": dict(self._numbers),
             "table": self._table.state_dict(),
             "samples": self._samples.state_dict(),
@@ -155,6 +156,7 @@ class DrcItem(ScorePlanner):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_planning_state(state)
         self._numbers = dict(state["numbers"])
         self._table.load_state_dict(state["table"])
         self._samples.load_state_dict(state["samples"])

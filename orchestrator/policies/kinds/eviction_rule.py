@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import ClassVar
 
-from midstep.wire.messages import Access, CachedOutput, CacheUpdate
+from midstep.wire.messages import Access, CachedOutput, CacheUpdate, Eviction
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import Kind, Policy
 
@@ -19,7 +19,12 @@ NOTHING = CacheUpdate()
 
 class Rule(Policy, ABC):
     """Keeps its own view of the store: key -> bytes, least recently used first. Subclasses choose
-    the victim."""
+    the victim.
+
+    A rule keeps what was made, at the step at which it was cut. An access that the held output is
+    too far for is no use of it; the smaller step that was made then takes its place, a larger one
+    never does.
+    """
 
     kind: ClassVar[Kind] = Kind.RULE
 
@@ -50,19 +55,34 @@ class Rule(Policy, ABC):
         all others."""
         self.admitted(key)
 
+    def shortened(self, key: str) -> None:
+        """Another step, a smaller one as a rule, has taken an output's place; it is in `steps`, the
+        bytes are as before."""
+
     def dropped(self, key: str) -> None:
         """An output is leaving the store; its bytes and steps are still in `held` and `steps`."""
 
     def on_access(self, access: Access) -> CacheUpdate:
         key = access.prompt_key
+        evict: list[Eviction] = []
         if key in self.held:
-            self.held.move_to_end(key)
-            self.touched(key)
-            return NOTHING
+            if not 0 < access.limit < self.steps[key]:
+                self.held.move_to_end(key)
+                self.touched(key)
+                return NOTHING
+            if access.hit or access.step >= self.steps[key]:
+                return NOTHING
+            old = key, self.steps[key]
+            if access.nbytes == self.held[key]:
+                self.steps[key] = access.step
+                self.shortened(key)
+                return CacheUpdate(((key, access.step),), (old,))
+            self._drop(key)  # of another size: as if it came anew
+            evict.append(old)
         if access.hit or access.nbytes > self.capacity:
-            return NOTHING  # evicted while it was served: there is nothing in staging to admit
+            # evicted while it was served: there is nothing in staging to admit
+            return CacheUpdate((), tuple(evict))
         self.coming(key)
-        evict: list[str] = []
         while self.used + access.nbytes > self.capacity:
             evict.append(self._drop(self.victim()))
         self._hold(key, access.step, access.nbytes)
@@ -71,6 +91,10 @@ class Rule(Policy, ABC):
 
     def reconcile(self, held: Sequence[CachedOutput]) -> None:
         real = {h.prompt_key: h for h in held}
+        for key in self.held:
+            if key in real and real[key].step != self.steps[key]:
+                self.steps[key] = real[key].step
+                self.shortened(key)
         stale = [k for k, nbytes in self.held.items() if k not in real or real[k].nbytes != nbytes]
         for key in stale:
             self._drop(key)

@@ -12,17 +12,24 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midstep.wire.messages import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
+from orchestrator.decision.step_meter import StepMeter
+from orchestrator.decision.step_prices import choice_costs_s
+from orchestrator.decision.step_store import Available, store_update, with_targets
 from orchestrator.policies.base import Kind, Policy, SlotRecord
 
 __all__ = ["PricePlanner", "price_planner"]
 
 FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
 UNKNOWN_S = (1.0, 0.5)  # assumed cost of a miss and of a hit before the first slot
+FEWEST = 3.0  # requests that what is kept is expected to have: else it would not be
 KEPT_SHARE = 0.9  # weight of a price's running mean; the new slot's price has the rest
+
+Ids = NDArray[np.int64]
 
 
 class PricePlanner(Policy, ABC):
@@ -31,7 +38,7 @@ class PricePlanner(Policy, ABC):
     served, and neither forecast nor cached."""
 
     kind: ClassVar[Kind] = Kind.PRICE_PLANNER
-
+    plans_steps: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"closed"})
     modes: ClassVar[frozenset[str]] = frozenset({"reactive", "proactive"})
     # choices are int8: lanes of a thousand prompts are read many times a slot
@@ -43,6 +50,7 @@ class PricePlanner(Policy, ABC):
         self._numbers: dict[str, int] = {}
         self._rate = np.zeros(0)
         self._price_s = np.array(UNKNOWN_S)
+        self._meter: StepMeter | None = None
 
     @abstractmethod
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
@@ -60,6 +68,9 @@ class PricePlanner(Policy, ABC):
         self._numbers = {}
         self._rate = np.zeros(self.items)
         self._price_s = np.array(UNKNOWN_S)
+        self._meter = None
+        if problem.times is not None:
+            self._meter = StepMeter(problem.steps, problem.times, problem.edge == "coupled")
         self.open([problem], [seed])
 
     def place(self, key: str) -> int | None:
@@ -80,7 +91,11 @@ class PricePlanner(Policy, ABC):
         return place
 
     def plan(self, slot: SlotRecord) -> CacheUpdate:
-        return self._react(slot) if slot.prices is not None else self._foresee(slot)
+        if slot.prices is not None:
+            return self._react(slot)
+        if self._meter is not None:
+            return self._name_steps(slot, self._meter)
+        return self._foresee(slot)
 
     def state_dict(self) -> dict[str, Any]:
         """The places of prompts, and the forecasts of demand and prices."""
@@ -88,12 +103,15 @@ class PricePlanner(Policy, ABC):
             "numbers": dict(self._numbers),
             "rate": self._rate.copy(),
             "price_s": self._price_s.copy(),
+            "meter": None if self._meter is None else self._meter.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._numbers = dict(state["numbers"])
         self._rate = np.array(state["rate"])
         self._price_s = np.array(state["price_s"])
+        if self._meter is not None and state.get("meter") is not None:
+            self._meter.load_state_dict(state["meter"])
 
     def _lane(
         self, held: Sequence[CachedOutput], queue_s: float, target_s: float, channel: Floats
@@ -179,6 +197,65 @@ class PricePlanner(Policy, ABC):
         keep = {key for key in known if chosen[self.number(key)]}
         admit = tuple((k, known[k].step) for k in known if k in keep and k not in store)
         return CacheUpdate(admit, tuple(k for k in store if k not in keep))
+
+    def _name_steps(self, slot: SlotRecord, meter: StepMeter) -> CacheUpdate:
+        """Plan the next slot where every request has its own cut: P2 over all steps of every prompt
+        that was asked for, each weighted with the forecast probability of a request, priced from
+        what was measured."""
+        snapshot = slot.available
+        ids = self._places([access.prompt_key for access in slot.accesses])
+        decay = np.exp(-1 / FORECAST_SLOTS)
+        self._rate *= decay
+        np.add.at(self._rate, ids[ids >= 0], 1 - decay)
+        meter.observe(ids, slot.accesses, snapshot.work)
+        available = Available.of(
+            snapshot,
+            self._places([o.prompt_key for o in snapshot.store]).tolist(),
+            self._places([o.prompt_key for o in snapshot.staging]).tolist(),
+        )
+        rows = np.arange(len(self._numbers))
+        lane = self._lane((), slot.queue_s, self._price_s[0], meter.channel)
+        held = available.steps_of(available.held, self.items)
+        lane.speed = meter.speed[None]
+        lane.cached[0] = held
+        ready = np.zeros((self.items, meter.steps + 1), np.bool_)
+        ready[available.prompt, available.step] = True
+        rate = self._rate[rows]
+        requests = np.maximum(FEWEST, rate * meter.sum_weight(FORECAST_SLOTS))
+        cost_s = choice_costs_s(
+            meter.terms(), meter.limits(rows), held[rows], ready[rows], requests
+        )
+        # relative to the mean demand, so that a slot's length does not matter
+        lane.count[0, rows] = rate / max(1e-9, float(rate.mean()) if len(rows) else 1.0)
+        lane.weight[0, rows] = np.maximum(1e-9, -np.expm1(-rate))
+        lane.cost_s[0, rows] = cost_s
+        lane.cost_s[0, :, 1] = np.inf  # J_{r,1} = 0 (34)
+        # what is kept is made once and serves for as long as the plan lasts: no miss of (16), which
+        # a planner would else seek, as a cheap one lowers their mean
+        lane.hit[0, rows, 2:] = True
+        chosen = self.decide(lane)[0].astype(np.int64)
+        self._price_s = np.array([cost_s[:, 0].mean() if len(rows) else 0.0, 0.0])
+        gain_s = self._rate[rows, None] * (cost_s[:, :1] - cost_s)
+        update, kept = store_update(
+            available,
+            chosen[available.prompt] == available.step,
+            chosen[available.prompt] > 0,
+            gain_s[available.prompt, available.step],
+            snapshot.capacity,
+            unnumbered=[o for o in snapshot.store if self.place(o.prompt_key) is None],
+        )
+        missing = chosen.copy()
+        there = kept & (chosen[available.prompt] == available.step)
+        missing[available.prompt[there]] = 0
+        # a prompt that is there has no target: the edge says whether a request goes on from it
+        keys = list(self._numbers)
+        targets = [(keys[r], int(missing[r])) for r in np.flatnonzero(missing).tolist()]
+        return with_targets(update, targets, meter.edge.price_s)
+
+    def _places(self, keys: Sequence[str]) -> Ids:
+        """(n,) places, -1 for a prompt that has none."""
+        places = [self.place(key) for key in keys]
+        return np.array([-1 if place is None else place for place in places], np.int64)
 
     def _learn_prices(self, slot: SlotRecord, edge_s: list[float]) -> None:
         """Update the running means of a hit's and a miss's cost; a miss costs a hit and the edge's

@@ -59,6 +59,11 @@ class PriorityRule(Rule):
         self.rank[key] = self.weight(key), self._oldest
         heapq.heappush(self._heap, (*self.rank[key], key))
 
+    def shortened(self, key: str) -> None:
+        # its weight may have fallen: the heap finds it by an entry that is not too heavy
+        self.rank[key] = self.weight(key), self.rank[key][1]
+        heapq.heappush(self._heap, (*self.rank[key], key))
+
     def dropped(self, key: str) -> None:
         del self.count[key]
         del self.rank[key]

@@ -18,9 +18,14 @@ from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
+from orchestrator.decision.step_meter import StepMeter
+from orchestrator.decision.step_prices import choice_costs_s
+from orchestrator.decision.step_store import Available, fits, store_update, with_targets
 from orchestrator.policies.base import Kind, Policy, SlotRecord
 
-__all__ = ["Floats", "Ids", "ScorePlanner", "fits"]
+__all__ = ["Floats", "Ids", "ScorePlanner"]
+
+STAY_SLOTS = 60.0  # for how long a plan is expected to last where it says what a step is worth
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -36,6 +41,7 @@ class ScorePlanner(Policy, ABC):
     """
 
     kind: ClassVar[Kind] = Kind.SCORE_PLANNER
+    plans_steps: ClassVar[bool] = True
     remembers_scores: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -55,6 +61,10 @@ class ScorePlanner(Policy, ABC):
         # the store as the last plan left it, and its numbers and bytes
         self._left: list[CachedOutput] = []
         self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
+        self._meter: StepMeter | None = None
+        if problem.times is not None:
+            self._meter = StepMeter(problem.steps, problem.times, problem.edge == "coupled")
+        self._missing: dict[int, str] = {}  # number and key of what the last plan had no output of
 
     @abstractmethod
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
@@ -81,6 +91,8 @@ class ScorePlanner(Policy, ABC):
 
     def plan(self, slot: SlotRecord) -> CacheUpdate:
         self.learn_slot(slot.accesses, slot.slot)
+        if self._meter is not None:
+            return self._name_steps(slot, self._meter)
         return self.keep_best(slot.available, slot.slot)
 
     def learn_slot(self, accesses: tuple[Access, ...], slot: int) -> None:
@@ -127,6 +139,74 @@ class ScorePlanner(Policy, ABC):
             admit, tuple(every[i].prompt_key for i in np.flatnonzero(~chosen[:first]).tolist())
         )
 
+    def _name_steps(self, slot: SlotRecord, meter: StepMeter) -> CacheUpdate:
+        """Plan the next slot where every request has its own cut: of the prompts whose outputs are
+        there, were just asked for, or were wanted already, those are kept whose score times the
+        seconds that a request saves is largest, each at the step that saves most over its expected
+        requesters."""
+        snapshot = slot.available
+        asked = [self._numbers[access.prompt_key] for access in slot.accesses]
+        meter.observe(np.array(asked, np.int64), slot.accesses, snapshot.work)
+        available = Available.of(
+            snapshot,
+            self._rows(snapshot.store)[0].tolist(),
+            self._rows(snapshot.staging)[0].tolist(),
+        )
+        keys = {
+            number: o.prompt_key
+            for number, o in zip(available.prompt.tolist(), available.outputs, strict=True)
+        }
+        keys |= {number: a.prompt_key for number, a in zip(asked, slot.accesses, strict=True)}
+        keys |= self._missing
+        ids = np.fromiter(keys, np.int64, len(keys))
+        ids.sort()
+        if not len(ids):
+            return with_targets(CacheUpdate(), (), meter.edge.price_s)
+        row = np.searchsorted(ids, available.prompt)
+        held = available.steps_of(available.held, int(ids[-1]) + 1)
+        ready = np.zeros((len(ids), meter.steps + 1), np.bool_)
+        ready[row, available.step] = True
+        score = self.scores(ids, slot.slot)
+        # whatever a score's unit is, it says how the requests are shared out
+        requests = score * (STAY_SLOTS * len(asked) / max(float(score.sum()), 1e-300))
+        cost_s = choice_costs_s(meter.terms(), meter.limits(ids), held[ids], ready, requests)
+        gain_s = score[:, None] * (cost_s[:, :1] - cost_s)
+        gain_s[:, 1] = 0.0
+        step = gain_s.argmax(axis=1)
+        worth = gain_s[np.arange(len(ids)), step]
+        usual = float(np.median(available.nbytes)) if len(row) else float(self.problem.frame_bytes)
+        nbytes = np.full(len(ids), usual)
+        nbytes[row] = available.nbytes
+        order = np.argsort(-worth / nbytes, kind="stable")
+        order = order[worth[order] > 0]
+        chosen = np.zeros(len(ids), np.int64)
+        if len(order):
+            order = order[fits(nbytes[order], snapshot.capacity)]
+        chosen[order] = step[order]
+        wanted = chosen[row] == available.step
+        update, kept = store_update(
+            available, wanted, chosen[row] > 0, gain_s[row, available.step], snapshot.capacity
+        )
+        missing = chosen.copy()
+        missing[row[kept & wanted]] = 0
+        absent = np.flatnonzero(missing).tolist()
+        self._missing = {int(ids[i]): keys[int(ids[i])] for i in absent}
+        targets = [(keys[int(ids[i])], int(missing[i])) for i in absent]
+        return with_targets(update, targets, meter.edge.price_s)
+
+    def planning_state(self) -> dict[str, Any]:
+        """What naming steps has measured, for a subclass's state_dict; empty where none are
+        named."""
+        if self._meter is None:
+            return {}
+        return {"meter": self._meter.state_dict(), "missing": dict(self._missing)}
+
+    def load_planning_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `planning_state` gave."""
+        if self._meter is not None and "meter" in state:
+            self._meter.load_state_dict(state["meter"])
+            self._missing = {int(number): key for number, key in state["missing"].items()}
+
     def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
         """Numbers and bytes of outputs, shapes (n,). `number` is called for new items only: there
         may be thousands."""
@@ -134,17 +214,3 @@ class ScorePlanner(Policy, ABC):
         for i in np.flatnonzero(ids < 0).tolist():
             ids[i] = self.number(held[i].prompt_key, held[i].prompt)
         return ids, np.array([h.nbytes for h in held], np.float64)
-
-
-def fits(size: Floats, capacity: float) -> NDArray[np.bool_]:
-    """Which of the items, taken in this order, fit: one that does not is passed over. Shapes (n,)
-    -> (n,)."""
-    total = np.cumsum(size)
-    chosen = np.asarray(total <= capacity)
-    if chosen.all() or size.min() == size.max():
-        return chosen
-    used = 0.0
-    for i, nbytes in enumerate(size):
-        chosen[i] = used + nbytes <= capacity
-        used += nbytes * chosen[i]
-    return chosen

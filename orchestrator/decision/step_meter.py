@@ -1,0 +1,166 @@
+"""What a planner of steps measures: the limits of each prompt's requests, the times that a step
+costs on both sides, and how much of the edge's time there is.
+
+Everything is counted from the accesses and from the edge's own account of its work; nothing is
+assumed but the profile of the edge's ticks until the edge has ticked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midstep.wire.messages import Access, EdgeWork
+from orchestrator.decision.edge_price import EdgePrice
+from orchestrator.decision.step_prices import StepTerms
+from orchestrator.decision.step_times import StepTimes
+
+__all__ = ["StepMeter"]
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+LIMIT_SLOTS = 300.0  # e-folding of the counts of limits
+SHRINK = 20.0
+MEAN_REQUESTS = 300.0  # e-folding of mean times, requests
+FIRST_STEP_S = 0.1  # a step on a device before the first has said what its steps take
+LARGEST = 1e6  # what a count may have grown to before all are scaled down
+
+
+class StepMeter:
+    """Counts over prompts, which are numbers from 0 on. `steps` is S."""
+
+    def __init__(self, steps: int, times: StepTimes, coupled: bool = False) -> None:
+        self.steps = steps
+        self.times = times
+        self.edge = EdgePrice(times.tick_s)
+        self._coupled = coupled
+        users = len(times.bandwidth_hz)
+        self._bandwidth_hz = np.array(times.bandwidth_hz, np.float64)
+        self.channel = np.zeros(users)  # log2(1 + SNR) of each user, as last heard
+        self.speed = np.zeros(users)  # steps a second, as last heard
+        # requests by prompt and limit (column l - 1), in units that grow instead of fading
+        self._limits = np.zeros((0, steps), np.float32)
+        self._every = np.zeros(steps)
+        self._unit = 1.0
+        self._slots = 0  # observed so far
+        self._means = {"link_s": 0.0, "step_s": FIRST_STEP_S, "wait_s": 0.0, "work_s2": 0.0}
+        self._count = 0.0  # requests behind the means, at most MEAN_REQUESTS
+
+    def observe(self, ids: Ids, accesses: Sequence[Access], work: EdgeWork | None) -> None:
+        """A slot's accesses, of prompts `ids` (n,), -1: one that has no number; and the edge's
+        account at its end."""
+        self._slots += 1
+        self._unit *= np.exp(1 / LIMIT_SLOTS)
+        if self._unit > LARGEST:
+            self._limits /= self._unit
+            self._every /= self._unit
+            self._unit = 1.0
+        limits = np.array([a.limit or self.steps for a in accesses], np.int64)
+        np.clip(limits, 1, self.steps, out=limits)
+        np.add.at(self._every, limits - 1, self._unit)
+        known = ids >= 0
+        self._grow(int(ids.max(initial=-1)) + 1)
+        np.add.at(self._limits, (ids[known], limits[known] - 1), self._unit)
+        link_s = np.array([self._link_s(a) for a in accesses])
+        step_s = np.array([a.step_s for a in accesses])
+        self._average("link_s", link_s[link_s > 0])
+        self._average("step_s", step_s[step_s > 0])
+        backlog_s = np.array([a.backlog_s - a.edge_s for a in accesses])
+        self._average("wait_s", np.maximum(0.0, backlog_s - link_s))
+        left = np.array([self.steps - a.step for a in accesses]) + self.times.decode_steps
+        self._average("work_s2", (left * step_s)[step_s > 0] ** 2)
+        self._count = min(MEAN_REQUESTS, self._count + len(accesses))
+        self._hear_users(accesses)
+        self.edge.observe(accesses, work)
+        self.edge.settle(self.terms(), self.steps)
+
+    def limits(self, ids: Ids) -> Floats:
+        """(n, S): the share of a prompt's requests with limit l in column l - 1, each row shrunk
+        towards all requests'."""
+        self._grow(int(ids.max(initial=-1)) + 1)
+        own = self._limits[ids] / self._unit
+        total = self._every.sum()
+        every = self._every / total if total else np.eye(1, self.steps, self.steps - 1)[0]
+        counts = own + SHRINK * every
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float64)
+
+    def terms(self) -> StepTerms:
+        """The terms of the prices, as they are now."""
+        means = self._means
+        square_s2 = means["work_s2"]
+        return StepTerms(
+            link_s=means["link_s"],
+            wait_s=self.edge.wait_s,
+            tick_s=self.edge.tick_s,
+            step_s=means["step_s"],
+            decode_s=self.times.decode_steps * means["step_s"],
+            price_s=self.edge.price_s,
+            device_wait_s=means["wait_s"],
+            crowding=2 * means["wait_s"] / square_s2 if square_s2 > 0 else 0.0,
+            coupled=self._coupled,
+        )
+
+    def sum_weight(self, efold_slots: float) -> float:
+        """By what a running mean over `efold_slots` is multiplied to be a count over as many: more
+        where it began from 0 a short while ago."""
+        return float(efold_slots / -np.expm1(-max(1, self._slots) / efold_slots))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "limits": self._limits.copy(),
+            "every": self._every.copy(),
+            "unit": self._unit,
+            "slots": self._slots,
+            "means": dict(self._means),
+            "count": self._count,
+            "channel": self.channel.copy(),
+            "speed": self.speed.copy(),
+            "edge": self.edge.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._limits = np.array(state["limits"], np.float32)
+        self._every = np.array(state["every"])
+        self._unit = float(state["unit"])
+        self._slots = int(state["slots"])
+        self._means = dict(state["means"])
+        self._count = float(state["count"])
+        self.channel = np.array(state["channel"])
+        self.speed = np.array(state["speed"])
+        self.edge.load_state_dict(state["edge"])
+
+    def _link_s(self, access: Access) -> float:
+        """T of one request, 0 where its device does not say its rate."""
+        if access.rate_bps <= 0:
+            return 0.0
+        return (self.times.air_bits or 8.0 * access.nbytes) / access.rate_bps
+
+    def _average(self, name: str, values: Floats) -> None:
+        """Move a running mean: the mean of all at first, then of the last MEAN_REQUESTS or so."""
+        if not values.size:
+            return
+        before = min(self._count, MEAN_REQUESTS)
+        share = len(values) / (before + len(values))
+        self._means[name] += share * (float(values.mean()) - self._means[name])
+
+    def _hear_users(self, accesses: Sequence[Access]) -> None:
+        """Note what devices say of their links and speeds. A user who came by scale has no
+        place."""
+        for access in accesses:
+            user = access.user
+            if not 0 <= user < len(self.channel):
+                continue
+            if access.rate_bps > 0 and self._bandwidth_hz[user] > 0:
+                self.channel[user] = access.rate_bps / self._bandwidth_hz[user]
+            if access.step_s > 0:
+                self.speed[user] = 1 / access.step_s
+
+    def _grow(self, rows: int) -> None:
+        if rows > len(self._limits):
+            new = np.zeros((max(1024, 1 << (rows - 1).bit_length()), self.steps), np.float32)
+            new[: len(self._limits)] = self._limits
+            self._limits = new
