@@ -3,8 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from midstep.scenario_file import load
 from midstep.telemetry.record import RequestRow
-from orchestrator.live.announcer import store_line, truncation_line
+from orchestrator.live.announcer import start_line, store_line, truncation_line
 
 
 def row(truncated: bool | None) -> RequestRow:
@@ -25,6 +28,21 @@ def test_prompts_that_the_model_cannot_read_are_said_where_they_are_most() -> No
     assert line is not None and line.startswith("2 of 3 prompts are longer than this model reads")
     assert truncation_line([row(True), row(False)]) is None
     assert truncation_line([row(None)] * 9) is None, "paced: nobody has read them"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["cut.rule=fixed"], "steps 20 cut at 6, policy drc"),
+        (["cut.rule=limit"], "steps 20 cut by the rule limit, "),
+        (["policy.name=drc"], "steps 20 cut by the rule planned (auto), "),
+        (["policy.name=lru"], "steps 20 cut by the rule considerate (auto), "),
+        (["policy.name=final"], "steps 20 cut at 20, "),
+        (["model.split_step=20"], "steps 20 cut at 20, "),
+    ],
+)
+def test_the_start_says_where_pictures_are_cut(settings: list[str], words: str) -> None:
+    assert words in start_line(load("laptop", settings))
 
 
 def test_the_store_is_said_in_outputs() -> None:
