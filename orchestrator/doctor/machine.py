@@ -95,7 +95,12 @@ def load(plan: PlannedRun) -> Iterator[Finding]:
             "--deep measures them, so does `midstep calibrate`",
         )
         return
-    asks = workload_load.load(scenario, profile, _pace(plan), usual_cut(scenario))
+    try:
+        cut = usual_cut(scenario)
+    except MidstepError:
+        yield warn("load", "not known without the reuse limits", "see the line of reuse")
+        return
+    asks = workload_load.load(scenario, profile, _pace(plan), cut)
     usable = usable_cores()
     share = (asks.edge_cores + asks.device_cores) / usable
     what = (
