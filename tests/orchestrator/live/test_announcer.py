@@ -8,6 +8,7 @@ import pytest
 from midstep.scenario_file import load
 from midstep.telemetry.record import RequestRow
 from orchestrator.live.announcer import start_line, store_line, truncation_line
+from orchestrator.live.launch import Options, check
 
 
 def row(truncated: bool | None) -> RequestRow:
@@ -43,6 +44,24 @@ def test_prompts_that_the_model_cannot_read_are_said_where_they_are_most() -> No
 )
 def test_the_start_says_where_pictures_are_cut(settings: list[str], words: str) -> None:
     assert words in start_line(load("laptop", settings))
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings", "said"),
+    [
+        ("lru", [], True),
+        ("final", ["workload.variation_share=0.1"], False),
+        ("split", [], False),
+        ("split", ["workload.variation_share=0.1"], True),
+    ],
+)
+def test_limits_are_said_where_an_output_serves_another_prompt(
+    policy: str, settings: list[str], said: bool
+) -> None:
+    unreached = "reuse={metric: psnr, floor: 99}"  # with a table; without one that is said
+    settings = [*settings, "modes.denoiser=paced", f"policy.name={policy}", unreached]
+    scenario = load("laptop", settings)
+    assert (check(scenario, Options()).notice is not None) == said
 
 
 def test_the_store_is_said_in_outputs() -> None:
