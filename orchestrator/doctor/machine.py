@@ -130,7 +130,7 @@ def memory(plan: PlannedRun) -> Iterator[Finding]:
     hosts = capacity.hosts(plan.scenario) if plan.ray else 0
     try:
         needs = capacity.memory_bytes(plan.scenario, hosts)
-    except ModelError:
+    except (ModelError, OSError):  # the hub's, and not here
         yield warn("memory", "not known without the model", "see the model's line")
         return
     try:
