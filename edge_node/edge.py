@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from edge_node.cache.base import Cache, Entry
+from edge_node.cache.base import Cache, Entry, Hit
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
 from edge_node.cut.base import CutRule, Situation
@@ -16,7 +16,7 @@ from edge_node.flight import Flight, Origin, Passenger
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import PipelineMismatch, PromptError, ScenarioError
+from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.telemetry.metrics import EdgeMetrics
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import (
@@ -125,20 +125,29 @@ class Edge:
         cut = self.rule.cut(self._situation(request, key, held, flight))
         cut = max(1, min(cut, request.limit))
         if hit is not None and held >= cut:
-            whole = self.split_step == self.identity.steps == held
-            reuse: Reuse = "final" if whole else "exact"
-            self.metrics.hit(reuse)
-            delivery = _Delivery(entry=hit.entry, reuse=reuse, reused_step=held)
-            return self._answer(request, delivery, arrived, seed)
+            return self._answer(request, self._hand_over(hit), arrived, seed)
         origin = Origin(
             prompt=request.prompt,
             prompt_key=key,
             seed=seed,
             held=None if hit is None else hit.entry,
         )
-        async with asyncio.timeout(timeout_s):
-            delivery = await self._fly(request, origin, flight, cut)
+        try:
+            async with asyncio.timeout(timeout_s):
+                delivery = await self._fly(request, origin, flight, cut)
+        except QueueFull:
+            if hit is None:
+                raise
+            # no room to go on from it: an earlier cut is better than none
+            delivery = self._hand_over(hit)
         return self._answer(request, delivery, arrived, seed)
+
+    def _hand_over(self, hit: Hit) -> _Delivery:
+        """A held output as it is."""
+        whole = self.split_step == self.identity.steps == hit.step
+        reuse: Reuse = "final" if whole else "exact"
+        self.metrics.hit(reuse)
+        return _Delivery(entry=hit.entry, reuse=reuse, reused_step=hit.step)
 
     def _flight(self, key: str, limit: int, held: int) -> Flight | None:
         """The furthest trajectory of an output that a request with this limit could join; None
