@@ -97,7 +97,7 @@ def carry_out(
     prompt, unless `several`.
     """
     wanted = plan.wanted[row, available.step]
-    rank = 2 * wanted + plan.wanted.any(axis=1)[row]
+    rank = 2 * wanted + np.asarray(plan.wanted.any(axis=1))[row]
     dense = plan.gain_s[row, available.step] / np.maximum(available.nbytes, 1.0)
     order = np.lexsort((-dense, ~available.held, -rank))
     order = order[(rank[order] > 0) | (dense[order] > 0) | available.held[order]]
@@ -108,10 +108,13 @@ def carry_out(
     if len(order):
         content[order[fits(available.nbytes[order], capacity)]] = True
     outputs = available.outputs
-    admit = tuple(
-        (outputs[i].prompt_key, outputs[i].step)
-        for i in np.flatnonzero(content & ~available.held).tolist()
-    )
+    # what an admission replaces makes room for the others: the edge admits in this order
+    freed = np.zeros(len(plan.keys))
+    if not several:
+        freed[row[available.held]] = available.nbytes[available.held]
+    fresh = np.flatnonzero(content & ~available.held)
+    fresh = fresh[np.argsort((available.nbytes - freed[row])[fresh], kind="stable")]
+    admit = tuple((outputs[i].prompt_key, outputs[i].step) for i in fresh.tolist())
     replaced = set() if several else {key for key, _ in admit}
     evict: list[Eviction] = [(o.prompt_key, o.step) for o in available.unnumbered]
     for i in np.flatnonzero(~content & available.held).tolist():
