@@ -27,6 +27,9 @@ TOLERANCE = 15.0**2
 BORDER = 10
 """Width in pixels of the frame that tells the background."""
 
+BLOCK = 10
+"""Renders whose weights are computed together: half a megabyte each array, which a cache holds."""
+
 SAMPLES = 64
 """Backdrops drawn to learn how a scene varies."""
 
@@ -81,15 +84,24 @@ def costs(catalogue: Catalogue, pictures: Picture, background: int) -> Array:
     """Distance of each picture from each render on ``background``: ``(N, T, E)``."""
     means, variances = backdrops(catalogue)
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
-    best = np.full((len(pictures), len(catalogue.things) * len(catalogue.endings)), np.inf)
+    renders = len(catalogue.things) * len(catalogue.endings)
+    best = np.full((len(pictures), renders), np.inf)
+    weight = np.empty((renders, flat.shape[1]), np.float32)
+    weighted = np.empty_like(weight)
+    constant = np.empty(renders, np.float32)
     for shift in SHIFTS:
         colour, alpha = layers(catalogue, shift)
-        mean = (alpha * colour + (1 - alpha) * means[background]).reshape(len(alpha), -1)
-        spread = TOLERANCE + ((1 - alpha) ** 2 * variances[background]).reshape(len(alpha), -1)
-        weight = 1 / spread
+        for first in range(0, renders, BLOCK):
+            rows = slice(first, first + BLOCK)
+            through = 1 - alpha[rows]
+            count = len(through)
+            mean = (alpha[rows] * colour[rows] + through * means[background]).reshape(count, -1)
+            spread = TOLERANCE + (through**2 * variances[background]).reshape(count, -1)
+            weight[rows] = 1 / spread
+            weighted[rows] = weight[rows] * mean
+            constant[rows] = (weight[rows] * mean**2 + np.log(spread)).sum(1)
         # The square is expanded so that one pair of matrix products compares all with all.
-        constant = (weight * mean**2 + np.log(spread)).sum(1)
-        cost = flat**2 @ weight.T - 2 * flat @ (weight * mean).T + constant
+        cost = flat**2 @ weight.T - 2 * flat @ weighted.T + constant
         best = np.minimum(best, cost)
     return best.reshape(len(pictures), len(catalogue.things), -1).astype(np.float32)
 

@@ -4,20 +4,24 @@ comes, goes, is kept and is dropped meanwhile: random schedules in virtual time.
 from __future__ import annotations
 
 import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_node.cut import AtLimit, Considerate, CutRule, Fastest, FixedStep, Planned
 from edge_node.edge import Edge
 from edge_node.flight import Flight, Origin, Passenger
+from midstep.clock import WallClock
 from midstep.errors import QueueFull
 from midstep.wire.identity import OutputKey, shared_seed
 from midstep.wire.messages import Answer, CacheUpdate, Targets
 from tests.edge_node.marked import MarkedDenoiser, mark
-from tests.edge_node.world import FRAME, Wish, ask, with_edge
+from tests.edge_node.world import FRAME, Wish, ask, make_edge, with_edge
 
 STEPS = 10
 RULES: list[type[CutRule]] = [Wish, FixedStep, AtLimit, Fastest, Considerate, Planned]
@@ -243,3 +247,36 @@ def test_who_gives_up_takes_nothing_from_the_others(
     assert sum(answer.edge_steps for answer in world.answers) <= steps
     asked = sum(isinstance(event, Ask) for event in events)
     assert len(world.answers) + len(world.errors) == asked
+
+
+@pytest.mark.parametrize("batched", [True, False])
+async def test_a_real_computing_thread_changes_nothing_of_it(batched: bool) -> None:
+    """Requests come while the thread begins, advances and packs."""
+    draw = random.Random(5)
+    with ThreadPoolExecutor(1) as thread:
+        edge = make_edge(
+            WallClock(),
+            capacity=30 * FRAME,
+            staging=30 * FRAME,
+            several=True,
+            rule=Wish(6),
+            denoiser=MarkedDenoiser(batched=batched),
+            executor=thread,
+            profile=None,
+            max_batch=2,
+        )
+        engine = asyncio.create_task(edge.engine.run())
+        world = World(edge)
+        schedule: list[Ask | Change] = []
+        for _ in range(150):
+            after = draw.choice([0.0, 0.01, 0.03])
+            prompt = draw.choice(PROMPTS)
+            schedule.append(
+                Ask(after, prompt, draw.randint(1, STEPS), draw.randint(0, 4), None, 1e3, None)
+            )
+            if draw.random() < 0.2:
+                schedule.append(Change(0.0, (draw.randint(0, 9),), (0,), False, None))
+        await world.play(schedule)
+        engine.cancel()
+    assert len(world.answers) == 150
+    assert sum(answer.edge_steps for answer in world.answers) == edge.engine.steps

@@ -58,6 +58,29 @@ def test_an_end_that_is_moved_down_costs_no_tick_more(batched: bool) -> None:
     assert busy_s == pytest.approx(5 * TICK_S + ENCODE_S)
 
 
+def test_who_stays_pays_for_who_gives_up() -> None:
+    async def use(edge: Edge) -> tuple[list[int], int]:
+        goes = flying(edge, 8)
+        calls = [flying(edge, cut) for cut in (3, 6, 4)]
+        await asyncio.sleep(1.5 * TICK_S)
+        goes.cancel()
+        answers = [await call for call in calls]
+        return [answer.edge_steps for answer in answers], edge.engine.steps
+
+    assert with_edge(use, rule=Wish(6)) == ([3, 3, 0], 6)
+
+
+def test_a_step_is_handed_over_when_its_tick_has_ended() -> None:
+    async def use(edge: Edge) -> tuple[int, float]:
+        first = flying(edge, 8)
+        await asyncio.sleep(4.5 * TICK_S + ENCODE_S)  # a paced step is done when its tick begins
+        late = await flying(edge, 3, 9)
+        await first
+        return late.frame.step, late.edge_s
+
+    assert with_edge(use, rule=Wish(6)) == (4, 0.0)
+
+
 def test_the_plans_target_is_frozen_on_the_way_and_not_gone_for() -> None:
     async def use(edge: Edge) -> list[int]:
         answer = await flying(edge, 6)
@@ -162,7 +185,7 @@ def test_an_error_reaches_everybody_who_waits_and_nobody_else(after_s: float) ->
     denoiser = MarkedDenoiser(batched=True)
 
     async def use(edge: Edge) -> list[Any]:
-        calls = [flying(edge, cut) for cut in (2, 6, 8)]
+        calls = [flying(edge, cut) for cut in (2, 6, 8)] + [flying(edge, 7, prompt="a pig")]
         await asyncio.sleep(after_s)
         denoiser.fails = True
         results = await asyncio.gather(*calls, return_exceptions=True)
@@ -174,7 +197,7 @@ def test_an_error_reaches_everybody_who_waits_and_nobody_else(after_s: float) ->
 
     errors = with_edge(use, rule=Wish(6), denoiser=denoiser)
     gone = "the network is gone"
-    assert errors == ([gone] * 3 if after_s == 0 else ["", gone, gone])
+    assert errors == ([gone] * 4 if after_s == 0 else ["", gone, gone, gone])
 
 
 def test_an_output_that_cannot_be_packed_fails_those_who_leave_there() -> None:

@@ -10,7 +10,14 @@ from dataclasses import replace
 from edge_node.cut import CutRule
 from midstep.errors import PolicyFailed
 from midstep.scenario import Scenario
-from midstep.wire.messages import Access, CachedOutput, CacheUpdate, CacheUpdateResult, EdgeWork
+from midstep.wire.messages import (
+    Access,
+    CachedOutput,
+    CacheSnapshot,
+    CacheUpdate,
+    CacheUpdateResult,
+    EdgeWork,
+)
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Served, VirtualQueue, slot_cost
@@ -45,6 +52,8 @@ class Keeper:
         self._virtual_queue = VirtualQueue(scenario.policy.latency_target_s, problem.weight_v)
         self._regret = open_regret(problem)
         self._accesses: list[Access] = []
+        self._steps = scenario.model.steps
+        self._known: set[str] = set()  # prompts that were asked for
         self._pending = CacheUpdate()
         self._done = CacheUpdateResult()
         self._stats: LearnerStats | None = None  # of a training that no slot's row has yet
@@ -86,6 +95,7 @@ class Keeper:
         row.gap_to_exact = self._regret.gap(accesses, served)
         with self._named():
             planned = self._driver.end_slot(SlotRecord(slot, accesses, cost, queue_s, before))
+        self._check_targets(planned, accesses, before)
         self._apply(merge(self._pending, planned))
         self._pending = CacheUpdate()
         self._regret.planned(accesses, before, self._cache.snapshot(), queue_s)
@@ -101,6 +111,19 @@ class Keeper:
             row.updates = int(self._stats.updates)
         with self._named():
             self._stats = self._driver.learn()
+
+    def _check_targets(
+        self, update: CacheUpdate, accesses: Sequence[Access], available: CacheSnapshot
+    ) -> None:
+        """Raise PolicyFailed for a plan that an edge cannot follow."""
+        self._known.update(access.prompt_key for access in accesses)
+        self._known.update(o.prompt_key for o in (*available.store, *available.staging))
+        for key, step in () if update.targets is None else update.targets.steps:
+            planned = f"policy {self._name} planned step {step} of prompt {key[:12]}"
+            if not 1 <= step <= self._steps:
+                raise PolicyFailed(f"{planned}: the model has steps 1 to {self._steps}")
+            if key not in self._known:
+                raise PolicyFailed(f"{planned}, which nobody has asked for")
 
     def _apply(self, update: CacheUpdate) -> None:
         """Carry an update out as far as it can be, and show the policy what is held where that is

@@ -17,10 +17,11 @@ from midstep.radio import channel_law, physics
 from midstep.radio.fading import specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages import CachedOutput, CacheUpdate, Targets
 from orchestrator.evaluation.simulator.events import refusals, simulate
 from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue
 from orchestrator.evaluation.simulator.events.trajectory import Trajectory
+from orchestrator.policies import Policy, SlotRecord
 from tests import paced
 
 PROFILE = StepProfile({1: 0.010, 2: 0.012}, encode_s=0.003)
@@ -220,6 +221,27 @@ def test_a_policy_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ) as error:
         simulate(alone())
     assert "Traceback" in error.value.traceback
+
+
+@pytest.mark.parametrize(
+    ("step", "key", "why"),
+    [
+        (21, None, ": the model has steps 1 to 20"),
+        (0, None, ": the model has steps 1 to 20"),
+        (5, "f" * 32, ", which nobody has asked for"),
+    ],
+)
+def test_a_plan_that_no_edge_can_follow_is_refused(
+    step: int, key: str | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(_: Policy, slot: SlotRecord) -> CacheUpdate:
+        known = [access.prompt_key for access in slot.accesses]
+        return CacheUpdate(targets=Targets(tuple((key or k, step) for k in known)))
+
+    monkeypatch.setattr("orchestrator.policies.drc_item.policy.DrcItem.plan", plan)
+    scenario = parse(paced.tree(policy={"name": "drc-item"}, duration_s=8))
+    with pytest.raises(PolicyFailed, match=f"^policy drc-item planned step {step} of .*{why}$"):
+        simulate(scenario)
 
 
 def alone(**changes: Any) -> Scenario:
