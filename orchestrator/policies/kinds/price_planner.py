@@ -26,6 +26,8 @@ from orchestrator.policies.base import Kind, Policy, SlotRecord
 __all__ = ["PricePlanner", "price_planner"]
 
 FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
+RATE_SLOTS = 300.0  # e-folding of it where plans name steps
+STAY_SLOTS = 60.0  # for how long such a plan is expected to last
 UNKNOWN_S = (1.0, 0.5)  # assumed cost of a miss and of a hit before the first slot
 FEWEST = 3.0  # requests that what is kept is expected to have: else it would not be
 KEPT_SHARE = 0.9  # weight of a price's running mean; the new slot's price has the rest
@@ -205,7 +207,7 @@ class PricePlanner(Policy, ABC):
         what was measured."""
         snapshot = slot.available
         ids = self._places([access.prompt_key for access in slot.accesses])
-        decay = np.exp(-1 / FORECAST_SLOTS)
+        decay = np.exp(-1 / RATE_SLOTS)
         self._rate *= decay
         np.add.at(self._rate, ids[ids >= 0], 1 - decay)
         meter.observe(ids, slot.accesses, snapshot.work)
@@ -222,7 +224,7 @@ class PricePlanner(Policy, ABC):
         ready = np.zeros((self.items, meter.steps + 1), np.bool_)
         ready[available.prompt, available.step] = True
         rate = self._rate[rows]
-        requests = np.maximum(FEWEST, rate * meter.sum_weight(FORECAST_SLOTS))
+        requests = np.maximum(FEWEST, rate * STAY_SLOTS * meter.sum_weight(RATE_SLOTS) / RATE_SLOTS)
         cost_s = choice_costs_s(
             meter.terms(), meter.limits(rows), held[rows], ready[rows], requests
         )
