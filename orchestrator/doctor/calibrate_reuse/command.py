@@ -62,7 +62,7 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     measuring = Measuring(denoiser, pairs, catalogue, journal)
     counts = looks(target.share, wish.most)
     drawn, left = measuring.run(target, counts, Progress(_say), wish.hours * 3600)
-    if drawn:
+    if any(drawn.values()):
         table = _table(denoiser, journal, target, drawn)
         table.save(out)
         print("\n".join(findings(table, scenario.reuse)))

@@ -77,14 +77,15 @@ class Measuring:
         limit_s: float = float("inf"),
     ) -> tuple[dict[str, int], list[str]]:
         """Draw, look by look and class by class, until every cell is decided or has all its pairs.
-        Returns the pairs of each class in rounds that are complete, and the classes that are
-        unfinished: some where `limit_s` seconds were over before."""
+        Returns the pairs that each class has without a gap, and the classes that are unfinished:
+        some where `limit_s` seconds were over before."""
         drawn: dict[str, int] = {}
         enough = min(all_right(target.share), counts[-1])  # pairs, where all are right
         rounds = {
             kind: wanted(self._journal.values, (kind,), self._steps, target, counts)
             for kind in sorted(self._pairs.kinds, key=ORDER.index)
         }
+        unfinished: list[str] = []
         while rounds:
             for kind in [*rounds]:
                 following = next(rounds[kind], None)
@@ -92,21 +93,46 @@ class Measuring:
                     del rounds[kind]
                     continue
                 first, last, open_steps = following
-                chunks = list(self._chunks(kind, first, last))
-                for i, numbers in enumerate(chunks):
-                    missing = self._missing(numbers, open_steps)
-                    if missing and progress.spent_s > limit_s:
-                        return drawn, [*rounds]
-                    self._measure(missing)
-                    share = (len(chunks) - 1 - i) / len(chunks)
-                    left = share * (last - first) + max(0, enough - last)
-                    progress.tell(
-                        f"{kind}, pairs {first} to {last - 1}: part {i + 1} of {len(chunks)}",
-                        self._drawing.counted.steps,
-                        round(left * self._steps_a_pair(open_steps)),
-                    )
-                drawn[kind] = last
-        return drawn, []
+                ahead = max(0, enough - last)
+                if self._draw(kind, range(first, last), ahead, open_steps, progress, limit_s):
+                    drawn[kind] = last
+                    continue
+                drawn[kind] = self._known(kind, first, last, open_steps)
+                unfinished.append(kind)
+                del rounds[kind]
+        return drawn, unfinished
+
+    def _draw(
+        self,
+        kind: str,
+        numbers: range,
+        ahead: int,
+        open_steps: OpenSteps,
+        progress: Progress,
+        limit_s: float,
+    ) -> bool:
+        """Draw a round of a class, `ahead` pairs being expected after it; whether the time was
+        enough."""
+        chunks = list(self._chunks(kind, numbers.start, numbers.stop))
+        for i, chunk in enumerate(chunks):
+            missing = self._missing(chunk, open_steps)
+            if missing and progress.spent_s > limit_s:
+                return False
+            self._measure(missing)
+            left = ahead + len(numbers) * (len(chunks) - 1 - i) / len(chunks)
+            progress.tell(
+                f"{kind}, pairs {numbers.start} to {numbers.stop - 1}: part {i + 1} of "
+                f"{len(chunks)}",
+                self._drawing.counted.steps,
+                round(left * self._steps_a_pair(open_steps)),
+            )
+        return True
+
+    def _known(self, kind: str, first: int, last: int, open_steps: OpenSteps) -> int:
+        """The first pair of a round that lacks a step: the pairs before it are a fair sample, as
+        all were drawn whatever they show."""
+        missing = self._missing(range(first, last), open_steps)
+        return min((number for _, number in missing), default=last)
 
     def _steps_a_pair(self, open_steps: OpenSteps) -> int:
         """Steps of the network for all that is open of one pair number."""
