@@ -4,10 +4,9 @@ staging, answer."""
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
@@ -36,6 +35,9 @@ __all__ = ["Edge"]
 
 WATCH_LIMIT = 100_000  # accesses that wait for a slow watcher; beyond, it loses the oldest
 UNKNOWN_SLOWNESS = 10.0  # steps of the edge to one of a device that does not say its own
+# what a device may say of itself; what is outside counts as not said, as rules and policies keep
+# means over devices, in which one that lies would weigh for all
+PLAUSIBLE = {"rate_bps": (1.0, 1e12), "step_s": (1e-9, 3600.0), "backlog_s": (0.0, 86_400.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,7 @@ class Edge:
         than `timeout_s` is cancelled."""
         self.integrity.require()
         self._check(request)
+        request = _plausible(request)
         arrived = self.clock.now()
         private = request.private_seed is not None
         seed = (
@@ -149,8 +152,8 @@ class Edge:
 
     def _situation(self, request: Request, key: str, held: int, flight: Flight | None) -> Situation:
         """What the cut rule is told."""
-        step_s = _known(request.step_s) or UNKNOWN_SLOWNESS * self._tick_s[1]
-        rate_bps = _known(request.rate_bps)
+        step_s = request.step_s or UNKNOWN_SLOWNESS * self._tick_s[1]
+        rate_bps = request.rate_bps
         batch = min(self.engine.in_flight, self._max_batch)
         queue = self.engine.queue_depth
         return Situation(
@@ -168,7 +171,7 @@ class Edge:
             link_s=self._frame_bits / rate_bps if rate_bps else 0.0,
             step_s=step_s,
             decode_s=self.profile.decode_s / self._tick_s[1] * step_s,
-            backlog_s=_known(request.backlog_s),
+            backlog_s=request.backlog_s,
         )
 
     def _job_steps(self) -> float:
@@ -366,6 +369,11 @@ class Edge:
                 )
 
 
-def _known(value: float) -> float:
-    """What a device reports of itself, 0 where it is no number that counts."""
-    return value if math.isfinite(value) and value > 0 else 0.0
+def _plausible(request: Request) -> Request:
+    """The request, with 0 for what its device cannot be."""
+    odd = {
+        name: 0.0
+        for name, (least, most) in PLAUSIBLE.items()
+        if not least <= getattr(request, name) <= most
+    }
+    return replace(request, **odd) if odd else request  # type: ignore[arg-type]

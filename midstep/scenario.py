@@ -78,7 +78,7 @@ class Tree(BaseModel):
 
 
 class Model(Tree):
-    """The pipeline and how it is cut: steps 1..split_step on the edge, the rest on the device."""
+    """The pipeline: the edge does the first of its steps, up to the cut, the device the rest."""
 
     path: str = "midstep-emoji"
     """Pipeline: a shipped model's name, a folder in diffusers' format, or OWNER/NAME of the Hugging
@@ -86,8 +86,8 @@ class Model(Tree):
     steps: int = Field(20, ge=2, le=1000)
     """S, denoising steps of one picture."""
     split_step: int = Field(6, ge=1)
-    """Step after which the edge hands over under the cut rule `fixed`; the device does the
-    rest."""
+    """Step after which the edge hands over under the cut rule `fixed`, and up to which outputs
+    serve prompts of a kind that was not measured (reuse); S: the edge makes whole pictures."""
     guidance: float = Field(3.0, ge=0)
     """Scale of classifier-free guidance; at 1 and below there is none."""
     scheduler: Literal["default", "ddim", "dpm++2m", "euler", "euler-a", "flow-euler"] = "default"

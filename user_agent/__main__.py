@@ -81,6 +81,8 @@ async def _live(scenario: Scenario, args: argparse.Namespace) -> int:
     workload = open_workload(scenario, requests)
     law = open_law(scenario, requests)
     host = await DeviceHost.open(scenario, chosen, edge, clock, workload, law=law)
+    if host.notice is not None:
+        print(f"user_agent: {host.notice}", file=sys.stderr)
     print(
         f"{len(chosen)} devices ask {args.join} (metrics on {export_at('host', args.metrics)})",
         flush=True,

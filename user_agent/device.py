@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
-from midstep.errors import MidstepError, PromptError, QueueFull
+from midstep.errors import MidstepError, PipelineMismatch, PromptError, QueueFull
 from midstep.radio.fading import DeviceChannel, DeviceSpec
 from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
@@ -159,6 +159,11 @@ class Device:
         row.prompt_key = key.digest()
         row.record_answer(answer, self._description.pipeline.steps)
         answer.frame.verify(self._pipeline, row.prompt_key)
+        # past it the picture would be somebody else's, undamaged as it is
+        if answer.frame.step > limit:
+            raise PipelineMismatch(
+                f"the frame is at step {answer.frame.step}, the request's reuse limit is {limit}"
+            )
         return answer
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:

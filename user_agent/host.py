@@ -49,7 +49,9 @@ class _Member:
 
 class DeviceHost:
     """Owns its devices' tasks, the shared engine and its thread: `open`, `start`, and `drain` now
-    and then."""
+    and then. `notice` says in one line what a user should know of the requests' reuse limits."""
+
+    notice: str | None = None
 
     def __init__(
         self,
@@ -124,6 +126,7 @@ class DeviceHost:
 
         demand = (workload, open_law(scenario) if law is None else law)
         host = cls(scenario, make, engine, demand, metrics, thread, references)
+        host.notice = limits.notice
         host.join(specs)
         return host
 

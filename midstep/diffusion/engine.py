@@ -2,8 +2,9 @@
 own timestep.
 
 Requests join and leave between ticks. Edge and device host run the same engine: the edge from noise
-to the split step, the host from a frame to the picture. Where a denoiser cannot batch, its
-trajectories run one at a time, each to its end, through the same interface.
+or a held output to the last cut of those who wait, the host from a frame to the picture. Where a
+denoiser cannot batch, its trajectories run one at a time, each to its next stop, through the same
+interface.
 """
 
 from __future__ import annotations

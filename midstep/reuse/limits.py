@@ -3,6 +3,7 @@ this user's own picture still comes out."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,8 +112,9 @@ class ReuseLimits:
 
 def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) -> ReuseLimits:
     """The limits of a scenario's requests on the pipeline `identity`; None: on the one that the
-    scenario names. Raises ScenarioError for a table that is damaged or another model's, or a metric
-    that it has not; ModelError where there is no such model."""
+    scenario names, whose files are read where it is computed. Raises ScenarioError for a table that
+    is damaged or another model's, or a metric that it has not; ModelError where there is no such
+    model."""
     path = table_path(scenario)
     if path is None:
         name = scenario.model.path
@@ -146,12 +148,15 @@ def _misfit(
     """Why a table says nothing about this run, in words. Raises ScenarioError where the scenario
     names a table of another model."""
     model = scenario.model
-    if identity is None or identity.revision == PACED:
-        foreign = None
-        if Path(table.model).name != Path(model.path).name:
-            foreign = f"it was measured on {table.model}; model.path is {model.path}"
-    else:
-        foreign = table.foreign(identity)
+    foreign = None
+    if identity is not None and identity.revision != PACED:
+        foreign = table.foreign(identity.model, identity.revision)
+    elif Path(table.model).name != Path(model.path).name:
+        foreign = f"it was measured on {table.model}; model.path is {model.path}"
+    elif identity is None and scenario.modes.denoiser == "real":
+        with contextlib.suppress(OSError):  # the hub's, and not here: its devices will know
+            revision = pipelines.revision(pipelines.locate(model.path))
+            foreign = table.foreign(model.path, revision)
     if foreign is not None:
         if scenario.reuse.table is not None:
             raise ScenarioError(f"reuse.table: {path} is another model's: {foreign}")

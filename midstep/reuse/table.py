@@ -13,7 +13,6 @@ from typing import Any
 
 from midstep.errors import ScenarioError
 from midstep.reuse.proportions import wilson
-from midstep.wire.identity import PipelineIdentity
 
 __all__ = ["FLOORS", "GRID", "METRICS", "Cell", "Curve", "ReuseTable", "bins"]
 
@@ -137,12 +136,13 @@ class ReuseTable:
                 return step - 1
         return self.steps - 1
 
-    def foreign(self, identity: PipelineIdentity) -> str | None:
-        """Why the table is another model's than `identity`, in words; None where it is its own."""
-        if identity.revision != self.revision:
+    def foreign(self, model: str, revision: str) -> str | None:
+        """Why the table is another's than that model's in that revision, in words; None where it is
+        its own."""
+        if revision != self.revision:
             return (
                 f"it was measured on {self.model}, revision {self.revision[:12]}; the run has "
-                f"{identity.model}, revision {identity.revision[:12]}"
+                f"{model}, revision {revision[:12]}"
             )
         return None
 

@@ -24,6 +24,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         packages.torch,
         model.model,
         model.profile,
+        model.reuse,
         machine.cores,
         machine.priority,
         machine.load,

@@ -95,7 +95,12 @@ def load(plan: PlannedRun) -> Iterator[Finding]:
             "--deep measures them, so does `midstep calibrate`",
         )
         return
-    asks = workload_load.load(scenario, profile, _pace(plan), usual_cut(scenario))
+    try:
+        cut = usual_cut(scenario)
+    except MidstepError:
+        yield warn("load", "not known without the reuse limits", "see the line of reuse")
+        return
+    asks = workload_load.load(scenario, profile, _pace(plan), cut)
     usable = usable_cores()
     share = (asks.edge_cores + asks.device_cores) / usable
     what = (
@@ -125,7 +130,7 @@ def memory(plan: PlannedRun) -> Iterator[Finding]:
     hosts = capacity.hosts(plan.scenario) if plan.ray else 0
     try:
         needs = capacity.memory_bytes(plan.scenario, hosts)
-    except ModelError:
+    except (ModelError, OSError):  # the hub's, and not here
         yield warn("memory", "not known without the model", "see the model's line")
         return
     try:

@@ -11,11 +11,12 @@ from pathlib import Path
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.pipelines import locate, revision, shipped, weight_files
-from midstep.errors import MidstepError
+from midstep.errors import MidstepError, ModelError
+from midstep.reuse.limits import open_limits
 from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
 from orchestrator.records.machine_pace import in_words, too_slow
 
-__all__ = ["model", "profile"]
+__all__ = ["model", "profile", "reuse"]
 
 HASHED = 1e9  # bytes of weights that are hashed without being asked to: about a second's work
 
@@ -82,6 +83,23 @@ def profile(plan: PlannedRun) -> Iterator[Finding]:
         f"{model.profile}: {times.step(1) * 1e3:.1f} ms a step, measured on "
         f"{times.measured_on or '?'}{here}",
     )
+
+
+def reuse(plan: PlannedRun) -> Iterator[Finding]:
+    """How far outputs serve other prompts, by the table that devices read."""
+    try:
+        limits = open_limits(plan.scenario)
+    except ModelError:
+        yield warn("reuse", "not known without the model", "see the model's line")
+        return
+    except MidstepError as error:
+        yield fail("reuse", str(error), "name another reuse.table, or null: the model's own")
+        return
+    steps = [f"{kind} {step}" for kind, step in limits.by_class.items()]
+    if limits.notice is not None:
+        yield warn("reuse", limits.notice, "`midstep calibrate --reuse` measures it")
+    else:
+        yield ok("reuse", f"outputs serve other prompts up to step: {', '.join(steps)}")
 
 
 def _hub(name: str) -> Iterator[Finding]:

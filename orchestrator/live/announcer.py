@@ -12,6 +12,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
 from midstep.workload.trace import Trace
 from orchestrator.live.cell import Cell
+from orchestrator.live.setting import resolve_cut_rule, run_split_step
 from orchestrator.records.folders import read_scenario
 from orchestrator.records.machine_pace import in_words, too_slow
 from orchestrator.records.metrics import tail
@@ -36,13 +37,20 @@ def start_line(scenario: Scenario) -> str:
     """The line before a run: its scenario, and which parts are real."""
     model = scenario.model
     modes = scenario.modes
-    rule = scenario.cut.rule
-    cut = f"cut at {model.split_step}" if rule == "fixed" else f"cut by the rule {rule}"
     return (
-        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} {cut}, "
+        f"midstep: {scenario.name}, model {model.path}, steps {model.steps} {_cut(scenario)}, "
         f"policy {scenario.policy.name}, {scenario.duration_s:g} s "
         f"({modes.denoiser}, {modes.clock}, {modes.wire})"
     )
+
+
+def _cut(scenario: Scenario) -> str:
+    """Where pictures are cut: at one step, or by which rule."""
+    step = run_split_step(scenario)
+    rule = resolve_cut_rule(scenario)
+    if rule == "fixed" or step == scenario.model.steps:
+        return f"cut at {step}"
+    return f"cut by the rule {rule}{' (auto)' if rule != scenario.cut.rule else ''}"
 
 
 def profile_doubt(scenario: Scenario) -> str | None:

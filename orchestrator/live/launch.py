@@ -23,6 +23,7 @@ from orchestrator import policies
 from orchestrator.live import checkpoint
 from orchestrator.live.cell import Cluster
 from orchestrator.live.setting import (
+    asks_whole_prompt,
     learner_setting,
     pipeline_revision,
     run_problem,
@@ -58,9 +59,9 @@ class Launch:
     """What a cluster needs to start a scenario's parts.
 
     `requests` are those of the list of prompts or the trace that the scenario names; `notice` is
-    what a user should know of the requests' reuse limits; `states` what
-    the edges' learners go on from, by edge; `address` the Ray to join, None to start one;
-    `credentials` None makes fresh ones.
+    what a user should know of the requests' reuse limits; `states` what the edges' learners go on
+    from, by edge; `address` the Ray to join, None to start one; `credentials` None makes fresh
+    ones.
     """
 
     scenario: Scenario
@@ -95,11 +96,19 @@ def check(scenario: Scenario, options: Options) -> Launch:
         scenario=scenario,
         clock=VirtualClock() if virtual else WallClock(scenario.modes.time_scale),
         requests=requests,
-        notice=limits.notice,
+        notice=limits.notice if _reuses(scenario) else None,
         states={} if options.resume is None else _states(scenario, Path(options.resume)),
         address=options.address,
         credentials=None if options.credentials is None else load_credentials(options.credentials),
     )
+
+
+def _reuses(scenario: Scenario) -> bool:
+    """Whether any request follows an output that was made for another prompt, or for no
+    variation."""
+    if run_split_step(scenario) == scenario.model.steps:
+        return False
+    return not asks_whole_prompt(scenario) or scenario.workload.variation_share > 0
 
 
 def _check_options(scenario: Scenario, options: Options) -> None:

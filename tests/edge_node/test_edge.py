@@ -1,6 +1,7 @@
 """The life of a request on the edge, in virtual time."""
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from edge_node.edge import Edge
 from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.wire.messages import Access, Answer, CacheUpdate
-from tests.edge_node.world import FRAME, ask, keep, with_edge
+from tests.edge_node.world import FRAME, Wish, ask, keep, with_edge
 
 
 def test_what_is_not_kept_is_computed_again() -> None:
@@ -157,3 +158,32 @@ def test_a_capacity_below_one_output_is_told() -> None:
             edge.check_capacity(3 * FRAME + 1)
 
     with_edge(use)
+
+
+REPORTS = {"rate_bps": 1e6, "step_s": 0.1, "backlog_s": 0.2}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 5e-324, 1e300], ids=str)
+def test_what_no_device_can_be_does_not_reach_the_policy(value: float) -> None:
+    """A policy keeps means over devices: one that lies must not decide for all."""
+
+    async def use(edge: Edge) -> list[Access]:
+        accesses: list[Access] = []
+
+        async def watch() -> None:
+            async for access in edge.watch():
+                accesses.append(access)
+
+        watching = asyncio.create_task(watch())
+        await asyncio.sleep(0)
+        for name in REPORTS:
+            await edge.obtain(ask(edge, f"of {name}", **{**REPORTS, name: value}), 10)
+        await asyncio.sleep(0.01)
+        watching.cancel()
+        return accesses
+
+    seen = [
+        {name: getattr(access, name) for name in REPORTS} for access in with_edge(use, rule=Wish(6))
+    ]
+    tiny = {"backlog_s": value} if value == 5e-324 else {}  # a device may well be free by then
+    assert seen == [{**REPORTS, name: tiny.get(name, 0.0)} for name in REPORTS]

@@ -39,6 +39,8 @@ def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path, secured
             "devices.0.speed_ratio=1",
             "--set",
             "duration_s=3",
+            "--set",
+            "reuse.share=0.9999",  # of no table: said at the start
             "--users",
             "2",
             "--out",
@@ -64,6 +66,7 @@ def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path, secured
         devices = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
         rows = [json.loads(row) for row in (tmp_path / "requests.jsonl").read_text().splitlines()]
         assert f"{len(rows)} pictures finished" in devices.stdout
+        assert devices.stderr.startswith("user_agent: ") and "reuse" in devices.stderr
         assert len(rows) > 3 and {row["result"] for row in rows} == {"done"}
         edge.terminate()
         assert edge.wait(20) == 0

@@ -92,6 +92,10 @@ def a_step_too_far(frame: Frame) -> Frame:
     return Frame.seal(frame.pipeline, frame.prompt_key, 11, frame.steps, frame.payload)
 
 
+def past_the_limit(frame: Frame) -> Frame:
+    return Frame.seal(frame.pipeline, frame.prompt_key, 7, frame.steps, frame.payload)
+
+
 def another_size(frame: Frame) -> Frame:
     return Frame.seal(frame.pipeline, frame.prompt_key, frame.step, frame.steps, bytes(999))
 
@@ -106,6 +110,7 @@ def a_flipped_bit(frame: Frame) -> Frame:
         (another_key, "the frame is of prompt 000000000000"),
         (another_pipeline, "the frame is of pipeline 000000000000"),
         (a_step_too_far, "the frame says step 11 of 10"),
+        (past_the_limit, "the frame is at step 7, the request's reuse limit is 6"),
         (another_size, "the frame has 999 bytes"),
         (a_flipped_bit, "is damaged"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from midstep.diffusion.factory import paced_identity
 from midstep.errors import OptionError
 from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
@@ -62,7 +63,7 @@ def simulate_scenario(
     variants = compared(scenario, names)
     numbers = list(range(scenario.seed, scenario.seed + seeds))
     folder = claim_folder(f"simulate-{scenario.name}", out, MARKER, ("seeds.csv",))
-    if (notice := open_limits(scenario).notice) is not None:
+    if (notice := open_limits(scenario, paced_identity(scenario.model)).notice) is not None:
         print(f"midstep: {notice}", file=sys.stderr)
     began = time.perf_counter()
     length = f"{scenario.users} users, {scenario.duration_s:g} s"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from midstep.diffusion.factory import paced_identity
+from midstep.diffusion.pipelines import revision
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import TABLE, ReuseLimits, open_limits, reuse_class
 from midstep.reuse.table import ReuseTable
@@ -49,9 +50,12 @@ def identity(**changes: Any) -> PipelineIdentity:
     return PipelineIdentity(**{**fields, **changes})
 
 
+PACED = "modes.denoiser=paced"
+
+
 def scenario(path: Path | None = None, **reuse: Any) -> Scenario:
-    """`laptop`, with a table of its own."""
-    settings = [f"reuse.{key}={value}" for key, value in reuse.items()]
+    """`laptop`, paced, with a table of its own."""
+    settings = [PACED, *(f"reuse.{key}={value}" for key, value in reuse.items())]
     return load("laptop", [*settings, *([f"reuse.table={path}"] if path else [])])
 
 
@@ -147,7 +151,7 @@ def test_a_paced_run_of_another_sampler_falls_back(saved: Path) -> None:
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     some = tuple(cell for cell in table().cells if cell.kind == "position")
     path = save(table(cells=some), tmp_path)
-    varied = load("laptop", [f"reuse.table={path}", "workload.variation_share=0.1"])
+    varied = load("laptop", [PACED, f"reuse.table={path}", "workload.variation_share=0.1"])
     limits = open_limits(varied)
     assert limits.notice == (
         "endings of size, endings of size and position, variations not measured, or on too few "
@@ -184,7 +188,7 @@ def test_free_text_has_limits_by_its_own_class(tmp_path: Path) -> None:
     words = tuple(type(c)(**{**vars(c), "kind": "words"}) for c in cells)
     save(ReuseTable(**{**vars_of(free), "cells": words}), tmp_path)
     limits = open_limits(
-        load("laptop", [f"model.path={tmp_path}", "reuse.metric=psnr", "reuse.floor=40"])
+        load("laptop", [PACED, f"model.path={tmp_path}", "reuse.metric=psnr", "reuse.floor=40"])
     )
     assert (of(limits, OWN["words"]), of(limits, OWN["size"]), of(limits, CORE)) == (9, 9, 20)
 
@@ -212,6 +216,23 @@ def test_a_table_of_another_name_is_refused_where_outputs_are_paced(tmp_path: Pa
     path = save(table(model="other/model"), tmp_path)
     with pytest.raises(ScenarioError, match="measured on other/model"):
         open_limits(scenario(path))
+
+
+def test_a_table_of_another_revision_is_found_out_before_the_model_is_loaded(
+    tmp_path: Path,
+) -> None:
+    """Else devices alone would know, and a run would not say why all limits are the split step."""
+    (tmp_path / "model_index.json").write_text("{}")
+    path = save(table(model=str(tmp_path), scheduler="DDIMScheduler"), tmp_path)
+    drawn = load("laptop", [f"model.path={tmp_path}"])
+    limits = open_limits(drawn)
+    assert limits.notice is not None and "is of another revision" in limits.notice
+    assert (limits.by_class, limits.fallback) == ({}, 6)
+    with pytest.raises(ScenarioError, match=r"is another model's: .*revision r1"):
+        open_limits(load("laptop", [f"model.path={tmp_path}", f"reuse.table={path}"]))
+    assert open_limits(load("laptop", [f"model.path={tmp_path}", PACED])).by_class
+    save(table(model=str(tmp_path), revision=revision(str(tmp_path))), tmp_path)
+    assert open_limits(drawn).by_class
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:

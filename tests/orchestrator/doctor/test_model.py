@@ -12,7 +12,8 @@ import pytest
 
 from midstep.diffusion.pipelines import MODELS
 from midstep.diffusion.profile import StepProfile
-from orchestrator.doctor import model
+from orchestrator.doctor import machine, model
+from tests.midstep.reuse.measured import table
 from tests.orchestrator.doctor.patient import PACED, REAL, finding, planned_run
 
 
@@ -87,6 +88,20 @@ def test_a_profile_that_is_none_fails_since_every_run_keeps_to_it(tmp_path: Path
     assert finding(model.profile, planned_run(PACED, setting), "profile").state == "fail"
     assert finding(model.profile, planned_run(REAL, setting), "profile").state == "fail"
     assert finding(model.profile, planned_run(PACED), "profile").state == "ok"
+
+
+def test_the_table_of_reuse_is_looked_at_as_a_run_does(tmp_path: Path) -> None:
+    path = tmp_path / "reuse.json"
+    table().save(path)
+    plan = planned_run(PACED, f"reuse.table={path}")
+    assert finding(model.reuse, plan, "reuse").state == "ok"
+    far = planned_run(PACED, f"reuse.table={path}", "reuse.share=0.999")
+    assert finding(model.reuse, far, "reuse").state == "warn"
+    path.write_text("{")
+    damaged = planned_run(REAL, "cut.rule=limit", f"reuse.table={path}")
+    assert "is no table of reuse" in finding(model.reuse, damaged, "reuse").text
+    # what cannot be reckoned without it says so, and is no fault of the doctor's
+    assert "reuse limits" in finding(machine.load, damaged, "load").text
 
 
 def test_a_component_that_is_a_link_is_looked_at_like_any_other(

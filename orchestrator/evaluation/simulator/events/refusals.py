@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge_node.cut import open_rule
+from midstep.diffusion.factory import paced_identity
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario, Tree
@@ -51,7 +52,7 @@ def check(scenario: Scenario) -> None:
         )
     _check(scenario, "")
     open_rule(scenario, run_split_step(scenario))
-    open_limits(scenario)
+    open_limits(scenario, paced_identity(scenario.model))
 
 
 def _check(tree: Tree, path: str) -> None:
