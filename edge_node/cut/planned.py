@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from edge_node.cut.base import CutRule, Situation
 from edge_node.cut.response import cheapest, computed_steps, others_step_s, wait_s
+from midstep.wire.messages import Targets
 
 __all__ = ["LATECOMERS", "Planned"]
 
 # what a step delays those in flight by counts so often: those who come before it is done wait too
-LATECOMERS = 2.0
+LATECOMERS = 2.5
 REQUESTS = 300.0  # e-folding of the means of devices
+LONGEST_S = 60.0  # what counts of a wait or of work: a device may report anything
 
 
 class Planned(CutRule):
     """The plan's target. Without one the cheapest cut, each step to be computed counting the plan's
     price (lambda), or what it costs the others at this edge now where that is more, and each second
-    that is left to the device what it delays the same user's other requests by (`Crowding`)."""
+    that is left to the device what it delays the same user's other requests by (`Crowding`).
+    `considerate` until the first plan."""
 
     def __init__(self, split_step: int) -> None:
         super().__init__(split_step)
         self._crowding = Crowding()
+        self._has_plan = False
+
+    def follow(self, targets: Targets) -> None:
+        super().follow(targets)
+        self._has_plan = True
 
     def cut(self, situation: Situation) -> int:
-        target = self.targets.get(situation.prompt_key)
-        if target:
-            cut = max(situation.held, min(target, situation.limit))
-        else:
-            price_s = max(self.step_price_s, LATECOMERS * others_step_s(situation))
-            cut = cheapest(situation, price_s, self._crowding.delay_s)
-        self._crowding.observe(situation, cut)
+        cut = self.targets.get(situation.prompt_key) or self._cheapest(situation)
+        self._crowding.observe(situation, max(situation.held, min(cut, situation.limit)))
         return cut
+
+    def _cheapest(self, situation: Situation) -> int:
+        others_s = others_step_s(situation)
+        if not self._has_plan:
+            return cheapest(situation, others_s)
+        price_s = max(self.step_price_s, LATECOMERS * others_s)
+        return cheapest(situation, price_s, self._crowding.delay_s)
 
 
 class Crowding:
@@ -55,7 +65,8 @@ class Crowding:
         work_s = (here.steps - cut) * here.step_s + here.decode_s
         computed = computed_steps(here, cut)
         edge_s = wait_s(here) + computed * here.tick_s[here.batch] if computed else 0.0
-        device_wait_s = max(0.0, here.backlog_s - here.link_s - edge_s)
+        device_wait_s = min(LONGEST_S, max(0.0, here.backlog_s - here.link_s - edge_s))
+        work_s = min(LONGEST_S, work_s)
         self._count += 1
         share = max(1 / self._count, 1 / REQUESTS)
         self._wait_s += share * (device_wait_s - self._wait_s)

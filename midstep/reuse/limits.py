@@ -10,6 +10,7 @@ from pathlib import Path
 
 from midstep.diffusion import pipelines
 from midstep.errors import ScenarioError
+from midstep.reuse.proportions import all_right
 from midstep.reuse.table import FLOORS, ReuseTable
 from midstep.scenario import Model, Scenario
 from midstep.wire.identity import PipelineIdentity
@@ -231,10 +232,10 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     unreached = []
     for kind in table.kinds:
         limit = table.limit(kind, metric, floor, reuse.share)
-        if limit is None:  # a variation has no picture to be like
+        if limit is None and kind == VARIATION:  # has no picture to be like
             limit = table.limit(kind, "fidelity", FLOORS["fidelity"], reuse.share)
-        if limit is None:
-            continue
+        if limit is None or table.pairs(kind) < all_right(reuse.share):
+            continue  # too few pictures to say anything
         by_class[kind] = max(1, limit)
         if limit == 0:
             unreached.append(kind)
@@ -250,8 +251,8 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     unmeasured = _unmeasured(scenario, catalogue, by_class)
     if unmeasured:
         notices.append(
-            f"{', '.join(unmeasured)} not measured: outputs serve such requests up to "
-            f"model.split_step, {fallback}"
+            f"{', '.join(unmeasured)} not measured, or on too few pictures for a share of "
+            f"{reuse.share:g}: outputs serve such requests up to model.split_step, {fallback}"
         )
     return ReuseLimits(
         scenario.model.steps, by_class, fallback, catalogue, "; ".join(notices) or None

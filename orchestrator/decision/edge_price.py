@@ -137,13 +137,13 @@ class EdgePrice:
         """The steps that a request has computed on average, by lambda: requests that find as much
         as those of the last slots did. Who finds something goes on to the limit where that pays for
         the request at the moment, any other is cut where it is cheapest for all."""
-        found, limit, step_s = self._samples.T
-        fresh = found == 0
+        held, limit, step_s = self._samples.T
+        fresh = held == 0
         gain_s = step_s - self.tick_s  # of a step, for the request itself
 
         def mean_steps(price_s: float) -> float:
             cut = np.minimum(free_cut(terms, steps, price_s), limit)
-            more = np.where(gain_s > price_s, np.maximum(0, limit - found), 0)
+            more = np.where(gain_s > price_s, np.maximum(0, limit - held), 0)
             return float(np.where(fresh, cut, more).mean())
 
         return mean_steps

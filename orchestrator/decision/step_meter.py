@@ -24,7 +24,7 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LIMIT_SLOTS = 300.0  # e-folding of the counts of limits
-SHRINK = 20.0
+SHRINK = 20.0  # requests of everybody's that are added to a prompt's own
 MEAN_REQUESTS = 300.0  # e-folding of mean times, requests
 FIRST_STEP_S = 0.1  # a step on a device before the first has said what its steps take
 LARGEST = 1e6  # what a count may have grown to before all are scaled down
@@ -47,6 +47,7 @@ class StepMeter:
         self._every = np.zeros(steps)
         self._unit = 1.0
         self._slots = 0  # observed so far
+        self._per_slot = 0.0
         self._means = {"link_s": 0.0, "step_s": FIRST_STEP_S, "wait_s": 0.0, "work_s2": 0.0}
         self._count = 0.0  # requests behind the means, at most MEAN_REQUESTS
 
@@ -54,6 +55,8 @@ class StepMeter:
         """A slot's accesses, of prompts `ids` (n,), -1: one that has no number; and the edge's
         account at its end."""
         self._slots += 1
+        fade = float(np.exp(-1 / LIMIT_SLOTS))
+        self._per_slot = fade * self._per_slot + (1 - fade) * len(accesses)
         self._unit *= np.exp(1 / LIMIT_SLOTS)
         if self._unit > LARGEST:
             self._limits /= self._unit
@@ -104,6 +107,11 @@ class StepMeter:
             coupled=self._coupled,
         )
 
+    @property
+    def requests_per_slot(self) -> float:
+        """Requests a slot, lately."""
+        return self._per_slot / LIMIT_SLOTS * self.sum_weight(LIMIT_SLOTS)
+
     def sum_weight(self, efold_slots: float) -> float:
         """By what a running mean over `efold_slots` is multiplied to be a count over as many: more
         where it began from 0 a short while ago."""
@@ -115,6 +123,7 @@ class StepMeter:
             "every": self._every.copy(),
             "unit": self._unit,
             "slots": self._slots,
+            "per_slot": self._per_slot,
             "means": dict(self._means),
             "count": self._count,
             "channel": self.channel.copy(),
@@ -127,6 +136,7 @@ class StepMeter:
         self._every = np.array(state["every"])
         self._unit = float(state["unit"])
         self._slots = int(state["slots"])
+        self._per_slot = float(state["per_slot"])
         self._means = dict(state["means"])
         self._count = float(state["count"])
         self.channel = np.array(state["channel"])

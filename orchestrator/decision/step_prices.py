@@ -31,6 +31,7 @@ __all__ = [
     "making_prices_s",
     "planned_prices_s",
     "rest_price_s",
+    "saved_s",
 ]
 
 Floats = NDArray[np.float64]
@@ -95,6 +96,12 @@ def held_prices_s(terms: StepTerms, steps: int) -> Floats:
     if terms.coupled:  # an edge that computes for nobody but whom it keeps something for
         allowed = cut <= usable
     return np.asarray(np.where(allowed, price, np.inf).min(axis=2))
+
+
+def saved_s(terms: StepTerms, steps: int) -> Floats:
+    """(S+1, S): what keeping step j saves a request with limit l (column l - 1), seconds."""
+    price_s = held_prices_s(terms, steps)
+    return np.asarray(np.maximum(0.0, price_s[:1] - price_s))
 
 
 def planned_prices_s(terms: StepTerms, steps: int) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from midstep.wire.messages import CachedOutput, CacheSnapshot, CacheUpdate, Eviction, Targets
 
-__all__ = ["Available", "fits", "store_update"]
+__all__ = ["Available", "StepPlan", "carry_out", "fits"]
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,14 +24,16 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Available:
-    """The outputs of a snapshot that have a number, those in the store first; arrays (n,):
-    `prompt` its number, `step`, `nbytes`, `held` whether the store has it."""
+    """The outputs of a snapshot that have a number, those in the store first; arrays (m,):
+    `prompt` its number, `step`, `nbytes`, `held` whether the store has it. `unnumbered` are those
+    in the store that have none."""
 
     outputs: list[CachedOutput]
     prompt: Ids
     step: Ids
     nbytes: Floats
     held: Bools
+    unnumbered: list[CachedOutput]
 
     @classmethod
     def of(cls, snapshot: CacheSnapshot, store: Sequence[int], staging: Sequence[int]) -> Available:
@@ -40,20 +42,33 @@ class Available:
         known = np.flatnonzero(ids >= 0)
         every = [*snapshot.store, *snapshot.staging]
         outputs = [every[i] for i in known.tolist()]
-        held = np.arange(len(ids)) < len(store)
+        held = np.zeros(len(ids), np.bool_)
+        held[: len(store)] = True
         return cls(
             outputs=outputs,
             prompt=ids[known],
             step=np.array([o.step for o in outputs], np.int64),
             nbytes=np.array([o.nbytes for o in outputs], np.float64),
             held=held[known],
+            unnumbered=[every[i] for i in np.flatnonzero(held & (ids < 0)).tolist()],
         )
 
     def steps_of(self, which: Bools, size: int) -> Ids:
-        """(size,): the furthest step of each prompt among the outputs `which` (n,), 0: none."""
+        """(size,): the furthest step of each prompt among the outputs `which` (m,), 0: none."""
         steps = np.zeros(size, np.int64)
         np.maximum.at(steps, self.prompt[which], self.step[which])
         return steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPlan:
+    """What is wanted of n prompts: `keys`; `wanted` (n, S+1), which steps; `gain_s` (n, S+1), what
+    keeping each is expected to save, seconds; `price_s`, lambda."""
+
+    keys: Sequence[str]
+    wanted: Bools
+    gain_s: Floats
+    price_s: float
 
 
 def fits(size: Floats, capacity: float) -> Bools:
@@ -70,49 +85,45 @@ def fits(size: Floats, capacity: float) -> Bools:
     return chosen
 
 
-def store_update(
-    available: Available,
-    wanted: Bools,
-    planned: Bools,
-    value: Floats,
-    capacity: float,
-    *,
-    several: bool = False,
-    unnumbered: Sequence[CachedOutput] = (),
-) -> tuple[CacheUpdate, Bools]:
-    """The update towards a plan, and which outputs are then kept. Arrays (n,) over `available`.
+def carry_out(
+    plan: StepPlan, available: Available, row: Ids, capacity: float, *, several: bool
+) -> tuple[CacheUpdate, Ids]:
+    """The update towards a plan, and the step that it has no output of yet, (n,), 0: none, by its
+    rows; `row` (m,) is the plan's row of each available output.
 
-    `wanted`: the plan wants this very output; `planned`: it wants this prompt, perhaps at another
-    step: such an output stays until the better one is there. Others stay where there is room, those
-    with the largest `value` a byte first. `unnumbered` outputs in the store leave: no plan can name
-    them. At most one output a prompt, unless `several`.
+    An output of a wanted prompt at another step stays until the better one is there. Others stay,
+    or come in, where there is room: those in the store first, then those that save most a byte.
+    Outputs in the store that have no number leave: no plan can name them. At most one output a
+    prompt, unless `several`.
     """
-    count = len(available.outputs)
-    rank = 2 * wanted + planned  # 3: as wanted, 1: of a wanted prompt, 0: no part of the plan
-    dense = value / np.maximum(available.nbytes, 1.0)
+    wanted = plan.wanted[row, available.step]
+    rank = 2 * wanted + np.asarray(plan.wanted.any(axis=1))[row]
+    dense = plan.gain_s[row, available.step] / np.maximum(available.nbytes, 1.0)
     order = np.lexsort((-dense, ~available.held, -rank))
     order = order[(rank[order] > 0) | (dense[order] > 0) | available.held[order]]
     if not several:
-        _, first = np.unique(available.prompt[order], return_index=True)
+        _, first = np.unique(row[order], return_index=True)
         order = order[np.sort(first)]
-    kept = np.zeros(count, np.bool_)
+    content = np.zeros(len(row), np.bool_)
     if len(order):
-        kept[order[fits(available.nbytes[order], capacity)]] = True
+        content[order[fits(available.nbytes[order], capacity)]] = True
     outputs = available.outputs
-    admit = tuple(
-        (outputs[i].prompt_key, outputs[i].step)
-        for i in np.flatnonzero(kept & ~available.held).tolist()
-    )
+    # what an admission replaces makes room for the others: the edge admits in this order
+    freed = np.zeros(len(plan.keys))
+    if not several:
+        freed[row[available.held]] = available.nbytes[available.held]
+    fresh = np.flatnonzero(content & ~available.held)
+    fresh = fresh[np.argsort((available.nbytes - freed[row])[fresh], kind="stable")]
+    admit = tuple((outputs[i].prompt_key, outputs[i].step) for i in fresh.tolist())
     replaced = set() if several else {key for key, _ in admit}
-    evict: list[Eviction] = [(o.prompt_key, o.step) for o in unnumbered]
-    for i in np.flatnonzero(~kept & available.held).tolist():
+    evict: list[Eviction] = [(o.prompt_key, o.step) for o in available.unnumbered]
+    for i in np.flatnonzero(~content & available.held).tolist():
         if outputs[i].prompt_key not in replaced:  # an admission takes its place
             evict.append((outputs[i].prompt_key, outputs[i].step))
-    return CacheUpdate(admit, tuple(evict)), kept
-
-
-def with_targets(
-    update: CacheUpdate, steps: Sequence[tuple[str, int]], price_s: float
-) -> CacheUpdate:
-    """The update with the plan's targets in it."""
-    return CacheUpdate(update.admit, update.evict, Targets(tuple(steps), price_s))
+    absent = plan.wanted.copy()
+    absent[row[content], available.step[content]] = False
+    # an edge cuts a prompt at one step: the furthest that is missing
+    furthest = absent.shape[1] - 1 - absent[:, ::-1].argmax(axis=1)
+    missing = np.where(absent.any(axis=1), furthest, 0)
+    targets = [(plan.keys[i], int(missing[i])) for i in np.flatnonzero(missing).tolist()]
+    return CacheUpdate(admit, tuple(evict), Targets(tuple(targets), plan.price_s)), missing

@@ -33,7 +33,7 @@ from midstep.wire.messages import (
 from orchestrator.decision.cache_model import CacheModel, evicted_prompt
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
-from orchestrator.live.regret import RegretMeter
+from orchestrator.live.step_regret import open_regret
 from orchestrator.live.warm_up import warm_up
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
 from orchestrator.policies.kinds.driver import drive
@@ -89,7 +89,7 @@ class Learner:
         self._control = control
         self._by_slot = by_slot
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner") if beside else None
-        self._regret = RegretMeter(problem.weight_v)
+        self._regret = open_regret(problem)
         self._metrics = LearnerMetrics(edge)
         self._slot: int | None = None  # the last one that was decided, as the policy counts
         # slots that the policy has seen before this run's first; None until that is known
@@ -134,7 +134,8 @@ class Learner:
                 ) from error
 
         async with self._turn:
-            about = {"setting": setting, "slot": self._slot, "updates": self._updates}
+            about: dict[str, Any] = {"setting": setting, "slot": self._slot}
+            about["updates"] = self._updates
             about["known"] = sorted(self._regret.requested | self._known)
             about["backlog"] = self.virtual_queue.state_dict()
             return await self._aside(packed)
@@ -366,8 +367,8 @@ def merge(first: CacheUpdate, then: CacheUpdate) -> CacheUpdate:
     """Merge two updates into one with the effect of both in a row: an output that the second
     evicts, the first need not admit. The later plan's targets count."""
     evicted = set(then.evict)
-    kept = [name for name in first.admit if name[0] not in evicted and name not in evicted]
-    admit = dict.fromkeys([*kept, *then.admit])
+    early = [name for name in first.admit if name[0] not in evicted and name not in evicted]
+    admit = dict.fromkeys([*early, *then.admit])
     fresh = {key for key, _ in first.admit}
     late = [eviction for eviction in then.evict if evicted_prompt(eviction) not in fresh]
     evict = dict.fromkeys([*first.evict, *late])

@@ -121,14 +121,11 @@ def _step_times(scenario: Scenario) -> StepTimes:
 def _bandwidths_hz(scenario: Scenario) -> tuple[float, ...]:
     """W_n of the users that a run begins with; who comes by scale has no place among them."""
     drawn = uniforms(scenario.seed, BANDWIDTH, 0, np.arange(scenario.users))
-    low = np.repeat([d.bandwidth_mhz[0] for d in scenario.devices], _counts(scenario))
-    high = np.repeat([d.bandwidth_mhz[1] for d in scenario.devices], _counts(scenario))
-    return tuple(bandwidth_hz((low, high), drawn).tolist())
-
-
-def _counts(scenario: Scenario) -> list[int]:
-    """Users of each class."""
-    return [devices.count for devices in scenario.devices]
+    every: list[float] = []
+    for devices in scenario.devices:
+        of_class = drawn[len(every) : len(every) + devices.count]
+        every += bandwidth_hz(devices.bandwidth_mhz, of_class).tolist()
+    return tuple(every)
 
 
 def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,8 +97,35 @@ def test_who_counts_the_others_or_a_price_computes_no_more(now: Situation, price
     fastest = Fastest(6).cut(now)
     considerate = Considerate(6).cut(now)
     assert planned.cut(now) <= considerate <= fastest
-    planned.follow(Targets())
-    assert planned.cut(now) == considerate
+    assert Planned(6).cut(now) == considerate  # there is no plan yet
+
+
+def test_a_user_whose_requests_meet_on_the_device_gets_further_steps() -> None:
+    """At a price at which a step is not worth it to the request alone: with a long rest it delays
+    the user's next request, with a short one it hardly does."""
+    now = Situation(
+        prompt_key="key",
+        limit=S,
+        steps=S,
+        held=0,
+        in_flight_step=None,
+        until=0,
+        queue=0,
+        batch=0,
+        max_batch=4,
+        tick_s=(0.0, 0.1, 0.2, 0.3, 0.4),
+        job_steps=0.0,
+        link_s=0.5,
+        step_s=1.0,
+        decode_s=0.0,
+        backlog_s=0.0,
+    )
+    planned = Planned(6)
+    planned.follow(Targets(step_price_s=1.2))
+    assert planned.cut(now) == 1
+    for _ in range(50):
+        planned.cut(replace(now, backlog_s=2.5))
+    assert planned.cut(now) > 1
 
 
 @settings(deadline=None)

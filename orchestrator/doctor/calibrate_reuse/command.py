@@ -47,8 +47,7 @@ class ReuseCalibration:
 
 def calibrate_reuse(wish: ReuseCalibration) -> int:
     """Measure, or go on where an earlier call was stopped; the command's exit status: 1 where the
-    time was over before some classes were finished, which are then not in the table. Raises
-    OptionError, ModelError."""
+    time was over before all classes were finished. Raises OptionError, ModelError."""
     scenario = wish.scenario
     if scenario.modes.denoiser == "paced":
         raise OptionError("--reuse: modes.denoiser paced computes no pictures; set it to real")
@@ -62,15 +61,14 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     journal = Journal(out.with_suffix(".journal.jsonl"), head)
     measuring = Measuring(denoiser, pairs, catalogue, journal)
     counts = looks(target.share, wish.most)
-    finished = measuring.run(target, counts, Progress(_say), wish.hours * 3600)
-    left = [kind for kind in pairs.kinds if kind not in finished]
-    if finished:
-        table = _table(denoiser, journal, target, finished)
+    drawn, left = measuring.run(target, counts, Progress(_say), wish.hours * 3600)
+    if any(drawn.values()):
+        table = _table(denoiser, journal, target, drawn)
         table.save(out)
         print("\n".join(findings(table, scenario.reuse)))
         print(f"wrote {out}")
     if left:
-        _say(f"stopped after {wish.hours:g} h without {', '.join(left)}: call again to go on")
+        _say(f"stopped after {wish.hours:g} h, {', '.join(left)} unfinished: call again to go on")
         return EXIT_MISSED
     return 0
 
@@ -142,13 +140,13 @@ def _pairs_digest(pairs: Pairs) -> str:
 
 
 def _table(
-    denoiser: Denoiser, journal: Journal, target: Target, finished: Mapping[str, int]
+    denoiser: Denoiser, journal: Journal, target: Target, drawn: Mapping[str, int]
 ) -> ReuseTable:
-    """The table of the classes that were finished, with so many pairs."""
+    """The table of so many pairs of each class."""
     identity = denoiser.identity
     values: dict[tuple[str, int, str], list[float]] = {}
     for (kind, pair, step), of in sorted(journal.values.items()):
-        if pair >= finished.get(kind, 0):
+        if pair >= drawn.get(kind, 0):
             continue
         counts = not step or target.counts(kind, journal.values.get((kind, pair, 0)))
         for metric, value in of.items():

@@ -22,7 +22,7 @@ from orchestrator.doctor.calibrate_reuse.pairs import Pair, Pairs
 __all__ = ["CURVES", "Measuring", "Progress"]
 
 CURVES = 96  # core prompts whose trajectories are compared step by step
-# classes that most requests are of come first: a calibration that is stopped has them
+# of a round: the classes that most requests are of come first
 ORDER = (BOTH, POSITION, SIZE, WORDS, VARIATION)
 TOGETHER = 48  # pair numbers at most that are drawn and judged together
 
@@ -75,46 +75,64 @@ class Measuring:
         counts: tuple[int, ...],
         progress: Progress,
         limit_s: float = float("inf"),
-    ) -> dict[str, int]:
-        """Draw, class by class, until every cell is decided or has all its pairs. Returns the pairs
-        of each class that was finished: not of all where `limit_s` seconds were over before."""
-        finished: dict[str, int] = {}
-        for kind in sorted(self._pairs.kinds, key=ORDER.index):
-            count = self._finish(kind, target, counts, progress, limit_s)
-            if count is None:
-                return finished
-            finished[kind] = count
-        return finished
+    ) -> tuple[dict[str, int], list[str]]:
+        """Draw, look by look and class by class, until every cell is decided or has all its pairs.
+        Returns the pairs that each class has without a gap, and the classes that are unfinished:
+        some where `limit_s` seconds were over before."""
+        drawn: dict[str, int] = {}
+        enough = min(all_right(target.share), counts[-1])  # pairs, where all are right
+        rounds = {
+            kind: wanted(self._journal.values, (kind,), self._steps, target, counts)
+            for kind in sorted(self._pairs.kinds, key=ORDER.index)
+        }
+        unfinished: list[str] = []
+        while rounds:
+            for kind in [*rounds]:
+                following = next(rounds[kind], None)
+                if following is None:
+                    del rounds[kind]
+                    continue
+                first, last, open_steps = following
+                ahead = max(0, enough - last)
+                if self._draw(kind, range(first, last), ahead, open_steps, progress, limit_s):
+                    drawn[kind] = last
+                    continue
+                drawn[kind] = self._known(kind, first, last, open_steps)
+                unfinished.append(kind)
+                del rounds[kind]
+        return drawn, unfinished
 
-    def _finish(
+    def _draw(
         self,
         kind: str,
-        target: Target,
-        counts: tuple[int, ...],
+        numbers: range,
+        ahead: int,
+        open_steps: OpenSteps,
         progress: Progress,
         limit_s: float,
-    ) -> int | None:
-        """The pairs of a class that were drawn; None where the time was over before its end."""
-        drawn = 0
-        enough = min(all_right(target.share), counts[-1])  # pairs, where all are right
-        for first, last, open_steps in wanted(
-            self._journal.values, (kind,), self._steps, target, counts
-        ):
-            chunks = list(self._chunks(kind, first, last))
-            for i, numbers in enumerate(chunks):
-                missing = self._missing(numbers, open_steps)
-                if missing and progress.spent_s > limit_s:
-                    return None
-                self._measure(missing)
-                share = (len(chunks) - 1 - i) / len(chunks)
-                left = share * (last - first) + max(0, enough - last)
-                progress.tell(
-                    f"{kind}, pairs {first} to {last - 1}: part {i + 1} of {len(chunks)}",
-                    self._drawing.counted.steps,
-                    round(left * self._steps_a_pair(open_steps)),
-                )
-            drawn = last
-        return drawn
+    ) -> bool:
+        """Draw a round of a class, `ahead` pairs being expected after it; whether the time was
+        enough."""
+        chunks = list(self._chunks(kind, numbers.start, numbers.stop))
+        for i, chunk in enumerate(chunks):
+            missing = self._missing(chunk, open_steps)
+            if missing and progress.spent_s > limit_s:
+                return False
+            self._measure(missing)
+            left = ahead + len(numbers) * (len(chunks) - 1 - i) / len(chunks)
+            progress.tell(
+                f"{kind}, pairs {numbers.start} to {numbers.stop - 1}: part {i + 1} of "
+                f"{len(chunks)}",
+                self._drawing.counted.steps,
+                round(left * self._steps_a_pair(open_steps)),
+            )
+        return True
+
+    def _known(self, kind: str, first: int, last: int, open_steps: OpenSteps) -> int:
+        """The first pair of a round that lacks a step: the pairs before it are a fair sample, as
+        all were drawn whatever they show."""
+        missing = self._missing(range(first, last), open_steps)
+        return min((number for _, number in missing), default=last)
 
     def _steps_a_pair(self, open_steps: OpenSteps) -> int:
         """Steps of the network for all that is open of one pair number."""

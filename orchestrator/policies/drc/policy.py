@@ -31,16 +31,16 @@ NOISE = 0.8  # standard deviation of their noise, as a share of the logits' own
 
 @policy("drc")
 class Drc(NetworkPlanner):
-    """Runs Algorithm 1 in B lanes; lines are the paper's. `sees_channel` false: the network has
+    """Runs Algorithm 1 in B lanes; lines are the paper's. `channel` false: the network has
     zeros in place of the users' rates and speeds, to measure what those are worth."""
 
     rankings = RANKINGS
     noise = NOISE
     from_demand = True  # whether the network starts from the demand
 
-    def __init__(self, sees_channel: bool = True) -> None:
+    def __init__(self, channel: bool = True) -> None:
         super().__init__()
-        self.sees_channel = sees_channel
+        self.channel = channel
 
     def open(self, problems: Sequence[Problem], seeds: Sequence[int]) -> None:
         # torch and numba: loaded where they are used
@@ -50,7 +50,7 @@ class Drc(NetworkPlanner):
         self.slots = 0
 
     def decide(self, slots: PricedSlots) -> Choice:
-        if not self.sees_channel:
+        if not self.channel:
             slots = replace(slots, channel=np.zeros_like(slots.channel), speed=None)
         state = self.actor.state(slots)  # (35)
         relaxed = self.actor.network.relax(state)  # line 4

@@ -18,13 +18,16 @@ from midstep.wire.messages import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
 from orchestrator.decision.step_meter import StepMeter
-from orchestrator.decision.step_prices import choice_costs_s
-from orchestrator.decision.step_store import Available, store_update, with_targets
+from orchestrator.decision.step_prices import choice_costs_s, saved_s
+from orchestrator.decision.step_sets import best_sets
+from orchestrator.decision.step_store import Available, StepPlan, carry_out
 from orchestrator.policies.base import Kind, Policy, SlotRecord
 
 __all__ = ["PricePlanner", "price_planner"]
 
 FORECAST_SLOTS = 60.0  # e-folding of the demand forecast where plans are made ahead
+RATE_SLOTS = 300.0  # e-folding of it where plans name steps
+STAY_SLOTS = 60.0  # for how long such a plan is expected to last
 UNKNOWN_S = (1.0, 0.5)  # assumed cost of a miss and of a hit before the first slot
 FEWEST = 3.0  # requests that what is kept is expected to have: else it would not be
 KEPT_SHARE = 0.9  # weight of a price's running mean; the new slot's price has the rest
@@ -204,7 +207,7 @@ class PricePlanner(Policy, ABC):
         what was measured."""
         snapshot = slot.available
         ids = self._places([access.prompt_key for access in slot.accesses])
-        decay = np.exp(-1 / FORECAST_SLOTS)
+        decay = np.exp(-1 / RATE_SLOTS)
         self._rate *= decay
         np.add.at(self._rate, ids[ids >= 0], 1 - decay)
         meter.observe(ids, slot.accesses, snapshot.work)
@@ -221,7 +224,7 @@ class PricePlanner(Policy, ABC):
         ready = np.zeros((self.items, meter.steps + 1), np.bool_)
         ready[available.prompt, available.step] = True
         rate = self._rate[rows]
-        requests = np.maximum(FEWEST, rate * meter.sum_weight(FORECAST_SLOTS))
+        requests = np.maximum(FEWEST, rate * STAY_SLOTS * meter.sum_weight(RATE_SLOTS) / RATE_SLOTS)
         cost_s = choice_costs_s(
             meter.terms(), meter.limits(rows), held[rows], ready[rows], requests
         )
@@ -233,24 +236,33 @@ class PricePlanner(Policy, ABC):
         # what is kept is made once and serves for as long as the plan lasts: no miss of (16), which
         # a planner would else seek, as a cheap one lowers their mean
         lane.hit[0, rows, 2:] = True
-        chosen = self.decide(lane)[0].astype(np.int64)
+        chosen = self.decide(lane)[0, rows].astype(np.int64)
         self._price_s = np.array([cost_s[:, 0].mean() if len(rows) else 0.0, 0.0])
-        gain_s = self._rate[rows, None] * (cost_s[:, :1] - cost_s)
-        update, kept = store_update(
-            available,
-            chosen[available.prompt] == available.step,
-            chosen[available.prompt] > 0,
-            gain_s[available.prompt, available.step],
-            snapshot.capacity,
-            unnumbered=[o for o in snapshot.store if self.place(o.prompt_key) is None],
-        )
-        missing = chosen.copy()
-        there = kept & (chosen[available.prompt] == available.step)
-        missing[available.prompt[there]] = 0
+        wanted = np.zeros((len(rows), meter.steps + 1), np.bool_)
+        wanted[rows, chosen] = True
+        if self.problem.several:
+            wanted[:] = False
+            for r, j in self._sets(np.flatnonzero(chosen), meter, snapshot.capacity):
+                wanted[r, j] = True
+        wanted[:, 0] = False
         # a prompt that is there has no target: the edge says whether a request goes on from it
-        keys = list(self._numbers)
-        targets = [(keys[r], int(missing[r])) for r in np.flatnonzero(missing).tolist()]
-        return with_targets(update, targets, meter.edge.price_s)
+        plan = StepPlan(
+            keys=list(self._numbers),
+            wanted=wanted,
+            gain_s=rate[:, None] * (cost_s[:, :1] - cost_s),
+            price_s=meter.edge.price_s,
+        )
+        several = self.problem.several
+        row = available.prompt
+        update, _ = carry_out(plan, available, row, snapshot.capacity, several=several)
+        return update
+
+    def _sets(self, rows: Ids, meter: StepMeter, capacity: int) -> list[tuple[int, int]]:
+        """The steps to keep of the prompts that were chosen (`several`)."""
+        weight = self._rate[rows, None] * meter.limits(rows)
+        nbytes = np.full(len(rows), float(self.problem.frame_bytes))
+        sets = best_sets(weight, saved_s(meter.terms(), meter.steps), nbytes, capacity)
+        return [(int(rows[r]), j) for r, j in sets]
 
     def _places(self, keys: Sequence[str]) -> Ids:
         """(n,) places, -1 for a prompt that has none."""

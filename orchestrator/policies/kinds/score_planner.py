@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_meter import StepMeter
-from orchestrator.decision.step_prices import choice_costs_s
-from orchestrator.decision.step_store import Available, fits, store_update, with_targets
+from orchestrator.decision.step_prices import choice_costs_s, saved_s
+from orchestrator.decision.step_sets import best_sets
+from orchestrator.decision.step_store import Available, StepPlan, carry_out, fits
 from orchestrator.policies.base import Kind, Policy, SlotRecord
 
 __all__ = ["Floats", "Ids", "ScorePlanner"]
 
+FEWEST = 3.0  # requests that what is kept is expected to have: else it would not be
 STAY_SLOTS = 60.0  # for how long a plan is expected to last where it says what a step is worth
 
 Ids = NDArray[np.int64]
@@ -145,8 +147,8 @@ class ScorePlanner(Policy, ABC):
         seconds that a request saves is largest, each at the step that saves most over its expected
         requesters."""
         snapshot = slot.available
-        asked = [self._numbers[access.prompt_key] for access in slot.accesses]
-        meter.observe(np.array(asked, np.int64), slot.accesses, snapshot.work)
+        numbers = [self._numbers[access.prompt_key] for access in slot.accesses]
+        meter.observe(np.array(numbers, np.int64), slot.accesses, snapshot.work)
         available = Available.of(
             snapshot,
             self._rows(snapshot.store)[0].tolist(),
@@ -156,43 +158,55 @@ class ScorePlanner(Policy, ABC):
             number: o.prompt_key
             for number, o in zip(available.prompt.tolist(), available.outputs, strict=True)
         }
-        keys |= {number: a.prompt_key for number, a in zip(asked, slot.accesses, strict=True)}
+        keys |= {number: a.prompt_key for number, a in zip(numbers, slot.accesses, strict=True)}
         keys |= self._missing
         ids = np.fromiter(keys, np.int64, len(keys))
         ids.sort()
-        if not len(ids):
-            return with_targets(CacheUpdate(), (), meter.edge.price_s)
         row = np.searchsorted(ids, available.prompt)
-        held = available.steps_of(available.held, int(ids[-1]) + 1)
+        held = available.steps_of(available.held, int(ids.max(initial=0)) + 1)
         ready = np.zeros((len(ids), meter.steps + 1), np.bool_)
         ready[row, available.step] = True
         score = self.scores(ids, slot.slot)
         # whatever a score's unit is, it says how the requests are shared out
-        requests = score * (STAY_SLOTS * len(asked) / max(float(score.sum()), 1e-300))
-        cost_s = choice_costs_s(meter.terms(), meter.limits(ids), held[ids], ready, requests)
+        share = score / max(float(score.sum()), 1e-300)
+        requests = np.maximum(FEWEST, share * STAY_SLOTS * meter.requests_per_slot)
+        limits = meter.limits(ids)
+        cost_s = choice_costs_s(meter.terms(), limits, held[ids], ready, requests)
         gain_s = score[:, None] * (cost_s[:, :1] - cost_s)
-        gain_s[:, 1] = 0.0
-        step = gain_s.argmax(axis=1)
-        worth = gain_s[np.arange(len(ids)), step]
-        usual = float(np.median(available.nbytes)) if len(row) else float(self.problem.frame_bytes)
-        nbytes = np.full(len(ids), usual)
+        gain_s[:, 1] = 0.0  # J_{r,1} = 0 (34)
+        nbytes = np.full(len(ids), float(self.problem.frame_bytes))
         nbytes[row] = available.nbytes
+        wanted = self._wanted(gain_s, nbytes, snapshot.capacity)
+        if self.problem.several:
+            rows = np.flatnonzero(wanted.any(axis=1))
+            weight = score[rows, None] * limits[rows]
+            saved = saved_s(meter.terms(), meter.steps)
+            wanted[:] = False
+            for r, j in best_sets(weight, saved, nbytes[rows], snapshot.capacity):
+                wanted[rows[r], j] = True
+        plan = StepPlan(
+            keys=[keys[number] for number in ids.tolist()],
+            wanted=wanted,
+            gain_s=gain_s,
+            price_s=meter.edge.price_s,
+        )
+        several = self.problem.several
+        update, missing = carry_out(plan, available, row, snapshot.capacity, several=several)
+        absent = np.flatnonzero(missing).tolist()
+        self._missing = {int(ids[i]): plan.keys[i] for i in absent}
+        return update
+
+    def _wanted(self, gain_s: Floats, nbytes: Floats, capacity: int) -> NDArray[np.bool_]:
+        """(n, S+1): the best step of each prompt, for those that gain most a byte and fit."""
+        step = gain_s.argmax(axis=1)
+        worth = gain_s[np.arange(len(step)), step]
         order = np.argsort(-worth / nbytes, kind="stable")
         order = order[worth[order] > 0]
-        chosen = np.zeros(len(ids), np.int64)
+        wanted = np.zeros(gain_s.shape, np.bool_)
         if len(order):
-            order = order[fits(nbytes[order], snapshot.capacity)]
-        chosen[order] = step[order]
-        wanted = chosen[row] == available.step
-        update, kept = store_update(
-            available, wanted, chosen[row] > 0, gain_s[row, available.step], snapshot.capacity
-        )
-        missing = chosen.copy()
-        missing[row[kept & wanted]] = 0
-        absent = np.flatnonzero(missing).tolist()
-        self._missing = {int(ids[i]): keys[int(ids[i])] for i in absent}
-        targets = [(keys[int(ids[i])], int(missing[i])) for i in absent]
-        return with_targets(update, targets, meter.edge.price_s)
+            order = order[fits(nbytes[order], capacity)]
+        wanted[order, step[order]] = True
+        return wanted
 
     def planning_state(self) -> dict[str, Any]:
         """What naming steps has measured, for a subclass's state_dict; empty where none are

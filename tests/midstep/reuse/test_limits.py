@@ -154,10 +154,13 @@ def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     varied = load("laptop", [PACED, f"reuse.table={path}", "workload.variation_share=0.1"])
     limits = open_limits(varied)
     assert limits.notice == (
-        "endings of size, endings of size and position, variations not measured: outputs serve "
-        "such requests up to model.split_step, 6"
+        "endings of size, endings of size and position, variations not measured, or on too few "
+        "pictures for a share of 0.99: outputs serve such requests up to model.split_step, 6"
     )
     assert (of(limits, OWN["size"]), of(limits, OWN["position"])) == (6, 19)
+    demanding = open_limits(scenario(path, share=0.995))  # would take 765 pictures, all right
+    assert demanding.notice is not None and "endings of position" in demanding.notice
+    assert of(demanding, OWN["position"]) == 6
 
 
 def test_a_floor_that_no_step_reaches_is_said(saved: Path) -> None:

@@ -8,6 +8,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -299,3 +300,25 @@ def test_a_new_run_forgets(name: str) -> None:
     rule = new(name)
     first = play(rule, zipf_trace(rows=1000), 20)
     assert play(rule, zipf_trace(rows=1000), 20) == first
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_smaller_step_takes_the_place_of_one_that_is_too_far(name: str) -> None:
+    """The held step 9 is past a request's limit 5: no touch, and what was made replaces it; a
+    larger step never does."""
+    if "future" in policies.find(name).needs:
+        return
+    rule = policies.find(name)()
+    assert isinstance(rule, Rule)
+    rule.reset(Problem(3, 10, 6, frame_bytes=1), 1)
+    far = replace(access("a", step=9), limit=10)
+    assert rule.on_access(far).admit == (("a", 9),)
+    near = replace(access("a", step=5), limit=5)
+    update = rule.on_access(near)
+    assert (update.admit, update.evict) == ((("a", 5),), (("a", 9),))
+    assert rule.steps["a"] == 5 and rule.used == 1
+    assert not rule.on_access(replace(access("a", step=9), limit=10))  # went on from 5
+    assert not rule.on_access(replace(access("a", step=4), limit=4, reuse="exact"))
+    for key in "bcd":  # a can still be found and leave
+        rule.on_access(access(key, step=6))
+    assert rule.used <= 3

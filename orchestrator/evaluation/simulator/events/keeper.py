@@ -22,8 +22,8 @@ from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Served, VirtualQueue, slot_cost
 from orchestrator.live.learner import merge
-from orchestrator.live.regret import RegretMeter
 from orchestrator.live.setting import run_problem
+from orchestrator.live.step_regret import open_regret
 from orchestrator.policies import LearnerStats, SlotRecord
 from orchestrator.policies.kinds.driver import drive
 from orchestrator.records.rows import SlotRow
@@ -50,7 +50,7 @@ class Keeper:
         self._cache = CacheModel(scenario.edge.capacity, several)
         self._rule = rule
         self._virtual_queue = VirtualQueue(scenario.policy.latency_target_s, problem.weight_v)
-        self._regret = RegretMeter(problem.weight_v)
+        self._regret = open_regret(problem)
         self._accesses: list[Access] = []
         self._steps = scenario.model.steps
         self._known: set[str] = set()  # prompts that were asked for

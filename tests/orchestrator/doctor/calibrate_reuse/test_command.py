@@ -111,6 +111,20 @@ def test_the_time_is_over(
     assert "call again to go on" in capsys.readouterr().err
 
 
+def test_what_was_drawn_before_the_time_was_over_is_in_the_table(
+    wish: ReuseCalibration,
+    measure: Callable[..., FakeDenoiser],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As far as it is without a gap: of the rest nobody knows what was left out."""
+    measure(wish, dies_after=60)  # in the third round, of pairs 8 to 15
+    monkeypatch.setattr(module, "open_denoiser", lambda *_: FakeDenoiser())
+    assert calibrate_reuse(replace(wish, hours=0)) == 1
+    table = ReuseTable.load(wish.out / "reuse.json")
+    assert table.pairs(WORDS) == 8
+    assert table.limit(WORDS, "psnr", 30, 0.8) == 0 and table.limit(WORDS, "psnr", 30, 0.6) == GOOD
+
+
 def test_a_real_model_without_a_catalogue(wish: ReuseCalibration) -> None:
     """The whole way on a tiny pipeline, four pairs: its outputs are those of the live edge."""
     settings = [f"model.path={tiny.folder('sd')}", "model.steps=3", "model.split_step=1"]

@@ -28,7 +28,8 @@ SLOTS = 60
 
 
 def lane(slots: PricedSlots, b: int) -> PricedSlots:
-    return PricedSlots(**{name: value[b : b + 1] for name, value in vars(slots).items()})
+    lanes = {n: v if v is None else v[b : b + 1] for n, v in vars(slots).items()}
+    return PricedSlots(**lanes)
 
 
 @dataclass
