@@ -9,7 +9,7 @@ from midstep.wire.messages import Targets
 __all__ = ["LATECOMERS", "Planned"]
 
 # what a step delays those in flight by counts so often: those who come before it is done wait too
-LATECOMERS = 2.5
+LATECOMERS = 2.0
 REQUESTS = 300.0  # e-folding of the means of devices
 LONGEST_S = 60.0  # what counts of a wait or of work: a device may report anything
 

@@ -81,15 +81,16 @@ class StepMeter:
         self.edge.observe(accesses, work)
         self.edge.settle(self.terms(), self.steps)
 
-    def limits(self, ids: Ids) -> Floats:
+    def limits(self, ids: Ids) -> NDArray[np.float32]:
         """(n, S): the share of a prompt's requests with limit l in column l - 1, each row shrunk
         towards all requests'."""
         self._grow(int(ids.max(initial=-1)) + 1)
-        own = self._limits[ids] / self._unit
+        own = self._limits[ids] / np.float32(self._unit)
         total = self._every.sum()
         every = self._every / total if total else np.eye(1, self.steps, self.steps - 1)[0]
-        counts = own + SHRINK * every
-        return np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float64)
+        counts = own + (SHRINK * every).astype(np.float32)
+        counts /= counts.sum(axis=1, keepdims=True)
+        return counts
 
     def terms(self) -> StepTerms:
         """The terms of the prices, as they are now."""

@@ -129,7 +129,7 @@ def making_prices_s(terms: StepTerms, steps: int) -> Floats:
 
 def choice_costs_s(
     terms: StepTerms,
-    limits: Floats,
+    limits: NDArray[np.float32] | Floats,
     held: NDArray[np.int64],
     ready: NDArray[np.bool_],
     requests: Floats,
@@ -142,8 +142,9 @@ def choice_costs_s(
     serves those after it: its cost is shared by all of them.
     """
     steps = limits.shape[1]
-    cost_s = limits @ held_prices_s(terms, steps).T
-    making = making_prices_s(terms, steps)
+    # as exact as the counts behind the shares: there may be ten thousand prompts
+    cost_s = limits @ held_prices_s(terms, steps).T.astype(limits.dtype)
+    making = making_prices_s(terms, steps).astype(limits.dtype)
     once_s = np.empty_like(cost_s)
     for k in np.unique(held).tolist():
         rows = held == k
@@ -151,7 +152,8 @@ def choice_costs_s(
     # the share of requests whose limit reaches j, for j = 0..S
     reach = np.ones_like(cost_s)
     reach[:, 1:] = limits[:, ::-1].cumsum(axis=1)[:, ::-1]
-    once_s /= np.maximum(1.0, requests[:, None] * reach)
+    reach *= requests[:, None]
+    once_s /= np.maximum(1.0, reach)
     once_s[ready] = 0.0
     once_s[:, 0] = 0.0
-    return np.asarray(cost_s + once_s)
+    return np.asarray(cost_s + once_s, np.float64)

@@ -7,7 +7,7 @@ thousands of outputs is made between two slots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +36,12 @@ class Available:
     unnumbered: list[CachedOutput]
 
     @classmethod
-    def of(cls, snapshot: CacheSnapshot, store: Sequence[int], staging: Sequence[int]) -> Available:
+    def of(cls, snapshot: CacheSnapshot, store: Ids, staging: Ids) -> Available:
         """`store`, `staging`: the numbers of its outputs' prompts, -1: none."""
-        ids = np.array([*store, *staging], np.int64)
+        ids = np.concatenate([store, staging])
         known = np.flatnonzero(ids >= 0)
         every = [*snapshot.store, *snapshot.staging]
-        outputs = [every[i] for i in known.tolist()]
+        outputs = every if len(known) == len(every) else [every[i] for i in known.tolist()]
         held = np.zeros(len(ids), np.bool_)
         held[: len(store)] = True
         return cls(
@@ -62,10 +62,10 @@ class Available:
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlan:
-    """What is wanted of n prompts: `keys`; `wanted` (n, S+1), which steps; `gain_s` (n, S+1), what
-    keeping each is expected to save, seconds; `price_s`, lambda."""
+    """What is wanted of n prompts: `key` of each row; `wanted` (n, S+1), which steps; `gain_s`
+    (n, S+1), what keeping each is expected to save, seconds; `price_s`, lambda."""
 
-    keys: Sequence[str]
+    key: Callable[[int], str]
     wanted: Bools
     gain_s: Floats
     price_s: float
@@ -109,7 +109,7 @@ def carry_out(
         content[order[fits(available.nbytes[order], capacity)]] = True
     outputs = available.outputs
     # what an admission replaces makes room for the others: the edge admits in this order
-    freed = np.zeros(len(plan.keys))
+    freed = np.zeros(len(plan.wanted))
     if not several:
         freed[row[available.held]] = available.nbytes[available.held]
     fresh = np.flatnonzero(content & ~available.held)
@@ -125,5 +125,5 @@ def carry_out(
     # an edge cuts a prompt at one step: the furthest that is missing
     furthest = absent.shape[1] - 1 - absent[:, ::-1].argmax(axis=1)
     missing = np.where(absent.any(axis=1), furthest, 0)
-    targets = [(plan.keys[i], int(missing[i])) for i in np.flatnonzero(missing).tolist()]
+    targets = [(plan.key(i), int(missing[i])) for i in np.flatnonzero(missing).tolist()]
     return CacheUpdate(admit, tuple(evict), Targets(tuple(targets), plan.price_s)), missing

@@ -213,8 +213,8 @@ class PricePlanner(Policy, ABC):
         meter.observe(ids, slot.accesses, snapshot.work)
         available = Available.of(
             snapshot,
-            self._places([o.prompt_key for o in snapshot.store]).tolist(),
-            self._places([o.prompt_key for o in snapshot.staging]).tolist(),
+            self._places([o.prompt_key for o in snapshot.store]),
+            self._places([o.prompt_key for o in snapshot.staging]),
         )
         rows = np.arange(len(self._numbers))
         lane = self._lane((), slot.queue_s, self._price_s[0], meter.channel)
@@ -247,7 +247,7 @@ class PricePlanner(Policy, ABC):
         wanted[:, 0] = False
         # a prompt that is there has no target: the edge says whether a request goes on from it
         plan = StepPlan(
-            keys=list(self._numbers),
+            key=list(self._numbers).__getitem__,
             wanted=wanted,
             gain_s=rate[:, None] * (cost_s[:, :1] - cost_s),
             price_s=meter.edge.price_s,

@@ -149,19 +149,9 @@ class ScorePlanner(Policy, ABC):
         snapshot = slot.available
         numbers = [self._numbers[access.prompt_key] for access in slot.accesses]
         meter.observe(np.array(numbers, np.int64), slot.accesses, snapshot.work)
-        available = Available.of(
-            snapshot,
-            self._rows(snapshot.store)[0].tolist(),
-            self._rows(snapshot.staging)[0].tolist(),
-        )
-        keys = {
-            number: o.prompt_key
-            for number, o in zip(available.prompt.tolist(), available.outputs, strict=True)
-        }
-        keys |= {number: a.prompt_key for number, a in zip(numbers, slot.accesses, strict=True)}
-        keys |= self._missing
-        ids = np.fromiter(keys, np.int64, len(keys))
-        ids.sort()
+        available = Available.of(snapshot, self._ids(snapshot.store), self._ids(snapshot.staging))
+        earlier = np.array(list(self._missing), np.int64)
+        ids = np.unique(np.concatenate([available.prompt, np.array(numbers, np.int64), earlier]))
         row = np.searchsorted(ids, available.prompt)
         held = available.steps_of(available.held, int(ids.max(initial=0)) + 1)
         ready = np.zeros((len(ids), meter.steps + 1), np.bool_)
@@ -184,16 +174,26 @@ class ScorePlanner(Policy, ABC):
             wanted[:] = False
             for r, j in best_sets(weight, saved, nbytes[rows], snapshot.capacity):
                 wanted[rows[r], j] = True
+        of_access = {n: a.prompt_key for n, a in zip(numbers, slot.accesses, strict=True)}
+        at = np.zeros(len(ids), np.int64)
+        at[row] = np.arange(len(row))
+
+        def key_of(i: int) -> str:
+            number = int(ids[i])
+            known = self._missing.get(number) or of_access.get(number)
+            return known or available.outputs[at[i]].prompt_key
+
         plan = StepPlan(
-            keys=[keys[number] for number in ids.tolist()],
+            key=key_of,
             wanted=wanted,
             gain_s=gain_s,
             price_s=meter.edge.price_s,
         )
         several = self.problem.several
         update, missing = carry_out(plan, available, row, snapshot.capacity, several=several)
-        absent = np.flatnonzero(missing).tolist()
-        self._missing = {int(ids[i]): plan.keys[i] for i in absent}
+        assert update.targets is not None
+        absent = ids[missing > 0].tolist()
+        self._missing = {n: key for n, (key, _) in zip(absent, update.targets.steps, strict=True)}
         return update
 
     def _wanted(self, gain_s: Floats, nbytes: Floats, capacity: int) -> NDArray[np.bool_]:
@@ -220,6 +220,13 @@ class ScorePlanner(Policy, ABC):
         if self._meter is not None and "meter" in state:
             self._meter.load_state_dict(state["meter"])
             self._missing = {int(number): key for number, key in state["missing"].items()}
+
+    def _ids(self, held: Sequence[CachedOutput]) -> Ids:
+        """Numbers of outputs, (n,)."""
+        numbers = list(map(self._numbers.get, [h.prompt_key for h in held]))
+        if None in numbers:
+            return self._rows(held)[0]
+        return np.array(numbers, np.int64)
 
     def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
         """Numbers and bytes of outputs, shapes (n,). `number` is called for new items only: there

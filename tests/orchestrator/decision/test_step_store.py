@@ -28,11 +28,11 @@ def plan_of(wanted: dict[str, int], snapshot: CacheSnapshot, several: bool) -> C
         flags[KEYS.index(key), step] = True
     available = Available.of(
         snapshot,
-        [KEYS.index(o.prompt_key) for o in snapshot.store],
-        [KEYS.index(o.prompt_key) for o in snapshot.staging],
+        np.array([KEYS.index(o.prompt_key) for o in snapshot.store], np.int64),
+        np.array([KEYS.index(o.prompt_key) for o in snapshot.staging], np.int64),
     )
     gain = np.tile(np.arange(S + 1.0), (len(KEYS), 1))
-    plan = StepPlan(keys=KEYS, wanted=flags, gain_s=gain, price_s=0.1)
+    plan = StepPlan(key=KEYS.__getitem__, wanted=flags, gain_s=gain, price_s=0.1)
     return carry_out(plan, available, available.prompt, snapshot.capacity, several=several)[0]
 
 
