@@ -23,7 +23,7 @@ KEYS = 20_000  # of an update in one message: 1.4 MB, where an edge takes REQUES
 
 def parts(update: CacheUpdate) -> Iterator[CacheUpdate]:
     """Split an update into messages within the edge's size limit; evictions stay before admissions,
-    so that the same outputs fit."""
+    so that the same outputs fit; a plan's targets come last, when what it keeps is there."""
     if len(update.evict) + len(update.admit) <= KEYS:
         yield update
         return
@@ -31,6 +31,8 @@ def parts(update: CacheUpdate) -> Iterator[CacheUpdate]:
         yield CacheUpdate(evict=update.evict[at : at + KEYS])
     for at in range(0, len(update.admit), KEYS):
         yield CacheUpdate(admit=update.admit[at : at + KEYS])
+    if update.targets is not None:
+        yield CacheUpdate(targets=update.targets)
 
 
 class GrpcControl:

@@ -27,6 +27,7 @@ from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.decision.step_times import StepTimes
 from orchestrator.live import checkpoint
+from orchestrator.live.edge_client import KEYS, parts
 from orchestrator.live.learner import Learner, merge
 from orchestrator.live.setting import resolve_cut_rule, run_problem
 from orchestrator.policies.base import Policy, SlotRecord
@@ -150,6 +151,14 @@ def test_two_updates_in_a_row_are_one_with_the_later_plan() -> None:
     assert merged.evict == (("c", 6), "d")
     assert merged.targets == first.targets
     assert merge(first, CacheUpdate(targets=Targets())).targets == Targets()
+
+
+def test_a_plan_that_takes_several_messages_keeps_its_targets() -> None:
+    targets = Targets((("a", 4),), 0.1)
+    admit = tuple((f"p{i}", 4) for i in range(KEYS + 1))
+    split = list(parts(CacheUpdate(admit, ("x",), targets)))
+    assert [len(part.admit) for part in split] == [0, KEYS, 1, 0]
+    assert [part.targets for part in split] == [None, None, None, targets]
 
 
 def slot_of(number: int, random: np.random.Generator, model: CacheModel) -> SlotRecord:
