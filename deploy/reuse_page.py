@@ -11,10 +11,10 @@ from typing import Any
 
 from deploy.generated import settle
 from midstep.diffusion.pipelines import MODELS
-from midstep.reuse.limits import TABLE
+from midstep.reuse.limits import TABLE, class_limit
 from midstep.reuse.table import ReuseTable
 from midstep.scenario import Reuse
-from orchestrator.doctor.calibrate_reuse.findings import findings, limit_of, rows
+from orchestrator.doctor.calibrate_reuse.findings import findings, rows
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reuse.md"
@@ -57,7 +57,7 @@ def draw(table: ReuseTable, reuse: Reuse, path: Path) -> None:
     for kind in table.kinds:
         _line(right, table, kind, "fidelity")
         _line(psnr, table, kind, "psnr")
-        limit = limit_of(table, kind, "fidelity", 1, reuse.share)
+        limit = class_limit(table, kind, ("fidelity", 1), reuse.share)
         if limit:
             right.axvline(limit, color=STYLE[kind]["color"], lw=0.8, ls=":")
     right.axhline(100 * reuse.share, color="#888888", lw=0.8)

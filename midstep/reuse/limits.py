@@ -27,6 +27,7 @@ __all__ = [
     "VARIATION",
     "WORDS",
     "ReuseLimits",
+    "class_limit",
     "floor_of",
     "open_limits",
     "reuse_class",
@@ -60,6 +61,18 @@ def _addition(catalogue: Catalogue | None, prompt: str, edge_prompt: str) -> str
     if not ending.position:
         return SIZE
     return BOTH if ending.size else POSITION
+
+
+def class_limit(
+    table: ReuseTable, kind: str, quality: tuple[str, float], share: float
+) -> int | None:
+    """The last step of a class that has `quality`, a metric and its floor, with this share; 0: not
+    even the first. None where the class was not measured, or on fewer pictures than would suffice
+    if all were right. A variation has no picture to be like: fidelity alone counts."""
+    metric, floor = ("fidelity", FLOORS["fidelity"]) if kind == VARIATION else quality
+    if table.pairs(kind, metric) < all_right(share):
+        return None
+    return table.limit(kind, metric, floor, share)
 
 
 class ReuseLimits:
@@ -231,11 +244,9 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     by_class: dict[str, int] = {}
     unreached = []
     for kind in table.kinds:
-        limit = table.limit(kind, metric, floor, reuse.share)
-        if limit is None and kind == VARIATION:  # has no picture to be like
-            limit = table.limit(kind, "fidelity", FLOORS["fidelity"], reuse.share)
-        if limit is None or table.pairs(kind) < all_right(reuse.share):
-            continue  # too few pictures to say anything
+        limit = class_limit(table, kind, (metric, floor), reuse.share)
+        if limit is None:
+            continue
         by_class[kind] = max(1, limit)
         if limit == 0:
             unreached.append(kind)

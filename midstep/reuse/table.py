@@ -121,9 +121,10 @@ class ReuseTable:
         """The cell of a class, metric and step, if it was measured."""
         return self._cells.get((kind, metric, step))
 
-    def pairs(self, kind: str) -> int:
-        """Pictures from step 1 of a class; 0 where it was not measured."""
-        return max((c.count for c in self.cells if c.kind == kind and c.step == 1), default=0)
+    def pairs(self, kind: str, metric: str) -> int:
+        """Pictures from step 1 of a class that count for a metric; 0 where it has no such cell."""
+        cell = self.cell(kind, metric, 1)
+        return 0 if cell is None else cell.count
 
     def limit(self, kind: str, metric: str, floor: float, share: float) -> int | None:
         """The largest step up to which every step has P(value >= floor) >= share, by the low end of

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from midstep.reuse.limits import VARIATION
+from midstep.reuse.limits import class_limit
 from midstep.reuse.table import FLOORS, Curve, ReuseTable
 from midstep.scenario import Reuse
 from orchestrator.doctor.calibrate_reuse.drawing import AGAINST_LAST, STEP_BY_STEP
 
-__all__ = ["findings", "limit_of", "p_max", "rows"]
+__all__ = ["findings", "p_max", "rows"]
 
+SHARES = (0.9, 0.95, 0.97, 0.98, 0.99)
 TITLES = {
     "fidelity": "Pictures that show what their prompt says, of those drawn",
     "psnr": "PSNR against the picture without reuse, dB: mean / 5th percentile (pictures)",
@@ -33,19 +34,15 @@ def findings(table: ReuseTable, reuse: Reuse) -> list[str]:
         "",
         *_limits(table, floors, reuse.share),
         "",
+        f"By {metric} {floors[metric]:g}, with other shares:",
+        "",
+        *_by_share(table, metric, floors[metric]),
+        "",
         *_all_p_max(table, metric, floors[metric], reuse.share),
     ]
     for one in table.metrics:
         lines += [f"{TITLES[one]}:", "", *_by_step(table, one), ""]
     return lines[:-1]
-
-
-def limit_of(table: ReuseTable, kind: str, metric: str, floor: float, share: float) -> int | None:
-    """The limit of a class, as devices read it: a variation has fidelity alone."""
-    limit = table.limit(kind, metric, floor, share)
-    if limit is None and kind == VARIATION:
-        return table.limit(kind, "fidelity", FLOORS["fidelity"], share)
-    return limit
 
 
 def p_max(curve: Curve, limit: int) -> tuple[float, float] | None:
@@ -86,8 +83,21 @@ def _limits(table: ReuseTable, floors: dict[str, float], share: float) -> Iterat
     yield _row(["class", *(f"{metric} {floor:g}" for metric, floor in floors.items())])
     yield _rule(1 + len(floors))
     for kind in table.kinds:
-        limits = [limit_of(table, kind, metric, floor, share) for metric, floor in floors.items()]
-        yield _row([kind, *("" if limit is None else str(limit) for limit in limits)])
+        limits = [class_limit(table, kind, quality, share) for quality in floors.items()]
+        yield _row([kind, *map(_limit, limits)])
+
+
+def _limit(limit: int | None) -> str:
+    return "too few pictures" if limit is None else str(limit)
+
+
+def _by_share(table: ReuseTable, metric: str, floor: float) -> Iterator[str]:
+    """A row a class, a column a share."""
+    yield _row(["class", *(f"{share:g}" for share in SHARES)])
+    yield _rule(1 + len(SHARES))
+    for kind in table.kinds:
+        limits = [class_limit(table, kind, (metric, floor), share) for share in SHARES]
+        yield _row([kind, *map(_limit, limits)])
 
 
 def _all_p_max(table: ReuseTable, metric: str, floor: float, share: float) -> Iterator[str]:
@@ -100,8 +110,10 @@ def _all_p_max(table: ReuseTable, metric: str, floor: float, share: float) -> It
     yield _row(["class", *curves])
     yield _rule(1 + len(curves))
     for kind in table.kinds:
-        limit = limit_of(table, kind, metric, floor, share)
-        bounds = [p_max(table.curves[name], limit or 0) for name in curves]
+        limit = class_limit(table, kind, (metric, floor), share)
+        if limit is None:
+            continue
+        bounds = [p_max(table.curves[name], limit) for name in curves]
         yield _row([kind, *("none" if b is None else f"{b[0]:.1f} to {b[1]:.1f}" for b in bounds)])
     yield ""
     prompts = table.curves[curves[0]].count

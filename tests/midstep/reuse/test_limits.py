@@ -14,7 +14,7 @@ from midstep.diffusion.factory import paced_identity
 from midstep.diffusion.pipelines import revision
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import TABLE, ReuseLimits, open_limits, reuse_class
-from midstep.reuse.table import ReuseTable
+from midstep.reuse.table import Cell, ReuseTable
 from midstep.scenario import Scenario
 from midstep.scenario_file import load
 from midstep.wire.identity import PipelineIdentity
@@ -161,6 +161,16 @@ def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     demanding = open_limits(scenario(path, share=0.995))  # would take 765 pictures, all right
     assert demanding.notice is not None and "endings of position" in demanding.notice
     assert of(demanding, OWN["position"]) == 6
+
+
+def test_pictures_that_do_not_count_leave_too_few(tmp_path: Path) -> None:
+    """390 pairs were drawn, 379 of them are right without reuse: all of these are right, and .99
+    needs 381. That is no step that fails."""
+    cells = [c for c in table().cells if c.metric == "psnr" or c.kind != "size"]
+    few = [Cell.of("size", step, "fidelity", [1.0] * 379) for step in range(1, 20)]
+    limits = open_limits(scenario(save(table(cells=(*cells, *few)), tmp_path)))
+    assert limits.notice is not None and "endings of size" in limits.notice
+    assert (of(limits, OWN["size"]), of(limits, OWN["position"])) == (6, 19)
 
 
 def test_a_floor_that_no_step_reaches_is_said(saved: Path) -> None:

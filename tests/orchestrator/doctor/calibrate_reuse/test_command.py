@@ -121,7 +121,7 @@ def test_what_was_drawn_before_the_time_was_over_is_in_the_table(
     monkeypatch.setattr(module, "open_denoiser", lambda *_: FakeDenoiser())
     assert calibrate_reuse(replace(wish, hours=0)) == 1
     table = ReuseTable.load(wish.out / "reuse.json")
-    assert table.pairs(WORDS) == 8
+    assert table.pairs(WORDS, "psnr") == 8
     assert table.limit(WORDS, "psnr", 30, 0.8) == 0 and table.limit(WORDS, "psnr", 30, 0.6) == GOOD
 
 
