@@ -8,15 +8,16 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from edge_node.cache.base import Cache, Entry
+from edge_node.cache.base import Cache, Entry, Hit
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
 from edge_node.cut.base import CutRule, Situation
-from edge_node.flight import Flight, Origin, Passenger
+from edge_node.flight import Flight, Origin
+from edge_node.flights import Flights
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import PipelineMismatch, PromptError, ScenarioError
+from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.telemetry.metrics import EdgeMetrics
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import (
@@ -85,7 +86,7 @@ class Edge:
         self._max_batch = engine.max_batch if engine.denoiser.batched else 1
         self._tick_s = (0.0, *(profile.step(batch + 1) for batch in range(self._max_batch)))
         self._frame_bits = 8.0 * frame_bytes
-        self._flights: dict[str, list[Flight]] = {}  # by prompt_key
+        self._flights = Flights(engine, clock, rule, self._frozen)
         self._watchers: list[asyncio.Queue[Access]] = []
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
@@ -121,34 +122,33 @@ class Edge:
         self.metrics.lookup()
         hit = self.store.lookup(key, request.limit)
         held = 0 if hit is None else hit.step
-        flight = None if private else self._flight(key, request.limit, held)
+        flight = None if private else self._flights.usable(key, request.limit, held)
         cut = self.rule.cut(self._situation(request, key, held, flight))
         cut = max(1, min(cut, request.limit))
         if hit is not None and held >= cut:
-            whole = self.split_step == self.identity.steps == held
-            reuse: Reuse = "final" if whole else "exact"
-            self.metrics.hit(reuse)
-            delivery = _Delivery(entry=hit.entry, reuse=reuse, reused_step=held)
-            return self._answer(request, delivery, arrived, seed)
+            return self._answer(request, self._hand_over(hit), arrived, seed)
         origin = Origin(
             prompt=request.prompt,
             prompt_key=key,
             seed=seed,
             held=None if hit is None else hit.entry,
         )
-        async with asyncio.timeout(timeout_s):
-            delivery = await self._fly(request, origin, flight, cut)
+        try:
+            async with asyncio.timeout(timeout_s):
+                delivery = await self._fly(request, origin, flight, cut)
+        except QueueFull:
+            if hit is None:
+                raise
+            # no room to go on from it: an earlier cut is better than none
+            delivery = self._hand_over(hit)
         return self._answer(request, delivery, arrived, seed)
 
-    def _flight(self, key: str, limit: int, held: int) -> Flight | None:
-        """The furthest trajectory of an output that a request with this limit could join; None
-        where a `held` output is further than any of them goes."""
-        usable = [
-            flight
-            for flight in self._flights.get(key, ())
-            if flight.until >= held and flight.gives(limit)
-        ]
-        return max(usable, key=lambda flight: flight.step, default=None)
+    def _hand_over(self, hit: Hit) -> _Delivery:
+        """A held output as it is."""
+        whole = self.split_step == self.identity.steps == hit.step
+        reuse: Reuse = "final" if whole else "exact"
+        self.metrics.hit(reuse)
+        return _Delivery(entry=hit.entry, reuse=reuse, reused_step=hit.step)
 
     def _situation(self, request: Request, key: str, held: int, flight: Flight | None) -> Situation:
         """What the cut rule is told."""
@@ -167,21 +167,12 @@ class Edge:
             batch=batch,
             max_batch=self._max_batch,
             tick_s=self._tick_s,
-            job_steps=self._job_steps() if queue + batch >= self._max_batch else 0.0,
+            job_steps=self._flights.mean_steps if queue + batch >= self._max_batch else 0.0,
             link_s=self._frame_bits / rate_bps if rate_bps else 0.0,
             step_s=step_s,
             decode_s=self.profile.decode_s / self._tick_s[1] * step_s,
             backlog_s=request.backlog_s,
         )
-
-    def _job_steps(self) -> float:
-        """The mean length of the trajectories in flight, steps."""
-        lengths = [
-            flight.until - flight.origin.step
-            for flights in self._flights.values()
-            for flight in flights
-        ]
-        return sum(lengths) / len(lengths) if lengths else 0.0
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -208,7 +199,8 @@ class Edge:
         at = None if flight is None else flight.serves(cut, request.limit)
         begins = flight is None or at is None
         if flight is None or at is None:
-            flight, passenger = self._begin(origin, cut, private=request.private_seed is not None)
+            private = request.private_seed is not None
+            flight, passenger = self._flights.begin(origin, cut, private=private)
         else:
             passenger = flight.join(at)
         try:
@@ -232,27 +224,10 @@ class Edge:
             queue_s=max(0.0, started_s - arrived),
         )
 
-    def _begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
-        """A new flight and its first passenger; later requests for the same output join it. Raises
-        QueueFull, PartDied."""
-        key = origin.prompt_key
-
-        def frozen(entry: Entry) -> None:
-            if not private:
-                self.staging.put(entry)
-                self.integrity.changed(1)
-
-        def over(flight: Flight) -> None:
-            self._flights[key].remove(flight)
-            if not self._flights[key]:
-                del self._flights[key]
-
-        target = 0 if private else self.rule.targets.get(key, 0)
-        flight = Flight(self.engine, self.clock, origin, target, frozen, over)
-        passenger = flight.join(cut)
-        flight.start()
-        self._flights.setdefault(key, []).append(flight)
-        return flight, passenger
+    def _frozen(self, entry: Entry) -> None:
+        """A fresh output waits for the policy."""
+        self.staging.put(entry)
+        self.integrity.changed(1)
 
     def _answer(self, request: Request, delivery: _Delivery, arrived: float, seed: int) -> Answer:
         frame = delivery.entry.frame

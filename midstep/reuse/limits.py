@@ -151,12 +151,12 @@ def _misfit(
     foreign = None
     if identity is not None and identity.revision != PACED:
         foreign = table.foreign(identity.model, identity.revision)
-    elif Path(table.model).name != Path(model.path).name:
-        foreign = f"it was measured on {table.model}; model.path is {model.path}"
     elif identity is None and scenario.modes.denoiser == "real":
         with contextlib.suppress(OSError):  # the hub's, and not here: its devices will know
             revision = pipelines.revision(pipelines.locate(model.path))
             foreign = table.foreign(model.path, revision)
+    elif Path(table.model).name != Path(model.path).name:
+        foreign = f"it was measured on {table.model}; model.path is {model.path}"
     if foreign is not None:
         if scenario.reuse.table is not None:
             raise ScenarioError(f"reuse.table: {path} is another model's: {foreign}")

@@ -112,9 +112,11 @@ def _cut(scenario: Scenario) -> str:
     reuse = scenario.reuse
     quality = reuse.metric or "fidelity where it was measured, else ssim"
     floor = "" if reuse.floor is None else f" {reuse.floor:g} or more"
+    rule = scenario.cut.rule
+    step = f" (step {scenario.model.split_step})" if rule == "fixed" else ""
     return (
-        f"rule {scenario.cut.rule}, within each request's reuse limit: {quality}{floor} with a "
-        f"share of {reuse.share:g}"
+        f"rule {rule}{step}, within each request's reuse limit: {quality}{floor} with a share of "
+        f"{reuse.share:g}"
     )
 
 
@@ -140,8 +142,8 @@ def _model(model: Model, pipeline: Mapping[str, Any]) -> str:
     revision = f", revision {str(pipeline['revision'])[:12]}" if "revision" in pipeline else ""
     profile = "" if model.profile is None else f"; step times of profile {model.profile}"
     return (
-        f"{model.path}{revision}: {model.steps} steps, split at {model.split_step}, guidance "
-        f"{model.guidance:g}, {scheduler}, {model.dtype}{size}{profile}"
+        f"{model.path}{revision}: {model.steps} steps, guidance {model.guidance:g}, {scheduler}, "
+        f"{model.dtype}{size}{profile}"
     )
 
 

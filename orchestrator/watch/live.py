@@ -104,5 +104,5 @@ class Progress:
             ("Q", f"{max(backlogs):.2f} s" if backlogs else "-"),
             ("edge queue", f"{queue}+{at_work}" if waiting else "-"),
         ]
-        cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):.0f} ms") for stage in STAGES]
+        cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):z.0f} ms") for stage in STAGES]
         return cells

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from edge_node.cut import AtLimit, Considerate, CutRule, Fastest, FixedStep, Planned
 from edge_node.edge import Edge
 from edge_node.flight import Flight, Origin, Passenger
+from edge_node.flights import Flights
 from midstep.clock import WallClock
 from midstep.errors import QueueFull
 from midstep.wire.identity import OutputKey, shared_seed
@@ -98,14 +99,14 @@ engines = st.fixed_dictionaries(
 )
 
 
-class Watched(Edge):
+class Watched(Flights):
     """Checks that nobody begins a trajectory that is already in flight."""
 
-    def _begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
+    def begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
         for other in self._flights.get(origin.prompt_key, ()):
             reachable = other.serves(cut, cut) is not None
             assert private or other.until < origin.step or not reachable
-        return super()._begin(origin, cut, private=private)
+        return super().begin(origin, cut, private=private)
 
 
 class World:
@@ -113,7 +114,7 @@ class World:
 
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
-        edge.__class__ = Watched
+        edge._flights.__class__ = Watched
         self.answers: list[Answer] = []
         self.errors: list[type[BaseException]] = []
 

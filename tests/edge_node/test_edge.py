@@ -137,6 +137,23 @@ def test_a_full_queue_refuses_and_those_in_it_are_served() -> None:
     assert [isinstance(r, QueueFull) for r in results] == [False, False, True, True]
 
 
+def test_where_the_queue_is_full_a_held_output_before_the_cut_serves_as_it_is() -> None:
+    async def use(edge: Edge) -> tuple[Answer, int]:
+        await keep(edge, await edge.obtain(ask(edge, limit=4, backlog_s=4), 10))
+        others = []
+        for name in ("in flight", "waits"):
+            others.append(asyncio.create_task(edge.obtain(ask(edge, name, backlog_s=6), 10)))
+            await asyncio.sleep(0.001)
+        with pytest.raises(QueueFull):
+            await edge.obtain(ask(edge, limit=3, backlog_s=3), 10)  # it can use nothing of it
+        answer = await edge.obtain(ask(edge, limit=9, backlog_s=8), 10)
+        return answer, sum(other.edge_steps for other in await asyncio.gather(*others))
+
+    answer, computed = with_edge(use, rule=Wish(6), queue_limit=1, max_batch=1)
+    assert (answer.reuse, answer.frame.step, answer.reused_step) == ("exact", 4, 4)
+    assert (answer.edge_steps, answer.saved_steps, computed) == (0, 4, 12)
+
+
 def test_an_edit_never_overfills_the_store_and_says_what_it_refused() -> None:
     async def use(edge: Edge) -> tuple[Any, Any, int]:
         answers = [await edge.obtain(ask(edge, f"prompt {i}"), 10) for i in range(5)]

@@ -79,7 +79,8 @@ def test_the_page_says_what_was_run(tmp_path: Path) -> None:
         "store 65,536 bytes (2,621 outputs of 25 bytes)",
         "lru; timing proactive, admission access",
         "2.5 s",
-        "split at 6, guidance 3",
+        "20 steps, guidance 3",
+        "rule fixed (step 6), within each request&#x27;s reuse limit",
     ):
         assert said in page, said
 

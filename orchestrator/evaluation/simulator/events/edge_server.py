@@ -89,8 +89,7 @@ class EdgeServer:
         cut = max(1, min(cut, one.limit))
         one.reused_step = step
         if held is not None and step >= cut:
-            one.reuse = "final" if self._split_step == self._steps == step else "exact"
-            self._answer(one, step)
+            self._hand_over(one, held)
             return
         if trajectory is not None and (leaves := trajectory.serves(cut, one.limit)) is not None:
             one.reuse = "shared"
@@ -98,6 +97,12 @@ class EdgeServer:
             self._join(trajectory, Passenger(one=one, cut=leaves))
             return
         self._begin(one, held, cut)
+
+    def _hand_over(self, one: Asking, held: CachedOutput) -> None:
+        """A held output as it is."""
+        whole = self._split_step == self._steps == held.step
+        one.reuse = "final" if whole else "exact"
+        self._answer(one, held.step)
 
     def _usable(self, one: Asking, held: int) -> Trajectory | None:
         """The furthest trajectory of its output that a request could join; None where a held output
@@ -156,6 +161,9 @@ class EdgeServer:
             frozen={start.step},
         )
         if not self.queue.enter(trajectory):
+            if held is not None:  # no room to go on from it: it is handed over as it is
+                self._hand_over(one, held)
+                return
             limit = self.queue.limit
             why = f"the queue is full: {limit} requests wait, the limit is {limit}"
             self._ends.failed(one, "rejected", why)
