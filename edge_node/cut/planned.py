@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_node.cut.base import CutRule, Situation
-from edge_node.cut.response import cheapest, computed_steps, others_step_s, wait_s
+from edge_node.cut.response import cheapest, edge_s, others_step_s, wait_s
 from midstep.wire.messages import Targets
 
 __all__ = ["LATECOMERS", "Planned"]
@@ -63,9 +63,8 @@ class Crowding:
         """A request was cut: its wait for the device, and its work there."""
         here = situation
         work_s = (here.steps - cut) * here.step_s + here.decode_s
-        computed = computed_steps(here, cut)
-        edge_s = wait_s(here) + computed * here.tick_s[here.batch] if computed else 0.0
-        device_wait_s = min(LONGEST_S, max(0.0, here.backlog_s - here.link_s - edge_s))
+        ready_s = edge_s(here, cut, wait_s(here)) + here.link_s
+        device_wait_s = min(LONGEST_S, max(0.0, here.backlog_s - ready_s))
         work_s = min(LONGEST_S, work_s)
         self._count += 1
         share = max(1 / self._count, 1 / REQUESTS)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from edge_node.cut.base import Situation
 
-__all__ = ["cheapest", "computed_steps", "others_step_s", "response_s"]
+__all__ = ["cheapest", "computed_steps", "edge_s", "others_step_s", "response_s"]
 
 
 def wait_s(situation: Situation) -> float:
@@ -33,17 +33,23 @@ def computed_steps(situation: Situation, cut: int) -> int:
     return max(0, cut - situation.held)
 
 
-def response_s(situation: Situation, cut: int, wait: float) -> float:
-    """L(cut) with `wait` for w."""
+def edge_s(situation: Situation, cut: int, wait: float) -> float:
+    """w + E(k -> cut) with `wait` for w: until the edge has the output, seconds."""
     here = situation
     # who joins a trajectory waits for all of its steps, also for those that are held
     origin = here.held if here.in_flight_step is None else here.in_flight_step
-    ready_s = here.link_s
-    if cut > max(origin, here.held):
-        begins = here.in_flight_step is None
-        # before the first tick nobody is in flight yet
-        batch = max(1, min(here.batch + begins, here.max_batch))
-        ready_s += wait + (cut - origin) * here.tick_s[batch]
+    if cut <= max(origin, here.held):
+        return 0.0
+    begins = here.in_flight_step is None
+    # before the first tick nobody is in flight yet
+    batch = max(1, min(here.batch + begins, here.max_batch))
+    return wait + (cut - origin) * here.tick_s[batch]
+
+
+def response_s(situation: Situation, cut: int, wait: float) -> float:
+    """L(cut) with `wait` for w."""
+    here = situation
+    ready_s = edge_s(here, cut, wait) + here.link_s
     return max(ready_s, here.backlog_s) + (here.steps - cut) * here.step_s + here.decode_s
 
 
