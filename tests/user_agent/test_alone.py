@@ -66,7 +66,7 @@ def test_two_processes_finish_pictures_and_end_when_told(tmp_path: Path, secured
         devices = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
         rows = [json.loads(row) for row in (tmp_path / "requests.jsonl").read_text().splitlines()]
         assert f"{len(rows)} pictures finished" in devices.stdout
-        assert devices.stderr.startswith("user_agent: ") and "reuse" in devices.stderr
+        assert devices.stderr.startswith("user_agent: ") and "not measured" in devices.stderr
         assert len(rows) > 3 and {row["result"] for row in rows} == {"done"}
         edge.terminate()
         assert edge.wait(20) == 0
