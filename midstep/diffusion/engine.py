@@ -191,6 +191,13 @@ class Engine:
             outcome.set_exception(error)
         then(outcome)
 
+    async def compute(self, call: Callable[[], T]) -> T:
+        """Call where the denoiser computes, between two ticks, before the next, and wait for it:
+        for what needs no step, and so no place in the batch. Raises what it raises."""
+        if self._executor is None:
+            return call()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
     async def run(self) -> None:
         """Tick for ever; cancel to stop. Jobs still in flight are then cancelled."""
         try:

@@ -184,6 +184,18 @@ def test_an_edge_that_keeps_finished_pictures_is_asked_for_the_whole_prompt(
     assert shared.requests[0].private_seed is None
 
 
+def test_a_picture_that_is_only_decoded_waits_for_nobodys_step(scenario: Scenario) -> None:
+    """What is left of it is shorter than a step of the host's other devices."""
+
+    async def use() -> Finished:
+        device = await open_device(scenario, FakeEdge(split_step=10))
+        device.engine_task.cancel()  # type: ignore[attr-defined]  # no tick ever ends
+        return await device.request("r-1", LION)
+
+    row = run_virtual(use()).row
+    assert (row.result, row.device_steps, row.device_late_s) == ("done", 0, 0.0)
+
+
 def test_a_class_with_its_own_step_time_is_as_fast_beside_any_edge(scenario: Scenario) -> None:
     class Edge(FakeEdge):
         def __init__(self, times: float) -> None:
