@@ -25,12 +25,10 @@ CUT_RULES: dict[str, type[CutRule]] = {
 
 def open_rule(scenario: Scenario, split_step: int) -> CutRule:
     """The scenario's cut rule; whole pictures (`split_step` S) are cut at S. Raises
-    ScenarioError."""
-    if split_step == scenario.model.steps:
-        return FixedStep(split_step)
+    ScenarioError for a rule that there is not."""
     rule = CUT_RULES.get(scenario.cut.rule)
     if rule is None:
         raise ScenarioError(
             f"cut.rule: there is no rule {scenario.cut.rule[:60]}; give {', '.join(CUT_RULES)}"
         )
-    return rule(split_step)
+    return FixedStep(split_step) if split_step == scenario.model.steps else rule(split_step)
