@@ -133,11 +133,12 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
         if self._whole_pictures:
             limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed
+        else:
+            limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
         row.reuse_limit = limit
         request = Request(
             request_id=row.request_id,

@@ -11,7 +11,17 @@ from edge_node.cut.planned import Planned
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 
-__all__ = ["CUT_RULES", "CutRule", "FixedStep", "Situation", "open_rule"]
+__all__ = [
+    "CUT_RULES",
+    "AtLimit",
+    "Considerate",
+    "CutRule",
+    "Fastest",
+    "FixedStep",
+    "Planned",
+    "Situation",
+    "open_rule",
+]
 
 CUT_RULES: dict[str, type[CutRule]] = {
     "fixed": FixedStep,
