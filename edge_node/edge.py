@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from edge_node.cache.base import Cache, Entry, Hit
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
-from edge_node.cut.base import CutRule, Situation
+from edge_node.cut.base import CutRule
+from edge_node.cutter import Cutter
 from edge_node.flight import Flight, Origin
 from edge_node.flights import Flights
+from edge_node.watchers import Watchers
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.telemetry.metrics import EdgeMetrics
-from midstep.wire.identity import OutputKey, check_prompt, shared_seed
+from midstep.wire.identity import OutputKey, check_prompt
 from midstep.wire.messages import (
     Access,
     Answer,
@@ -34,8 +36,6 @@ from midstep.wire.messages import (
 
 __all__ = ["Edge"]
 
-WATCH_LIMIT = 100_000  # accesses that wait for a slow watcher; beyond, it loses the oldest
-UNKNOWN_SLOWNESS = 10.0  # steps of the edge to one of a device that does not say its own
 # what a device may say of itself; what is outside counts as not said, as rules and policies keep
 # means over devices, in which one that lies would weigh for all
 PLAUSIBLE = {"rate_bps": (1.0, 1e12), "step_s": (1e-9, 3600.0), "backlog_s": (0.0, 86_400.0)}
@@ -83,11 +83,9 @@ class Edge:
         self.profile = profile
         self.identity = engine.denoiser.identity
         self._pipeline = self.identity.digest()
-        self._max_batch = engine.max_batch if engine.denoiser.batched else 1
-        self._tick_s = (0.0, *(profile.step(batch + 1) for batch in range(self._max_batch)))
-        self._frame_bits = 8.0 * frame_bytes
         self._flights = Flights(engine, clock, rule, self._frozen)
-        self._watchers: list[asyncio.Queue[Access]] = []
+        self._cutter = Cutter(rule, engine, self._flights, profile, frame_bytes)
+        self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
 
@@ -101,7 +99,7 @@ class Edge:
             step_s=self.profile.step(1),
             decode_s=self.profile.decode_s,
             process_id=os.getpid(),
-            tick_s=self._tick_s[1:],
+            tick_s=self._cutter.tick_s[1:],
             whole_prompt=self.whole_prompt,
         )
 
@@ -112,25 +110,19 @@ class Edge:
         self._check(request)
         request = _plausible(request)
         arrived = self.clock.now()
-        private = request.private_seed is not None
-        seed = (
-            shared_seed(request.prompt, self.seed)
-            if request.private_seed is None
-            else request.private_seed
-        )
-        key = OutputKey(self._pipeline, request.prompt, seed, private).digest()
+        output = OutputKey.of(self._pipeline, request.prompt, request.private_seed, self.seed)
+        key = output.digest()
         self.metrics.lookup()
         hit = self.store.lookup(key, request.limit)
         held = 0 if hit is None else hit.step
-        flight = None if private else self._flights.usable(key, request.limit, held)
-        cut = self.rule.cut(self._situation(request, key, held, flight))
-        cut = max(1, min(cut, request.limit))
+        flight = None if output.private else self._flights.usable(key, request.limit, held)
+        cut = self._cutter.cut(request, key, held, flight)
         if hit is not None and held >= cut:
-            return self._answer(request, self._hand_over(hit), arrived, seed)
+            return self._answer(request, self._hand_over(hit), arrived, output.seed)
         origin = Origin(
             prompt=request.prompt,
             prompt_key=key,
-            seed=seed,
+            seed=output.seed,
             held=None if hit is None else hit.entry,
         )
         try:
@@ -141,7 +133,7 @@ class Edge:
                 raise
             # no room to go on from it: an earlier cut is better than none
             delivery = self._hand_over(hit)
-        return self._answer(request, delivery, arrived, seed)
+        return self._answer(request, delivery, arrived, output.seed)
 
     def _hand_over(self, hit: Hit) -> _Delivery:
         """A held output as it is."""
@@ -149,30 +141,6 @@ class Edge:
         reuse: Reuse = "final" if whole else "exact"
         self.metrics.hit(reuse)
         return _Delivery(entry=hit.entry, reuse=reuse, reused_step=hit.step)
-
-    def _situation(self, request: Request, key: str, held: int, flight: Flight | None) -> Situation:
-        """What the cut rule is told."""
-        step_s = request.step_s or UNKNOWN_SLOWNESS * self._tick_s[1]
-        rate_bps = request.rate_bps
-        batch = min(self.engine.in_flight, self._max_batch)
-        queue = self.engine.queue_depth
-        return Situation(
-            prompt_key=key,
-            limit=request.limit,
-            steps=self.identity.steps,
-            held=held,
-            in_flight_step=None if flight is None else flight.step,
-            until=0 if flight is None else flight.until,
-            queue=queue,
-            batch=batch,
-            max_batch=self._max_batch,
-            tick_s=self._tick_s,
-            job_steps=self._flights.mean_steps if queue + batch >= self._max_batch else 0.0,
-            link_s=self._frame_bits / rate_bps if rate_bps else 0.0,
-            step_s=step_s,
-            decode_s=self.profile.decode_s / self._tick_s[1] * step_s,
-            backlog_s=request.backlog_s,
-        )
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -197,18 +165,19 @@ class Edge:
         `origin`, and wait for the output at its cut."""
         arrived = self.clock.now()
         at = None if flight is None else flight.serves(cut, request.limit)
-        begins = flight is None or at is None
-        if flight is None or at is None:
+        if flight is not None and at is not None:
+            shares = True
+            passenger = flight.join(at)
+        else:
+            shares = False
             private = request.private_seed is not None
             flight, passenger = self._flights.begin(origin, cut, private=private)
-        else:
-            passenger = flight.join(at)
         try:
             entry = await passenger.entry
         except BaseException:
             flight.leave(passenger)
             raise
-        if not begins:
+        if shares:
             return _Delivery(
                 entry=entry,
                 reuse="shared",
@@ -251,7 +220,7 @@ class Edge:
                 step_s=request.step_s,
                 backlog_s=request.backlog_s,
             )
-            self._publish(access)
+            self.watchers.publish(access)
         if delivery.reuse == "resumed":
             self.metrics.hit(delivery.reuse)
         saved_steps = frame.step - delivery.edge_steps
@@ -270,26 +239,9 @@ class Edge:
             reused_step=delivery.reused_step,
         )
 
-    def _publish(self, access: Access) -> None:
-        for queue in self._watchers:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(access)
-
-    @property
-    def watchers(self) -> int:
-        """Number of open `watch` streams."""
-        return len(self._watchers)
-
-    async def watch(self) -> AsyncIterator[Access]:
+    def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end, until the caller closes the stream."""
-        queue: asyncio.Queue[Access] = asyncio.Queue(WATCH_LIMIT)
-        self._watchers.append(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._watchers.remove(queue)
+        return self.watchers.watch()
 
     async def apply(self, update: CacheUpdate) -> CacheUpdateResult:
         """Evict, then admit from staging, then cut by the plan's targets. An output that is not

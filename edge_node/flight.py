@@ -35,13 +35,12 @@ class Origin:
 @dataclass(eq=False, kw_only=True)
 class Passenger:
     """A request that waits for a trajectory's output at its `cut`. `edge_steps` are the computed
-    steps that are charged to it, once it is `done`: its output is being packed. `charged_step` is
-    how far those who came before it pay."""
+    steps that are charged to it, once its output is being packed. `charged_step` is how far those
+    who came before it pay."""
 
     cut: int
     entry: asyncio.Future[Entry] = field(repr=False)
     charged_step: int
-    done: bool = False
     edge_steps: int = 0
 
 
@@ -64,7 +63,6 @@ class Flight(StopsOnTheWay):
     ) -> None:
         self.origin = origin
         self.started_s: float | None = None  # its first tick
-        self.is_over = False
         self.stops = {target}
         self.until = origin.step
         self._engine = engine
@@ -83,6 +81,7 @@ class Flight(StopsOnTheWay):
         self._truncated: bool | None = None
         self._stop = origin.step  # where the tick or the window that runs ends at the latest
         self._job: asyncio.Future[Any] | None = None
+        self._is_over = False
 
     def start(self) -> None:
         """Let the engine have it. Raises QueueFull, PartDied; what ends it later, errors of the
@@ -123,7 +122,7 @@ class Flight(StopsOnTheWay):
             self._take(cut, [passenger])
         else:
             self._waiting.append(passenger)
-            self._stop_at(max(self.until, cut))
+            self._steer()
         return passenger
 
     def leave(self, passenger: Passenger) -> None:
@@ -146,7 +145,6 @@ class Flight(StopsOnTheWay):
 
     def entered(self) -> None:
         self.started_s = self._clock.now()
-        self._stop_at(self.until)
 
     def begin(self) -> Trajectory:
         origin = self.origin
@@ -192,15 +190,13 @@ class Flight(StopsOnTheWay):
         return max((step for step in (*self._packed, *history) if step <= most), default=0)
 
     def _steer(self) -> None:
-        """Set where the trajectory stops, after somebody has gone."""
-        self._stop_at(max((passenger.cut for passenger in self._waiting), default=self.step))
-
-    def _stop_at(self, until: int) -> None:
-        """Go as far as `until`; families that do not batch run from cut to cut."""
+        """Go as far as the largest cut of those who wait, once somebody has come or gone; families
+        that do not batch run from cut to cut."""
+        done = self.step
+        until = max((passenger.cut for passenger in self._waiting), default=done)
         self.until = until
         self._stop = until
         if not self._denoiser.batched:
-            done = self.step
             self._stop = min((stop for stop in self.stops if done < stop <= until), default=until)
         if self._trajectory is not None:
             self._trajectory.until = self._stop
@@ -209,7 +205,6 @@ class Flight(StopsOnTheWay):
         """Give the output at `step`, which is kept, to those who leave there."""
         for passenger in passengers:
             passenger.edge_steps = max(0, step - passenger.charged_step)
-            passenger.done = True
         if step in self._packed:
             self._give(self._packed[step], passengers)
         elif step in self._packing:
@@ -255,8 +250,8 @@ class Flight(StopsOnTheWay):
                 passenger.entry.set_exception(error)
 
     def _end(self) -> None:
-        if not self.is_over:
-            self.is_over = True
+        if not self._is_over:
+            self._is_over = True
             self._over(self)
 
     def _ended(self, job: asyncio.Future[Any]) -> None:

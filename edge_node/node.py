@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
-from edge_node.cut import open_rule
+from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
@@ -76,8 +76,7 @@ class EdgeNode:
         where it makes whole pictures. Raises ModelError, ScenarioError.
         """
         step = split_step or scenario.model.split_step
-        if whole_prompt is None:
-            whole_prompt = step == scenario.model.steps
+        rule = open_rule(scenario, step)
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
         try:
             if thread is None:
@@ -89,9 +88,10 @@ class EdgeNode:
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
-            edge = _edge(scenario, denoiser, clock, thread, times, stats)
+            edge = _edge(scenario, denoiser, clock, thread, times, rule, stats)
             edge.check_capacity(times.frame_bytes)
-            edge.whole_prompt = whole_prompt
+            if whole_prompt is not None:
+                edge.whole_prompt = whole_prompt
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
@@ -119,10 +119,10 @@ def _edge(
     clock: Clock,
     thread: ThreadPoolExecutor | None,
     times: _Times,
+    rule: CutRule,
     stats: EngineStats,
 ) -> Edge:
     settings = scenario.edge
-    step = times.split_step
     waits = clock.virtual or denoiser.profile is not None or scenario.model.profile is not None
     engine = Engine(
         denoiser,
@@ -139,8 +139,8 @@ def _edge(
         Store(settings.capacity, scenario.policy.steps_per_prompt == "several"),
         Staging(settings.staging),
         clock,
-        rule=open_rule(scenario, step),
-        split_step=step,
+        rule=rule,
+        split_step=times.split_step,
         seed=scenario.seed,
         profile=times.profile,
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,

@@ -15,7 +15,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.metrics import UserMetrics
 from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
-from midstep.wire.identity import OutputKey, shared_seed
+from midstep.wire.identity import OutputKey
 from midstep.wire.messages import Answer, Description, EdgePort, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
@@ -133,11 +133,12 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
         if self._whole_pictures:
             limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed
+        else:
+            limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
         row.reuse_limit = limit
         request = Request(
             request_id=row.request_id,
@@ -151,12 +152,10 @@ class Device:
             backlog_s=self._throttle.backlog_s,
         )
         answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
-        seed = private
-        if seed is None:
-            seed = shared_seed(row.edge_prompt, self._description.scenario_seed)
-        key = OutputKey(self._pipeline, row.edge_prompt, seed, private is not None)
-        row.seed = seed
-        row.prompt_key = key.digest()
+        scenario_seed = self._description.scenario_seed
+        output = OutputKey.of(self._pipeline, row.edge_prompt, private, scenario_seed)
+        row.seed = output.seed
+        row.prompt_key = output.digest()
         row.record_answer(answer, self._description.pipeline.steps)
         answer.frame.verify(self._pipeline, row.prompt_key)
         # past it the picture would be somebody else's, undamaged as it is

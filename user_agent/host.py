@@ -101,6 +101,7 @@ class DeviceHost:
         denoiser, thread = await open_computing(scenario, scenario.hosts.threads, clock)
         try:
             _check_pipeline(denoiser, description)
+            limits = open_limits(scenario, denoiser.identity)
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
@@ -119,7 +120,6 @@ class DeviceHost:
             stats=EngineStats(on_tick(description.edge, "device")),
         )
         metrics = UserMetrics(description.edge, scenario.policy.name)
-        limits = open_limits(scenario, denoiser.identity)
 
         def make(spec: DeviceSpec) -> Device:
             return Device(spec, scenario, edge, engine, limits, description, metrics)

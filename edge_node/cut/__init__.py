@@ -11,7 +11,17 @@ from edge_node.cut.planned import Planned
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 
-__all__ = ["CUT_RULES", "CutRule", "FixedStep", "Situation", "open_rule"]
+__all__ = [
+    "CUT_RULES",
+    "AtLimit",
+    "Considerate",
+    "CutRule",
+    "Fastest",
+    "FixedStep",
+    "Planned",
+    "Situation",
+    "open_rule",
+]
 
 CUT_RULES: dict[str, type[CutRule]] = {
     "fixed": FixedStep,
@@ -25,12 +35,10 @@ CUT_RULES: dict[str, type[CutRule]] = {
 
 def open_rule(scenario: Scenario, split_step: int) -> CutRule:
     """The scenario's cut rule; whole pictures (`split_step` S) are cut at S. Raises
-    ScenarioError."""
-    if split_step == scenario.model.steps:
-        return FixedStep(split_step)
+    ScenarioError for a rule that there is not."""
     rule = CUT_RULES.get(scenario.cut.rule)
     if rule is None:
         raise ScenarioError(
             f"cut.rule: there is no rule {scenario.cut.rule[:60]}; give {', '.join(CUT_RULES)}"
         )
-    return rule(split_step)
+    return FixedStep(split_step) if split_step == scenario.model.steps else rule(split_step)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from edge_node.cut.base import Situation
 
-__all__ = ["cheapest", "computed_steps", "edge_s", "others_step_s", "response_s"]
+__all__ = ["cheapest", "computed_steps", "edge_s", "others_step_s", "response_s", "wait_s"]
 
 
 def wait_s(situation: Situation) -> float:

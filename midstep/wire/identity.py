@@ -77,6 +77,16 @@ class OutputKey:
     seed: int
     private: bool = False
 
+    @classmethod
+    def of(
+        cls, pipeline: str, prompt: str, private_seed: int | None, scenario_seed: int
+    ) -> OutputKey:
+        """The output that a request gets: the user's own where it names a `private_seed`, else the
+        one that everybody in the scenario shares."""
+        if private_seed is None:
+            return cls(pipeline, prompt, shared_seed(prompt, scenario_seed))
+        return cls(pipeline, prompt, private_seed, private=True)
+
     def digest(self) -> str:
         """The prompt_key of the record: all but the step, in 32 hex digits."""
         return digest([self.pipeline, self.prompt, self.seed, self.private])

@@ -19,10 +19,10 @@ from midstep.diffusion.pipelines import locate
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import MidstepError, ModelError, ScenarioError
 from midstep.machine import usable_cores
-from midstep.reuse.usual_cut import usual_cut
 from midstep.workload import load as workload_load
 from orchestrator.cluster import capacity
 from orchestrator.doctor.findings import Finding, PlannedRun, fail, needed, ok, warn
+from orchestrator.live.usual_cut import usual_cut
 from orchestrator.records.fidelity import LATE_S
 
 __all__ = ["clock", "cores", "disk", "files", "load", "memory", "ports", "priority"]

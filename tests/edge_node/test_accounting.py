@@ -56,26 +56,20 @@ class Change:
 PROMPTS = ["a panda", "a pig", "a fox"]
 ticks = st.sampled_from([0.0, 0.0, 0.4, 1.0, 2.3, 7.0, 30.0])
 index = st.lists(st.integers(0, 9), max_size=3).map(tuple)
-requests = st.builds(
-    Ask,
+wants: dict[str, st.SearchStrategy[Any]] = dict(
     ticks=ticks,
     prompt=st.sampled_from(PROMPTS),
     cut=st.integers(1, STEPS),
     more=st.sampled_from([0, 0, 1, 3, 9]),
     private=st.sampled_from([None, None, None, None, 1]),
+)
+requests = st.builds(
+    Ask,
+    **wants,
     timeout_s=st.sampled_from([1e3, 1e3, 1e3, 0.05]),
     patience_s=st.sampled_from([None, None, None, 0.0, 0.015, 0.04]),
 )
-calm = st.builds(
-    Ask,
-    ticks=ticks,
-    prompt=st.sampled_from(PROMPTS),
-    cut=st.integers(1, STEPS),
-    more=st.sampled_from([0, 0, 1, 3, 9]),
-    private=st.sampled_from([None, None, None, None, 1]),
-    timeout_s=st.just(1e3),
-    patience_s=st.none(),
-)
+calm = st.builds(Ask, **wants, timeout_s=st.just(1e3), patience_s=st.none())
 changes = st.builds(
     Change,
     ticks=ticks,
@@ -118,13 +112,13 @@ class World:
         self.answers: list[Answer] = []
         self.errors: list[type[BaseException]] = []
 
-    def seed(self, plan: Ask) -> int:
-        return plan.private or shared_seed(plan.prompt, self.edge.seed)
+    def seed(self, prompt: str, private: int | None) -> int:
+        return shared_seed(prompt, self.edge.seed) if private is None else private
 
-    def key(self, plan: Ask) -> str:
+    def key(self, prompt: str, private: int | None = None) -> str:
         pipeline = self.edge.identity.digest()
-        private = plan.private is not None
-        return OutputKey(pipeline, plan.prompt, self.seed(plan), private).digest()
+        seed = self.seed(prompt, private)
+        return OutputKey(pipeline, prompt, seed, private is not None).digest()
 
     async def play(self, events: list[Ask | Change]) -> None:
         flying = []
@@ -164,8 +158,9 @@ class World:
         assert 1 <= step <= limit
         assert answer.edge_steps + answer.saved_steps == step
         assert answer.edge_steps >= 0 and answer.saved_steps >= 0
-        answer.frame.verify(self.edge.identity.digest(), self.key(plan))
-        assert answer.frame.payload == mark(plan.prompt, self.seed(plan), step)
+        answer.frame.verify(self.edge.identity.digest(), self.key(plan.prompt, plan.private))
+        seed = self.seed(plan.prompt, plan.private)
+        assert answer.frame.payload == mark(plan.prompt, seed, step)
         if answer.reuse in {"exact", "final"}:
             assert (answer.edge_steps, answer.reused_step) == (0, step)
         elif answer.reuse == "resumed":
@@ -182,8 +177,7 @@ class World:
         evict = [held[i % len(held)] for i in change.evict if held]
         targets = None
         if change.targets is not None:
-            keys = [(self.key(Ask(0, p, 1, 0, None, 1, None)), s) for p, s in change.targets]
-            targets = Targets(tuple(keys), 0.01)
+            targets = Targets(tuple((self.key(p), step) for p, step in change.targets), 0.01)
         await self.edge.apply(
             CacheUpdate(
                 tuple((one.prompt_key, one.step) for one in admit),
@@ -199,7 +193,7 @@ class World:
         edge.integrity.check()
         assert edge.store.nbytes <= edge.store.capacity
         assert edge.staging.nbytes <= edge.staging.capacity
-        private = {self.key(Ask(0, prompt, 1, 0, 1, 1, None)) for prompt in PROMPTS}
+        private = {self.key(prompt, private=1) for prompt in PROMPTS}
         for output in (*edge.store.snapshot(), *edge.staging.snapshot()):
             assert output.prompt_key not in private
         if not edge.store.several:  # type: ignore[attr-defined]

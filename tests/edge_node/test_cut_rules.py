@@ -23,6 +23,8 @@ from edge_node.cut import (
     open_rule,
 )
 from edge_node.edge import Edge
+from edge_node.node import EdgeNode
+from midstep.clock import VirtualClock
 from midstep.errors import PipelineMismatch, ScenarioError
 from midstep.scenario_file import parse
 from midstep.wire.messages import Answer, CacheUpdate, Targets
@@ -206,13 +208,26 @@ def test_odd_values_of_a_device_or_a_plan_do_no_harm(rule: type[CutRule]) -> Non
 
 def test_an_unknown_rule_is_one_line() -> None:
     scenario = parse(paced.tree(cut={"rule": "fastst"}))
-    with pytest.raises(ScenarioError, match="there is no rule fastst; give fixed, limit") as error:
-        open_rule(scenario, 6)
-    assert "\n" not in str(error.value)
+    steps = scenario.model.steps
+    for split_step in (6, steps):  # whole pictures need no rule: a wrong one is wrong all the same
+        with pytest.raises(ScenarioError, match="no rule fastst; give fixed, limit") as error:
+            open_rule(scenario, split_step)
+        assert "\n" not in str(error.value)
     for name in CUT_RULES:
-        assert open_rule(parse(paced.tree(cut={"rule": name})), 6).split_step == 6
-    whole = open_rule(scenario, scenario.model.steps)  # of whole pictures there is one cut
-    assert isinstance(whole, FixedStep)
+        named = parse(paced.tree(cut={"rule": name}))
+        assert open_rule(named, 6).split_step == 6
+        assert isinstance(open_rule(named, steps), FixedStep)  # of whole pictures there is one cut
+
+
+async def test_an_unknown_rule_is_refused_before_the_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loaded(*args: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr("edge_node.node.open_computing", loaded)
+    with pytest.raises(ScenarioError, match="no rule fastst"):
+        await EdgeNode.open(parse(paced.tree(cut={"rule": "fastst"})), VirtualClock())
 
 
 @pytest.mark.parametrize("limit", [0, 11, 2**31 - 1])

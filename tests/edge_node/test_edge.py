@@ -9,7 +9,7 @@ import pytest
 from edge_node.edge import Edge
 from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
 from midstep.wire.messages import Access, Answer, CacheUpdate
-from tests.edge_node.world import FRAME, Wish, ask, keep, with_edge
+from tests.edge_node.world import FRAME, Wish, accesses, ask, keep, with_edge
 
 
 def test_what_is_not_kept_is_computed_again() -> None:
@@ -101,22 +101,13 @@ def test_another_prompt_another_pipeline_another_seed_are_never_served() -> None
 
 def test_a_private_output_reaches_neither_staging_nor_the_policy() -> None:
     async def use(edge: Edge) -> tuple[int, list[Access]]:
-        accesses: list[Access] = []
+        async with accesses(edge) as seen:
+            await edge.obtain(ask(edge, private_seed=3), 10)
+            await edge.obtain(ask(edge), 10)
+        return len(edge.staging), seen
 
-        async def watch() -> None:
-            async for access in edge.watch():
-                accesses.append(access)
-
-        watching = asyncio.create_task(watch())
-        await asyncio.sleep(0)
-        await edge.obtain(ask(edge, private_seed=3), 10)
-        await edge.obtain(ask(edge), 10)
-        await asyncio.sleep(0.01)
-        watching.cancel()
-        return len(edge.staging), accesses
-
-    staged, accesses = with_edge(use)
-    assert staged == 1 and [a.reuse for a in accesses] == ["computed"]
+    staged, seen = with_edge(use)
+    assert staged == 1 and [access.reuse for access in seen] == ["computed"]
 
 
 @pytest.mark.parametrize(("prompt", "why"), [("", "empty"), ("x" * 2001, "2001 characters")])
@@ -185,19 +176,10 @@ def test_what_no_device_can_be_does_not_reach_the_policy(value: float) -> None:
     """A policy keeps means over devices: one that lies must not decide for all."""
 
     async def use(edge: Edge) -> list[Access]:
-        accesses: list[Access] = []
-
-        async def watch() -> None:
-            async for access in edge.watch():
-                accesses.append(access)
-
-        watching = asyncio.create_task(watch())
-        await asyncio.sleep(0)
-        for name in REPORTS:
-            await edge.obtain(ask(edge, f"of {name}", **{**REPORTS, name: value}), 10)
-        await asyncio.sleep(0.01)
-        watching.cancel()
-        return accesses
+        async with accesses(edge) as seen:
+            for name in REPORTS:
+                await edge.obtain(ask(edge, f"of {name}", **{**REPORTS, name: value}), 10)
+        return seen
 
     seen = [
         {name: getattr(access, name) for name in REPORTS} for access in with_edge(use, rule=Wish(6))

@@ -22,6 +22,7 @@ from tests.edge_node.world import FRAME, Wish, keep, make_edge, wish, with_edge
 
 TICK_S = 0.010
 ENCODE_S = 0.002
+IN_THE_FIFTH_TICK_S = ENCODE_S + 4.5 * TICK_S  # of the virtual clock, as every sleep here
 
 
 def flying(edge: Edge, cut: int, limit: int | None = None, **changes: Any) -> asyncio.Task[Answer]:
@@ -31,7 +32,7 @@ def flying(edge: Edge, cut: int, limit: int | None = None, **changes: Any) -> as
 def test_who_comes_in_the_tick_in_which_it_ends_goes_on_with_it() -> None:
     async def use(edge: Edge) -> tuple[int, Answer, float]:
         first = flying(edge, 5)
-        await asyncio.sleep(4.5 * TICK_S + ENCODE_S)
+        await asyncio.sleep(IN_THE_FIFTH_TICK_S)
         late = await flying(edge, 7)
         assert (await first).frame.step == 5
         return edge.engine.steps, late, edge.clock.now()
@@ -46,7 +47,7 @@ def test_an_end_that_is_moved_down_costs_no_tick_more(batched: bool) -> None:
     async def use(edge: Edge) -> tuple[int, float, int]:
         stays = flying(edge, 5)
         goes = flying(edge, 8)
-        await asyncio.sleep(4.5 * TICK_S + ENCODE_S)
+        await asyncio.sleep(IN_THE_FIFTH_TICK_S)
         goes.cancel()
         assert (await stays).frame.step == 5
         await asyncio.sleep(1)
@@ -73,7 +74,7 @@ def test_who_stays_pays_for_who_gives_up() -> None:
 def test_a_step_is_handed_over_when_its_tick_has_ended() -> None:
     async def use(edge: Edge) -> tuple[int, float]:
         first = flying(edge, 8)
-        await asyncio.sleep(4.5 * TICK_S + ENCODE_S)  # a paced step is done when its tick begins
+        await asyncio.sleep(IN_THE_FIFTH_TICK_S)  # a paced step is done when its tick begins
         late = await flying(edge, 3, 9)
         await first
         return late.frame.step, late.edge_s

@@ -56,7 +56,7 @@ async def test_the_learner_sees_accesses_as_they_end() -> None:
         client = GrpcEdge(address)
         watching = GrpcControl(address).watch()
         first = asyncio.ensure_future(anext(watching))
-        await until(lambda: edge.watchers == 1)
+        await until(lambda: len(edge.watchers) == 1)
         await client.obtain(ask(edge, request_id="r-1"), 10)
         access = await first
         assert (access.request_id, access.prompt, access.step, access.nbytes) == (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from edge_node.cache.staging import Staging
@@ -13,7 +14,7 @@ from edge_node.edge import Edge
 from midstep.clock import Clock, VirtualClock, run_virtual
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine
-from midstep.wire.messages import Answer, CacheUpdate, Request
+from midstep.wire.messages import Access, Answer, CacheUpdate, Request
 from tests import paced
 
 T = TypeVar("T")
@@ -84,6 +85,22 @@ def ask(edge: Edge, prompt: str = "a panda", request_id: str = "r", **changes: A
 def wish(edge: Edge, cut: int, limit: int | None = None, **changes: Any) -> Request:
     """A request for an edge with the rule Wish, to be cut at `cut`."""
     return ask(edge, limit=limit or cut, backlog_s=float(cut), **changes)
+
+
+@asynccontextmanager
+async def accesses(edge: Edge) -> AsyncIterator[list[Access]]:
+    """The accesses of what is asked for within."""
+    seen: list[Access] = []
+
+    async def watch() -> None:
+        async for access in edge.watch():
+            seen.append(access)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    yield seen
+    await asyncio.sleep(0.01)
+    watching.cancel()
 
 
 async def keep(edge: Edge, answer: Answer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,9 +15,10 @@ import pytest
 
 from midstep.clock import VirtualClock, VirtualLoop, run_virtual
 from midstep.diffusion import factory
-from midstep.errors import MidstepError, PartDied, PipelineMismatch, QueueFull
+from midstep.diffusion.denoise import Denoiser
+from midstep.errors import MidstepError, PartDied, PipelineMismatch, QueueFull, ScenarioError
 from midstep.radio.fading import specs
-from midstep.scenario import Scenario
+from midstep.scenario import Reuse, Scenario
 from midstep.scenario_file import parse
 from midstep.telemetry.metrics import counter
 from midstep.telemetry.record import RequestRow
@@ -275,6 +277,28 @@ def test_an_edge_of_another_pipeline_is_refused(scenario: Scenario) -> None:
 
     with pytest.raises(PipelineMismatch, match="revision is 'other' there and 'r' here"):
         run_virtual(world())
+
+
+def test_a_host_whose_limits_cannot_be_read_ends_its_computing_thread(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = ThreadPoolExecutor(1)
+
+    async def computing(*args: object) -> tuple[Denoiser, ThreadPoolExecutor]:
+        return paced.denoiser(), thread
+
+    monkeypatch.setattr("user_agent.host.open_computing", computing)
+    reuse = Reuse(table="none.json")
+    without = scenario.model_copy(update={"reuse": reuse})
+
+    async def world() -> None:
+        async with opened(without, FakeEdge(), Prompts()):
+            pass
+
+    with pytest.raises(ScenarioError, match=r"no file none\.json"):
+        run_virtual(world())
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        thread.submit(len, "")
 
 
 @pytest.mark.parametrize(

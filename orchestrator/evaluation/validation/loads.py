@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.paced import PACED_BYTES
 from midstep.errors import OptionError, ScenarioError
-from midstep.reuse.usual_cut import usual_cut
 from midstep.scenario import Arrivals, EdgeSettings, Scenario
 from midstep.workload.load import load
+from orchestrator.live.usual_cut import usual_cut
 
 __all__ = ["JUDGED", "THRASHING", "Point", "edge_load", "parse_loads", "points"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,11 +18,10 @@ from midstep.reuse.limits import TABLE, ReuseLimits, open_limits, reuse_class
 from midstep.reuse.table import Cell, ReuseTable
 from midstep.scenario import Scenario
 from midstep.scenario_file import load
-from midstep.wire.identity import PipelineIdentity
 from midstep.workload.catalogue import Catalogue, Ending
 from midstep.workload.requests import find_catalogue
 from midstep.workload.user_request import UserRequest
-from tests.midstep.reuse.measured import table
+from tests.midstep.reuse.measured import identity, table
 
 CATALOGUE: Catalogue = find_catalogue(load("laptop"))
 CORE = CATALOGUE.edge_prompts[0]
@@ -32,22 +32,6 @@ OWN = {
     "size and position": CATALOGUE.user_prompt(0, 2, 3),
     "words": f"{CORE}, in oil",
 }
-
-
-def identity(**changes: Any) -> PipelineIdentity:
-    """The pipeline of `measured.table`."""
-    fields = dict(
-        model="midstep-emoji",
-        revision="r1",
-        scheduler="DDIMScheduler",
-        scheduler_config="c",
-        steps=20,
-        guidance=3.0,
-        height=64,
-        width=64,
-        dtype="float32",
-    )
-    return PipelineIdentity(**{**fields, **changes})
 
 
 PACED = "modes.denoiser=paced"
@@ -193,18 +177,13 @@ def test_a_model_without_a_table_falls_back(tmp_path: Path) -> None:
 
 def test_free_text_has_limits_by_its_own_class(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text("{}")
-    free = table(model=str(tmp_path))
-    cells = [c for c in free.cells if c.kind == "size" and c.metric == "psnr"]
-    words = tuple(type(c)(**{**vars(c), "kind": "words"}) for c in cells)
-    save(ReuseTable(**{**vars_of(free), "cells": words}), tmp_path)
+    of_sizes = [c for c in table().cells if c.kind == "size" and c.metric == "psnr"]
+    words = tuple(dataclasses.replace(cell, kind="words") for cell in of_sizes)
+    save(table(model=str(tmp_path), cells=words), tmp_path)
     limits = open_limits(
         load("laptop", [PACED, f"model.path={tmp_path}", "reuse.metric=psnr", "reuse.floor=40"])
     )
     assert (of(limits, OWN["words"]), of(limits, OWN["size"]), of(limits, CORE)) == (9, 9, 20)
-
-
-def vars_of(one: ReuseTable) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__dataclass_fields__}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import re
 import tracemalloc
+import zlib
 
 import pytest
 import torch
@@ -20,7 +21,9 @@ def frame() -> Frame:
 
 
 def test_an_honest_frame_verifies() -> None:
+    """Its checksum is that of the edges and devices out there: a changed one would refuse them."""
     frame().verify("pipeline", "key")
+    assert frame().checksum == zlib.crc32(b"pipeline|key|6|20" + b"payload")
 
 
 @pytest.mark.parametrize(

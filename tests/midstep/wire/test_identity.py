@@ -42,6 +42,15 @@ def test_keys_differ_by_pipeline_prompt_seed_and_privacy() -> None:
     assert len(digests) == 5
 
 
+def test_a_request_gets_the_shared_output_unless_it_names_a_seed_of_its_own() -> None:
+    shared = OutputKey.of("p", "a panda", None, 7)
+    assert shared == OutputKey("p", "a panda", shared_seed("a panda", 7))
+    own = OutputKey.of("p", "a panda", shared.seed, 7)  # by chance the seed that others share
+    assert own == OutputKey("p", "a panda", shared.seed, private=True)
+    assert own.digest() != shared.digest()
+    assert OutputKey.of("p", "a panda", 0, 7).private  # 0 is a seed
+
+
 def test_the_shared_seed_is_of_prompt_and_scenario_alone() -> None:
     assert shared_seed("a panda", 7) == shared_seed("a panda", 7)
     assert (

@@ -1,0 +1,67 @@
+"""The cut of one request: what the edge knows at that moment, put to its cut rule."""
+
+from __future__ import annotations
+
+from edge_node.cut.base import CutRule, Situation
+from edge_node.flight import Flight
+from edge_node.flights import Flights
+from midstep.diffusion.engine import Engine
+from midstep.diffusion.profile import StepProfile
+from midstep.wire.messages import Request
+
+__all__ = ["Cutter"]
+
+UNKNOWN_SLOWNESS = 10.0  # steps of the edge to one of a device that does not say its own
+
+
+class Cutter:
+    """Cuts requests by `rule`. `tick_s[b]` is the profile's time of a tick with b trajectories, up
+    to the largest batch; `frame_bytes` is what a link has to pass, 0: not known."""
+
+    def __init__(
+        self,
+        rule: CutRule,
+        engine: Engine,
+        flights: Flights,
+        profile: StepProfile,
+        frame_bytes: int,
+    ) -> None:
+        self._rule = rule
+        self._engine = engine
+        self._flights = flights
+        self._steps = engine.denoiser.identity.steps
+        self._max_batch = engine.max_batch if engine.denoiser.batched else 1
+        self.tick_s = (0.0, *(profile.step(batch + 1) for batch in range(self._max_batch)))
+        self._decode_s = profile.decode_s
+        self._frame_bits = 8.0 * frame_bytes
+
+    def cut(self, request: Request, prompt_key: str, held: int, flight: Flight | None) -> int:
+        """The step wanted for a request, within 1..limit. `held` is the furthest held step within
+        its limit, 0: none; `flight` a trajectory that it could join."""
+        wanted = self._rule.cut(self._situation(request, prompt_key, held, flight))
+        return max(1, min(wanted, request.limit))
+
+    def _situation(
+        self, request: Request, prompt_key: str, held: int, flight: Flight | None
+    ) -> Situation:
+        step_s = request.step_s or UNKNOWN_SLOWNESS * self.tick_s[1]
+        rate_bps = request.rate_bps
+        batch = min(self._engine.in_flight, self._max_batch)
+        queue = self._engine.queue_depth
+        return Situation(
+            prompt_key=prompt_key,
+            limit=request.limit,
+            steps=self._steps,
+            held=held,
+            in_flight_step=None if flight is None else flight.step,
+            until=0 if flight is None else flight.until,
+            queue=queue,
+            batch=batch,
+            max_batch=self._max_batch,
+            tick_s=self.tick_s,
+            job_steps=self._flights.mean_steps if queue + batch >= self._max_batch else 0.0,
+            link_s=self._frame_bits / rate_bps if rate_bps else 0.0,
+            step_s=step_s,
+            decode_s=self._decode_s / self.tick_s[1] * step_s,
+            backlog_s=request.backlog_s,
+        )
