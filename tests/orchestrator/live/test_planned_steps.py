@@ -28,8 +28,9 @@ from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.decision.step_times import StepTimes
 from orchestrator.live import checkpoint
 from orchestrator.live.edge_client import KEYS, parts
-from orchestrator.live.learner import Learner, merge
+from orchestrator.live.learner import Learner
 from orchestrator.live.setting import resolve_cut_rule, run_problem
+from orchestrator.live.updates import merge
 from orchestrator.policies.base import Policy, SlotRecord
 from tests import paced
 from tests.edge_node.world import FRAME, ask, with_edge
@@ -150,6 +151,8 @@ def test_two_updates_in_a_row_are_one_with_the_later_plan() -> None:
     assert merged.admit == (("b", 5), ("a", 3))
     assert merged.evict == (("c", 6), "d")
     assert merged.targets == first.targets
+    # beside a newer step, where a prompt may have several
+    assert merge(first, CacheUpdate((), (("a", 9),))).evict == (("c", 6), ("a", 9))
     assert merge(first, CacheUpdate(targets=Targets())).targets == Targets()
 
 
