@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.cut import Planned
+from edge_node.cut import FixedStep, Planned, open_rule
 from edge_node.edge import Edge
 from midstep.errors import PolicyFailed, ScenarioError
 from midstep.scenario_file import parse
@@ -75,6 +75,14 @@ def test_auto_is_planned_where_the_policy_plans_steps(
     assert (problem.times is None) == (resolved == "fixed")
     if problem.times is not None:
         assert problem.last_step == 20 and len(problem.times.bandwidth_hz) == 4
+
+
+def test_where_the_edge_makes_whole_pictures_the_policy_is_told_so() -> None:
+    model = {**paced.tree()["model"], "split_step": 20}
+    run = scenario(policy={"name": "drc"}, cut={"rule": "planned"}, model=model)
+    assert isinstance(open_rule(run, 20), FixedStep)
+    problem = run_problem(run, 8192)
+    assert (problem.cut_rule, problem.times, problem.last_step) == ("fixed", None, 20)
 
 
 def test_planned_needs_a_policy_that_plans_steps() -> None:
