@@ -10,21 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.slots import Wish, play_slot
 from edge_node.cut import FixedStep, Planned, open_rule
 from edge_node.edge import Edge
 from midstep.errors import PolicyFailed, ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import (
-    Access,
-    CachedOutput,
-    CacheSnapshot,
-    CacheUpdate,
-    EdgeWork,
-    Targets,
-)
+from midstep.wire.messages import CacheUpdate, EdgeWork, Targets
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
-from orchestrator.decision.problem import Problem, Served, slot_cost
+from orchestrator.decision.problem import Problem, Served
 from orchestrator.decision.step_times import StepTimes
 from orchestrator.live import checkpoint
 from orchestrator.live.edge_client import KEYS, parts
@@ -173,47 +167,22 @@ def test_a_plan_that_takes_several_messages_keeps_its_targets() -> None:
 
 
 def slot_of(number: int, random: np.random.Generator, model: CacheModel) -> SlotRecord:
-    """A slot of six requests for prompts of a closed catalogue of eight and one from outside; what
-    was computed waits."""
-    accesses = []
-    for _ in range(6):
-        key = f"p{min(8, int(random.exponential(2.0)))}"
-        limit = int(random.choice([4, 7, 10]))
-        held = model.lookup(key, limit)
-        if held is None:
-            model.stage([CachedOutput(key, key, limit, FRAME)])
-        accesses.append(
-            Access(
-                request_id="r",
-                prompt_key=key,
-                prompt=key,
-                step=limit if held is None else held.step,
-                nbytes=FRAME,
-                reuse="computed" if held is None else "exact",
-                at_s=float(number),
-                edge_s=0.1,
-                user=int(random.integers(3)),  # user 2 came by scale
-                limit=limit,
-                edge_steps=limit if held is None else 0,
-                rate_bps=2e6,
-                step_s=0.2,
-            )
+    """A slot of six requests for prompts of a closed catalogue of eight and one from outside; user
+    2 came by scale."""
+    wishes = [
+        Wish(
+            key=f"p{min(8, int(random.exponential(2.0)))}",
+            limit=int(random.choice([4, 7, 10])),
+            user=int(random.integers(3)),
+            step_s=0.2,
         )
+        for _ in range(6)
+    ]
     work = EdgeWork(
         at_s=float(number), busy_s=0.4 * number, ticks=20 * number, steps=40 * number, queue=0,
         in_flight=2,
     )  # fmt: skip
-    shown = model.snapshot()
-    snapshot = CacheSnapshot(
-        store=shown.store,
-        staging=shown.staging,
-        capacity=shown.capacity,
-        store_bytes=shown.store_bytes,
-        staging_bytes=shown.staging_bytes,
-        work=work,
-    )
-    served = [Served(a.prompt_key, a.hit, 2.0) for a in accesses]
-    return SlotRecord(number, tuple(accesses), slot_cost(served), 3.0, snapshot)
+    return play_slot(number, wishes, model, FRAME, work)
 
 
 def plans(policy: Policy, slots: range, several: bool) -> list[CacheUpdate]:
