@@ -15,12 +15,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, EdgeWork
+from benchmarks.slots import Wish, play_slot
+from midstep.wire.messages import EdgeWork
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
-from orchestrator.decision.problem import Problem, SlotCost
+from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_times import StepTimes
-from orchestrator.policies.base import SlotRecord
 
 NBYTES = 8192
 STEPS = 20
@@ -43,35 +43,17 @@ def world(items: int, held: int, closed: bool) -> Problem:
     )
 
 
-def accesses(
-    random: np.random.Generator, law: np.ndarray, count: int, cache: CacheModel, slot: int
-) -> tuple[Access, ...]:
-    """A slot's requests; what they have computed waits in the cache's staging."""
-    rows = []
-    for item in random.choice(len(law), count, p=law).tolist():
-        key = str(item)
-        limit = int(random.choice([10, 12, 13, 20]))
-        output = cache.lookup(key, limit)
-        if output is None:
-            cache.stage([CachedOutput(key, key, limit, NBYTES)])
-        rows.append(
-            Access(
-                request_id="",
-                prompt_key=key,
-                prompt=key,
-                step=limit if output is None else output.step,
-                nbytes=NBYTES,
-                reuse="computed" if output is None else "exact",
-                at_s=float(slot),
-                edge_s=0.5,
-                user=int(random.integers(USERS)),
-                limit=limit,
-                edge_steps=limit if output is None else 0,
-                rate_bps=1e7,
-                step_s=float(random.uniform(0.31, 0.45)),
-            )
+def wishes(random: np.random.Generator, law: np.ndarray, count: int) -> list[Wish]:
+    """A slot's requests."""
+    return [
+        Wish(
+            key=str(item),
+            limit=int(random.choice([10, 12, 13, 20])),
+            user=int(random.integers(USERS)),
+            step_s=float(random.uniform(0.31, 0.45)),
         )
-    return tuple(rows)
+        for item in random.choice(len(law), count, p=law).tolist()
+    ]
 
 
 def measure(name: str, items: int, held: int, requests: int, slots: int) -> None:
@@ -86,8 +68,6 @@ def measure(name: str, items: int, held: int, requests: int, slots: int) -> None
     warm = slots // 2 + (2 * held // requests if name == "drc-item" else 0)
     spent = []
     for slot in range(warm + slots):
-        shown = accesses(random, law, requests, cache, slot)
-        snapshot = cache.snapshot()
         work = EdgeWork(
             at_s=float(slot + 1),
             busy_s=0.8 * slot,
@@ -96,20 +76,7 @@ def measure(name: str, items: int, held: int, requests: int, slots: int) -> None
             queue=0,
             in_flight=5,
         )
-        record = SlotRecord(
-            slot,
-            shown,
-            SlotCost(len(shown), 0, len(shown), len(shown), 1.0, 1.0),
-            1.0,
-            CacheSnapshot(
-                store=snapshot.store,
-                staging=snapshot.staging,
-                capacity=snapshot.capacity,
-                store_bytes=snapshot.store_bytes,
-                staging_bytes=snapshot.staging_bytes,
-                work=work,
-            ),
-        )
+        record = play_slot(slot, wishes(random, law, requests), cache, NBYTES, work)
         began = np.array([time.perf_counter(), time.process_time()])
         update = policy.plan(record)
         spent.append(1e3 * (np.array([time.perf_counter(), time.process_time()]) - began))

@@ -17,7 +17,7 @@ from midstep.wire.messages import (
     Eviction,
 )
 
-__all__ = ["CacheModel", "evicted_prompt"]
+__all__ = ["CacheModel", "evicted_prompt", "is_whole"]
 
 Name = tuple[str, int]  # prompt_key and step
 
@@ -25,6 +25,16 @@ Name = tuple[str, int]  # prompt_key and step
 def evicted_prompt(eviction: Eviction) -> str:
     """The prompt_key of an eviction, which may name a step."""
     return eviction if isinstance(eviction, str) else eviction[0]
+
+
+def is_whole(update: CacheUpdate, result: CacheUpdateResult, several: bool) -> bool:
+    """Whether an update was surely carried out in full. Where a prompt may be held at `several`
+    steps, an eviction of all of them counts as often, and beside others it could hide one that
+    found nothing."""
+    if result.refused or result.evicted < len(update.evict):
+        return False
+    unsure = several and any(isinstance(eviction, str) for eviction in update.evict)
+    return not unsure or len(update.evict) == 1
 
 
 class CacheModel:

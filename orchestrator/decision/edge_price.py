@@ -117,11 +117,6 @@ class EdgePrice:
         self.use = float(per_s * self._forecast_steps * self._tick[1])
 
     @property
-    def is_settled(self) -> bool:
-        """Whether lambda was set at all: before there is no price."""
-        return self._settled > 0
-
-    @property
     def requests_per_s(self) -> float:
         """Requests a second, lately."""
         return float(max(self._rate[0], 1e-9) / max(self._rate[1], 1e-9))

@@ -4,7 +4,7 @@ edge."""
 from __future__ import annotations
 
 from midstep.wire.messages import Access, CacheUpdate
-from orchestrator.decision.cache_model import CacheModel
+from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.policies.base import Policy, SlotRecord
 from orchestrator.policies.kinds.driver import drive
 
@@ -35,7 +35,7 @@ class DrivenCache:
     def apply(self, update: CacheUpdate) -> None:
         """Carry an update out, as far as it can be."""
         result = self.cache.apply(update)
-        if result.refused or result.evicted < len(update.evict):
+        if not is_whole(update, result, self.cache.several):
             self.refused(update)
 
     def refused(self, update: CacheUpdate) -> None:

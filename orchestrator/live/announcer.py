@@ -46,10 +46,9 @@ def start_line(scenario: Scenario) -> str:
 
 def _cut(scenario: Scenario) -> str:
     """Where pictures are cut: at one step, or by which rule."""
-    step = run_split_step(scenario)
     rule = resolve_cut_rule(scenario)
-    if rule == "fixed" or step == scenario.model.steps:
-        return f"cut at {step}"
+    if rule == "fixed":
+        return f"cut at {run_split_step(scenario)}"
     return f"cut by the rule {rule}{' (auto)' if rule != scenario.cut.rule else ''}"
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,15 +29,16 @@ from midstep.wire.messages import (
     CacheUpdateResult,
     ControlPort,
 )
-from orchestrator.decision.cache_model import CacheModel, evicted_prompt
+from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
 from orchestrator.live.step_regret import open_regret
+from orchestrator.live.updates import check_targets, merge, naming
 from orchestrator.live.warm_up import warm_up
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
 from orchestrator.policies.kinds.driver import drive
 
-__all__ = ["Decision", "Learner", "merge"]
+__all__ = ["Decision", "Learner"]
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class Learner:
         async with self._turn:
             about: dict[str, Any] = {"setting": setting, "slot": self._slot}
             about["updates"] = self._updates
-            about["known"] = sorted(self._regret.requested | self._known)
+            about["known"] = sorted(self._regret.known.keys | self._known)
             about["backlog"] = self.virtual_queue.state_dict()
             return await self._aside(packed)
 
@@ -195,11 +195,17 @@ class Learner:
             self._accesses = []
             gap = self._regret.gap(accesses, served)
             self._slot = self._policy_slot(slot)
+            ended = SlotRecord(self._slot, accesses, cost, queue, available)
             with self._timed():
-                planned = self._driver.end_slot(
-                    SlotRecord(self._slot, accesses, cost, queue, available)
-                )
-            self._check_targets(planned, accesses, available)
+                planned = self._driver.end_slot(ended)
+            check_targets(
+                planned,
+                ended,
+                self.policy.name,
+                self._problem.steps,
+                self._regret.known.keys,
+                self._known,
+            )
             update = merge(self._pending, planned)
             self._pending = CacheUpdate()
             if update:
@@ -208,27 +214,6 @@ class Learner:
         decision = self._decided(cost, objective, after, gap)
         await self._begin_training()
         return decision
-
-    def _check_targets(
-        self, update: CacheUpdate, accesses: tuple[Access, ...], available: CacheSnapshot
-    ) -> None:
-        """Raise PolicyFailed for a plan that an edge cannot follow; it goes on with its last."""
-        if update.targets is None:
-            return
-        steps = self._problem.steps
-        new = {access.prompt_key for access in accesses}
-        new.update(output.prompt_key for output in (*available.store, *available.staging))
-        for key, step in update.targets.steps:
-            if not 1 <= step <= steps:
-                raise PolicyFailed(
-                    f"policy {self.policy.name} planned step {step} of prompt {key[:12]}: the "
-                    f"model has steps 1 to {steps}"
-                )
-            if not (key in self._regret.requested or key in self._known or key in new):
-                raise PolicyFailed(
-                    f"policy {self.policy.name} planned step {step} of prompt {key[:12]}, which "
-                    f"nobody has asked for"
-                )
 
     def _policy_slot(self, slot: int) -> int:
         """The run's slot as the policy counts. A policy that goes on from an earlier run's state
@@ -308,7 +293,7 @@ class Learner:
         except EdgeUnreachable:
             self._must_reconcile = True
             raise
-        if result.refused or result.evicted < len(update.evict):
+        if not is_whole(update, result, self._problem.several):
             self._reconcile((await self._control.snapshot()).store)
         self._done += result
         if (targets := update.targets) is not None:
@@ -328,16 +313,9 @@ class Learner:
             self._spent_s += spent
             self._metrics.spent(spent)
 
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Name the policy where it fails, with its traceback."""
-        try:
-            yield
-        except Exception as error:
-            raise PolicyFailed(
-                f"policy {self.policy.name} failed: {type(error).__name__}: {error}",
-                traceback="".join(traceback.format_exception(error)),
-            ) from error
+    def _named(self) -> contextlib.AbstractContextManager[None]:
+        """Name the policy where it fails."""
+        return naming(self.policy.name)
 
     def _decided(
         self, cost: SlotCost, objective: float, snapshot: CacheSnapshot, gap: float | None
@@ -361,16 +339,3 @@ class Learner:
             stats=stats,
             gap_to_exact=gap,
         )
-
-
-def merge(first: CacheUpdate, then: CacheUpdate) -> CacheUpdate:
-    """Merge two updates into one with the effect of both in a row: an output that the second
-    evicts, the first need not admit. The later plan's targets count."""
-    evicted = set(then.evict)
-    early = [name for name in first.admit if name[0] not in evicted and name not in evicted]
-    admit = dict.fromkeys([*early, *then.admit])
-    fresh = {key for key, _ in first.admit}
-    late = [eviction for eviction in then.evict if evicted_prompt(eviction) not in fresh]
-    evict = dict.fromkeys([*first.evict, *late])
-    targets = first.targets if then.targets is None else then.targets
-    return CacheUpdate(tuple(admit), tuple(evict), targets)

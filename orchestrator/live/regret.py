@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, CacheSnapshot
-from orchestrator.decision.objective import drift_plus_penalty
+from orchestrator.decision.objective import drift_plus_penalty, miss_average
 from orchestrator.decision.problem import Served
 
 __all__ = [
+    "KnownPrompts",
     "Planned",
     "PricedPrompts",
     "RegretMeter",
@@ -34,6 +35,7 @@ __all__ = [
     "objective",
     "places_of",
     "price",
+    "relative_gap",
     "solve",
 ]
 
@@ -71,24 +73,37 @@ class Usual:
     added_s: float | None = None
 
 
-class RegretMeter:
-    """Remembers the current slot's plan, every prompt that was asked for before it, and the last
-    known mean costs, for slots without a hit or a miss.
+class KnownPrompts:
+    """Every prompt that was asked for, or that the edge had, before the slot that goes on: its
+    `keys`; and the usual size of an output.
 
     A learner that replaces another knows earlier requests only by the outputs that the edge holds.
     """
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self._nbytes = 0.0
+
+    def begin(self, accesses: Iterable[Access], before: CacheSnapshot, after: CacheSnapshot) -> int:
+        """Begin the next slot; how many outputs fit. Arguments as `RegretMeter.planned` has
+        them."""
+        outputs = (*before.store, *before.staging)
+        self.keys.update(access.prompt_key for access in accesses)
+        self.keys.update(output.prompt_key for output in (*outputs, *after.store))
+        if outputs:
+            self._nbytes = float(np.median([output.nbytes for output in outputs]))
+        return places_of(before.capacity, self._nbytes, len(after.store))
+
+
+class RegretMeter:
+    """Remembers the current slot's plan, every prompt that was `known` before it, and the last
+    known mean costs, for slots without a hit or a miss."""
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
         self._plan: Planned | None = None
         self._usual = Usual()
-        self._requested: set[str] = set()
-        self._nbytes = 0.0
-
-    @property
-    def requested(self) -> AbstractSet[str]:
-        """Every prompt that was asked for, or that the edge had, before the slot that goes on."""
-        return self._requested
+        self.known = KnownPrompts()
 
     def planned(
         self,
@@ -99,16 +114,10 @@ class RegretMeter:
     ) -> None:
         """Begin the next slot with `after` in the store, after the `accesses` of the slot that
         ends; `before` is what the edge held when it was planned."""
-        outputs = (*before.store, *before.staging)
+        places = self.known.begin(accesses, before, after)
         held = frozenset(output.prompt_key for output in after.store)
-        self._requested.update(access.prompt_key for access in accesses)
-        self._requested.update(output.prompt_key for output in outputs)
-        self._requested |= held
-        if outputs:
-            self._nbytes = float(np.median([output.nbytes for output in outputs]))
-        places = places_of(before.capacity, self._nbytes, len(held))
         # no copy is needed: the slot's own requests are added only after its gap is computed
-        self._plan = Planned(held, self._requested, places, queue_s)
+        self._plan = Planned(held, self.known.keys, places, queue_s)
 
     def gap(self, accesses: Sequence[Access], served: Iterable[Served]) -> float | None:
         """The gap of the slot that has ended; None where nothing could have been gained, or nothing
@@ -164,21 +173,25 @@ def gap(priced: PricedPrompts, plan: Planned, weight: float) -> float | None:
     available = np.array([key in plan.available for key in priced.keys])
     best = solve(held_s, priced.added_s, available, plan.places, queue_s, weight)
     value, least, nothing = (
-        objective(held_s, priced.added_s, hits, queue_s, weight)
+        objective(held_s + priced.added_s * ~hits, hits, queue_s, weight)
         for hits in (hit, best, np.zeros_like(hit))
     )
+    return relative_gap(value, least, nothing)
+
+
+def relative_gap(value: float, least: float, nothing: float) -> float | None:
+    """The gap as above, from the objectives of the plan, of the best, and of keeping nothing."""
     if nothing - least <= 1e-12:
         return None
     return max(0.0, (value - least) / (nothing - least))
 
 
-def objective(held_s: Floats, added_s: Floats, hit: Bools, queue_s: float, weight: float) -> float:
-    """(33) with Lbar = 0, since -Q Lbar is the same for all; seconds squared. Shapes (n,), n >
-    0."""
+def objective(cost_s: Floats, hit: Bools, queue_s: float, weight: float) -> float:
+    """(33) with Lbar = 0, since -Q Lbar is the same for all; seconds squared. `cost_s` is L_r of
+    (15); shapes (n,), n > 0."""
     missed = ~hit
-    average_s = float((held_s + added_s)[missed].mean()) if missed.any() else 0.0
-    penalty = weight * float((held_s + added_s * missed).mean())
-    return drift_plus_penalty(average_s, penalty, queue_s, target_s=0.0)
+    average_s = miss_average(float(cost_s[missed].sum()), float(missed.sum()))
+    return drift_plus_penalty(average_s, weight * float(cost_s.mean()), queue_s, target_s=0.0)
 
 
 def solve(
@@ -193,12 +206,12 @@ def solve(
     """
     count = len(held_s)
     best = np.zeros(count, np.bool_)
-    least = objective(held_s, added_s, np.zeros(count, np.bool_), queue_s, weight)
+    least = objective(held_s + added_s, best, queue_s, weight)
     for hits in range(1, min(places, int(available.sum())) + 1):
         benefit = weight * added_s / count + queue_s * (held_s + added_s) / max(1, count - hits)
         hit = np.zeros(count, np.bool_)
         hit[np.argsort(-np.where(available, benefit, -np.inf), kind="stable")[:hits]] = True
-        value = objective(held_s, added_s, hit, queue_s, weight)
+        value = objective(held_s + added_s * ~hit, hit, queue_s, weight)
         if value < least:
             best = hit
             least = value

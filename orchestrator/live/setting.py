@@ -44,9 +44,9 @@ def asks_whole_prompt(scenario: Scenario) -> bool:
 
 
 def resolve_cut_rule(scenario: Scenario) -> str:
-    """The name of the rule by which edges cut: `auto` is `planned` where the policy plans steps,
-    `fixed` where it keeps finished pictures, else `considerate`. Raises ScenarioError where a plan
-    is needed that the policy does not make."""
+    """The name of the rule by which edges cut: `fixed` where whole pictures are made, as
+    `edge_node.cut.open_rule` has it; `auto` is `planned` where the policy plans steps, else
+    `considerate`. Raises ScenarioError where a plan is needed that the policy does not make."""
     cls = policies.chosen(scenario.policy)
     rule = scenario.cut.rule
     if rule == "planned" and not cls.plans_steps:
@@ -55,7 +55,7 @@ def resolve_cut_rule(scenario: Scenario) -> str:
             f"cut.rule: planned needs a policy that plans steps, and {cls.name} does not: set "
             f"cut.rule: auto, or one of {', '.join(planning)}"
         )
-    if cls.stores == "final":
+    if run_split_step(scenario) == scenario.model.steps:
         return "fixed"
     if rule == "auto":
         return "planned" if cls.plans_steps else "considerate"

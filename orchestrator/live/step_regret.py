@@ -12,18 +12,16 @@ been asked for before the slot began, in as many places.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from midstep.wire.messages import Access, CacheSnapshot
-from orchestrator.decision.objective import drift_plus_penalty, miss_average
 from orchestrator.decision.problem import Problem, Served
-from orchestrator.live.regret import RegretMeter, places_of
+from orchestrator.live.regret import KnownPrompts, RegretMeter, objective, relative_gap
 
-__all__ = ["PricedSteps", "StepRegretMeter", "objective", "open_regret", "price_steps", "solve"]
+__all__ = ["PricedSteps", "StepRegretMeter", "open_regret", "price_steps", "solve"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -42,8 +40,8 @@ class PricedSteps:
 
 
 class StepRegretMeter:
-    """Remembers the current slot's plan, every prompt that was asked for before it, and the edge's
-    last known time a step. `planned`, `gap`, `requested` as RegretMeter has them."""
+    """Remembers the current slot's plan, every prompt that was `known` before it, and the edge's
+    last known time a step. `planned` and `gap` as RegretMeter has them."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -51,14 +49,8 @@ class StepRegretMeter:
         self._places = 0
         self._queue_s = 0.0
         self._step_s: float | None = None
-        self._requested: set[str] = set()
-        self._nbytes = 0.0
+        self.known = KnownPrompts()
         self._is_planned = False
-
-    @property
-    def requested(self) -> AbstractSet[str]:
-        """Every prompt that was asked for, or that the edge had, before the slot that goes on."""
-        return self._requested
 
     def planned(
         self,
@@ -69,16 +61,10 @@ class StepRegretMeter:
     ) -> None:
         """Begin the next slot with `after` in the store, after the `accesses` of the slot that
         ends; `before` is what the edge held when it was planned."""
-        outputs = (*before.store, *before.staging)
+        self._places = self.known.begin(accesses, before, after)
         self._held = {}
         for output in after.store:
             self._held.setdefault(output.prompt_key, set()).add(output.step)
-        self._requested.update(access.prompt_key for access in accesses)
-        self._requested.update(output.prompt_key for output in outputs)
-        self._requested.update(self._held)
-        if outputs:
-            self._nbytes = float(np.median([output.nbytes for output in outputs]))
-        self._places = places_of(before.capacity, self._nbytes, len(after.store))
         self._queue_s = queue_s
         self._is_planned = True
 
@@ -96,16 +82,14 @@ class StepRegretMeter:
         single = price_steps(accesses, steps, self._step_s, air_bits)
         n = len(single.keys)
         value_cost, value_hit = _of_plan(accesses, self._held, steps, self._step_s, air_bits)
-        available = np.array([key in self._requested for key in single.keys])
+        available = np.array([key in self.known.keys for key in single.keys])
         weight = self._problem.weight_v
         nothing = objective(single.cost_s[:, 0], single.hit[:, 0], self._queue_s, weight)
         best = solve(single, available, self._places, self._queue_s, weight)
         rows = np.arange(n)
         least = objective(single.cost_s[rows, best], single.hit[rows, best], self._queue_s, weight)
         value = objective(value_cost, value_hit, self._queue_s, weight)
-        if nothing - least <= 1e-12:
-            return None
-        return max(0.0, (value - least) / (nothing - least))
+        return relative_gap(value, least, nothing)
 
 
 def open_regret(problem: Problem) -> RegretMeter | StepRegretMeter:
@@ -131,13 +115,6 @@ def price_steps(
         cost_s[r] = np.maximum(cost_s[r], cost)
         hit[r] &= computed == 0
     return PricedSteps(keys=keys, cost_s=cost_s, hit=hit)
-
-
-def objective(cost_s: Floats, hit: Bools, queue_s: float, weight: float) -> float:
-    """(33) with Lbar = 0, since -Q Lbar is the same for all; shapes (n,), n > 0."""
-    missed = ~hit
-    average_s = miss_average(float(cost_s[missed].sum()), float(missed.sum()))
-    return drift_plus_penalty(average_s, weight * float(cost_s.mean()), queue_s, target_s=0.0)
 
 
 def solve(priced: PricedSteps, available: Bools, places: int, queue_s: float, weight: float) -> Ids:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from edge_node.cache.store import Entry
 from midstep.clock import VirtualClock
 from midstep.wire.frame import Frame
-from midstep.wire.messages import CachedOutput, CacheUpdate
-from orchestrator.decision.cache_model import CacheModel
+from midstep.wire.messages import CachedOutput, CacheUpdate, CacheUpdateResult
+from orchestrator.decision.cache_model import CacheModel, is_whole
 from tests.edge_node.world import make_edge
 
 KEYS = st.sampled_from("abcdef")
@@ -83,3 +83,15 @@ def test_one_step_of_a_prompt_is_replaced_and_several_stand_beside_one_another()
         model.stage([replace(first, step=6)])
         assert model.apply(CacheUpdate((("a", 6),))).admitted == 1
         assert list(model.held) == held
+
+
+def test_an_eviction_of_two_steps_hides_none_that_found_nothing() -> None:
+    cache = CacheModel(300, several=True)
+    cache.hold([CachedOutput("a", "", 4, 100), CachedOutput("a", "", 6, 100)])
+    gone = CacheUpdate((), ("a", "b"))
+    result = cache.apply(gone)
+    assert result == CacheUpdateResult(evicted=2)
+    assert not is_whole(gone, result, several=True)
+    assert is_whole(CacheUpdate((), ("a",)), result, several=True)
+    assert is_whole(gone, result, several=False)
+    assert not is_whole(CacheUpdate((("a", 4),)), CacheUpdateResult(refused=1), several=False)

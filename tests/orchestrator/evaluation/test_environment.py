@@ -25,13 +25,18 @@ def small(**kwargs: object) -> SlotEnv:
 def test_it_keeps_gymnasiums_contract() -> None:
     from gymnasium.utils.env_checker import check_env
 
+    env = gymnasium.make("midstep/Slot-v0", settings=SMALL, slots=20, calibration_slots=20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(
-            gymnasium.make(
-                "midstep/Slot-v0", settings=SMALL, slots=20, calibration_slots=20
-            ).unwrapped
-        )
+        check_env(env.unwrapped)
+    observation, _ = env.reset(seed=1)
+    assert observation in env.observation_space
+    ends = []
+    for _ in range(20):
+        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert observation in env.observation_space
+        ends.append((terminated, truncated))
+    assert ends == [(False, False)] * 19 + [(False, True)]
 
 
 def test_a_seed_names_a_lane() -> None:

@@ -10,26 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_node.cut import Planned
+from benchmarks.slots import Wish, play_slot
+from edge_node.cut import FixedStep, Planned, open_rule
 from edge_node.edge import Edge
 from midstep.errors import PolicyFailed, ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import (
-    Access,
-    CachedOutput,
-    CacheSnapshot,
-    CacheUpdate,
-    EdgeWork,
-    Targets,
-)
+from midstep.wire.messages import CacheUpdate, EdgeWork, Targets
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
-from orchestrator.decision.problem import Problem, Served, slot_cost
+from orchestrator.decision.problem import Problem, Served
 from orchestrator.decision.step_times import StepTimes
 from orchestrator.live import checkpoint
 from orchestrator.live.edge_client import KEYS, parts
-from orchestrator.live.learner import Learner, merge
+from orchestrator.live.learner import Learner
 from orchestrator.live.setting import resolve_cut_rule, run_problem
+from orchestrator.live.updates import merge
 from orchestrator.policies.base import Policy, SlotRecord
 from tests import paced
 from tests.edge_node.world import FRAME, ask, with_edge
@@ -74,6 +69,14 @@ def test_auto_is_planned_where_the_policy_plans_steps(
     assert (problem.times is None) == (resolved == "fixed")
     if problem.times is not None:
         assert problem.last_step == 20 and len(problem.times.bandwidth_hz) == 4
+
+
+def test_where_the_edge_makes_whole_pictures_the_policy_is_told_so() -> None:
+    model = {**paced.tree()["model"], "split_step": 20}
+    run = scenario(policy={"name": "drc"}, cut={"rule": "planned"}, model=model)
+    assert isinstance(open_rule(run, 20), FixedStep)
+    problem = run_problem(run, 8192)
+    assert (problem.cut_rule, problem.times, problem.last_step) == ("fixed", None, 20)
 
 
 def test_planned_needs_a_policy_that_plans_steps() -> None:
@@ -150,6 +153,8 @@ def test_two_updates_in_a_row_are_one_with_the_later_plan() -> None:
     assert merged.admit == (("b", 5), ("a", 3))
     assert merged.evict == (("c", 6), "d")
     assert merged.targets == first.targets
+    # beside a newer step, where a prompt may have several
+    assert merge(first, CacheUpdate((), (("a", 9),))).evict == (("c", 6), ("a", 9))
     assert merge(first, CacheUpdate(targets=Targets())).targets == Targets()
 
 
@@ -162,47 +167,22 @@ def test_a_plan_that_takes_several_messages_keeps_its_targets() -> None:
 
 
 def slot_of(number: int, random: np.random.Generator, model: CacheModel) -> SlotRecord:
-    """A slot of six requests for prompts of a closed catalogue of eight and one from outside; what
-    was computed waits."""
-    accesses = []
-    for _ in range(6):
-        key = f"p{min(8, int(random.exponential(2.0)))}"
-        limit = int(random.choice([4, 7, 10]))
-        held = model.lookup(key, limit)
-        if held is None:
-            model.stage([CachedOutput(key, key, limit, FRAME)])
-        accesses.append(
-            Access(
-                request_id="r",
-                prompt_key=key,
-                prompt=key,
-                step=limit if held is None else held.step,
-                nbytes=FRAME,
-                reuse="computed" if held is None else "exact",
-                at_s=float(number),
-                edge_s=0.1,
-                user=int(random.integers(3)),  # user 2 came by scale
-                limit=limit,
-                edge_steps=limit if held is None else 0,
-                rate_bps=2e6,
-                step_s=0.2,
-            )
+    """A slot of six requests for prompts of a closed catalogue of eight and one from outside; user
+    2 came by scale."""
+    wishes = [
+        Wish(
+            key=f"p{min(8, int(random.exponential(2.0)))}",
+            limit=int(random.choice([4, 7, 10])),
+            user=int(random.integers(3)),
+            step_s=0.2,
         )
+        for _ in range(6)
+    ]
     work = EdgeWork(
         at_s=float(number), busy_s=0.4 * number, ticks=20 * number, steps=40 * number, queue=0,
         in_flight=2,
     )  # fmt: skip
-    shown = model.snapshot()
-    snapshot = CacheSnapshot(
-        store=shown.store,
-        staging=shown.staging,
-        capacity=shown.capacity,
-        store_bytes=shown.store_bytes,
-        staging_bytes=shown.staging_bytes,
-        work=work,
-    )
-    served = [Served(a.prompt_key, a.hit, 2.0) for a in accesses]
-    return SlotRecord(number, tuple(accesses), slot_cost(served), 3.0, snapshot)
+    return play_slot(number, wishes, model, FRAME, work)
 
 
 def plans(policy: Policy, slots: range, several: bool) -> list[CacheUpdate]:

@@ -155,8 +155,12 @@ def test_the_solver_finds_what_enumeration_finds(
     slot: list[tuple[float, float, bool]], places: int, q: float
 ) -> None:
     held_s, added_s, may = (np.array(column) for column in zip(*slot, strict=True))
+
+    def value(hits: np.ndarray) -> float:
+        return objective(held_s + added_s * ~hits, hits, q, V)
+
     hit = solve(held_s, added_s, may, places, q, V)
     assert hit.sum() <= places and not (hit & ~may).any()
     choices = [np.array(c) for c in product([False, True], repeat=len(slot)) if sum(c) <= places]
-    least = min(objective(held_s, added_s, c, q, V) for c in choices if not (c & ~may).any())
-    assert objective(held_s, added_s, hit, q, V) == pytest.approx(least, abs=1e-9)
+    least = min(value(c) for c in choices if not (c & ~may).any())
+    assert value(hit) == pytest.approx(least, abs=1e-9)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_times import StepTimes
+from orchestrator.live.regret import objective
 from orchestrator.live.step_regret import (
     PricedSteps,
     StepRegretMeter,
-    objective,
     open_regret,
     price_steps,
     solve,

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edge_node.cut import CutRule
-from midstep.errors import PolicyFailed
 from midstep.scenario import Scenario
 from midstep.wire.messages import (
     Access,
     CachedOutput,
-    CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
     EdgeWork,
 )
 from orchestrator import policies
-from orchestrator.decision.cache_model import CacheModel
+from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.decision.problem import Served, VirtualQueue, slot_cost
-from orchestrator.live.learner import merge
 from orchestrator.live.setting import run_problem
 from orchestrator.live.step_regret import open_regret
+from orchestrator.live.updates import check_targets, merge, naming
 from orchestrator.policies import LearnerStats, SlotRecord
 from orchestrator.policies.kinds.driver import drive
 from orchestrator.records.rows import SlotRow
@@ -39,7 +36,6 @@ class Keeper:
     def __init__(self, scenario: Scenario, frame_bytes: int, rule: CutRule) -> None:
         problem = run_problem(scenario, frame_bytes)
         policies.check(scenario.policy.name, problem, "live")
-        self._name = scenario.policy.name
         self._policy = policies.make(scenario.policy)
         with self._named():
             self._policy.reset(problem, scenario.seed)
@@ -53,7 +49,6 @@ class Keeper:
         self._regret = open_regret(problem)
         self._accesses: list[Access] = []
         self._steps = scenario.model.steps
-        self._known: set[str] = set()  # prompts that were asked for
         self._pending = CacheUpdate()
         self._done = CacheUpdateResult()
         self._stats: LearnerStats | None = None  # of a training that no slot's row has yet
@@ -93,9 +88,10 @@ class Keeper:
         row.drift_plus_penalty = self._virtual_queue.drift_plus_penalty(cost)
         queue_s = self._virtual_queue.update(cost)
         row.gap_to_exact = self._regret.gap(accesses, served)
+        ended = SlotRecord(slot, accesses, cost, queue_s, before)
         with self._named():
-            planned = self._driver.end_slot(SlotRecord(slot, accesses, cost, queue_s, before))
-        self._check_targets(planned, accesses, before)
+            planned = self._driver.end_slot(ended)
+        check_targets(planned, ended, self._policy.name, self._steps, self._regret.known.keys)
         self._apply(merge(self._pending, planned))
         self._pending = CacheUpdate()
         self._regret.planned(accesses, before, self._cache.snapshot(), queue_s)
@@ -112,19 +108,6 @@ class Keeper:
         with self._named():
             self._stats = self._driver.learn()
 
-    def _check_targets(
-        self, update: CacheUpdate, accesses: Sequence[Access], available: CacheSnapshot
-    ) -> None:
-        """Raise PolicyFailed for a plan that an edge cannot follow."""
-        self._known.update(access.prompt_key for access in accesses)
-        self._known.update(o.prompt_key for o in (*available.store, *available.staging))
-        for key, step in () if update.targets is None else update.targets.steps:
-            planned = f"policy {self._name} planned step {step} of prompt {key[:12]}"
-            if not 1 <= step <= self._steps:
-                raise PolicyFailed(f"{planned}: the model has steps 1 to {self._steps}")
-            if key not in self._known:
-                raise PolicyFailed(f"{planned}, which nobody has asked for")
-
     def _apply(self, update: CacheUpdate) -> None:
         """Carry an update out as far as it can be, and show the policy what is held where that is
         not all of it."""
@@ -133,18 +116,11 @@ class Keeper:
         result = self._cache.apply(update)
         if update.targets is not None:
             self._rule.follow(update.targets)
-        if result.refused or result.evicted < len(update.evict):
+        if not is_whole(update, result, self._cache.several):
             with self._named():
                 self._policy.reconcile(tuple(self._cache.held.values()))
         self._done += result
 
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Name the policy where it fails, with its traceback."""
-        try:
-            yield
-        except Exception as error:
-            raise PolicyFailed(
-                f"policy {self._name} failed: {type(error).__name__}: {error}",
-                traceback="".join(traceback.format_exception(error)),
-            ) from error
+    def _named(self) -> contextlib.AbstractContextManager[None]:
+        """Name the policy where it fails."""
+        return naming(self._policy.name)
