@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION
 from midstep.reuse.table import Cell, ReuseTable
+from tests import paced
 
 STEPS = 20
 KINDS = (SIZE, POSITION, BOTH, VARIATION)
+IDENTITY = paced.identity(
+    model="midstep-emoji", revision="r1", scheduler="DDIMScheduler", steps=STEPS
+)
 
 
 def table(wrong: Mapping[tuple[str, int], int] | None = None, **changes: Any) -> ReuseTable:
@@ -24,18 +29,5 @@ def table(wrong: Mapping[tuple[str, int], int] | None = None, **changes: Any) ->
             if kind != VARIATION:  # from 60 dB on down, 1 dB a step below it at worst
                 psnr = [60.0 - 2 * step - i / 400 for i in range(400)]
                 cells.append(Cell.of(kind, step, "psnr", psnr))
-    fields = dict(
-        model="midstep-emoji",
-        revision="r1",
-        scheduler="DDIMScheduler",
-        scheduler_config="c",
-        steps=STEPS,
-        guidance=3.0,
-        height=64,
-        width=64,
-        dtype="float32",
-        share=0.99,
-        floors={"fidelity": 1.0},
-        cells=tuple(cells),
-    )
-    return ReuseTable(**{**fields, **changes})
+    fields = {"share": 0.99, "floors": {"fidelity": 1.0}, "cells": tuple(cells)}
+    return ReuseTable(**{**asdict(IDENTITY), **fields, **changes})

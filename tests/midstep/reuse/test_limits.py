@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from midstep.wire.identity import PipelineIdentity
 from midstep.workload.catalogue import Catalogue, Ending
 from midstep.workload.requests import find_catalogue
 from midstep.workload.user_request import UserRequest
+from tests.midstep.reuse import measured
 from tests.midstep.reuse.measured import table
 
 CATALOGUE: Catalogue = find_catalogue(load("laptop"))
@@ -36,18 +38,7 @@ OWN = {
 
 def identity(**changes: Any) -> PipelineIdentity:
     """The pipeline of `measured.table`."""
-    fields = dict(
-        model="midstep-emoji",
-        revision="r1",
-        scheduler="DDIMScheduler",
-        scheduler_config="c",
-        steps=20,
-        guidance=3.0,
-        height=64,
-        width=64,
-        dtype="float32",
-    )
-    return PipelineIdentity(**{**fields, **changes})
+    return replace(measured.IDENTITY, **changes)
 
 
 PACED = "modes.denoiser=paced"
