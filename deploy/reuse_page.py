@@ -47,10 +47,9 @@ def main() -> int:
 
 def draw(table: ReuseTable, reuse: Reuse, path: Path) -> None:
     """Fidelity by step with its interval, the limits, and PSNR beside it, as an SVG."""
-    import matplotlib
-
-    matplotlib.rcParams["svg.hashsalt"] = "midstep"  # the same table, the same file
     from matplotlib.figure import Figure
+
+    from orchestrator.records.canvas import svg_of
 
     figure = Figure(figsize=(9.4, 3.6), layout="constrained")
     right, psnr = figure.subplots(1, 2)
@@ -75,7 +74,7 @@ def draw(table: ReuseTable, reuse: Reuse, path: Path) -> None:
         fontsize=7,
         color="#555555",
     )
-    figure.savefig(path, metadata={"Date": None})
+    path.write_text(svg_of(figure))
 
 
 def _line(axes: Any, table: ReuseTable, kind: str, metric: str) -> None:

@@ -20,7 +20,7 @@ from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
-from midstep.telemetry.metrics import EdgeMetrics
+from midstep.telemetry.writers import EdgeMetrics
 from midstep.wire.identity import OutputKey, check_prompt
 from midstep.wire.messages import (
     Access,

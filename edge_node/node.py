@@ -18,8 +18,8 @@ from midstep.diffusion.factory import measure, named_profile, open_computing, ou
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
 from midstep.scenario import Scenario
-from midstep.telemetry.metrics import on_tick
 from midstep.telemetry.ticks import TickLog
+from midstep.telemetry.writers import on_tick
 
 __all__ = ["EdgeNode"]
 

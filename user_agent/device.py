@@ -12,8 +12,8 @@ from midstep.errors import MidstepError, PipelineMismatch, PromptError, QueueFul
 from midstep.radio.fading import DeviceChannel, DeviceSpec
 from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
-from midstep.telemetry.metrics import UserMetrics
 from midstep.telemetry.record import RequestRow
+from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey
 from midstep.wire.messages import Answer, Description, EdgePort, Request

@@ -19,8 +19,8 @@ from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
 from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
-from midstep.telemetry.metrics import UserMetrics, on_tick
 from midstep.telemetry.record import Gallery
+from midstep.telemetry.writers import UserMetrics, on_tick
 from midstep.wire.messages import Description, EdgePort
 from midstep.workload.arrivals import Arrival, ArrivalLaw, due_before, next_arrival, open_law
 from midstep.workload.requests import UserRequest, Workload

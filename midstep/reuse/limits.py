@@ -28,6 +28,7 @@ __all__ = [
     "WORDS",
     "ReuseLimits",
     "class_limit",
+    "class_quality",
     "floor_of",
     "open_limits",
     "reuse_class",
@@ -63,13 +64,19 @@ def _addition(catalogue: Catalogue | None, prompt: str, edge_prompt: str) -> str
     return BOTH if ending.size else POSITION
 
 
+def class_quality(kind: str, quality: tuple[str, float]) -> tuple[str, float]:
+    """The metric and floor that count for a class where `quality` is asked for: a variation has no
+    picture to be like, so that fidelity alone counts."""
+    return ("fidelity", FLOORS["fidelity"]) if kind == VARIATION else quality
+
+
 def class_limit(
     table: ReuseTable, kind: str, quality: tuple[str, float], share: float
 ) -> int | None:
     """The last step of a class that has `quality`, a metric and its floor, with this share; 0: not
     even the first. None where the class was not measured, or on fewer pictures than would suffice
-    if all were right. A variation has no picture to be like: fidelity alone counts."""
-    metric, floor = ("fidelity", FLOORS["fidelity"]) if kind == VARIATION else quality
+    if all were right."""
+    metric, floor = class_quality(kind, quality)
     if table.pairs(kind, metric) < all_right(share):
         return None
     return table.limit(kind, metric, floor, share)

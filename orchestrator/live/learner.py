@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
-from midstep.telemetry.metrics import LearnerMetrics
+from midstep.telemetry.writers import LearnerMetrics
 from midstep.wire.messages import (
     Access,
     CachedOutput,

@@ -23,7 +23,7 @@ from midstep.errors import (
 )
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target, export
-from midstep.telemetry.metrics import RunMetrics
+from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.announcer import (
     announce_cell,
     profile_doubt,

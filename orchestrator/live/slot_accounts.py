@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from midstep.scenario import Scenario
-from midstep.telemetry.metrics import RunMetrics
+from midstep.telemetry.writers import RunMetrics
 from midstep.wire.messages import HITS
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, EdgeStatus

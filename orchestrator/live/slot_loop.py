@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from midstep.clock import Clock
 from midstep.errors import PartDied
 from midstep.scenario import Scenario
-from midstep.telemetry.metrics import RunMetrics
+from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
 from orchestrator.live.host_collector import SILENT_S, HostCollector
 from orchestrator.live.in_flight import requests_in_flight

@@ -68,8 +68,8 @@ class PictureJudge:
     def judge(
         self, samples: Sequence[Sample], advance: Callable[[float], None] = lambda _: None
     ) -> list[Finding | None]:
-        """What each shows; None of one of another size than the judge's renders. `advance` is
-        called with each further share of the work that is done."""
+        """What each shows; None of one that is damaged, or of another size than the judge's
+        renders. `advance` is called with each further share of the work that is done."""
         different: dict[tuple[Spec, bytes], Picture | None] = {}
         keys = []
         for one in samples:
@@ -104,5 +104,8 @@ class PictureJudge:
 
 
 def _pixels(png: bytes) -> Picture | None:
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    try:
+        pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # cut off, or no PNG
+        return None
     return pixels if pixels.shape == (SIZE, SIZE, 3) else None

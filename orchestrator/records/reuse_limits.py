@@ -13,7 +13,14 @@ import numpy as np
 
 from midstep.diffusion.pipelines import catalogue_file
 from midstep.errors import MidstepError
-from midstep.reuse.limits import floor_of, open_limits, reuse_class, table_path
+from midstep.reuse.limits import (
+    class_limit,
+    class_quality,
+    floor_of,
+    open_limits,
+    reuse_class,
+    table_path,
+)
 from midstep.reuse.table import ReuseTable
 from midstep.scenario import Scenario
 from midstep.wire.identity import PipelineIdentity
@@ -31,17 +38,22 @@ class _Measured:
     """The table of the run's model, and the quality that its scenario asks for."""
 
     table: ReuseTable
-    metric: str
-    floor: float
+    quality: tuple[str, float]  # metric and floor
     share: float
+
+    def limit(self, kind: str) -> int | None:
+        """The limit of a class, 1 to S; None where it was measured on too few pictures."""
+        limit = class_limit(self.table, kind, self.quality, self.share)
+        return None if limit is None else max(1, limit)
 
     def probability(self, kind: str, step: int) -> str:
         """P(quality >= floor) at a step, measured, with the low end of its interval."""
-        cell = self.table.cell(kind, self.metric, step)
+        metric, floor = class_quality(kind, self.quality)
+        cell = self.table.cell(kind, metric, step)
         if cell is None:
             return "-"
-        right = cell.at_least(self.floor) / cell.count
-        return f"{right:.1%} of {cell.count:,} (at least {cell.bounds(self.floor)[0]:.1%})"
+        right = cell.at_least(floor) / cell.count
+        return f"{right:.1%} of {cell.count:,} (at least {cell.bounds(floor)[0]:.1%})"
 
 
 def reuse_limits(scenario: Scenario, run: Mapping[str, Any], done: Rows) -> str:
@@ -64,10 +76,8 @@ def reuse_limits(scenario: Scenario, run: Mapping[str, Any], done: Rows) -> str:
 
 def _line(kind: str, rows: Rows, measured: _Measured | None) -> list[str]:
     limits = sorted({row["reuse_limit"] for row in rows})
-    of_table = None
-    if measured is not None:
-        of_table = measured.table.limit(kind, measured.metric, measured.floor, measured.share)
-    limit = ", ".join(map(str, limits)) or ("-" if of_table is None else str(max(1, of_table)))
+    of_table = None if measured is None else measured.limit(kind)
+    limit = ", ".join(map(str, limits)) or ("-" if of_table is None else str(of_table))
     cuts = [cut for row in rows if (cut := cut_step(row)) is not None]
     line = [kind, f"{len(rows):,}", limit, f"{np.mean(cuts):.1f}" if cuts else "-"]
     if measured is None:
@@ -80,7 +90,6 @@ def _line(kind: str, rows: Rows, measured: _Measured | None) -> list[str]:
 def _measured(scenario: Scenario, run: Mapping[str, Any]) -> tuple[_Measured | None, str]:
     """The table that limits were read off, and a sentence on it; None where there is none, or it is
     not on this machine."""
-    limit = "The limit is the last step of the shared output up to which "
     try:
         notice = open_limits(scenario, _identity(run)).notice
         path = table_path(scenario)
@@ -92,12 +101,13 @@ def _measured(scenario: Scenario, run: Mapping[str, Any]) -> tuple[_Measured | N
         return None, f"The model's table of reuse is not to be read here: {error}."
     share = scenario.reuse.share
     text = (
-        f"{limit}{share:.0%} of the pictures have {metric} {floor:g} or more, by the low end of a "
-        f"95 % interval; what the user's prompt adds to the shared one decides."
+        f"The limit is the last step of the shared output up to which {share:.0%} of the pictures "
+        f"have {metric} {floor:g} or more, by the low end of a 95 % interval; what the user's "
+        f"prompt adds to the shared one decides."
     )
-    return _Measured(table=measured, metric=metric, floor=floor, share=share), " ".join(
-        (text, *([f"{notice[0].upper()}{notice[1:]}."] if notice else []))
-    )
+    if notice:
+        text = f"{text} {notice[0].upper()}{notice[1:]}."
+    return _Measured(table=measured, quality=(metric, floor), share=share), text
 
 
 def _identity(run: Mapping[str, Any]) -> PipelineIdentity | None:

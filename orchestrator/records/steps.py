@@ -14,9 +14,9 @@ Row = Mapping[str, Any]
 
 def cut_step(row: Row) -> int | None:
     """The step at which a request was handed over, also of an older run's row, which has no such
-    column; None where it did not come so far."""
+    column; None where it did not come so far, or its table has no steps."""
     cut: int | None = row.get("cut_step")
-    if cut is None and row["edge_steps"] is not None:
+    if cut is None and row.get("edge_steps") is not None:
         cut = row["edge_steps"] + row["saved_steps"]
     return cut
 

@@ -14,7 +14,7 @@ from midstep.diffusion.paced import PACED_BYTES
 from midstep.radio.fading import specs
 from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
-from midstep.telemetry.metrics import UserMetrics
+from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
 from midstep.wire.messages import Answer, Description, Request

@@ -14,7 +14,7 @@ import numpy as np
 from midstep.diffusion import pipelines
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.factory import open_denoiser
-from midstep.errors import EXIT_MISSED, OptionError
+from midstep.errors import EXIT_MISSED, OptionError, RecordError
 from midstep.reuse.judge import can_judge
 from midstep.reuse.limits import KINDS, TABLE, VARIATION
 from midstep.reuse.scenes import SIZE
@@ -47,7 +47,7 @@ class ReuseCalibration:
 
 def calibrate_reuse(wish: ReuseCalibration) -> int:
     """Measure, or go on where an earlier call was stopped; the command's exit status: 1 where the
-    time was over before all classes were finished. Raises OptionError, ModelError."""
+    time was over before all classes were finished. Raises OptionError, ModelError, RecordError."""
     scenario = wish.scenario
     if scenario.modes.denoiser == "paced":
         raise OptionError("--reuse: modes.denoiser paced computes no pictures; set it to real")
@@ -64,13 +64,23 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     drawn, left = measuring.run(target, counts, Progress(_say), wish.hours * 3600)
     if any(drawn.values()):
         table = _table(denoiser, journal, target, drawn)
-        table.save(out)
         print("\n".join(findings(table, scenario.reuse)))
+        _save(table, out, journal)
         print(f"wrote {out}")
     if left:
         _say(f"stopped after {wish.hours:g} h, {', '.join(left)} unfinished: call again to go on")
         return EXIT_MISSED
     return 0
+
+
+def _save(table: ReuseTable, out: Path, journal: Journal) -> None:
+    try:
+        table.save(out)
+    except OSError as error:
+        raise RecordError(
+            f"{out} cannot be written: {error.strerror}; all measurements are in {journal.path}: "
+            f"the same command makes the table of them"
+        ) from error
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,7 @@ from midstep.reuse.quality import psnr_db
 from midstep.wire.frame import Frame
 from orchestrator.doctor.calibrate_reuse.pairs import Pair
 
-__all__ = ["AGAINST_LAST", "BATCH", "STEP_BY_STEP", "Counted", "Drawing", "Job"]
+__all__ = ["AGAINST_LAST", "BATCH", "STEP_BY_STEP", "Drawing", "Job"]
 
 BATCH = 32  # trajectories that are advanced together
 STEP_BY_STEP = "step by step"
@@ -28,21 +28,15 @@ class Job:
     at: Callable[[Trajectory], None]
 
 
-@dataclass
-class Counted:
-    """Network steps of a picture that were computed, for estimates."""
-
-    steps: int = 0
-
-
 class Drawing:
-    """Pictures of pairs on one denoiser. `counted` grows while it draws."""
+    """Pictures of pairs on one denoiser. `steps` counts the network's steps so far, one a picture,
+    for estimates."""
 
     def __init__(self, denoiser: Denoiser, batch: int = BATCH) -> None:
         self._denoiser = denoiser
         self._batch = batch
         self._whole = denoiser.identity.steps
-        self.counted = Counted()
+        self.steps = 0
 
     def shared(
         self, pairs: Sequence[Pair], steps: Sequence[int], with_curves: Sequence[int]
@@ -56,7 +50,7 @@ class Drawing:
             stops = range(1, self._whole + 1) if pair.number in pictures else steps
             jobs.append(self._core(pair, stops, frames[pair.number], pictures.get(pair.number)))
         self.run(jobs)
-        return frames, {number: self._curves(pairs, number, of) for number, of in pictures.items()}
+        return frames, {number: _curves(of) for number, of in pictures.items()}
 
     def finished(
         self, wishes: Mapping[tuple[str, int, int], tuple[Pair, Frame | None]]
@@ -91,7 +85,7 @@ class Drawing:
                 return
             before = sum(trajectory.step for trajectory, _, _ in flight)
             self._denoiser.advance([trajectory for trajectory, _, _ in flight])
-            self.counted.steps += sum(trajectory.step for trajectory, _, _ in flight) - before
+            self.steps += sum(trajectory.step for trajectory, _, _ in flight) - before
             going = []
             for trajectory, job, stops in flight:
                 if trajectory.step >= stops[0]:
@@ -117,11 +111,10 @@ class Drawing:
 
         return Job(lambda until: self._denoiser.begin(pair.core, pair.seed, until), stops, at)
 
-    def _curves(
-        self, pairs: Sequence[Pair], number: int, pictures: Sequence[Picture]
-    ) -> dict[str, list[float]]:
-        """PSNR of each picture against the one before, from step 2 on, and against the last."""
-        return {
-            STEP_BY_STEP: [psnr_db(after, before) for before, after in pairwise(pictures)],
-            AGAINST_LAST: [psnr_db(picture, pictures[-1]) for picture in pictures[:-1]],
-        }
+
+def _curves(pictures: Sequence[Picture]) -> dict[str, list[float]]:
+    """PSNR of each picture against the one before, from step 2 on, and against the last."""
+    return {
+        STEP_BY_STEP: [psnr_db(after, before) for before, after in pairwise(pictures)],
+        AGAINST_LAST: [psnr_db(picture, pictures[-1]) for picture in pictures[:-1]],
+    }

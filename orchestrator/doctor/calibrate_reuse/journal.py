@@ -37,7 +37,8 @@ class Journal:
         values: Mapping[tuple[str, int, int], Mapping[str, float]],
         curves: Mapping[int, Mapping[str, list[float]]],
     ) -> None:
-        """Append what was measured together; it is on the disk when this returns."""
+        """Append what was measured together; it is on the disk when this returns. Raises
+        RecordError."""
         rows: dict[tuple[str, int], dict[int, Mapping[str, float]]] = {}
         for (kind, pair, step), of in values.items():
             rows.setdefault((kind, pair), {})[step] = of
@@ -45,7 +46,13 @@ class Journal:
             {"kind": kind, "pair": pair, "steps": steps} for (kind, pair), steps in rows.items()
         ]
         lines.extend({"pair": pair, "curves": of} for pair, of in curves.items())
-        self._append(lines)
+        try:
+            self._append(lines)
+        except OSError as error:
+            raise RecordError(
+                f"{self.path}: {error.strerror}; what was measured before is in it: the same "
+                f"command goes on from there"
+            ) from error
         for line in lines:
             self._take(json.loads(json.dumps(line)))
 

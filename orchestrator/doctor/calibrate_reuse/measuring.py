@@ -123,7 +123,7 @@ class Measuring:
             progress.tell(
                 f"{kind}, pairs {numbers.start} to {numbers.stop - 1}: part {i + 1} of "
                 f"{len(chunks)}",
-                self._drawing.counted.steps,
+                self._drawing.steps,
                 round(left * self._steps_a_pair(open_steps)),
             )
         return True

@@ -28,11 +28,6 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _cut(row: Row) -> float | None:
-    """The cut of a row, whose table may lack the column; also of an older run's."""
-    return steps.cut_step({"edge_steps": None, **row})
-
-
 # metric -> its value in one finished request
 FIGURES: Mapping[str, Callable[[Row], float]] = {
     "response_per_request_ms": _stage("total"),
@@ -40,7 +35,7 @@ FIGURES: Mapping[str, Callable[[Row], float]] = {
     "partial_ratio": lambda row: float(row["reuse"] == "resumed"),
     "saved_steps": lambda row: _number(row["saved_steps"]),
     "edge_steps": lambda row: _number(row.get("edge_steps")),
-    "cut_step": lambda row: _number(_cut(row)),
+    "cut_step": lambda row: _number(steps.cut_step(row)),
     "fidelity": lambda row: _number(row.get("fidelity")),
     **{f"stage_{name}_ms": _stage(name) for name in STAGES},
 }

@@ -37,7 +37,7 @@ INTERVAL = (
 
 def judge(folder: Path, against: Path | None) -> int:
     """Judge a run, print the shares and write its verdicts; the command's exit status. Raises
-    RecordError, ScenarioError, OptionError."""
+    RecordError, ScenarioError, ModelError, OptionError."""
     if against is not None and folder.resolve() == against.resolve():
         raise OptionError(f"--against {against}: that is the run itself")
     if against is not None:
@@ -48,7 +48,6 @@ def judge(folder: Path, against: Path | None) -> int:
         with progress_bar(f"judging the pictures of {one}") as advance:
             runs.append(judge_run(one, advance))
     run = runs[0]
-    write_verdicts(run.folder, {one.row["request_id"]: one.finding for one in run.pictures})
     _show(run)
     if run.references:
         with_reference = [
@@ -60,6 +59,8 @@ def judge(folder: Path, against: Path | None) -> int:
     if against is not None:
         print(_difference(f"{against} ({_about(runs[1])})", _pairs(runs[1], run)))
     print(INTERVAL)
+    # last: what minutes of judging have found is on the screen where a folder cannot be written
+    write_verdicts(run.folder, {one.row["request_id"]: one.finding for one in run.pictures})
     return 0
 
 

@@ -45,7 +45,7 @@ class JudgedRun:
 
 def judge_run(folder: Path, advance: Callable[[float], None] = lambda _: None) -> JudgedRun:
     """Judge every picture of a run's finished requests that were due after its warm-up. Raises
-    RecordError, ScenarioError; OptionError where nobody can judge them."""
+    RecordError, ScenarioError, ModelError; OptionError where nobody can judge them."""
     scenario = read_scenario(folder)
     rows = after_warm_up(scenario, read_run(folder)[0])
     eye = PictureJudge.of(scenario)
@@ -81,7 +81,7 @@ def judge_run(folder: Path, advance: Callable[[float], None] = lambda _: None) -
     verdicts = eye.judge([one for _, _, one in samples], advance)
     for (row, again, one), finding in zip(samples, verdicts, strict=True):
         if finding is None:
-            without["are of another size than the catalogue's renders"] += not again
+            without["are damaged, or of another size than the catalogue's renders"] += not again
             continue
         outcome = Outcome(right=finding.right, picture=_digest(one), group=row["prompt_key"])
         if again:

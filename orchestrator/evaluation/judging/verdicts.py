@@ -24,11 +24,13 @@ HEAD = ("request_id", "prompt", "reuse", "cut_step", "fidelity", "shows")
 
 def write_verdicts(folder: Path, findings: Mapping[str, Finding]) -> None:
     """Write judged.csv, and into the tables of a run that ended the column and the metric, and its
-    report again, where it has one; the rest of the record stays as it is. Raises RecordError."""
+    report again, where it has one; the rest of the record stays as it is, also what was judged
+    before of a picture that is no longer there. Raises RecordError."""
     rows, _ = read_run(folder)
     for row in rows:
-        verdict = findings.get(row["request_id"])
-        row["fidelity"] = None if verdict is None else float(verdict.right)
+        row.setdefault("fidelity", None)  # an older run's
+        if (verdict := findings.get(row["request_id"])) is not None:
+            row["fidelity"] = float(verdict.right)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)

@@ -154,7 +154,7 @@ def _stage_row(agreement: Agreement, stage: str) -> str:
             continue
         mark = "" if error.within else " **!**"
         spread = "-" if error.spread is None else f"{1e3 * error.spread:.0f}"
-        cells += [f"{1e3 * error.measured:.0f}", f"{1e3 * error.bias:+.1f}{mark}", spread]
+        cells += [f"{1e3 * error.measured:z.0f}", f"{1e3 * error.bias:+z.1f}{mark}", spread]
     return f"| {' | '.join(cells)} |"
 
 

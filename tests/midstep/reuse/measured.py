@@ -33,5 +33,5 @@ def table(wrong: Mapping[tuple[str, int], int] | None = None, **changes: Any) ->
             if kind != VARIATION:  # from 60 dB on down, 1 dB a step below it at worst
                 psnr = [60.0 - 2 * step - i / 400 for i in range(400)]
                 cells.append(Cell.of(kind, step, "psnr", psnr))
-    fields = dict(share=0.99, floors={"fidelity": 1.0}, cells=tuple(cells))
+    fields = {"share": 0.99, "floors": {"fidelity": 1.0}, "cells": tuple(cells)}
     return ReuseTable(**{**asdict(identity()), **fields, **changes})

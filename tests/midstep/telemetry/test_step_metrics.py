@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from midstep.telemetry.metrics import REGISTRY, STEPS, EdgeMetrics, LearnerMetrics
+from midstep.telemetry.metrics import REGISTRY, STEPS
+from midstep.telemetry.writers import EdgeMetrics, LearnerMetrics
 
 
 def sample(name: str, **labels: str) -> float | None:

@@ -12,8 +12,8 @@ from typing import Any, cast
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import PartDied
 from midstep.scenario_file import parse
-from midstep.telemetry.metrics import RunMetrics
 from midstep.telemetry.record import RequestRow
+from midstep.telemetry.writers import RunMetrics
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, Census, EdgeStatus, Parts
 from orchestrator.live.learner import Decision

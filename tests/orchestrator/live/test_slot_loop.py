@@ -9,7 +9,8 @@ import pytest
 
 from midstep.errors import PartDied
 from midstep.scenario_file import parse
-from midstep.telemetry.metrics import RunMetrics, gauge
+from midstep.telemetry.metrics import gauge
+from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Census
 from orchestrator.live.host_collector import LAST_S, SILENT_S
 from orchestrator.live.slot_accounts import SlotAccounts

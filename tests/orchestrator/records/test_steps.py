@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -152,22 +153,17 @@ def test_a_report_shows_resumed_requests_their_cuts_and_limits(
 
 
 def reuse_table(path: Path) -> None:
-    """Of the shipped model: pictures that go on from step 2 or later are wrong one time in ten."""
+    """Of the shipped model: pictures that go on from step 2 or later are wrong one time in ten, and
+    of variations there are too few."""
     right = [400, 360, 360, 360]
     cells = [
         Cell.of("words", step, "fidelity", [1.0] * count + [0.0] * (400 - count))
         for step, count in enumerate(right, 1)
     ]
+    cells += [Cell.of("variation", step, "fidelity", [1.0] * 83) for step in range(1, 20)]
+    pipeline = paced.identity(model="midstep-emoji", scheduler="DDIMScheduler", steps=20)
     table = ReuseTable(
-        model="midstep-emoji",
-        revision="r",
-        scheduler="DDIMScheduler",
-        scheduler_config="",
-        steps=20,
-        guidance=3.0,
-        height=64,
-        width=64,
-        dtype="float32",
+        **asdict(pipeline),
         share=0.99,
         floors={"fidelity": 1.0},
         cells=tuple(cells),
@@ -184,6 +180,10 @@ def test_the_report_says_what_the_table_promises_at_the_limit_and_after_it(tmp_p
     assert "99% of the pictures have fidelity 1 or more" in page
     assert "<td>words</td><td>5</td><td>1</td><td>1.0</td>" in page
     assert "100.0% of 400 (at least 99.0%)" in page and "90.0% of 400 (at least 86.7%)" in page
+    # nothing is promised where the limit is not the table's, but model.split_step
+    varied = row(9, **{**cut, "reuse_limit": 6}, variation_seed=3).dict()
+    page = reuse_limits(scenario, {}, [*rows, varied])
+    assert "<td>variation</td><td>1</td><td>6</td><td>1.0</td><td>-</td><td>-</td>" in page
     elsewhere = scenario.model_copy(
         update={"reuse": scenario.reuse.model_copy(update={"table": "/gone.json"})}
     )

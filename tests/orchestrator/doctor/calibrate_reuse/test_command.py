@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from midstep.errors import OptionError
+from midstep.errors import OptionError, RecordError
 from midstep.reuse.limits import WORDS
 from midstep.reuse.table import Curve, ReuseTable
 from midstep.scenario_file import load
@@ -99,6 +100,32 @@ def test_a_journal_of_other_pairs_is_refused(
     with pytest.raises(OptionError, match="belongs to another calibration") as error:
         measure(wish)
     assert "its pairs" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_cannot_be_written_is_one_line_and_loses_nothing(
+    wish: ReuseCalibration,
+    measure: Callable[..., FakeDenoiser],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    writes = iter(range(3))
+
+    def full(_: int) -> None:
+        if next(writes, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(RecordError, match=r"No space left.*goes on from there"):
+            measure(wish)
+    begun = (wish.out / "reuse.journal.jsonl").read_bytes()
+    (wish.out / "reuse.json.new").mkdir()  # where the table is written first
+    with pytest.raises(RecordError, match="all measurements are in"):
+        measure(wish)
+    assert f"| words | {GOOD} |" in capsys.readouterr().out
+    assert (wish.out / "reuse.journal.jsonl").read_bytes().startswith(begun)
+    (wish.out / "reuse.json.new").rmdir()
+    assert measure(wish).drawn.total() == 0
 
 
 def test_the_time_is_over(

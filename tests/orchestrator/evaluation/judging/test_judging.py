@@ -135,6 +135,36 @@ def test_a_run_that_broke_off_keeps_its_journal_and_gets_the_table(
     assert not (folder / "requests.parquet").exists()
 
 
+def test_what_was_judged_before_is_kept(
+    real: Scenario, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that was cut off since then, or is gone, is judged no more; its verdict stays."""
+    close(record(tmp_path / "run", real, [OWN, OTHER, OWN, OWN]), real)
+    assert main(["judge", str(tmp_path / "run")]) == 0
+    cut_off = tmp_path / "run" / "images" / "r-0.png"
+    cut_off.write_bytes(cut_off.read_bytes()[:200])
+    (tmp_path / "run" / "images" / "r-1.png").unlink()
+    capsys.readouterr()
+    assert main(["judge", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "2 pictures judged" in out and "1 have no picture in images/" in out
+    assert "1 are damaged, or of another size" in out
+    rows = {one["request_id"]: one for one in read_run(tmp_path / "run")[0]}
+    assert [rows[f"r-{number}"]["fidelity"] for number in range(4)] == [1.0, 0.0, 1.0, 1.0]
+
+
+def test_the_shares_are_said_also_where_the_folder_cannot_be_written(
+    real: Scenario, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    close(record(tmp_path / "run", real, [OWN]), real)
+    (tmp_path / "run" / "judged.csv").mkdir()
+    assert main(["judge", str(tmp_path / "run")]) == 2
+    captured = capsys.readouterr()
+    assert "1 pictures judged" in captured.out and "100.00%" in captured.out
+    (line,) = [line for line in captured.err.splitlines() if "midstep:" in line]
+    assert "cannot be written" in line
+
+
 def test_references_are_judged_where_the_catalogue_can(real: Scenario, tmp_path: Path) -> None:
     recorder = record(tmp_path / "run", real, [OWN, OTHER])
     whole = png(render(WORDS, OWN, 0))
