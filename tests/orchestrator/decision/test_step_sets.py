@@ -70,6 +70,48 @@ def test_greedy_sets_are_within_1_minus_1_over_e_of_the_best(seed: int) -> None:
         assert best * (1 - 1 / np.e) - 1e-9 <= set_value(weight, saved_s, chosen) <= best + 1e-6
 
 
+def plain_sets(
+    weight: NDArray[np.float64],
+    saved_s: NDArray[np.float64],
+    nbytes: NDArray[np.float64],
+    capacity: float,
+) -> list[tuple[int, int]]:
+    """The definition: one after the other, whatever adds most a byte and fits."""
+    best_s = np.zeros_like(weight)
+    chosen: list[tuple[int, int]] = []
+    left = capacity
+    while True:
+        added = np.array([(weight * np.maximum(0.0, s - best_s)).sum(axis=1) for s in saved_s]).T
+        dense = np.where((nbytes <= left)[:, None], added / nbytes[:, None], 0.0)
+        if not dense.size or dense.max() <= 0:
+            break
+        r, j = divmod(int(dense.argmax()), dense.shape[1])
+        chosen.append((r, j))
+        left -= float(nbytes[r])
+        best_s[r] = np.maximum(best_s[r], saved_s[j])
+    alone = (weight @ saved_s.T) * (nbytes <= capacity)[:, None]
+    if alone.size and alone.max() > set_value(weight, saved_s, chosen):
+        r, j = divmod(int(alone.argmax()), alone.shape[1])
+        return [(r, j)]
+    return chosen
+
+
+def test_sets_by_rounds_are_those_taken_one_after_the_other() -> None:
+    random = np.random.default_rng(7)
+    for case in range(150):
+        weight = random.exponential(1.0, (int(random.integers(0, 9)), STEPS))
+        weight *= random.random(weight.shape) < 0.6
+        if case % 3 == 0:  # many are worth the same
+            weight = np.round(2 * weight)
+        nbytes = np.full(len(weight), 10.0)
+        if case % 5 == 0:
+            nbytes = random.integers(5, 40, len(weight)).astype(float)
+        saved_s = saved(random)
+        capacity = float(random.integers(0, 100))
+        chosen = best_sets(weight, saved_s, nbytes, capacity)
+        assert chosen == plain_sets(weight, saved_s, nbytes, capacity), case
+
+
 def test_a_second_step_of_a_prompt_is_kept_before_an_unpopular_prompts_first() -> None:
     weight = np.array([[0.0, 5.0, 0.0, 0.0, 5.0], [0.1, 0.1, 0.1, 0.1, 0.1]])
     saved_s = np.zeros((STEPS + 1, STEPS))
