@@ -8,6 +8,7 @@ from the simulator (`ScoreLane` and `ByScore` call both methods directly).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
 from operator import is_
@@ -60,13 +61,14 @@ class ScorePlanner(Policy, ABC):
         self.problem = problem
         self.seed = seed
         self._numbers: dict[str, int] = {}
+        self._keys: dict[int, str] = {}  # the other way round; `_key_of` brings it up to date
         # the store as the last plan left it, and its numbers and bytes
         self._left: list[CachedOutput] = []
         self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
         self._meter: StepMeter | None = None
         if problem.times is not None:
             self._meter = StepMeter(problem.steps, problem.times, problem.edge == "coupled")
-        self._missing: dict[int, str] = {}  # number and key of what the last plan had no output of
+        self._missing = np.zeros(0, np.int64)  # numbers of what the last plan had no output of
 
     @abstractmethod
     def observe(self, ids: Ids, counts: Ids, slot: int) -> None:
@@ -85,6 +87,7 @@ class ScorePlanner(Policy, ABC):
         if known is None:
             own = self.problem.number
             known = self._numbers[key] = len(self._numbers) if own is None else own(key)
+            self._keys[known] = key
             self.met(known, prompt)
         return known
 
@@ -92,22 +95,24 @@ class ScorePlanner(Policy, ABC):
         """Called when item `item` is first requested, with its prompt's text."""
 
     def plan(self, slot: SlotRecord) -> CacheUpdate:
-        self.learn_slot(slot.accesses, slot.slot)
+        numbers = self.learn_slot(slot.accesses, slot.slot)
         if self._meter is not None:
-            return self._name_steps(slot, self._meter)
+            return self._name_steps(slot, numbers, self._meter)
         return self.keep_best(slot.available, slot.slot)
 
-    def learn_slot(self, accesses: tuple[Access, ...], slot: int) -> None:
-        """Count a slot's accesses and observe them."""
-        count: dict[int, int] = {}
-        for access in accesses:
-            item = self.number(access.prompt_key, access.prompt)
-            count[item] = count.get(item, 0) + 1
+    def learn_slot(self, accesses: tuple[Access, ...], slot: int) -> Ids:
+        """Count a slot's accesses and observe them; the number of each, (n,)."""
+        numbers = list(map(self._numbers.get, [access.prompt_key for access in accesses]))
+        for i, known in enumerate(numbers):
+            if known is None:
+                numbers[i] = self.number(accesses[i].prompt_key, accesses[i].prompt)
+        count = Counter(numbers)
         self.observe(
             np.fromiter(count, np.int64, len(count)),
             np.fromiter(count.values(), np.int64, len(count)),
             slot,
         )
+        return np.array(numbers, np.int64)
 
     def keep_best(self, available: CacheSnapshot, slot: int) -> CacheUpdate:
         """The update that brings the store to the best content within the capacity."""
@@ -141,19 +146,17 @@ class ScorePlanner(Policy, ABC):
             admit, tuple(every[i].prompt_key for i in np.flatnonzero(~chosen[:first]).tolist())
         )
 
-    def _name_steps(self, slot: SlotRecord, meter: StepMeter) -> CacheUpdate:
+    def _name_steps(self, slot: SlotRecord, numbers: Ids, meter: StepMeter) -> CacheUpdate:
         """Plan the next slot where every request has its own cut: of the prompts whose outputs are
-        there, were just asked for, or were wanted already, those are kept whose score times the
-        seconds that a request saves is largest, each at the step that saves most over its expected
-        requesters."""
+        there, were just asked for (`numbers`, of each access), or were wanted already, those are
+        kept whose score times the seconds that a request saves is largest, each at the step that
+        saves most over its expected requesters."""
         snapshot = slot.available
-        numbers = [self._numbers[access.prompt_key] for access in slot.accesses]
-        meter.observe(np.array(numbers, np.int64), slot.accesses, snapshot.work)
+        meter.observe(numbers, slot.accesses, snapshot.work)
         available = Available.of(snapshot, self._ids(snapshot.store), self._ids(snapshot.staging))
-        earlier = np.array(list(self._missing), np.int64)
-        ids = np.unique(np.concatenate([available.prompt, np.array(numbers, np.int64), earlier]))
-        row = np.searchsorted(ids, available.prompt)
-        held = available.steps_of(available.held, int(ids.max(initial=0)) + 1)
+        ids, row_of = _rows_of(available.prompt, numbers, self._missing)
+        row = row_of[available.prompt]
+        held = available.steps_of(available.held, len(row_of))
         ready = np.zeros((len(ids), meter.steps + 1), np.bool_)
         ready[row, available.step] = True
         score = self.scores(ids, slot.slot)
@@ -162,7 +165,8 @@ class ScorePlanner(Policy, ABC):
         requests = np.maximum(FEWEST, share * STAY_SLOTS * meter.requests_per_slot)
         limits = meter.limits(ids)
         cost_s = choice_costs_s(meter.terms(), limits, held[ids], ready, requests)
-        gain_s = score[:, None] * (cost_s[:, :1] - cost_s)
+        gain_s = cost_s[:, :1] - cost_s
+        gain_s *= score[:, None]
         gain_s[:, 1] = 0.0  # J_{r,1} = 0 (34)
         nbytes = np.full(len(ids), float(self.problem.frame_bytes))
         nbytes[row] = available.nbytes
@@ -174,26 +178,17 @@ class ScorePlanner(Policy, ABC):
             wanted[:] = False
             for r, j in best_sets(weight, saved, nbytes[rows], snapshot.capacity):
                 wanted[rows[r], j] = True
-        of_access = {n: a.prompt_key for n, a in zip(numbers, slot.accesses, strict=True)}
-        at = np.zeros(len(ids), np.int64)
-        at[row] = np.arange(len(row))
-
-        def key_of(i: int) -> str:
-            number = int(ids[i])
-            known = self._missing.get(number) or of_access.get(number)
-            return known or available.outputs[at[i]].prompt_key
-
+        number = ids.tolist()
+        key_of = self._key_of()
         plan = StepPlan(
-            key=key_of,
+            key=lambda i: key_of[number[i]],
             wanted=wanted,
             gain_s=gain_s,
             price_s=meter.edge.price_s,
         )
         several = self.problem.several
         update, missing = carry_out(plan, available, row, snapshot.capacity, several=several)
-        assert update.targets is not None
-        absent = ids[missing > 0].tolist()
-        self._missing = {n: key for n, (key, _) in zip(absent, update.targets.steps, strict=True)}
+        self._missing = ids[missing > 0]
         return update
 
     def _wanted(self, gain_s: Floats, nbytes: Floats, capacity: int) -> NDArray[np.bool_]:
@@ -213,13 +208,22 @@ class ScorePlanner(Policy, ABC):
         named."""
         if self._meter is None:
             return {}
-        return {"meter": self._meter.state_dict(), "missing": dict(self._missing)}
+        key_of = self._key_of()
+        missing = {number: key_of[number] for number in self._missing.tolist()}
+        return {"meter": self._meter.state_dict(), "missing": missing}
 
     def load_planning_state(self, state: dict[str, Any]) -> None:
         """Go on from what `planning_state` gave."""
+        self._keys = {}
         if self._meter is not None and "meter" in state:
             self._meter.load_state_dict(state["meter"])
-            self._missing = {int(number): key for number, key in state["missing"].items()}
+            self._missing = np.array(list(state["missing"]), np.int64)
+
+    def _key_of(self) -> dict[int, str]:
+        """The key of each number."""
+        if len(self._keys) != len(self._numbers):  # a state was loaded
+            self._keys = {number: key for key, number in self._numbers.items()}
+        return self._keys
 
     def _ids(self, held: Sequence[CachedOutput]) -> Ids:
         """Numbers of outputs, (n,)."""
@@ -235,3 +239,16 @@ class ScorePlanner(Policy, ABC):
         for i in np.flatnonzero(ids < 0).tolist():
             ids[i] = self.number(held[i].prompt_key, held[i].prompt)
         return ids, np.array([h.nbytes for h in held], np.float64)
+
+
+def _rows_of(*numbers: Ids) -> tuple[Ids, Ids]:
+    """The different ones of all these numbers, ascending; and the place of each among them, by
+    number."""
+    size = 1 + max(int(some.max(initial=0)) for some in numbers)
+    named = np.zeros(size, np.bool_)
+    for some in numbers:
+        named[some] = True
+    ids = np.flatnonzero(named)
+    row_of = np.zeros(size, np.int64)
+    row_of[ids] = np.arange(len(ids))
+    return ids, row_of
