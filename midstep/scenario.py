@@ -171,6 +171,9 @@ class Devices(Tree):
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
+    parallel: bool = False
+    """Whether a device's own requests and frames do not wait for each other: each takes its amount
+    over the rate of the slot in which it was asked for, as in (5) and (8)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -474,8 +477,9 @@ class Reuse(Tree):
 class Modes(Tree):
     """Modes: which parts are real, emulated or modelled."""
 
-    edge: Literal["shared"] = "shared"
-    """What the edge computes: every request may use it (`shared`)."""
+    edge: Literal["shared", "coupled"] = "shared"
+    """What the edge computes: every request may use it (`shared`), or what the slot's plan names,
+    and devices make the other pictures alone (`coupled`, the paper's)."""
     clock: Literal["wall", "virtual"] = "wall"
     """Time: `wall`, or `virtual`, which jumps to the next event and is deterministic."""
     denoiser: Literal["real", "paced"] = "real"
