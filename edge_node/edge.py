@@ -15,6 +15,7 @@ from edge_node.cut.base import CutRule
 from edge_node.cutter import Cutter
 from edge_node.flight import Flight, Origin
 from edge_node.flights import Flights
+from edge_node.gate import Gate
 from edge_node.watchers import Watchers
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
@@ -28,10 +29,12 @@ from midstep.wire.messages import (
     CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
+    Demand,
     Description,
     EdgeWork,
     Request,
     Reuse,
+    SlotPlan,
 )
 
 __all__ = ["Edge"]
@@ -43,17 +46,24 @@ PLAUSIBLE = {"rate_bps": (1.0, 1e12), "step_s": (1e-9, 3600.0), "backlog_s": (0.
 
 @dataclass(frozen=True, kw_only=True)
 class _Delivery:
-    """An output for one request, and how it was made."""
+    """An output for one request, and how it was made; no `entry`: its device makes the whole
+    picture."""
 
-    entry: Entry
+    entry: Entry | None
     reuse: Reuse
     edge_steps: int = 0
     reused_step: int = 0
     queue_s: float = 0.0
+    plan_wait_s: float = 0.0
+
+
+LOCAL = _Delivery(entry=None, reuse="local")
 
 
 class Edge:
-    """The edge server without its wire: implements EdgePort and ControlPort in-process."""
+    """The edge server without its wire: implements EdgePort and ControlPort in-process. Where it
+    has a `gate`, requests wait there for their slot's plan, which alone says what they get
+    (modes.edge: coupled)."""
 
     def __init__(
         self,
@@ -68,6 +78,7 @@ class Edge:
         seed: int,
         profile: StepProfile,
         frame_bytes: int = 0,
+        gate: Gate | None = None,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -85,6 +96,7 @@ class Edge:
         self._pipeline = self.identity.digest()
         self._flights = Flights(engine, clock, rule, self._frozen)
         self._cutter = Cutter(rule, engine, self._flights, profile, frame_bytes)
+        self.gate = gate
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
@@ -112,6 +124,10 @@ class Edge:
         arrived = self.clock.now()
         output = OutputKey.of(self._pipeline, request.prompt, request.private_seed, self.seed)
         key = output.digest()
+        if self.gate is not None:
+            async with asyncio.timeout(timeout_s):
+                delivery = await self._by_plan(self.gate, request, key, output.seed)
+            return self._answer(request, delivery, arrived, output.seed)
         self.metrics.lookup()
         hit = self.store.lookup(key, request.limit)
         held = 0 if hit is None else hit.step
@@ -127,13 +143,35 @@ class Edge:
         )
         try:
             async with asyncio.timeout(timeout_s):
-                delivery = await self._fly(request, origin, flight, cut)
+                delivery = await self._fly(request, origin, flight, cut, request.limit)
         except QueueFull:
             if hit is None:
                 raise
             # no room to go on from it: an earlier cut is better than none
             delivery = self._hand_over(hit)
         return self._answer(request, delivery, arrived, output.seed)
+
+    async def _by_plan(self, gate: Gate, request: Request, key: str, seed: int) -> _Delivery:
+        """What the plan of the slot gives a request: nothing, a held output as it is, or the one at
+        its planned step (or limit, where that is before), made from noise."""
+        arrived = self.clock.now()
+        private = request.private_seed is not None
+        verdict = await gate.wait(key, None if private else _demand(request, key))
+        plan_wait_s = max(0.0, self.clock.now() - arrived)
+        self.metrics.waited_for_plan(plan_wait_s, verdict.in_time)
+        planned = verdict.planned
+        if planned is None or planned.step < 1 or private:
+            return replace(LOCAL, plan_wait_s=plan_wait_s)
+        if planned.from_store and planned.step <= request.limit:
+            self.metrics.lookup()
+            hit = self.store.lookup(key, planned.step)
+            if hit is not None and hit.step == planned.step:
+                return replace(self._hand_over(hit), plan_wait_s=plan_wait_s)
+        cut = min(planned.step, request.limit)
+        origin = Origin(prompt=request.prompt, prompt_key=key, seed=seed)
+        flight = self._flights.usable(key, cut, 0)
+        delivery = await self._fly(request, origin, flight, cut, cut)
+        return replace(delivery, plan_wait_s=plan_wait_s)
 
     def _hand_over(self, hit: Hit) -> _Delivery:
         """A held output as it is."""
@@ -159,12 +197,13 @@ class Edge:
             )
 
     async def _fly(
-        self, request: Request, origin: Origin, flight: Flight | None, cut: int
+        self, request: Request, origin: Origin, flight: Flight | None, cut: int, furthest: int
     ) -> _Delivery:
         """Let a request join the trajectory of its output that is in flight, or begin one from
-        `origin`, and wait for the output at its cut."""
+        `origin`, and wait for the output at its cut; one that has passed the cut may give a step up
+        to `furthest`."""
         arrived = self.clock.now()
-        at = None if flight is None else flight.serves(cut, request.limit)
+        at = None if flight is None else flight.serves(cut, furthest)
         if flight is not None and at is not None:
             shares = True
             passenger = flight.join(at)
@@ -199,10 +238,12 @@ class Edge:
         self.integrity.changed(1)
 
     def _answer(self, request: Request, delivery: _Delivery, arrived: float, seed: int) -> Answer:
-        frame = delivery.entry.frame
+        entry = delivery.entry
+        frame = None if entry is None else entry.frame
+        cut = 0 if frame is None else frame.step
         now = self.clock.now()
-        edge_s = max(0.0, now - arrived - delivery.queue_s)
-        if request.private_seed is None:
+        edge_s = max(0.0, now - arrived - delivery.plan_wait_s - delivery.queue_s)
+        if frame is not None and request.private_seed is None:
             access = Access(
                 request_id=request.request_id,
                 prompt_key=frame.prompt_key,
@@ -223,20 +264,21 @@ class Edge:
             self.watchers.publish(access)
         if delivery.reuse == "resumed":
             self.metrics.hit(delivery.reuse)
-        saved_steps = frame.step - delivery.edge_steps
-        self.metrics.handed_over(frame.step, request.limit, delivery.edge_steps, saved_steps)
+        saved_steps = cut - delivery.edge_steps
+        self.metrics.handed_over(cut, request.limit, delivery.edge_steps, saved_steps)
         self.refresh()
         return Answer(
             frame=frame,
             reuse=delivery.reuse,
-            similarity=1.0 if delivery.reuse != "computed" else 0.0,
+            similarity=0.0 if delivery.reuse in ("computed", "local") else 1.0,
             edge_steps=delivery.edge_steps,
             saved_steps=saved_steps,
             queue_s=delivery.queue_s,
             edge_s=edge_s,
             seed=seed,
-            truncated=delivery.entry.truncated,
+            truncated=entry is not None and entry.truncated,
             reused_step=delivery.reused_step,
+            plan_wait_s=delivery.plan_wait_s,
         )
 
     def watch(self) -> AsyncIterator[Access]:
@@ -261,6 +303,22 @@ class Edge:
         self.metrics.evicted(evicted)
         self.refresh()
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
+
+    async def gather(self, slot: int, expected: int, wait_s: float) -> tuple[Demand, ...]:
+        """See ControlPort."""
+        return await self._coupled().gather(slot, expected, wait_s)
+
+    async def serve(self, plan: SlotPlan) -> None:
+        """See ControlPort."""
+        self._coupled().serve(plan)
+
+    def _coupled(self) -> Gate:
+        """The gate. Raises ScenarioError where there is none."""
+        if self.gate is None:
+            raise ScenarioError(
+                f"modes.edge: at {self.name} no request waits for a plan; set it to coupled"
+            )
+        return self.gate
 
     async def snapshot(self) -> CacheSnapshot:
         """The outputs in store and staging."""
@@ -294,6 +352,19 @@ class Edge:
                     f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this "
                     f"model ({frame_bytes} bytes); give at least {frame_bytes}"
                 )
+
+
+def _demand(request: Request, prompt_key: str) -> Demand:
+    """A request as the one who plans its slot sees it."""
+    return Demand(
+        request_id=request.request_id,
+        prompt_key=prompt_key,
+        prompt=request.prompt,
+        user=request.user,
+        limit=request.limit,
+        rate_bps=request.rate_bps,
+        step_s=request.step_s,
+    )
 
 
 def _plausible(request: Request) -> Request:

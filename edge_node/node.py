@@ -11,6 +11,7 @@ from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
+from edge_node.gate import Gate
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
@@ -144,6 +145,7 @@ def _edge(
         seed=scenario.seed,
         profile=times.profile,
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
+        gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
     )
 
 

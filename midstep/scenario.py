@@ -174,6 +174,9 @@ class Devices(Tree):
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
+    parallel: bool = False
+    """Whether a device's own requests and frames do not wait for each other: each takes its amount
+    over the rate of the slot in which it was asked for, as in (5) and (8)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -299,16 +299,17 @@ class DeviceHost:
         denoiser = self._engine.denoiser
         row = finished.row
         frame = finished.frame
-        assert frame is not None and row.seed is not None and finished.picture is not None
-        as_received = await self._engine.submit(
-            AsReceived(denoiser=denoiser, frame=frame, prompt=row.prompt)
-        )
+        assert row.seed is not None and finished.picture is not None
+        as_received = None
+        if frame is not None:
+            job = AsReceived(denoiser=denoiser, frame=frame, prompt=row.prompt)
+            as_received = (await self._engine.submit(job)).value
         alone = await self._engine.submit(
             WholePicture(denoiser=denoiser, prompt=row.prompt, seed=row.seed)
         )
         return Gallery(
             request_id=row.request_id,
-            frame=as_received.value,
+            frame=as_received,
             picture=finished.picture,
             reference=png(alone.value),
             psnr_db=physics.psnr_db(pixels(finished.picture), alone.value),

@@ -20,7 +20,8 @@ __all__ = ["DeviceChannel", "DeviceSpec", "Newcomers", "specs"]
 class DeviceSpec:
     """What one device is: its class (`group` is its number in the scenario, `kind` its name), the
     edge that it asks, its place, its share of the spectrum (Hz), and its top speed: f_max / f_es,
-    or where that is None the seconds of one step at f_max."""
+    or where that is None the seconds of one step at f_max. `parallel`: its own requests do not wait
+    for each other."""
 
     user: int
     group: int
@@ -31,6 +32,7 @@ class DeviceSpec:
     distance_m: float
     watts: float
     step_s: float | None = None
+    parallel: bool = False
 
 
 def specs(scenario: Scenario) -> list[DeviceSpec]:
@@ -98,6 +100,7 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
         distance_m=distance_m,
         watts=group.watts,
         step_s=None if group.step_ms is None else group.step_ms / 1e3,
+        parallel=group.parallel,
     )
 
 
