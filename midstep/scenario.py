@@ -433,6 +433,8 @@ class PolicySettings(Tree):
     """When an eviction rule's changes reach the edge: at each `access`, or at the `slot`'s end."""
     steps_per_prompt: Literal["one", "several"] = "one"
     """Outputs of one prompt that may be held: `one` step, as in (11), or `several`."""
+    weight_v: float = Field(1.8, ge=0)
+    """V of (33), seconds: how much a slot's mean latency weighs against the queue Q."""
     latency_target_s: float | None = Field(None, gt=0)
     """Lbar of (23), mean latency of misses, seconds; null: the mean of the first ten
     slots with one."""
@@ -454,6 +456,13 @@ class Reuse(Tree):
     table: str | None = None
     """File of `midstep calibrate --reuse`, beside the scenario's file unless it is a path from the
     root; null: the model's own."""
+    last_step: int | None = Field(None, ge=2, le=127)
+    """S*, the last step that a plan may name where modes.edge is `coupled`; null:
+    model.split_step."""
+    tolerance: Literal["paper"] | None = None
+    """`paper`: a held output at step m serves with a probability of 1 - 0.05 max(0, m - 5), one
+    draw for each prompt and slot, and the model's measured limits count for nothing. Goes with
+    modes.edge `coupled`; null: the measured limits."""
 
     @model_validator(mode="after")
     def _floor_of_a_metric(self) -> Reuse:
@@ -474,8 +483,9 @@ class Reuse(Tree):
 class Modes(Tree):
     """Modes: which parts are real, emulated or modelled."""
 
-    edge: Literal["shared"] = "shared"
-    """What the edge computes: every request may use it (`shared`)."""
+    edge: Literal["shared", "coupled"] = "shared"
+    """What the edge computes: every request may use it (`shared`); or, as in the paper, only what
+    the slot's plan keeps, and the rest runs wholly on the devices (`coupled`)."""
     clock: Literal["wall", "virtual"] = "wall"
     """Time: `wall`, or `virtual`, which jumps to the next event and is deterministic."""
     denoiser: Literal["real", "paced"] = "real"
@@ -666,6 +676,11 @@ class Scenario(Tree):
         if self.modes.clock == "virtual" and self.modes.time_scale != 1:
             raise ValueError("modes.time_scale: virtual time does not follow the clock; leave it 1")
         return self
+
+    @property
+    def last_step(self) -> int:
+        """S*, the last step that a plan of a coupled edge may name."""
+        return self.reuse.last_step or self.model.split_step
 
     @property
     def edge(self) -> EdgeSettings:
