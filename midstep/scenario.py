@@ -466,6 +466,13 @@ class Reuse(Tree):
     table: str | None = None
     """File of `midstep calibrate --reuse`, beside the scenario's file unless it is a path from the
     root; null: the model's own."""
+    last_step: int | None = Field(None, ge=2, le=127)
+    """S*, the last step that a plan may name where modes.edge is `coupled`; null:
+    model.split_step."""
+    tolerance: Literal["paper"] | None = None
+    """`paper`: a held output at step m serves with a probability of 1 - 0.05 max(0, m - 5), one
+    draw for each prompt and slot, and the model's measured limits count for nothing. Goes with
+    modes.edge `coupled`; null: the measured limits."""
 
     last_step: int | None = Field(None, ge=2, le=127)
     """S*, the last step that a plan may name where modes.edge is `coupled`; null:
@@ -694,6 +701,11 @@ class Scenario(Tree):
         if problem is not None:
             raise ValueError(problem)
         return self
+
+    @property
+    def last_step(self) -> int:
+        """S*, the last step that a plan of a coupled edge may name."""
+        return self.reuse.last_step or self.model.split_step
 
     @property
     def edge(self) -> EdgeSettings:

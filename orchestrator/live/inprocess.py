@@ -79,6 +79,9 @@ class LocalLearner:
         self._learner = learner
         self.process_id = os.getpid()
 
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        await self._learner.begin_slot(slot, expected)
+
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
 
