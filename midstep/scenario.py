@@ -174,9 +174,6 @@ class Devices(Tree):
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
-    parallel: bool = False
-    """Whether a device's own requests and frames do not wait for each other: each takes its amount
-    over the rate of the slot in which it was asked for, as in (5) and (8)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -474,14 +471,6 @@ class Reuse(Tree):
     draw for each prompt and slot, and the model's measured limits count for nothing. Goes with
     modes.edge `coupled`; null: the measured limits."""
 
-    last_step: int | None = Field(None, ge=2, le=127)
-    """S*, the last step that a plan may name where modes.edge is `coupled`; null:
-    model.split_step."""
-    tolerance: Literal["paper"] | None = None
-    """`paper`: a held output at step m serves with a probability of 1 - 0.05 max(0, m - 5), one
-    draw for each prompt and slot, and the model's measured limits count for nothing. Goes with
-    modes.edge `coupled`; null: the measured limits."""
-
     @model_validator(mode="after")
     def _floor_of_a_metric(self) -> Reuse:
         if self.floor is None:
@@ -701,11 +690,6 @@ class Scenario(Tree):
         if problem is not None:
             raise ValueError(problem)
         return self
-
-    @property
-    def last_step(self) -> int:
-        """S*, the last step that a plan of a coupled edge may name."""
-        return self.reuse.last_step or self.model.split_step
 
     @property
     def edge(self) -> EdgeSettings:
