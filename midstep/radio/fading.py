@@ -121,6 +121,10 @@ class DeviceChannel:
         spec = self._spec
         return float(channel_law.rate_bps(self._channel, spec.bandwidth_hz, self._mean_gain, draw))
 
+    def efficiency(self, slot: int) -> float:
+        """log2(1 + SNR) of (6), (bit/s)/Hz: R_n(t) / W_n."""
+        return self.rate_bps(slot) / self._spec.bandwidth_hz
+
     def _speed(self, slot: int) -> float:
         """f_n(t) / f_es, or f_n(t) / f_max of a device that has a step time of its own."""
         draw = uniform(self._seed, SPEED, slot, self._spec.user)
