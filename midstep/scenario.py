@@ -167,13 +167,13 @@ class Devices(Tree):
     """W_n of (6), MHz: drawn for each device, evenly from [low, high]."""
     distance_m: Range = (120.0, 255.0)
     """Distances from the edge, metres: evenly spaced over [near, far] within the class."""
+    parallel: bool = False
+    """Whether a device's own requests and frames do not wait for each other, as in (5) and (8):
+    each takes its amount over the rate of the slot in which it was due."""
     watts: float = Field(4.0, ge=0)
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
-    parallel: bool = False
-    """Whether a device's own requests and frames do not wait for each other: each takes its amount
-    over the rate of the slot in which it was asked for, as in (5) and (8)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -478,8 +478,8 @@ class Modes(Tree):
     """Modes: which parts are real, emulated or modelled."""
 
     edge: Literal["shared", "coupled"] = "shared"
-    """What the edge computes: every request may use it (`shared`), or what the slot's plan names,
-    and devices make the other pictures alone (`coupled`, the paper's)."""
+    """What the edge computes: every request may use it (`shared`); or, as in the paper, only what
+    the slot's plan keeps, and the rest runs wholly on the devices (`coupled`)."""
     clock: Literal["wall", "virtual"] = "wall"
     """Time: `wall`, or `virtual`, which jumps to the next event and is deterministic."""
     denoiser: Literal["real", "paced"] = "real"
