@@ -38,8 +38,8 @@ class LastSteps:
 
 @dataclass(frozen=True, kw_only=True)
 class AllSteps:
-    """Makes the whole picture (PNG) from the noise of `seed`, which a variation turns as it does at
-    a hand-over; else as LastSteps."""
+    """Makes the whole picture (PNG) from the noise of `seed`; else as LastSteps. A variation turns
+    the latent after the first step, as at a hand-over there: some families give no noise away."""
 
     denoiser: Denoiser
     prompt: str
@@ -49,11 +49,13 @@ class AllSteps:
 
     def begin(self) -> Trajectory:
         steps = self.denoiser.identity.steps
-        trajectory = self.denoiser.begin(self.prompt, self.seed, steps)
         if self.variation is None:
-            return trajectory
-        noise = self.denoiser.freeze(trajectory, self.prompt_key)
-        return self.denoiser.resume(noise, self.prompt, steps, self.variation)
+            return self.denoiser.begin(self.prompt, self.seed, steps)
+        first = self.denoiser.begin(self.prompt, self.seed, 1)
+        while first.step < first.until:  # some solvers take two calls for a step
+            self.denoiser.advance([first])
+        frame = self.denoiser.freeze(first, self.prompt_key)
+        return self.denoiser.resume(frame, self.prompt, steps, self.variation)
 
     def finish(self, trajectory: Trajectory) -> tuple[bytes, bool | None]:
         return png(self.denoiser.decode(trajectory)), self.denoiser.truncated(self.prompt)
