@@ -685,6 +685,27 @@ class Scenario(Tree):
         return self
 
     @model_validator(mode="after")
+    def _sharers_live_together(self) -> Scenario:
+        """A band that is shared is known in one process."""
+        apart = self.modes.wire == "grpc" and self.hosts.devices_per_host < self._most_of_an_edge
+        if self.channel.total_mhz is not None and apart:
+            raise ValueError(
+                f"channel.total_mhz: who receives at the moment is known within one process: set "
+                f"hosts.devices_per_host: {self._most_of_an_edge}, or modes.wire: inprocess"
+            )
+        return self
+
+    @property
+    def _most_of_an_edge(self) -> int:
+        """Devices of the edge that has most of them."""
+        dealt = sum(devices.count for devices in self.devices if devices.edge is None)
+        return max(
+            sum(devices.count for devices in self.devices if devices.edge == edge.name)
+            + -(-dealt // len(self.edges))
+            for edge in self.edges
+        )
+
+    @model_validator(mode="after")
     def _coupled_as_a_whole(self) -> Scenario:
         problem = _coupled_problem(self) if self.modes.edge == "coupled" else _loose_key(self)
         if problem is not None:

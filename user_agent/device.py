@@ -19,8 +19,8 @@ from midstep.wire.identity import OutputKey
 from midstep.wire.messages import Answer, Description, EdgePort, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
-from user_agent.link import Link
 from user_agent.pictures import AllSteps, LastSteps
+from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
 
 __all__ = ["Device", "Finished"]
@@ -40,7 +40,7 @@ class Finished:
 
 class Device:
     """One user's device, with its own link and throttle; the devices of a host share `engine` and
-    `limits`.
+    `limits`, and where the scenario says so a `band`.
 
     Where the edge does all steps (it caches finished pictures) the device has no step left in which
     to follow the user's own prompt: it then asks for the user's whole prompt and variation. It asks
@@ -56,6 +56,8 @@ class Device:
         limits: ReuseLimits,
         description: Description,
         metrics: UserMetrics,
+        *,
+        band: Band | None = None,
     ) -> None:
         clock = engine.clock
         self.spec = spec
@@ -71,8 +73,7 @@ class Device:
         self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
-        on_air = scenario.channel.frame_bytes
-        self._link = Link(channel, clock, slot, on_air, parallel=spec.parallel)
+        self._link = open_link(channel, spec, scenario, clock, band)
         step_s = description.step_s if spec.step_s is None else spec.step_s
         self._throttle = Throttle(channel, clock, slot, step_s, parallel=spec.parallel)
         self._pipeline = description.pipeline.digest()

@@ -1,5 +1,5 @@
-"""Links of devices that share their edge's bandwidth: (21) taken literally. All of an edge's devices
-live in one process, where one band knows who receives at the moment."""
+"""Links of devices that share their edge's bandwidth: (21) taken literally. All of an edge's
+devices live in one process, where one band knows who receives at the moment."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ class Band:
             self._expect()
             raise
         assert passage.begins_s is not None and passage.ended_s is not None
-        return Booking(
-            asked_s=passage.asked_s, begins_s=passage.begins_s, due_s=passage.ended_s
-        )
+        return Booking(asked_s=passage.asked_s, begins_s=passage.begins_s, due_s=passage.ended_s)
 
     def _settle(self, now_s: float) -> None:
         """Let all happen that is due by now."""
@@ -109,8 +107,8 @@ class SharedLink:
         on_air = self._frame_bytes or nbytes
         efficiency = self._channel.efficiency
         if self._spec.parallel and due_s is not None:
-            asked = self._slot(due_s)
-            efficiency = lambda _: self._channel.efficiency(asked)  # noqa: E731
+            constant = efficiency(self._slot(due_s))
+            efficiency = lambda _: constant  # noqa: E731
         passage = Passage(
             user=self._spec.user,
             left=8.0 * on_air,

@@ -12,8 +12,9 @@ __all__ = ["Passage", "SharedBand"]
 @dataclass(eq=False, kw_only=True)
 class Passage:
     """One frame on the air: whose it is, how many of its bits are `left`, (bit/s)/Hz of its link by
-    slot, above 0, and whether it passes beside its user's other frames. Instants are scenario seconds, None as long as they have not come: when it was
-    `asked_s` for, when its first bit passed, when its last."""
+    slot, above 0, and whether it passes beside its user's other frames. Instants are scenario
+    seconds, None as long as they have not come: when it was `asked_s` for, when its first bit
+    passed, when its last."""
 
     user: int
     left: float
