@@ -4,7 +4,7 @@ devices live in one process, where one band knows who receives at the moment."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from midstep.clock import Clock
 from midstep.errors import ScenarioError
@@ -105,7 +105,7 @@ class SharedLink:
     async def transmit(self, nbytes: int, due_s: float | None = None) -> Transfer:
         """Hold a frame that arrives now until its bits have passed; see Link.transmit."""
         on_air = self._frame_bytes or nbytes
-        efficiency = self._channel.efficiency
+        efficiency: Callable[[int], float] = self._channel.efficiency
         if self._spec.parallel and due_s is not None:
             constant = efficiency(self._slot(due_s))
             efficiency = lambda _: constant  # noqa: E731
