@@ -19,9 +19,11 @@ __all__ = [
     "Costs",
     "Cuts",
     "EdgeTerms",
+    "Limited",
     "draw_tolerance",
     "price",
     "price_choices",
+    "price_limited",
     "served_step",
 ]
 
@@ -52,6 +54,18 @@ class Costs(NamedTuple):
     cost_s: Any
     hit: Any
     weight: Any
+
+
+class Limited(NamedTuple):
+    """One lane's requests with their reuse limits: `requests` (U, k) items, -1 for none, and
+    `limit` (U, k) steps; `transfer_s`, `step_s` (U,); `steps`, S; `edge_step_s`."""
+
+    requests: Any
+    limit: Any
+    transfer_s: Any
+    step_s: Any
+    steps: int
+    edge_step_s: float
 
 
 @njit(cache=True)
@@ -118,6 +132,39 @@ def price(base_s: Any, tolerated: Any, terms: Any, cached: Any, costs: Any) -> N
                     cost_s[b, r, j] += wait_s[b] + split[b] * edge_step_s[b] if shared[b] else 0.0
                 elif not hit[b, r, j]:
                     cost_s[b, r, j] += wait_s[b] + j * edge_step_s[b]
+
+
+@njit(cache=True)
+def price_limited(limited: Any, cost_s: Any, hit: Any) -> None:
+    """Price anew the prompts, in one lane's `cost_s` and `hit` (R, J) of `price`, with a requester
+    whose limit is below a choice j: it leaves at its limit, and what is held at j is no use to it,
+    so that the prompt is no hit (12)."""
+    requests, limit, transfer_s, step_s, steps, edge_step_s = limited
+    items, choices = cost_s.shape
+    least = np.full(items, choices)
+    for u in range(requests.shape[0]):
+        for i in range(requests.shape[1]):
+            if requests[u, i] >= 0:
+                least[requests[u, i]] = min(least[requests[u, i]], limit[u, i])
+    held = hit.copy()
+    for r in range(items):
+        for j in range(2, choices):
+            if least[r] < j and cost_s[r, j] < np.inf:
+                cost_s[r, j] = 0.0
+                hit[r, j] = False
+    for u in range(requests.shape[0]):
+        for i in range(requests.shape[1]):
+            r = requests[u, i]
+            if r < 0:
+                continue
+            for j in range(least[r] + 1, choices):
+                if j < 2:
+                    continue
+                cut = min(j, limit[u, i])
+                total_s = transfer_s[u] + (steps - cut) * step_s[u]
+                if not (held[r, j] and cut == j):
+                    total_s += cut * edge_step_s
+                cost_s[r, j] = max(cost_s[r, j], total_s)
 
 
 @njit(cache=True)

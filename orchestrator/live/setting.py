@@ -19,7 +19,7 @@ from orchestrator import policies
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_times import StepTimes
 from orchestrator.policies import Policy
-from orchestrator.policies.kinds.price_planner import PricePlanner, price_planner
+from orchestrator.policies.kinds.price_planner import price_planner
 
 if TYPE_CHECKING:
     from orchestrator.live.reactive_learner import Coupled
@@ -53,7 +53,8 @@ def asks_whole_prompt(scenario: Scenario) -> bool:
 def resolve_cut_rule(scenario: Scenario) -> str:
     """The name of the rule by which edges cut: `fixed` where whole pictures are made, as
     `edge_node.cut.open_rule` has it, and where the edge is coupled; `auto` is `planned` where the
-    policy plans steps, else `considerate`. Raises ScenarioError where a plan is needed that the policy does not make."""
+    policy plans steps, else `considerate`. Raises ScenarioError where a plan is needed that the
+    policy does not make."""
     if scenario.modes.edge == "coupled":
         return "fixed"  # the slot's plan says where each prompt is cut
     cls = policies.chosen(scenario.policy)
@@ -119,7 +120,11 @@ def run_policy(scenario: Scenario) -> Policy:
     """The policy object of a live run: where the edge is coupled, the planner by price that stands
     for the policy. Raises ScenarioError where there is none."""
     policy = policies.make(scenario.policy)
-    return _by_price(policy) if scenario.modes.edge == "coupled" else policy
+    if scenario.modes.edge != "coupled":
+        return policy
+    planner = price_planner(policy)
+    assert planner is not None  # policies.check
+    return planner
 
 
 def run_coupled(scenario: Scenario, frame_bytes: int) -> Coupled:
@@ -144,21 +149,9 @@ def run_coupled(scenario: Scenario, frame_bytes: int) -> Coupled:
 def _coupled_problem(scenario: Scenario, frame_bytes: int) -> Problem:
     """The problem of the paper's slot, as the simulator's lanes have it: prompts are numbered by
     their places in the catalogue, and a policy's keys are these numbers. Raises ScenarioError."""
-    policy = policies.make(scenario.policy)
-    _by_price(policy)
     last = scenario.last_step
     steps = scenario.model.steps
-    if scenario.policy.timing != "reactive":
-        raise ScenarioError(
-            "policy.timing: proactive plans before a slot's requests are seen; modes.edge coupled "
-            "wants reactive"
-        )
-    if scenario.workload.arrivals.slotted is None or not scenario.workload.draws_from_catalogue:
-        raise ScenarioError(
-            "workload: a coupled edge is asked for the catalogue's prompts at each slot's start; "
-            "set arrivals: {slotted: {per_user: 10}}, and leave prompts and trace out"
-        )
-    if asks_whole_prompt(scenario):
+    if scenario.model.split_step == steps:
         raise ScenarioError(
             "model.split_step: a coupled edge hands over in mid-step, what it keeps is shared; set "
             f"it below model.steps ({steps})"
@@ -176,17 +169,6 @@ def _coupled_problem(scenario: Scenario, frame_bytes: int) -> Problem:
         weight_v=scenario.policy.weight_v,
         number=int,
     )
-
-
-def _by_price(policy: Policy) -> PricePlanner:
-    planner = price_planner(policy)
-    if planner is None:
-        names = [name for name in policies.names() if price_planner(policies.find(name)())]
-        raise ScenarioError(
-            f"policy.name: a coupled edge needs a policy that chooses by a slot's prices, and "
-            f"{policy.name} does not: set one of {', '.join(names)}"
-        )
-    return planner
 
 
 def _step_times(scenario: Scenario) -> StepTimes:
@@ -233,6 +215,7 @@ def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:
         "modes.edge": problem.edge,
         "modes.denoiser": scenario.modes.denoiser,
         "policy.timing": problem.timing,
+        **({"reuse.last_step": problem.last_step} if problem.edge == "coupled" else {}),
         "users": problem.users,
         "catalogue": problem.items,
         "edge_prompts": _edge_prompts(scenario),

@@ -64,13 +64,13 @@ class SlotState:
 @dataclass(frozen=True, kw_only=True)
 class Planned:
     """A slot's plan: `plan` for the edge; by place (R,) the `count` of requests, the policy's
-    `choice`, the step `kept` of what was asked for, and the prompts' keys; `gap` to exact P2 on the
-    same prices, None where nothing could be gained."""
+    `choice`, the step `after` the slot of what was asked for, and the prompts' keys; `gap` to exact
+    P2 on the same prices, None where nothing could be gained."""
 
     plan: SlotPlan
     count: NDArray[np.int64]
     choice: Choice
-    kept: Choice
+    after: Choice
     keys: Mapping[int, str]
     gap: float | None
 
@@ -160,12 +160,12 @@ class SlotPlanner:
             for r in rows.tolist()
         )
         # what the guard lets devices make alone is not computed: what is held of it stays
-        kept = np.where(served == choice, choice, cached).astype(np.int8)
+        after = np.where(served == choice, choice, cached).astype(np.int8)
         return Planned(
             plan=SlotPlan(slot=state.slot, steps=steps),
             count=count,
             choice=choice,
-            kept=kept,
+            after=after,
             keys=keys,
             gap=self._gap(choice, state.queue_s, target_s),
         )
@@ -178,7 +178,7 @@ class SlotPlanner:
         before = self.cached(store)
         after = before.copy()
         room = float(self.problem.places)
-        carry_over(planned.count, planned.kept, after, self._last_use, room, planned.plan.slot)
+        carry_over(planned.count, planned.after, after, self._last_use, room, planned.plan.slot)
         keys = dict(planned.keys)
         keys.update({self._place.get(output.prompt, -1): output.prompt_key for output in store})
         evict = tuple(keys[r] for r in np.flatnonzero((before > 0) & (after == 0)).tolist())
@@ -210,7 +210,7 @@ class SlotPlanner:
 
         one = np.array([False])
         last = np.array([self.problem.last_step])
-        requests, transfer_s, step_s = self._requests(demand, places)
+        requests, limit, transfer_s, step_s = self._requests(demand, places)
         counts = count[None]
         choice_prices.price_choices(
             choice_prices.Cuts(self.problem.steps, last, one, np.array([self.problem.split_step])),
@@ -240,29 +240,44 @@ class SlotPlanner:
             cached[None],
             choice_prices.Costs(self.cost_s, self.hit, self._weight),
         )
+        if limit.min(initial=self.problem.steps) < self.problem.last_step:
+            choice_prices.price_limited(
+                choice_prices.Limited(
+                    requests=requests[0],
+                    limit=limit,
+                    transfer_s=transfer_s[0],
+                    step_s=step_s[0],
+                    steps=self.problem.steps,
+                    edge_step_s=state.edge_step_s,
+                ),
+                self.cost_s[0],
+                self.hit[0],
+            )
 
     def _requests(
         self, demand: Sequence[Demand], places: Sequence[int]
-    ) -> tuple[NDArray[np.int32], Floats, Floats]:
-        """The waiting requests by user (1, U, k), each user's (8) for a frame and seconds of a
-        step (1, U). A request whose device does not say its rate or speed has no price of its
-        own."""
-        by_user: dict[int, list[int]] = {}
-        said: dict[int, Demand] = {}
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], Floats, Floats]:
+        """The waiting requests by user (1, U, k), their reuse limits (U, k), each user's (8) for a
+        frame and seconds of a step (1, U). A request whose device does not say its rate or speed
+        has no price of its own."""
+        by_user: dict[int, list[tuple[int, int]]] = {}
+        device: dict[int, Demand] = {}
         for one, place in zip(demand, places, strict=True):
             if 0 <= one.user < len(self._rate_bps) and one.rate_bps > 0:
                 self._rate_bps[one.user] = one.rate_bps
             if place >= 0 and one.rate_bps > 0 and one.step_s > 0:
-                by_user.setdefault(one.user, []).append(place)
-                said[one.user] = one
+                by_user.setdefault(one.user, []).append((place, one.limit))
+                device[one.user] = one
         most = max(map(len, by_user.values()), default=0)
         requests = np.full((1, len(by_user), most), -1, np.int32)
-        for u, items in enumerate(by_user.values()):
-            requests[0, u, : len(items)] = items
-        rates = np.array([one.rate_bps for one in said.values()])
+        limit = np.full((len(by_user), most), self.problem.steps)
+        for u, pairs in enumerate(by_user.values()):
+            requests[0, u, : len(pairs)] = [place for place, _ in pairs]
+            limit[u, : len(pairs)] = [last for _, last in pairs]
+        rates = np.array([one.rate_bps for one in device.values()])
         transfer_s = self._setting.frame_bits / rates
-        step_s = np.array([one.step_s for one in said.values()])
-        return requests, transfer_s[None], step_s[None]
+        step_s = np.array([one.step_s for one in device.values()])
+        return requests, limit, transfer_s[None], step_s[None]
 
     def _channel(self) -> Floats:
         """log2(1 + SNR) of the users that the run began with (U,), as each last said."""
@@ -272,20 +287,20 @@ class SlotPlanner:
         """The step of each place (R,) that a policy's answer wants, 0 where nobody asks."""
         choice = np.zeros_like(cached)
         choice[rows] = cached[rows]
-        asked = {self._names[r]: r for r in rows.tolist()}
+        place = {self._names[r]: r for r in rows.tolist()}
         for eviction in update.evict:
             key = eviction if isinstance(eviction, str) else eviction[0]
-            if key in asked:
-                choice[asked[key]] = 0
+            if key in place:
+                choice[place[key]] = 0
         for key, step in update.admit:
-            if key not in asked:
+            if key not in place:
                 raise ValueError(f"it wants step {step} of prompt {key}, which nobody asks for")
             if not 2 <= step <= self.problem.last_step:
                 raise ValueError(
                     f"it wants step {step} of prompt {key}: a plan names 2 to "
                     f"{self.problem.last_step}"
                 )
-            choice[asked[key]] = step
+            choice[place[key]] = step
         wanted = int((choice > 0).sum())
         if wanted > self.problem.places:
             raise ValueError(f"it wants {wanted} outputs where {self.problem.places} fit")

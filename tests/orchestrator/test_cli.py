@@ -33,7 +33,7 @@ from tests import paced
         (["run", "--policy", "bayes"], "policy.name: bayes needs the true request rates"),
         (
             ["run", "--set", "policy.timing=reactive"],
-            "policy.timing: reactive plans for requests that wait; set modes.edge: coupled with it",
+            "policy.timing: reactive plans for requests that wait",
         ),
         (
             ["run", "--resume", "no-such-run"],
