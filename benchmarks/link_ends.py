@@ -107,6 +107,7 @@ async def _receive(
     request = Request(request_id="frame", prompt=size, pipeline=PIPELINE, limit=6)
     asked_s = clock.now()
     answer = await edge.obtain(request, TIMEOUT_S)
+    assert answer.frame is not None  # that edge has no gate
     answer.frame.verify(PIPELINE, size)
     transfer_s = None
     if rate_bps:

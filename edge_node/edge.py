@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edge_node.cache.base import Cache, Entry, Hit
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
 from edge_node.cut.base import CutRule
 from edge_node.cutter import Cutter
+from edge_node.delivery import LOCAL, Delivery
 from edge_node.flight import Flight, Origin
 from edge_node.flights import Flights
+from edge_node.gate import Gate
+from edge_node.reports import demand_of, plausible
 from edge_node.watchers import Watchers
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
@@ -28,32 +31,21 @@ from midstep.wire.messages import (
     CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
+    Demand,
     Description,
     EdgeWork,
     Request,
     Reuse,
+    SlotPlan,
 )
 
 __all__ = ["Edge"]
 
-# what a device may say of itself; what is outside counts as not said, as rules and policies keep
-# means over devices, in which one that lies would weigh for all
-PLAUSIBLE = {"rate_bps": (1.0, 1e12), "step_s": (1e-9, 3600.0), "backlog_s": (0.0, 86_400.0)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Delivery:
-    """An output for one request, and how it was made."""
-
-    entry: Entry
-    reuse: Reuse
-    edge_steps: int = 0
-    reused_step: int = 0
-    queue_s: float = 0.0
-
 
 class Edge:
-    """The edge server without its wire: implements EdgePort and ControlPort in-process."""
+    """The edge server without its wire: implements EdgePort and ControlPort in-process. Where it
+    has a `gate`, requests wait there for their slot's plan, which alone says what they get
+    (modes.edge: coupled)."""
 
     def __init__(
         self,
@@ -68,6 +60,7 @@ class Edge:
         seed: int,
         profile: StepProfile,
         frame_bytes: int = 0,
+        gate: Gate | None = None,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -85,6 +78,7 @@ class Edge:
         self._pipeline = self.identity.digest()
         self._flights = Flights(engine, clock, rule, self._frozen)
         self._cutter = Cutter(rule, engine, self._flights, profile, frame_bytes)
+        self.gate = gate
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
@@ -108,10 +102,14 @@ class Edge:
         than `timeout_s` is cancelled."""
         self.integrity.require()
         self._check(request)
-        request = _plausible(request)
+        request = plausible(request)
         arrived = self.clock.now()
         output = OutputKey.of(self._pipeline, request.prompt, request.private_seed, self.seed)
         key = output.digest()
+        if self.gate is not None:
+            async with asyncio.timeout(timeout_s):
+                delivery = await self._by_plan(self.gate, request, key, output.seed)
+            return self._answer(request, delivery, arrived, output.seed)
         self.metrics.lookup()
         hit = self.store.lookup(key, request.limit)
         held = 0 if hit is None else hit.step
@@ -127,7 +125,7 @@ class Edge:
         )
         try:
             async with asyncio.timeout(timeout_s):
-                delivery = await self._fly(request, origin, flight, cut)
+                delivery = await self._fly(request, origin, flight, cut, request.limit)
         except QueueFull:
             if hit is None:
                 raise
@@ -135,12 +133,34 @@ class Edge:
             delivery = self._hand_over(hit)
         return self._answer(request, delivery, arrived, output.seed)
 
-    def _hand_over(self, hit: Hit) -> _Delivery:
+    async def _by_plan(self, gate: Gate, request: Request, key: str, seed: int) -> Delivery:
+        """What the plan of the slot gives a request: nothing, a held output as it is, or the one at
+        its planned step (or limit, where that is before), made from noise."""
+        arrived = self.clock.now()
+        private = request.private_seed is not None
+        verdict = await gate.wait(key, None if private else demand_of(request, key))
+        plan_wait_s = max(0.0, self.clock.now() - arrived)
+        self.metrics.waited_for_plan(plan_wait_s, verdict.in_time)
+        planned = verdict.planned
+        if planned is None or planned.step < 1 or private:
+            return replace(LOCAL, plan_wait_s=plan_wait_s)
+        if planned.from_store and planned.step <= request.limit:
+            self.metrics.lookup()
+            hit = self.store.lookup(key, planned.step)
+            if hit is not None and hit.step == planned.step:
+                return replace(self._hand_over(hit), plan_wait_s=plan_wait_s)
+        cut = min(planned.step, request.limit)
+        origin = Origin(prompt=request.prompt, prompt_key=key, seed=seed)
+        flight = self._flights.usable(key, cut, 0)
+        delivery = await self._fly(request, origin, flight, cut, cut)
+        return replace(delivery, plan_wait_s=plan_wait_s)
+
+    def _hand_over(self, hit: Hit) -> Delivery:
         """A held output as it is."""
         whole = self.split_step == self.identity.steps == hit.step
         reuse: Reuse = "final" if whole else "exact"
         self.metrics.hit(reuse)
-        return _Delivery(entry=hit.entry, reuse=reuse, reused_step=hit.step)
+        return Delivery(entry=hit.entry, reuse=reuse, reused_step=hit.step)
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -159,12 +179,13 @@ class Edge:
             )
 
     async def _fly(
-        self, request: Request, origin: Origin, flight: Flight | None, cut: int
-    ) -> _Delivery:
+        self, request: Request, origin: Origin, flight: Flight | None, cut: int, furthest: int
+    ) -> Delivery:
         """Let a request join the trajectory of its output that is in flight, or begin one from
-        `origin`, and wait for the output at its cut."""
+        `origin`, and wait for the output at its cut; one that has passed the cut may give a step up
+        to `furthest`."""
         arrived = self.clock.now()
-        at = None if flight is None else flight.serves(cut, request.limit)
+        at = None if flight is None else flight.serves(cut, furthest)
         if flight is not None and at is not None:
             shares = True
             passenger = flight.join(at)
@@ -178,14 +199,14 @@ class Edge:
             flight.leave(passenger)
             raise
         if shares:
-            return _Delivery(
+            return Delivery(
                 entry=entry,
                 reuse="shared",
                 edge_steps=passenger.edge_steps,
                 reused_step=flight.origin.step,
             )
         started_s = arrived if flight.started_s is None else flight.started_s
-        return _Delivery(
+        return Delivery(
             entry=entry,
             reuse="computed" if origin.held is None else "resumed",
             edge_steps=passenger.edge_steps,
@@ -198,46 +219,19 @@ class Edge:
         self.staging.put(entry)
         self.integrity.changed(1)
 
-    def _answer(self, request: Request, delivery: _Delivery, arrived: float, seed: int) -> Answer:
-        frame = delivery.entry.frame
+    def _answer(self, request: Request, delivery: Delivery, arrived: float, seed: int) -> Answer:
         now = self.clock.now()
-        edge_s = max(0.0, now - arrived - delivery.queue_s)
-        if request.private_seed is None:
-            access = Access(
-                request_id=request.request_id,
-                prompt_key=frame.prompt_key,
-                prompt=request.prompt,
-                step=frame.step,
-                nbytes=frame.nbytes,
-                reuse=delivery.reuse,
-                at_s=now,
-                edge_s=delivery.queue_s + edge_s,
-                user=request.user,
-                limit=request.limit,
-                edge_steps=delivery.edge_steps,
-                reused_step=delivery.reused_step,
-                rate_bps=request.rate_bps,
-                step_s=request.step_s,
-                backlog_s=request.backlog_s,
-            )
+        edge_s = max(0.0, now - arrived - delivery.plan_wait_s - delivery.queue_s)
+        access = delivery.access(request, now, edge_s)
+        if access is not None:
             self.watchers.publish(access)
         if delivery.reuse == "resumed":
             self.metrics.hit(delivery.reuse)
-        saved_steps = frame.step - delivery.edge_steps
-        self.metrics.handed_over(frame.step, request.limit, delivery.edge_steps, saved_steps)
-        self.refresh()
-        return Answer(
-            frame=frame,
-            reuse=delivery.reuse,
-            similarity=1.0 if delivery.reuse != "computed" else 0.0,
-            edge_steps=delivery.edge_steps,
-            saved_steps=saved_steps,
-            queue_s=delivery.queue_s,
-            edge_s=edge_s,
-            seed=seed,
-            truncated=delivery.entry.truncated,
-            reused_step=delivery.reused_step,
+        self.metrics.handed_over(
+            delivery.step, request.limit, delivery.edge_steps, delivery.saved_steps
         )
+        self.refresh()
+        return delivery.answer(seed, edge_s)
 
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end, until the caller closes the stream."""
@@ -261,6 +255,22 @@ class Edge:
         self.metrics.evicted(evicted)
         self.refresh()
         return CacheUpdateResult(admitted, evicted, len(update.admit) - admitted)
+
+    async def gather(self, slot: int, expected: int, wait_s: float) -> tuple[Demand, ...]:
+        """See ControlPort."""
+        return await self._coupled().gather(slot, expected, wait_s)
+
+    async def serve(self, plan: SlotPlan) -> None:
+        """See ControlPort."""
+        self._coupled().serve(plan)
+
+    def _coupled(self) -> Gate:
+        """The gate. Raises ScenarioError where there is none."""
+        if self.gate is None:
+            raise ScenarioError(
+                f"modes.edge: at {self.name} no request waits for a plan; set it to coupled"
+            )
+        return self.gate
 
     async def snapshot(self) -> CacheSnapshot:
         """The outputs in store and staging."""
@@ -286,21 +296,15 @@ class Edge:
             len(self.store), self.store.nbytes, self.staging.nbytes, self.engine.queue_depth
         )
 
-    def check_capacity(self, frame_bytes: int) -> None:
-        """Raise ScenarioError where store or staging could not hold even one output."""
-        for name, most in (("capacity", self.store.capacity), ("staging", self.staging.capacity)):
-            if frame_bytes > most:
+    def check_capacity(self, frame_bytes: int, fresh: int = 1) -> None:
+        """Raise ScenarioError where the store could not hold even one output, or staging not as
+        many as may have to wait there, `fresh`."""
+        bounds = (("capacity", self.store.capacity, 1), ("staging", self.staging.capacity, fresh))
+        for name, most, count in bounds:
+            least = count * frame_bytes
+            if least > most:
+                what = "one output" if count == 1 else f"a slot's {count} outputs"
                 raise ScenarioError(
-                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold one output of this "
-                    f"model ({frame_bytes} bytes); give at least {frame_bytes}"
+                    f"edges.N.{name} of {self.name}: {most} bytes cannot hold {what} of this "
+                    f"model ({frame_bytes} bytes); give at least {least}"
                 )
-
-
-def _plausible(request: Request) -> Request:
-    """The request, with 0 for what its device cannot be."""
-    odd = {
-        name: 0.0
-        for name, (least, most) in PLAUSIBLE.items()
-        if not least <= getattr(request, name) <= most
-    }
-    return replace(request, **odd) if odd else request  # type: ignore[arg-type]

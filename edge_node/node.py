@@ -11,6 +11,7 @@ from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
+from edge_node.gate import Gate
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
@@ -89,7 +90,7 @@ class EdgeNode:
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
             edge = _edge(scenario, denoiser, clock, thread, times, rule, stats)
-            edge.check_capacity(times.frame_bytes)
+            edge.check_capacity(times.frame_bytes, _fresh_outputs(scenario))
             if whole_prompt is not None:
                 edge.whole_prompt = whole_prompt
         except BaseException:
@@ -144,7 +145,20 @@ def _edge(
         seed=scenario.seed,
         profile=times.profile,
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
+        gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
     )
+
+
+def _fresh_outputs(scenario: Scenario) -> int:
+    """How many outputs may have to wait in staging at a time: where requests wait for plans, one of
+    each prompt that is asked for in a slot, until the slot has ended."""
+    slotted = scenario.workload.arrivals.slotted
+    if scenario.modes.edge != "coupled" or slotted is None:
+        return 1
+    edges = (None, scenario.edge.name)
+    users = sum(group.count for group in scenario.devices if group.edge in edges)
+    asked = users * slotted.per_user
+    return max(1, min(asked, scenario.workload.catalogue_size or asked))
 
 
 def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) -> _Times:

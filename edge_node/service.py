@@ -20,6 +20,7 @@ from midstep.errors import (
     PipelineMismatch,
     PromptError,
     QueueFull,
+    ScenarioError,
 )
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
@@ -83,6 +84,20 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
 
     async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
         return convert.snapshot_to(await self.edge.snapshot())
+
+    async def Gather(self, request: pb.GatherRequest, context: Context) -> pb.GatherReply:
+        try:
+            demand = await self.edge.gather(request.slot, request.expected, request.wait_seconds)
+        except ScenarioError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return pb.GatherReply(demand=[convert.demand_to(one) for one in demand])
+
+    async def Serve(self, request: pb.SlotPlan, context: Context) -> pb.ServeReply:
+        try:
+            await self.edge.serve(convert.plan_from(request))
+        except ScenarioError as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return pb.ServeReply()
 
     async def _refuse(self, context: Context, error: Exception) -> None:
         """End the call with the status of `error`, and count it."""

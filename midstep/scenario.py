@@ -167,6 +167,9 @@ class Devices(Tree):
     """W_n of (6), MHz: drawn for each device, evenly from [low, high]."""
     distance_m: Range = (120.0, 255.0)
     """Distances from the edge, metres: evenly spaced over [near, far] within the class."""
+    parallel: bool = False
+    """Whether a device's own requests and frames do not wait for each other, as in (5) and (8):
+    each takes its amount over the rate of the slot in which it was due."""
     watts: float = Field(4.0, ge=0)
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
@@ -242,6 +245,9 @@ class Channel(Radio):
 
     frame_bytes: Bytes | None = 500_000
     """D, size of every frame on the air, bytes; null: each frame's own size."""
+    total_mhz: float | None = Field(None, gt=0)
+    """W of (21), MHz: an edge's whole bandwidth, shared by those who receive at the moment, W_n = W
+    / n. null: each device has its own, devices.N.bandwidth_mhz."""
 
 
 class Popularity(Tree):
@@ -418,7 +424,7 @@ class PolicySource(Tree):
 class PolicySettings(Tree):
     """What decides what is kept. `name` is a policy's, or a file: FILE.py, FILE.py:Class, whose
     text then becomes `source`; `params` go to the policy's __init__. `latency_target_s` is the Lbar
-    of (23); null: the mean of the first slots."""
+    of (23)."""
 
     name: str = "lru"
     """Name of a policy (`midstep policies`), or FILE.py, or FILE.py:Class."""
@@ -427,15 +433,18 @@ class PolicySettings(Tree):
     source: PolicySource | None = None
     """The file that `name` named, which a run puts here; null: a policy of the package."""
     timing: Literal["proactive", "reactive"] = "proactive"
-    """When plans are made: `proactive`, before a slot's requests are seen; `reactive`, after, which
-    only the simulator can."""
+    """When plans are made: `proactive`, before a slot's requests are seen; `reactive`, after, as in
+    the paper: the requests of a slot wait for its plan. Goes with modes.edge `coupled`."""
     admission: Literal["slot", "access"] = "access"
     """When an eviction rule's changes reach the edge: at each `access`, or at the `slot`'s end."""
     steps_per_prompt: Literal["one", "several"] = "one"
     """Outputs of one prompt that may be held: `one` step, as in (11), or `several`."""
+    weight_v: float = Field(1.8, ge=0)
+    """V of (33), seconds: how much a slot's mean latency weighs against the queue Q."""
     latency_target_s: float | None = Field(None, gt=0)
-    """Lbar of (23), mean latency of misses, seconds; null: the mean of the first ten
-    slots with one."""
+    """Lbar of (23), mean latency of misses, seconds; null: the mean of the first ten slots with
+    one, and where modes.edge is `coupled` 0.993 of what `greedy` has with Q = 0 in this very
+    setting, which is computed before the run."""
 
 
 class Reuse(Tree):
@@ -454,6 +463,13 @@ class Reuse(Tree):
     table: str | None = None
     """File of `midstep calibrate --reuse`, beside the scenario's file unless it is a path from the
     root; null: the model's own."""
+    last_step: int | None = Field(None, ge=2, le=127)
+    """S*, the last step that a plan may name where modes.edge is `coupled`; null:
+    model.split_step."""
+    tolerance: Literal["paper"] | None = None
+    """`paper`: a held output at step m serves with a probability of 1 - 0.05 max(0, m - 5), one
+    draw for each prompt and slot, and the model's measured limits count for nothing. Goes with
+    modes.edge `coupled`; null: the measured limits."""
 
     @model_validator(mode="after")
     def _floor_of_a_metric(self) -> Reuse:
@@ -474,8 +490,9 @@ class Reuse(Tree):
 class Modes(Tree):
     """Modes: which parts are real, emulated or modelled."""
 
-    edge: Literal["shared"] = "shared"
-    """What the edge computes: every request may use it (`shared`)."""
+    edge: Literal["shared", "coupled"] = "shared"
+    """What the edge computes: every request may use it (`shared`); or, as in the paper, only what
+    the slot's plan keeps, and the rest runs wholly on the devices (`coupled`)."""
     clock: Literal["wall", "virtual"] = "wall"
     """Time: `wall`, or `virtual`, which jumps to the next event and is deterministic."""
     denoiser: Literal["real", "paced"] = "real"
@@ -667,6 +684,34 @@ class Scenario(Tree):
             raise ValueError("modes.time_scale: virtual time does not follow the clock; leave it 1")
         return self
 
+    @model_validator(mode="after")
+    def _sharers_live_together(self) -> Scenario:
+        """A band that is shared is known in one process."""
+        apart = self.modes.wire == "grpc" and self.hosts.devices_per_host < self._most_of_an_edge
+        if self.channel.total_mhz is not None and apart:
+            raise ValueError(
+                f"channel.total_mhz: who receives at the moment is known within one process: set "
+                f"hosts.devices_per_host: {self._most_of_an_edge}, or modes.wire: inprocess"
+            )
+        return self
+
+    @property
+    def _most_of_an_edge(self) -> int:
+        """Devices of the edge that has most of them."""
+        dealt = sum(devices.count for devices in self.devices if devices.edge is None)
+        return max(
+            sum(devices.count for devices in self.devices if devices.edge == edge.name)
+            + -(-dealt // len(self.edges))
+            for edge in self.edges
+        )
+
+    @model_validator(mode="after")
+    def _coupled_as_a_whole(self) -> Scenario:
+        problem = _coupled_problem(self) if self.modes.edge == "coupled" else _loose_key(self)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
     @property
     def edge(self) -> EdgeSettings:
         """The edge of a scenario that has one, as `at` gives it."""
@@ -677,6 +722,11 @@ class Scenario(Tree):
         return self.model_copy(
             update={"edges": tuple(edge for edge in self.edges if edge.name == name)}
         )
+
+    @property
+    def last_step(self) -> int:
+        """S*, the last step that a plan of a coupled edge may name."""
+        return self.reuse.last_step or self.model.split_step
 
     @property
     def users(self) -> int:
@@ -705,3 +755,55 @@ class Scenario(Tree):
         return yaml.safe_dump(
             self.model_dump(mode="json", by_alias=True), sort_keys=False, width=110
         )
+
+
+def _coupled_problem(scenario: Scenario) -> str | None:
+    """What does not go with modes.edge `coupled`, in a line."""
+    policy = scenario.policy
+    workload = scenario.workload
+    steps = scenario.model.steps
+    if policy.timing != "reactive":
+        return (
+            "policy.timing: proactive plans before a slot's requests are seen; modes.edge coupled "
+            "wants reactive"
+        )
+    if workload.is_listed:
+        return (
+            "workload: a coupled edge is asked for the catalogue's prompts at each slot's start, "
+            "as the seed draws them; leave prompts and trace out"
+        )
+    if workload.arrivals.slotted is None:
+        return (
+            f"workload.arrivals: {workload.arrivals.law} requests come at any time; modes.edge "
+            f"coupled plans for those of a whole slot: set {{slotted: {{per_user: 10}}}}"
+        )
+    if scenario.cut.rule != "fixed":
+        return (
+            f"cut.rule: {scenario.cut.rule[:60]}: where modes.edge is coupled the slot's plan says "
+            f"where each prompt is cut; leave cut out"
+        )
+    if policy.steps_per_prompt != "one":
+        return "policy.steps_per_prompt: a coupled edge holds one step of a prompt, (11); set one"
+    if not 2 <= scenario.last_step <= min(steps, 127):
+        key = "model.split_step" if scenario.reuse.last_step is None else "reuse.last_step"
+        return (
+            f"{key}: {scenario.last_step} is the last step that a plan may name (S*); give 2 to "
+            f"{min(steps, 127)}"
+        )
+    return None
+
+
+def _loose_key(scenario: Scenario) -> str | None:
+    """A key that goes with modes.edge `coupled` alone and is set without it, in a line."""
+    if scenario.policy.timing == "reactive":
+        return (
+            "policy.timing: reactive plans for requests that wait; set modes.edge: coupled with "
+            "it, or proactive"
+        )
+    for key, value in (
+        ("last_step", scenario.reuse.last_step),
+        ("tolerance", scenario.reuse.tolerance),
+    ):
+        if value is not None:
+            return f"reuse.{key}: it goes with modes.edge coupled; leave it out"
+    return None

@@ -29,6 +29,7 @@ _UNITS = {
     "_bytes": "bytes",
     "_per_minute": "1/min",
     "_per_slot": "1/slot",
+    "weight_v": "s",
     "height": "pixels",
     "width": "pixels",
 }

@@ -25,7 +25,7 @@ from orchestrator.live.scenario_options import ScenarioLike, resolve_scenario
 from orchestrator.live.signals import Interrupts
 from orchestrator.records.experiment_record import Experiment
 from orchestrator.records.run_record import Run
-from orchestrator.roads import cluster_of
+from orchestrator.roads import calibrated, cluster_of
 
 __all__ = ["Experiment", "Run", "experiment", "load", "open_run", "run"]
 
@@ -74,6 +74,7 @@ def run(
         if replay is None
         else resolve_replay(os.fspath(replay), scenario, changes)
     )
+    resolved = calibrated(resolved)
     if quiet is None:
         quiet = resolved.modes.clock == "virtual"
     options = Options(

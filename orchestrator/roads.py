@@ -10,16 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midstep.errors import EXIT_INTERRUPTED, EXIT_MISSED, OptionError, PartDied
+from midstep.errors import EXIT_INTERRUPTED, EXIT_MISSED, OptionError, PartDied, ScenarioError
 from midstep.scenario import Scenario
 
 if TYPE_CHECKING:
     from orchestrator.evaluation.experiment.command import Setup
     from orchestrator.evaluation.experiment.plan import Plan
     from orchestrator.evaluation.experiment.pool import Executor, Outcome, Road, Task
+    from orchestrator.evaluation.simulator.presets import Preset
     from orchestrator.live.launch import ClusterKind
 
-__all__ = ["Live", "check", "cluster_of", "setup", "simulate", "virtual"]
+__all__ = ["Live", "calibrated", "check", "cluster_of", "setup", "simulate", "virtual"]
 
 LIVE_STOP_S = 90.0  # wall seconds: a live run that is interrupted awaits its requests in flight
 
@@ -63,12 +64,28 @@ def cluster_of(scenario: Scenario) -> ClusterKind:
     return InProcess
 
 
+def calibrated(scenario: Scenario) -> Scenario:
+    """The scenario with its Lbar: where the edge is coupled and policy.latency_target_s null, that
+    of the closed model's own pass for this seed and setting. Raises ScenarioError where the closed
+    model cannot play it."""
+    lane = _to_calibrate(scenario)
+    if lane is None:
+        return scenario
+    from orchestrator.evaluation.simulator.compare import calibrate
+
+    preset, slots = lane
+    target_s = float(calibrate([(preset, scenario.seed)], slots)[0])
+    policy = scenario.policy.model_copy(update={"latency_target_s": target_s})
+    return scenario.model_copy(update={"policy": policy})
+
+
 def check(scenario: Scenario) -> None:
     """Raise MidstepError where a run of the scenario would be refused."""
     from orchestrator.live.launch import Options
     from orchestrator.live.launch import check as check_launch
 
     check_launch(scenario, Options())
+    _to_calibrate(scenario)
 
 
 def virtual(scenario: Scenario, folder: Path) -> None:
@@ -87,6 +104,7 @@ class Live:
         from orchestrator.live.launch import Options
         from orchestrator.live.run import run
 
+        scenario = calibrated(scenario)
         address = self.address if scenario.modes.wire == "grpc" else None
         options = Options(out=str(folder), address=address, quiet=True, report=False)
         _ended(run(scenario, options, cluster_of(scenario)), folder)
@@ -97,6 +115,22 @@ def simulate(scenario: Scenario, folder: Path) -> None:
     from orchestrator.evaluation.experiment.simulated import play
 
     play(scenario, folder)
+
+
+def _to_calibrate(scenario: Scenario) -> tuple[Preset, int] | None:
+    """The closed model's preset and slots by which Lbar is calibrated; None where it need not be.
+    Raises ScenarioError."""
+    if scenario.modes.edge != "coupled" or scenario.policy.latency_target_s is not None:
+        return None
+    from orchestrator.evaluation.simulator.scenario_preset import preset_of, slots_of
+
+    try:
+        return preset_of(scenario), slots_of(scenario)[0]
+    except ScenarioError as error:
+        raise ScenarioError(
+            f"policy.latency_target_s: null is calibrated by the closed model, which cannot play "
+            f"this scenario: set a number of seconds ({error})"
+        ) from error
 
 
 def _ended(status: int, folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
-from midstep.errors import MidstepError, PipelineMismatch, PromptError, QueueFull
+from midstep.errors import FrameError, MidstepError, PipelineMismatch, PromptError, QueueFull
 from midstep.radio.fading import DeviceChannel, DeviceSpec
 from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
@@ -19,8 +19,8 @@ from midstep.wire.identity import OutputKey
 from midstep.wire.messages import Answer, Description, EdgePort, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
-from user_agent.link import Link
-from user_agent.pictures import LastSteps
+from user_agent.pictures import AllSteps, LastSteps
+from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
 
 __all__ = ["Device", "Finished"]
@@ -31,7 +31,7 @@ TIMER_S = 1e-9  # an event loop's timers are no finer: less than this is no late
 @dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received."""
+    received, None where the device made the whole picture."""
 
     row: RequestRow
     picture: bytes | None = None
@@ -40,7 +40,7 @@ class Finished:
 
 class Device:
     """One user's device, with its own link and throttle; the devices of a host share `engine` and
-    `limits`.
+    `limits`, and where the scenario says so a `band`.
 
     Where the edge does all steps (it caches finished pictures) the device has no step left in which
     to follow the user's own prompt: it then asks for the user's whole prompt and variation. It asks
@@ -56,6 +56,8 @@ class Device:
         limits: ReuseLimits,
         description: Description,
         metrics: UserMetrics,
+        *,
+        band: Band | None = None,
     ) -> None:
         clock = engine.clock
         self.spec = spec
@@ -71,9 +73,9 @@ class Device:
         self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
-        self._link = Link(channel, clock, slot, scenario.channel.frame_bytes)
+        self._link = open_link(channel, spec, scenario, clock, band)
         step_s = description.step_s if spec.step_s is None else spec.step_s
-        self._throttle = Throttle(channel, clock, slot, step_s)
+        self._throttle = Throttle(channel, clock, slot, step_s, parallel=spec.parallel)
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
@@ -106,7 +108,8 @@ class Device:
         frame = None
         try:
             answer = await self._ask(row, user_request)
-            await self._receive(row, answer.frame)
+            if answer.frame is not None:
+                await self._receive(row, answer.frame)
             picture = await self._finish(row, user_request, answer.frame)
             frame = answer.frame
             row.result = "done"
@@ -157,41 +160,59 @@ class Device:
         row.seed = output.seed
         row.prompt_key = output.digest()
         row.record_answer(answer, self._description.pipeline.steps)
-        answer.frame.verify(self._pipeline, row.prompt_key)
-        # past it the picture would be somebody else's, undamaged as it is
-        if answer.frame.step > limit:
-            raise PipelineMismatch(
-                f"the frame is at step {answer.frame.step}, the request's reuse limit is {limit}"
-            )
+        self._check(row, answer)
         return answer
+
+    def _check(self, row: RequestRow, answer: Answer) -> None:
+        """Raise FrameError or PipelineMismatch for an answer that would make another picture."""
+        frame = answer.frame
+        if (frame is None) != (answer.reuse == "local"):
+            what = "no frame" if frame is None else "a frame"
+            raise FrameError(f"the edge answers {answer.reuse} with {what}")
+        if frame is None:
+            if answer.seed != row.seed:
+                raise PipelineMismatch(
+                    f"the edge gives seed {answer.seed} for {row.prompt_key[:12]}, its own is "
+                    f"{row.seed}"
+                )
+            return
+        frame.verify(self._pipeline, row.prompt_key)
+        # past it the picture would be somebody else's, undamaged as it is
+        if row.reuse_limit is not None and frame.step > row.reuse_limit:
+            raise PipelineMismatch(
+                f"the frame is at step {frame.step}, the request's reuse limit is {row.reuse_limit}"
+            )
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:
         """Hold a frame until it has passed over the link."""
         self._move("receiving")
-        transfer = await self._link.transmit(frame.nbytes)
+        transfer = await self._link.transmit(frame.nbytes, row.due_s)
         row.transfer_s = transfer.achieved_s
         row.transfer_wait_s = transfer.booking.wait_s
         row.transfer_late_s = transfer.late_s
         row.frame_bytes = transfer.nbytes
         row.link_rate_bps = transfer.rate_bps
 
-    async def _finish(self, row: RequestRow, user_request: UserRequest, frame: Frame) -> bytes:
-        """Steps m+1..S with the user's own prompt, and the decoding, held to the device's pace."""
+    async def _finish(
+        self, row: RequestRow, user_request: UserRequest, frame: Frame | None
+    ) -> bytes:
+        """Steps m+1..S with the user's own prompt, all of them where there is no frame, and the
+        decoding, held to the device's pace."""
         self._move("computing")
+        if frame is None:  # nothing was on the air
+            row.transfer_s = 0.0
+            row.transfer_wait_s = 0.0
+            row.frame_bytes = 0
+        done = 0 if frame is None else frame.step
         steps = self._description.pipeline.steps
         decoding = self._description.decode_s / self._description.step_s
-        booking = self._throttle.book(self._clock.now(), steps - frame.step + decoding)
+        booking = self._throttle.book(self._clock.now(), steps - done + decoding, row.due_s)
         variation = None
         # a finished picture has no steps left that could denoise a variation's fresh noise
-        if user_request.variation_seed is not None and frame.step < steps:
+        if user_request.variation_seed is not None and done < steps:
             variation = Variation(user_request.variation_seed)
-        job = LastSteps(
-            denoiser=self._engine.denoiser,
-            frame=frame,
-            prompt=user_request.prompt,
-            variation=variation,
-        )
-        if frame.step < steps:
+        job = self._job(row, frame, variation)
+        if done < steps:
             picture, truncated = (await self._engine.submit(job)).value
         else:  # decoding alone must not wait for the next step of the host's other devices
             picture, truncated = await self._engine.compute(lambda: job.finish(job.begin()))
@@ -209,6 +230,22 @@ class Device:
         for spent in stages:
             row.overhead_s -= spent or 0.0
         return picture
+
+    def _job(
+        self, row: RequestRow, frame: Frame | None, variation: Variation | None
+    ) -> AllSteps | LastSteps:
+        """What the engine has to do for a request: what is left after the frame, or all of it."""
+        denoiser = self._engine.denoiser
+        if frame is not None:
+            return LastSteps(denoiser=denoiser, frame=frame, prompt=row.prompt, variation=variation)
+        assert row.seed is not None  # `_ask` has filled it in
+        return AllSteps(
+            denoiser=denoiser,
+            prompt=row.prompt,
+            prompt_key=row.prompt_key,
+            seed=row.seed,
+            variation=variation,
+        )
 
     def _move(self, state: str) -> None:
         if state != self.state:

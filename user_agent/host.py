@@ -28,6 +28,7 @@ from user_agent.device import Device, Finished
 from user_agent.dropped import DroppedArrivals
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
 from user_agent.samples import Samples
+from user_agent.shared_link import Band, check_together, open_band
 
 __all__ = ["DeviceHost"]
 
@@ -90,14 +91,19 @@ class DeviceHost:
         *,
         references: int = 0,
         law: ArrivalLaw | None = None,
+        band: Band | None = None,
     ) -> DeviceHost:
         """Ask the edge for its description, load the model, and check that both have one pipeline.
 
         `references` is how many of its pictures `gallery` makes again; `law` says when requests are
-        due, None: the scenario's. Raises EdgeUnreachable, CredentialsError, ModelError,
+        due, None: the scenario's. `band` is what its devices share with others of this process,
+        None: what the scenario says. Raises EdgeUnreachable, CredentialsError, ModelError,
         ScenarioError, PipelineMismatch.
         """
         description = await edge.describe()
+        devices = list(specs)
+        if band is None:
+            check_together(scenario, devices, description.edge)
         denoiser, thread = await open_computing(scenario, scenario.hosts.threads, clock)
         try:
             _check_pipeline(denoiser, description)
@@ -120,14 +126,15 @@ class DeviceHost:
             stats=EngineStats(on_tick(description.edge, "device")),
         )
         metrics = UserMetrics(description.edge, scenario.policy.name)
+        band = open_band(scenario, clock) if band is None else band
 
         def make(spec: DeviceSpec) -> Device:
-            return Device(spec, scenario, edge, engine, limits, description, metrics)
+            return Device(spec, scenario, edge, engine, limits, description, metrics, band=band)
 
         demand = (workload, open_law(scenario) if law is None else law)
         host = cls(scenario, make, engine, demand, metrics, thread, references)
         host.notice = limits.notice
-        host.join(specs)
+        host.join(devices)
         return host
 
     def start(self, epoch_s: float | None, since_s: float = 0.0) -> None:
@@ -299,16 +306,17 @@ class DeviceHost:
         denoiser = self._engine.denoiser
         row = finished.row
         frame = finished.frame
-        assert frame is not None and row.seed is not None and finished.picture is not None
-        as_received = await self._engine.submit(
-            AsReceived(denoiser=denoiser, frame=frame, prompt=row.prompt)
-        )
+        assert row.seed is not None and finished.picture is not None
+        as_received = None
+        if frame is not None:
+            job = AsReceived(denoiser=denoiser, frame=frame, prompt=row.prompt)
+            as_received = (await self._engine.submit(job)).value
         alone = await self._engine.submit(
             WholePicture(denoiser=denoiser, prompt=row.prompt, seed=row.seed)
         )
         return Gallery(
             request_id=row.request_id,
-            frame=as_received.value,
+            frame=as_received,
             picture=finished.picture,
             reference=png(alone.value),
             psnr_db=physics.psnr_db(pixels(finished.picture), alone.value),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from midstep.clock import Clock
 from midstep.radio.fading import DeviceChannel
-from user_agent.booking import SerialWork, Stage
+from user_agent.booking import Stage, open_work
 
 __all__ = ["Link", "Transfer"]
 
@@ -26,28 +26,36 @@ class Transfer(Stage):
 
 class Link:
     """One device's downlink. `frame_bytes` is D of the scenario; None: each frame's own size
-    counts."""
+    counts. `parallel`: the device's own frames do not wait for each other."""
 
     def __init__(
-        self, channel: DeviceChannel, clock: Clock, slot_seconds: float, frame_bytes: int | None
+        self,
+        channel: DeviceChannel,
+        clock: Clock,
+        slot_seconds: float,
+        frame_bytes: int | None,
+        *,
+        parallel: bool = False,
     ) -> None:
         self._clock = clock
         self._frame_bytes = frame_bytes
-        self._work = SerialWork(channel.rate_bps, slot_seconds)
+        self._work = open_work(channel.rate_bps, slot_seconds, parallel)
 
     @property
     def rate_bps(self) -> float:
         """R_n(t) now."""
         return self._work.rate(self._clock.now())
 
-    async def transmit(self, nbytes: int) -> Transfer:
+    async def transmit(self, nbytes: int, due_s: float | None = None) -> Transfer:
         """Hold a frame that arrives now until its bits have passed, behind the device's earlier
-        frames.
+        frames; `due_s` is when its request was due, None: now.
 
-        The rate is integrated over the slots it spans.
+        The rate is integrated over the slots it spans, or where the device is `parallel` that of
+        the slot in which its request was due.
         """
         on_air = self._frame_bytes or nbytes
-        booking = self._work.book(self._clock.now(), 8.0 * on_air)
+        now = self._clock.now()
+        booking = self._work.book(now, 8.0 * on_air, now if due_s is None else due_s)
         await self._clock.sleep_until(booking.due_s)
         achieved = self._clock.now() - booking.asked_s
         return Transfer(booking=booking, achieved_s=achieved, nbytes=on_air)

@@ -19,7 +19,7 @@ class Samples:
     def add(self, finished: Finished) -> None:
         """Add a request, if it can be compared and its kind has room."""
         row = finished.row
-        if finished.frame is None or row.result != "done" or row.variation_seed is not None:
+        if finished.picture is None or row.result != "done" or row.variation_seed is not None:
             return  # a variation differs from its reference by intent, not by reuse
         self._kinds.setdefault(row.reuse or "", []).append(finished)
         self._count += 1

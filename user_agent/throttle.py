@@ -5,21 +5,28 @@ from __future__ import annotations
 
 from midstep.clock import Clock
 from midstep.radio.fading import DeviceChannel
-from user_agent.booking import Booking, SerialWork, Stage
+from user_agent.booking import Booking, Stage, open_work
 
 __all__ = ["Throttle"]
 
 
 class Throttle:
     """`step_s` is the time of one step at the speed that the channel's f_n(t) is a share of: the
-    edge's, or the device's own at f_max; the device needs step_s / f_n(t)."""
+    edge's, or the device's own at f_max; the device needs step_s / f_n(t). `parallel`: its pictures
+    do not wait for each other."""
 
     def __init__(
-        self, channel: DeviceChannel, clock: Clock, slot_seconds: float, step_s: float
+        self,
+        channel: DeviceChannel,
+        clock: Clock,
+        slot_seconds: float,
+        step_s: float,
+        *,
+        parallel: bool = False,
     ) -> None:
         self._clock = clock
         self._step_s = step_s
-        self._work = SerialWork(channel.speed, slot_seconds)
+        self._work = open_work(channel.speed, slot_seconds, parallel)
 
     @property
     def step_s(self) -> float:
@@ -31,10 +38,11 @@ class Throttle:
         """Until the device has done the pictures that it has booked."""
         return self._work.backlog_s(self._clock.now())
 
-    def book(self, start_s: float, steps: float) -> Booking:
+    def book(self, start_s: float, steps: float, due_s: float | None = None) -> Booking:
         """When `steps` denoising steps that are asked for at `start_s` begin and are done: the
-        device does one picture after the other."""
-        return self._work.book(start_s, steps * self._step_s)
+        device does one picture after the other, or where it is parallel all at once, at the speed
+        of the slot in which their request was due, at `due_s` (None: at `start_s`)."""
+        return self._work.book(start_s, steps * self._step_s, start_s if due_s is None else due_s)
 
     async def hold(self, booking: Booking) -> Stage:
         """Return when the booking is due, or at once where the host was too slow; the difference is

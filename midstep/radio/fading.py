@@ -20,7 +20,8 @@ __all__ = ["DeviceChannel", "DeviceSpec", "Newcomers", "specs"]
 class DeviceSpec:
     """What one device is: its class (`group` is its number in the scenario, `kind` its name), the
     edge that it asks, its place, its share of the spectrum (Hz), and its top speed: f_max / f_es,
-    or where that is None the seconds of one step at f_max."""
+    or where that is None the seconds of one step at f_max. `parallel`: its own requests do not wait
+    for each other."""
 
     user: int
     group: int
@@ -31,6 +32,7 @@ class DeviceSpec:
     distance_m: float
     watts: float
     step_s: float | None = None
+    parallel: bool = False
 
 
 def specs(scenario: Scenario) -> list[DeviceSpec]:
@@ -98,6 +100,7 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
         distance_m=distance_m,
         watts=group.watts,
         step_s=None if group.step_ms is None else group.step_ms / 1e3,
+        parallel=group.parallel,
     )
 
 
@@ -117,6 +120,10 @@ class DeviceChannel:
         draw = uniform(self._seed, GAIN, slot, self._spec.user)
         spec = self._spec
         return float(channel_law.rate_bps(self._channel, spec.bandwidth_hz, self._mean_gain, draw))
+
+    def efficiency(self, slot: int) -> float:
+        """log2(1 + SNR) of (6), (bit/s)/Hz: R_n(t) / W_n."""
+        return self.rate_bps(slot) / self._spec.bandwidth_hz
 
     def _speed(self, slot: int) -> float:
         """f_n(t) / f_es, or f_n(t) / f_max of a device that has a step time of its own."""

@@ -135,6 +135,9 @@ def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) ->
     scenario names, whose files are read where it is computed. Raises ScenarioError for a table that
     is damaged or another model's, or a metric that it has not; ModelError where there is no such
     model."""
+    if scenario.reuse.tolerance is not None:  # a draw says what serves, not the model
+        steps = scenario.model.steps
+        return ReuseLimits(steps, {}, steps)
     path = table_path(scenario)
     if path is None:
         name = scenario.model.path

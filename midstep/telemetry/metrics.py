@@ -60,6 +60,12 @@ SPECS: dict[str, Spec] = {
     ),
     "edge_queue_depth": Spec(Gauge, "Requests that wait for their first tick.", ("edge",)),
     "edge_rejections_total": Spec(Counter, "Requests refused, by why.", ("edge", "reason")),
+    "plan_wait_seconds": Spec(
+        Histogram, "How long requests waited for their slot's plan (coupled).", ("edge",), SECONDS
+    ),
+    "plans_missed_total": Spec(
+        Counter, "Requests whose slot's plan did not come in time: made by devices.", ("edge",)
+    ),
     "cut_step": Spec(
         Histogram,
         "Step at which a request was handed over; 0: its device does all.",

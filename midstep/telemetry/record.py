@@ -50,6 +50,7 @@ class RequestRow:
     transfer_s: float | None = None
     device_s: float | None = None
     overhead_s: float | None = None
+    plan_wait_s: float | None = None  # of overhead_s: until the slot's plan was there
     total_s: float | None = None  # from due_s; of a closed arrival from arrived_s
     frame_bytes: int | None = None  # on the air
     link_rate_bps: float | None = None  # commanded, mean from the frame's first bit to its last
@@ -64,17 +65,20 @@ class RequestRow:
     error: str | None = None
 
     def record_answer(self, answer: Answer, steps: int) -> None:
-        """Fill in what the edge reports; the device is to do the rest of the model's `steps`."""
+        """Fill in what the edge reports; the device is to do the rest of the model's `steps`, all
+        of them where there is no frame."""
+        cut = 0 if answer.frame is None else answer.frame.step
         self.truncated = answer.truncated or None  # of the edge prompt: the device's own is to come
         self.reuse = answer.reuse
         self.similarity = answer.similarity
-        self.cut_step = answer.frame.step
+        self.cut_step = cut
         self.reused_step = answer.reused_step
         self.edge_steps = answer.edge_steps
         self.saved_steps = answer.saved_steps
-        self.device_steps = steps - answer.frame.step
+        self.device_steps = steps - cut
         self.queue_s = answer.queue_s
         self.edge_s = answer.edge_s
+        self.plan_wait_s = answer.plan_wait_s
 
     def dict(self) -> dict[str, Any]:
         """Column -> value."""
@@ -86,11 +90,11 @@ COLUMNS = tuple(field.name for field in fields(RequestRow))
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures of one request, PNG bytes: the frame as received, the result, and the same without
-    reuse."""
+    """Pictures of one request, PNG bytes: the frame as received, None where there was none, the
+    result, and the same without reuse."""
 
     request_id: str
-    frame: bytes
+    frame: bytes | None
     picture: bytes
     reference: bytes
     psnr_db: float

@@ -21,6 +21,8 @@ class EdgeMetrics:
             counter("store_hits_total", edge, reuse)
         for reason in ("queue", "prompt", "identity", "frame", "deadline", "token"):
             counter("edge_rejections_total", edge, reason)
+        self._plan_wait = histogram("plan_wait_seconds", edge)
+        self._plans_missed = counter("plans_missed_total", edge)
         self._cut = histogram("cut_step", edge)
         self._limit = histogram("reuse_limit", edge)
         self._computed = counter("edge_steps_total", edge)
@@ -37,6 +39,12 @@ class EdgeMetrics:
     def hit(self, reuse: str) -> None:
         """One lookup answered."""
         counter("store_hits_total", self.edge, reuse).inc()
+
+    def waited_for_plan(self, wait_s: float, in_time: bool) -> None:
+        """One request waited for its slot's plan, scenario seconds; whether it came in time."""
+        self._plan_wait.observe(wait_s)
+        if not in_time:
+            self._plans_missed.inc()
 
     def handed_over(self, cut: int, limit: int, edge_steps: int, saved_steps: int) -> None:
         """One request handed over at step `cut`, at most its `limit`: edge_steps + saved_steps."""

@@ -93,7 +93,7 @@ class Frame(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ...) -> None: ...
 
 class OutputReply(_message.Message):
-    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step")
+    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     REUSE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class OutputReply(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     REUSED_STEP_FIELD_NUMBER: _ClassVar[int]
+    PLAN_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     frame: Frame
     reuse: str
     similarity: float
@@ -114,7 +115,8 @@ class OutputReply(_message.Message):
     seed: int
     truncated: bool
     reused_step: int
-    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ...) -> None: ...
+    plan_wait_seconds: float
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ()
@@ -245,3 +247,59 @@ class Work(_message.Message):
     queue: int
     in_flight: int
     def __init__(self, at_seconds: _Optional[float] = ..., busy_seconds: _Optional[float] = ..., ticks: _Optional[int] = ..., steps: _Optional[int] = ..., queue: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...
+
+class GatherRequest(_message.Message):
+    __slots__ = ("slot", "expected", "wait_seconds")
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    slot: int
+    expected: int
+    wait_seconds: float
+    def __init__(self, slot: _Optional[int] = ..., expected: _Optional[int] = ..., wait_seconds: _Optional[float] = ...) -> None: ...
+
+class Demand(_message.Message):
+    __slots__ = ("request_id", "prompt_key", "prompt", "user", "limit", "rate_bps", "step_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RATE_BPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    prompt_key: str
+    prompt: str
+    user: int
+    limit: int
+    rate_bps: float
+    step_seconds: float
+    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ...) -> None: ...
+
+class GatherReply(_message.Message):
+    __slots__ = ("demand",)
+    DEMAND_FIELD_NUMBER: _ClassVar[int]
+    demand: _containers.RepeatedCompositeFieldContainer[Demand]
+    def __init__(self, demand: _Optional[_Iterable[_Union[Demand, _Mapping]]] = ...) -> None: ...
+
+class PlannedStep(_message.Message):
+    __slots__ = ("prompt_key", "step", "from_store")
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    FROM_STORE_FIELD_NUMBER: _ClassVar[int]
+    prompt_key: str
+    step: int
+    from_store: bool
+    def __init__(self, prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., from_store: _Optional[bool] = ...) -> None: ...
+
+class SlotPlan(_message.Message):
+    __slots__ = ("slot", "steps")
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    slot: int
+    steps: _containers.RepeatedCompositeFieldContainer[PlannedStep]
+    def __init__(self, slot: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[PlannedStep, _Mapping]]] = ...) -> None: ...
+
+class ServeReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

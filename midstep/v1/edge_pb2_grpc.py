@@ -170,6 +170,16 @@ class ControlStub:
                 request_serializer=midstep_dot_v1_dot_edge__pb2.ContentsRequest.SerializeToString,
                 response_deserializer=midstep_dot_v1_dot_edge__pb2.ContentsReply.FromString,
                 _registered_method=True)
+        self.Gather = channel.unary_unary(
+                '/midstep.v1.Control/Gather',
+                request_serializer=midstep_dot_v1_dot_edge__pb2.GatherRequest.SerializeToString,
+                response_deserializer=midstep_dot_v1_dot_edge__pb2.GatherReply.FromString,
+                _registered_method=True)
+        self.Serve = channel.unary_unary(
+                '/midstep.v1.Control/Serve',
+                request_serializer=midstep_dot_v1_dot_edge__pb2.SlotPlan.SerializeToString,
+                response_deserializer=midstep_dot_v1_dot_edge__pb2.ServeReply.FromString,
+                _registered_method=True)
 
 
 class ControlServicer:
@@ -197,6 +207,20 @@ class ControlServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Gather(self, request, context):
+        """The requests that wait for a slot's plan, once so many do, or once the time is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Serve(self, request, context):
+        """The plan of a slot, for the requests that wait for it and for those that come later in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -214,6 +238,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.Contents,
                     request_deserializer=midstep_dot_v1_dot_edge__pb2.ContentsRequest.FromString,
                     response_serializer=midstep_dot_v1_dot_edge__pb2.ContentsReply.SerializeToString,
+            ),
+            'Gather': grpc.unary_unary_rpc_method_handler(
+                    servicer.Gather,
+                    request_deserializer=midstep_dot_v1_dot_edge__pb2.GatherRequest.FromString,
+                    response_serializer=midstep_dot_v1_dot_edge__pb2.GatherReply.SerializeToString,
+            ),
+            'Serve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Serve,
+                    request_deserializer=midstep_dot_v1_dot_edge__pb2.SlotPlan.FromString,
+                    response_serializer=midstep_dot_v1_dot_edge__pb2.ServeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -298,6 +332,60 @@ class Control:
             '/midstep.v1.Control/Contents',
             midstep_dot_v1_dot_edge__pb2.ContentsRequest.SerializeToString,
             midstep_dot_v1_dot_edge__pb2.ContentsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Gather(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/midstep.v1.Control/Gather',
+            midstep_dot_v1_dot_edge__pb2.GatherRequest.SerializeToString,
+            midstep_dot_v1_dot_edge__pb2.GatherReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Serve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/midstep.v1.Control/Serve',
+            midstep_dot_v1_dot_edge__pb2.SlotPlan.SerializeToString,
+            midstep_dot_v1_dot_edge__pb2.ServeReply.FromString,
             options,
             channel_credentials,
             insecure,

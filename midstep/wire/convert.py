@@ -16,11 +16,14 @@ from midstep.wire.messages import (
     CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
+    Demand,
     Description,
     EdgeWork,
     Eviction,
+    PlannedStep,
     Request,
     Reuse,
+    SlotPlan,
     Targets,
 )
 
@@ -30,8 +33,12 @@ __all__ = [
     "access_to",
     "answer_from",
     "answer_to",
+    "demand_from",
+    "demand_to",
     "description_from",
     "description_to",
+    "plan_from",
+    "plan_to",
     "request_from",
     "request_to",
     "result_from",
@@ -109,16 +116,8 @@ def request_from(message: pb.OutputRequest) -> Request:
 
 
 def answer_to(value: Answer) -> pb.OutputReply:
-    frame = value.frame
     return pb.OutputReply(
-        frame=pb.Frame(
-            pipeline=frame.pipeline,
-            prompt_key=frame.prompt_key,
-            step=frame.step,
-            steps=frame.steps,
-            payload=frame.payload,
-            checksum=frame.checksum,
-        ),
+        frame=None if value.frame is None else _frame_to(value.frame),
         reuse=value.reuse,
         similarity=value.similarity,
         edge_steps=value.edge_steps,
@@ -128,23 +127,14 @@ def answer_to(value: Answer) -> pb.OutputReply:
         seed=value.seed,
         truncated=value.truncated,
         reused_step=value.reused_step,
+        plan_wait_seconds=value.plan_wait_s,
     )
 
 
 def answer_from(message: pb.OutputReply) -> Answer:
     """Raises FrameError for a payload above the limit; the content is checked by Frame.verify."""
-    frame = message.frame
-    if len(frame.payload) > PAYLOAD_LIMIT:
-        raise FrameError(f"the frame has {len(frame.payload)} bytes, the limit is {PAYLOAD_LIMIT}")
     return Answer(
-        frame=Frame(
-            frame.pipeline,
-            frame.prompt_key,
-            frame.step,
-            frame.steps,
-            frame.payload,
-            frame.checksum,
-        ),
+        frame=_frame_from(message.frame) if message.HasField("frame") else None,
         reuse=cast(Reuse, message.reuse),
         similarity=message.similarity,
         edge_steps=message.edge_steps,
@@ -154,6 +144,33 @@ def answer_from(message: pb.OutputReply) -> Answer:
         seed=message.seed,
         truncated=message.truncated,
         reused_step=message.reused_step,
+        plan_wait_s=message.plan_wait_seconds,
+    )
+
+
+def _frame_to(value: Frame) -> pb.Frame:
+    return pb.Frame(
+        pipeline=value.pipeline,
+        prompt_key=value.prompt_key,
+        step=value.step,
+        steps=value.steps,
+        payload=value.payload,
+        checksum=value.checksum,
+    )
+
+
+def _frame_from(message: pb.Frame) -> Frame:
+    """Raises FrameError for a payload above the limit."""
+    size = len(message.payload)
+    if size > PAYLOAD_LIMIT:
+        raise FrameError(f"the frame has {size} bytes, the limit is {PAYLOAD_LIMIT}")
+    return Frame(
+        message.pipeline,
+        message.prompt_key,
+        message.step,
+        message.steps,
+        message.payload,
+        message.checksum,
     )
 
 
@@ -265,6 +282,48 @@ def snapshot_from(message: pb.ContentsReply) -> CacheSnapshot:
         staging_bytes=message.staging_bytes,
         work=_work_from(message.work) if message.HasField("work") else None,
     )
+
+
+def demand_to(value: Demand) -> pb.Demand:
+    return pb.Demand(
+        request_id=value.request_id,
+        prompt_key=value.prompt_key,
+        prompt=value.prompt,
+        user=value.user,
+        limit=value.limit,
+        rate_bps=value.rate_bps,
+        step_seconds=value.step_s,
+    )
+
+
+def demand_from(message: pb.Demand) -> Demand:
+    return Demand(
+        request_id=message.request_id,
+        prompt_key=message.prompt_key,
+        prompt=message.prompt,
+        user=message.user,
+        limit=message.limit,
+        rate_bps=message.rate_bps,
+        step_s=message.step_seconds,
+    )
+
+
+def plan_to(value: SlotPlan) -> pb.SlotPlan:
+    return pb.SlotPlan(
+        slot=value.slot,
+        steps=[
+            pb.PlannedStep(prompt_key=one.prompt_key, step=one.step, from_store=one.from_store)
+            for one in value.steps
+        ],
+    )
+
+
+def plan_from(message: pb.SlotPlan) -> SlotPlan:
+    steps = (
+        PlannedStep(prompt_key=one.prompt_key, step=one.step, from_store=one.from_store)
+        for one in message.steps
+    )
+    return SlotPlan(slot=message.slot, steps=tuple(steps))
 
 
 def _work_to(value: EdgeWork) -> pb.Work:

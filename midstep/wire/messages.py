@@ -18,12 +18,15 @@ __all__ = [
     "CacheUpdateResult",
     "CachedOutput",
     "ControlPort",
+    "Demand",
     "Description",
     "EdgePort",
     "EdgeWork",
     "Eviction",
+    "PlannedStep",
     "Request",
     "Reuse",
+    "SlotPlan",
     "Targets",
 ]
 
@@ -76,9 +79,11 @@ class Answer:
 
     `edge_steps` are the computed steps that are charged to this request: each to the one that first
     needed it. `reused_step` is the step of the held output that it began from, 0: from noise.
+    `frame` is None exactly where `reuse` is local: the device makes the whole picture from the
+    noise of `seed`. `plan_wait_s` passed before the queue, until the slot's plan was there.
     """
 
-    frame: Frame
+    frame: Frame | None
     reuse: Reuse
     similarity: float
     edge_steps: int
@@ -88,6 +93,7 @@ class Answer:
     seed: int
     truncated: bool
     reused_step: int = 0
+    plan_wait_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +170,40 @@ class CacheUpdateResult:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """A request that waits for its slot's plan; the fields are those of Request, `prompt_key` is
+    its output's."""
+
+    request_id: str
+    prompt_key: str
+    prompt: str
+    user: int
+    limit: int
+    rate_bps: float
+    step_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStep:
+    """What becomes of a prompt's requests in a slot: at `step` 0 their devices make the whole
+    picture. `from_store`: the held output at exactly that step serves; else it is computed, from
+    noise."""
+
+    prompt_key: str
+    step: int
+    from_store: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotPlan:
+    """The plan of a slot: a step of every prompt that is asked for in it; a prompt that is not
+    named is made by the devices."""
+
+    slot: int
+    steps: tuple[PlannedStep, ...] = ()
+
+
 @dataclass(frozen=True)
 class CachedOutput:
     """One output in the edge's store or staging, as policies see it."""
@@ -225,3 +265,12 @@ class ControlPort(Protocol):
 
     async def snapshot(self) -> CacheSnapshot:
         """The outputs that the edge holds now."""
+
+    async def gather(self, slot: int, expected: int, wait_s: float) -> tuple[Demand, ...]:
+        """The requests that wait for the plan of a slot, in the order in which they came, once
+        `expected` wait, or `wait_s` scenario seconds after the call. Raises ScenarioError where the
+        edge does not plan by slot (modes.edge)."""
+
+    async def serve(self, plan: SlotPlan) -> None:
+        """Serve all who wait for the plan of that slot, and who comes later in it, at once. Raises
+        ScenarioError where the edge does not plan by slot (modes.edge)."""

@@ -26,6 +26,7 @@ from midstep.scenario import Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
+from midstep.workload.slot_items import SlotLaw
 from midstep.workload.trace import Trace, TraceWorkload
 from midstep.workload.trace_file import read_trace
 from midstep.workload.user_request import UserRequest, Workload
@@ -57,20 +58,20 @@ class CatalogueWorkload:
             raise ScenarioError(
                 f"workload.catalogue_size: {size} is above the catalogue's {total} edge prompts"
             )
-        self._weights = zipf_weights(size, settings.popularity.zipf)
-        self._cumulative = np.cumsum(self._weights).tolist()
+        weights = zipf_weights(size, settings.popularity.zipf)
+        self._cumulative = np.cumsum(weights).tolist()
         slotted = settings.arrivals.slotted
-        self._together = 1 if slotted is None else slotted.per_user  # requests with own prompts
-        if self._together > size:
+        self._together = None if slotted is None else slotted.per_user  # requests of a slot
+        if slotted is not None and slotted.per_user > size:
             raise ScenarioError(
-                f"workload.arrivals.slotted.per_user: {self._together} prompts that differ are "
+                f"workload.arrivals.slotted.per_user: {slotted.per_user} prompts that differ are "
                 f"more than the catalogue's {size}"
             )
-        self._drawn: dict[int, tuple[int, list[int]]] = {}  # of each user's last slot
+        self._drawn: dict[int, tuple[int, list[int]]] = {}  # each user's last slot, and its items
         self._drift = RankDrift(size, settings.drift_swaps_per_slot, seed)
 
     def user_request(self, user: int, index: int, slot: int) -> UserRequest:
-        item = int(self._drift.order(max(0, slot))[self._rank(user, index)])
+        item = self._item(user, index, max(0, slot))
         settings = self._settings
         return UserRequest(
             self._words(item, user, index),
@@ -79,24 +80,18 @@ class CatalogueWorkload:
             self._own_seed(PRIVATE, PRIVATE_SEED, settings.private_share, user, index),
         )
 
-    def _rank(self, user: int, index: int) -> int:
-        """The popularity rank of a request's prompt."""
-        if self._together == 1:
-            return rank_at(self._cumulative, uniform(self._seed, PROMPT, index, user))
-        return self._ranks(user, index // self._together)[index % self._together]
-
-    def _ranks(self, user: int, group: int) -> list[int]:
-        """The ranks of requests that come together: each by popularity among those that are
-        left."""
-        if self._drawn.get(user, (-1, []))[0] != group:
-            weights = self._weights.copy()
-            ranks: list[int] = []
-            for index in range(group * self._together, (group + 1) * self._together):
-                draw = uniform(self._seed, PROMPT, index, user)
-                ranks.append(rank_at(np.cumsum(weights).tolist(), draw))
-                weights[ranks[-1]] = 0.0
-            self._drawn[user] = group, ranks
-        return self._drawn[user][1]
+    def _item(self, user: int, index: int, slot: int) -> int:
+        """The place of a request's edge prompt in the catalogue."""
+        if self._together is None:
+            rank = rank_at(self._cumulative, uniform(self._seed, PROMPT, index, user))
+            return int(self._drift.order(slot)[rank])
+        drawn_slot, items = self._drawn.get(user, (-1, []))
+        if drawn_slot != slot:
+            order = self._drift.order(slot).tolist()
+            law = SlotLaw(self._seed, self._cumulative, order)
+            items = law.items(slot, user, self._together)
+            self._drawn[user] = slot, items
+        return items[index % self._together]
 
     def _words(self, item: int, user: int, index: int) -> str:
         """The edge prompt, or what this user says beside it where the catalogue has endings."""

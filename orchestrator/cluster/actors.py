@@ -169,6 +169,9 @@ class LearnerActor:
         self._learner = await open_learner(scenario, control, frame_bytes, saved, beside=True)
         return export("learner", ray.util.get_node_ip_address()), os.getpid()
 
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        await self._learner.begin_slot(slot, expected)
+
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
 
@@ -240,6 +243,9 @@ class RemoteLearner(_Remote):
     """See LearnerPart."""
 
     process_id = 0  # until it is open
+
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        await self.call(self.actor.begin_slot.remote(slot, expected))
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self.call(self.actor.end_slot.remote(slot, served))

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from midstep import scenario_file
-from midstep.errors import OptionError
+from midstep.errors import OptionError, ScenarioError
+from midstep.scenario import Scenario
 from orchestrator.commands.options import (
     Commands,
     add_scenario,
@@ -218,8 +219,30 @@ def _simulate_scenario(args: argparse.Namespace) -> int:
         denoiser="paced",
     )
     scenario = load_scenario(options)  # with step times, as whatever is paced
+    if scenario.modes.edge == "coupled":
+        return _simulate_coupled(scenario, args)
     compared = policy_names(args.policies) if args.policies else []
     return simulate_scenario(scenario, compared, args.seeds, args.out, args.rows)
+
+
+def _simulate_coupled(scenario: Scenario, args: argparse.Namespace) -> int:
+    """Play a coupled scenario in the closed model."""
+    if args.rows:
+        raise OptionError(
+            "--rows: the closed model keeps no requests; `midstep run` in virtual time does"
+        )
+    if scenario.policy.params:
+        raise ScenarioError(
+            "policy.params: the closed model plays policies with their own defaults; leave it out"
+        )
+    from orchestrator.evaluation.simulator.command import simulate
+    from orchestrator.evaluation.simulator.presets import COMPARED
+    from orchestrator.evaluation.simulator.scenario_preset import preset_of, slots_of
+
+    preset = preset_of(scenario)
+    slots, warmup = slots_of(scenario)
+    compared = policy_names(args.policies or f"{scenario.policy.name},{COMPARED[preset.timing]}")
+    return simulate(preset, compared, args.seeds, slots, args.out, scenario.seed, warmup)
 
 
 def _reproduce(args: argparse.Namespace) -> int:

@@ -116,9 +116,15 @@ def _add_top(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from orchestrator.live.launch import Options
     from orchestrator.live.run import run
-    from orchestrator.roads import cluster_of
+    from orchestrator.roads import calibrated, cluster_of
 
-    scenario = load_scenario(args) if args.replay is None else load_replay(args)
+    read = load_scenario(args) if args.replay is None else load_replay(args)
+    scenario = calibrated(read)
+    if scenario is not read:
+        print(
+            f"midstep: Lbar {1e3 * (scenario.policy.latency_target_s or 0):.2f} ms, by the closed "
+            f"model for this seed and setting"
+        )
     options = Options(
         out=args.out,
         address=args.address,

@@ -93,6 +93,10 @@ class LearnerPart(Protocol):
 
     process_id: int
 
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        """Plan the slot that begins, for `expected` requests that are to come at its start, where
+        the edge is coupled. Raises PolicyFailed."""
+
     async def end_slot(self, slot: int, served: list[Served]) -> Decision: ...
 
     async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:

@@ -7,12 +7,25 @@ from collections.abc import AsyncIterator, Iterator
 import grpc
 import grpc.aio
 
-from midstep.errors import CacheCorrupted, CredentialsError, EdgeUnreachable, MidstepError
+from midstep.errors import (
+    CacheCorrupted,
+    CredentialsError,
+    EdgeUnreachable,
+    MidstepError,
+    ScenarioError,
+)
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert
 from midstep.wire.grpc_channels import bearer, open_channel
-from midstep.wire.messages import Access, CacheSnapshot, CacheUpdate, CacheUpdateResult
+from midstep.wire.messages import (
+    Access,
+    CacheSnapshot,
+    CacheUpdate,
+    CacheUpdateResult,
+    Demand,
+    SlotPlan,
+)
 from midstep.wire.security import Credentials
 
 __all__ = ["GrpcControl", "parts"]
@@ -74,6 +87,21 @@ class GrpcControl:
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
 
+    async def gather(self, slot: int, expected: int, wait_s: float) -> tuple[Demand, ...]:
+        # no deadline: the edge ends the wait by its own clock, half a slot at the latest
+        request = pb.GatherRequest(slot=slot, expected=expected, wait_seconds=wait_s)
+        try:
+            reply = await self._stub.Gather(request, metadata=self._bearer)
+        except grpc.aio.AioRpcError as error:
+            raise self._gone(error) from error
+        return tuple(convert.demand_from(demand) for demand in reply.demand)
+
+    async def serve(self, plan: SlotPlan) -> None:
+        try:
+            await self._stub.Serve(convert.plan_to(plan), timeout=TIMEOUT_S, metadata=self._bearer)
+        except grpc.aio.AioRpcError as error:
+            raise self._gone(error) from error
+
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
@@ -85,4 +113,6 @@ class GrpcControl:
             )
         if error.code() == grpc.StatusCode.ABORTED:
             return CacheCorrupted(f"the edge at {self.address}: {error.details()}")
+        if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
+            return ScenarioError(error.details() or "modes.edge")
         return EdgeUnreachable(f"the edge at {self.address} does not answer ({error.code().name})")

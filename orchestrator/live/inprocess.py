@@ -22,6 +22,7 @@ from orchestrator.live.part_answers import edge_status, ended_requests
 from orchestrator.live.setting import asks_whole_prompt, run_split_step
 from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
+from user_agent.shared_link import Band, open_band
 
 __all__ = ["InProcess", "LocalEdge", "LocalHost", "LocalLearner"]
 
@@ -79,6 +80,9 @@ class LocalLearner:
         self._learner = learner
         self.process_id = os.getpid()
 
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        await self._learner.begin_slot(slot, expected)
+
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         return await self._learner.end_slot(slot, served)
 
@@ -118,7 +122,8 @@ class InProcess:
             whole_prompt=asks_whole_prompt(scenario),
         )
         self._stack.push_async_callback(node.close)
-        hosts = [await self._host(node, group, late=False) for group in groups]
+        band = open_band(scenario, clock)
+        hosts = [await self._host(node, group, band) for group in groups]
         state = self._states.get(scenario.edge.name)
         learner = await open_learner(
             scenario, node.edge, node.frame_bytes, state, beside=not clock.virtual
@@ -131,13 +136,20 @@ class InProcess:
             address="in-process",
             learner=LocalLearner(learner),
             hosts=list(hosts),
-            host=lambda devices: self._host(node, devices, late=True),
+            host=lambda devices: self._host(node, devices, band, late=True),
             output_bytes=node.frame_bytes,
             pace=node.pace,
         )
 
-    async def _host(self, node: EdgeNode, devices: Sequence[DeviceSpec], late: bool) -> HostPart:
-        """Open a host of these devices; `late`: the run's time runs already."""
+    async def _host(
+        self,
+        node: EdgeNode,
+        devices: Sequence[DeviceSpec],
+        band: Band | None,
+        late: bool = False,
+    ) -> HostPart:
+        """Open a host of these devices, on the `band` that the edge's devices share, if they do;
+        `late`: the run's time runs already."""
         scenario = self._scenario
         number = self._hosts
         self._hosts += 1
@@ -149,6 +161,7 @@ class InProcess:
             self._workload,
             references=self._references,
             law=self._law,
+            band=band,
         )
         self._stack.push_async_callback(host.close)
         return LocalHost(f"host-{number}", host, devices, late)

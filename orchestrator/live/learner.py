@@ -134,10 +134,7 @@ class Learner:
                 ) from error
 
         async with self._turn:
-            about: dict[str, Any] = {"setting": setting, "slot": self._slot}
-            about["updates"] = self._updates
-            about["known"] = sorted(self._regret.known.keys | self._known)
-            about["backlog"] = self.virtual_queue.state_dict()
+            about = {"setting": setting, **self._state()}
             return await self._aside(packed)
 
     async def open(self, saved: bytes | None) -> None:
@@ -145,25 +142,49 @@ class Learner:
         RecordError, PolicyFailed."""
         if self._thread is not None:
             with self._named():
-                await self._aside(lambda: warm_up(self._make, self._problem, self._seed))
+                await self._aside(self._warm_up)
         if saved is not None:
             try:
                 state = checkpoint.unpack(saved)
-                self.virtual_queue.load_state_dict(state["backlog"])
-                self._updates = state["updates"]
-                self._slot = state["slot"]
-                self._earlier_slots = None
-                # a plan may name what an earlier run was asked for
-                self._known.update(state.get("known", ()))
+                self._restore(state)
                 self.policy.load_state_dict(state["policy"])
             except Exception as error:
                 raise RecordError(
                     f"policy {self.policy.name} cannot go on from the state that was kept: "
                     f"{error!r}"
                 ) from error
-        snapshot = await self._control.snapshot()
+        self._show(await self._control.snapshot())
+
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        """Plan the slot that begins, for `expected` requests that are to come at its start: nothing
+        to do where slots are planned ahead."""
+
+    def _show(self, snapshot: CacheSnapshot) -> None:
+        """Show what the edge holds at the start."""
         self._reconcile(snapshot.store)
         self._regret.planned((), snapshot, snapshot, self.virtual_queue.queue_s)
+
+    def _warm_up(self) -> None:
+        """Import and compile what the policy uses."""
+        warm_up(self._make, self._problem, self._seed)
+
+    def _state(self) -> dict[str, Any]:
+        """The state beside the policy's, for `_restore`."""
+        return {
+            "slot": self._slot,
+            "updates": self._updates,
+            "known": sorted(self._regret.known.keys | self._known),
+            "backlog": self.virtual_queue.state_dict(),
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.virtual_queue.load_state_dict(state["backlog"])
+        self._updates = state["updates"]
+        self._slot = state["slot"]
+        self._earlier_slots = None
+        # a plan may name what an earlier run was asked for
+        self._known.update(state.get("known", ()))
 
     async def _follow(self) -> None:
         """Show the policy every access as it happens, for ever."""

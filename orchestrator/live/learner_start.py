@@ -6,7 +6,7 @@ from midstep.scenario import Scenario
 from midstep.wire.messages import ControlPort
 from orchestrator import policies
 from orchestrator.live.learner import Learner
-from orchestrator.live.setting import run_problem
+from orchestrator.live.setting import run_coupled, run_policy, run_problem
 
 __all__ = ["open_learner"]
 
@@ -20,10 +20,31 @@ async def open_learner(
     `frame_bytes` is what the store counts for one output; `beside` lets training run in a thread.
     Raises ScenarioError, PolicyFailed, EdgeUnreachable.
     """
+    learner = _learner(scenario, control, frame_bytes, beside)
+    await learner.open(state)
+    learner.start()
+    return learner
+
+
+def _learner(scenario: Scenario, control: ControlPort, frame_bytes: int, beside: bool) -> Learner:
     policy = scenario.policy
-    learner = Learner(
+    problem = run_problem(scenario, frame_bytes)
+    if problem.edge == "coupled":
+        from orchestrator.live.reactive_learner import ReactiveLearner
+
+        return ReactiveLearner(
+            lambda: run_policy(scenario),
+            problem,
+            scenario.seed,
+            control,
+            coupled=run_coupled(scenario, frame_bytes),
+            target_s=policy.latency_target_s,
+            beside=beside,
+            edge=scenario.edge.name,
+        )
+    return Learner(
         lambda: policies.make(policy),
-        run_problem(scenario, frame_bytes),
+        problem,
         scenario.seed,
         control,
         by_slot=policy.admission == "slot",
@@ -31,6 +52,3 @@ async def open_learner(
         beside=beside,
         edge=scenario.edge.name,
     )
-    await learner.open(state)
-    learner.start()
-    return learner

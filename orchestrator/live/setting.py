@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +18,19 @@ from midstep.workload.requests import find_catalogue
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_times import StepTimes
+from orchestrator.policies import Policy
+from orchestrator.policies.kinds.price_planner import price_planner
+
+if TYPE_CHECKING:
+    from orchestrator.live.reactive_learner import Coupled
 
 __all__ = [
     "asks_whole_prompt",
     "learner_setting",
     "pipeline_revision",
     "resolve_cut_rule",
+    "run_coupled",
+    "run_policy",
     "run_problem",
     "run_split_step",
 ]
@@ -45,12 +52,16 @@ def asks_whole_prompt(scenario: Scenario) -> bool:
 
 def resolve_cut_rule(scenario: Scenario) -> str:
     """The name of the rule by which edges cut: `fixed` where whole pictures are made, as
-    `edge_node.cut.open_rule` has it; `auto` is `planned` where the policy plans steps, else
-    `considerate`. Raises ScenarioError where a plan is needed that the policy does not make."""
+    `edge_node.cut.open_rule` has it, and where the edge is coupled; `auto` is `planned` where the
+    policy plans steps, else `considerate`. Raises ScenarioError where a plan is needed that the
+    policy does not make."""
+    if scenario.modes.edge == "coupled":
+        return "fixed"  # the slot's plan says where each prompt is cut
     cls = policies.chosen(scenario.policy)
     rule = scenario.cut.rule
     if rule == "planned" and not cls.plans_steps:
-        planning = [name for name in policies.usable("live") if policies.find(name).plans_steps]
+        names = [name for name in policies.usable("live") if policies.find(name).plans_steps]
+        planning = [name for name in names if "coupled" not in policies.find(name).needs]
         raise ScenarioError(
             f"cut.rule: planned needs a policy that plans steps, and {cls.name} does not: set "
             f"cut.rule: auto, or one of {', '.join(planning)}"
@@ -66,11 +77,16 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
     """The policy's problem in a live run; `frame_bytes` is what the store counts for one output,
     where the edge is open and knows it.
 
-    Raises ScenarioError for `reactive`: nobody sees a live slot's requests before they come; and
-    as `resolve_cut_rule` does.
+    Raises ScenarioError for `reactive` at an edge that is not coupled: nobody sees its requests
+    before they are served; and as `resolve_cut_rule` does.
     """
+    if scenario.modes.edge == "coupled":
+        return _coupled_problem(scenario, frame_bytes)
     if scenario.policy.timing == "reactive":
-        raise ScenarioError("policy.timing: a live run plans ahead of its requests; set proactive")
+        raise ScenarioError(
+            "policy.timing: reactive plans for requests that wait; set modes.edge: coupled with "
+            "it, or proactive"
+        )
     items = None
     parts = None
     if scenario.workload.draws_from_catalogue:
@@ -97,6 +113,61 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         times=_step_times(scenario) if decided else None,
         cut_rule=rule,
         several=scenario.policy.steps_per_prompt == "several",
+    )
+
+
+def run_policy(scenario: Scenario) -> Policy:
+    """The policy object of a live run: where the edge is coupled, the planner by price that stands
+    for the policy. Raises ScenarioError where there is none."""
+    policy = policies.make(scenario.policy)
+    if scenario.modes.edge != "coupled":
+        return policy
+    planner = price_planner(policy)
+    assert planner is not None  # policies.check
+    return planner
+
+
+def run_coupled(scenario: Scenario, frame_bytes: int) -> Coupled:
+    """What the learner of a coupled edge knows beside its problem. `frame_bytes` is what the store
+    counts for one output, and on the air where the scenario does not say."""
+    from orchestrator.live.reactive_learner import Coupled
+    from orchestrator.live.slot_planner import SlotSetting
+
+    return Coupled(
+        setting=SlotSetting(
+            prompts=find_catalogue(scenario).edge_prompts,
+            frame_bits=8.0 * (scenario.channel.frame_bytes or frame_bytes),
+            bandwidth_hz=np.array(_bandwidths_hz(scenario)),
+            seed=scenario.seed,
+            tolerant=scenario.reuse.tolerance == "paper",
+        ),
+        slot_seconds=scenario.slot_seconds,
+        tick_s=_step_times(scenario).tick_s,
+    )
+
+
+def _coupled_problem(scenario: Scenario, frame_bytes: int) -> Problem:
+    """The problem of the paper's slot, as the simulator's lanes have it: prompts are numbered by
+    their places in the catalogue, and a policy's keys are these numbers. Raises ScenarioError."""
+    last = scenario.last_step
+    steps = scenario.model.steps
+    if scenario.model.split_step == steps:
+        raise ScenarioError(
+            "model.split_step: a coupled edge hands over in mid-step, what it keeps is shared; set "
+            f"it below model.steps ({steps})"
+        )
+    return Problem(
+        scenario.edge.capacity,
+        steps,
+        last,
+        frame_bytes=frame_bytes or scenario.edge.capacity,
+        reusable_steps=last,
+        items=scenario.workload.catalogue_size or len(find_catalogue(scenario).edge_prompts),
+        users=scenario.users,
+        edge="coupled",
+        timing="reactive",
+        weight_v=scenario.policy.weight_v,
+        number=int,
     )
 
 
@@ -144,6 +215,7 @@ def learner_setting(scenario: Scenario, revision: str | None) -> dict[str, Any]:
         "modes.edge": problem.edge,
         "modes.denoiser": scenario.modes.denoiser,
         "policy.timing": problem.timing,
+        **({"reuse.last_step": problem.last_step} if problem.edge == "coupled" else {}),
         "users": problem.users,
         "catalogue": problem.items,
         "edge_prompts": _edge_prompts(scenario),

@@ -94,6 +94,7 @@ class SlotLoop:
         slot = 0
         tau = self._scenario.slot_seconds
         end = self._scenario.duration_s
+        self._begin_slot(slot)
         while not stopping.is_set() and self._parts.alive and not self._headless:
             boundary = (slot + 1) * tau
             await self._until(min(boundary, end), stopping)
@@ -117,7 +118,18 @@ class SlotLoop:
                     f"nobody has a request left: the run ends {end - boundary:g} s early"
                 )
                 break
+            self._begin_slot(slot)
         return slot, False
+
+    def _begin_slot(self, slot: int) -> None:
+        """Let the learners of coupled edges plan for the requests that come at a slot's start."""
+        slotted = self._scenario.workload.arrivals.slotted
+        if self._scenario.modes.edge != "coupled" or slotted is None:
+            return
+        for cell in self._parts.alive:
+            expected = len(cell.devices) * slotted.per_user
+            if expected:
+                self._supervisors[cell.name].begin(slot, expected)
 
     async def _until(self, instant_s: float, stopping: asyncio.Event) -> None:
         waits = {

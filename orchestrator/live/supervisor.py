@@ -49,6 +49,7 @@ class LearnerSupervisor:
         self._learner: LearnerPart | None = cell.learner
         self._successor: asyncio.Task[LearnerPart] | None = None
         self._decision: Inquiry[Decision] = Inquiry(PATIENCE_S)
+        self._beginning: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._can_save = True
         self._restarts = 0
@@ -63,17 +64,9 @@ class LearnerSupervisor:
         late = self._decision.open  # the answer, if it comes, is of an earlier slot
         try:
             decision = await self._decision.ask(lambda: learner.end_slot(slot, served))
-        except PolicyFailed as error:  # its process lives; another one would fail the same way
-            self._learner = None
-            self._recorder.policy_failed(error, self._cell.name)
-            self._observer.death(f"{error}: the edge goes on with what it holds")
+        except MidstepError as error:
+            self._failed(learner, error)
             return None
-        except PartDied as error:
-            self._learner = None
-            self._replace(str(error))
-            return None
-        except MidstepError:
-            return None  # the edge does not answer the learner: its own status will say why
         if decision is None:
             if not late:
                 self._observer.announce(
@@ -85,12 +78,46 @@ class LearnerSupervisor:
             self._saving = asyncio.create_task(self._save(learner, slot), name="learner-checkpoint")
         return None if late else decision
 
+    def begin(self, slot: int, expected: int) -> None:
+        """Let the learner plan the slot that begins, for `expected` requests, in a task: no slot
+        waits for it. A learner that still plans an earlier one leaves this one out."""
+        self._welcome()
+        learner = self._learner
+        if learner is None or (self._beginning is not None and not self._beginning.done()):
+            return
+        self._beginning = asyncio.create_task(
+            self._begin(learner, slot, expected), name="learner-begin"
+        )
+
+    async def _begin(self, learner: LearnerPart, slot: int, expected: int) -> None:
+        try:
+            await learner.begin_slot(slot, expected)
+        except MidstepError as error:
+            self._failed(learner, error)
+
+    def _failed(self, learner: LearnerPart, error: MidstepError) -> None:
+        """Do without a learner that has failed or died; where it is its edge that does not answer,
+        the edge's own status will say why."""
+        if learner is not self._learner:  # another call has said so
+            return
+        if isinstance(error, PolicyFailed):
+            # its process lives; another one would fail the same way
+            self._learner = None
+            self._recorder.policy_failed(error, self._cell.name)
+            self._observer.death(f"{error}: the edge goes on with what it holds")
+        elif isinstance(error, PartDied):
+            self._learner = None
+            self._replace(str(error))
+
     async def close(self) -> None:
         """Keep the learner's last state. Raises OSError where the run's folder cannot be
         written."""
         if self._successor is not None:
             self._successor.cancel()
             await asyncio.gather(self._successor, return_exceptions=True)
+        if self._beginning is not None:
+            self._beginning.cancel()
+            await asyncio.gather(self._beginning, return_exceptions=True)
         if self._saving is not None:
             await asyncio.wait(
                 {self._saving}, timeout=PATIENCE_S

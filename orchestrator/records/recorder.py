@@ -149,7 +149,8 @@ class Recorder:
         self.gallery += gallery
         for one in gallery:
             self.rows[one.request_id].psnr_db = one.psnr_db
-            self._image(f"{one.request_id}-frame", one.frame)
+            if one.frame is not None:
+                self._image(f"{one.request_id}-frame", one.frame)
             self._image(f"{one.request_id}-reference", one.reference)
             if not self._images:
                 self._image(one.request_id, one.picture)

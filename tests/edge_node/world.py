@@ -11,6 +11,7 @@ from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.cut import CutRule, FixedStep, Situation
 from edge_node.edge import Edge
+from edge_node.gate import Gate
 from midstep.clock import Clock, VirtualClock, run_virtual
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine
@@ -36,9 +37,11 @@ def make_edge(
     several: bool = False,
     rule: CutRule | None = None,
     denoiser: Denoiser | None = None,
+    coupled: bool = False,
     **engine: Any,
 ) -> Edge:
-    """An edge of ten steps, cut at six, whose paced frames have FRAME bytes."""
+    """An edge of ten steps, cut at six, whose paced frames have FRAME bytes; `coupled`: requests
+    wait for the plans of slots of a second."""
     options = {"queue_limit": 100, "max_batch": 8, "profile": paced.PROFILE, **engine}
     running = Engine(denoiser or paced.denoiser(FRAME), clock, **options)
     return Edge(
@@ -52,6 +55,7 @@ def make_edge(
         seed=7,
         profile=paced.PROFILE,
         frame_bytes=FRAME,
+        gate=Gate(clock, 1.0) if coupled else None,
     )
 
 

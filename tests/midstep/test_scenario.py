@@ -53,3 +53,27 @@ def test_an_event_of_a_timeline_says_what_it_does_and_may_leave_its_kind_out() -
     for event in loaded.timeline:
         asyncio.run(event.apply(Run()))
     assert Run.calls == [(3, None), (4, "edge-0")]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "reason"),
+    [
+        ("paper", "policy.timing=proactive", "coupled wants reactive"),
+        ("paper", "workload.arrivals={poisson: {}}", "poisson requests come at any time"),
+        ("paper", "workload.prompts=a.txt", "leave prompts and trace out"),
+        ("paper", "cut.rule=auto", "leave cut out"),
+        ("paper", "policy.steps_per_prompt=several", "one step of a prompt"),
+        ("paper", "reuse.last_step=21", "reuse.last_step: 21 .* give 2 to 20"),
+        ("laptop", "policy.timing=reactive", "set modes.edge: coupled with it"),
+        ("laptop", "reuse.last_step=6", "reuse.last_step: it goes with modes.edge coupled"),
+        ("laptop", "reuse.tolerance=paper", "reuse.tolerance: it goes with"),
+    ],
+)
+def test_a_coupled_edge_is_a_whole(name: str, setting: str, reason: str) -> None:
+    with pytest.raises(ScenarioError, match=reason):
+        scenario.load(name, [setting])
+
+
+def test_the_last_step_of_a_plan_is_the_split_step_unless_it_is_named() -> None:
+    assert scenario.load("paper", ["reuse.last_step=null", "model.split_step=9"]).last_step == 9
+    assert scenario.load("paper", ["reuse.last_step=4"]).last_step == 4

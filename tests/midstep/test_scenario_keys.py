@@ -44,7 +44,8 @@ def test_comments_change_no_value() -> None:
         'workload.prompts="two\\nlines"',
     ]
     for name in scenario_file.shipped():
-        scenario = scenario_file.load(name, odd)
+        # a coupled edge is asked for the catalogue's prompts alone
+        scenario = scenario_file.load(name, odd[: -1 if name == "paper" else None])
         text = commented(scenario)
         assert scenario_file.parse(yaml.safe_load(text)) == scenario
         assert "# S, denoising steps of one picture." in text

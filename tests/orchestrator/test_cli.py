@@ -33,7 +33,7 @@ from tests import paced
         (["run", "--policy", "bayes"], "policy.name: bayes needs the true request rates"),
         (
             ["run", "--set", "policy.timing=reactive"],
-            "policy.timing: a live run plans ahead of its requests",
+            "policy.timing: reactive plans for requests that wait",
         ),
         (
             ["run", "--resume", "no-such-run"],

@@ -1,5 +1,5 @@
-"""Accounting of a slot: costs (14) to (17), the queue (23), what stays cached, and a policy's sums
-over the slots. Compiled; arrays have a lane axis (B) in front."""
+"""Accounting of a slot: costs (15) to (17), the queue (23), and a policy's sums over the slots.
+Compiled; arrays have a lane axis (B) in front."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from orchestrator.decision.carry_over import carry_over
+from orchestrator.decision.choice_prices import served_step
+
 __all__ = [
     "AT",
     "BINS",
@@ -15,11 +18,9 @@ __all__ = [
     "FINEST_S",
     "SUMS",
     "Cache",
-    "Costs",
     "Ledger",
     "Rules",
     "Served",
-    "price",
     "settle",
 ]
 
@@ -76,14 +77,6 @@ class Served(NamedTuple):
     wait_s: Any
 
 
-class Costs(NamedTuple):
-    """Cost of each choice of a prompt: `cost_s`, `hit` (B, R, J); `weight` (B, R)."""
-
-    cost_s: Any
-    hit: Any
-    weight: Any
-
-
 class Cache(NamedTuple):
     """Content of the caches: `cached` (B, R), its step, 0 for none; `last_use` (B, R), the slot;
     `capacity` (B,) items."""
@@ -116,31 +109,6 @@ class Rules(NamedTuple):
 
 
 @njit(cache=True)
-def price(base_s: Any, tolerated: Any, world: Any, cached: Any, costs: Any) -> None:
-    """Fill `costs` by (14) from the world's `base_s` and `tolerated` (B, R, J) and what is `cached`
-    (B, R)."""
-    cost_s, hit, weight = costs
-    count = world.count
-    edge_step_s = world.edge_step_s
-    wait_s = world.wait_s
-    shared = world.shared
-    split = world.split
-    lanes, items, choices = base_s.shape
-    for b in range(lanes):
-        for r in range(items):
-            weight[b, r] = 1.0 if count[b, r] > 0 else 0.0
-            if count[b, r] == 0:
-                continue
-            for j in range(choices):
-                hit[b, r, j] = j > 0 and cached[b, r] == j and tolerated[b, r, j]
-                cost_s[b, r, j] = base_s[b, r, j]
-                if j == 0:
-                    cost_s[b, r, j] += wait_s[b] + split[b] * edge_step_s[b] if shared[b] else 0.0
-                elif not hit[b, r, j]:
-                    cost_s[b, r, j] += wait_s[b] + j * edge_step_s[b]
-
-
-@njit(cache=True)
 def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: Any) -> None:
     """Serve the slot by `choice` (B, R): updates the cache and Q, and adds to the sums."""
     cost_s, hit, _ = costs
@@ -154,9 +122,7 @@ def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: 
         for r in range(items):
             if count[b, r] == 0:
                 continue
-            j = choice[b, r]
-            if rules.guarded and j > 0 and cost_s[b, r, j] > cost_s[b, r, 0]:
-                j = 0  # the serve guard: the split would be slower; what is cached stays
+            j = served_step(cost_s[b, r], choice[b, r], rules.guarded)
             step[r] = j
             active += 1
             system_s += cost_s[b, r, j]
@@ -182,7 +148,14 @@ def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: 
         if not rules.frozen and active:
             queue_s[b] = max(queue_s[b] + average_s - ledger.target_s[b], 0.0)
         if rules.carry:
-            _carry_over(count[b], choice[b], cache, b, rules.slot)
+            carry_over(
+                count[b],
+                choice[b],
+                cache.cached[b],
+                cache.last_use[b],
+                cache.capacity[b],
+                rules.slot,
+            )
 
 
 @njit(cache=True)
@@ -216,27 +189,3 @@ def _count_requests(world: Any, b: int, step: Any, hit: Any, row: Any, histogram
             in_flight[r] = 1
             at = int(np.log(max(total_s, FINEST_S) / FINEST_S) / np.log(FACTOR))
             histogram[min(at, BINS - 1)] += 1
-
-
-@njit(cache=True)
-def _carry_over(count: Any, choice: Any, cache: Any, b: int, slot: int) -> None:
-    """Keep lane b within (10) over slots: chosen items first; what was cached and not requested
-    stays while there is room, oldest last use leaves first."""
-    cached = cache.cached[b]
-    last_use = cache.last_use[b]
-    room = cache.capacity[b]
-    idle = 0
-    for r in range(count.shape[0]):
-        if count[r] > 0:
-            cached[r] = choice[r]
-            room -= 1 if choice[r] > 0 else 0
-            last_use[r] = slot
-        elif cached[r] > 0:
-            idle += 1
-    while idle > max(room, 0):
-        oldest = -1
-        for r in range(count.shape[0]):
-            if count[r] == 0 and cached[r] > 0 and (oldest < 0 or last_use[r] < last_use[oldest]):
-                oldest = r
-        cached[oldest] = 0
-        idle -= 1

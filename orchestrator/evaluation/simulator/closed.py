@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.decision import exact
+from orchestrator.decision.choice_prices import Costs, price
 from orchestrator.decision.slots import Choice, PricedSlots, SlotPrices
 from orchestrator.evaluation.simulator import accounts
 from orchestrator.evaluation.simulator.world import World
 from orchestrator.records.statistics import smallest_count
-
-__all__ = ["GAP_EVERY", "Rollout", "metrics"]
 
 __all__ = ["GAP_EVERY", "Rollout", "metrics"]
 
@@ -63,7 +62,7 @@ class Rollout:
 
     def _price(self) -> None:
         world = self.world
-        accounts.price(world.base_s, world.tolerated, self._served(), self.cached, self._costs())
+        price(world.base_s, world.tolerated, self._served(), self.cached, self._costs())
 
     def _settle(self, choice: Choice, measure: bool) -> None:
         accounts.settle(
@@ -89,8 +88,8 @@ class Rollout:
             wait_s=self.wait_s,
         )
 
-    def _costs(self) -> accounts.Costs:
-        return accounts.Costs(self.cost_s, self.hit, self.weight)
+    def _costs(self) -> Costs:
+        return Costs(self.cost_s, self.hit, self.weight)
 
     def view(self) -> PricedSlots:
         """The slot as a policy sees it; not to be changed."""

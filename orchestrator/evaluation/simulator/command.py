@@ -42,25 +42,36 @@ def is_open(preset: Preset) -> bool:
     return preset.edge == "shared" and preset.timing == "proactive" and not preset.distinct
 
 
-def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: str | None) -> int:
-    """The command's exit status. The first fifth of the slots (half of them in open catalogues) is
-    not measured. Raises OptionError, ScenarioError or RecordError, one line."""
+def simulate(
+    preset: Preset,
+    names: Sequence[str],
+    seeds: int,
+    slots: int,
+    out: str | None,
+    first_seed: int = 0,
+    warmup: int | None = None,
+) -> int:
+    """The command's exit status. Seeds are `first_seed` and those that follow it. The first
+    `warmup` slots are not measured; None: a fifth of them, half of them in open catalogues. Raises
+    OptionError, ScenarioError or RecordError, one line."""
     if slots < 10 or seeds < 1:
         raise OptionError(f"--slots {slots} --seeds {seeds}: at least 10 slots and 1 seed")
     for name in names:
         policies.find(name, "simulate")
     folder = claim_folder(f"simulate-{preset.name}", out, MARKER, ("seeds.csv",))
-    warmup = slots // 2 if is_open(preset) else slots // 5
+    if warmup is None:
+        warmup = slots // 2 if is_open(preset) else slots // 5
+    numbers = list(range(first_seed, first_seed + seeds))
     began = time.perf_counter()
     title = f"{preset.name}, {len(names)} policies, {seeds} seeds, {slots} slots"
     with released_on_failure(folder, MARKER):
         with progress_bar(title) as advance:
-            results = run(preset, names, list(range(seeds)), slots, warmup, advance)
+            results = run(preset, names, numbers, slots, warmup, advance)
         wall = time.perf_counter() - began
         about = {
             "name": preset.name,
             "preset": preset.model_dump(mode="json"),
-            "seeds": list(range(seeds)),
+            "seeds": numbers,
             "slots": slots,
             "warmup": warmup,
             "modes": {"edge": preset.edge, "timing": preset.timing},
@@ -68,7 +79,7 @@ def simulate(preset: Preset, names: Sequence[str], seeds: int, slots: int, out: 
             "versions": versions(),
         }
         by_policy = summarised(results)
-        write(folder, results, {"policies": by_policy, "run": about}, list(range(seeds)))
+        write(folder, results, {"policies": by_policy, "run": about}, numbers)
     show(
         by_policy,
         f"{preset.name} ({preset.edge}, {preset.timing}), {seeds} seeds; of {slots} slots the "

@@ -1,5 +1,5 @@
-"""Demand in a slot of a closed catalogue: distinct prompts by the popularity law.
-Importing this compiles."""
+"""Demand in a slot of a closed catalogue: `midstep.workload.slot_items` in compiled code, lane by
+lane, the same items. Importing this compiles."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numba import njit
 
 from midstep.draws import REQUEST
+from midstep.workload import slot_items
+from midstep.workload.slot_items import TRIES
 from orchestrator.decision import draws
 
-__all__ = ["TRIES", "Demand", "draw_requests", "remaining_item"]
+__all__ = ["Demand", "draw_requests"]
 
-TRIES = (
-    1000  # in a row for prompts that the user has already; then one is drawn of the others alone
-)
+remaining_item = njit(cache=True)(slot_items.remaining_item)
 
 
 class Demand(NamedTuple):
@@ -70,28 +70,3 @@ def draw_requests(demand: Any, slot: int, requests: Any, count: Any) -> None:
                 chosen[item] = True
                 requests[b, u, i] = item
                 count[b, item] += 1
-
-
-@njit(cache=True)
-def remaining_item(weights: Any, order: Any, chosen: Any, uniform: float) -> int:
-    """The item at a point of [0, 1) under the law of the items that are not `chosen` (R,); the most
-    popular of them where their weights have been lost in rounding."""
-    left = 0.0
-    below = 0.0
-    for rank in range(len(order)):
-        if not chosen[order[rank]]:
-            left += weights[rank] - below
-        below = weights[rank]
-    point = uniform * left
-    below = 0.0
-    first = -1
-    for rank in range(len(order)):
-        item = order[rank]
-        if not chosen[item]:
-            if first < 0:
-                first = item
-            point -= weights[rank] - below
-            if point < 0:
-                return int(item)
-        below = weights[rank]
-    return int(first)

@@ -14,8 +14,8 @@ import numpy as np
 from midstep.draws import DRIFT, uniforms
 from midstep.radio import physics
 from midstep.workload.popularity import swap_count, swap_pairs, swap_ranks, zipf_weights
+from orchestrator.decision.choice_prices import Cuts, draw_tolerance, price_choices
 from orchestrator.decision.problem import Problem
-from orchestrator.evaluation.simulator.choices import Cuts, draw_tolerance, price_choices
 from orchestrator.evaluation.simulator.demand import Demand, draw_requests
 from orchestrator.evaluation.simulator.lane_channels import LaneChannels
 from orchestrator.evaluation.simulator.presets import Preset

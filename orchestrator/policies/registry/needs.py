@@ -7,7 +7,7 @@ from typing import Literal, cast
 import numpy as np
 
 from orchestrator.decision.problem import Problem, Truth
-from orchestrator.policies.base import Policy
+from orchestrator.policies.base import Kind, Policy
 
 __all__ = ["PLACES", "Place", "lack", "usable_in"]
 
@@ -20,16 +20,17 @@ _LACKS = {
     "truth": "the true request rates, which only the presets full and topics of `midstep simulate` "
     "tell: no scenario does",
     "future": "the requests to come, which only `midstep replay` knows",
-    "coupled": "an edge that computes for cached prompts only, as in the presets literal and "
-    "compact of `midstep simulate`: no scenario has one",
+    "coupled": "an edge that computes for planned prompts only: set modes.edge: coupled and "
+    "policy.timing: reactive, as the scenario paper and the presets literal and compact of "
+    "`midstep simulate` have them",
 }
 
 # what a policy cannot do where a problem's timing is none of its modes
 _TIMINGS = {
     "access": "cannot play a list of keys, which tells no prices and has no slots; `midstep "
     "policies` says what can be replayed",
-    "reactive": "cannot plan for requests that are seen already (timing: reactive), as the presets "
-    "literal and compact of `midstep simulate` want it",
+    "reactive": "cannot plan for requests that are seen already (timing: reactive), as a coupled "
+    "edge and the presets literal and compact of `midstep simulate` want it",
     "proactive": "cannot plan ahead of its requests (timing: proactive), as scenarios and the "
     "presets full and topics of `midstep simulate` want it",
 }
@@ -57,7 +58,10 @@ def _problem(**facts: object) -> Problem:
 
 # the problems that a place can pose, each as rich as it can be there
 _POSED: dict[Place, tuple[Problem, ...]] = {
-    "live": (_problem(items=1, parts=_parts),),
+    "live": (
+        _problem(items=1, parts=_parts),
+        _problem(items=1, edge="coupled", timing="reactive", number=int),
+    ),
     "simulate": (
         _problem(items=1, edge="coupled", timing="reactive", number=int),
         _problem(items=1, parts=_parts, number=int, truth=cast(Truth, _Law())),
@@ -74,6 +78,11 @@ def lack(cls: type[Policy], problem: Problem, place: Place | None = None) -> str
         return "runs users' own prompts on the edge, which simulated prompts do not have"
     if problem.timing not in cls.modes:
         return _TIMINGS[problem.timing]
+    if place == "live" and problem.timing == "reactive" and not _chooses_by_price(cls):
+        return (
+            "does not choose by a slot's prices, which the plan of a coupled edge (modes.edge) is "
+            "made of: set policy.name to greedy, drc, or another that does"
+        )
     if problem.last_step > cls.most_steps:
         return (
             f"keeps outputs up to step {cls.most_steps}, here they are cut at {problem.last_step}"
@@ -89,6 +98,11 @@ def lack(cls: type[Policy], problem: Problem, place: Place | None = None) -> str
         if not available.get(need):
             return f"needs {_LACKS.get(need, need)}"
     return None
+
+
+def _chooses_by_price(cls: type[Policy]) -> bool:
+    """Whether a policy, or its price twin, is a price planner."""
+    return cls.kind is Kind.PRICE_PLANNER or cls.price_twin is not Policy.price_twin
 
 
 def usable_in(cls: type[Policy], place: Place) -> bool:

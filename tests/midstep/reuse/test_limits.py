@@ -258,3 +258,9 @@ def test_limits_load_no_tensors() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stderr.strip() == ""
+
+
+def test_under_the_papers_tolerance_nothing_but_its_draw_limits_reuse() -> None:
+    limits = open_limits(load("paper"))
+    assert {of(limits, prompt) for prompt in OWN.values()} == {20}
+    assert of(limits, OWN["size"], variation_seed=3) == 20 and limits.notice is None

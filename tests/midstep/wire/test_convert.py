@@ -39,13 +39,19 @@ def values(kind: type) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: BY_TYPE[hints[name]] for name in names})
 
 
-PARTS = (Frame, PipelineIdentity, messages.CachedOutput, messages.EdgeWork, messages.Targets)
+PARTS = (
+    Frame,
+    PipelineIdentity,
+    messages.CachedOutput,
+    messages.EdgeWork,
+    messages.PlannedStep,
+    messages.Targets,
+)
 for kind in PARTS:
     BY_TYPE[kind] = values(kind)
     BY_TYPE[kind | None] = st.none() | BY_TYPE[kind]
-BY_TYPE[tuple[messages.CachedOutput, ...]] = st.lists(
-    BY_TYPE[messages.CachedOutput], max_size=3
-).map(tuple)
+for kind in (messages.CachedOutput, messages.PlannedStep):
+    BY_TYPE[tuple[kind, ...]] = st.lists(BY_TYPE[kind], max_size=3).map(tuple)
 
 CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     messages.Description: (convert.description_to, convert.description_from),
@@ -55,6 +61,8 @@ CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     messages.CacheUpdate: (convert.update_to, convert.update_from),
     messages.CacheUpdateResult: (convert.result_to, convert.result_from),
     messages.CacheSnapshot: (convert.snapshot_to, convert.snapshot_from),
+    messages.Demand: (convert.demand_to, convert.demand_from),
+    messages.SlotPlan: (convert.plan_to, convert.plan_from),
 }
 
 
@@ -100,7 +108,8 @@ def test_every_field_of_the_wire_is_filled() -> None:
 
     for kind in PARTS:
         examples[kind] = examples[kind | None] = example(kind)
-    examples[tuple[messages.CachedOutput, ...]] = (examples[messages.CachedOutput],)
+    for kind in (messages.CachedOutput, messages.PlannedStep):
+        examples[tuple[kind, ...]] = (examples[kind],)
     for kind, (to, _) in CROSSINGS.items():
         message = to(example(kind))
         empty = [f.name for f in message.DESCRIPTOR.fields if f not in dict(message.ListFields())]

@@ -112,6 +112,15 @@ class FakeEdge(Part):
 class FakeLearner(Part):
     process_id = 1
     served: dict[int, list[Served]] = field(default_factory=dict)
+    begun: list[tuple[int, float, int]] = field(default_factory=list)  # slot, instant, expected
+    plans: Wait = promptly
+
+    async def begin_slot(self, slot: int, expected: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.begun.append((slot, loop.time(), expected))
+        await asyncio.sleep(self.plans(loop.time()))
+        if loop.time() >= self.dies_s:
+            raise PartDied(f"{self.name} died")
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         self.served[slot] = served
@@ -141,6 +150,7 @@ class World:
     folder: Path
     duration_s: float = 20.0
     stop_s: float = 1e9
+    coupled: bool = False
     census: Callable[[], Coroutine[Any, Any, Census]] | None = None
     hosts: list[FakeHost] = field(default_factory=list)
     edges: list[FakeEdge] = field(default_factory=list)
@@ -163,7 +173,12 @@ class World:
 
     async def _play(self) -> None:
         edges = [{"name": name, "capacity": "64KiB"} for name in ("north", "south")]
-        scenario = parse(paced.tree(duration_s=self.duration_s, slot_seconds=2, edges=edges))
+        tree = paced.tree(duration_s=self.duration_s, slot_seconds=2, edges=edges)
+        if self.coupled:
+            tree["modes"]["edge"] = "coupled"
+            tree["policy"] = {"name": "greedy", "timing": "reactive"}
+            tree["workload"] = {"arrivals": {"slotted": {"per_user": 3}}}
+        scenario = parse(tree)
         recorder = Recorder(self.folder, scenario)
         cells = []
         for edge, learner in zip(self.edges, self.learners, strict=True):

@@ -135,7 +135,7 @@ def test_a_policy_that_needs_what_the_workload_has_not_is_one_line(
             policy={"name": "needy"},
             workload={"prompts": str(tmp_path / "prompts")},
         )
-    with pytest.raises(ScenarioError, match="a live run plans ahead"):
+    with pytest.raises(ScenarioError, match="reactive plans for requests that wait"):
         go(tmp_path / "a", policy={"name": "lru", "timing": "reactive"})
     go(tmp_path / "a", policy={"name": "needy"}, duration_s=1)
 

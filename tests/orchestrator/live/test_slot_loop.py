@@ -198,3 +198,31 @@ def test_the_learner_gets_what_was_served_in_its_slot(tmp_path: Path) -> None:
         1: 4,
         2: 4,
     }
+
+
+def test_learners_of_coupled_edges_plan_every_slot_at_its_start(tmp_path: Path) -> None:
+    world = World(tmp_path / "run", duration_s=7, coupled=True).play()
+    for learner in world.learners:
+        # two devices with three requests each; the last slot is cut short, and has requests too
+        assert learner.begun == [(slot, 2.0 * slot, 6) for slot in range(4)]
+    ahead = World(tmp_path / "ahead", duration_s=7).play()
+    assert not any(learner.begun for learner in ahead.learners)
+
+
+def test_no_slot_waits_for_a_learner_that_plans_for_long(tmp_path: Path) -> None:
+    world = World(tmp_path / "run", coupled=True)
+    world.learners[0].plans = silent_from(3.0, 9.0)
+    world.play()
+    # asked at 4 s, it answers at 9: the slots of 6 and 8 s have no plan
+    assert [slot for slot, _, _ in world.learners[0].begun] == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert [row.late_s for row in world.of("north")] == [0.0] * 10 + [None]
+    assert [slot for slot, _, _ in world.learners[1].begun] == list(range(10))
+
+
+def test_a_learner_that_dies_while_it_plans_is_missed_once(tmp_path: Path) -> None:
+    world = World(tmp_path / "run", coupled=True)
+    world.learners[0].dies_s = 5.0
+    world.play()
+    assert world.deaths == ["the learner of north died: the edge goes on with what it holds"]
+    assert [slot for slot, _, _ in world.learners[0].begun] == [0, 1, 2]
+    assert [row.requests for row in world.of("north")] == [2, *[4] * 9, 4]

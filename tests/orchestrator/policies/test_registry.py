@@ -214,7 +214,7 @@ def test_the_command_lists_a_whole_sentence_a_policy_without_torch_or_ray() -> N
     assert all(line.endswith((".", "?")) for line in lines), "a sentence is whole"
     marks = {line.split()[0]: line.split()[1:4] for line in lines}
     assert marks["lru"] == ["yes", "yes", "yes"] and marks["clairvoyant"] == ["-", "-", "yes"]
-    assert marks["final"] == ["yes", "-", "yes"] and marks["ncldc"] == ["-", "yes", "-"]
+    assert marks["final"] == ["yes", "-", "yes"] and marks["ncldc"] == ["yes", "yes", "-"]
 
 
 # --- parameters

@@ -36,7 +36,8 @@ KNOWN: dict[str, str] = {
     "Recorded": "kind",
     "Cut": "rule",
     "Reuse": "metric floor share table",
-    "PolicySettings": "name params source timing admission steps_per_prompt latency_target_s",
+    "PolicySettings": "name params source timing admission steps_per_prompt weight_v "
+    "latency_target_s",
     "Modes": "edge clock denoiser wire time_scale",
     "ScaleEvent": "kind at_s users edge",
 }
@@ -46,6 +47,11 @@ HINT = "play the run with `midstep run --clock virtual`"
 def check(scenario: Scenario) -> None:
     """Raise ScenarioError for the first key that is set and that the simulator does not have, for a
     cut rule that there is not, and for a table of reuse that does not fit."""
+    if scenario.modes.edge == "coupled":
+        raise ScenarioError(
+            "modes.edge: by discrete events the edge is shared; a coupled scenario is played by "
+            "`midstep simulate` in the closed model, or in virtual time"
+        )
     if scenario.model.profile is None:
         raise ScenarioError(
             "model.profile: a simulation needs measured step times; set model.profile=cpu"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstep.workload.popularity import zipf_weights
-from orchestrator.evaluation.simulator.demand import remaining_item
+from midstep.workload.slot_items import remaining_item
 from orchestrator.evaluation.simulator.presets import find
 from orchestrator.evaluation.simulator.world import World
 
@@ -37,7 +37,7 @@ def test_what_remains_is_drawn_by_the_law_of_what_remains(
     flags = np.array([item in chosen for item in range(items)])
     weights = zipf_weights(items, exponent)
     left = [rank for rank in range(items) if not flags[order[rank]]]
-    item = remaining_item.py_func(np.cumsum(weights), order, flags, uniform)
+    item = remaining_item(np.cumsum(weights), order, flags, uniform)
     if not left:
         assert item == -1
         return
@@ -50,7 +50,7 @@ def test_what_remains_is_drawn_by_the_law_of_what_remains(
 def test_the_most_popular_is_taken_where_weights_are_lost_in_rounding() -> None:
     cumulative = np.array([1.0, 1.0, 1.0])
     chosen = np.array([True, False, False])
-    assert remaining_item.py_func(cumulative, np.array([0, 2, 1]), chosen, 0.5) == 2
+    assert remaining_item(cumulative, np.array([0, 2, 1]), chosen, 0.5) == 2
 
 
 def test_user_draws_follow_the_law() -> None:

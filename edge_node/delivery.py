@@ -1,0 +1,79 @@
+"""What a request is given, and how that was made: its answer, and what the policy sees of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_node.cache.base import Entry
+from midstep.wire.frame import Frame
+from midstep.wire.messages import Access, Answer, Request, Reuse
+
+__all__ = ["LOCAL", "Delivery"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """An output for one request, and how it was made; no `entry`: its device makes the whole
+    picture."""
+
+    entry: Entry | None
+    reuse: Reuse
+    edge_steps: int = 0
+    reused_step: int = 0
+    queue_s: float = 0.0
+    plan_wait_s: float = 0.0
+
+    @property
+    def frame(self) -> Frame | None:
+        return None if self.entry is None else self.entry.frame
+
+    @property
+    def step(self) -> int:
+        """Where it is handed over; 0 where there is nothing to hand over."""
+        return 0 if self.entry is None else self.entry.frame.step
+
+    @property
+    def saved_steps(self) -> int:
+        return self.step - self.edge_steps
+
+    def answer(self, seed: int, edge_s: float) -> Answer:
+        """The answer of an output of that seed, which the edge spent `edge_s` on."""
+        return Answer(
+            frame=self.frame,
+            reuse=self.reuse,
+            similarity=0.0 if self.reuse in ("computed", "local") else 1.0,
+            edge_steps=self.edge_steps,
+            saved_steps=self.saved_steps,
+            queue_s=self.queue_s,
+            edge_s=edge_s,
+            seed=seed,
+            truncated=self.entry is not None and self.entry.truncated,
+            reused_step=self.reused_step,
+            plan_wait_s=self.plan_wait_s,
+        )
+
+    def access(self, request: Request, at_s: float, edge_s: float) -> Access | None:
+        """What the policy sees; None of an output that is the user's own, or of none."""
+        frame = self.frame
+        if frame is None or request.private_seed is not None:
+            return None
+        return Access(
+            request_id=request.request_id,
+            prompt_key=frame.prompt_key,
+            prompt=request.prompt,
+            step=frame.step,
+            nbytes=frame.nbytes,
+            reuse=self.reuse,
+            at_s=at_s,
+            edge_s=self.queue_s + edge_s,
+            user=request.user,
+            limit=request.limit,
+            edge_steps=self.edge_steps,
+            reused_step=self.reused_step,
+            rate_bps=request.rate_bps,
+            step_s=request.step_s,
+            backlog_s=request.backlog_s,
+        )
+
+
+LOCAL = Delivery(entry=None, reuse="local")

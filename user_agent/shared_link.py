@@ -1,0 +1,154 @@
+"""Links of devices that share their edge's bandwidth: (21) taken literally. All of an edge's
+devices live in one process, where one band knows who receives at the moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from midstep.clock import Clock
+from midstep.errors import ScenarioError
+from midstep.radio.fading import DeviceChannel, DeviceSpec, specs
+from midstep.radio.shared_band import Passage, SharedBand
+from midstep.scenario import Scenario
+from user_agent.booking import Booking
+from user_agent.link import Link, Transfer
+
+__all__ = ["Band", "SharedLink", "check_together", "open_band", "open_link"]
+
+TIMER_S = 1e-9  # of an event loop: what is due so soon is due now
+
+
+class Band:
+    """A shared band on a clock: it says when a frame has passed."""
+
+    def __init__(self, band: SharedBand, clock: Clock) -> None:
+        self._band = band
+        self._clock = clock
+        self._waiting: dict[Passage, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def share_hz(self) -> float:
+        """A receiver's share as the last slot would have it: W by the mean number of users that
+        received at once in it."""
+        self._settle(self._clock.now())
+        return self._band.total_hz / self._band.mean_receivers
+
+    async def send(self, passage: Passage) -> Booking:
+        """Return when a frame that is sent from now on has passed. A caller that is cancelled takes
+        it off the air."""
+        self._tell(self._band.begin(passage, self._clock.now()))
+        waiting = self._waiting[passage] = asyncio.get_running_loop().create_future()
+        self._expect()
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            self._waiting.pop(passage, None)
+            self._tell(self._band.leave(passage, self._clock.now()))
+            self._expect()
+            raise
+        assert passage.begins_s is not None and passage.ended_s is not None
+        return Booking(asked_s=passage.asked_s, begins_s=passage.begins_s, due_s=passage.ended_s)
+
+    def _settle(self, now_s: float) -> None:
+        """Let all happen that is due by now."""
+        self._tell(self._band.advance(now_s))
+
+    def _tell(self, ended: Iterable[Passage]) -> None:
+        for passage in ended:
+            waiting = self._waiting.pop(passage, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+    def _expect(self) -> None:
+        """Set the timer for the next change."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        change_s = self._band.next_change_s()
+        if change_s is not None:
+            wait_s = max(0.0, change_s - self._clock.now()) / self._clock.scale
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._wake, change_s)
+
+    def _wake(self, change_s: float) -> None:
+        now_s = self._clock.now()
+        # a timer may fire a little early: time would stand still where the rest is lost in rounding
+        self._settle(max(now_s, change_s) if change_s - now_s < TIMER_S else now_s)
+        self._expect()
+
+
+class SharedLink:
+    """One device's downlink on a band that it shares. Otherwise as Link."""
+
+    def __init__(
+        self,
+        channel: DeviceChannel,
+        spec: DeviceSpec,
+        band: Band,
+        clock: Clock,
+        scenario: Scenario,
+    ) -> None:
+        self._channel = channel
+        self._spec = spec
+        self._band = band
+        self._clock = clock
+        self._slot_seconds = scenario.slot_seconds
+        self._frame_bytes = scenario.channel.frame_bytes
+
+    @property
+    def rate_bps(self) -> float:
+        """What the device expects of its link: with its gain of now, and the share of W that a
+        receiver had in the last slot."""
+        return self._channel.efficiency(self._slot(self._clock.now())) * self._band.share_hz
+
+    async def transmit(self, nbytes: int, due_s: float | None = None) -> Transfer:
+        """Hold a frame that arrives now until its bits have passed; see Link.transmit."""
+        on_air = self._frame_bytes or nbytes
+        efficiency: Callable[[int], float] = self._channel.efficiency
+        if self._spec.parallel and due_s is not None:
+            constant = efficiency(self._slot(due_s))
+            efficiency = lambda _: constant  # noqa: E731
+        passage = Passage(
+            user=self._spec.user,
+            left=8.0 * on_air,
+            efficiency=efficiency,
+            parallel=self._spec.parallel,
+        )
+        booking = await self._band.send(passage)
+        achieved = self._clock.now() - booking.asked_s
+        return Transfer(booking=booking, achieved_s=achieved, nbytes=on_air)
+
+    def _slot(self, now_s: float) -> int:
+        return int(now_s // self._slot_seconds)
+
+
+def open_band(scenario: Scenario, clock: Clock) -> Band | None:
+    """The band that the devices of the scenario's edge share; None where each has its own."""
+    total_mhz = scenario.channel.total_mhz
+    if total_mhz is None:
+        return None
+    return Band(SharedBand(1e6 * total_mhz, scenario.slot_seconds), clock)
+
+
+def check_together(scenario: Scenario, here: Iterable[DeviceSpec], edge: str) -> None:
+    """Raise ScenarioError where a shared band has devices of this edge in another process."""
+    if scenario.channel.total_mhz is None:
+        return
+    users = {spec.user for spec in here}
+    others = sum(spec.edge == edge and spec.user not in users for spec in specs(scenario))
+    if others:
+        raise ScenarioError(
+            f"channel.total_mhz: {others} devices of {edge} live in other processes, where nobody "
+            f"knows who receives here: set hosts.devices_per_host to {len(users) + others} or more"
+        )
+
+
+def open_link(
+    channel: DeviceChannel, spec: DeviceSpec, scenario: Scenario, clock: Clock, band: Band | None
+) -> Link | SharedLink:
+    """The link of a device; on the `band` that it shares with others, or on one of its own."""
+    if band is not None:
+        return SharedLink(channel, spec, band, clock, scenario)
+    on_air = scenario.channel.frame_bytes
+    return Link(channel, clock, scenario.slot_seconds, on_air, parallel=spec.parallel)
