@@ -100,6 +100,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.device_steps = steps - one.step
     row.queue_s = one.queue_s
     row.edge_s = one.answered_s - one.arrived_s - one.queue_s
+    row.plan_wait_s = 0.0
     if one.sent_s > ended_s:
         return row
     row.transfer_s = one.sent_s - one.answered_s
