@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from orchestrator.decision.carry_over import carry_over
-from orchestrator.decision.choice_prices import served_step
+from orchestrator.decision.choice_prices import served_step, step_after
 
 __all__ = [
     "AT",
@@ -116,6 +116,7 @@ def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: 
     queue_s = ledger.queue_s
     lanes, items = count.shape
     step = np.empty(items, np.int64)  # what each prompt is served by
+    after = np.empty(items, np.int64)  # what is held of it then
     for b in range(lanes):
         system_s = missed_s = nothing_s = saved_s = stored = 0.0
         misses = active = 0
@@ -124,11 +125,12 @@ def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: 
                 continue
             j = served_step(cost_s[b, r], choice[b, r], rules.guarded)
             step[r] = j
+            after[r] = step_after(choice[b, r], j, cache.cached[b, r])
             active += 1
             system_s += cost_s[b, r, j]
             nothing_s += cost_s[b, r, 0]
             saved_s += cost_s[b, r, 0] - cost_s[b, r, j]
-            if choice[b, r] > 0 and choice[b, r] != cache.cached[b, r]:
+            if after[r] > 0 and after[r] != cache.cached[b, r]:
                 stored += 1
             if not hit[b, r, j]:
                 missed_s += cost_s[b, r, j]
@@ -150,7 +152,7 @@ def settle(world: Any, costs: Any, choice: Any, cache: Any, ledger: Any, rules: 
         if rules.carry:
             carry_over(
                 count[b],
-                choice[b],
+                after,
                 cache.cached[b],
                 cache.last_use[b],
                 cache.capacity[b],

@@ -22,7 +22,7 @@ from tests.orchestrator.live.coupled_edge import CoupledEdge, setting_of
 SLOTS = 60
 
 
-@pytest.mark.parametrize("name", ["greedy", "ncldc", "oo", "drc", "drc-paper", "drc-item"])
+@pytest.mark.parametrize("name", ["greedy", "ncldc", "oo", "dnn", "drc", "drc-paper", "drc-item"])
 def test_a_slot_is_the_simulators(name: str) -> None:
     lane = (presets.find("compact", ["capacity=25"]), 3)
     target_s = calibrate([lane], SLOTS)
