@@ -113,6 +113,7 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         times=_step_times(scenario) if decided else None,
         cut_rule=rule,
         several=scenario.policy.steps_per_prompt == "several",
+        weight_v=scenario.policy.weight_v,
     )
 
 

@@ -98,6 +98,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.edge_steps = one.edge_steps
     row.saved_steps = one.step - one.edge_steps
     row.device_steps = steps - one.step
+    row.plan_wait_s = 0.0  # nobody waits for a plan at a shared edge
     row.queue_s = one.queue_s
     row.edge_s = one.answered_s - one.arrived_s - one.queue_s
     if one.sent_s > ended_s:
