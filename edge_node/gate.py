@@ -87,11 +87,14 @@ class Gate:
         """See ControlPort; nobody is waited for longer than requests wait."""
         loop = asyncio.get_running_loop()
         longest_s = LONGEST * self._slot_seconds
+        # a run's first slot is gathered for before its time has begun
+        ahead_s = max(0.0, slot * self._slot_seconds - self._clock.now())
         if len(self._waiting.get(slot, ())) < expected:
             gathering = _Gathering(slot, expected, loop.create_future())
             # a wait that is no number is the longest one
             wait_s = wait_s if wait_s < longest_s else longest_s
-            timer = loop.call_later(self._wall_s(max(0.0, wait_s)), _end, gathering.over)
+            wait_s = ahead_s + max(0.0, wait_s)
+            timer = loop.call_later(self._wall_s(wait_s), _end, gathering.over)
             self._gatherings.append(gathering)
             try:
                 await gathering.over

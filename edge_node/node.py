@@ -157,8 +157,8 @@ def _fresh_outputs(scenario: Scenario) -> int:
         return 1
     edges = (None, scenario.edge.name)
     users = sum(group.count for group in scenario.devices if group.edge in edges)
-    asked = users * slotted.per_user
-    return max(1, min(asked, scenario.workload.catalogue_size or asked))
+    requests = users * slotted.per_user
+    return max(1, min(requests, scenario.workload.catalogue_size or requests))
 
 
 def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) -> _Times:

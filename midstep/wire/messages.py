@@ -268,8 +268,9 @@ class ControlPort(Protocol):
 
     async def gather(self, slot: int, expected: int, wait_s: float) -> tuple[Demand, ...]:
         """The requests that wait for the plan of a slot, in the order in which they came, once
-        `expected` wait, or `wait_s` scenario seconds after the call. Raises ScenarioError where the
-        edge does not plan by slot (modes.edge)."""
+        `expected` wait, or `wait_s` scenario seconds after the call, of a slot that is still to
+        come after its start. Raises ScenarioError where the edge does not plan by slot
+        (modes.edge)."""
 
     async def serve(self, plan: SlotPlan) -> None:
         """Serve all who wait for the plan of that slot, and who comes later in it, at once. Raises

@@ -1,4 +1,5 @@
-"""The report's gallery: compared pictures, each with its frame and the same without reuse."""
+"""The report's gallery: compared pictures, each with its frame and the same without reuse; one that
+a device made alone has no frame."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
     head = (
         "<h2>Pictures</h2><p>The frame as the device received it, the picture it made of it, and "
         "the same picture "
-        "without reuse (the user's own prompt from the first step on, same seed). Steps: edge + "
-        "saved + device.</p>"
+        "without reuse (the user's own prompt from the first step on, same seed). A picture that "
+        "its device made alone (local) has no frame. Steps: edge + saved + device.</p>"
     )
     return f'{head}<div class="gallery">{"".join(figures)}</div>'
 
@@ -45,11 +46,13 @@ def _quality(row: dict[str, Any]) -> str:
 
 
 def _figure(images: Path, row: dict[str, Any]) -> str:
-    """Frame, picture and reference of one request; nothing where one of them is not there."""
+    """Frame, picture and reference of one request; nothing where one of them is not there that
+    should be."""
     name = str(row["request_id"])
     if Path(name).name != name:  # a stranger's record may point anywhere
         return ""
-    paths = [images / f"{name}{kind}.png" for kind in ("-frame", "", "-reference")]
+    kinds = ("", "-reference") if row["reuse"] == "local" else ("-frame", "", "-reference")
+    paths = [images / f"{name}{kind}.png" for kind in kinds]
     if not all(path.is_file() for path in paths):
         return ""
     encoded = [base64.b64encode(path.read_bytes()).decode() for path in paths]

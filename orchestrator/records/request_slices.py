@@ -49,6 +49,7 @@ COLUMNS = (
     "arrival_late_s",
     "think_s",
     "overhead_s",
+    "plan_wait_s",
     *(f"{stage}_s" for stage in STAGES),
     *(f"{stage}_wait_s" for stage in WAITS),
     *DETAILS,
@@ -127,12 +128,14 @@ def _boundaries(row: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
     """Stages in the order in which they pass, as far as the request came: name, start, end. The
     hand-overs on the way to the edge are drawn with those on the way back."""
     late_s = _late_s(row)
+    plan_wait_s: float = row.get("plan_wait_s") or 0.0
     at_s = _begin_s(row)
     passed: Sequence[tuple[str, float | None]] = (
         ("late", late_s),
+        ("plan wait", plan_wait_s),
         ("queue", row["queue_s"]),
         ("edge", row["edge_s"]),
-        ("overhead", max(0.0, (row["overhead_s"] or 0.0) - late_s)),
+        ("overhead", max(0.0, (row["overhead_s"] or 0.0) - late_s - plan_wait_s)),
         ("transfer", row["transfer_s"]),
         ("device", row["device_s"]),
     )

@@ -80,15 +80,18 @@ def edges(summary: Tree) -> str:
 
 
 def stages(done: Rows) -> str:
-    """Mean time of each stage, over all finished requests, by kind of reuse, and by device
-    class."""
+    """Mean time of each stage, over all finished requests, by kind of reuse, and by device class;
+    where requests waited for plans, that part of the overhead too."""
     if not done:
         return ""
     classes = by_class(done)
     groups = {"all": done, **by_reuse(done), **(classes if len(classes) > 1 else {})}
-    means = {name: stage_means(rows, STAGES) for name, rows in groups.items()}
+    columns = {stage: stage for stage in STAGES}
+    if any(row.get("plan_wait_s") for row in done):
+        columns["plan_wait"] = "of overhead: for the slot's plan"
+    means = {name: stage_means(rows, columns) for name, rows in groups.items()}
     unit = time_unit(value for values in means.values() for value in values)
-    head = ["requests", "n", *(f"{stage} ({unit.name})" for stage in STAGES)]
+    head = ["requests", "n", *(f"{label} ({unit.name})" for label in columns.values())]
     lines = [
         [name, f"{len(rows):,}", *(unit.show(value) for value in means[name])]
         for name, rows in groups.items()

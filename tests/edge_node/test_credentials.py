@@ -11,7 +11,7 @@ from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError
 from midstep.telemetry.metrics import REGISTRY
 from midstep.wire.certificates import ephemeral
 from midstep.wire.grpc_channels import open_channel
-from midstep.wire.messages import CacheUpdate
+from midstep.wire.messages import CacheUpdate, SlotPlan
 from midstep.wire.security import Credentials
 from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served
@@ -65,6 +65,8 @@ async def test_who_does_not_belong_is_told_at_once_what_to_do(
             client.obtain(ask(edge), 5),
             learner.snapshot(),
             learner.apply(CacheUpdate(evict=("key",))),
+            learner.gather(0, 1, 5.0),
+            learner.serve(SlotPlan(slot=0)),
         ):
             with pytest.raises(kind) as error:
                 await refused

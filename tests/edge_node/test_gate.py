@@ -87,6 +87,20 @@ def test_when_the_time_is_over_those_who_are_there_are_gathered_and_late_comers_
     assert [at_s for _, at_s in served] == pytest.approx([0.09, 0.09, 0.9])
 
 
+def test_who_gathers_before_a_slot_begins_waits_from_its_start() -> None:
+    """As for a run's first slot, before its time has begun."""
+
+    async def use(gate: Gate) -> Any:
+        tasks = [comes(gate, "a", 1.03), comes(gate, "b", 1.2)]
+        seen = await gate.gather(1, 2, 0.05)
+        at_s = now()
+        gate.serve(plan(1, SIX))
+        await asyncio.gather(*tasks)
+        return [one.request_id for one in seen], at_s
+
+    assert at_gate(use) == (["a"], pytest.approx(1.05))
+
+
 def test_where_no_plan_comes_nobody_waits_longer_than_half_a_slot() -> None:
     async def use(gate: Gate) -> Any:
         late = comes(gate, "late", 0.8)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,9 @@ from midstep.errors import (
     PipelineMismatch,
     PromptError,
     QueueFull,
+    ScenarioError,
 )
-from midstep.wire.messages import CacheUpdate, CacheUpdateResult
+from midstep.wire.messages import CacheUpdate, CacheUpdateResult, PlannedStep, SlotPlan
 from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served
 from tests.edge_node.world import FRAME, ask, make_edge
@@ -49,6 +51,34 @@ async def test_a_frame_and_its_accounts_cross_the_wire_unchanged() -> None:
         snapshot = await control.snapshot()
         assert [(h.prompt, h.step, h.nbytes) for h in snapshot.store] == [("ein Bär 🐻", 6, FRAME)]
         await client.close()
+
+
+async def test_a_slots_requests_and_its_plan_cross_the_wire() -> None:
+    async with served(scale=5.0, coupled=True) as (edge, address):
+        edge.clock.begin(time.time())
+        client = GrpcEdge(address)
+        control = GrpcControl(address)
+        request = ask(edge, request_id="r-1", user=3, limit=9, rate_bps=1e6, step_s=0.1)
+        alone = ask(edge, "a lion", request_id="r-2")
+        asked = [asyncio.create_task(client.obtain(one, 10)) for one in (request, alone)]
+        demand = {one.request_id: one for one in await control.gather(0, 2, 0.4)}
+        first = demand["r-1"]
+        assert (first.prompt, first.user, first.limit) == ("a panda", 3, 9)
+        assert (first.rate_bps, first.step_s) == (1e6, 0.1)
+        step = PlannedStep(prompt_key=first.prompt_key, step=4)
+        await control.serve(SlotPlan(slot=0, steps=(step,)))
+        answer, local = await asyncio.gather(*asked)
+        assert answer.frame is not None and answer.frame.step == 4
+        assert (local.frame, local.reuse) == (None, "local") and local.plan_wait_s > 0
+        await client.close()
+
+
+async def test_an_edge_without_a_gate_says_so_over_the_wire() -> None:
+    async with served() as (_, address):
+        control = GrpcControl(address)
+        for call in (control.gather(0, 1, 0.1), control.serve(SlotPlan(slot=0))):
+            with pytest.raises(ScenarioError, match=r"modes\.edge"):
+                await call
 
 
 async def test_the_learner_sees_accesses_as_they_end() -> None:

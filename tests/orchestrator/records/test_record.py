@@ -265,6 +265,24 @@ def test_a_gallery_without_other_pictures_has_its_own(tmp_path: Path) -> None:
     assert len(list((tmp_path / "run" / "images").iterdir())) == 3
 
 
+def test_a_picture_that_a_device_made_alone_is_shown_without_a_frame(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    recorder = Recorder(tmp_path / "run", scenario)
+    alone = row(1, reuse="local", edge_steps=0, device_steps=20, cut_step=0, plan_wait_s=0.04)
+    recorder.ended([EndedRequest(row(0), b"first"), EndedRequest(alone, b"picture")])
+    recorder.slot(slot(0))
+    whole = Gallery(
+        request_id="r-1", frame=None, picture=b"picture", reference=b"reference", psnr_db=100.0
+    )
+    recorder.compared([whole])
+    recorder.close()
+    page = report.write(tmp_path / "run").read_text()
+    assert page.count("<img") == 2 and "local, steps 0+0+20, 100.0 dB" in page
+    assert not (tmp_path / "run" / "images" / "r-1-frame.png").exists()
+    assert "of overhead: for the slot" in page
+
+
 def test_what_an_edge_says_is_escaped(scenario: Scenario, tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "run", scenario)
     evil = "<script>alert(1)</script>"
