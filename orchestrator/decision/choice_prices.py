@@ -25,6 +25,7 @@ __all__ = [
     "price_choices",
     "price_limited",
     "served_step",
+    "step_after",
 ]
 
 
@@ -174,3 +175,10 @@ def served_step(cost_s: Any, choice: int, guarded: bool) -> int:
     if guarded and choice > 0 and cost_s[choice] > cost_s[0]:
         return 0
     return choice
+
+
+@njit(cache=True)
+def step_after(choice: int, served: int, held: int) -> int:
+    """The step held after the slot of a prompt that was asked for: the choice where it was served;
+    where the serve guard let devices make it, nobody computed it, and what was `held` stays."""
+    return choice if served == choice else held

@@ -46,6 +46,8 @@ def start_line(scenario: Scenario) -> str:
 
 def _cut(scenario: Scenario) -> str:
     """Where pictures are cut: at one step, or by which rule."""
+    if scenario.modes.edge == "coupled":
+        return f"cut by each slot's plan, at {scenario.last_step} at most"
     rule = resolve_cut_rule(scenario)
     if rule == "fixed":
         return f"cut at {run_split_step(scenario)}"

@@ -109,11 +109,11 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         users=scenario.users,
         edge=scenario.modes.edge,
         timing=scenario.policy.timing,
+        weight_v=scenario.policy.weight_v,
         parts=parts,
         times=_step_times(scenario) if decided else None,
         cut_rule=rule,
         several=scenario.policy.steps_per_prompt == "several",
-        weight_v=scenario.policy.weight_v,
     )
 
 

@@ -124,6 +124,9 @@ class SlotPlanner:
         count = np.bincount(
             [place for place in places if place >= 0], minlength=self.problem.items or 0
         )
+        # compiled code: loaded where it is used
+        from orchestrator.decision.choice_prices import step_after
+
         cached = self.cached(held)
         self._price(demand, places, count, cached, state)
         target_s = NO_TARGET_S if state.target_s is None else state.target_s
@@ -159,8 +162,9 @@ class SlotPlanner:
             )
             for r in rows.tolist()
         )
-        # what the guard lets devices make alone is not computed: what is held of it stays
-        after = np.where(served == choice, choice, cached).astype(np.int8)
+        after = choice.copy()
+        for r in rows.tolist():
+            after[r] = step_after(int(choice[r]), int(served[r]), int(cached[r]))
         return Planned(
             plan=SlotPlan(slot=state.slot, steps=steps),
             count=count,
