@@ -196,7 +196,7 @@ def test_a_preset_is_checked_as_a_scenario_is(name: str, setting: str, message: 
 def test_what_cannot_be_simulated_says_so() -> None:
     with pytest.raises(ScenarioError, match="edge shared and timing proactive"):
         simulate(find("full", ["edge=coupled"]), ["lru"], [1], 2, 1)
-    with pytest.raises(ScenarioError, match="ncldc needs an edge that computes for cached"):
+    with pytest.raises(ScenarioError, match="ncldc needs an edge that computes for planned"):
         simulate(FULL, ["ncldc"], [1], 2, 1)
     with pytest.raises(ScenarioError, match="finished pictures"):
         simulate(FULL, ["final"], [1], 2, 1)

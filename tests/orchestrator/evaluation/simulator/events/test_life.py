@@ -178,7 +178,8 @@ def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) ->
     ("setting", "message"),
     [
         ("model.profile=null", "^model.profile: a simulation needs measured step times"),
-        ("policy.timing=reactive", "^policy.timing: "),
+        ("channel.total_mhz=90", "^channel.total_mhz: the simulator does not have it"),
+        ("devices.0.parallel=true", "^devices.0.parallel: the simulator does not have it"),
         ("edges.0.capacity=8000", "^edges.N.capacity of edge-0: 8000 bytes cannot hold one output"),
         ("policy.name=bayes", "^policy.name: bayes needs the true request rates"),
         ("workload.prompts=nowhere.txt", "^workload.prompts: nowhere.txt"),
@@ -188,8 +189,13 @@ def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) ->
 )
 def test_what_cannot_be_simulated_is_said_in_one_line(setting: str, message: str) -> None:
     with pytest.raises(ScenarioError, match=message) as error:
-        simulate(load("saturated", ["modes.denoiser=real", setting]))
+        simulate(load("saturated", ["modes={wire: inprocess}", setting]))
     assert "\n" not in str(error.value)
+
+
+def test_a_coupled_scenario_is_left_to_the_closed_model() -> None:
+    with pytest.raises(ScenarioError, match=r"^modes\.edge: by discrete events the edge is shared"):
+        simulate(load("paper"))
 
 
 @pytest.mark.parametrize(
