@@ -87,6 +87,33 @@ DECIDES = Row(
             steps=((0.1, "yellow"), (1, "red")),
             width=12,
         ),
+        Panel(
+            title="Wait for the slot's plan",
+            unit="s",
+            queries=quantiles((0.5, 0.99), rate(of_edge("plan_wait_seconds_bucket")), "edge"),
+            tells=(
+                "Time that requests wait at the edge for the plan of their slot (modes.edge: "
+                "coupled): for the slot's other requests, and for the policy."
+            ),
+            bad=(
+                "half a slot: no plan comes, and devices draw every picture alone. A twentieth of "
+                "a slot: some user never reports."
+            ),
+            base="blue",
+            width=12,
+            only="plans slots",
+        ),
+        Panel(
+            title="Requests without a plan",
+            unit="reqps",
+            queries=(Query(f"sum by (edge) ({rate(of_edge('plans_missed_total'))})", "{{edge}}"),),
+            tells="Requests a second whose slot's plan did not come in time (modes.edge: coupled).",
+            bad="any: the learner has died, or takes longer than half a slot.",
+            steps=((0.01, "yellow"), (1, "red")),
+            reach=1,
+            width=12,
+            only="plans slots",
+        ),
     ),
 )
 

@@ -38,8 +38,8 @@ class Panel:
     `most`: ends of the axis. `reach`: value up to which the axis goes even where all lines are
     lower; without one a line that stays at 0 gets an axis up to 100. `width`: of the board's 24
     columns. `beside`: the legend stands beside the plot; below it there is room for two lines.
-    `only`: what a policy does that has data here, all others have none: trains, plans steps. A
-    `heatmap` has one query, a histogram's buckets by `le`.
+    `only`: what a policy does that has data here, all others have none: trains, plans steps, plans
+    slots. A `heatmap` has one query, a histogram's buckets by `le`.
     """
 
     title: str

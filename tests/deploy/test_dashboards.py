@@ -32,7 +32,8 @@ from tests.deploy import promql
 from tests.orchestrator.cluster.live_run import PACED, Live, get_json, live
 
 PANELS = [(board.name, panel) for board in BOARDS for panel in board.panels]
-_PANEL_IDS = [f"{name}: {panel.title}" for name, panel in PANELS]
+# by a run under drc; where the edge is shared, no request waits for a plan
+FILLED = [(name, panel) for name, panel in PANELS if panel.only != "plans slots"]
 
 
 def test_what_is_committed_is_what_the_sources_say() -> None:
@@ -142,7 +143,7 @@ def has_data(result: list[dict[str, Any]]) -> bool:
 
 def fill_panels(running: Live, prometheus: str) -> dict[str, list[dict[str, Any]]]:
     """Run every panel's queries until all have data at once: expression -> its last result."""
-    expressions = sorted({query.expr for _, panel in PANELS for query in panel.queries})
+    expressions = sorted({query.expr for _, panel in FILLED for query in panel.queries})
     answers: dict[str, list[dict[str, Any]]] = {}
 
     def all_have() -> bool:
@@ -213,7 +214,11 @@ def _ready(address: str, program: SupervisedProcess) -> str:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=_PANEL_IDS)
+@pytest.mark.parametrize(
+    "panel",
+    [panel for _, panel in FILLED],
+    ids=[f"{name}: {panel.title}" for name, panel in FILLED],
+)
 def test_a_live_run_fills_the_panel(monitored: MonitoredRun, panel: Panel) -> None:
     for query in panel.queries:
         result = monitored.answers[query.expr]
