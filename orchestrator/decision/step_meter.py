@@ -68,16 +68,18 @@ class StepMeter:
         known = ids >= 0
         self._grow(int(ids.max(initial=-1)) + 1)
         np.add.at(self._limits, (ids[known], limits[known] - 1), self._unit)
-        link_s = np.array([self._link_s(a) for a in accesses])
-        step_s = np.array([a.step_s for a in accesses])
+        step_s = np.array([a.step_s for a in accesses], np.float64)
+        rate_bps = np.array([a.rate_bps for a in accesses], np.float64)
+        link_s = self._link_s(accesses, rate_bps)
         self._average("link_s", link_s[link_s > 0])
         self._average("step_s", step_s[step_s > 0])
-        backlog_s = np.array([a.backlog_s - a.edge_s for a in accesses])
+        backlog_s = np.array([a.backlog_s - a.edge_s for a in accesses], np.float64)
         self._average("wait_s", np.maximum(0.0, backlog_s - link_s))
-        left = np.array([self.steps - a.step for a in accesses]) + self.times.decode_steps
-        self._average("work_s2", (left * step_s)[step_s > 0] ** 2)
+        left = self.steps - np.array([a.step for a in accesses], np.int64)
+        work_s = (left + self.times.decode_steps) * step_s
+        self._average("work_s2", work_s[step_s > 0] ** 2)
         self._count = min(MEAN_REQUESTS, self._count + len(accesses))
-        self._hear_users(accesses)
+        self._hear_users(np.array([a.user for a in accesses], np.int64), rate_bps, step_s)
         self.edge.observe(accesses, work)
         self.edge.settle(self.terms(), self.steps)
 
@@ -85,12 +87,13 @@ class StepMeter:
         """(n, S): the share of a prompt's requests with limit l in column l - 1, each row shrunk
         towards all requests'."""
         self._grow(int(ids.max(initial=-1)) + 1)
-        own = self._limits[ids] / np.float32(self._unit)
         total = self._every.sum()
         every = self._every / total if total else np.eye(1, self.steps, self.steps - 1)[0]
-        counts = own + (SHRINK * every).astype(np.float32)
-        counts /= counts.sum(axis=1, keepdims=True)
-        return counts
+        share = self._limits.take(ids, axis=0)
+        share /= np.float32(self._unit)
+        share += (SHRINK * every).astype(np.float32)
+        share /= share.sum(axis=1, keepdims=True)
+        return share
 
     def terms(self) -> StepTerms:
         """The terms of the prices, as they are now."""
@@ -144,11 +147,12 @@ class StepMeter:
         self.speed = np.array(state["speed"])
         self.edge.load_state_dict(state["edge"])
 
-    def _link_s(self, access: Access) -> float:
-        """T of one request, 0 where its device does not say its rate."""
-        if access.rate_bps <= 0:
-            return 0.0
-        return (self.times.air_bits or 8.0 * access.nbytes) / access.rate_bps
+    def _link_s(self, accesses: Sequence[Access], rate_bps: Floats) -> Floats:
+        """T of each request, 0 where its device does not say its rate."""
+        bits: float | Floats = self.times.air_bits
+        if not bits:
+            bits = 8.0 * np.array([a.nbytes for a in accesses], np.float64)
+        return np.divide(bits, rate_bps, out=np.zeros(len(rate_bps)), where=rate_bps > 0)
 
     def _average(self, name: str, values: Floats) -> None:
         """Move a running mean: the mean of all at first, then of the last MEAN_REQUESTS or so."""
@@ -158,17 +162,18 @@ class StepMeter:
         share = len(values) / (before + len(values))
         self._means[name] += share * (float(values.mean()) - self._means[name])
 
-    def _hear_users(self, accesses: Sequence[Access]) -> None:
-        """Note what devices say of their links and speeds. A user who came by scale has no
-        place."""
-        for access in accesses:
-            user = access.user
-            if not 0 <= user < len(self.channel):
-                continue
-            if access.rate_bps > 0 and self._bandwidth_hz[user] > 0:
-                self.channel[user] = access.rate_bps / self._bandwidth_hz[user]
-            if access.step_s > 0:
-                self.speed[user] = 1 / access.step_s
+    def _hear_users(self, users: Ids, rate_bps: Floats, step_s: Floats) -> None:
+        """Note what devices say of their links and speeds, the last of each user. A user who came
+        by scale has no place."""
+        placed = (users >= 0) & (users < len(self.channel))
+        users = users[placed]
+        rate_bps = rate_bps[placed]
+        step_s = step_s[placed]
+        bandwidth_hz = self._bandwidth_hz[users]
+        heard = (rate_bps > 0) & (bandwidth_hz > 0)
+        self.channel[users[heard]] = rate_bps[heard] / bandwidth_hz[heard]
+        timed = step_s > 0
+        self.speed[users[timed]] = 1 / step_s[timed]
 
     def _grow(self, rows: int) -> None:
         if rows > len(self._limits):

@@ -29,7 +29,6 @@ __all__ = [
     "free_cut",
     "held_prices_s",
     "making_prices_s",
-    "planned_prices_s",
     "rest_price_s",
     "saved_s",
 ]
@@ -104,26 +103,17 @@ def saved_s(terms: StepTerms, steps: int) -> Floats:
     return np.asarray(np.maximum(0.0, price_s[:1] - price_s))
 
 
-def planned_prices_s(terms: StepTerms, steps: int) -> Floats:
-    """(S+1, S+1, S): L of a request with limit l (last axis, l - 1) that is cut at min(j, l) while
-    step k (first axis) is held: what choice j (second axis) costs who makes it. j = 0: the cheapest
-    cut."""
+def making_prices_s(terms: StepTerms, held_s: Floats) -> Floats:
+    """(S+1, S+1, S): what it costs once to come to step j (second axis) from step k (first): what
+    the request with limit l (last axis, l - 1) that makes it, cut at min(j, l), pays more than
+    while j is held; 0 where it cannot make it, having a lower limit. `held_s` is
+    `held_prices_s`."""
+    steps = held_s.shape[1]
     held = np.arange(steps + 1)[:, None, None]
     choice = np.arange(steps + 1)[None, :, None]
     limit = np.arange(1, steps + 1)[None, None, :]
     usable = np.where(held <= limit, held, 0)
-    price = cut_price_s(terms, steps, np.minimum(choice, limit), usable)
-    price[:, 0] = held_prices_s(terms, steps)
-    return price
-
-
-def making_prices_s(terms: StepTerms, steps: int) -> Floats:
-    """(S+1, S+1, S): what it costs once to come to step j (second axis) from step k (first): what
-    the request with limit l that makes it pays more than while j is held; 0 where it cannot make
-    it, having a lower limit."""
-    once = planned_prices_s(terms, steps) - held_prices_s(terms, steps)[None]
-    choice = np.arange(steps + 1)[None, :, None]
-    limit = np.arange(1, steps + 1)[None, None, :]
+    once = cut_price_s(terms, steps, np.minimum(choice, limit), usable) - held_s[None]
     return np.asarray(np.where((choice > 0) & (choice <= limit), once, 0.0))
 
 
@@ -141,19 +131,21 @@ def choice_costs_s(
     as a plan may last. A step that is not ready is made once, by the first request that can, and
     serves those after it: its cost is shared by all of them.
     """
-    steps = limits.shape[1]
+    held_s = held_prices_s(terms, limits.shape[1])
     # as exact as the counts behind the shares: there may be ten thousand prompts
-    cost_s = limits @ held_prices_s(terms, steps).T.astype(limits.dtype)
-    making = making_prices_s(terms, steps).astype(limits.dtype)
+    cost_s = limits @ held_s.T.astype(limits.dtype)
+    making = making_prices_s(terms, held_s).astype(limits.dtype)
     once_s = np.empty_like(cost_s)
-    for k in np.unique(held).tolist():
-        rows = held == k
-        once_s[rows] = limits[rows] @ making[k].T
-    # the share of requests whose limit reaches j, for j = 0..S
-    reach = np.ones_like(cost_s)
-    reach[:, 1:] = limits[:, ::-1].cumsum(axis=1)[:, ::-1]
-    reach *= requests[:, None]
-    once_s /= np.maximum(1.0, reach)
+    for k in np.flatnonzero(np.bincount(held)).tolist():
+        rows = np.flatnonzero(held == k)
+        once_s[rows] = limits.take(rows, axis=0) @ making[k].T
+    # by how many requests each is shared: those whose limit reaches j, for j = 1..S
+    sharing = limits.T.copy()
+    for here, further in zip(sharing[-2::-1], sharing[:0:-1], strict=True):
+        here += further
+    sharing *= requests
+    once_s[:, 1:] /= np.maximum(1.0, sharing, out=sharing).T
     once_s[ready] = 0.0
     once_s[:, 0] = 0.0
-    return np.asarray(cost_s + once_s, np.float64)
+    cost_s += once_s
+    return cost_s.astype(np.float64)

@@ -78,38 +78,44 @@ def fits(size: Floats, capacity: float) -> Bools:
     chosen = np.asarray(total <= capacity)
     if chosen.all() or size.min() == size.max():
         return chosen
-    used = 0.0
-    for i, nbytes in enumerate(size):
+    begin = int(chosen.argmin())  # all before it fit
+    used = float(total[begin - 1]) if begin else 0.0
+    for i, nbytes in enumerate(size[begin:].tolist(), begin):
         chosen[i] = used + nbytes <= capacity
-        used += nbytes * chosen[i]
+        if chosen[i]:
+            used += nbytes
     return chosen
 
 
 def carry_out(
     plan: StepPlan, available: Available, row: Ids, capacity: float, *, several: bool
-) -> tuple[CacheUpdate, Ids]:
-    """The update towards a plan, and the step that it has no output of yet, (n,), 0: none, by its
-    rows; `row` (m,) is the plan's row of each available output.
+) -> tuple[CacheUpdate, Ids, Ids]:
+    """The update towards a plan; the step that it has no output of yet, (n,), 0: none, by its rows;
+    and the available outputs that the store will have, by their places, in the edge's order. `row`
+    (m,) is the plan's row of each available output.
 
     An output of a wanted prompt at another step stays until the better one is there. Others stay,
     or come in, where there is room: those in the store first, then those that save most a byte.
     Outputs in the store that have no number leave: no plan can name them. At most one output a
     prompt, unless `several`.
     """
-    wanted = plan.wanted[row, available.step]
-    rank = 2 * wanted + np.asarray(plan.wanted.any(axis=1))[row]
-    dense = plan.gain_s[row, available.step] / np.maximum(available.nbytes, 1.0)
-    order = np.lexsort((-dense, ~available.held, -rank))
-    order = order[(rank[order] > 0) | (dense[order] > 0) | available.held[order]]
+    rows, width = plan.wanted.shape
+    cell = row * width + available.step  # of each output, in the plan's tables
+    wanted = plan.wanted.take(cell)
+    prompt_wanted = np.zeros(rows, np.bool_)
+    prompt_wanted[np.flatnonzero(plan.wanted) // width] = True
+    dense = plan.gain_s.take(cell) / np.maximum(available.nbytes, 1.0)
+    order = _order(wanted, prompt_wanted[row], dense, available, capacity)
     if not several:
-        _, first = np.unique(row[order], return_index=True)
-        order = order[np.sort(first)]
+        best = np.zeros(rows, np.int64)  # the first output of each prompt
+        best[row[order[::-1]]] = order[::-1]
+        order = order[best[row[order]] == order]
     content = np.zeros(len(row), np.bool_)
     if len(order):
         content[order[fits(available.nbytes[order], capacity)]] = True
     outputs = available.outputs
     # what an admission replaces makes room for the others: the edge admits in this order
-    freed = np.zeros(len(plan.wanted))
+    freed = np.zeros(rows)
     if not several:
         freed[row[available.held]] = available.nbytes[available.held]
     fresh = np.flatnonzero(content & ~available.held)
@@ -121,9 +127,29 @@ def carry_out(
         if outputs[i].prompt_key not in replaced:  # an admission takes its place
             evict.append((outputs[i].prompt_key, outputs[i].step))
     absent = plan.wanted.copy()
-    absent[row[content], available.step[content]] = False
-    # an edge cuts a prompt at one step: the furthest that is missing
-    furthest = absent.shape[1] - 1 - absent[:, ::-1].argmax(axis=1)
-    missing = np.where(absent.any(axis=1), furthest, 0)
-    targets = [(plan.key(i), int(missing[i])) for i in np.flatnonzero(missing).tolist()]
-    return CacheUpdate(admit, tuple(evict), Targets(tuple(targets), plan.price_s)), missing
+    absent.reshape(-1)[cell[content]] = False
+    # an edge cuts a prompt at one step: the furthest that is missing, which comes last here
+    absent_row, absent_step = np.divmod(np.flatnonzero(absent), width)
+    missing = np.zeros(rows, np.int64)
+    missing[absent_row] = absent_step
+    aims = np.flatnonzero(missing)
+    targets = zip(map(plan.key, aims.tolist()), missing[aims].tolist(), strict=True)
+    update = CacheUpdate(admit, tuple(evict), Targets(tuple(targets), plan.price_s))
+    return update, missing, np.concatenate([np.flatnonzero(content & available.held), fresh])
+
+
+def _order(
+    wanted: Bools, prompt_wanted: Bools, dense: Floats, available: Available, capacity: float
+) -> Ids:
+    """The available outputs in the order in which they are taken, by their places: `wanted` (m,)
+    ones, those of a `prompt_wanted` (m,), others; of equals those in the store first, then those
+    that save most a byte, `dense` (m,). What is neither in the store nor worth a byte is left
+    out."""
+    first = np.flatnonzero(wanted)
+    others = np.flatnonzero(~wanted & (prompt_wanted | (dense > 0) | available.held))
+    if available.nbytes[first].sum() <= capacity:  # then their order says nothing
+        best = np.lexsort((-dense[others], ~available.held[others], ~prompt_wanted[others]))
+        return np.concatenate([first, others[best]])
+    every = np.concatenate([first, others])
+    keys = (-dense[every], ~available.held[every], ~prompt_wanted[every], ~wanted[every])
+    return every[np.lexsort(keys)]

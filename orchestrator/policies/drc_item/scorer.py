@@ -8,6 +8,7 @@ imported when training begins.
 from __future__ import annotations
 
 import json
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _log_scores(w: Weights, features: Features) -> NDArray[np.float32]:
     gate = x @ w["gate"]
     gate += w["bias"]
     gate[forecast <= NEVER] = MASKED
-    gate -= gate.max(1, keepdims=True)
+    gate -= reduce(np.maximum, gate.T)[:, None]
     share = np.exp(gate, out=gate)
     mixed = np.log(np.einsum("nk,nk->n", share, np.exp(forecast)) / share.sum(1))
     hidden = x @ w["w1"]

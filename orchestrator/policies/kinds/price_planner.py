@@ -254,7 +254,7 @@ class PricePlanner(Policy, ABC):
         )
         several = self.problem.several
         row = available.prompt
-        update, _ = carry_out(plan, available, row, snapshot.capacity, several=several)
+        update, _, _ = carry_out(plan, available, row, snapshot.capacity, several=several)
         return update
 
     def _sets(self, rows: Ids, meter: StepMeter, capacity: int) -> list[tuple[int, int]]:

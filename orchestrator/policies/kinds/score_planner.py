@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from itertools import compress
-from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -62,9 +61,9 @@ class ScorePlanner(Policy, ABC):
         self.seed = seed
         self._numbers: dict[str, int] = {}
         self._keys: dict[int, str] = {}  # the other way round; `_key_of` brings it up to date
-        # the store as the last plan left it, and its numbers and bytes
-        self._left: list[CachedOutput] = []
-        self._left_rows: tuple[Ids, Floats] = (np.zeros(0, np.int64), np.zeros(0))
+        # the store as the last plan left it: keys and numbers of its outputs
+        self._left: list[str] = []
+        self._left_ids: Ids = np.zeros(0, np.int64)
         self._meter: StepMeter | None = None
         if problem.times is not None:
             self._meter = StepMeter(problem.steps, problem.times, problem.edge == "coupled")
@@ -117,12 +116,11 @@ class ScorePlanner(Policy, ABC):
     def keep_best(self, available: CacheSnapshot, slot: int) -> CacheUpdate:
         """The update that brings the store to the best content within the capacity."""
         store = available.store
-        unchanged = len(store) == len(self._left) and all(map(is_, store, self._left))
-        if not unchanged:
-            self._left_rows = self._rows(store)
-        ids, size = self._left_rows
+        ids = self._store_ids(store)
+        size = np.array([output.nbytes for output in store], np.float64)
         fresh = list({h.prompt_key: h for h in available.staging}.values())
-        new, nbytes = self._rows(fresh)
+        new = self._ids(fresh)
+        nbytes = np.array([output.nbytes for output in fresh], np.float64)
         is_held = np.zeros(1 + max(ids.max(initial=-1), new.max(initial=-1)), np.bool_)
         is_held[ids] = True
         waiting = ~is_held[new]
@@ -135,13 +133,13 @@ class ScorePlanner(Policy, ABC):
         order = np.argsort(-self.scores(ids, slot) / size, kind="stable")
         chosen = np.zeros(len(every), np.bool_)
         chosen[order[fits(size[order], available.capacity)]] = True
-        self._left = list(compress(every, chosen.tolist()))
-        self._left_rows = (ids[chosen], size[chosen])
         first = len(store)
         admit = tuple(
             (every[i].prompt_key, every[i].step)
             for i in (first + np.flatnonzero(chosen[first:])).tolist()
         )
+        self._left = [output.prompt_key for output in compress(every, chosen.tolist())]
+        self._left_ids = ids[chosen]
         return CacheUpdate(
             admit, tuple(every[i].prompt_key for i in np.flatnonzero(~chosen[:first]).tolist())
         )
@@ -153,7 +151,8 @@ class ScorePlanner(Policy, ABC):
         saves most over its expected requesters."""
         snapshot = slot.available
         meter.observe(numbers, slot.accesses, snapshot.work)
-        available = Available.of(snapshot, self._ids(snapshot.store), self._ids(snapshot.staging))
+        store = self._store_ids(snapshot.store)
+        available = Available.of(snapshot, store, self._ids(snapshot.staging))
         ids, row_of = _rows_of(available.prompt, numbers, self._missing)
         row = row_of[available.prompt]
         held = available.steps_of(available.held, len(row_of))
@@ -165,7 +164,7 @@ class ScorePlanner(Policy, ABC):
         requests = np.maximum(FEWEST, share * STAY_SLOTS * meter.requests_per_slot)
         limits = meter.limits(ids)
         cost_s = choice_costs_s(meter.terms(), limits, held[ids], ready, requests)
-        gain_s = cost_s[:, :1] - cost_s
+        gain_s = np.subtract(cost_s[:, :1].copy(), cost_s, out=cost_s)
         gain_s *= score[:, None]
         gain_s[:, 1] = 0.0  # J_{r,1} = 0 (34)
         nbytes = np.full(len(ids), float(self.problem.frame_bytes))
@@ -187,8 +186,11 @@ class ScorePlanner(Policy, ABC):
             price_s=meter.edge.price_s,
         )
         several = self.problem.several
-        update, missing = carry_out(plan, available, row, snapshot.capacity, several=several)
+        update, missing, left = carry_out(plan, available, row, snapshot.capacity, several=several)
         self._missing = ids[missing > 0]
+        outputs = available.outputs
+        self._left = [outputs[i].prompt_key for i in left.tolist()]
+        self._left_ids = available.prompt[left]
         return update
 
     def _wanted(self, gain_s: Floats, nbytes: Floats, capacity: int) -> NDArray[np.bool_]:
@@ -215,6 +217,8 @@ class ScorePlanner(Policy, ABC):
     def load_planning_state(self, state: dict[str, Any]) -> None:
         """Go on from what `planning_state` gave."""
         self._keys = {}
+        self._left = []
+        self._left_ids = np.zeros(0, np.int64)
         if self._meter is not None and "meter" in state:
             self._meter.load_state_dict(state["meter"])
             self._missing = np.array(list(state["missing"]), np.int64)
@@ -225,20 +229,22 @@ class ScorePlanner(Policy, ABC):
             self._keys = {number: key for key, number in self._numbers.items()}
         return self._keys
 
-    def _ids(self, held: Sequence[CachedOutput]) -> Ids:
-        """Numbers of outputs, (n,)."""
-        numbers = list(map(self._numbers.get, [h.prompt_key for h in held]))
-        if None in numbers:
-            return self._rows(held)[0]
-        return np.array(numbers, np.int64)
+    def _store_ids(self, store: Sequence[CachedOutput]) -> Ids:
+        """Numbers of the store's outputs, (n,). Most often it is as the last plan left it, and
+        comparing keys costs less than looking each up."""
+        keys = [output.prompt_key for output in store]
+        if keys != self._left:
+            self._left = keys
+            self._left_ids = self._ids(store)
+        return self._left_ids
 
-    def _rows(self, held: Sequence[CachedOutput]) -> tuple[Ids, Floats]:
-        """Numbers and bytes of outputs, shapes (n,). `number` is called for new items only: there
-        may be thousands."""
-        ids = np.array([self._numbers.get(h.prompt_key, -1) for h in held], np.int64)
+    def _ids(self, outputs: Sequence[CachedOutput]) -> Ids:
+        """Numbers of outputs, (n,). `number` is called for new items only: there may be
+        thousands."""
+        ids = np.array([self._numbers.get(output.prompt_key, -1) for output in outputs], np.int64)
         for i in np.flatnonzero(ids < 0).tolist():
-            ids[i] = self.number(held[i].prompt_key, held[i].prompt)
-        return ids, np.array([h.nbytes for h in held], np.float64)
+            ids[i] = self.number(outputs[i].prompt_key, outputs[i].prompt)
+        return ids
 
 
 def _rows_of(*numbers: Ids) -> tuple[Ids, Ids]:
