@@ -26,7 +26,7 @@ from orchestrator.records.folders import RUNS, write_at_once
 from orchestrator.records.recorder import versions
 from orchestrator.watch.progress_bar import progress_bar
 
-__all__ = ["EFFORT", "QUICK", "Options", "chosen", "compared", "reproduce", "simulate"]
+__all__ = ["EFFORT", "QUICK", "Options", "check", "compared", "made_with", "reproduce", "simulate"]
 
 EFFORT = Effort(seeds=3, slots=100)
 QUICK = Effort(seeds=2, slots=20, quick=True)
@@ -108,7 +108,7 @@ def reproduce(options: Options) -> int:
     try:
         by_figure = _compare(folder, simulated, engine)
         lines = _page(options, simulated, engine, by_figure, played)
-        lines += ["", _made_with(time.perf_counter() - began, played)]
+        lines += ["", made_with(time.perf_counter() - began, played)]
         write_at_once(folder / "engine.md", "\n".join(lines) + "\n")
         _write_rows(folder / "engine.json", by_figure, options)
     except OSError as error:
@@ -188,7 +188,8 @@ def _page(
     return lines
 
 
-def _made_with(wall_s: float, played: playing.Played) -> str:
+def made_with(wall_s: float, played: playing.Played) -> str:
+    """Programs, machine, and how long it took, a line."""
     programs = versions()
     named = ", ".join(f"{name} {programs[name]}" for name in ("midstep", "python", "numpy"))
     return (

@@ -11,9 +11,11 @@ from orchestrator.evaluation.figures import claims
 from orchestrator.evaluation.figures.engine.differences import PANELS, Difference, largest
 from orchestrator.evaluation.figures.engine.playing import Played
 from orchestrator.evaluation.figures.values import Values
+from orchestrator.evaluation.figures.verdicts import middle
 
-__all__ = ["claims_table", "difference_table", "note_lines", "roads_table"]
+__all__ = ["below_table", "claims_table", "difference_table", "note_lines", "roads_table"]
 
+EQUAL = 1e-6  # percent: what is left of rounding
 NAMES = {
     "response_by_slot_ms": "response",
     "hit_ratio": "hit ratio",
@@ -58,23 +60,34 @@ def difference_table(by_figure: Mapping[str, Sequence[Difference]]) -> list[str]
     return lines
 
 
-def roads_table(roads: Mapping[str, Values], metrics: Mapping[str, str], scale: float) -> list[str]:
-    """Each point and policy: `metrics` (name -> head), a column for every road, and how far the
-    last is above the one before it, percent. `scale` multiplies what is shown."""
+def roads_table(
+    roads: Mapping[str, Values], heads: Mapping[str, tuple[str, float]]
+) -> list[str]:
+    """Each point and policy: `heads` (metric -> what it is called, and by what it is multiplied), a
+    column for every road, and how far the last is above the one before it."""
     names = list(roads)
     before, last = names[-2:]
     lines = [
-        f"| users | policy | metric | {' | '.join(names)} | {last} above {before} |",
+        f"| users | policy | | {' | '.join(names)} | {last} above {before} |",
         f"|---|---|---|{'---|' * (len(names) + 1)}",
     ]
-    first = roads[last]
-    for x in first.x:
-        for policy in first.policies():
-            for metric, head in metrics.items():
+    for x in roads[last].x:
+        for policy in roads[last].policies():
+            for metric, (head, scale) in heads.items():
                 values = {name: of_road.at(x, policy, metric) for name, of_road in roads.items()}
                 cells = [_mean(scale * of_road) for of_road in values.values()]
                 apart = _apart(values[before], values[last])
                 lines.append(f"| {x:g} | {policy} | {head} | {' | '.join(cells)} | {apart} |")
+    return lines
+
+
+def below_table(roads: Mapping[str, Values], x: float) -> list[str]:
+    """How far each policy's response is below that of `ncldc` at a point, percent, on each road."""
+    lines = [f"| policy | {' | '.join(roads)} |", f"|---|{'---|' * len(roads)}"]
+    policies = [name for name in next(iter(roads.values())).policies() if name != "ncldc"]
+    for policy in policies:
+        cells = [_below(of_road, x, policy) for of_road in roads.values()]
+        lines.append(f"| {policy} | {' | '.join(cells)} |")
     return lines
 
 
@@ -93,9 +106,20 @@ def _furthest(figure: str, row: Difference | None) -> str:
     if row is None:
         return "-"
     mean, half = row.percent
+    if abs(mean) < EQUAL:
+        return "equal"
     interval = f" ± {half:.2g}" if np.isfinite(half) else ""
     where = {"fig8": "{:g} users", "fig9": "S* {:g}", "fig10": "{:g} G"}.get(figure, "{:g}")
     return f"{mean:+.2g}{interval} % ({row.policy}, {where.format(row.x)})"
+
+
+def _below(values: Values, x: float, policy: str) -> str:
+    response = (values.at(x, name, "response_by_slot_ms") for name in (policy, "ncldc"))
+    mine, local = response
+    mean, half = middle(100 * (1 - mine / local))
+    if np.isnan(mean):
+        return "-"
+    return f"{mean:.2f} ± {half:.2g} %" if np.isfinite(half) else f"{mean:.2f} %"
 
 
 def _mean(values: np.ndarray) -> str:

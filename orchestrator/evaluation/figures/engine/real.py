@@ -1,0 +1,107 @@
+"""`midstep reproduce --real`: the point that Figures 8 to 10 share, with the shipped model's
+measured step times and reuse limits in place of the formulas; and its pictures, computed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from midstep import scenario_file
+from midstep.diffusion.factory import named_profile
+from midstep.diffusion.profile import StepProfile
+from midstep.errors import EXIT_DIED, RecordError
+from orchestrator.evaluation.experiment.points import Point
+from orchestrator.evaluation.figures import sweeps
+from orchestrator.evaluation.figures.engine import page, playing, settings
+from orchestrator.evaluation.figures.engine.command import Options, check, compared, made_with
+from orchestrator.evaluation.figures.engine.settings import SHARED
+from orchestrator.evaluation.figures.sweeps import Sweep
+from orchestrator.evaluation.figures.values import Effort, Values
+from orchestrator.evaluation.simulator.many import Workers
+from orchestrator.records import summary
+from orchestrator.records.folders import write_at_once
+
+__all__ = ["EFFORT", "reproduce"]
+
+EFFORT = Effort(seeds=3, slots=50)
+PICTURE_EFFORT = Effort(seeds=1, slots=5)
+PICTURE_POLICIES = ("ncldc", "drc")
+REFERENCES = 200  # pictures that are made again without reuse
+PROFILE = "cpu"
+BATCH = 16  # that the profile was measured up to
+SLOT_SECONDS = 20.0  # longer than a picture takes on the slowest device
+QUALITIES = ("psnr_db", "ssim")
+
+
+def reproduce(options: Options) -> int:
+    """Play, draw up what is left of the claims, and compute pictures; the command's exit status,
+    EXIT_DIED where runs failed. Raises MidstepError, one line."""
+    policies = compared(options.policies)
+    effort = options.effort
+    check(effort)
+    folder = options.folder
+    began = time.perf_counter()
+    changes = _changes(effort)
+    plan = settings.plan("real", [(SHARED, policies)], effort, changes)
+    timed = playing.play(plan, folder / "real", options.setups, options.command)
+    drawn = [name for name in PICTURE_POLICIES if name in policies]
+    computed = {"modes.denoiser": "real", "report.references": REFERENCES}
+    plan = settings.plan("pictures", [(SHARED, drawn)], PICTURE_EFFORT, {**changes, **computed})
+    pictures = playing.play(plan, folder / "pictures", options.setups, options.command)
+    sweep = Sweep("real", "users", (SHARED.users,), "users", policies=tuple(policies))
+    with Workers() as workers:
+        simulated = sweeps.play(sweep, effort, {}, workers)
+    roads = {
+        "simulated": simulated,
+        "measured": _values(policies, effort, timed),
+    }
+    try:
+        lines = _page(options, roads, changes)
+        lines += ["", "## Pictures", "", *_pictures(pictures)]
+        notes = [*page.note_lines(timed), *page.note_lines(pictures)]
+        if notes:
+            lines += ["", "## What did not come to its end", "", *notes]
+        lines += ["", made_with(time.perf_counter() - began, timed)]
+        write_at_once(folder / "real.md", "\n".join(lines) + "\n")
+    except OSError as error:
+        raise RecordError(f"{folder}: cannot be written: {error}") from error
+    print("\n".join(page.below_table(roads, SHARED.users)))
+    print(f"{time.perf_counter() - began:.0f} s; {folder / 'real.md'}")
+    return EXIT_DIED if timed.failures or pictures.failures else 0
+
+
+def _changes(effort: Effort) -> dict[str, Any]:
+    """What is other than in scenario `paper`. Lbar is the closed model's for a step of one request,
+    the mean over seeds: it knows no batches, so that the run cannot calibrate itself."""
+    scenario = scenario_file.load(settings.SCENARIO)
+    model = scenario.model.model_copy(update={"profile": PROFILE})
+    return {
+        "model.profile": PROFILE,
+        "reuse.tolerance": None,
+        "slot_seconds": SLOT_SECONDS,
+        "edges.0.max_batch": BATCH,
+        "policy.latency_target_s": _target_s(named_profile(model), effort),
+    }
+
+
+def _target_s(profile: StepProfile, effort: Effort) -> float:
+    from orchestrator.evaluation.simulator.compare import calibrate
+
+    preset = SHARED.preset
+    slower = preset.frame_bits / (1e9 * preset.edge_ghz) / profile.step(1)
+    preset = preset.model_copy(
+        update={
+            "edge_ghz": preset.edge_ghz * slower,
+            "device_ghz": preset.device_ghz * slower,
+            "tolerance": False,
+        }
+    )
+    targets = calibrate([(preset, seed) for seed in range(effort.seeds)], effort.slots)
+    return float(targets.mean())
+
+
+def _values(policies: Sequence[str], effort: Effort, played: playing.Played) -> Values:
+    size = effort.seeds, effort.slots
+    return playing.values("real", {SHARED.users: SHARED}, policies, size, played)
