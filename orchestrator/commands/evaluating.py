@@ -97,10 +97,21 @@ def _add_reproduce(commands: Commands) -> None:
     reproduce.add_argument(
         "--quick", action="store_true", help="3 seeds and 1,500 slots: about three minutes in all"
     )
-    reproduce.add_argument(
+    road = reproduce.add_mutually_exclusive_group()
+    road.add_argument(
         "--engine",
         action="store_true",
         help="fig8 .. fig10 on the engine's own code, in virtual time, beside the simulator's",
+    )
+    road.add_argument(
+        "--live",
+        action="store_true",
+        help="the point that fig8 .. fig10 share, and response against users, between processes",
+    )
+    road.add_argument(
+        "--real",
+        action="store_true",
+        help="that point with the shipped model's step times, reuse limits and pictures",
     )
     reproduce.add_argument(
         "--seeds", type=int, metavar="N", help="how many (default: the paper's 12; --engine: 3)"
@@ -237,7 +248,7 @@ def _simulate_scenario(args: argparse.Namespace) -> int:
 
 def _reproduce(args: argparse.Namespace) -> int:
     _use_one_thread()
-    if args.engine:
+    if args.engine or args.live or args.real:
         return _reproduce_engine(args)
     from orchestrator.evaluation.figures.command import effort, reproduce
 
@@ -247,10 +258,11 @@ def _reproduce(args: argparse.Namespace) -> int:
 
 def _reproduce_engine(args: argparse.Namespace) -> int:
     from orchestrator import roads
-    from orchestrator.evaluation.figures.engine import command
+    from orchestrator.evaluation.figures.engine import command, live, real
     from orchestrator.evaluation.figures.values import Effort
 
-    base = command.QUICK if args.quick else command.EFFORT
+    room = live if args.live else real if args.real else command
+    base = command.QUICK if args.quick else room.EFFORT
     effort = Effort(
         seeds=base.seeds if args.seeds is None else args.seeds,
         slots=base.slots if args.slots is None else args.slots,
@@ -264,7 +276,7 @@ def _reproduce_engine(args: argparse.Namespace) -> int:
         setups=roads.setup,
         command=shlex.join(["midstep", *sys.argv[1:]]),
     )
-    return command.reproduce(options)
+    return room.reproduce(options)
 
 
 def _replay(args: argparse.Namespace) -> int:

@@ -13,7 +13,14 @@ from orchestrator.evaluation.figures.engine.playing import Played
 from orchestrator.evaluation.figures.values import Values
 from orchestrator.evaluation.figures.verdicts import middle
 
-__all__ = ["below_table", "claims_table", "difference_table", "note_lines", "roads_table"]
+__all__ = [
+    "below_table",
+    "claims_table",
+    "difference_table",
+    "note_lines",
+    "points_table",
+    "roads_table",
+]
 
 EQUAL = 1e-6  # percent: what is left of rounding
 NAMES = {
@@ -60,9 +67,7 @@ def difference_table(by_figure: Mapping[str, Sequence[Difference]]) -> list[str]
     return lines
 
 
-def roads_table(
-    roads: Mapping[str, Values], heads: Mapping[str, tuple[str, float]]
-) -> list[str]:
+def roads_table(roads: Mapping[str, Values], heads: Mapping[str, tuple[str, float]]) -> list[str]:
     """Each point and policy: `heads` (metric -> what it is called, and by what it is multiplied), a
     column for every road, and how far the last is above the one before it."""
     names = list(roads)
@@ -78,6 +83,17 @@ def roads_table(
                 cells = [_mean(scale * of_road) for of_road in values.values()]
                 apart = _apart(values[before], values[last])
                 lines.append(f"| {x:g} | {policy} | {head} | {' | '.join(cells)} | {apart} |")
+    return lines
+
+
+def points_table(values: Values, heads: Mapping[str, tuple[str, float]]) -> list[str]:
+    """A row for each metric of `heads` (metric -> what it is called, and by what it is multiplied)
+    and a column for each policy, with intervals; of a figure that has one point."""
+    policies = values.policies()
+    lines = [f"| | {' | '.join(policies)} |", f"|---|{'---|' * len(policies)}"]
+    for metric, (head, scale) in heads.items():
+        cells = [_interval(scale * values.sweep(policy, metric)[0]) for policy in policies]
+        lines.append(f"| {head} | {' | '.join(cells)} |")
     return lines
 
 
@@ -120,6 +136,13 @@ def _below(values: Values, x: float, policy: str) -> str:
     if np.isnan(mean):
         return "-"
     return f"{mean:.2f} ± {half:.2g} %" if np.isfinite(half) else f"{mean:.2f} %"
+
+
+def _interval(values: np.ndarray) -> str:
+    mean, half = middle(values)
+    if np.isnan(mean):
+        return "-"
+    return f"{mean:.4g} ± {half:.2g}" if np.isfinite(half) else f"{mean:.4g}"
 
 
 def _mean(values: np.ndarray) -> str:

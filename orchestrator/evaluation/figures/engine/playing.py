@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -21,10 +22,11 @@ from orchestrator.evaluation.figures.engine.settings import Run, Setting, key_of
 from orchestrator.evaluation.figures.values import Values
 from orchestrator.records import summary
 
-__all__ = ["Played", "Setups", "play", "values"]
+__all__ = ["QUALITIES", "Played", "Setups", "play", "values"]
 
 # how a plan is played: (plan, jobs, Ray's address, the command) -> Setup
 Setups = Callable[[Plan, int | None, str | None, str], Setup]
+QUALITIES = ("psnr_db", "ssim")
 LOCAL = "ncldc"  # what time is saved against
 
 
@@ -63,6 +65,7 @@ def play(plan: Plan, path: Path, setups: Setups, command: str) -> Played:
 
 def _read(folder: Folder, points: Sequence[Point]) -> Played:
     requests = dict[Run, accounts.Requests]()
+    qualities = dict[Run, dict[str, float]]()
     failures = dict[str, str]()
     invalid = dict[str, str]()
     wall_s = 0.0
@@ -74,13 +77,18 @@ def _read(folder: Folder, points: Sequence[Point]) -> Played:
         wall_s += whole["wall_s"]
         place = folder.of(point)
         requests[key_of(point)] = accounts.read(place, point.scenario)
-        verdict = str(summary.read(place).get("verdict"))
+        tree = summary.read(place)
+        qualities[key_of(point)] = _qualities(tree)
+        verdict = str(tree.get("verdict"))
         if verdict != "VALID":
             invalid[point.id] = verdict
     metrics = {}
     for (setting, policy, seed), run in requests.items():
         local = requests.get((setting.under(LOCAL), LOCAL, seed))
-        metrics[setting, policy, seed] = accounts.metrics(run, local)
+        metrics[setting, policy, seed] = {
+            **accounts.metrics(run, local),
+            **qualities[setting, policy, seed],
+        }
     if not any(metrics.values()):
         reasons = "; ".join(sorted(set(failures.values()))) or "no request was finished"
         raise RecordError(f"{folder.path}: there is no run to draw: {reasons}")
@@ -91,6 +99,13 @@ def _read(folder: Folder, points: Sequence[Point]) -> Played:
         invalid=invalid,
         wall_s=wall_s,
     )
+
+
+def _qualities(tree: Mapping[str, Any]) -> dict[str, float]:
+    """What the run's summary says of its pictures, where it made any again without reuse."""
+    (of_policy,) = tree.get("policies", {"": {}}).values()
+    means = {name: of_policy.get(name, {}).get("mean") for name in QUALITIES}
+    return {name: float(mean) for name, mean in means.items() if mean is not None}
 
 
 def values(
