@@ -261,8 +261,13 @@ def _reproduce_engine(args: argparse.Namespace) -> int:
     from orchestrator.evaluation.figures.engine import command, live, real
     from orchestrator.evaluation.figures.values import Effort
 
-    room = live if args.live else real if args.real else command
-    base = command.QUICK if args.quick else room.EFFORT
+    base, play = command.EFFORT, command.reproduce
+    if args.live:
+        base, play = live.EFFORT, live.reproduce
+    elif args.real:
+        base, play = real.EFFORT, real.reproduce
+    if args.quick:
+        base = command.QUICK
     effort = Effort(
         seeds=base.seeds if args.seeds is None else args.seeds,
         slots=base.slots if args.slots is None else args.slots,
@@ -276,7 +281,7 @@ def _reproduce_engine(args: argparse.Namespace) -> int:
         setups=roads.setup,
         command=shlex.join(["midstep", *sys.argv[1:]]),
     )
-    return room.reproduce(options)
+    return play(options)
 
 
 def _replay(args: argparse.Namespace) -> int:

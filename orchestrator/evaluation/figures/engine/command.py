@@ -28,7 +28,7 @@ from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["EFFORT", "QUICK", "Options", "check", "compared", "made_with", "reproduce", "simulate"]
 
-EFFORT = Effort(seeds=3, slots=100)
+EFFORT = Effort(seeds=3, slots=120)
 QUICK = Effort(seeds=2, slots=20, quick=True)
 FOLDER = "reproduce-engine"
 LEAST_SLOTS = 10

@@ -134,9 +134,10 @@ def _write(
     lines = [
         "# The paper's setting between Ray processes",
         "",
-        f"`{options.command}`: {effort.seeds} seeds, {effort.slots} slots of {SLOT_SECONDS:g} s, of "
-        f"which the first {effort.warmup} are not measured; {TIME_SCALE:g} scenario seconds in a "
-        f"wall second; edge, devices and learner in processes of their own, over gRPC.",
+        f"`{options.command}`: {effort.seeds} seeds, {effort.slots} slots of {SLOT_SECONDS:g} s "
+        f"(tau enters no cost of a coupled edge), of which the first {effort.warmup} are not "
+        f"measured; {TIME_SCALE:g} scenario seconds in a wall second; edge, devices and learner in "
+        f"processes of their own, over gRPC.",
         "",
         "## Response below NCLDC's, where Figures 8 to 10 meet (20 users, S* 6, 3 G)",
         "",

@@ -122,8 +122,8 @@ def _page(options: Options, roads: Mapping[str, Values], changes: Mapping[str, A
         f"{effort.warmup} are not measured; where Figures 8 to 10 meet (20 users, S* 6, 3 G), in "
         f"virtual time. *simulated*: the paper's formulas. *measured*: step times of the profile "
         f"`{PROFILE}` by batch, at most {BATCH}, in place of kappa D / f_es, devices at the same "
-        f"share of the edge's speed; the model's measured reuse limits in place of rho(m); slots of "
-        f"{SLOT_SECONDS:g} s, as a picture takes seconds; Lbar {target_s:.3g} s.",
+        f"share of the edge's speed; the model's measured reuse limits in place of rho(m); slots "
+        f"of {SLOT_SECONDS:g} s, as a picture takes seconds; Lbar {target_s:.3g} s.",
         "",
         "## Response below NCLDC's (the paper: 22.35 %)",
         "",
