@@ -22,7 +22,8 @@ __all__ = ["COMPARED", "Requests", "metrics", "read", "requests_of"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-STAGE_COLUMNS = tuple(f"{stage}_s" for stage in STAGES if stage != "total")
+# parts of total_s; the wait for the plan is in overhead_s
+STAGE_COLUMNS = (*(f"{stage}_s" for stage in STAGES if stage != "total"), "plan_wait_s")
 COLUMNS = ("due_s", "edge_prompt", "reuse", "total_s", "result", *STAGE_COLUMNS)
 # what engine and simulator both have, so that they can be told apart
 COMPARED = (

@@ -19,8 +19,8 @@ from orchestrator.records.folders import write_at_once
 
 __all__ = ["EFFORT", "TIME_SCALE", "reproduce"]
 
-EFFORT = Effort(seeds=3, slots=20)
-USERS = (5, 10, 15, 20, 25)
+EFFORT = Effort(seeds=3, slots=10)
+USERS = (5, 15, 20, 25)
 CURVE = ("ncldc", "drc")  # the policies whose response is drawn against users
 TIME_SCALE = 0.02  # scenario seconds in a wall second: hand-overs between processes become small
 # no cost of a coupled edge depends on tau, which has only to be longer than the slowest request
@@ -40,7 +40,7 @@ HEADS = {
 STAGES = {
     f"stage_{name}_ms": (f"{name} (ms)", 1.0)
     for name in ("queue", "edge", "transfer", "device", "overhead")
-}
+} | {"stage_plan_wait_ms": ("of it for the plan (ms)", 1.0)}
 
 
 def reproduce(options: Options) -> int:

@@ -56,6 +56,7 @@ class Written(Rollout):
                 "transfer_s": transfer_s,
                 "device_s": device_s,
                 "overhead_s": 0.0,
+                "plan_wait_s": 0.0,
             }
             for name, column in self.rows.items():
                 column.append(row[name])
