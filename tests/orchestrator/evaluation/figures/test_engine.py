@@ -21,7 +21,7 @@ from orchestrator.evaluation.experiment.plan import Plan
 from orchestrator.evaluation.experiment.playing import Setup
 from orchestrator.evaluation.experiment.points import expand
 from orchestrator.evaluation.figures import sweeps
-from orchestrator.evaluation.figures.engine import command, settings
+from orchestrator.evaluation.figures.engine import command, live, real, settings
 from orchestrator.evaluation.figures.engine.settings import Setting
 from orchestrator.evaluation.figures.values import Effort
 from orchestrator.evaluation.simulator.many import Workers
@@ -33,8 +33,11 @@ TINY = Effort(seeds=2, slots=10)
 
 
 def road(scenario: Scenario, folder: Path) -> None:
-    slots = round(scenario.duration_s)
-    rollout = written(scenario.policy.name, preset_of(scenario), scenario.seed, slots, 0)
+    slots = round(scenario.duration_s / scenario.slot_seconds)
+    preset = settings.SHARED.preset.model_copy(update={"slot_seconds": scenario.slot_seconds})
+    if scenario.reuse.tolerance is not None:
+        preset = preset_of(scenario)
+    rollout = written(scenario.policy.name, preset, scenario.seed, slots, 0)
     number = len(rollout.rows["due_s"])
     rows = [
         {name: rollout.rows[name][i] if name in rollout.rows else None for name in COLUMNS}
@@ -71,7 +74,8 @@ def options(out: Path, play: pool.Road, *figures: str) -> command.Options:
 
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "Workers", lambda: Workers(1))
+    for room in (command, live, real):
+        monkeypatch.setattr(room, "Workers", lambda: Workers(1))
 
 
 def test_a_point_of_the_engine_is_the_simulators() -> None:
@@ -120,6 +124,27 @@ def test_a_run_that_failed_is_named_and_costs_the_figure_that_run_alone(tmp_path
     assert all(r["engine"] is not None for r in last)  # of the seed that is there
     assert command.reproduce(options(tmp_path, road, "fig9")) == 0
     assert "failed" not in (tmp_path / "engine.md").read_text()
+
+
+def test_roads_that_agree_are_equal_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "USERS", (5, 20))
+    monkeypatch.setattr(live, "CURVE", ("ncldc", "greedy"))
+    assert live.reproduce(options(tmp_path, road)) == 0
+    page = (tmp_path / "live.md").read_text()
+    (below,) = [line for line in page.splitlines() if line.startswith("| greedy |")]
+    cells = below.split(" | ")[1:]
+    assert len(cells) == 3 and len({cell.strip(" |") for cell in cells}) == 1
+    (hits,) = [line for line in page.splitlines() if "greedy | hit ratio" in line]
+    assert hits.endswith("+0 % |") and Image.open(tmp_path / "users.png").width > 400
+
+
+def test_measured_times_stand_beside_the_formulas(tmp_path: Path) -> None:
+    assert real.reproduce(options(tmp_path, road)) == 0
+    page = (tmp_path / "real.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("| greedy |")]
+    assert len(lines) == 1 and lines[0].count(" % |") == 2
 
 
 @pytest.mark.parametrize(

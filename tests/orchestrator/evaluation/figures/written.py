@@ -19,6 +19,8 @@ __all__ = ["Written", "written"]
 class Written(Rollout):
     """A rollout that writes each request as a row of a record."""
 
+    slot_seconds = 1.0
+
     def __init__(self, name: str, decide: Any, world: World, target_s: np.ndarray) -> None:
         super().__init__(name, decide, world, target_s)
         self.rows: dict[str, list[Any]] = {name: [] for name in accounts.COLUMNS}
@@ -46,7 +48,7 @@ class Written(Rollout):
                 reuse = "shared"
             in_flight.add(r)
             row = {
-                "due_s": world.slot + 1e-6,
+                "due_s": (world.slot + 1e-6) * self.slot_seconds,
                 "edge_prompt": f"prompt {r}",
                 "reuse": reuse,
                 "total_s": edge_s + transfer_s + device_s,
@@ -67,6 +69,7 @@ def written(policy: str, preset: Preset, seed: int, slots: int, warmup: int) -> 
     lane = preset, seed
     decide = Greedy().decide if policy == "greedy" else None
     rollout = Written(policy, decide, World([lane]), calibrate([lane], slots))
+    rollout.slot_seconds = preset.slot_seconds
     for slot in range(slots):
         rollout.world.advance()
         rollout.slot(measure=slot >= warmup, gap=False)
