@@ -108,7 +108,7 @@ def reproduce(options: Options) -> int:
     try:
         by_figure = _compare(folder, simulated, engine)
         lines = _page(options, simulated, engine, by_figure, played)
-        lines += ["", made_with(time.perf_counter() - began, played)]
+        lines += ["", made_with(time.perf_counter() - began, played.wall_s)]
         write_at_once(folder / "engine.md", "\n".join(lines) + "\n")
         _write_rows(folder / "engine.json", by_figure, options)
     except OSError as error:
@@ -188,13 +188,13 @@ def _page(
     return lines
 
 
-def made_with(wall_s: float, played: playing.Played) -> str:
+def made_with(wall_s: float, runs_s: float) -> str:
     """Programs, machine, and how long it took, a line."""
     programs = versions()
     named = ", ".join(f"{name} {programs[name]}" for name in ("midstep", "python", "numpy"))
     return (
         f"{named}; {platform.system()} on {platform.machine()}, {usable_cores():g} cores; "
-        f"{wall_s:.0f} s, runs of {played.wall_s:.0f} s in all, side by side."
+        f"{wall_s:.0f} s, runs of {runs_s:.0f} s in all, side by side."
     )
 
 

@@ -158,5 +158,5 @@ def _write(
     notes = [line for one in played for line in page.note_lines(one)]
     if notes:
         lines += ["", "## What did not come to its end", "", *notes]
-    lines += ["", made_with(wall_s, played[1])]
+    lines += ["", made_with(wall_s, played[1].wall_s)]
     write_at_once(folder / "live.md", "\n".join(lines) + "\n")
