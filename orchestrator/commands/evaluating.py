@@ -261,11 +261,14 @@ def _reproduce_engine(args: argparse.Namespace) -> int:
     from orchestrator.evaluation.figures.engine import command, live, real
     from orchestrator.evaluation.figures.values import Effort
 
-    base, play = command.EFFORT, command.reproduce
+    base = command.EFFORT
+    play = command.reproduce
     if args.live:
-        base, play = live.EFFORT, live.reproduce
+        base = live.EFFORT
+        play = live.reproduce
     elif args.real:
-        base, play = real.EFFORT, real.reproduce
+        base = real.EFFORT
+        play = real.reproduce
     if args.quick:
         base = command.QUICK
     effort = Effort(
