@@ -98,17 +98,41 @@ def _add_reproduce(commands: Commands) -> None:
     reproduce.add_argument(
         "--quick", action="store_true", help="3 seeds and 1,500 slots: about three minutes in all"
     )
-    reproduce.add_argument(
-        "--seeds", type=int, metavar="N", help="how many (default: the paper's 12)"
+    road = reproduce.add_mutually_exclusive_group()
+    road.add_argument(
+        "--engine",
+        action="store_true",
+        help="fig8 .. fig10 on the engine's own code, in virtual time, beside the simulator's",
+    )
+    road.add_argument(
+        "--live",
+        action="store_true",
+        help="the point that fig8 .. fig10 share, and response against users, between processes",
+    )
+    road.add_argument(
+        "--real",
+        action="store_true",
+        help="that point with the shipped model's step times, reuse limits and pictures",
     )
     reproduce.add_argument(
-        "--slots", type=int, metavar="N", help="how many (default: the paper's 10000)"
+        "--seeds", type=int, metavar="N", help="how many (default: the paper's 12; --engine: 3)"
     )
     reproduce.add_argument(
-        "--policies", metavar="P,P", help="what fig6 and fig8 .. fig10 compare (default: all seven)"
+        "--slots",
+        type=int,
+        metavar="N",
+        help="how many (default: the paper's 10000; fewer with --engine)",
     )
     reproduce.add_argument(
-        "--out", metavar="DIR", help="where figures and claims go (default runs/reproduce-<time>)"
+        "--policies",
+        metavar="P,P",
+        help="what fig6 and fig8 .. fig10 compare (default: all seven; --engine: the paper's four)",
+    )
+    reproduce.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where figures and claims go (default runs/reproduce-<time>; --engine: "
+        "runs/reproduce-engine)",
     )
     reproduce.set_defaults(call=_reproduce)
 
@@ -247,10 +271,43 @@ def _simulate_coupled(scenario: Scenario, args: argparse.Namespace) -> int:
 
 def _reproduce(args: argparse.Namespace) -> int:
     _use_one_thread()
+    if args.engine or args.live or args.real:
+        return _reproduce_engine(args)
     from orchestrator.evaluation.figures.command import effort, reproduce
 
     only = None if args.policies is None else names(args.policies)
     return reproduce(args.figures, effort(args.quick, args.seeds, args.slots), args.out, only)
+
+
+def _reproduce_engine(args: argparse.Namespace) -> int:
+    from orchestrator import roads
+    from orchestrator.evaluation.figures.engine import command, live, real
+    from orchestrator.evaluation.figures.values import Effort
+
+    base = command.EFFORT
+    play = command.reproduce
+    if args.live:
+        base = live.EFFORT
+        play = live.reproduce
+    elif args.real:
+        base = real.EFFORT
+        play = real.reproduce
+    if args.quick:
+        base = command.QUICK
+    effort = Effort(
+        seeds=base.seeds if args.seeds is None else args.seeds,
+        slots=base.slots if args.slots is None else args.slots,
+        quick=args.quick,
+    )
+    options = command.Options(
+        figures=args.figures,
+        policies=None if args.policies is None else names(args.policies),
+        effort=effort,
+        out=args.out,
+        setups=roads.setup,
+        command=shlex.join(["midstep", *sys.argv[1:]]),
+    )
+    return play(options)
 
 
 def _replay(args: argparse.Namespace) -> int:

@@ -166,6 +166,12 @@ METRICS: dict[str, Metric] = {
                 ("overhead", "what is left of the response: hand-overs"),
             )
         ),
+        Metric(
+            "stage_plan_wait_ms",
+            "requests",
+            "of the overhead: until the slot's plan was there",
+            (FIGURES,),
+        ),
         Metric("loss", "training steps", "training loss", (FIGURES,)),
         Metric("k", "training steps", "candidates K", (FIGURES,)),
     )

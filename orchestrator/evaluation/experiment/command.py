@@ -6,24 +6,22 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from midstep.errors import EXIT_DIED, MidstepError, OptionError
-from midstep.scenario import Scenario
+from midstep.errors import EXIT_DIED, OptionError
 from orchestrator.evaluation.experiment import plots, table, wording
 from orchestrator.evaluation.experiment.folder import Folder
 from orchestrator.evaluation.experiment.measured import Measured, measure
 from orchestrator.evaluation.experiment.page import About, page
 from orchestrator.evaluation.experiment.plan import Plan
-from orchestrator.evaluation.experiment.points import Point, baseline_of, expand, title
-from orchestrator.evaluation.experiment.pool import Executor, Outcome, Road, Task
-from orchestrator.evaluation.experiment.progress import Progress, duration
+from orchestrator.evaluation.experiment.playing import Setup, check_points, play_missing
+from orchestrator.evaluation.experiment.points import Point, baseline_of, expand
+from orchestrator.evaluation.experiment.progress import duration
 from orchestrator.records.folders import write_at_once
 
 __all__ = ["Setup", "experiment"]
@@ -32,70 +30,23 @@ NARROW = 12  # characters of a column's head in one line
 WIDE = 200  # columns of a table that goes to a file
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """How an experiment is played: the road, what it refuses before anything is played, what runs
-    the points and how many at a time (None: other machines do, as many as they can), the command as
-    it was typed."""
-
-    road: Road
-    check: Callable[[Scenario], None]
-    executor: Executor
-    jobs: int | None
-    command: str
-
-
 def experiment(file: Path, plan: Plan, out: str | None, setup: Setup) -> int:
     """Play the plan of a file; the command's exit status, EXIT_DIED where points failed. Raises
     MidstepError, one line, for what is wrong from the start."""
     points = expand(plan, file)
-    _check(points, setup.check, file)
+    check_points(points, setup.check, file)
     folder = Folder(plan.name, out)
     text = file.read_text(encoding="utf-8")
     with folder.open(text):
         missing = [point for point in points if folder.whole(point) is None]
         _say_start(plan, folder, points, missing)
         try:
-            _play(folder, plan, points, missing, setup)
+            play_missing(folder, points, missing, setup, keep=plan.road == "live")
         except KeyboardInterrupt:
             done = sum(folder.whole(point) is not None for point in points)
             _say(f"midstep: {done} of {len(points)} points are done; the same command goes on")
             raise
         return _close(folder, plan, text, points, setup.command)
-
-
-def _check(points: Sequence[Point], check: Callable[[Scenario], None], file: Path) -> None:
-    """Raise OptionError where a point would be refused: nothing is played before all are right."""
-    checked = set()
-    for point in points:
-        if point.cell in checked:
-            continue
-        checked.add(point.cell)
-        try:
-            check(point.scenario)
-        except MidstepError as error:
-            raise OptionError(f"{file}: {title(point.settings)}: {error}") from error
-
-
-def _play(
-    folder: Folder, plan: Plan, points: Sequence[Point], missing: Sequence[Point], setup: Setup
-) -> None:
-    by_id = {point.id: point for point in missing}
-    tasks = []
-    for point in missing:
-        folder.clear(point, keep=plan.road == "live")
-        tasks.append(Task(id=point.id, scenario=point.scenario, folder=folder.of(point)))
-    with Progress(missing, len(points), setup.jobs) as progress:
-        for outcome in setup.executor(setup.road, tasks):
-            _finish(folder, by_id[outcome.id], outcome)
-            progress.ended(outcome)
-
-
-def _finish(folder: Folder, point: Point, outcome: Outcome) -> None:
-    try:
-        folder.finish(point, outcome)
-    except OSError as error:
-        raise OptionError(f"{folder.path}: cannot be written: {error}") from error
 
 
 def _close(folder: Folder, plan: Plan, text: str, points: Sequence[Point], command: str) -> int:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from orchestrator.evaluation.figures import claims, convergence, quality, sweeps
 from orchestrator.evaluation.figures.values import Effort, Values
 
-__all__ = ["draw"]
+__all__ = ["LABEL", "MARK", "PANELS", "STYLE", "draw", "legend", "panels", "save"]
 
 STYLE: dict[str, dict[str, Any]] = {
     "ncldc": {"color": "#000000", "marker": "x", "linestyle": ":"},
@@ -52,13 +52,17 @@ def draw(values: Values, effort: Effort, path: Path) -> None:
     else:
         slots = convergence.slots(effort) if values.figure == "fig5" else effort.slots
         note = f"{quick}{values.seeds} seeds, {slots:,} slots; means with 95 % intervals"
-    figure.supxlabel(
-        note, fontsize=7, color=MARK if effort.quick else "#555555", x=0.995, ha="right"
-    )
+    save(figure, note, path, warn=effort.quick)
+
+
+def save(figure: Figure, note: str, path: Path, warn: bool = False) -> None:
+    """Write a figure with a note below it; `warn`: in the colour that stands out."""
+    figure.supxlabel(note, fontsize=7, color=MARK if warn else "#555555", x=0.995, ha="right")
     figure.savefig(path, dpi=DPI)
 
 
-def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
+def panels(count: int) -> tuple[Figure, Sequence[Axes]]:
+    """A row of `count` axes."""
     figure = Figure(figsize=(3.4 * count + 0.4, 3.3), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, count)).tolist()
     for one in axes:
@@ -67,6 +71,19 @@ def _panels(count: int) -> tuple[Figure, Sequence[Axes]]:
         one.set_axisbelow(True)
         one.tick_params(labelsize=8)
     return figure, axes
+
+
+def legend(figure: Figure, axes: Axes, order: Sequence[str]) -> None:
+    """One legend above all panels: the labels of `axes` in this order."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        [handles[labels.index(label)] for label in order],
+        order,
+        ncols=len(order),
+        fontsize=8,
+        frameon=False,
+        loc="outside upper center",
+    )
 
 
 def _line(axes: Axes, values: Values, policy: str, metric: str, scale: float = 1.0) -> None:
@@ -92,7 +109,7 @@ def _line(axes: Axes, values: Values, policy: str, metric: str, scale: float = 1
 
 def _sweep(values: Values) -> Figure:
     sweep = sweeps.SWEEPS[values.figure]
-    figure, axes = _panels(3)
+    figure, axes = panels(3)
     for one, (metric, scale, title) in zip(axes, PANELS, strict=True):
         for policy in reversed(values.policies()):
             _line(one, values, policy, metric, scale)
@@ -111,21 +128,12 @@ def _sweep(values: Values) -> Figure:
             fontsize=7,
             color=MARK,
         )
-    handles, labels = axes[0].get_legend_handles_labels()
-    order = [labels.index(LABEL[p]) for p in values.policies()]
-    figure.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        ncols=len(order),
-        fontsize=8,
-        frameon=False,
-        loc="outside upper center",
-    )
+    legend(figure, axes[0], [LABEL[policy] for policy in values.policies()])
     return figure
 
 
 def _convergence(values: Values) -> Figure:
-    figure, axes = _panels(2)
+    figure, axes = panels(2)
     for one, (metric, scale, title) in zip(
         axes,
         (
@@ -161,7 +169,7 @@ def _convergence(values: Values) -> Figure:
 def _tradeoff(values: Values) -> Figure:
     """The cost as its change from the first point, seed by seed: seeds differ by more than V ever
     changes."""
-    figure, axes = _panels(2)
+    figure, axes = panels(2)
     change = Values(values.figure, values.seeds, values.slots, values.x)
     for point in values.points:
         change.points.append(
@@ -203,7 +211,7 @@ def _tradeoff(values: Values) -> Figure:
 
 
 def _quality(values: Values) -> Figure:
-    figure, axes = _panels(2)
+    figure, axes = panels(2)
     names = (
         (quality.CONSECUTIVE, "(a) against the step before, as (1)"),
         (quality.FINAL, "(b) against the last step"),

@@ -1,0 +1,1 @@
+"""Figures 8 to 10 on the engine's own code: `midstep reproduce --engine`, `--live`, `--real`."""
