@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from midstep.scenario import Scenario
+from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import RunMetrics
 from midstep.wire.messages import HITS
 from orchestrator.decision.problem import Served, slot_cost
@@ -28,6 +29,7 @@ class SlotAccounts:
     def __init__(self, scenario: Scenario, recorder: Recorder, metrics: RunMetrics) -> None:
         self._slot_seconds = scenario.slot_seconds
         self._warmup_s = scenario.warmup_s
+        self._coupled = scenario.modes.edge == "coupled"
         self._ended_slots = 0
         self._recorder = recorder
         self._metrics = metrics
@@ -54,10 +56,16 @@ class SlotAccounts:
     def served(self, edge: str, slot: int) -> list[Served]:
         """The finished requests of an edge that belong to a slot."""
         return [
-            Served(one.row.prompt_key, one.row.reuse in HITS, one.row.total_s or 0.0)
+            Served(one.row.prompt_key, one.row.reuse in HITS, self._latency_s(one.row))
             for one in self._waiting
             if one.row.slot <= slot and one.row.edge == edge and one.row.result == "done"
         ]
+
+    def _latency_s(self, row: RequestRow) -> float:
+        """What a request took. On a coupled edge the stages of (14) alone: Lbar is the closed
+        model's, which has no hand-overs between processes and no wait for the plan."""
+        total_s = row.total_s or 0.0
+        return total_s - (row.overhead_s or 0.0) if self._coupled else total_s
 
     def write(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from midstep.errors import PartDied
-from midstep.scenario_file import parse
+from midstep.scenario_file import load, parse
 from midstep.telemetry.metrics import gauge
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Census
@@ -137,6 +137,19 @@ def test_run_valid_knows_the_lateness_of_arrivals_after_the_warm_up(
         row.due_s = due_s
     accounts.add([EndedRequest(row, None) for row in rows])
     assert gauge("run_valid")._value.get() == valid
+
+
+@pytest.mark.parametrize(("edge", "latency_s"), [("shared", 0.75), ("coupled", 0.5)])
+def test_a_coupled_edges_slots_count_stages_without_overhead(
+    edge: str, latency_s: float, tmp_path: Path
+) -> None:
+    scenario = load("paper") if edge == "coupled" else parse(paced.tree())
+    accounts = SlotAccounts(scenario, Recorder(tmp_path / "run", scenario), RunMetrics())
+    row = FakeHost("host-0")._row(0, 3.0)
+    row.total_s = 0.75
+    row.overhead_s = 0.25
+    accounts.add([EndedRequest(row, None)])
+    assert [one.latency_s for one in accounts.served(row.edge, row.slot)] == [latency_s]
 
 
 def test_a_dead_host_takes_only_its_devices(tmp_path: Path) -> None:
