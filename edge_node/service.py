@@ -24,7 +24,7 @@ from midstep.errors import (
 )
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
-from midstep.wire import convert
+from midstep.wire import convert, convert_control
 from midstep.wire.grpc_channels import TokenCheck, add_port
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import SERVER_OPTIONS
@@ -71,30 +71,30 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
         accesses = self.edge.watch()
         try:
             async for access in accesses:
-                yield convert.access_to(access)
+                yield convert_control.access_to(access)
         finally:
             await accesses.aclose()  # type: ignore[attr-defined]
 
     async def Apply(self, request: pb.Edit, context: Context) -> pb.EditResult:
         try:
-            result = await self.edge.apply(convert.update_from(request))
+            result = await self.edge.apply(convert_control.update_from(request))
         except CacheCorrupted as error:
             await context.abort(grpc.StatusCode.ABORTED, str(error))
-        return convert.result_to(result)
+        return convert_control.result_to(result)
 
     async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
-        return convert.snapshot_to(await self.edge.snapshot())
+        return convert_control.snapshot_to(await self.edge.snapshot())
 
     async def Gather(self, request: pb.GatherRequest, context: Context) -> pb.GatherReply:
         try:
             demand = await self.edge.gather(request.slot, request.expected, request.wait_seconds)
         except ScenarioError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return pb.GatherReply(demand=[convert.demand_to(one) for one in demand])
+        return pb.GatherReply(demand=[convert_control.demand_to(one) for one in demand])
 
     async def Serve(self, request: pb.SlotPlan, context: Context) -> pb.ServeReply:
         try:
-            await self.edge.serve(convert.plan_from(request))
+            await self.edge.serve(convert_control.plan_from(request))
         except ScenarioError as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.ServeReply()

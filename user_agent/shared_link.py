@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from midstep.clock import Clock
 from midstep.errors import ScenarioError
@@ -107,8 +108,7 @@ class SharedLink:
         on_air = self._frame_bytes or nbytes
         efficiency: Callable[[int], float] = self._channel.efficiency
         if self._spec.parallel and due_s is not None:
-            constant = efficiency(self._slot(due_s))
-            efficiency = lambda _: constant  # noqa: E731
+            efficiency = partial(_always, efficiency(self._slot(due_s)))
         passage = Passage(
             user=self._spec.user,
             left=8.0 * on_air,
@@ -152,3 +152,8 @@ def open_link(
         return SharedLink(channel, spec, band, clock, scenario)
     on_air = scenario.channel.frame_bytes
     return Link(channel, clock, scenario.slot_seconds, on_air, parallel=spec.parallel)
+
+
+def _always(efficiency: float, slot: int) -> float:
+    """An efficiency that every slot has."""
+    return efficiency

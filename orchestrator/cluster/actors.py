@@ -23,9 +23,9 @@ from midstep.wire.tuning import bind_threads, keep_pages
 from midstep.workload.trace import Trace
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
-from orchestrator.live.learner import Decision
 from orchestrator.live.part_answers import edge_status, ended_requests
 from orchestrator.live.setting import asks_whole_prompt, run_split_step
+from orchestrator.live.slot_decision import Decision
 from orchestrator.records.rows import EndedRequest
 
 __all__ = [

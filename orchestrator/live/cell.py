@@ -14,7 +14,7 @@ from midstep.telemetry.record import Gallery
 from midstep.telemetry.ticks import Tick
 from midstep.wire.messages import Description
 from orchestrator.decision.problem import Served
-from orchestrator.live.learner import Decision
+from orchestrator.live.slot_decision import Decision
 from orchestrator.records.rows import EndedRequest
 
 __all__ = [

@@ -16,7 +16,7 @@ from midstep.errors import (
 )
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
-from midstep.wire import convert
+from midstep.wire import convert_control
 from midstep.wire.grpc_channels import bearer, open_channel
 from midstep.wire.messages import (
     Access,
@@ -62,7 +62,7 @@ class GrpcControl:
             async for message in self._stub.Watch(
                 pb.WatchRequest(), wait_for_ready=True, metadata=self._bearer
             ):
-                yield convert.access_from(message)
+                yield convert_control.access_from(message)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
 
@@ -71,9 +71,9 @@ class GrpcControl:
         try:
             for part in parts(update):
                 call = self._stub.Apply(
-                    convert.update_to(part), timeout=TIMEOUT_S, metadata=self._bearer
+                    convert_control.update_to(part), timeout=TIMEOUT_S, metadata=self._bearer
                 )
-                total += convert.result_from(await call)
+                total += convert_control.result_from(await call)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
         return total
@@ -83,7 +83,7 @@ class GrpcControl:
             call = self._stub.Contents(
                 pb.ContentsRequest(), timeout=TIMEOUT_S, metadata=self._bearer
             )
-            return convert.snapshot_from(await call)
+            return convert_control.snapshot_from(await call)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
 
@@ -94,11 +94,13 @@ class GrpcControl:
             reply = await self._stub.Gather(request, metadata=self._bearer)
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
-        return tuple(convert.demand_from(demand) for demand in reply.demand)
+        return tuple(convert_control.demand_from(demand) for demand in reply.demand)
 
     async def serve(self, plan: SlotPlan) -> None:
         try:
-            await self._stub.Serve(convert.plan_to(plan), timeout=TIMEOUT_S, metadata=self._bearer)
+            await self._stub.Serve(
+                convert_control.plan_to(plan), timeout=TIMEOUT_S, metadata=self._bearer
+            )
         except grpc.aio.AioRpcError as error:
             raise self._gone(error) from error
 

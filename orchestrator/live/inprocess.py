@@ -16,10 +16,11 @@ from midstep.workload.requests import open_workload
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import Cell, EdgeStatus, HostPart, Parts, grouped
 from orchestrator.live.launch import Launch
-from orchestrator.live.learner import Decision, Learner
+from orchestrator.live.learner import Learner
 from orchestrator.live.learner_start import open_learner
 from orchestrator.live.part_answers import edge_status, ended_requests
 from orchestrator.live.setting import asks_whole_prompt, run_split_step
+from orchestrator.live.slot_decision import Decision
 from orchestrator.records.rows import EndedRequest
 from user_agent.host import DeviceHost
 from user_agent.shared_link import Band, open_band

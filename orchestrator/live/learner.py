@@ -16,7 +16,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
@@ -32,33 +31,16 @@ from midstep.wire.messages import (
 from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
+from orchestrator.live.slot_decision import Decision
 from orchestrator.live.step_regret import open_regret
 from orchestrator.live.updates import check_targets, merge, naming
 from orchestrator.live.warm_up import warm_up
 from orchestrator.policies import LearnerStats, Policy, SlotRecord
 from orchestrator.policies.kinds.driver import drive
 
-__all__ = ["Decision", "Learner"]
+__all__ = ["Learner"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """The learner's account of a slot's end. `decision_s` is the policy's own time in the slot,
-    on_access included; `stats` are of the training that ended since the slot before, `gap_to_exact`
-    is the ended slot's (orchestrator.live.regret)."""
-
-    cost: SlotCost
-    queue_s: float
-    drift_plus_penalty: float
-    admitted: int
-    evicted: int
-    decision_s: float
-    store_bytes: int
-    store_entries: int
-    stats: LearnerStats | None
-    gap_to_exact: float | None
 
 
 class Learner:

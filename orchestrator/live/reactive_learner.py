@@ -14,7 +14,8 @@ from typing import Any
 
 from midstep.wire.messages import CachedOutput, CacheSnapshot, ControlPort, Demand, SlotPlan
 from orchestrator.decision.problem import Problem, Served, slot_cost
-from orchestrator.live.learner import Decision, Learner
+from orchestrator.live.learner import Learner
+from orchestrator.live.slot_decision import Decision
 from orchestrator.live.slot_planner import Planned, SlotPlanner, SlotSetting, SlotState
 from orchestrator.live.tick_meter import TickMeter
 from orchestrator.policies import Policy

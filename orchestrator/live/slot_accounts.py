@@ -11,7 +11,7 @@ from midstep.telemetry.writers import RunMetrics
 from midstep.wire.messages import HITS
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, EdgeStatus
-from orchestrator.live.learner import Decision
+from orchestrator.live.slot_decision import Decision
 from orchestrator.records.fidelity import bound_s
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest, SlotRow

@@ -11,8 +11,8 @@ from midstep.errors import MidstepError, PartDied, PolicyFailed
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import Cell, LearnerPart
 from orchestrator.live.inquiry import Inquiry
-from orchestrator.live.learner import Decision
 from orchestrator.live.observer import Observer
+from orchestrator.live.slot_decision import Decision
 from orchestrator.records.recorder import Recorder
 
 __all__ = ["EVERY", "PATIENCE_S", "RESTARTS", "SAVE_S", "LearnerSupervisor"]

@@ -22,16 +22,13 @@ from midstep.scenario import Reuse, Scenario
 from midstep.scenario_file import parse
 from midstep.telemetry.metrics import counter
 from midstep.telemetry.record import RequestRow
-from midstep.wire.frame import Frame
 from midstep.wire.messages import Answer, Request
 from midstep.workload.arrivals import open_law
 from midstep.workload.requests import UserRequest, Workload, open_workload
 from orchestrator.records import fidelity
 from tests import paced
 from tests.user_agent.edges import FakeEdge, answer
-from user_agent.device import Finished
 from user_agent.host import RETRY_S, DeviceHost
-from user_agent.samples import Samples
 
 T = TypeVar("T")
 
@@ -330,37 +327,3 @@ def test_a_device_whose_task_raises_ends_the_host_in_one_line(
         with_host(use, scenario, None, Breaks())
     assert type(failure.value) is raised and str(failure.value) == text
     assert len([row for row in rows if row.user == 2]) == 2  # what it had done is not lost
-
-
-def finished_of(reuse: str, number: int, **changes: object) -> Finished:
-    row = RequestRow(
-        request_id=f"{reuse}-{number}",
-        edge="e",
-        user=0,
-        device_class="phone",
-        process_id=1,
-        prompt="p",
-        edge_prompt="p",
-        reuse=reuse,
-        result="done",
-    )
-    for name, value in changes.items():
-        setattr(row, name, value)
-    return Finished(row, b"", Frame.seal("p", "k", 6, 10, b""))
-
-
-@pytest.mark.parametrize("limit", [0, 1, 4, 7])
-def test_samples_are_never_more_than_asked_for_and_even_over_the_kinds(limit: int) -> None:
-    samples = Samples(limit)
-    for number in range(50):
-        samples.add(finished_of("computed", number))
-    for number in range(50):
-        samples.add(finished_of("exact", number))
-        samples.add(finished_of("shared", number))
-    samples.add(finished_of("exact", 99, variation_seed=3))
-    samples.add(finished_of("exact", 99, result="failed"))
-    kinds = [finished.row.reuse for finished in samples.chosen()]
-    assert len(kinds) == limit
-    counts = [kinds.count(kind) for kind in ("computed", "exact", "shared")]
-    assert max(counts) - min(counts) <= 1
-    assert all(int(f.row.request_id.rpartition("-")[2]) < limit for f in samples.chosen())

@@ -12,6 +12,7 @@ from typing import Any
 from midstep.errors import EXIT_MISSED, OptionError, RecordError
 from midstep.scenario import Scenario
 from midstep.workload.requests import read_requests, with_requests
+from orchestrator.evaluation.simulator.events import check
 from orchestrator.evaluation.validation import page
 from orchestrator.evaluation.validation.agreement import agreement
 from orchestrator.evaluation.validation.explanation import explain
@@ -48,6 +49,7 @@ def validate(scenario: Scenario, options: Validation, roads: Roads) -> int:
     # a trace says how its requests arrive
     scenario = with_requests(scenario, read_requests(scenario))
     planned = points(scenario, options.loads)
+    check(scenario)  # what one road cannot play is not begun on the others
     folder = claim_folder(f"validate-{scenario.name}", options.out, MARKER, RESULTS)
     run = _facts(scenario, options)
     findings: list[Finding] = []

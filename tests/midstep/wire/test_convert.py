@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstep.v1 import edge_pb2 as pb
-from midstep.wire import convert, messages
+from midstep.wire import convert, convert_control, messages
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
@@ -57,12 +57,12 @@ CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     messages.Description: (convert.description_to, convert.description_from),
     messages.Request: (convert.request_to, convert.request_from),
     messages.Answer: (convert.answer_to, convert.answer_from),
-    messages.Access: (convert.access_to, convert.access_from),
-    messages.CacheUpdate: (convert.update_to, convert.update_from),
-    messages.CacheUpdateResult: (convert.result_to, convert.result_from),
-    messages.CacheSnapshot: (convert.snapshot_to, convert.snapshot_from),
-    messages.Demand: (convert.demand_to, convert.demand_from),
-    messages.SlotPlan: (convert.plan_to, convert.plan_from),
+    messages.Access: (convert_control.access_to, convert_control.access_from),
+    messages.CacheUpdate: (convert_control.update_to, convert_control.update_from),
+    messages.CacheUpdateResult: (convert_control.result_to, convert_control.result_from),
+    messages.CacheSnapshot: (convert_control.snapshot_to, convert_control.snapshot_from),
+    messages.Demand: (convert_control.demand_to, convert_control.demand_from),
+    messages.SlotPlan: (convert_control.plan_to, convert_control.plan_from),
 }
 
 

@@ -16,8 +16,8 @@ from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.live.cell import Cell, Census, EdgeStatus, Parts
-from orchestrator.live.learner import Decision
 from orchestrator.live.observer import Observer
+from orchestrator.live.slot_decision import Decision
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest, SlotRow

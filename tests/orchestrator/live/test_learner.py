@@ -8,7 +8,8 @@ from midstep.telemetry.metrics import REGISTRY
 from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult, Targets
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
-from orchestrator.live.learner import Decision, Learner
+from orchestrator.live.learner import Learner
+from orchestrator.live.slot_decision import Decision
 from orchestrator.live.updates import merge
 from tests.edge_node.world import FRAME, ask, with_edge
 

@@ -12,8 +12,8 @@ import pytest
 from midstep.errors import PartDied, PolicyFailed, ScenarioError
 from midstep.scenario import Scenario
 from orchestrator.decision.problem import Served
-from orchestrator.live.learner import Decision
 from orchestrator.live.observer import Observer
+from orchestrator.live.slot_decision import Decision
 from orchestrator.live.supervisor import EVERY, RESTARTS, LearnerSupervisor
 from orchestrator.records.recorder import Recorder
 

@@ -13,7 +13,8 @@ from midstep.errors import PolicyFailed, RecordError
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live import checkpoint
-from orchestrator.live.learner import Decision, Learner
+from orchestrator.live.learner import Learner
+from orchestrator.live.slot_decision import Decision
 from tests.edge_node.world import FRAME, ask, make_edge, with_edge
 from tests.orchestrator.live.test_learner import served
 from tests.orchestrator.live.tiny_policy import Tiny, tiny

@@ -13,7 +13,7 @@ from orchestrator.evaluation.figures.engine.accounts import COMPARED
 from orchestrator.evaluation.figures.values import Values
 from orchestrator.evaluation.figures.verdicts import middle
 
-__all__ = ["PANELS", "Difference", "differences", "largest", "write"]
+__all__ = ["PANELS", "Difference", "differences", "largest", "percent", "write"]
 
 PANELS = ("response_by_slot_ms", "hit_ratio", "saved_vs_ncldc_ms", "latency_avg_ms")
 
@@ -49,7 +49,7 @@ def differences(simulated: Values, engine: Values) -> list[Difference]:
                         metric=metric,
                         simulated=middle(theirs),
                         engine=middle(ours),
-                        percent=_percent(theirs, ours),
+                        percent=percent(theirs, ours),
                     )
                 )
     return rows
@@ -73,7 +73,7 @@ def write(path: Path, rows: Sequence[Difference]) -> None:
             table.writerow([f"{row.x:g}", row.policy, row.metric, *texts])
 
 
-def _percent(theirs: np.ndarray, ours: np.ndarray) -> tuple[float, float]:
+def percent(theirs: np.ndarray, ours: np.ndarray) -> tuple[float, float]:
     """The difference of paired seeds, percent of the simulator's mean, and its half-width."""
     both = np.isfinite(theirs) & np.isfinite(ours)
     if not both.any():

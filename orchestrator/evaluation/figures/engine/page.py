@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from orchestrator.evaluation.figures import claims
-from orchestrator.evaluation.figures.engine.differences import PANELS, Difference, largest
+from orchestrator.evaluation.figures.engine.differences import PANELS, Difference, largest, percent
 from orchestrator.evaluation.figures.engine.playing import Played
 from orchestrator.evaluation.figures.values import Values
 from orchestrator.evaluation.figures.verdicts import middle
@@ -69,7 +69,7 @@ def difference_table(by_figure: Mapping[str, Sequence[Difference]]) -> list[str]
 
 def roads_table(roads: Mapping[str, Values], heads: Mapping[str, tuple[str, float]]) -> list[str]:
     """Each point and policy: `heads` (metric -> what it is called, and by what it is multiplied), a
-    column for every road, and how far the last is above the one before it."""
+    column for every road, and how far the last is above the one before it, paired by seed."""
     names = list(roads)
     before, last = names[-2:]
     lines = [
@@ -153,7 +153,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def _apart(before: np.ndarray, last: np.ndarray) -> str:
-    both = np.isfinite(before) & np.isfinite(last)
-    if not both.any() or not before[both].mean():
+    mean, half = percent(before, last)
+    if np.isnan(mean):
         return "-"
-    return f"{100 * (last[both].mean() / before[both].mean() - 1):+.2g} %"
+    return f"{mean:+.2g} ± {half:.2g} %" if np.isfinite(half) else f"{mean:+.2g} %"

@@ -95,7 +95,7 @@ def _timed(
     plan = settings.plan(f"{name}-target", [(setting, ["greedy"])], effort, _changes(NO_LIMIT_S))
     place = options.folder / plan.name
     free = playing.play(plan, place, options.setups, options.command)
-    averages_ms = [of_run["latency_avg_ms"] for of_run in free.metrics.values()]
+    averages_ms = [of_run["latency_avg_ms"] for of_run in free.metrics.values() if of_run]
     target_s = TIGHTNESS * float(np.mean(averages_ms)) / 1e3
     plan = settings.plan(name, [(setting, policies)], effort, _changes(round(target_s, 6)))
     return target_s, playing.play(plan, options.folder / name, options.setups, options.command)

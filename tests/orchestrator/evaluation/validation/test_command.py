@@ -10,7 +10,7 @@ import pytest
 
 from midstep.errors import PartDied, ScenarioError
 from midstep.scenario import Modes, Scenario
-from midstep.scenario_file import parse
+from midstep.scenario_file import load, parse
 from orchestrator import roads
 from orchestrator.evaluation.validation.command import Validation, validate
 from orchestrator.evaluation.validation.roads import Roads
@@ -124,3 +124,9 @@ def test_an_interrupted_run_has_the_status_of_an_interruption(tmp_path: Path) ->
     with pytest.raises(PartDied) as raised:
         roads._ended(3, tmp_path)
     assert raised.value.exit_status == 3
+
+
+def test_what_the_simulator_cannot_play_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"^modes\.edge: by discrete events the edge is shared"):
+        validate(load("paper"), Validation(out=str(tmp_path / "v")), three())
+    assert not (tmp_path / "v").exists()
