@@ -110,12 +110,17 @@ def _edge(edge: EdgeSettings, slots: Rows) -> str:
 
 def _cut(scenario: Scenario) -> str:
     reuse = scenario.reuse
+    rule = f"rule {scenario.cut.rule}"
+    if scenario.modes.edge == "coupled":
+        rule = f"by each slot's plan, at step {scenario.last_step} at most"
+    elif scenario.cut.rule == "fixed":
+        rule = f"{rule} (step {scenario.model.split_step})"
+    if reuse.tolerance is not None:
+        return f"{rule}; what is held at step m serves with probability 1 - 0.05 max(0, m - 5)"
     quality = reuse.metric or "fidelity where it was measured, else ssim"
     floor = "" if reuse.floor is None else f" {reuse.floor:g} or more"
-    rule = scenario.cut.rule
-    step = f" (step {scenario.model.split_step})" if rule == "fixed" else ""
     return (
-        f"rule {rule}{step}, within each request's reuse limit: {quality}{floor} with a share of "
+        f"{rule}, within each request's reuse limit: {quality}{floor} with a share of "
         f"{reuse.share:g}"
     )
 

@@ -89,7 +89,13 @@ def _line(kind: str, rows: Rows, measured: _Measured | None) -> list[str]:
 
 def _measured(scenario: Scenario, run: Mapping[str, Any]) -> tuple[_Measured | None, str]:
     """The table that limits were read off, and a sentence on it; None where there is none, or it is
-    not on this machine."""
+    not on this machine, or a draw took its place."""
+    if scenario.reuse.tolerance is not None:
+        return None, (
+            "No limit was read off a table (reuse.tolerance: paper): a held output at step m "
+            "served with the paper's probability, 1 - 0.05 max(0, m - 5), one draw for each prompt "
+            "and slot."
+        )
     try:
         notice = open_limits(scenario, _identity(run)).notice
         path = table_path(scenario)

@@ -13,11 +13,12 @@ import yaml
 
 from midstep.reuse.table import Cell, ReuseTable
 from midstep.scenario import Scenario
-from midstep.scenario_file import parse
+from midstep.scenario_file import load, parse
 from midstep.workload.trace_file import read_trace
 from orchestrator.cli import main
 from orchestrator.live.announcer import headline
 from orchestrator.records import report, summary
+from orchestrator.records.description import describe
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.request_plots import by_cut
 from orchestrator.records.reuse_limits import reuse_limits
@@ -188,3 +189,12 @@ def test_the_report_says_what_the_table_promises_at_the_limit_and_after_it(tmp_p
         update={"reuse": scenario.reuse.model_copy(update={"table": "/gone.json"})}
     )
     assert "is not to be read here" in reuse_limits(elsewhere, {}, rows)
+
+
+def test_the_report_of_a_coupled_run_promises_nothing_by_a_table_that_nobody_read() -> None:
+    scenario = load("paper")
+    cut = {"reuse_limit": 20, "cut_step": 6, "edge_steps": 6, "device_steps": 14}
+    page = reuse_limits(scenario, {}, [row(number, **cut).dict() for number in range(5)])
+    assert "1 - 0.05 max(0, m - 5)" in page and "good enough" not in page
+    said = dict(describe(scenario, {"versions": {}}, []))["cut"]
+    assert said.startswith("by each slot's plan, at step 6 at most; what is held at step m")
