@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from midstep.reuse.embedding import Vector
-
 from edge_node.cache.base import Entry
 from edge_node.similar import Donor
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.engine import Engine, StopsOnTheWay
 from midstep.errors import CacheCorrupted
+from midstep.reuse.embedding import Vector
 
 __all__ = ["Flight", "Origin", "Passenger"]
 
