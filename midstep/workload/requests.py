@@ -25,6 +25,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
+from midstep.workload.core import open_core_rule, with_cores
 from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
 from midstep.workload.slot_items import SlotLaw
 from midstep.workload.trace import Trace, TraceWorkload
@@ -112,14 +113,16 @@ class CatalogueWorkload:
 
 
 def read_requests(scenario: Scenario) -> Trace | None:
-    """The list of prompts or the trace that the scenario names; None where it names none. Raises
-    ScenarioError, one line."""
+    """The list of prompts or the trace that the scenario names, with the cores that it does not say
+    itself by workload.core; None where it names none. Raises ScenarioError, one line."""
     workload = scenario.workload
     if workload.prompts is not None:
-        return read_trace(workload.prompts, "workload.prompts")
-    if workload.trace is not None:
-        return read_trace(workload.trace, "workload.trace")
-    return None
+        trace = read_trace(workload.prompts, "workload.prompts")
+    elif workload.trace is not None:
+        trace = read_trace(workload.trace, "workload.trace")
+    else:
+        return None
+    return with_cores(trace, open_core_rule(workload.core, find_catalogue(scenario)))
 
 
 def with_requests(scenario: Scenario, trace: Trace | None) -> Scenario:

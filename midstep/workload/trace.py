@@ -16,13 +16,15 @@ __all__ = ["Trace", "TraceWorkload", "TracedRequest"]
 class TracedRequest:
     """A request of a trace. `user`: None where users take turns; `number`: which of its user's
     requests, None: the next; `due_s`: when it was due, of an open arrival; `think_s`: how long the
-    user thought before it, of a closed one."""
+    user thought before it, of a closed one. `has_core`: its edge prompt is its core; otherwise its
+    source names none, and it stands there as a whole."""
 
     request: UserRequest
     user: int | None = None
     number: int | None = None
     due_s: float | None = None
     think_s: float | None = None
+    has_core: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,8 +83,9 @@ def _of_lines(path: str, key: str) -> Trace:
         raise ScenarioError(f"{key}: {path}: {unreadable(error)}") from error
     if not any(line.strip() for line in lines):
         raise ScenarioError(f"{key}: {path} holds no prompt")
-    requests = tuple(TracedRequest(request=UserRequest(line, line)) for line in lines)
-    return Trace(source=path, requests=requests)
+    requests = (UserRequest(line, line) for line in lines)
+    traced = tuple(TracedRequest(request=one, has_core=False) for one in requests)
+    return Trace(source=path, requests=traced)
 
 
 def _of_run(folder: Path, key: str) -> Trace:
@@ -265,6 +266,7 @@ def _request(row: Row, where: str, users: _Users) -> TracedRequest:
         ),
         user=users.number(row["user"], where) if "user" in row else None,
         due_s=_number(row, "time", where, _instant),
+        has_core="core" in row,
     )
 
 
