@@ -177,7 +177,8 @@ def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
                     )
                 # an empty cell is none, but an empty prompt is one: it is asked for, and rejected
                 pairs = zip(header, cells, strict=True)
-                yield at, {name: cell for name, cell in pairs if cell or name == "prompt"}
+                row = {name: cell for name, cell in pairs if cell or name == "prompt"}
+                yield at, _with_core(row, header)
     except OSError as error:
         raise ScenarioError(f"{where} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -189,7 +190,15 @@ def _parquet(place: Path, where: str) -> Iterator[tuple[str, Row]]:
     for number, row in enumerate(rows):
         if number == 0:
             _check_columns(row, where)
-        yield f"row {number}", {name: value for name, value in row.items() if value is not None}
+        present = {name: value for name, value in row.items() if value is not None}
+        yield f"row {number}", _with_core(present, row)
+
+
+def _with_core(row: dict[str, Any], columns: Iterable[str]) -> Row:
+    """A row of a table that has cores: where its own is empty, the prompt is its core."""
+    if "core" in columns and "prompt" in row:
+        row.setdefault("core", row["prompt"])
+    return row
 
 
 def _read_parquet(place: Path, where: str) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "ARTICLES",
     "ATTRIBUTIONS",
     "CONJUNCTIONS",
     "DETERMINERS",
@@ -17,9 +16,8 @@ __all__ = [
     "WORKS",
 ]
 
-ARTICLES = frozenset({"a", "an", "the"})
-DETERMINERS = ARTICLES | frozenset({
-    "her", "his", "its", "my", "our", "that", "their", "this", "your",
+DETERMINERS = frozenset({
+    "a", "an", "her", "his", "its", "my", "our", "that", "the", "their", "this", "your",
 })  # fmt: skip
 NEGATIONS = frozenset({"never", "no", "non", "not", "without"})
 """Words after which nothing is dropped."""

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from midstep.workload.core.phrases import Phrases, style_phrases
 from midstep.workload.core.small_words import (
-    ARTICLES,
     ATTRIBUTIONS,
     CONJUNCTIONS,
     DETERMINERS,
@@ -29,8 +28,8 @@ FIGURE = re.compile(r"\d+(k|d|mm|fps|bit)|\d+x\d+|f/?\d+(\.\d+)?|v\d+|\d{1,2}")
 
 
 class WordsRule:
-    """See CoreRule. Word order, numbers, colours, places and negations stay; articles, praise,
-    artists and the clauses that speak of style alone go."""
+    """See CoreRule. Praise, artists, prompt syntax and the clauses that speak of style alone go,
+    everything else stays: a prompt that only says what is shown is its own core."""
 
     def cores(self, prompts: Sequence[str]) -> list[str]:
         return [_core(prompt) for prompt in prompts]
@@ -40,20 +39,11 @@ class WordsRule:
 def _core(prompt: str) -> str:
     core = prompt
     while True:
-        clauses = [" ".join(_without_articles(words)) for words in content_clauses(core)]
-        shorter = ", ".join(dict.fromkeys(clauses)) or core
+        clauses = dict.fromkeys(" ".join(words) for words in content_clauses(core))
+        shorter = ", ".join(clauses) or core
         if shorter == core:  # words that have met may say more: a core is its own core
             return core
         core = shorter
-
-
-def _without_articles(words: list[str]) -> list[str]:
-    """A clause without articles, but for that of "by the sea", which is no name."""
-    return [
-        word
-        for at, word in enumerate(words)
-        if word not in ARTICLES or (at and words[at - 1] in ("by", "&"))
-    ]
 
 
 def content_clauses(prompt: str) -> list[list[str]]:
@@ -145,6 +135,8 @@ def _without_quality(words: list[str]) -> list[str]:
             while remaining and remaining[-1] in INTENSIFIERS:
                 remaining.pop()
             at += length
+            if at < len(words) and remaining and remaining[-1] in ("a", "an"):
+                remaining[-1] = "an" if words[at][0] in "aeiou" else "a"
         else:
             remaining.append(words[at])
             at += 1
