@@ -7,9 +7,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from midstep.reuse.embedding import Embedder, open_embedder
-from midstep.reuse.likeness import Grammar
-
 from edge_node.cache.base import Cache
 from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.staging import Staging
@@ -24,6 +21,8 @@ from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
+from midstep.reuse.embedding import Embedder, open_embedder
+from midstep.reuse.likeness import Grammar
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
 from midstep.telemetry.writers import on_tick
@@ -173,12 +172,13 @@ def _open_finder(
     rule = open_similar(scenario, identity)
     assert rule is not None  # there is an embedder only where there is a rule
     pipeline = identity.digest()
+    negative = scenario.workload.negative  # who has another one shares by it, not by likeness
     grammar = Grammar(find_catalogue(scenario))
     indexed = IndexedStore(
         store,
         grammar,
         embedder.dimensions,
-        lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed).digest(),
+        lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed, negative).digest(),
     )
     return indexed, Finder(indexed, rule, embedder, grammar)
 

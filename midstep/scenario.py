@@ -421,6 +421,9 @@ class Workload(Tree):
     plain rule that drops style words; `entities`, by the extra of that name; `whole`, as it is.
     `auto` is words, which are the same on every machine. The catalogue's prompts go by their
     grammar, unless `whole`."""
+    negative: str = Field("", max_length=2000)
+    """Negative prompt of all users, what a picture is to keep away from; empty: none. A table's
+    column `negative` wins. It needs guidance (model.guidance above 1)."""
     arrivals: Arrivals = Arrivals(closed=Closed())
     """When users ask."""
 
@@ -719,6 +722,15 @@ class Scenario(Tree):
                     f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
                     f"duration_s is {self.duration_s:g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _negative_has_guidance(self) -> Scenario:
+        if self.workload.negative and self.model.guidance <= 1:
+            raise ValueError(
+                f"workload.negative does nothing without guidance, model.guidance is "
+                f"{self.model.guidance:g}; set it above 1"
+            )
         return self
 
     @model_validator(mode="after")
