@@ -137,14 +137,14 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        asked = replace(user_request, edge_prompt=row.edge_prompt)
+        sent = replace(user_request, edge_prompt=row.edge_prompt)
         quality = None
         if self._whole_pictures:
             limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed
         else:
-            limit = self._limits.limit(asked)
+            limit = self._limits.limit(sent)
             quality = self._limits.quality
         row.reuse_limit = limit
         request = Request(
@@ -157,7 +157,7 @@ class Device:
             rate_bps=self._link.rate_bps,
             step_s=self._throttle.step_s,
             backlog_s=self._throttle.backlog_s,
-            kind=self._limits.kind(asked),
+            kind=self._limits.kind(sent),
             quality=quality,
             negative=user_request.negative,
         )

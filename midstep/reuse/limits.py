@@ -86,8 +86,8 @@ def class_limit(
 
 class ReuseLimits:
     """Limits of a run's requests. `by_class` has those that were measured; a class that is not in
-    it falls back to `fallback`, model.split_step. `quality` is the one that they keep. `notice` says
-    in one line what a user should know at the run's start."""
+    it falls back to `fallback`, model.split_step. `quality` is the one that they keep. `notice`
+    says in one line what a user should know at the run's start."""
 
     def __init__(
         self,

@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from edge_node.cache.indexed import IndexedStore
-from edge_node.similar import Finder
-from edge_node.similar.any import AnyOutput
-from midstep.reuse.embedding import WordsEmbedder
-from midstep.reuse.likeness import Grammar
 
+from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.edge import Edge
+from edge_node.similar import Finder
+from edge_node.similar.any import AnyOutput
 from midstep.clock import VirtualClock, run_virtual
 from midstep.diffusion.engine import Engine
 from midstep.errors import QueueFull
+from midstep.reuse.embedding import WordsEmbedder
+from midstep.reuse.likeness import Grammar
 from midstep.wire.identity import OutputKey, mixed_key, shared_seed
 from midstep.wire.messages import Answer, CacheUpdate, Quality, Request, Targets
 from orchestrator.decision.problem import Problem
