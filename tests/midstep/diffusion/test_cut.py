@@ -78,9 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[A
         check=True,
         cwd=Path(__file__).parents[3],
     )
-    return {
-        cut.name: np.load(folder / f"{cut.name}.npy") for cut in FINISHED
-    }
+    return {cut.name: np.load(folder / f"{cut.name}.npy") for cut in FINISHED}
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.name)
