@@ -52,6 +52,7 @@ class Usable:
         return Origin(
             prompt=output.prompt,
             prompt_key=key,
+            negative=output.negative,
             seed=output.seed,
             private=output.private,
             held=self.entry,
