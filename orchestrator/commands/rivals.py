@@ -102,7 +102,8 @@ def _reuse_curve(args: argparse.Namespace) -> int:
 def _open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:
     """The scenario's denoiser as a calibration lays it out, and its way to run trips together."""
     from midstep.diffusion.factory import open_denoiser
-    from orchestrator.doctor.calibrate_reuse.drawing import Drawing, Job, lay_out
+    from orchestrator.doctor.calibrate_reuse.command import lay_out
+    from orchestrator.doctor.calibrate_reuse.drawing import Drawing, Job
 
     denoiser = open_denoiser(scenario, scenario.edge.threads)
     lay_out(denoiser)

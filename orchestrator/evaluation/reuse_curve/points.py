@@ -23,9 +23,12 @@ EXACT = "exact"  # no other prompt's output serves
 ORACLE = "oracle"
 SHARE = 0.95
 QUALITIES = (
-    Quality("fidelity", 1.0, 0.99),
-    Quality("fidelity", 1.0, SHARE),
-    *(Quality("ssim", floor, SHARE) for floor in (0.95, 0.9, 0.85, 0.8, 0.7, 0.6)),
+    Quality(metric="fidelity", floor=1.0, share=0.99),
+    Quality(metric="fidelity", floor=1.0, share=SHARE),
+    *(
+        Quality(metric="ssim", floor=floor, share=SHARE)
+        for floor in (0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
+    ),
 )
 ANY_STEPS = (4, 6, 8, 10, 12)  # beside the calibrated one
 THRESHOLDS = (0.95, 0.8, 0.65)  # of `fixed`, beside its own
