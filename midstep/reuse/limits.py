@@ -33,6 +33,7 @@ __all__ = [
     "open_limits",
     "reuse_class",
     "table_path",
+    "usable_table",
 ]
 
 CORE = "core"
@@ -148,6 +149,16 @@ def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) ->
     if misfit is not None:
         return _fallback(scenario, misfit)
     return _measured(scenario, table, path)
+
+
+def usable_table(scenario: Scenario, identity: PipelineIdentity | None = None) -> ReuseTable | None:
+    """The table that says something about the scenario's run on the pipeline `identity`; None where
+    there is none. Raises as open_limits."""
+    path = table_path(scenario)
+    if path is None:
+        return None
+    table = ReuseTable.load(path)
+    return table if _misfit(table, path, scenario, identity) is None else None
 
 
 def table_path(scenario: Scenario) -> Path | None:
