@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_commands"]
 
-RULES = "any,calibrated,nirvana,ramp,fixed,exact"
+RULES = "any,calibrated,nirvana,ramp,exact"
 
 
 def add_commands(commands: Commands) -> None:
@@ -45,6 +45,12 @@ def add_commands(commands: Commands) -> None:
         default="frequent",
         metavar="frequent|recent",
         help="which prompts are kept, whatever the rule (default %(default)s)",
+    )
+    curve.add_argument(
+        "--embeddings",
+        default="auto,words",
+        metavar="E,E",
+        help="for rules that go by the cosine: auto, encoder, words, wordllama (%(default)s)",
     )
     for name, default, text in (
         ("--requests", 2000, "that are counted"),
@@ -93,6 +99,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         requests=args.requests,
         warm_up=args.warm_up,
         keep=args.keep,
+        embeddings=names(args.embeddings),
         sample=args.sample,
         hours=args.hours,
     )

@@ -21,7 +21,7 @@ from midstep.wire.messages import Quality
 from midstep.workload.catalogue import Catalogue
 from orchestrator.evaluation.reuse_curve import page
 from orchestrator.evaluation.reuse_curve.keepers import KEEPERS
-from orchestrator.evaluation.reuse_curve.layouts import best_layout, layouts
+from orchestrator.evaluation.reuse_curve.layouts import layouts
 from orchestrator.evaluation.reuse_curve.measuring import Measuring, Trip
 from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
 from orchestrator.evaluation.reuse_curve.points import (
@@ -32,7 +32,13 @@ from orchestrator.evaluation.reuse_curve.points import (
     sweep,
 )
 from orchestrator.evaluation.reuse_curve.replay import Served, Setting, World, replay
-from orchestrator.evaluation.reuse_curve.scores import Score, place_of, sample, score
+from orchestrator.evaluation.reuse_curve.scores import (
+    Replayed,
+    Score,
+    place_of,
+    sample,
+    score,
+)
 from orchestrator.evaluation.reuse_curve.shelf import Layout
 from orchestrator.evaluation.reuse_curve.stream import Stream, catalogue_stream, listed_stream
 from orchestrator.records.folders import write_at_once
@@ -42,8 +48,10 @@ __all__ = ["ReuseCurve", "reuse_curve"]
 
 Run = Callable[[Iterable[Trip]], None]
 LAYOUTS = "layouts.json"
-SMALLEST = 64  # requests of the first round of pictures
-TUNED_ON = 1000  # requests of another seed, on which the kept steps are chosen
+SMALLEST = 32  # requests of the first round of pictures
+# requests of another seed, to warm up and to count, on which the kept steps are chosen
+TUNED_AFTER = 250
+TUNED_ON = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +69,9 @@ class ReuseCurve:
     requests: int = 2000
     warm_up: int = 500
     keep: str = "frequent"
+    embeddings: Sequence[str] = ("auto",)
     sample: int = 512
     hours: float = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replayed:
-    """A point at a capacity, with how it served the counted requests."""
-
-    capacity: int
-    point: Point
-    layout: Layout
-    rows: Sequence[Served]
 
 
 def reuse_curve(wish: ReuseCurve) -> int:
@@ -86,7 +85,7 @@ def reuse_curve(wish: ReuseCurve) -> int:
     stream = _stream(wish, wish.scenario)
     denoiser, run = wish.open_drawing(wish.scenario)
     bench = _Bench(wish, stream, denoiser)
-    points = sweep(wish.rules, QUALITIES, bench.table, denoiser.identity.steps)
+    points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table)
     replayed = list(bench.replayed(points))
     _write(wish.out, _scores(replayed, stream, None, []), bench.title)
     if not wish.sample:
@@ -124,12 +123,13 @@ class _Bench:
         self._identity = denoiser.identity
         self._steps = denoiser.identity.steps
         self.table: ReuseTable | None = usable_table(wish.scenario, denoiser.identity)
-        embedder = open_embedder(wish.scenario, denoiser)
-        self._world = World(stream, embedder)
-        self._tuning = World(_tuning(wish, stream), embedder)
+        embedders = {name: _embedder(wish.scenario, name, denoiser) for name in wish.embeddings}
+        tuning = _tuning(wish, stream)
+        self._worlds = {name: World(stream, embedder) for name, embedder in embedders.items()}
+        self._tuning = {name: World(tuning, embedder) for name, embedder in embedders.items()}
         self._limits: dict[Quality, ReuseLimits] = {}
         self.judged = self._judged(stream.catalogue)
-        self.title = self._title(stream, embedder)
+        self.title = self._title(stream, embedders)
         self.journal = self._journal(stream)
 
     def replayed(self, points: Sequence[Point]) -> Iterator[Replayed]:
@@ -137,31 +137,34 @@ class _Bench:
         layouts_file = self._wish.out / LAYOUTS
         known = _read_layouts(layouts_file)
         work = [(capacity, point) for capacity in self._wish.capacities for point in points]
-        first = self._world.stream.warm_up
         with progress_bar(f"decisions of {len(work)} points") as advance:
             for capacity, point in work:
-                setting = self._setting(point)
-                name = f"{self._world.stream.digest()} {self._wish.keep} {capacity} {point.label}"
+                world = self._worlds[point.embedding]
+                name = f"{world.stream.digest()} {self._wish.keep} {capacity} {point.label}"
                 if name not in known:
-                    known[name] = self._layout(capacity, setting)
+                    known[name] = self._layout(capacity, point)
                     _write_layouts(layouts_file, known)
-                layout = known[name]
-                shelf = self._world.shelf(capacity, layout, KEEPERS[self._wish.keep]())
-                rows = replay(self._world, setting, shelf)[first:]
-                yield Replayed(capacity=capacity, point=point, layout=layout, rows=rows)
+                rows = self._replay(world, capacity, point, known[name])
+                yield Replayed(capacity=capacity, point=point, layout=known[name], rows=rows)
                 advance(1 / len(work))
 
-    def _layout(self, capacity: int, setting: Setting) -> Layout:
-        limits = self._of(setting.quality)
+    def _replay(self, world: World, capacity: int, point: Point, layout: Layout) -> list[Served]:
+        """How a stream's counted requests are served."""
+        shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep]())
+        return replay(world, self._setting(point), shelf)[world.stream.warm_up :]
+
+    def _layout(self, capacity: int, point: Point) -> Layout:
+        """The kept steps with which a point saves most, on the stream for tuning."""
+        limits = self._of(point.quality)
         own = [*limits.by_class.values()] or [limits.fallback]
-        rule = setting.rule
-        steps = [] if rule is None else rule_steps(rule, setting.quality, self._steps)
-        return best_layout(
-            self._tuning,
-            setting,
-            layouts(own, steps, self._steps),
-            lambda layout: self._tuning.shelf(capacity, layout, KEEPERS[self._wish.keep]()),
-        )
+        rule = self._setting(point).rule
+        steps = [] if rule is None else rule_steps(rule, point.quality, self._steps)
+        world = self._tuning[point.embedding]
+
+        def saved(layout: Layout) -> int:
+            return sum(row.step for row in self._replay(world, capacity, point, layout))
+
+        return max(layouts(own, steps, self._steps), key=saved)
 
     def _setting(self, point: Point) -> Setting:
         rule = open_rule(point, self._steps, self.table)
@@ -173,9 +176,7 @@ class _Bench:
         if limits is None:
             scenario = self._wish.scenario
             reuse = scenario.reuse.model_copy(
-                update={
-                    "metric": quality.metric, "floor": quality.floor, "share": quality.share
-                }
+                update={"metric": quality.metric, "floor": quality.floor, "share": quality.share}
             )
             limits = open_limits(scenario.model_copy(update={"reuse": reuse}), self._identity)
             self._limits[quality] = limits
@@ -186,12 +187,13 @@ class _Bench:
         fits = catalogue is not None and size == (SIZE, SIZE) and can_judge(catalogue)
         return catalogue if fits else None
 
-    def _title(self, stream: Stream, embedder: Embedder) -> str:
+    def _title(self, stream: Stream, embedders: Mapping[str, Embedder]) -> str:
         identity = self._identity
+        names = ", ".join(f"{name} ({embedder.name})" for name, embedder in embedders.items())
         return (
             f"{identity.model}, {identity.steps} steps of {identity.scheduler}; stream: "
             f"{stream.name}, {stream.counted} requests after {stream.warm_up} to warm up, seed "
-            f"{stream.seed}; prompts are kept by `{self._wish.keep}`; embeddings: {embedder.name}."
+            f"{stream.seed}; prompts are kept by `{self._wish.keep}`; embeddings: {names}."
         )
 
     def _journal(self, stream: Stream) -> PairJournal:
@@ -199,6 +201,15 @@ class _Bench:
         head = {"pipeline": asdict(identity), "seed": stream.seed}
         shape = identity.height, identity.width, 3
         return PairJournal(self._wish.out, head, shape)
+
+
+def _embedder(scenario: Scenario, name: str, denoiser: Denoiser) -> Embedder:
+    """The embedder of a value of reuse.embedding. Raises OptionError, ScenarioError."""
+    known = ("auto", "encoder", "words", "wordllama")
+    if name not in known:
+        raise OptionError(f"--embeddings: there is no {name[:60]}; give {', '.join(known)}")
+    reuse = scenario.reuse.model_copy(update={"embedding": name})
+    return open_embedder(scenario.model_copy(update={"reuse": reuse}), denoiser)
 
 
 def _stream(wish: ReuseCurve, scenario: Scenario) -> Stream:
@@ -211,14 +222,12 @@ def _tuning(wish: ReuseCurve, stream: Stream) -> Stream:
     """A stream that is not counted: of the same law and another seed, or a list's warm-up."""
     if wish.prompts is None:
         other = wish.scenario.model_copy(update={"seed": wish.scenario.seed + 1})
-        return catalogue_stream(other, min(TUNED_ON, wish.requests), wish.warm_up)
+        return catalogue_stream(other, TUNED_ON, TUNED_AFTER)
     head = stream.requests[: stream.warm_up] or stream.requests
     return replace(stream, requests=head, warm_up=len(head) // 4)
 
 
-def _places(
-    replayed: Sequence[Replayed], stream: Stream, chosen: Sequence[int]
-) -> Iterator[Place]:
+def _places(replayed: Sequence[Replayed], stream: Stream, chosen: Sequence[int]) -> Iterator[Place]:
     """The pictures that the points give the chosen requests, and those of requests without reuse,
     the first requests first."""
     requests = stream.requests[stream.warm_up :]
@@ -235,25 +244,9 @@ def _scores(
     chosen: Sequence[int],
 ) -> list[Score]:
     requests = stream.requests[stream.warm_up :]
-    return [
-        score(
-            one.capacity,
-            one.point,
-            _words(one.layout),
-            requests,
-            one.rows,
-            {} if journal is None else journal.drawn,
-            chosen,
-            None if journal is None else journal.picture,
-        )
-        for one in replayed
-    ]
-
-
-def _words(layout: Layout) -> str:
-    """A layout in words: what is kept of every prompt, and of one."""
-    own = ", ".join(map(str, layout.own))
-    return f"{own}; one {', '.join(map(str, layout.common))}" if layout.common else own
+    drawn = {} if journal is None else journal.drawn
+    picture = None if journal is None else journal.picture
+    return [score(one, requests, drawn, chosen, picture) for one in replayed]
 
 
 def _write(folder: Path, scores: Sequence[Score], title: str) -> None:

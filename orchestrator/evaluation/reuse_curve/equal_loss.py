@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 __all__ = ["frontier", "saved_at"]
 
@@ -26,7 +27,7 @@ def saved_at(points: Sequence[Pair], loss: float) -> float:
     """Saved steps that a rule has at a loss, on its frontier; beyond its last point no more than
     there."""
     hull = frontier(points)
-    for (low, least), (high, most) in zip(hull, hull[1:], strict=False):
+    for (low, least), (high, most) in pairwise(hull):
         if low <= loss < high:
             return least + (most - least) * (loss - low) / (high - low)
     return hull[-1][1] if loss >= hull[-1][0] else hull[0][1]

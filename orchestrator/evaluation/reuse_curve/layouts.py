@@ -1,15 +1,14 @@
-"""Which steps a cache keeps, chosen for each point alike: those with which its rule saves most, on
-a stream that is not counted."""
+"""Which steps a cache may keep. For each point alike those are taken with which its rule saves
+most, on a stream that is not counted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 
-from orchestrator.evaluation.reuse_curve.replay import Setting, World, replay
-from orchestrator.evaluation.reuse_curve.shelf import Layout, Shelf
+from orchestrator.evaluation.reuse_curve.shelf import Layout
 
-__all__ = ["best_layout", "layouts"]
+__all__ = ["layouts"]
 
 MOST_STEPS = 5  # that are tried, alone and two together
 
@@ -32,16 +31,3 @@ def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]
     if len({*rule}) > 2:
         tried.append(Layout(tuple(sorted({*rule}))))
     return tried
-
-
-def best_layout(
-    world: World, setting: Setting, tried: Sequence[Layout], shelf: Callable[[Layout], Shelf]
-) -> Layout:
-    """The layout of these with the most saved steps on a world's stream; of equals the first."""
-    first = world.stream.warm_up
-
-    def saved(layout: Layout) -> int:
-        rows = replay(world, setting, shelf(layout))
-        return sum(row.step for row in rows[first:])
-
-    return max(tried, key=saved)

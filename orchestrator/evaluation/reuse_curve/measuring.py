@@ -34,9 +34,7 @@ class Trip(NamedTuple):
 def missing_places(journal: PairJournal, places: Iterable[Place]) -> list[Place]:
     """What has to be drawn for these: those that the journal has not, each with its picture without
     reuse."""
-    needed = dict.fromkeys(
-        needed for place in places for needed in (place._replace(step=0), place)
-    )
+    needed = dict.fromkeys(needed for place in places for needed in (place._replace(step=0), place))
     return [place for place in needed if place not in journal.drawn]
 
 

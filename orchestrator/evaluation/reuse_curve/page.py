@@ -102,12 +102,9 @@ def drawing(scores: Sequence[Score]) -> str:
             members = [one for one in of if one.point.rule == rule]
             _curve(axes[0], rule, [(one.ssim_loss, one) for one in members])
             _curve(axes[1], rule, [(math.sqrt(one.mse or 0.0), one) for one in members])
-            _curve(
-                axes[2],
-                rule,
-                [(100 * one.fidelity_loss, one) for one in members if one.fidelity_loss is not None],
-                hull=False,
-            )
+            judged = [one for one in members if one.fidelity_loss is not None]
+            lost = [(100 * (one.fidelity_loss or 0.0), one) for one in judged]
+            _curve(axes[2], rule, lost, hull=False)
         for one_axes in axes:
             one_axes.spines[["top", "right"]].set_visible(False)
             one_axes.grid(color="#e6e6e6", lw=0.6)

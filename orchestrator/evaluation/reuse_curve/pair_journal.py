@@ -90,9 +90,7 @@ class PairJournal:
         cannot be read."""
         number = self.drawn[place].number
         try:
-            pixels = np.fromfile(
-                self._pictures, np.uint8, self._size, offset=number * self._size
-            )
+            pixels = np.fromfile(self._pictures, np.uint8, self._size, offset=number * self._size)
         except OSError as error:
             raise RecordError(f"{self._pictures}: {error.strerror}") from error
         return pixels.reshape(self._shape)

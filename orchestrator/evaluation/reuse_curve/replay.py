@@ -50,9 +50,7 @@ class World:
         self._grammar = Grammar(stream.catalogue)
         self._dimensions = embedder.dimensions
         cores = dict.fromkeys(request.edge_prompt for request in stream.requests)
-        self._about = {
-            core: (embedder.embed(core), self._grammar.parts(core)) for core in cores
-        }
+        self._about = {core: (embedder.embed(core), self._grammar.parts(core)) for core in cores}
 
     def shelf(self, capacity: int, layout: Layout, keeper: Keeper) -> Shelf:
         """An empty cache."""

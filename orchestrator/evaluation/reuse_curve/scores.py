@@ -15,12 +15,23 @@ from midstep.workload.user_request import UserRequest
 from orchestrator.evaluation.reuse_curve.pair_journal import Drawn, Place
 from orchestrator.evaluation.reuse_curve.points import Point
 from orchestrator.evaluation.reuse_curve.replay import Served
+from orchestrator.evaluation.reuse_curve.shelf import Layout
 from orchestrator.records.statistics import batch_means
 
-__all__ = ["Score", "place_of", "sample", "score"]
+__all__ = ["Replayed", "Score", "place_of", "sample", "score"]
 
 WHITE = 255.0
 PAIRS = 300  # of pictures whose likeness is looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """A point at a capacity, the steps that were kept, and how the counted requests were served."""
+
+    capacity: int
+    point: Point
+    layout: Layout
+    rows: Sequence[Served]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,26 +90,25 @@ def place_of(served: Served, request: UserRequest) -> Place:
 
 
 def score(
-    capacity: int,
-    point: Point,
-    layout: str,
+    replayed: Replayed,
     requests: Sequence[UserRequest],
-    rows: Sequence[Served],
     drawn: Mapping[Place, Drawn],
     chosen: Sequence[int],
     picture: Callable[[Place], Picture] | None = None,
 ) -> Score:
-    """The figures of a point. `requests` and `rows` are those that count, `chosen` the places in
-    them of which pictures were to be drawn: those that were not yet are left out. `picture` reads
-    one; None: how alike they are is not looked at."""
+    """The figures of a point. `requests` are those that count, `chosen` the places among them of
+    which pictures were to be drawn: those that were not yet are left out. `picture` reads one;
+    None: how alike they are is not looked at."""
+    rows = replayed.rows
+    point = replayed.point
     saved = batch_means([float(row.step) for row in rows])
     own = [row.donor == request.edge_prompt for row, request in zip(rows, requests, strict=True)]
     mean = saved["mean"]
     assert mean is not None  # a stream has requests
     head = {
-        "capacity": capacity,
+        "capacity": replayed.capacity,
         "point": point,
-        "layout": layout,
+        "layout": str(replayed.layout),
         "saved": mean,
         "saved_ci": saved["ci95_batch_means"],
         "exact": float(np.mean([o and row.step > 0 for o, row in zip(own, rows, strict=True)])),
@@ -174,9 +184,7 @@ def _alike(
     if not pairs:
         return {}
     with_reuse = [ssim(picture(places[a]), picture(places[b])) for a, b in pairs]
-    without = [
-        ssim(picture(_alone(requests[a])), picture(_alone(requests[b]))) for a, b in pairs
-    ]
+    without = [ssim(picture(_alone(requests[a])), picture(_alone(requests[b]))) for a, b in pairs]
     return {"alike": float(np.mean(with_reuse)), "alike_without": float(np.mean(without))}
 
 

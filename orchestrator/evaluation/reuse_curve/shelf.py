@@ -20,6 +20,10 @@ class Layout(NamedTuple):
     own: tuple[int, ...]
     common: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        own = ", ".join(map(str, self.own))
+        return f"{own}; one {', '.join(map(str, self.common))}" if self.common else own
+
 
 class Shelf:
     """A cache of `capacity` outputs. A name is (core prompt, step); `about` gives a prompt's vector

@@ -42,8 +42,10 @@ def test_loss_is_of_all_requests_and_the_share_below_the_floor_of_reused_ones() 
         Place("a cat", "a red cat", 0): Drawn({"fidelity": 0.0}, 3),
         Place("a dog", "a dog", 0): Drawn({"fidelity": 1.0}, 4),
     }
-    point = Point(rule="any", quality=Quality(metric="ssim", floor=0.9, share=0.95))
-    of = score(25, point, "9", requests, rows, drawn, range(4))
+    wish = Quality(metric="ssim", floor=0.9, share=0.95)
+    point = Point(rule="any", embedding="words", quality=wish)
+    replayed = Replayed(capacity=25, point=point, layout=Layout((4, 9)), rows=rows)
+    of = score(replayed, requests, drawn, range(4))
     assert (of.saved, of.exact, of.similar, of.pictures) == (15 / 4, 0.5, 0.25, 4)
     assert of.ssim_loss == pytest.approx((0.2 + 0.04) / 4)
     assert of.fidelity_loss == pytest.approx((1 - 1) / 4)  # one lost, one won

@@ -21,6 +21,8 @@ from orchestrator.evaluation.reuse_curve.stream import Stream
 STEPS = 20
 CATALOGUE = load_catalogue(MODELS / "midstep-emoji")
 CORES = CATALOGUE.edge_prompts
+NINTH = Layout((9,))
+WISH = Quality(metric="ssim", floor=0.9, share=0.9)
 
 
 def world(numbers: list[int]) -> World:
@@ -36,11 +38,11 @@ def play(
     numbers: list[int],
     rule: SimilarRule | None,
     keeper: Keeper,
-    layout: Layout = Layout((9,)),
+    layout: Layout = NINTH,
     limit: int = 9,
     capacity: int = 8,
 ) -> tuple[list[Served], Shelf]:
-    setting = Setting(rule=rule, quality=Quality(metric="ssim", floor=0.9, share=0.9), limit=lambda _: limit)
+    setting = Setting(rule=rule, quality=WISH, limit=lambda _: limit)
     of = world(numbers)
     shelf = of.shelf(capacity, layout, keeper)
     return replay(of, setting, shelf), shelf
@@ -98,9 +100,7 @@ def test_a_rule_of_the_nearest_looks_no_further() -> None:
     shelf = of.shelf(8, Layout((4, 12)), Recent())
     shelf.keep(cores[-1], 4)
     everybody = Ramp(STEPS, threshold=-0.9, least=25)  # step 10 or so for whatever is held
-    first = Setting(
-        rule=everybody, quality=Quality(metric="ssim", floor=0.9, share=0.9), limit=lambda _: 19
-    )
+    first = Setting(rule=everybody, quality=WISH, limit=lambda _: 19)
     assert replay(of, first, shelf, 1)[0].donor == cores[-1]
     shelf = of.shelf(8, Layout((12,)), Recent())
     shelf.keep(cores[0], 12)
