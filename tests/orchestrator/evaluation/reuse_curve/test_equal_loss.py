@@ -10,7 +10,8 @@ from orchestrator.evaluation.reuse_curve.equal_loss import frontier, saved_at
 from orchestrator.evaluation.reuse_curve.pair_journal import Drawn, Place
 from orchestrator.evaluation.reuse_curve.points import Point
 from orchestrator.evaluation.reuse_curve.replay import Served
-from orchestrator.evaluation.reuse_curve.scores import score
+from orchestrator.evaluation.reuse_curve.scores import Replayed, score
+from orchestrator.evaluation.reuse_curve.shelf import Layout
 
 
 def test_points_below_the_line_between_two_others_are_not_the_best() -> None:
