@@ -177,6 +177,18 @@ def test_a_scenario_opens_its_rule() -> None:
         assert SIMILAR_RULES[name].name == name
 
 
+def test_calibrated_goes_by_the_scenarios_table_and_by_no_other_models(tmp_path: Path) -> None:
+    path = tmp_path / "reuse.json"
+    tables(same_scene=12).save(path)
+    rule = opened(similar="calibrated", table=str(path))
+    assert isinstance(rule, Calibrated)
+    assert rule.by_kind(QUALITY).tolist() == [0, 12, *[0] * 7]
+    dataclasses.replace(tables(same_scene=12), model="another").save(path)
+    with pytest.raises(ScenarioError, match="another model's"):
+        opened(similar="calibrated", table=str(path))
+    assert isinstance(opened(similar="calibrated", table=str(path), foreign=True), Calibrated)
+
+
 def test_a_staircase_reads_its_file(tmp_path: Path) -> None:
     path = tmp_path / "fit.json"
     path.write_text(json.dumps({"8": 0.9, "4": 0.6}))
