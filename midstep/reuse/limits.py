@@ -279,6 +279,8 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     by_class: dict[str, int] = {}
     unreached = []
     for kind in table.kinds:
+        if kind not in KINDS:  # pairs of like prompts: edge_node.similar reads those
+            continue
         limit = class_limit(table, kind, (metric, floor), reuse.share)
         if limit is None:
             continue
