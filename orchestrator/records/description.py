@@ -129,9 +129,10 @@ def _cut(scenario: Scenario) -> str:
 def _similar(scenario: Scenario) -> str:
     reuse = scenario.reuse
     params = ", ".join(f"{name} {value}" for name, value in reuse.similar_params.items())
+    rule = f"{reuse.similar} ({params})" if params else str(reuse.similar)
     return (
-        f"other prompts' outputs serve by the rule {reuse.similar}{f' ({params})' if params else ''}"
-        f"; embedding {reuse.embedding}, privacy {reuse.privacy}"
+        f"other prompts' outputs serve by the rule {rule}; embedding {reuse.embedding}, privacy "
+        f"{reuse.privacy}"
     )
 
 

@@ -69,7 +69,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "similar_ratio",
             "requests",
-            "share that another prompt's output served, as it was (a hit) or gone on from (resumed)",
+            "share that another prompt's output served, as it was (hit) or gone on from (resumed)",
             (RUN,),
         ),
         Metric(

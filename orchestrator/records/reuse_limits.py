@@ -65,8 +65,8 @@ def reuse_limits(scenario: Scenario, run: Mapping[str, Any], done: Rows) -> str:
         return ""
     measured, note = _measured(scenario, run)
     by_kind = _by_kind(_catalogue(scenario), rows)
-    of_table = () if measured is None else measured.table.kinds
-    kinds = dict.fromkeys([*by_kind, *(kind for kind in of_table if kind in KINDS)])
+    of_table = [] if measured is None else [kind for kind in measured.table.kinds if kind in KINDS]
+    kinds = dict.fromkeys([*by_kind, *of_table])
     head = ["requests", "n", "limit", "cut, mean"]
     if measured is not None:
         head += ["good enough at the limit", "at the step after it"]
