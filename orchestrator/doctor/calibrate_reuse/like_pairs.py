@@ -4,16 +4,17 @@ the two edge prompts have in common."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from midstep.draws import CALIBRATION, integer, uniform
 from midstep.errors import OptionError
-from midstep.reuse.likeness import SAME_OBJECT, SAME_PLACEMENT, SAME_SCENE, UNRELATED
+from midstep.reuse.likeness import LIKENESS, SAME_OBJECT, SAME_PLACEMENT, SAME_SCENE, UNRELATED
 from midstep.reuse.render import Spec
 from midstep.workload.catalogue import UNSAID, Catalogue, Edge, Ending
-from orchestrator.doctor.calibrate_reuse.pairs import EVALUATED, SEED, SEEDS, Pair
+from orchestrator.doctor.calibrate_reuse.pairs import EVALUATED, LISTED, SEED, SEEDS, Pair
 
-__all__ = ["CatalogueLikePairs"]
+__all__ = ["CatalogueLikePairs", "ListedLikePairs"]
 
 # places of midstep.draws.CALIBRATION, after those of .pairs
 NOISE = 2
@@ -94,6 +95,31 @@ class CatalogueLikePairs:
         shared = SHARED[kind]
         donors = [edge for edge in self._edges if shared.holds(own, edge)]
         return donors[integer(len(donors), SEED, CALIBRATION, number, DONOR)]
+
+
+class ListedLikePairs:
+    """Prompts of a list and donors, by class, again and again from other noise. Nobody can judge
+    what their pictures show. `by_kind`: class -> donor and prompt."""
+
+    metrics = ("psnr", "ssim")
+    curves = 0
+
+    def __init__(self, by_kind: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        self.kinds = tuple(kind for kind in LIKENESS if by_kind.get(kind))
+        self._by_kind = by_kind
+
+    def pair(self, kind: str, number: int) -> Pair:
+        """Pair `number`, from 0, of class `kind`."""
+        listed = self._by_kind[kind]
+        donor, prompt = listed[number % len(listed)]
+        return Pair(
+            kind=kind,
+            number=number,
+            group=number // LISTED,
+            core=donor,
+            prompt=prompt,
+            seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
+        )
 
 
 def _kinds(edges: tuple[Edge, ...], endings: bool) -> tuple[str, ...]:

@@ -20,12 +20,13 @@ from midstep.workload.catalogue import Catalogue, load_catalogue
 from orchestrator.doctor.calibrate_reuse.cells import Target
 from orchestrator.doctor.calibrate_reuse.journal import Journal
 from orchestrator.doctor.calibrate_reuse.like_pairs import CatalogueLikePairs
-from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, Pairs, read_pairs
+from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, Pairs, own_pairs, read_listed
 
 __all__ = ["Part", "catalogue_of", "open_parts"]
 
 OWN = ".journal.jsonl"
 LIKE = ".likeness.journal.jsonl"
+ALSO = (0.95,)  # a share that cells of likeness are decided for, besides the scenario's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +55,20 @@ def open_parts(
         plain_share = scenario.workload.plain_share
         all_pairs.append((CatalogueLikePairs(catalogue, judged, plain_share), LIKE))
     else:
-        all_pairs.append((read_pairs(prompts), OWN))
+        own = own_pairs(read_listed(prompts))
+        if own is None:
+            raise OptionError(
+                f"--prompts {prompts}: no row has a prompt that differs from its core; a table "
+                f"with the columns core and prompt is wanted"
+            )
+        all_pairs.append((own, OWN))
     parts = []
     for pairs, suffix in all_pairs:
         head = {"pipeline": asdict(denoiser.identity), "pairs": _digest(pairs)}
         parts.append(
             Part(
                 pairs=pairs,
-                target=_target(scenario.reuse, pairs),
+                target=_target(scenario.reuse, pairs, ALSO if suffix == LIKE else ()),
                 journal=Journal(out.with_suffix(suffix), head),
                 drawn={},
             )
@@ -93,7 +100,7 @@ def _judged(catalogue: Catalogue, denoiser: Denoiser) -> bool:
     return can_judge(catalogue) and (identity.height, identity.width) == (SIZE, SIZE)
 
 
-def _target(reuse: Reuse, pairs: Pairs) -> Target:
+def _target(reuse: Reuse, pairs: Pairs, also: tuple[float, ...]) -> Target:
     """What cells are decided for: the scenario's floor and share. Raises OptionError."""
     metric = reuse.metric or ("fidelity" if "fidelity" in pairs.metrics else "ssim")
     if metric not in pairs.metrics:
@@ -105,7 +112,7 @@ def _target(reuse: Reuse, pairs: Pairs) -> Target:
     if reuse.floor is not None:
         floors[metric] = reuse.floor
     metrics = {kind: "fidelity" if kind == VARIATION else metric for kind in pairs.kinds}
-    return Target(metrics, floors, reuse.share)
+    return Target(metrics, floors, reuse.share, also)
 
 
 def _digest(pairs: Pairs) -> str:
