@@ -40,6 +40,7 @@ __all__ = [
     "Poisson",
     "PolicySettings",
     "Popularity",
+    "QualityFloor",
     "Report",
     "Reuse",
     "Scalable",
@@ -137,6 +138,11 @@ class EdgeSettings(Tree):
     cluster."""
     resources: Resources = {}
     """What the edge's process takes of a Ray cluster's own resources, by their names."""
+    disk: Bytes | None = None
+    """Size of a second tier on disk, where outputs go that leave the store, bytes; null: none."""
+    disk_path: str | None = None
+    """Folder of the disk tier, which a later run finds warm, one an edge; null: a folder that ends
+    with the run."""
 
     @field_validator("address")
     @classmethod
@@ -147,6 +153,35 @@ class EdgeSettings(Tree):
             except AddressError as error:
                 raise ValueError(str(error)) from error
         return value
+
+
+def _check_floor(metric: str | None, floor: float | None) -> None:
+    """Raise ValueError for a floor that a metric cannot have."""
+    if floor is None:
+        return
+    if metric == "fidelity" and floor != 1:
+        raise ValueError(
+            f"floor {floor:g}: fidelity is right or wrong, its floor is 1; share says how many "
+            f"have to be right"
+        )
+    if metric == "ssim" and floor > 1:
+        raise ValueError(f"floor {floor:g}: ssim is 1 at most")
+
+
+class QualityFloor(Tree):
+    """Quality that the users of a class of devices want of a reused picture."""
+
+    metric: Literal["fidelity", "psnr", "ssim"]
+    """Quality that counts, as in reuse.metric."""
+    floor: float | None = Field(None, gt=0, le=100)
+    """Least quality, in the metric's unit; null: 1 for fidelity, 30 dB for psnr, 0.9 for ssim."""
+    share: float = Field(0.99, gt=0, lt=1)
+    """Share of pictures that have it, 0 to 1, by the low end of a 95 % interval."""
+
+    @model_validator(mode="after")
+    def _floor_of_the_metric(self) -> QualityFloor:
+        _check_floor(self.metric, self.floor)
+        return self
 
 
 class Devices(Tree):
@@ -174,6 +209,8 @@ class Devices(Tree):
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
+    quality: QualityFloor | None = None
+    """Quality that these users want of a reused picture; null: that of reuse."""
 
     @model_validator(mode="before")
     @classmethod
@@ -363,7 +400,7 @@ class Workload(Tree):
     prompts: str | None = None
     """A file of prompts, asked for in that order: a text, one a line, or a table (.csv, .tsv,
     .parquet) with a column `prompt`, and where it has them `core`, `user` and `time`. Beside the
-    scenario's file, unless it is a path from the root."""
+    scenario's file, unless it is a path from the root. Without `core`, see below."""
     trace: str | None = None
     """A run's folder, or such a table, whose requests are met again."""
     within_catalogue: bool | None = None
@@ -379,6 +416,14 @@ class Workload(Tree):
     """Share of requests whose last steps get a noise seed of the user's own, 0 to 1."""
     private_share: float = Field(0.0, ge=0, le=1)
     """Share of requests with a starting seed of the user's own, 0 to 1: they share with nobody."""
+    core: Literal["auto", "whole", "words", "entities"] = "auto"
+    """How a device makes the edge prompt of a user's prompt that comes without one: `words`, by a
+    plain rule that drops style words; `entities`, by the extra of that name; `whole`, as it is.
+    `auto` is words, which are the same on every machine. The catalogue's prompts go by their
+    grammar, unless `whole`."""
+    negative: str = Field("", max_length=2000)
+    """Negative prompt of all users, what a picture is to keep away from; empty: none. A table's
+    column `negative` wins. It needs guidance (model.guidance above 1)."""
     arrivals: Arrivals = Arrivals(closed=Closed())
     """When users ask."""
 
@@ -471,19 +516,38 @@ class Reuse(Tree):
     draw for each prompt and slot, and the model's measured limits count for nothing. Goes with
     modes.edge `coupled`; null: the measured limits."""
 
+    similar: str | None = None
+    """Rule by which other prompts' outputs serve a request, and up to which step: `calibrated` (as
+    far as was measured for pairs that are alike in this way), `any`, `fixed`, `nirvana`, `ramp`,
+    `staircase`. null: only the same prompt's outputs serve. Goes with modes.edge `shared`."""
+    similar_params: dict[str, bool | int | float | str] = {}
+    """Parameters of the rule's own, by name."""
+    embedding: Literal["auto", "encoder", "words", "wordllama"] = "auto"
+    """What prompts are compared by: the pipeline's text `encoder`, hashed `words`, or the package
+    `wordllama`; `auto` is the encoder where there is one, else words."""
+    foreign: bool = False
+    """Whether a table of another model is used; false: it is refused."""
+    frame: Literal["float32", "float16", "int8"] = "float32"
+    """Numbers of the outputs that are kept and sent: fewer bits take less room and time, and what
+    goes on from them is never kept."""
+    check_share: float = Field(0.05, ge=0, le=1)
+    """Share of reused pictures that are made again without reuse in idle time once there is
+    evidence, 0 to 1; what they say corrects the limits. 0: none."""
+    privacy: Literal["open", "core"] = "open"
+    """`core`: a user's full prompt never leaves the device, and no device is told another's
+    prompt."""
+
     @model_validator(mode="after")
     def _floor_of_a_metric(self) -> Reuse:
-        if self.floor is None:
-            return self
-        if self.metric is None:
+        if self.floor is not None and self.metric is None:
             raise ValueError(f"floor {self.floor:g} of what? set metric: psnr, ssim or fidelity")
-        if self.metric == "fidelity" and self.floor != 1:
-            raise ValueError(
-                f"floor {self.floor:g}: fidelity is right or wrong, its floor is 1; share says how "
-                f"many have to be right"
-            )
-        if self.metric == "ssim" and self.floor > 1:
-            raise ValueError(f"floor {self.floor:g}: ssim is 1 at most")
+        _check_floor(self.metric, self.floor)
+        return self
+
+    @model_validator(mode="after")
+    def _parameters_of_a_rule(self) -> Reuse:
+        if self.similar_params and self.similar is None:
+            raise ValueError("similar_params without a rule; set similar: calibrated, any, fixed")
         return self
 
 
@@ -661,6 +725,15 @@ class Scenario(Tree):
         return self
 
     @model_validator(mode="after")
+    def _negative_has_guidance(self) -> Scenario:
+        if self.workload.negative and self.model.guidance <= 1:
+            raise ValueError(
+                f"workload.negative does nothing without guidance, model.guidance is "
+                f"{self.model.guidance:g}; set it above 1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_is_measured(self) -> Scenario:
         if self.warmup_s >= self.duration_s:
             raise ValueError(
@@ -781,6 +854,11 @@ def _coupled_problem(scenario: Scenario) -> str | None:
         return (
             f"cut.rule: {scenario.cut.rule[:60]}: where modes.edge is coupled the slot's plan says "
             f"where each prompt is cut; leave cut out"
+        )
+    if scenario.reuse.similar is not None:
+        return (
+            f"reuse.similar: {scenario.reuse.similar[:60]}: where modes.edge is coupled only what "
+            f"the slot's plan names serves; leave it out"
         )
     if policy.steps_per_prompt != "one":
         return "policy.steps_per_prompt: a coupled edge holds one step of a prompt, (11); set one"

@@ -31,6 +31,7 @@ class RequestRow:
     variation_seed: int | None = None
     private_seed: int | None = None
     core_prompt: str | None = None  # where it is not the edge_prompt
+    negative: str | None = None  # the user's negative prompt; null: none
     slot: int = 0  # in which it ended
     due_s: float | None = None  # when it should have been sent
     arrived_s: float = 0.0  # when it was sent; of a dropped one when it was given up
@@ -39,6 +40,9 @@ class RequestRow:
     result: str = "failed"  # one of RESULTS
     reuse: str | None = None
     similarity: float | None = None
+    likeness: str | None = None  # in which way the donor's prompt is like its own; null: no donor
+    donor_key: str | None = None  # of another prompt's output that served
+    donor_prompt: str | None = None
     reuse_limit: int | None = None  # the last step from which its own picture comes out
     cut_step: int | None = None  # at which it was handed over
     reused_step: int | None = None  # of the held output that it began from; 0: from noise
@@ -71,6 +75,9 @@ class RequestRow:
         self.truncated = answer.truncated or None  # of the edge prompt: the device's own is to come
         self.reuse = answer.reuse
         self.similarity = answer.similarity
+        self.likeness = answer.likeness or None
+        self.donor_key = answer.donor_key or None
+        self.donor_prompt = answer.donor_prompt
         self.cut_step = cut
         self.reused_step = answer.reused_step
         self.edge_steps = answer.edge_steps

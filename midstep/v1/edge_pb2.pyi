@@ -55,7 +55,7 @@ class Description(_message.Message):
     def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ..., tick_seconds: _Optional[_Iterable[float]] = ..., whole_prompt: _Optional[bool] = ...) -> None: ...
 
 class OutputRequest(_message.Message):
-    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds")
+    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds", "kind", "quality", "negative")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,9 @@ class OutputRequest(_message.Message):
     RATE_BPS_FIELD_NUMBER: _ClassVar[int]
     STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
     BACKLOG_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt: str
     pipeline: str
@@ -74,7 +77,20 @@ class OutputRequest(_message.Message):
     rate_bps: float
     step_seconds: float
     backlog_seconds: float
-    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ...) -> None: ...
+    kind: str
+    quality: Quality
+    negative: str
+    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., kind: _Optional[str] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., negative: _Optional[str] = ...) -> None: ...
+
+class Quality(_message.Message):
+    __slots__ = ("metric", "floor", "share")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    floor: float
+    share: float
+    def __init__(self, metric: _Optional[str] = ..., floor: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("pipeline", "prompt_key", "step", "steps", "payload", "checksum")
@@ -93,7 +109,7 @@ class Frame(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ...) -> None: ...
 
 class OutputReply(_message.Message):
-    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds")
+    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds", "donor_key", "donor_prompt", "likeness")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     REUSE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +121,9 @@ class OutputReply(_message.Message):
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     REUSED_STEP_FIELD_NUMBER: _ClassVar[int]
     PLAN_WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DONOR_KEY_FIELD_NUMBER: _ClassVar[int]
+    DONOR_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    LIKENESS_FIELD_NUMBER: _ClassVar[int]
     frame: Frame
     reuse: str
     similarity: float
@@ -116,14 +135,17 @@ class OutputReply(_message.Message):
     truncated: bool
     reused_step: int
     plan_wait_seconds: float
-    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ...) -> None: ...
+    donor_key: str
+    donor_prompt: str
+    likeness: str
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., donor_prompt: _Optional[str] = ..., likeness: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Access(_message.Message):
-    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds")
+    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds", "donor_key", "likeness")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +161,8 @@ class Access(_message.Message):
     RATE_BPS_FIELD_NUMBER: _ClassVar[int]
     STEP_SECONDS_FIELD_NUMBER: _ClassVar[int]
     BACKLOG_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DONOR_KEY_FIELD_NUMBER: _ClassVar[int]
+    LIKENESS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt_key: str
     prompt: str
@@ -154,7 +178,9 @@ class Access(_message.Message):
     rate_bps: float
     step_seconds: float
     backlog_seconds: float
-    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ...) -> None: ...
+    donor_key: str
+    likeness: str
+    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., likeness: _Optional[str] = ...) -> None: ...
 
 class Admission(_message.Message):
     __slots__ = ("prompt_key", "step")

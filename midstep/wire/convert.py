@@ -12,6 +12,7 @@ from midstep.wire.identity import PipelineIdentity
 from midstep.wire.messages import (
     Answer,
     Description,
+    Quality,
     Request,
     Reuse,
 )
@@ -70,6 +71,9 @@ def request_to(value: Request) -> pb.OutputRequest:
         rate_bps=value.rate_bps,
         step_seconds=value.step_s,
         backlog_seconds=value.backlog_s,
+        kind=value.kind,
+        quality=None if value.quality is None else pb.Quality(**asdict(value.quality)),
+        negative=value.negative,
     )
 
 
@@ -79,6 +83,10 @@ def request_from(message: pb.OutputRequest) -> Request:
         raise PromptError(
             f"the request's id has {len(message.request_id)} characters, the limit is {ID_LIMIT}"
         )
+    wanted = message.quality
+    quality = None
+    if message.HasField("quality"):
+        quality = Quality(metric=wanted.metric, floor=wanted.floor, share=wanted.share)
     return Request(
         request_id=message.request_id,
         prompt=message.prompt,
@@ -89,6 +97,9 @@ def request_from(message: pb.OutputRequest) -> Request:
         rate_bps=message.rate_bps,
         step_s=message.step_seconds,
         backlog_s=message.backlog_seconds,
+        kind=message.kind,
+        quality=quality,
+        negative=message.negative,
     )
 
 
@@ -105,6 +116,9 @@ def answer_to(value: Answer) -> pb.OutputReply:
         truncated=value.truncated,
         reused_step=value.reused_step,
         plan_wait_seconds=value.plan_wait_s,
+        donor_key=value.donor_key,
+        donor_prompt=value.donor_prompt,
+        likeness=value.likeness,
     )
 
 
@@ -122,6 +136,9 @@ def answer_from(message: pb.OutputReply) -> Answer:
         truncated=message.truncated,
         reused_step=message.reused_step,
         plan_wait_s=message.plan_wait_seconds,
+        donor_key=message.donor_key,
+        donor_prompt=message.donor_prompt if message.HasField("donor_prompt") else None,
+        likeness=message.likeness,
     )
 
 

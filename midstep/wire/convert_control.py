@@ -53,6 +53,8 @@ def access_to(value: Access) -> pb.Access:
         rate_bps=value.rate_bps,
         step_seconds=value.step_s,
         backlog_seconds=value.backlog_s,
+        donor_key=value.donor_key,
+        likeness=value.likeness,
     )
 
 
@@ -73,6 +75,8 @@ def access_from(message: pb.Access) -> Access:
         rate_bps=message.rate_bps,
         step_s=message.step_seconds,
         backlog_s=message.backlog_seconds,
+        donor_key=message.donor_key,
+        likeness=message.likeness,
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "EdgeWork",
     "Eviction",
     "PlannedStep",
+    "Quality",
     "Request",
     "Reuse",
     "SlotPlan",
@@ -53,6 +54,16 @@ class Description:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Quality that a user wants of a picture that reuses an output: at least `floor` by `metric`
+    (fidelity, psnr in dB, ssim) with a probability of at least `share`."""
+
+    metric: str
+    floor: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """A device's request for the output of `prompt` (the edge prompt), at most at step `limit`: its
     reuse limit S*_r, from 1 to S. Where it is cut the edge decides.
@@ -60,6 +71,10 @@ class Request:
     `pipeline` is the digest of what the device can continue; a `private_seed` makes the output the
     user's own. `rate_bps` is R_n, `step_s` the device's seconds a step (both as they are now, 0
     where the device does not say), `backlog_s` until its earlier requests are done.
+
+    `kind` is the reuse class of the user's own prompt against the edge prompt
+    (midstep.reuse.limits), `quality` what its user wants; None: no other prompt's output may serve.
+    `negative` is the user's negative prompt, empty: none; it is part of the output's identity.
     """
 
     request_id: str
@@ -71,6 +86,9 @@ class Request:
     rate_bps: float = 0.0
     step_s: float = 0.0
     backlog_s: float = 0.0
+    kind: str = ""
+    quality: Quality | None = None
+    negative: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +99,11 @@ class Answer:
     needed it. `reused_step` is the step of the held output that it began from, 0: from noise.
     `frame` is None exactly where `reuse` is local: the device makes the whole picture from the
     noise of `seed`. `plan_wait_s` passed before the queue, until the slot's plan was there.
+
+    Where another prompt's output served, `donor_key` is its prompt_key, which the frame bears where
+    it is handed over as it is, `likeness` the way in which the two prompts are alike
+    (midstep.reuse.likeness) and `similarity` the cosine of their embeddings; `donor_prompt` is None
+    where no device is to know another's prompt. `seed` is the trajectory's: the donor's.
     """
 
     frame: Frame | None
@@ -94,6 +117,9 @@ class Answer:
     truncated: bool
     reused_step: int = 0
     plan_wait_s: float = 0.0
+    donor_key: str = ""
+    donor_prompt: str | None = None
+    likeness: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +129,7 @@ class Access:
 
     `step` is where it was handed over, at most at its `limit` (0: not known); `edge_steps`,
     `reused_step` as in Answer; `rate_bps`, `step_s`, `backlog_s` as the device of `user` said.
+    `prompt_key` is always the requested prompt's; `donor_key`, `likeness` as in Answer.
     """
 
     request_id: str
@@ -120,6 +147,8 @@ class Access:
     rate_bps: float = 0.0
     step_s: float = 0.0
     backlog_s: float = 0.0
+    donor_key: str = ""
+    likeness: str = ""
 
     @property
     def hit(self) -> bool:

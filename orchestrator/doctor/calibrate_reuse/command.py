@@ -18,7 +18,7 @@ from orchestrator.doctor.calibrate_reuse.findings import findings
 from orchestrator.doctor.calibrate_reuse.measuring import Measuring, Progress
 from orchestrator.doctor.calibrate_reuse.parts import catalogue_of, open_parts
 
-__all__ = ["ReuseCalibration", "calibrate_reuse"]
+__all__ = ["ReuseCalibration", "calibrate_reuse", "lay_out"]
 
 HOURS = 2.0
 
@@ -47,7 +47,7 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     out = wish.out if wish.out.suffix == ".json" else wish.out / TABLE
     _make_room(out)
     denoiser = open_denoiser(scenario, scenario.edge.threads)
-    _prepare(denoiser)
+    lay_out(denoiser)
     held = held_table(out, denoiser.identity) if wish.likeness else None
     judge = catalogue_of(scenario, denoiser, wish.prompts)
     steps = _steps(wish.steps, denoiser.identity.steps)
@@ -110,7 +110,7 @@ def _make_room(out: Path) -> None:
         raise OptionError(f"--out {out} cannot be written: {error.strerror}") from error
 
 
-def _prepare(denoiser: Denoiser) -> None:
+def lay_out(denoiser: Denoiser) -> None:
     """Lay the networks out as the CPU's convolutions like it: a quarter faster, the same numbers
     but for rounding."""
     pipe = getattr(denoiser, "pipe", None)

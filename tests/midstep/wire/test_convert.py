@@ -25,6 +25,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     bytes: st.binary(max_size=50),
     int | None: st.none() | st.integers(-(2**63), 2**63 - 1),
+    str | None: st.none() | TEXT,
     messages.Reuse: st.sampled_from(get_args(messages.Reuse)),
     tuple[tuple[str, int], ...]: st.lists(st.tuples(TEXT, UINT32), max_size=4).map(tuple),
     tuple[messages.Eviction, ...]: st.lists(TEXT | st.tuples(TEXT, UINT32), max_size=4).map(tuple),
@@ -45,6 +46,7 @@ PARTS = (
     messages.CachedOutput,
     messages.EdgeWork,
     messages.PlannedStep,
+    messages.Quality,
     messages.Targets,
 )
 for kind in PARTS:
@@ -95,6 +97,7 @@ def test_every_field_of_the_wire_is_filled() -> None:
         bool: True,
         bytes: b"x",
         int | None: 3,
+        str | None: "x",
         messages.Reuse: "exact",
         tuple[tuple[str, int], ...]: (("x", 3),),
         tuple[messages.Eviction, ...]: (("x", 3),),
