@@ -102,6 +102,7 @@ class ReuseTable:
     floors: Mapping[str, float]
     cells: tuple[Cell, ...]
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    embedding: str | None = None  # of which the bins of free text are
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -158,6 +159,8 @@ class ReuseTable:
         """Write as JSON, a cell a line; a reader never meets half a file."""
         tree = asdict(self)
         cells = [json.dumps(cell) for cell in tree.pop("cells")]
+        if self.embedding is None:
+            del tree["embedding"]
         head = json.dumps(tree, indent=1).removesuffix("\n}")
         text = f'{head},\n "cells": [\n  ' + ",\n  ".join(cells) + "\n ]\n}\n"
         fresh = path.with_name(f"{path.name}.new")

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 
 from midstep.draws import CALIBRATION, integer, uniform
 from midstep.errors import OptionError
-from midstep.reuse.likeness import LIKENESS, SAME_OBJECT, SAME_PLACEMENT, SAME_SCENE, UNRELATED
+from midstep.reuse.embedding import Embedder
+from midstep.reuse.likeness import (
+    LIKENESS,
+    SAME_OBJECT,
+    SAME_PLACEMENT,
+    SAME_SCENE,
+    UNRELATED,
+    words_kind,
+)
 from midstep.reuse.render import Spec
 from midstep.workload.catalogue import UNSAID, Catalogue, Edge, Ending
-from orchestrator.doctor.calibrate_reuse.pairs import EVALUATED, LISTED, SEED, SEEDS, Pair
+from orchestrator.doctor.calibrate_reuse.pairs import EVALUATED, LISTED, SEED, SEEDS, Listed, Pair
 
-__all__ = ["CatalogueLikePairs", "ListedLikePairs"]
+__all__ = ["CatalogueLikePairs", "ListedLikePairs", "listed_likes"]
 
 # places of midstep.draws.CALIBRATION, after those of .pairs
 NOISE = 2
@@ -72,12 +80,12 @@ class CatalogueLikePairs:
         """Pair `number`, from 0, of class `kind`."""
         edge = self._edges[number % len(self._edges)]
         ending = self._ending(kind, number)
-        said = ending if kind == SAME_PLACEMENT else UNSAID
+        of_donor = ending if kind == SAME_PLACEMENT else UNSAID
         return Pair(
             kind=kind,
             number=number,
             group=edge.background,
-            core=self._catalogue.prompt(self._donor(kind, number, edge), said),
+            core=self._catalogue.prompt(self._donor(kind, number, edge), of_donor),
             prompt=self._catalogue.prompt(edge, ending),
             seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
             spec=Spec(edge, ending),
@@ -120,6 +128,17 @@ class ListedLikePairs:
             prompt=prompt,
             seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
         )
+
+
+def listed_likes(listed: Sequence[Listed], embedder: Embedder) -> ListedLikePairs | None:
+    """The pairs of the rows that name a donor, by the cosine of the row's core and the donor; None
+    where there are none."""
+    by_kind: dict[str, list[tuple[str, str]]] = {}
+    for row in listed:
+        if row.donor is not None and row.donor != row.core:
+            cosine = float(embedder.embed(row.core) @ embedder.embed(row.donor))
+            by_kind.setdefault(words_kind(cosine), []).append((row.donor, row.prompt))
+    return ListedLikePairs(by_kind) if by_kind else None
 
 
 def _kinds(edges: tuple[Edge, ...], endings: bool) -> tuple[str, ...]:

@@ -157,13 +157,11 @@ def read_listed(path: str) -> list[Listed]:
         return [Listed(request.edge_prompt, request.prompt, None) for request in requests]
     listed = []
     for at, row in read_rows(path, "--prompts", (*COLUMNS, "donor")):
-        prompt = row.get("prompt")
-        core = row.get("core", prompt)
-        donor = row.get("donor")
-        for name, text in (("prompt", prompt), ("core", core), ("donor", donor or "")):
-            if not isinstance(text, str):
-                raise OptionError(f"--prompts {path}, {at}: {name} {str(text)[:60]} is no text")
-        listed.append(Listed(core, prompt, donor))
+        for name in ("prompt", "core", "donor"):
+            if not isinstance(row.get(name, ""), str):
+                raise OptionError(f"--prompts {path}, {at}: {name} {row[name]!r} is no text")
+        prompt: str = row.get("prompt", "")
+        listed.append(Listed(row.get("core", prompt), prompt, row.get("donor")))
     return listed
 
 
