@@ -9,27 +9,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_node.cache.base import Entry
+from edge_node.similar import Donor
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.engine import Engine, StopsOnTheWay
 from midstep.errors import CacheCorrupted
+from midstep.reuse.embedding import Vector
 
 __all__ = ["Flight", "Origin", "Passenger"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a trajectory begins from: the noise of `seed`, or the `held` output of that prompt."""
+    """What a trajectory begins from: the noise of `seed`, or the `held` output of that prompt, or
+    of another's, the `donor`. Where it is `private`, or a donor's, what is made serves nobody else.
+    `vector` embeds the prompt."""
 
     prompt: str
     prompt_key: str
     seed: int
+    negative: str = ""
+    private: bool = False
     held: Entry | None = None
+    donor: Donor | None = None
+    vector: Vector | None = field(default=None, repr=False, compare=False)
 
     @property
     def step(self) -> int:
         """0 where it is noise."""
         return 0 if self.held is None else self.held.frame.step
+
+    @property
+    def original(self) -> bool:
+        """Whether outputs on the way are the prompt's own, and everybody's."""
+        return not self.private and self.donor is None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -150,9 +163,13 @@ class Flight(StopsOnTheWay):
         origin = self.origin
         until = self._stop
         if origin.held is None:
-            trajectory = self._denoiser.begin(origin.prompt, origin.seed, until)
+            trajectory = self._denoiser.begin(
+                origin.prompt, origin.seed, until, negative=origin.negative
+            )
         else:
-            trajectory = self._denoiser.resume(origin.held.frame, origin.prompt, until, None)
+            trajectory = self._denoiser.resume(
+                origin.held.frame, origin.prompt, until, None, negative=origin.negative
+            )
         trajectory.history = {}
         # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
         self._truncated = bool(self._denoiser.truncated(origin.prompt))
@@ -216,7 +233,8 @@ class Flight(StopsOnTheWay):
     def _pack(self, step: int) -> Entry:
         assert self._trajectory is not None
         frame = self._denoiser.freeze(self._trajectory, self.origin.prompt_key, step)
-        return Entry(self.origin.prompt, frame, bool(self._truncated))
+        origin = self.origin
+        return Entry(origin.prompt, frame, bool(self._truncated), embedding=origin.vector)
 
     def _took(self, step: int, done: asyncio.Future[Entry]) -> None:
         passengers = self._packing.pop(step)
