@@ -106,7 +106,7 @@ def kinds(parts: Parts, others: IntArray, similarity: FloatArray) -> IntArray:
     same = np.maximum(same, np.multiply(backgrounds == parts.background, 2, dtype=np.int8))
     if parts.ending > 0:  # an ending that is said: 0 is UNSAID
         same = np.maximum(same, (endings == parts.ending).view(np.int8))
-    number = np.subtract(3, same, dtype=np.int32)
+    number: IntArray = np.subtract(3, same, dtype=np.int32)
     foreign = np.flatnonzero(things < 0)
     if len(foreign):
         number[foreign] = _bins(similarity[foreign])
