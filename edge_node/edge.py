@@ -11,6 +11,7 @@ from dataclasses import replace
 from edge_node.cache.base import Cache, Entry, Hit
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
+from edge_node.checks import Checks
 from edge_node.cut.base import CutRule
 from edge_node.cutter import Cutter
 from edge_node.delivery import LOCAL, Delivery
@@ -34,6 +35,7 @@ from midstep.wire.messages import (
     Demand,
     Description,
     EdgeWork,
+    QualitySample,
     Request,
     Reuse,
     SlotPlan,
@@ -45,7 +47,7 @@ __all__ = ["Edge"]
 class Edge:
     """The edge server without its wire: implements EdgePort and ControlPort in-process. Where it
     has a `gate`, requests wait there for their slot's plan, which alone says what they get
-    (modes.edge: coupled)."""
+    (modes.edge: coupled). `checks` are those of reused pictures, None: there are none."""
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Edge:
         profile: StepProfile,
         frame_bytes: int = 0,
         gate: Gate | None = None,
+        checks: Checks | None = None,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -79,6 +82,7 @@ class Edge:
         self._flights = Flights(engine, clock, rule, self._frozen)
         self._cutter = Cutter(rule, engine, self._flights, profile, frame_bytes)
         self.gate = gate
+        self.checks = checks
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
         self.metrics.capacity(store.capacity)
@@ -103,6 +107,8 @@ class Edge:
         self.integrity.require()
         self._check(request)
         request = plausible(request)
+        if self.checks is not None:
+            request = self.checks.capped(request)
         arrived = self.clock.now()
         output = OutputKey.of(self._pipeline, request.prompt, request.private_seed, self.seed)
         key = output.digest()
@@ -231,7 +237,13 @@ class Edge:
             delivery.step, request.limit, delivery.edge_steps, delivery.saved_steps
         )
         self.refresh()
-        return delivery.answer(seed, edge_s)
+        answer = delivery.answer(seed, edge_s)
+        return answer if self.checks is None else self.checks.marked(request, answer)
+
+    async def report(self, sample: QualitySample) -> None:
+        """See EdgePort; of no effect where nothing is checked."""
+        if self.checks is not None:
+            self.checks.report(sample)
 
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end, until the caller closes the stream."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.checks import Checks
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
@@ -18,9 +19,10 @@ from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
+from midstep.reuse.guard import Guard
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
-from midstep.telemetry.writers import on_tick
+from midstep.telemetry.writers import GuardMetrics, on_tick
 
 __all__ = ["EdgeNode"]
 
@@ -146,7 +148,18 @@ def _edge(
         profile=times.profile,
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
         gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
+        checks=_checks(scenario, denoiser),
     )
+
+
+def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:
+    """The checks of reused pictures; none where pictures are paced, which show nothing, or where
+    the scenario wants none."""
+    share = scenario.reuse.check_share
+    if denoiser.profile is not None or share == 0:
+        return None
+    metrics = GuardMetrics(scenario.edge.name)
+    return Checks(Guard(share), denoiser.identity.steps, scenario.seed, metrics)
 
 
 def _fresh_outputs(scenario: Scenario) -> int:

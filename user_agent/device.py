@@ -16,26 +16,37 @@ from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey
-from midstep.wire.messages import Answer, Description, EdgePort, Request
+from midstep.wire.messages import Answer, Description, EdgePort, Quality, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.pictures import AllSteps, LastSteps
 from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
 
-__all__ = ["Device", "Finished"]
+__all__ = ["Device", "Finished", "PictureCheck"]
 
 TIMER_S = 1e-9  # an event loop's timers are no finer: less than this is no lateness
 
 
 @dataclass(frozen=True)
+class PictureCheck:
+    """What a QualitySample of a picture will be about, where the edge asked for one."""
+
+    kind: str
+    step: int
+    quality: Quality
+
+
+@dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received, None where the device made the whole picture."""
+    received, None where the device made the whole picture; and the check that the edge asked
+    for."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
+    check: PictureCheck | None = None
 
 
 class Device:

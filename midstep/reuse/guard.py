@@ -18,6 +18,10 @@ FALSE_ALARMS = 0.05
 for each quality that is asked for."""
 
 
+MOST = 64
+"""Qualities, and classes of each, that are watched: more are none of this program's devices."""
+
+
 class Count(NamedTuple):
     """Reused pictures of a class that were handed over at `step` and made again without reuse."""
 
@@ -72,6 +76,8 @@ class Guard:
         """Count a checked picture; whether a ceiling was lowered for it."""
         ward = self._wards.get(quality)
         if ward is None:
+            if len(self._wards) == MOST:
+                return False
             level = FALSE_ALARMS * _shares(len(self._wards) + 1)
             ward = self._wards[quality] = _Ward(1 - quality.share, level)
         return ward.observe(kind, step, good)
@@ -83,6 +89,13 @@ class Guard:
             for step in sorted(known.steps):
                 tally = known.steps[step]
                 yield Count(kind, step, tally.good, tally.bad)
+
+    def ceilings(self, quality: Quality) -> Iterator[tuple[str, int]]:
+        """The classes that were lowered, and to which step."""
+        ward = self._wards.get(quality)
+        for kind, known in () if ward is None else ward.kinds.items():
+            if known.ceiling is not None:
+                yield kind, known.ceiling
 
     @property
     def qualities(self) -> tuple[Quality, ...]:
@@ -125,6 +138,8 @@ class _Ward:
     def observe(self, kind: str, step: int, good: bool) -> bool:
         known = self.kinds.get(kind)
         if known is None:
+            if len(self.kinds) == MOST:
+                return False
             level = self._level * _shares(len(self.kinds) + 1)
             known = self.kinds[kind] = _Class(self._allowed, level)
         if not known.count(step, good):  # it was handed over before the ceiling was lowered

@@ -86,6 +86,11 @@ class RequestRow:
         self.edge_s = answer.edge_s
         self.plan_wait_s = answer.plan_wait_s
 
+    @property
+    def core(self) -> str:
+        """What its prompt adds to: the edge prompt, unless the edge was asked for all of it."""
+        return self.core_prompt or self.edge_prompt
+
     def dict(self) -> dict[str, Any]:
         """Column -> value."""
         return vars(self).copy()
