@@ -15,7 +15,8 @@ __all__ = ["Flights"]
 
 class Flights:
     """Begins trajectories, and finds those that a request can share. `frozen` is called with each
-    packed output, unless it is somebody's own; a plan's targets are those of `rule`."""
+    packed output, unless it is somebody's own or came from another prompt's; a plan's targets are
+    those of `rule`."""
 
     def __init__(
         self, engine: Engine, clock: Clock, rule: CutRule, frozen: Callable[[Entry], None]
@@ -49,11 +50,12 @@ class Flights:
         ]
         return sum(lengths) / len(lengths) if lengths else 0.0
 
-    def begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
+    def begin(self, origin: Origin, cut: int) -> tuple[Flight, Passenger]:
         """A new flight and its first passenger; later requests for the same output may join it.
         Raises QueueFull, PartDied."""
-        target = 0 if private else self._rule.targets.get(origin.prompt_key, 0)
-        frozen = _unseen if private else self._frozen
+        original = origin.original
+        target = self._rule.targets.get(origin.prompt_key, 0) if original else 0
+        frozen = self._frozen if original else _unseen
         flight = Flight(self._engine, self._clock, origin, target, frozen, self._over)
         passenger = flight.join(cut)
         flight.start()
@@ -68,4 +70,4 @@ class Flights:
 
 
 def _unseen(entry: Entry) -> None:
-    """Let nobody else have a user's own output."""
+    """Let nobody else have a user's own output, or one that is no original."""

@@ -7,22 +7,29 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from edge_node.cache.base import Cache
+from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.checks import Checks
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
+from edge_node.similar import Finder, open_similar
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
+from midstep.reuse.embedding import Embedder, open_embedder
 from midstep.reuse.guard import Guard
+from midstep.reuse.likeness import Grammar
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
 from midstep.telemetry.writers import GuardMetrics, on_tick
+from midstep.wire.identity import OutputKey, PipelineIdentity
+from midstep.workload.requests import find_catalogue
 
 __all__ = ["EdgeNode"]
 
@@ -30,12 +37,14 @@ __all__ = ["EdgeNode"]
 @dataclass(frozen=True)
 class _Times:
     """An edge's step times in scenario seconds: those that it goes by, those measured here (None
-    where nothing is computed, or in no time), and an output's bytes at the split step."""
+    where nothing is computed, or in no time), and an output's bytes at the split step. `embedder`:
+    what prompts are compared by, None where they are not."""
 
     profile: StepProfile
     measured: StepProfile | None
     split_step: int
     frame_bytes: int
+    embedder: Embedder | None
 
 
 class EdgeNode:
@@ -136,10 +145,17 @@ def _edge(
         profile=times.profile if waits else None,
         stats=stats,
     )
+    store: Cache = Store(settings.capacity, scenario.policy.steps_per_prompt == "several")
+    finder = None
+    if times.embedder is not None:
+        store, finder = _open_finder(scenario, denoiser.identity, store, times.embedder)
+    checks = _checks(scenario, denoiser)
+    if checks is not None and finder is not None:
+        finder.cap = checks.guard.limit
     return Edge(
         settings.name,
         engine,
-        Store(settings.capacity, scenario.policy.steps_per_prompt == "several"),
+        store,
         Staging(settings.staging),
         clock,
         rule=rule,
@@ -148,8 +164,28 @@ def _edge(
         profile=times.profile,
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
         gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
-        checks=_checks(scenario, denoiser),
+        finder=finder,
+        checks=checks,
+        discreet=scenario.reuse.privacy == "core",
     )
+
+
+def _open_finder(
+    scenario: Scenario, identity: PipelineIdentity, store: Cache, embedder: Embedder
+) -> tuple[IndexedStore, Finder]:
+    """A store whose entries are found by likeness, and who finds them there. Raises ScenarioError
+    for a rule that there is not, or cannot be."""
+    rule = open_similar(scenario, identity)
+    assert rule is not None  # there is an embedder only where there is a rule
+    pipeline = identity.digest()
+    grammar = Grammar(find_catalogue(scenario))
+    indexed = IndexedStore(
+        store,
+        grammar,
+        embedder.dimensions,
+        lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed).digest(),
+    )
+    return indexed, Finder(indexed, rule, embedder, grammar)
 
 
 def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:
@@ -182,7 +218,9 @@ def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) ->
         measured = measure(denoiser).scaled(clock.scale)
     profile = named_profile(scenario.model) if scenario.model.profile else measured
     assert profile is not None  # Scenario: paced and virtual runs name one
-    return _Times(profile, measured, step, output_bytes(denoiser, step))
+    similar = scenario.reuse.similar is not None
+    embedder = open_embedder(scenario, denoiser) if similar else None
+    return _Times(profile, measured, step, output_bytes(denoiser, step), embedder)
 
 
 def _pace(scenario: Scenario, times: _Times) -> MachinePace:

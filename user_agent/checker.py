@@ -113,11 +113,17 @@ class Checker:
         else:
             measured = await asyncio.get_running_loop().run_in_executor(self._thread, measure)
         self._metrics.checked(check.kind, measured.psnr_db, measured.ssim)
-        self.rows.append(
-            replace(row, psnr_db=measured.psnr_db, ssim=measured.ssim, fidelity=measured.fidelity)
-        )
         quality = check.quality
         good = measured.good(*class_quality(check.kind, (quality.metric, quality.floor)))
+        self.rows.append(
+            replace(
+                row,
+                psnr_db=measured.psnr_db,
+                ssim=measured.ssim,
+                fidelity=measured.fidelity,
+                quality_kept=None if good is None else float(good),
+            )
+        )
         if good is None:
             return
         await self._edge.report(

@@ -15,7 +15,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
-from midstep.wire.identity import OutputKey
+from midstep.wire.identity import OutputKey, mixed_key
 from midstep.wire.messages import Answer, Description, EdgePort, Quality, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
@@ -90,6 +90,11 @@ class Device:
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
+    @property
+    def arrival_s(self) -> float:
+        """Until then no frame that is on its air will have passed; infinity where none is."""
+        return self._link.arrival_s
+
     async def request(
         self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
     ) -> Finished:
@@ -117,6 +122,7 @@ class Device:
         )
         picture = None
         frame = None
+        check = None
         try:
             answer = await self._ask(row, user_request)
             if answer.frame is not None:
@@ -124,6 +130,7 @@ class Device:
             picture = await self._finish(row, user_request, answer.frame)
             frame = answer.frame
             row.result = "done"
+            check = self._requested_check(row, answer)
         except (PromptError, QueueFull) as error:
             row.result = "rejected"
             row.error = str(error)
@@ -141,19 +148,23 @@ class Device:
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
         self._metrics.ended(row)
-        return Finished(row, picture, frame)
+        return Finished(row, picture, frame, check)
 
     async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
+        asked = replace(user_request, edge_prompt=row.edge_prompt)
+        quality = None
         if self._whole_pictures:
             limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed
         else:
-            limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
+            limit = self._limits.limit(asked)
+            quality = self._limits.quality
         row.reuse_limit = limit
+        row.reuse_class = self._limits.kind(asked)
         request = Request(
             request_id=row.request_id,
             prompt=row.edge_prompt,
@@ -164,6 +175,8 @@ class Device:
             rate_bps=self._link.rate_bps,
             step_s=self._throttle.step_s,
             backlog_s=self._throttle.backlog_s,
+            kind=row.reuse_class,
+            quality=quality,
         )
         answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
         scenario_seed = self._description.scenario_seed
@@ -172,6 +185,8 @@ class Device:
         row.prompt_key = output.digest()
         row.record_answer(answer, self._description.pipeline.steps)
         self._check(row, answer)
+        if answer.donor_key:
+            row.seed = answer.seed
         return answer
 
     def _check(self, row: RequestRow, answer: Answer) -> None:
@@ -187,12 +202,48 @@ class Device:
                     f"{row.seed}"
                 )
             return
-        frame.verify(self._pipeline, row.prompt_key)
+        if answer.donor_key:
+            self._check_donor(row, answer)
+        if not answer.donor_key:
+            frame.verify(self._pipeline, row.prompt_key)
+        elif frame.step == answer.reused_step:
+            frame.verify(self._pipeline, answer.donor_key)
+        else:  # the edge went on from the donor's output with this prompt
+            mixed = mixed_key(row.prompt_key, answer.donor_key, answer.reused_step)
+            frame.verify(self._pipeline, mixed)
         # past it the picture would be somebody else's, undamaged as it is
         if row.reuse_limit is not None and frame.step > row.reuse_limit:
             raise PipelineMismatch(
                 f"the frame is at step {frame.step}, the request's reuse limit is {row.reuse_limit}"
             )
+
+    def _check_donor(self, row: RequestRow, answer: Answer) -> None:
+        """Raise PipelineMismatch for a donor that is not allowed, or not the one that it is said to
+        be: it has to agree with this request in everything but its prompt and the shared seed."""
+        shares = row.private_seed is None and not self._whole_pictures
+        if not shares or self._scenario.reuse.similar is None:
+            raise PipelineMismatch(
+                f"the edge gives another prompt's output, {answer.donor_key[:12]}, which this "
+                f"request did not allow"
+            )
+        if answer.donor_prompt is None:
+            return
+        seed = self._description.scenario_seed
+        donor = OutputKey.of(self._pipeline, answer.donor_prompt, None, seed)
+        if (donor.digest(), donor.seed) != (answer.donor_key, answer.seed):
+            raise PipelineMismatch(
+                f"the edge gives output {answer.donor_key[:12]} of seed {answer.seed}, that of its "
+                f"prompt is {donor.digest()[:12]} of seed {donor.seed}"
+            )
+
+    def _requested_check(self, row: RequestRow, answer: Answer) -> PictureCheck | None:
+        """What the edge wants to know of the picture, where it does."""
+        quality = self._limits.quality
+        if not answer.check or quality is None or answer.frame is None:
+            return None
+        if answer.likeness:
+            return PictureCheck(answer.likeness, answer.reused_step, quality)
+        return PictureCheck(row.reuse_class or "", answer.frame.step, quality)
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:
         """Hold a frame until it has passed over the link."""

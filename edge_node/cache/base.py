@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from midstep.errors import CacheCorrupted
 from midstep.wire.frame import Frame
 from midstep.wire.messages import CachedOutput
 
-__all__ = ["Cache", "Entry", "Hit", "Tier", "check_bounds", "check_entries"]
+__all__ = ["Cache", "Entry", "Held", "Hit", "Tier", "check_bounds", "check_entries"]
 
 Tier = Literal["store"]
 
@@ -19,11 +22,13 @@ Tier = Literal["store"]
 @dataclass(frozen=True)
 class Entry:
     """A cached frame, its prompt (for display; lookups compare keys), and whether the tokenizer
-    truncated the prompt."""
+    truncated the prompt. `embedding` is the prompt's, of unit length; None: the output serves no
+    other prompt."""
 
     prompt: str
     frame: Frame
     truncated: bool = False
+    embedding: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def output(self) -> CachedOutput:
@@ -42,16 +47,47 @@ class Hit:
     tier: Tier
 
 
+def _nothing(prompt_key: str, step: int) -> None:
+    """Nobody wants to know which entries leave."""
+
+
+class Held(NamedTuple):
+    """An entry without its frame; `embedding` None: none, or not at hand."""
+
+    prompt_key: str
+    step: int
+    prompt: str
+    embedding: NDArray[np.float32] | None
+
+
 class Cache(ABC):
     """Entries by prompt_key and step, at most `capacity` bytes; of a prompt one step, as in (11),
-    or `several`. The policy decides what enters and leaves, the cache enforces its capacity."""
+    or `several`. The policy decides what enters and leaves, the cache enforces its capacity.
+
+    `dropped` is called with prompt_key and step of each entry that is in no tier any more: evicted,
+    or replaced by another step. The same step anew replaces an entry in silence.
+    """
 
     capacity: int
     several: bool = False
+    dropped: Callable[[str, int], None] = staticmethod(_nothing)
 
     @abstractmethod
     def lookup(self, prompt_key: str, limit: int) -> Hit | None:
         """The entry of exactly that key with the largest step that is at most `limit`."""
+
+    async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
+        """As `lookup`, also in tiers that take time."""
+        return self.lookup(prompt_key, limit)
+
+    def names(self) -> set[tuple[str, int]]:
+        """prompt_key and step of all entries of all tiers."""
+        return {(output.prompt_key, output.step) for output in self.snapshot()}
+
+    def held(self) -> Iterator[Held]:
+        """All entries of all tiers, without their frames, in no meaningful order."""
+        for output in self.snapshot():
+            yield Held(output.prompt_key, output.step, output.prompt, None)
 
     @abstractmethod
     def admit(self, entry: Entry) -> bool:

@@ -40,6 +40,7 @@ class Store(Cache):
         for old in leaving:
             if old != step:
                 del self._entries[key, old]
+                self.dropped(key, old)
         self._entries[key, step] = entry
         self._steps[key] = [old for old in steps if old not in leaving] + [step]
         self._bytes = after
@@ -51,6 +52,7 @@ class Store(Cache):
         for old in leaving:
             self._bytes -= self._entries.pop((prompt_key, old)).frame.nbytes
             steps.remove(old)
+            self.dropped(prompt_key, old)
         if leaving and not steps:
             del self._steps[prompt_key]
         return len(leaving)

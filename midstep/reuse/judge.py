@@ -85,14 +85,14 @@ def _layer(catalogue: Catalogue, ending: Ending, shift: tuple[int, int]) -> Laye
             for thing in range(len(catalogue.things))
         ]
     )
-    covered = drawn[..., 3].any(0)
-    rows = _extent(covered.any(1))
-    columns = _extent(covered.any(0))
+    covered = drawn[..., 3].max(0)
+    rows = _extent(covered.max(1))
+    columns = _extent(covered.max(0))
     part = drawn[:, rows, columns].astype(np.float32)
     return Layer(rows, columns, part[..., :3], part[..., 3:] / np.float32(255))
 
 
-def _extent(covered: NDArray[np.bool_]) -> slice:
+def _extent(covered: NDArray[np.uint8]) -> slice:
     """From the first place that is covered to the last."""
     places = np.flatnonzero(covered)
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)

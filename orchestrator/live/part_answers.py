@@ -30,5 +30,8 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
 
 
 def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:
-    """A host's rows and pictures since the last call, and whether nothing is left to do."""
-    return [EndedRequest(finished.row, finished.picture) for finished in host.drain()], host.idle
+    """A host's rows and pictures since the last call, those rows again of which a check has found
+    something, and whether nothing is left to do."""
+    ended = [EndedRequest(finished.row, finished.picture) for finished in host.drain()]
+    ended += [EndedRequest(row, None, again=True) for row in host.checked()]
+    return ended, host.idle

@@ -12,7 +12,10 @@ from midstep.reuse.guard import Guard
 from midstep.reuse.limits import CORE, SIZE
 from midstep.telemetry.writers import GuardMetrics
 from midstep.wire.messages import Answer, Quality, QualitySample, Request
+from tests.edge_node.served import served
+from tests.edge_node.world import ask
 from tests.user_agent.edges import answer
+from user_agent.client import GrpcEdge
 
 STEPS = 10
 PSNR = Quality(metric="psnr", floor=30.0, share=0.95)
@@ -106,6 +109,32 @@ def test_a_sample_that_cannot_be_is_refused(impossible: QualitySample) -> None:
     with pytest.raises(PromptError, match="cannot be"):
         one.report(impossible)
     assert one.guard.qualities == ()
+
+
+async def test_what_a_device_found_crosses_the_wire_and_a_wrong_sample_is_refused() -> None:
+    async with served() as (edge, address):
+        client = GrpcEdge(address)
+        await client.report(sample())  # this edge, a paced one, checks nothing
+        edge.checks = one = checks()
+        for _ in range(20):
+            await client.report(sample())
+        with pytest.raises(PromptError, match="cannot be"):
+            await client.report(sample(step=STEPS + 1))
+        await client.close()
+    assert one.guard.ceiling(SIZE, PSNR) == 4
+
+
+async def test_an_edge_hands_over_no_later_than_its_checks_say() -> None:
+    async with served() as (edge, address):
+        edge.checks = one = checks()
+        for _ in range(20):
+            one.report(sample(step=8))
+        client = GrpcEdge(address)
+        wanted = replace(ask(edge, "a fox"), kind=SIZE, quality=PSNR)
+        answer = await client.obtain(wanted, 10)
+        await client.close()
+    assert answer.frame is not None
+    assert (answer.frame.step, answer.check) == (4, True)
 
 
 def test_no_caller_fills_the_memory() -> None:
