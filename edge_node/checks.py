@@ -29,6 +29,13 @@ class Checks:
         self._steps = steps
         self._seed = seed
         self._metrics = metrics
+        self._notices: list[str] = []
+
+    def notices(self) -> list[str]:
+        """What a user should know of limits that were lowered since the last call, a line each."""
+        notices = self._notices
+        self._notices = []
+        return notices
 
     def capped(self, request: Request) -> Request:
         """The request, at most at the step that its kind was lowered to; step 1 always serves."""
@@ -73,5 +80,10 @@ class Checks:
         self._metrics.checked(sample.kind, sample.good)
         if lowered:
             self._metrics.lowered()
+            ceilings = [f"{kind}: step {step}" for kind, step in self.guard.ceilings(quality)]
+            self._notices.append(
+                f"too many checked pictures are below {quality.metric} {quality.floor:g}, so that "
+                f"outputs are reused at most at these steps ({'; '.join(ceilings)})"
+            )
         for kind, ceiling in self.guard.ceilings(quality):
             self._metrics.ceiling(kind, quality.metric, ceiling)

@@ -26,7 +26,8 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
     except CacheCorrupted as error:
         raise PartDied(f"{edge.name} failed: {error}") from error
     ticks = node.ticks.drain() if node.ticks is not None else ()
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks)
+    notices = () if edge.checks is None else edge.checks.notices()
+    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices)
 
 
 def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:

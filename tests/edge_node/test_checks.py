@@ -46,6 +46,9 @@ def test_bad_pictures_lower_what_is_granted() -> None:
     for _ in range(20):
         one.report(sample(step=8))
     assert one.capped(request()).limit == 4
+    (line,) = one.notices()
+    assert "below psnr 30" in line and "size: step 4" in line
+    assert one.notices() == []
     # of others nothing is known: the core prompt's pictures are the very ones
     assert one.capped(request(CORE)).limit == 9
     assert one.capped(request("position")).limit == 9
