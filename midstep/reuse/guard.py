@@ -14,8 +14,8 @@ from midstep.wire.messages import Quality
 __all__ = ["FALSE_ALARMS", "Count", "Guard"]
 
 FALSE_ALARMS = 0.05
-"""Probability at most that a limit which keeps its promise is ever lowered, in a run of any length,
-for each quality that is asked for."""
+"""Probability at most that a limit is ever lowered while all keep their promise, in a run of any
+length, of however many classes and qualities."""
 
 
 MOST = 64
