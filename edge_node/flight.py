@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from midstep.reuse.embedding import Vector
-
 from edge_node.cache.base import Entry
 from edge_node.similar import Donor
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.engine import Engine, StopsOnTheWay
 from midstep.errors import CacheCorrupted
+from midstep.reuse.embedding import Vector
 
 __all__ = ["Flight", "Origin", "Passenger"]
 
@@ -29,6 +28,7 @@ class Origin:
     prompt: str
     prompt_key: str
     seed: int
+    negative: str = ""
     private: bool = False
     held: Entry | None = None
     donor: Donor | None = None
@@ -163,9 +163,13 @@ class Flight(StopsOnTheWay):
         origin = self.origin
         until = self._stop
         if origin.held is None:
-            trajectory = self._denoiser.begin(origin.prompt, origin.seed, until)
+            trajectory = self._denoiser.begin(
+                origin.prompt, origin.seed, until, negative=origin.negative
+            )
         else:
-            trajectory = self._denoiser.resume(origin.held.frame, origin.prompt, until, None)
+            trajectory = self._denoiser.resume(
+                origin.held.frame, origin.prompt, until, None, negative=origin.negative
+            )
         trajectory.history = {}
         # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
         self._truncated = bool(self._denoiser.truncated(origin.prompt))

@@ -7,13 +7,12 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from midstep.reuse.embedding import EncoderEmbedder, Vector
-
 from edge_node.cache.base import Cache, Entry, Hit
 from edge_node.cut.base import CutRule
 from edge_node.flight import Origin
 from edge_node.similar import Donor, Finder
 from midstep.diffusion.engine import Engine
+from midstep.reuse.embedding import EncoderEmbedder, Vector
 from midstep.wire.identity import OutputKey, mixed_key, shared_seed
 from midstep.wire.messages import Request
 
@@ -53,6 +52,7 @@ class Usable:
         return Origin(
             prompt=output.prompt,
             prompt_key=key,
+            negative=output.negative,
             seed=output.seed,
             private=output.private,
             held=self.entry,

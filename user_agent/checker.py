@@ -140,7 +140,9 @@ class Checker:
         """The request's picture from noise, with its own prompt in every step."""
         denoiser = self._engine.denoiser
         assert row.seed is not None
-        job = WholePicture(denoiser=denoiser, prompt=row.prompt, seed=row.seed)
+        job = WholePicture(
+            denoiser=denoiser, prompt=row.prompt, seed=row.seed, negative=row.negative or ""
+        )
         trajectory = await self._in_idle_time(job.begin)
         steps = trajectory.until
         while trajectory.step < steps:

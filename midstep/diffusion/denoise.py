@@ -64,6 +64,7 @@ class Trajectory:
     body: Any = field(repr=False, default=None)
     history: dict[int, Any] | None = field(repr=False, default=None)
     ended: int = -1
+    negative: str = ""
 
     def __post_init__(self) -> None:
         if self.ended < 0:
@@ -81,14 +82,22 @@ class Denoiser(Protocol):
         """The step times to use instead of measured ones, None where this denoiser's own time
         counts."""
 
-    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
-        """Noise of `seed`, about to be denoised for `prompt`; text encoding included."""
+    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
+        """Noise of `seed`, about to be denoised for `prompt`, and away from `negative` where that
+        is not empty; text encoding included. Raises PromptError where the pipeline takes no
+        negative prompt."""
 
     def resume(
-        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+        self,
+        frame: Frame,
+        prompt: str,
+        until: int,
+        variation: Variation | None,
+        *,
+        negative: str = "",
     ) -> Trajectory:
-        """Go on from `frame`, for `prompt`. Raises FrameError where the payload cannot be
-        read, PipelineMismatch where it is another pipeline's."""
+        """Go on from `frame`, for `prompt` and `negative` as in `begin`. Raises FrameError where
+        the payload cannot be read, PipelineMismatch where it is another pipeline's, PromptError."""
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         """One denoising step for every trajectory, each at its own timestep, in place."""

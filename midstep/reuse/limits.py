@@ -86,8 +86,8 @@ def class_limit(
 
 class ReuseLimits:
     """Limits of a run's requests. `by_class` has those that were measured; a class that is not in
-    it falls back to `fallback`, model.split_step. `quality` is the one that they keep. `notice` says
-    in one line what a user should know at the run's start."""
+    it falls back to `fallback`, model.split_step. `quality` is the one that they keep. `notice`
+    says in one line what a user should know at the run's start."""
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     metric, floor = floor_of(scenario, table, path)
     by_class: dict[str, int] = {}
     unreached = []
-    for kind in table.kinds:
+    for kind in (kind for kind in table.kinds if kind in KINDS):
         limit = class_limit(table, kind, (metric, floor), reuse.share)
         if limit is None:
             continue

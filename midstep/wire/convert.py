@@ -76,6 +76,7 @@ def request_to(value: Request) -> pb.OutputRequest:
         backlog_seconds=value.backlog_s,
         kind=value.kind,
         quality=None if value.quality is None else pb.Quality(**asdict(value.quality)),
+        negative=value.negative,
     )
 
 
@@ -97,6 +98,7 @@ def request_from(message: pb.OutputRequest) -> Request:
         backlog_s=message.backlog_seconds,
         kind=message.kind,
         quality=_quality_from(message.quality) if message.HasField("quality") else None,
+        negative=message.negative,
     )
 
 

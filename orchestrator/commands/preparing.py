@@ -69,6 +69,12 @@ def _add_calibrate(commands: Commands) -> None:
         "catalogue",
     )
     calibrate.add_argument(
+        "--likeness",
+        action="store_true",
+        help="with --reuse: measure other prompts' outputs alone, and add them to the table that "
+        "lies at --out",
+    )
+    calibrate.add_argument(
         "--most",
         type=_above_zero,
         metavar="N",
@@ -117,6 +123,8 @@ def _calibrate(args: argparse.Namespace) -> int:
     for name, value in (("prompts", args.pairs), ("most", args.most), ("hours", args.hours)):
         if value is not None:
             raise OptionError(f"--{name} belongs to --reuse; step times have no use for it")
+    if args.likeness:
+        raise OptionError("--likeness belongs to --reuse; step times have no use for it")
     batches = batch_sizes(args.batches)
     out = Path(args.out) if args.out else None
     return calibrate(load_scenario(args), batches, out, args.force)
@@ -134,6 +142,7 @@ def _calibrate_reuse(args: argparse.Namespace) -> int:
         scenario=load_scenario(args),
         out=Path(args.out or "reuse.json"),
         prompts=args.pairs,
+        likeness=args.likeness,
         most=args.most or MOST,
         hours=HOURS if args.hours is None else args.hours,
     )

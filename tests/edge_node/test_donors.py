@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from edge_node.cache.indexed import IndexedStore
-from edge_node.similar import Finder
-from edge_node.similar.any import AnyOutput
-from midstep.reuse.embedding import WordsEmbedder
-from midstep.reuse.likeness import Grammar
 
+from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.edge import Edge
+from edge_node.similar import Finder
+from edge_node.similar.any import AnyOutput
 from midstep.clock import VirtualClock, run_virtual
 from midstep.diffusion.engine import Engine
 from midstep.errors import QueueFull
+from midstep.reuse.embedding import WordsEmbedder
+from midstep.reuse.likeness import Grammar
 from midstep.wire.identity import OutputKey, mixed_key, shared_seed
 from midstep.wire.messages import Answer, CacheUpdate, Quality, Request, Targets
 from orchestrator.decision.problem import Problem
@@ -161,6 +161,18 @@ def test_who_allows_no_donor_or_none_so_far_gets_none(changes: dict[str, Any]) -
         return answer.reuse, answer.donor_key
 
     assert with_donors(use) == ("computed", "")
+
+
+def test_a_negative_prompt_is_served_by_its_own_outputs_alone() -> None:
+    async def use(edge: Edge) -> list[str]:
+        await keep(edge, await edge.obtain(wish(edge, LION, 6, negative="fur"), 10))
+        answers = [await edge.obtain(wish(edge, TIGER, 6), 10)]
+        await hold(edge, LION, 6)
+        for negative in ("fur", "snow"):
+            answers.append(await edge.obtain(wish(edge, TIGER, 6, negative=negative), 10))
+        return [answer.reuse for answer in answers]
+
+    assert with_donors(use) == ["computed"] * 3
 
 
 def test_a_private_output_is_no_donor() -> None:

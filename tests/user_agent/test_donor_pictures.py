@@ -29,8 +29,8 @@ from user_agent.client import GrpcEdge
 from user_agent.device import Device, Finished
 
 LION = "a lion on a green background"
-TIGER = "a tiger on a green background"
-OWN = "a large tiger at the top, on a green background"
+FOX = "a fox on a green background"
+OWN = "a large fox at the top, on a green background"
 SETTINGS = {"steps": 10, "guidance": 3.0, "height": 32, "width": 32}
 
 
@@ -47,7 +47,7 @@ def scenario_of(**reuse: Any) -> Scenario:
 
 
 async def asked(scenario: Scenario) -> dict[int, Finished]:
-    """What a device makes of the tiger where the store has the lion at step 4, and at step 6."""
+    """What a device makes of the fox where the store has the lion at step 4, and at step 6."""
     clock = WallClock(50.0)
     node = await EdgeNode.open(scenario, clock)
     server, port = await serve(node.edge, "127.0.0.1:0")
@@ -69,7 +69,7 @@ async def asked(scenario: Scenario) -> dict[int, Finished]:
         for step in (4, 6):
             update = await node.edge.apply(CacheUpdate(((key, step),)))
             assert update.admitted == 1
-            ended[step] = await device.request(f"r-{step}", UserRequest(OWN, TIGER))
+            ended[step] = await device.request(f"r-{step}", UserRequest(OWN, FOX))
         return ended
     finally:
         await client.close()

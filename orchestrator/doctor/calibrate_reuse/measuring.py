@@ -9,6 +9,7 @@ import numpy as np
 
 from midstep.diffusion.denoise import Denoiser, Picture
 from midstep.reuse.judge import judge
+from midstep.reuse.likeness import LIKENESS
 from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION, WORDS
 from midstep.reuse.proportions import all_right
 from midstep.reuse.quality import psnr_db, ssim
@@ -19,11 +20,11 @@ from orchestrator.doctor.calibrate_reuse.drawing import Drawing
 from orchestrator.doctor.calibrate_reuse.journal import Journal
 from orchestrator.doctor.calibrate_reuse.pairs import Pair, Pairs
 
-__all__ = ["CURVES", "Measuring", "Progress"]
+__all__ = ["Measuring", "Progress"]
 
-CURVES = 96  # core prompts whose trajectories are compared step by step
 # of a round: the classes that most requests are of come first
-ORDER = (BOTH, POSITION, SIZE, WORDS, VARIATION)
+ORDER = (BOTH, POSITION, SIZE, WORDS, VARIATION, *LIKENESS)
+ENOUGH = 16  # pair numbers that fill a batch: smaller groups are drawn with the next
 TOGETHER = 48  # pair numbers at most that are drawn and judged together
 
 Place = tuple[str, int, int]  # class, pair, step
@@ -141,14 +142,19 @@ class Measuring:
         return own + core + sum(self._steps - m for steps in open_steps.values() for m in steps)
 
     def _chunks(self, kind: str, first: int, last: int) -> Iterator[list[int]]:
-        """Pair numbers that are drawn and judged together: of one group."""
+        """Pair numbers that are drawn and judged together: of one group, or of a few small ones."""
         groups: dict[int, list[int]] = {}
         for number in range(first, last):
             group = self._pairs.pair(kind, number).group
             groups.setdefault(group, []).append(number)
+        waiting: list[int] = []
         for _, numbers in sorted(groups.items()):
-            for start in range(0, len(numbers), TOGETHER):
-                yield numbers[start : start + TOGETHER]
+            waiting += numbers
+            while len(waiting) >= ENOUGH:
+                yield waiting[:TOGETHER]
+                waiting = waiting[TOGETHER:]
+        if waiting:
+            yield waiting
 
     def _missing(
         self, numbers: Sequence[int], open_steps: OpenSteps
@@ -169,7 +175,7 @@ class Measuring:
             return
         pairs = {place: self._pairs.pair(*place) for place in missing}
         shared = {pair.number: pair for pair in pairs.values()}
-        curves = [n for n in shared if n < CURVES and n not in self._journal.curves]
+        curves = [n for n in shared if n < self._pairs.curves and n not in self._journal.curves]
         stops = sorted({step for unknown in missing.values() for step in unknown})
         frames, psnr = self._drawing.shared([*shared.values()], stops, curves)
         wishes: dict[Place, tuple[Pair, Frame | None]] = {}

@@ -20,14 +20,15 @@ SEED = 20_000  # of the calibration's own stream
 NOISE = 0
 VARIED = 1
 SEEDS = 2**53  # as many as midstep.wire.identity.shared_seed has
+CURVES = 96
 LISTED = 16  # pairs of a list that are drawn together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """What a user of class `kind` wants, and the prompt whose output serves it. `spec`: what the
-    picture has to show, where it can be judged; `group`: pairs of one group are drawn and judged
-    together."""
+    """What a user of class `kind` wants, and the prompt `core` whose output serves it, the user's
+    own edge prompt or another's. `spec`: what the picture has to show, where it can be judged;
+    `group`: pairs of one group are drawn and judged together."""
 
     kind: str
     number: int
@@ -40,8 +41,7 @@ class Pair:
 
 
 class Pairs(Protocol):
-    """The pairs of a calibration, by class and number: the same for everybody, without end. Pairs
-    of one number share their core prompt and its noise in all classes."""
+    """The pairs of a calibration, by class and number: the same for everybody, without end."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -51,14 +51,21 @@ class Pairs(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Qualities that can be measured."""
 
+    @property
+    def curves(self) -> int:
+        """Pairs, from the first, whose core trajectories are compared step by step."""
+
     def pair(self, kind: str, number: int) -> Pair:
         """Pair `number`, from 0, of class `kind`."""
 
 
 class CataloguePairs:
     """A catalogue's core prompts beyond those that scenarios ask for, with each of its endings in
-    turn. `judged`: whether pictures can be judged; a variation, which is like no other picture,
-    can be measured only then. Raises OptionError where there are no such prompts."""
+    turn; pairs of one number share core prompt and noise. `judged`: whether pictures can be judged;
+    a variation, which is like no other picture, can be measured only then. Raises OptionError where
+    there are no such prompts."""
+
+    curves = CURVES
 
     def __init__(self, catalogue: Catalogue, judged: bool) -> None:
         self.metrics = ("fidelity", "psnr", "ssim") if judged else ("psnr", "ssim")
@@ -104,6 +111,7 @@ class ListedPairs:
 
     kinds = (WORDS,)
     metrics = ("psnr", "ssim")
+    curves = CURVES
 
     def __init__(self, prompts: Sequence[tuple[str, str]]) -> None:
         self._prompts = prompts
