@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from midstep.errors import CacheCorrupted
 from midstep.wire.frame import Frame
@@ -13,17 +16,19 @@ from midstep.wire.messages import CachedOutput
 
 __all__ = ["Cache", "Entry", "Hit", "Tier", "check_bounds", "check_entries"]
 
-Tier = Literal["store"]
+Tier = Literal["store", "disk"]
 
 
 @dataclass(frozen=True)
 class Entry:
     """A cached frame, its prompt (for display; lookups compare keys), and whether the tokenizer
-    truncated the prompt."""
+    truncated the prompt. `embedding` is the prompt's, of unit length; None: the output serves no
+    other prompt."""
 
     prompt: str
     frame: Frame
     truncated: bool = False
+    embedding: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def output(self) -> CachedOutput:
@@ -44,14 +49,24 @@ class Hit:
 
 class Cache(ABC):
     """Entries by prompt_key and step, at most `capacity` bytes; of a prompt one step, as in (11),
-    or `several`. The policy decides what enters and leaves, the cache enforces its capacity."""
+    or `several`. The policy decides what enters and leaves, the cache enforces its capacity.
+
+    Where a cache has slower tiers, `fetch` looks there too; what policies see and bound
+    (`snapshot`, `nbytes`, `len`, `capacity`) is memory alone. `dropped` is called with each
+    prompt_key and step that no tier holds any more.
+    """
 
     capacity: int
     several: bool = False
+    dropped: Callable[[str, int], None] = staticmethod(lambda prompt_key, step: None)
 
     @abstractmethod
     def lookup(self, prompt_key: str, limit: int) -> Hit | None:
         """The entry of exactly that key with the largest step that is at most `limit`."""
+
+    async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
+        """`lookup` in all tiers. What memory holds is there without waiting."""
+        return self.lookup(prompt_key, limit)
 
     @abstractmethod
     def admit(self, entry: Entry) -> bool:
@@ -65,6 +80,14 @@ class Cache(ABC):
     @abstractmethod
     def snapshot(self) -> tuple[CachedOutput, ...]:
         """All entries as policies see them, in no meaningful order."""
+
+    def held(self) -> Iterator[Entry]:
+        """The entries of all tiers, in no meaningful order; those of a slower tier without their
+        payloads."""
+        for output in self.snapshot():
+            hit = self.lookup(output.prompt_key, output.step)
+            if hit is not None:
+                yield hit.entry
 
     @abstractmethod
     def check(self) -> None:

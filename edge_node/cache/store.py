@@ -43,6 +43,9 @@ class Store(Cache):
         self._entries[key, step] = entry
         self._steps[key] = [old for old in steps if old not in leaving] + [step]
         self._bytes = after
+        for old in leaving:
+            if old != step:
+                self.dropped(key, old)
         return True
 
     def evict(self, prompt_key: str, step: int | None = None) -> int:
@@ -53,6 +56,8 @@ class Store(Cache):
             steps.remove(old)
         if leaving and not steps:
             del self._steps[prompt_key]
+        for old in leaving:
+            self.dropped(prompt_key, old)
         return len(leaving)
 
     def snapshot(self) -> tuple[CachedOutput, ...]:
