@@ -14,7 +14,7 @@ __all__ = ["LOCAL", "Delivery"]
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """An output for one request, and how it was made; no `entry`: its device makes the whole
-    picture."""
+    picture. `staged`: a held output, which waits in staging all the same."""
 
     entry: Entry | None
     reuse: Reuse
@@ -22,6 +22,7 @@ class Delivery:
     reused_step: int = 0
     queue_s: float = 0.0
     plan_wait_s: float = 0.0
+    staged: bool = False
 
     @property
     def frame(self) -> Frame | None:
@@ -73,6 +74,7 @@ class Delivery:
             rate_bps=request.rate_bps,
             step_s=request.step_s,
             backlog_s=request.backlog_s,
+            staged=self.staged,
         )
 
 

@@ -111,7 +111,9 @@ class Edge:
                 delivery = await self._by_plan(self.gate, request, key, output.seed)
             return self._answer(request, delivery, arrived, output.seed)
         self.metrics.lookup()
-        hit = self.store.lookup(key, request.limit)
+        hit = await self.store.fetch(key, request.limit)
+        if hit is not None and hit.tier == "disk":
+            self._frozen(hit.entry)  # the policy says whether memory gets it back
         held = 0 if hit is None else hit.step
         flight = None if output.private else self._flights.usable(key, request.limit, held)
         cut = self._cutter.cut(request, key, held, flight)
@@ -160,7 +162,9 @@ class Edge:
         whole = self.split_step == self.identity.steps == hit.step
         reuse: Reuse = "final" if whole else "exact"
         self.metrics.hit(reuse)
-        return Delivery(entry=hit.entry, reuse=reuse, reused_step=hit.step)
+        return Delivery(
+            entry=hit.entry, reuse=reuse, reused_step=hit.step, staged=hit.tier == "disk"
+        )
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""

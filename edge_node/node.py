@@ -7,8 +7,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from edge_node.cache.base import Cache
+from edge_node.cache.disk import DiskTier
+from edge_node.cache.opening import open_disk
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.cache.tiers import TieredCache
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
@@ -28,12 +32,14 @@ __all__ = ["EdgeNode"]
 @dataclass(frozen=True)
 class _Times:
     """An edge's step times in scenario seconds: those that it goes by, those measured here (None
-    where nothing is computed, or in no time), and an output's bytes at the split step."""
+    where nothing is computed, or in no time), and an output's bytes at the split step. `disk`: its
+    second tier, where it has one."""
 
     profile: StepProfile
     measured: StepProfile | None
     split_step: int
     frame_bytes: int
+    disk: DiskTier | None = None
 
 
 class EdgeNode:
@@ -79,6 +85,7 @@ class EdgeNode:
         step = split_step or scenario.model.split_step
         rule = open_rule(scenario, step)
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
+        disk = None
         try:
             if thread is None:
                 times = _prepare(scenario, denoiser, clock, step)
@@ -86,6 +93,8 @@ class EdgeNode:
                 times = await asyncio.get_running_loop().run_in_executor(
                     thread, _prepare, scenario, denoiser, clock, step
                 )
+            disk = await open_disk(scenario, denoiser.identity, clock)
+            times = replace(times, disk=disk)
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
@@ -96,6 +105,8 @@ class EdgeNode:
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
+            if disk is not None:
+                await disk.close()
             raise
         return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times), ticks)
 
@@ -106,10 +117,12 @@ class EdgeNode:
         return self._pace if ticks is None else replace(self._pace, ticks=replace(ticks.totals))
 
     async def close(self) -> None:
-        """Stop ticking; what is in flight is cancelled."""
+        """Stop ticking; what is in flight is cancelled. What the store keeps for a later run is
+        written."""
         self._task.cancel()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
+        await self.edge.store.close()
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -134,10 +147,13 @@ def _edge(
         profile=times.profile if waits else None,
         stats=stats,
     )
+    store: Cache = Store(settings.capacity, scenario.policy.steps_per_prompt == "several")
+    if times.disk is not None:
+        store = TieredCache(store, times.disk)
     return Edge(
         settings.name,
         engine,
-        Store(settings.capacity, scenario.policy.steps_per_prompt == "several"),
+        store,
         Staging(settings.staging),
         clock,
         rule=rule,

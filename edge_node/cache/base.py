@@ -93,6 +93,10 @@ class Cache(ABC):
     def check(self) -> None:
         """Recount bytes and keys, O(entries). Raises CacheCorrupted where they do not add up."""
 
+    async def close(self) -> None:
+        """Bring to a safe place what is to outlive this process."""
+        return
+
     @property
     @abstractmethod
     def nbytes(self) -> int:

@@ -27,7 +27,7 @@ class DiskEvents(Protocol):
     """Who counts what happens on the disk."""
 
     def read(self, seconds: float) -> None:
-        """An output was read in so many wall seconds."""
+        """An output was served from disk, after so many wall seconds."""
 
     def lost(self, reason: str) -> None:
         """An output is not kept: `room`, the disk tier's oldest; `damaged`; `backlog`, it came
@@ -56,6 +56,11 @@ class Threads:
 
     reader: Executor
     writer: Executor
+
+    def close(self) -> None:
+        """Let the threads go; what they do is waited for."""
+        self.reader.shutdown()
+        self.writer.shutdown()
 
 
 class DiskTier:
@@ -124,21 +129,20 @@ class DiskTier:
             return True
         self._forget(name)
         record = self.file.record(entry, self._uses + 1)
-        kept = False
         if record.size > self.capacity or not self.file.takes(entry):
             self._events.lost("room")
         elif self.is_behind(record.nbytes):
             self._events.lost("backlog")
         else:
-            kept = True
             self._make_room(record.size)
             self._uses += 1
             self._hold(record)
             self._waiting[name] = entry
             self._waiting_bytes += record.nbytes
             self._removed.discard(name)
+        fits = name in self._records
         self._write()
-        return kept
+        return fits
 
     def is_behind(self, nbytes: int) -> bool:
         """Whether so much waits to be written that `nbytes` more are refused."""
@@ -162,6 +166,8 @@ class DiskTier:
     async def read(self, name: Name) -> Entry | None:
         """An output with its payload, checked; None where there is none any more, or it was damaged
         and has been dropped."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         entry = self._waiting.get(name)
         if entry is None and name in self._records:
             if self._threads is None:
@@ -173,8 +179,10 @@ class DiskTier:
                     self._reading[name] = reading
                 # who gives up must not end it for those who wait, too
                 entry = await asyncio.shield(reading)
-        if entry is not None and name in self._records:
-            self.touch(name)
+        if entry is not None:
+            self._events.read(loop.time() - began)
+            if name in self._records:
+                self.touch(name)
         return entry
 
     async def flush(self) -> None:
@@ -190,11 +198,9 @@ class DiskTier:
         if self._reading:
             await asyncio.gather(*self._reading.values(), return_exceptions=True)
         await self.flush()
+        if self._threads is not None:
+            self._threads.close()
         self.file.close()
-
-    def names(self) -> set[Name]:
-        """What is held."""
-        return set(self._records)
 
     def held(self) -> Iterator[Entry]:
         """What is held, without payloads, least recently used first."""
@@ -323,9 +329,7 @@ class DiskTier:
         loop = asyncio.get_running_loop()
         try:
             while (record := self._records.get(name)) is not None:
-                began = loop.time()
                 outcome = await loop.run_in_executor(reader, self._load, name)
-                self._events.read(loop.time() - began)
                 now = self._records.get(name, record)
                 if now.entry is record.entry:
                     return self._checked(name, outcome)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -70,16 +72,26 @@ class Written:
 
 
 class DiskFile:
-    """The environment in folder `path`, for outputs of `pipeline` kept as `form` (the type of the
-    numbers in its frames). One process at a time. `durable`: a commit waits for the disk.
+    """The environment in folder `path`, None: in one that `close` removes, for outputs of
+    `pipeline` kept as `form` (the type of the numbers in its frames). One process at a time.
+    `durable`: a commit waits for the disk.
 
     Raises ScenarioError, one line, where the folder cannot be used or holds outputs of another
     pipeline.
     """
 
     def __init__(
-        self, path: Path, capacity: int, pipeline: str, form: str = "", *, durable: bool = True
+        self,
+        path: Path | None,
+        capacity: int,
+        pipeline: str,
+        form: str = "",
+        *,
+        durable: bool = True,
     ) -> None:
+        self.temporary = path is None
+        if path is None:
+            path = Path(tempfile.mkdtemp(prefix="midstep-disk-"))
         self.path = path
         self.capacity = capacity
         self.pipeline = pipeline
@@ -120,6 +132,8 @@ class DiskFile:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+        if self.temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def record(self, entry: Entry, used: int) -> Record:
         """The record of an output that is to be written. Its size is what lmdb keeps it in: a

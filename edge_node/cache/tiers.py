@@ -94,7 +94,8 @@ class TieredCache(Cache):
 
     async def close(self) -> None:
         """Write what memory holds to disk, too, and close it."""
-        for output in self.memory.snapshot():
+        outputs = () if self.disk.file.temporary else self.memory.snapshot()
+        for output in outputs:
             hit = self.memory.lookup(output.prompt_key, output.step)
             if hit is None:
                 continue
@@ -113,10 +114,10 @@ class TieredCache(Cache):
     def _keep_one(self) -> None:
         """Of a prompt of which the disk has several steps, from another run, keep the one that was
         used last."""
-        kept: dict[str, int] = {}
+        latest: dict[str, int] = {}
         for entry in reversed(list(self.disk.held())):
             frame = entry.frame
-            if kept.setdefault(frame.prompt_key, frame.step) != frame.step:
+            if latest.setdefault(frame.prompt_key, frame.step) != frame.step:
                 self.disk.remove((frame.prompt_key, frame.step))
 
     def _in_memory(self, prompt_key: str, step: int | None) -> list[Entry]:
