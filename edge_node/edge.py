@@ -123,7 +123,7 @@ class Edge:
             prompt=request.prompt,
             prompt_key=key,
             seed=output.seed,
-            held=None if hit is None else hit.entry,
+            held=hit.entry if hit is not None and self._flights.goes_on(key, held) else None,
         )
         try:
             async with asyncio.timeout(timeout_s):

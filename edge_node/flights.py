@@ -15,7 +15,8 @@ __all__ = ["Flights"]
 
 class Flights:
     """Begins trajectories, and finds those that a request can share. `frozen` is called with each
-    packed output, unless it is somebody's own; a plan's targets are those of `rule`."""
+    packed output, unless it is somebody's own, or went on from a frame of fewer bits; a plan's
+    targets are those of `rule`."""
 
     def __init__(
         self, engine: Engine, clock: Clock, rule: CutRule, frozen: Callable[[Entry], None]
@@ -39,6 +40,11 @@ class Flights:
         ]
         return max(usable, key=lambda flight: flight.step, default=None)
 
+    def goes_on(self, prompt_key: str, held: int) -> bool:
+        """Whether a trajectory may begin from the output at step `held`: not where the plan wants a
+        later one, which must come from noise as frames have fewer bits."""
+        return not (self._engine.denoiser.lossy and self._rule.targets.get(prompt_key, 0) > held)
+
     @property
     def mean_steps(self) -> float:
         """The mean length of the trajectories in flight, steps."""
@@ -52,8 +58,9 @@ class Flights:
     def begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
         """A new flight and its first passenger; later requests for the same output may join it.
         Raises QueueFull, PartDied."""
-        target = 0 if private else self._rule.targets.get(origin.prompt_key, 0)
-        frozen = _unseen if private else self._frozen
+        unseen = private or (self._engine.denoiser.lossy and origin.held is not None)
+        target = 0 if unseen else self._rule.targets.get(origin.prompt_key, 0)
+        frozen = _unseen if unseen else self._frozen
         flight = Flight(self._engine, self._clock, origin, target, frozen, self._over)
         passenger = flight.join(cut)
         flight.start()
@@ -68,4 +75,4 @@ class Flights:
 
 
 def _unseen(entry: Entry) -> None:
-    """Let nobody else have a user's own output."""
+    """Let nobody else have a user's own output, or one that is no original."""

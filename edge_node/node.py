@@ -180,6 +180,7 @@ def _fresh_outputs(scenario: Scenario) -> int:
 def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) -> _Times:
     """Read the profile that the scenario names, measure what is computed here. A profile's times
     are scenario seconds."""
+    denoiser.frame_numbers = scenario.reuse.frame
     measured = None
     if denoiser.profile is None and not clock.virtual:
         measured = measure(denoiser).scaled(clock.scale)
