@@ -29,7 +29,7 @@ class Cutter:
         self._rule = rule
         self._engine = engine
         self._flights = flights
-        self._steps = engine.denoiser.identity.steps
+        self.steps = engine.denoiser.identity.steps
         self._max_batch = engine.max_batch if engine.denoiser.batched else 1
         self.tick_s = (0.0, *(profile.step(batch + 1) for batch in range(self._max_batch)))
         self._decode_s = profile.decode_s
@@ -51,7 +51,7 @@ class Cutter:
         return Situation(
             prompt_key=prompt_key,
             limit=request.limit,
-            steps=self._steps,
+            steps=self.steps,
             held=held,
             in_flight_step=None if flight is None else flight.step,
             until=0 if flight is None else flight.until,

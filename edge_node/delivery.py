@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_node.cache.base import Entry
+from edge_node.similar import Donor
 from midstep.wire.frame import Frame
 from midstep.wire.messages import Access, Answer, Request, Reuse
 
@@ -14,7 +15,8 @@ __all__ = ["LOCAL", "Delivery"]
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """An output for one request, and how it was made; no `entry`: its device makes the whole
-    picture. `staged`: a held output, which waits in staging all the same."""
+    picture. `donor`: another prompt's output that it is, or began from. `staged`: a held output
+    that waits in staging all the same."""
 
     entry: Entry | None
     reuse: Reuse
@@ -22,6 +24,7 @@ class Delivery:
     reused_step: int = 0
     queue_s: float = 0.0
     plan_wait_s: float = 0.0
+    donor: Donor | None = None
     staged: bool = False
 
     @property
@@ -37,12 +40,37 @@ class Delivery:
     def saved_steps(self) -> int:
         return self.step - self.edge_steps
 
-    def answer(self, seed: int, edge_s: float) -> Answer:
-        """The answer of an output of that seed, which the edge spent `edge_s` on."""
+    @property
+    def similarity(self) -> float:
+        """1 of the same prompt's output, 0 where none was used, else the donor's."""
+        if self.donor is not None:
+            return self.donor.similarity
+        return 0.0 if self.reuse in ("computed", "local") else 1.0
+
+    @property
+    def donor_key(self) -> str:
+        """The donor's prompt_key; empty where there is none."""
+        return "" if self.donor is None else self.donor.prompt_key
+
+    @property
+    def donor_prompt(self) -> str | None:
+        """The donor's prompt; None where there is none."""
+        if self.donor is None or self.donor.entry is None:
+            return None
+        return self.donor.entry.prompt
+
+    @property
+    def likeness(self) -> str:
+        """In which way the donor's prompt is like the request's; empty where there is none."""
+        return "" if self.donor is None else self.donor.kind
+
+    def answer(self, seed: int, edge_s: float, discreet: bool) -> Answer:
+        """The answer of an output of that seed, which the edge spent `edge_s` on; `discreet`: no
+        device is to know another's prompt."""
         return Answer(
             frame=self.frame,
             reuse=self.reuse,
-            similarity=0.0 if self.reuse in ("computed", "local") else 1.0,
+            similarity=self.similarity,
             edge_steps=self.edge_steps,
             saved_steps=self.saved_steps,
             queue_s=self.queue_s,
@@ -51,16 +79,21 @@ class Delivery:
             truncated=self.entry is not None and self.entry.truncated,
             reused_step=self.reused_step,
             plan_wait_s=self.plan_wait_s,
+            donor_key=self.donor_key,
+            donor_prompt=None if discreet else self.donor_prompt,
+            likeness=self.likeness,
         )
 
-    def access(self, request: Request, at_s: float, edge_s: float) -> Access | None:
+    def access(
+        self, request: Request, prompt_key: str, at_s: float, edge_s: float
+    ) -> Access | None:
         """What the policy sees; None of an output that is the user's own, or of none."""
         frame = self.frame
         if frame is None or request.private_seed is not None:
             return None
         return Access(
             request_id=request.request_id,
-            prompt_key=frame.prompt_key,
+            prompt_key=prompt_key,
             prompt=request.prompt,
             step=frame.step,
             nbytes=frame.nbytes,
@@ -74,6 +107,8 @@ class Delivery:
             rate_bps=request.rate_bps,
             step_s=request.step_s,
             backlog_s=request.backlog_s,
+            donor_key=self.donor_key,
+            likeness=self.likeness,
             staged=self.staged,
         )
 

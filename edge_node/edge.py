@@ -1,30 +1,31 @@
-"""The life of a request on the edge: identity, lookup, cut, a flight of its own or a share of one,
-staging, answer."""
+"""An edge server: identity of what is asked, its supply, staging, answers, and the learner's
+commands."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
-from edge_node.cache.base import Cache, Entry, Hit
+from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
 from edge_node.cut.base import CutRule
 from edge_node.cutter import Cutter
-from edge_node.delivery import LOCAL, Delivery
-from edge_node.flight import Flight, Origin
+from edge_node.delivery import Delivery
 from edge_node.flights import Flights
 from edge_node.gate import Gate
-from edge_node.reports import demand_of, plausible
+from edge_node.lookup import Lookup
+from edge_node.reports import plausible
+from edge_node.similar import Finder
+from edge_node.supply import Supply
 from edge_node.watchers import Watchers
 from midstep.clock import Clock
 from midstep.diffusion.engine import Engine
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
+from midstep.errors import PipelineMismatch, PromptError, ScenarioError
 from midstep.telemetry.writers import EdgeMetrics
-from midstep.wire.identity import OutputKey, check_prompt
+from midstep.wire.identity import OutputKey, check_prompt, shared_seed
 from midstep.wire.messages import (
     Access,
     Answer,
@@ -35,7 +36,6 @@ from midstep.wire.messages import (
     Description,
     EdgeWork,
     Request,
-    Reuse,
     SlotPlan,
 )
 
@@ -45,7 +45,8 @@ __all__ = ["Edge"]
 class Edge:
     """The edge server without its wire: implements EdgePort and ControlPort in-process. Where it
     has a `gate`, requests wait there for their slot's plan, which alone says what they get
-    (modes.edge: coupled)."""
+    (modes.edge: coupled). A `finder` lets other prompts' outputs serve (reuse.similar); `discreet`:
+    no device is told of which prompt (reuse.privacy: core)."""
 
     def __init__(
         self,
@@ -61,6 +62,8 @@ class Edge:
         profile: StepProfile,
         frame_bytes: int = 0,
         gate: Gate | None = None,
+        finder: Finder | None = None,
+        discreet: bool = False,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -79,8 +82,18 @@ class Edge:
         self._flights = Flights(engine, clock, rule, self._frozen)
         self._cutter = Cutter(rule, engine, self._flights, profile, frame_bytes)
         self.gate = gate
+        self.discreet = discreet
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
+        self._supply = Supply(
+            store,
+            Lookup(store, finder, rule, engine, seed),
+            self._flights,
+            self._cutter,
+            clock,
+            self.metrics,
+            finishes=split_step == self.identity.steps,
+        )
         self.metrics.capacity(store.capacity)
 
     async def describe(self) -> Description:
@@ -106,65 +119,21 @@ class Edge:
         arrived = self.clock.now()
         output = OutputKey.of(self._pipeline, request.prompt, request.private_seed, self.seed)
         key = output.digest()
-        if self.gate is not None:
-            async with asyncio.timeout(timeout_s):
-                delivery = await self._by_plan(self.gate, request, key, output.seed)
-            return self._answer(request, delivery, arrived, output.seed)
-        self.metrics.lookup()
-        hit = await self.store.fetch(key, request.limit)
-        if hit is not None and hit.tier == "disk":
-            self._frozen(hit.entry)  # the policy says whether memory gets it back
-        held = 0 if hit is None else hit.step
-        flight = None if output.private else self._flights.usable(key, request.limit, held)
-        cut = self._cutter.cut(request, key, held, flight)
-        if hit is not None and held >= cut:
-            return self._answer(request, self._hand_over(hit), arrived, output.seed)
-        origin = Origin(
-            prompt=request.prompt,
-            prompt_key=key,
-            seed=output.seed,
-            held=hit.entry if hit is not None and self._flights.goes_on(key, held) else None,
-        )
-        try:
-            async with asyncio.timeout(timeout_s):
-                delivery = await self._fly(request, origin, flight, cut, request.limit)
-        except QueueFull:
-            if hit is None:
-                raise
-            # no room to go on from it: an earlier cut is better than none
-            delivery = self._hand_over(hit)
-        return self._answer(request, delivery, arrived, output.seed)
-
-    async def _by_plan(self, gate: Gate, request: Request, key: str, seed: int) -> Delivery:
-        """What the plan of the slot gives a request: nothing, a held output as it is, or the one at
-        its planned step (or limit, where that is before), made from noise."""
-        arrived = self.clock.now()
-        private = request.private_seed is not None
-        verdict = await gate.wait(key, None if private else demand_of(request, key))
-        plan_wait_s = max(0.0, self.clock.now() - arrived)
-        self.metrics.waited_for_plan(plan_wait_s, verdict.in_time)
-        planned = verdict.planned
-        if planned is None or planned.step < 1 or private:
-            return replace(LOCAL, plan_wait_s=plan_wait_s)
-        if planned.from_store and planned.step <= request.limit:
-            self.metrics.lookup()
-            hit = self.store.lookup(key, planned.step)
-            if hit is not None and hit.step == planned.step:
-                return replace(self._hand_over(hit), plan_wait_s=plan_wait_s)
-        cut = min(planned.step, request.limit)
-        origin = Origin(prompt=request.prompt, prompt_key=key, seed=seed)
-        flight = self._flights.usable(key, cut, 0)
-        delivery = await self._fly(request, origin, flight, cut, cut)
-        return replace(delivery, plan_wait_s=plan_wait_s)
-
-    def _hand_over(self, hit: Hit) -> Delivery:
-        """A held output as it is."""
-        whole = self.split_step == self.identity.steps == hit.step
-        reuse: Reuse = "final" if whole else "exact"
-        self.metrics.hit(reuse)
-        return Delivery(
-            entry=hit.entry, reuse=reuse, reused_step=hit.step, staged=hit.tier == "disk"
-        )
+        async with asyncio.timeout(timeout_s):
+            if self.gate is not None:
+                delivery = await self._supply.by_plan(self.gate, request, output, key)
+            else:
+                delivery = await self._supply.by_cut(request, output, key)
+        now = self.clock.now()
+        edge_s = max(0.0, now - arrived - delivery.plan_wait_s - delivery.queue_s)
+        access = delivery.access(request, key, now, edge_s)
+        if access is not None:
+            self.watchers.publish(access)
+        self._count(request, delivery)
+        seed = output.seed
+        if delivery.donor_prompt is not None:
+            seed = shared_seed(delivery.donor_prompt, self.seed)
+        return delivery.answer(seed, edge_s, self.discreet)
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -182,60 +151,21 @@ class Edge:
                 f"{self.identity.steps}"
             )
 
-    async def _fly(
-        self, request: Request, origin: Origin, flight: Flight | None, cut: int, furthest: int
-    ) -> Delivery:
-        """Let a request join the trajectory of its output that is in flight, or begin one from
-        `origin`, and wait for the output at its cut; one that has passed the cut may give a step up
-        to `furthest`."""
-        arrived = self.clock.now()
-        at = None if flight is None else flight.serves(cut, furthest)
-        if flight is not None and at is not None:
-            shares = True
-            passenger = flight.join(at)
-        else:
-            shares = False
-            private = request.private_seed is not None
-            flight, passenger = self._flights.begin(origin, cut, private=private)
-        try:
-            entry = await passenger.entry
-        except BaseException:
-            flight.leave(passenger)
-            raise
-        if shares:
-            return Delivery(
-                entry=entry,
-                reuse="shared",
-                edge_steps=passenger.edge_steps,
-                reused_step=flight.origin.step,
-            )
-        started_s = arrived if flight.started_s is None else flight.started_s
-        return Delivery(
-            entry=entry,
-            reuse="computed" if origin.held is None else "resumed",
-            edge_steps=passenger.edge_steps,
-            reused_step=origin.step,
-            queue_s=max(0.0, started_s - arrived),
-        )
-
     def _frozen(self, entry: Entry) -> None:
         """A fresh output waits for the policy."""
         self.staging.put(entry)
         self.integrity.changed(1)
 
-    def _answer(self, request: Request, delivery: Delivery, arrived: float, seed: int) -> Answer:
-        now = self.clock.now()
-        edge_s = max(0.0, now - arrived - delivery.plan_wait_s - delivery.queue_s)
-        access = delivery.access(request, now, edge_s)
-        if access is not None:
-            self.watchers.publish(access)
+    def _count(self, request: Request, delivery: Delivery) -> None:
+        """Count a request that was answered."""
         if delivery.reuse == "resumed":
             self.metrics.hit(delivery.reuse)
+        if delivery.donor is not None:
+            self.metrics.donated(delivery.likeness, delivery.similarity)
         self.metrics.handed_over(
             delivery.step, request.limit, delivery.edge_steps, delivery.saved_steps
         )
         self.refresh()
-        return delivery.answer(seed, edge_s)
 
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end, until the caller closes the stream."""

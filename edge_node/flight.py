@@ -9,27 +9,39 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_node.cache.base import Entry
+from edge_node.similar import Donor
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.engine import Engine, StopsOnTheWay
 from midstep.errors import CacheCorrupted
+from midstep.reuse.embedding import Vector
 
 __all__ = ["Flight", "Origin", "Passenger"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a trajectory begins from: the noise of `seed`, or the `held` output of that prompt."""
+    """What a trajectory begins from: the noise of `seed`, or the `held` output of that prompt, or
+    of another's, the `donor`. Where it is `private`, or a donor's, what is made serves nobody else.
+    `vector` embeds the prompt."""
 
     prompt: str
     prompt_key: str
     seed: int
+    private: bool = False
     held: Entry | None = None
+    donor: Donor | None = None
+    vector: Vector | None = field(default=None, repr=False, compare=False)
 
     @property
     def step(self) -> int:
         """0 where it is noise."""
         return 0 if self.held is None else self.held.frame.step
+
+    @property
+    def original(self) -> bool:
+        """Whether outputs on the way are the prompt's own, and everybody's."""
+        return not self.private and self.donor is None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -216,7 +228,8 @@ class Flight(StopsOnTheWay):
     def _pack(self, step: int) -> Entry:
         assert self._trajectory is not None
         frame = self._denoiser.freeze(self._trajectory, self.origin.prompt_key, step)
-        return Entry(self.origin.prompt, frame, bool(self._truncated))
+        origin = self.origin
+        return Entry(origin.prompt, frame, bool(self._truncated), embedding=origin.vector)
 
     def _took(self, step: int, done: asyncio.Future[Entry]) -> None:
         passengers = self._packing.pop(step)

@@ -15,8 +15,8 @@ __all__ = ["Flights"]
 
 class Flights:
     """Begins trajectories, and finds those that a request can share. `frozen` is called with each
-    packed output, unless it is somebody's own, or went on from a frame of fewer bits; a plan's
-    targets are those of `rule`."""
+    packed output, unless it is somebody's own, came from another prompt's, or went on from a frame
+    of fewer bits; a plan's targets are those of `rule`."""
 
     def __init__(
         self, engine: Engine, clock: Clock, rule: CutRule, frozen: Callable[[Entry], None]
@@ -24,7 +24,7 @@ class Flights:
         self._engine = engine
         self._clock = clock
         self._rule = rule
-        self._frozen = frozen
+        self.frozen = frozen
         self._flights: dict[str, list[Flight]] = {}  # by prompt_key
 
     def __len__(self) -> int:
@@ -55,12 +55,13 @@ class Flights:
         ]
         return sum(lengths) / len(lengths) if lengths else 0.0
 
-    def begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
+    def begin(self, origin: Origin, cut: int) -> tuple[Flight, Passenger]:
         """A new flight and its first passenger; later requests for the same output may join it.
         Raises QueueFull, PartDied."""
-        unseen = private or (self._engine.denoiser.lossy and origin.held is not None)
-        target = 0 if unseen else self._rule.targets.get(origin.prompt_key, 0)
-        frozen = _unseen if unseen else self._frozen
+        lossy = self._engine.denoiser.lossy and origin.held is not None
+        original = origin.original and not lossy
+        target = self._rule.targets.get(origin.prompt_key, 0) if original else 0
+        frozen = self.frozen if original else _unseen
         flight = Flight(self._engine, self._clock, origin, target, frozen, self._over)
         passenger = flight.join(cut)
         flight.start()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from edge_node.cache.base import Cache
 from edge_node.cache.disk import DiskTier
+from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.opening import open_disk
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
@@ -16,15 +17,20 @@ from edge_node.cache.tiers import TieredCache
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
+from edge_node.similar import Finder, open_similar
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
+from midstep.reuse.embedding import Embedder, open_embedder
+from midstep.reuse.likeness import Grammar
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
 from midstep.telemetry.writers import on_tick
+from midstep.wire.identity import OutputKey, PipelineIdentity
+from midstep.workload.requests import find_catalogue
 
 __all__ = ["EdgeNode"]
 
@@ -32,13 +38,15 @@ __all__ = ["EdgeNode"]
 @dataclass(frozen=True)
 class _Times:
     """An edge's step times in scenario seconds: those that it goes by, those measured here (None
-    where nothing is computed, or in no time), and an output's bytes at the split step. `disk`: its
-    second tier, where it has one."""
+    where nothing is computed, or in no time), and an output's bytes at the split step. `embedder`:
+    what prompts are compared by, None where they are not; `disk`: the store's second tier, where it
+    has one."""
 
     profile: StepProfile
     measured: StepProfile | None
     split_step: int
     frame_bytes: int
+    embedder: Embedder | None
     disk: DiskTier | None = None
 
 
@@ -93,12 +101,13 @@ class EdgeNode:
                 times = await asyncio.get_running_loop().run_in_executor(
                     thread, _prepare, scenario, denoiser, clock, step
                 )
-            disk = await open_disk(scenario, denoiser.identity, clock)
+            disk = await open_disk(scenario, denoiser.identity, clock, times.embedder)
             times = replace(times, disk=disk)
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
             edge = _edge(scenario, denoiser, clock, thread, times, rule, stats)
+            await _fill(edge.store, times.embedder, thread)
             edge.check_capacity(times.frame_bytes, _fresh_outputs(scenario))
             if whole_prompt is not None:
                 edge.whole_prompt = whole_prompt
@@ -150,6 +159,9 @@ def _edge(
     store: Cache = Store(settings.capacity, scenario.policy.steps_per_prompt == "several")
     if times.disk is not None:
         store = TieredCache(store, times.disk)
+    finder = None
+    if times.embedder is not None:
+        store, finder = _open_finder(scenario, denoiser.identity, store, times.embedder)
     return Edge(
         settings.name,
         engine,
@@ -162,7 +174,37 @@ def _edge(
         profile=times.profile,
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
         gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
+        finder=finder,
+        discreet=scenario.reuse.privacy == "core",
     )
+
+
+def _open_finder(
+    scenario: Scenario, identity: PipelineIdentity, store: Cache, embedder: Embedder
+) -> tuple[IndexedStore, Finder]:
+    """A store whose entries are found by likeness, and who finds them there. Raises ScenarioError
+    for a rule that there is not, or cannot be."""
+    rule = open_similar(scenario, identity)
+    assert rule is not None  # there is an embedder only where there is a rule
+    pipeline = identity.digest()
+    grammar = Grammar(find_catalogue(scenario))
+    indexed = IndexedStore(
+        store,
+        grammar,
+        embedder.dimensions,
+        lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed).digest(),
+    )
+    return indexed, Finder(indexed, rule, embedder, grammar)
+
+
+async def _fill(store: Cache, embedder: Embedder | None, thread: ThreadPoolExecutor | None) -> None:
+    """Let outputs be found by likeness that a disk has from an earlier run."""
+    if embedder is None or not isinstance(store, IndexedStore):
+        return
+    if thread is None:
+        store.fill(embedder.embed)
+    else:
+        await asyncio.get_running_loop().run_in_executor(thread, store.fill, embedder.embed)
 
 
 def _fresh_outputs(scenario: Scenario) -> int:
@@ -186,7 +228,9 @@ def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) ->
         measured = measure(denoiser).scaled(clock.scale)
     profile = named_profile(scenario.model) if scenario.model.profile else measured
     assert profile is not None  # Scenario: paced and virtual runs name one
-    return _Times(profile, measured, step, output_bytes(denoiser, step))
+    similar = scenario.reuse.similar is not None
+    embedder = open_embedder(scenario, denoiser) if similar else None
+    return _Times(profile, measured, step, output_bytes(denoiser, step), embedder)
 
 
 def _pace(scenario: Scenario, times: _Times) -> MachinePace:

@@ -15,7 +15,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
-from midstep.wire.identity import OutputKey
+from midstep.wire.identity import OutputKey, mixed_key
 from midstep.wire.messages import Answer, Description, EdgePort, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
@@ -136,12 +136,15 @@ class Device:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
+        sent = replace(user_request, edge_prompt=row.edge_prompt)
+        quality = None
         if self._whole_pictures:
             limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed
         else:
-            limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
+            limit = self._limits.limit(sent)
+            quality = self._limits.quality
         row.reuse_limit = limit
         request = Request(
             request_id=row.request_id,
@@ -153,6 +156,8 @@ class Device:
             rate_bps=self._link.rate_bps,
             step_s=self._throttle.step_s,
             backlog_s=self._throttle.backlog_s,
+            kind=self._limits.kind(sent),
+            quality=quality,
         )
         answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
         scenario_seed = self._description.scenario_seed
@@ -161,6 +166,8 @@ class Device:
         row.prompt_key = output.digest()
         row.record_answer(answer, self._description.pipeline.steps)
         self._check(row, answer)
+        if answer.donor_key:
+            row.seed = answer.seed
         return answer
 
     def _check(self, row: RequestRow, answer: Answer) -> None:
@@ -176,11 +183,38 @@ class Device:
                     f"{row.seed}"
                 )
             return
-        frame.verify(self._pipeline, row.prompt_key)
+        if answer.donor_key:
+            self._check_donor(row, answer)
+        if not answer.donor_key:
+            frame.verify(self._pipeline, row.prompt_key)
+        elif frame.step == answer.reused_step:
+            frame.verify(self._pipeline, answer.donor_key)
+        else:  # the edge went on from the donor's output with this prompt
+            mixed = mixed_key(row.prompt_key, answer.donor_key, answer.reused_step)
+            frame.verify(self._pipeline, mixed)
         # past it the picture would be somebody else's, undamaged as it is
         if row.reuse_limit is not None and frame.step > row.reuse_limit:
             raise PipelineMismatch(
                 f"the frame is at step {frame.step}, the request's reuse limit is {row.reuse_limit}"
+            )
+
+    def _check_donor(self, row: RequestRow, answer: Answer) -> None:
+        """Raise PipelineMismatch for a donor that is not allowed, or not the one that it is said to
+        be: it has to agree with this request in everything but its prompt and the shared seed."""
+        shares = row.private_seed is None and not self._whole_pictures
+        if not shares or self._scenario.reuse.similar is None:
+            raise PipelineMismatch(
+                f"the edge gives another prompt's output, {answer.donor_key[:12]}, which this "
+                f"request did not allow"
+            )
+        if answer.donor_prompt is None:
+            return
+        seed = self._description.scenario_seed
+        donor = OutputKey.of(self._pipeline, answer.donor_prompt, None, seed)
+        if (donor.digest(), donor.seed) != (answer.donor_key, answer.seed):
+            raise PipelineMismatch(
+                f"the edge gives output {answer.donor_key[:12]} of seed {answer.seed}, that of its "
+                f"prompt is {donor.digest()[:12]} of seed {donor.seed}"
             )
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:

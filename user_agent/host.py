@@ -14,10 +14,10 @@ from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import open_computing
 from midstep.diffusion.paced import PacedDenoiser
-from midstep.errors import MidstepError, PartDied, PipelineMismatch
+from midstep.errors import MidstepError, PartDied, PipelineMismatch, ScenarioError
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
-from midstep.reuse.limits import open_limits
+from midstep.reuse.device_limits import open_device_limits
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
 from midstep.telemetry.writers import UserMetrics, on_tick
@@ -107,7 +107,8 @@ class DeviceHost:
         denoiser, thread = await open_computing(scenario, scenario.hosts.threads, clock)
         try:
             _check_pipeline(denoiser, description)
-            limits = open_limits(scenario, denoiser.identity)
+            _check_privacy(scenario, description)
+            limits = open_device_limits(scenario, denoiser.identity)
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
@@ -129,7 +130,8 @@ class DeviceHost:
         band = open_band(scenario, clock) if band is None else band
 
         def make(spec: DeviceSpec) -> Device:
-            return Device(spec, scenario, edge, engine, limits, description, metrics, band=band)
+            own = limits.of(spec.group)
+            return Device(spec, scenario, edge, engine, own, description, metrics, band=band)
 
         demand = (workload, open_law(scenario) if law is None else law)
         host = cls(scenario, make, engine, demand, metrics, thread, references)
@@ -329,4 +331,14 @@ def _check_pipeline(denoiser: Denoiser, description: Description) -> None:
     if difference is not None:
         raise PipelineMismatch(
             f"{description.edge} serves another pipeline than this host has: {difference}"
+        )
+
+
+def _check_privacy(scenario: Scenario, description: Description) -> None:
+    """Raise ScenarioError where the edge is asked for users' prompts in full and they are not to
+    leave the devices."""
+    if scenario.reuse.privacy == "core" and description.whole_prompt:
+        raise ScenarioError(
+            f"reuse.privacy: core: {description.edge} is asked for users' prompts in full; take a "
+            f"policy that stores intermediate outputs, or open"
         )

@@ -21,7 +21,8 @@ class Samples:
         row = finished.row
         if finished.picture is None or row.result != "done" or row.variation_seed is not None:
             return  # a variation differs from its reference by intent, not by reuse
-        self._kinds.setdefault(row.reuse or "", []).append(finished)
+        kind = f"{row.reuse}, {row.likeness}"  # of another prompt's output: by likeness, too
+        self._kinds.setdefault(kind, []).append(finished)
         self._count += 1
         if self._count > self.limit:
             max(self._kinds.values(), key=len).pop()

@@ -101,7 +101,7 @@ DECIDES = Row(
             ),
             base="blue",
             width=12,
-            only="plans slots",
+            only="a policy that plans slots",
         ),
         Panel(
             title="Requests without a plan",
@@ -112,7 +112,7 @@ DECIDES = Row(
             steps=((0.01, "yellow"), (1, "red")),
             reach=1,
             width=12,
-            only="plans slots",
+            only="a policy that plans slots",
         ),
     ),
 )
@@ -134,7 +134,7 @@ STEPS = Row(
             ),
             base="blue",
             width=12,
-            only="plans steps",
+            only="a policy that plans steps",
         ),
         Panel(
             title="Targets",
@@ -147,7 +147,7 @@ STEPS = Row(
             ),
             base="blue",
             width=12,
-            only="plans steps",
+            only="a policy that plans steps",
         ),
     ),
 )
@@ -165,7 +165,7 @@ LEARNS = Row(
                 "popular has changed."
             ),
             base="blue",
-            only="trains",
+            only="a policy that trains",
         ),
         Panel(
             title="Candidates K",
@@ -177,7 +177,7 @@ LEARNS = Row(
                 "seldom the best, so it has not learnt yet."
             ),
             base="blue",
-            only="trains",
+            only="a policy that trains",
         ),
         Panel(
             title="Training updates",

@@ -103,6 +103,6 @@ def _board(board: Board) -> str:
 def _panel(panel: Panel) -> str:
     tells = panel.tells
     if panel.only is not None:
-        tells += f" Only a policy that {panel.only} has data here."
+        tells += f" Only {panel.only} has data here."
     cells = (f"**{panel.title}**", tells, panel.bad[0].upper() + panel.bad[1:])
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -38,8 +38,8 @@ class Panel:
     `most`: ends of the axis. `reach`: value up to which the axis goes even where all lines are
     lower; without one a line that stays at 0 gets an axis up to 100. `width`: of the board's 24
     columns. `beside`: the legend stands beside the plot; below it there is room for two lines.
-    `only`: what a policy does that has data here, all others have none: trains, plans steps, plans
-    slots. A `heatmap` has one query, a histogram's buckets by `le`.
+    `only`: who has data here, all others have none: a policy that trains, a run with reuse.similar.
+    A `heatmap` has one query, a histogram's buckets by `le`.
     """
 
     title: str
@@ -63,9 +63,7 @@ class Panel:
     def description(self) -> str:
         """Text that Grafana shows when the mouse is over the panel's corner."""
         text = f"{self.tells} When it looks bad: {self.bad}"
-        return (
-            text if self.only is None else f"{text} Only a policy that {self.only} has data here."
-        )
+        return text if self.only is None else f"{text} Only {self.only} has data here."
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ TRAFFIC = Row(
             ),
             tells=(
                 "Share of the pictures by how they were spared edge steps: exact (from the "
-                "store), resumed (went on from the store's), shared (joined one in flight), "
-                "final (a finished picture)."
+                "store), similar (another prompt's), resumed (went on from the store's), shared "
+                "(joined one in flight), final (a finished picture)."
             ),
             bad=(
                 "a ratio that falls while users stay the same: popularity drifts faster than the "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from midstep.errors import CacheCorrupted
 from midstep.wire.frame import Frame
 from midstep.wire.messages import CachedOutput
 
-__all__ = ["Cache", "Entry", "Hit", "Tier", "check_bounds", "check_entries"]
+__all__ = ["Cache", "Entry", "Held", "Hit", "Tier", "check_bounds", "check_entries"]
 
 Tier = Literal["store", "disk"]
 
@@ -47,26 +47,50 @@ class Hit:
     tier: Tier
 
 
+def _nothing(prompt_key: str, step: int) -> None:
+    """Nobody wants to know which entries leave."""
+
+
+class Held(NamedTuple):
+    """An entry without its frame; `embedding` None: none, or not at hand."""
+
+    prompt_key: str
+    step: int
+    prompt: str
+    embedding: NDArray[np.float32] | None
+
+
 class Cache(ABC):
     """Entries by prompt_key and step, at most `capacity` bytes; of a prompt one step, as in (11),
     or `several`. The policy decides what enters and leaves, the cache enforces its capacity.
 
-    Where a cache has slower tiers, `fetch` looks there too; what policies see and bound
-    (`snapshot`, `nbytes`, `len`, `capacity`) is memory alone. `dropped` is called with each
-    prompt_key and step that no tier holds any more.
+    `dropped` is called with prompt_key and step of each entry that is in no tier any more: evicted,
+    or replaced by another step. The same step anew replaces an entry in silence.
+
+    Where there are slower tiers, what policies see and bound (`lookup`, `snapshot`, `nbytes`,
+    `len`, `capacity`) is memory alone.
     """
 
     capacity: int
     several: bool = False
-    dropped: Callable[[str, int], None] = staticmethod(lambda prompt_key, step: None)
+    dropped: Callable[[str, int], None] = staticmethod(_nothing)
 
     @abstractmethod
     def lookup(self, prompt_key: str, limit: int) -> Hit | None:
         """The entry of exactly that key with the largest step that is at most `limit`."""
 
     async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
-        """`lookup` in all tiers. What memory holds is there without waiting."""
+        """As `lookup`, also in tiers that take time."""
         return self.lookup(prompt_key, limit)
+
+    def names(self) -> set[tuple[str, int]]:
+        """prompt_key and step of all entries of all tiers."""
+        return {(output.prompt_key, output.step) for output in self.snapshot()}
+
+    def held(self) -> Iterator[Held]:
+        """All entries of all tiers, without their frames, in no meaningful order."""
+        for output in self.snapshot():
+            yield Held(output.prompt_key, output.step, output.prompt, None)
 
     @abstractmethod
     def admit(self, entry: Entry) -> bool:
@@ -80,14 +104,6 @@ class Cache(ABC):
     @abstractmethod
     def snapshot(self) -> tuple[CachedOutput, ...]:
         """All entries as policies see them, in no meaningful order."""
-
-    def held(self) -> Iterator[Entry]:
-        """The entries of all tiers, in no meaningful order; those of a slower tier without their
-        payloads."""
-        for output in self.snapshot():
-            hit = self.lookup(output.prompt_key, output.step)
-            if hit is not None:
-                yield hit.entry
 
     @abstractmethod
     def check(self) -> None:

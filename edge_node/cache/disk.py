@@ -202,6 +202,10 @@ class DiskTier:
             self._threads.close()
         self.file.close()
 
+    def names(self) -> set[Name]:
+        """What is held."""
+        return set(self._records)
+
     def held(self) -> Iterator[Entry]:
         """What is held, without payloads, least recently used first."""
         return iter([record.entry for record in self._records.values()])

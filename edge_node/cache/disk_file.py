@@ -24,7 +24,7 @@ from edge_node.cache.base import Entry
 from midstep.errors import FrameError, ScenarioError
 from midstep.wire.frame import Frame
 
-__all__ = ["DiskFile", "DiskFull", "Name", "Record", "Written"]
+__all__ = ["Contents", "DiskFile", "DiskFull", "Name", "Record", "Written"]
 
 Name = tuple[str, int]  # an output's prompt_key and step
 
@@ -34,12 +34,27 @@ PAGE_HEAD = 16  # bytes that lmdb puts before a payload in pages of its own
 NODE_HEAD = 8  # bytes that lmdb puts before a small value
 SLACK = 64 << 20  # bytes of the map beyond twice the capacity: addresses, not disk
 # checksum of the rest, last use, payload bytes, frame checksum, steps, truncated, prompt bytes,
-# embedding floats
-HEAD = struct.Struct("<IQIIIBHH")
+# embedding floats, embedder
+HEAD = struct.Struct("<IQIIIBHHI")
 
 
 class DiskFull(Exception):
     """The map, or the disk, has no room for what was to be written; removals were done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a file is of: outputs of `pipeline`, whose frames have such `numbers` (reuse.frame).
+    `embedder` names what made the embeddings; those of another are passed over."""
+
+    pipeline: str
+    numbers: str = "float32"
+    embedder: str = ""
+
+    @property
+    def tag(self) -> int:
+        """The embedder in four bytes."""
+        return zlib.crc32(self.embedder.encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +87,7 @@ class Written:
 
 
 class DiskFile:
-    """The environment in folder `path`, None: in one that `close` removes, for outputs of
-    `pipeline` kept as `form` (the type of the numbers in its frames). One process at a time.
+    """The environment in folder `path`, None: in one that `close` removes. One process at a time.
     `durable`: a commit waits for the disk.
 
     Raises ScenarioError, one line, where the folder cannot be used or holds outputs of another
@@ -81,20 +95,15 @@ class DiskFile:
     """
 
     def __init__(
-        self,
-        path: Path | None,
-        capacity: int,
-        pipeline: str,
-        form: str = "",
-        *,
-        durable: bool = True,
+        self, path: Path | None, capacity: int, contents: Contents, *, durable: bool = True
     ) -> None:
         self.temporary = path is None
         if path is None:
             path = Path(tempfile.mkdtemp(prefix="midstep-disk-"))
         self.path = path
         self.capacity = capacity
-        self.pipeline = pipeline
+        self.contents = contents
+        self.pipeline = contents.pipeline
         self.damaged = 0  # records that `scan` left out
         self._lock = -1
         try:
@@ -113,7 +122,7 @@ class DiskFile:
             self._heads = self._environment.open_db(b"heads")
             self._payloads = self._environment.open_db(b"payloads")
             self._page = int(self._environment.stat()["psize"])
-            self._agree(about, pipeline, form)
+            self._agree(about)
         except (OSError, lmdb.Error) as error:
             self.close()
             raise ScenarioError(
@@ -158,7 +167,7 @@ class DiskFile:
             for key, head in transaction.cursor(self._heads):
                 name = bytes(key)
                 try:
-                    entry, used, nbytes = _read_head(name, bytes(head), self.pipeline)
+                    entry, used, nbytes = _read_head(name, bytes(head), self.contents)
                 except FrameError:
                     broken.append(name)
                     continue
@@ -192,7 +201,7 @@ class DiskFile:
             return None
         if head is None or payload is None:
             raise FrameError(f"{self.path}: half of {name[0][:12]} at step {name[1]} is missing")
-        entry, _, nbytes = _read_head(key, head, self.pipeline)
+        entry, _, nbytes = _read_head(key, head, self.contents)
         if len(payload) != nbytes:
             raise FrameError(f"{self.path}: {name[0][:12]} has {len(payload)} of {nbytes} bytes")
         whole = replace(entry, frame=replace(entry.frame, payload=payload))
@@ -243,7 +252,9 @@ class DiskFile:
                 transaction.delete(key, db=self._payloads)
             for name, (entry, record) in added.items():
                 key = _key(name)
-                transaction.put(key, _head(key, entry, record.used), db=self._heads)
+                transaction.put(
+                    key, _head(key, entry, record.used, self.contents.tag), db=self._heads
+                )
                 transaction.put(key, entry.frame.payload, db=self._payloads)
             for name, record in touched.items():
                 key = _key(name)
@@ -259,9 +270,13 @@ class DiskFile:
         if file.stat().st_size < needed:
             raise OSError(f"the file has {file.stat().st_size} of {needed} bytes")
 
-    def _agree(self, about: lmdb._Database, pipeline: str, form: str) -> None:
+    def _agree(self, about: lmdb._Database) -> None:
         """Write what the file is of, or raise ScenarioError where it is of something else."""
-        mine = {b"version": VERSION, b"pipeline": pipeline.encode(), b"form": form.encode()}
+        mine = {
+            b"version": VERSION,
+            b"pipeline": self.pipeline.encode(),
+            b"numbers": self.contents.numbers.encode(),
+        }
         with self._environment.begin(write=True, db=about) as transaction:
             theirs = {key: transaction.get(key) for key in mine}
             if not any(theirs.values()):
@@ -294,7 +309,7 @@ def _key(name: Name) -> bytes:
     return name[0].encode() + struct.pack(">I", name[1])
 
 
-def _head(key: bytes, entry: Entry, used: int) -> bytes:
+def _head(key: bytes, entry: Entry, used: int, tag: int) -> bytes:
     """An output's head. `key` is in its checksum, so that no other output can stand under it."""
     frame = entry.frame
     prompt = entry.prompt.encode("utf-8", "surrogatepass")
@@ -308,6 +323,7 @@ def _head(key: bytes, entry: Entry, used: int) -> bytes:
         entry.truncated,
         len(prompt),
         len(vector) // 4,
+        tag,
     )[4:]
     rest += prompt + vector
     return struct.pack("<I", zlib.crc32(rest, zlib.crc32(key))) + rest
@@ -321,18 +337,18 @@ def _used_at(key: bytes, head: bytes, used: int) -> bytes:
     return struct.pack("<I", zlib.crc32(rest, zlib.crc32(key))) + rest
 
 
-def _read_head(key: bytes, head: bytes, pipeline: str) -> tuple[Entry, int, int]:
+def _read_head(key: bytes, head: bytes, contents: Contents) -> tuple[Entry, int, int]:
     """An entry without its payload, its last use, and the payload's bytes. Raises FrameError."""
     if len(head) < HEAD.size or zlib.crc32(head[4:], zlib.crc32(key)) != int.from_bytes(
         head[:4], "little"
     ):
         raise FrameError("the head of an output on the disk is damaged: its checksum differs")
-    _, used, nbytes, checksum, steps, truncated, text, floats = HEAD.unpack_from(head)
+    _, used, nbytes, checksum, steps, truncated, text, floats, tag = HEAD.unpack_from(head)
     prompt = head[HEAD.size : HEAD.size + text].decode("utf-8", "surrogatepass")
     step = int.from_bytes(key[-4:], "big")
-    frame = Frame(pipeline, key[:-4].decode(), step, steps, b"", checksum)
+    frame = Frame(contents.pipeline, key[:-4].decode(), step, steps, b"", checksum)
     entry = Entry(prompt, frame, bool(truncated))
-    if floats:
+    if floats and tag == contents.tag:
         vector = np.frombuffer(head, np.float32, floats, HEAD.size + text).copy()
         entry = replace(entry, embedding=vector)
     return entry, used, nbytes

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge_node.cache.disk import DiskTier, Threads
-from edge_node.cache.disk_file import DiskFile
+from edge_node.cache.disk_file import Contents, DiskFile
 from midstep.clock import Clock
+from midstep.reuse.embedding import Embedder
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import DiskMetrics
 from midstep.wire.identity import PipelineIdentity
@@ -19,7 +20,7 @@ READERS = 2  # threads: one slow read does not keep all others waiting
 
 
 async def open_disk(
-    scenario: Scenario, identity: PipelineIdentity, clock: Clock
+    scenario: Scenario, identity: PipelineIdentity, clock: Clock, embedder: Embedder | None
 ) -> DiskTier | None:
     """The disk tier of a scenario's edge, with what its folder holds; None where it has none.
     Raises ScenarioError, one line."""
@@ -32,8 +33,12 @@ async def open_disk(
 
     def opened(threads: Threads | None) -> DiskTier:
         durable = threads is not None and path is not None
-        form = scenario.reuse.frame
-        file = DiskFile(path, capacity, identity.digest(), form, durable=durable)
+        contents = Contents(
+            pipeline=identity.digest(),
+            numbers=scenario.reuse.frame,
+            embedder="" if embedder is None else f"{embedder.name} {embedder.dimensions}",
+        )
+        file = DiskFile(path, capacity, contents, durable=durable)
         tier = DiskTier(file, threads, metrics)
         tier.open()
         return tier

@@ -40,12 +40,10 @@ class Store(Cache):
         for old in leaving:
             if old != step:
                 del self._entries[key, old]
+                self.dropped(key, old)
         self._entries[key, step] = entry
         self._steps[key] = [old for old in steps if old not in leaving] + [step]
         self._bytes = after
-        for old in leaving:
-            if old != step:
-                self.dropped(key, old)
         return True
 
     def evict(self, prompt_key: str, step: int | None = None) -> int:
@@ -54,10 +52,9 @@ class Store(Cache):
         for old in leaving:
             self._bytes -= self._entries.pop((prompt_key, old)).frame.nbytes
             steps.remove(old)
+            self.dropped(prompt_key, old)
         if leaving and not steps:
             del self._steps[prompt_key]
-        for old in leaving:
-            self.dropped(prompt_key, old)
         return len(leaving)
 
     def snapshot(self) -> tuple[CachedOutput, ...]:

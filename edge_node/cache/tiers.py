@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge_node.cache.base import Cache, Entry, Hit
+from edge_node.cache.base import Cache, Entry, Held, Hit
 from edge_node.cache.disk import DiskTier
 from midstep.errors import CacheCorrupted
 from midstep.wire.messages import CachedOutput
@@ -68,14 +68,16 @@ class TieredCache(Cache):
     def snapshot(self) -> tuple[CachedOutput, ...]:
         return self.memory.snapshot()
 
-    def held(self) -> Iterator[Entry]:
-        names = set()
-        for entry in self.memory.held():
-            names.add((entry.frame.prompt_key, entry.frame.step))
-            yield entry
+    def names(self) -> set[tuple[str, int]]:
+        return self.memory.names() | self.disk.names()
+
+    def held(self) -> Iterator[Held]:
+        names = self.memory.names()
+        yield from self.memory.held()
         for entry in self.disk.held():
-            if (entry.frame.prompt_key, entry.frame.step) not in names:
-                yield entry
+            name = entry.frame.prompt_key, entry.frame.step
+            if name not in names:
+                yield Held(*name, entry.prompt, entry.embedding)
 
     def check(self) -> None:
         self.memory.check()
@@ -83,13 +85,11 @@ class TieredCache(Cache):
         if self.several:
             return
         steps: dict[str, int] = {}
-        for entry in self.held():
-            frame = entry.frame
-            other = steps.setdefault(frame.prompt_key, frame.step)
-            if other != frame.step:
+        for key, step in self.names():
+            other = steps.setdefault(key, step)
+            if other != step:
                 raise CacheCorrupted(
-                    f"memory and disk hold steps {other} and {frame.step} of "
-                    f"{frame.prompt_key[:12]}, one is allowed"
+                    f"memory and disk hold steps {other} and {step} of {key[:12]}, one is allowed"
                 )
 
     async def close(self) -> None:

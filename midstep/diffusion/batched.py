@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.frame_numbers import is_lossy
@@ -22,6 +23,7 @@ from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
 from midstep.diffusion.solver import bound, changed, detached, restore, snapshot
+from midstep.diffusion.text_embedding import embed_text
 from midstep.diffusion.variation import vary
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
@@ -245,6 +247,9 @@ class BatchedDenoiser:
     def truncated(self, prompt: str) -> bool:
         tokenizer = self.pipe.tokenizer
         return len(tokenizer(prompt, truncation=False).input_ids) > int(tokenizer.model_max_length)
+
+    def embed(self, prompt: str) -> NDArray[np.float32] | None:
+        return embed_text(self.pipe, prompt)
 
     def _body(
         self, latent: torch.Tensor, conditioning: Conditioning, generator: torch.Generator

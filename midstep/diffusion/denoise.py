@@ -110,6 +110,10 @@ class Denoiser(Protocol):
     def truncated(self, prompt: str) -> bool | None:
         """Whether the tokenizer cuts this prompt, as diffusers does; None where there is none."""
 
+    def embed(self, prompt: str) -> NDArray[np.float32] | None:
+        """The prompt in the text encoder's own space, (d,), of any length: the mean over its own
+        tokens. None where there is no text encoder."""
+
 
 def check_steps(step: int, steps: int, until: int) -> None:
     """Check a stretch of the schedule. Raises ValueError unless 0 <= step <= until <= steps."""

@@ -124,6 +124,11 @@ class Engine:
         self._failure: Exception | None = None  # what ended `run`
 
     @property
+    def has_thread(self) -> bool:
+        """Whether computing is off the event loop."""
+        return self._executor is not None
+
+    @property
     def queue_depth(self) -> int:
         """Jobs that wait for their first tick."""
         return len(self._queue)

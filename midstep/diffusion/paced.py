@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.frame_numbers import is_lossy, narrowed_bytes
@@ -85,3 +86,6 @@ class PacedDenoiser:
 
     def truncated(self, prompt: str) -> bool | None:
         return None  # no tokenizer reads it
+
+    def embed(self, prompt: str) -> NDArray[np.float32] | None:
+        return None

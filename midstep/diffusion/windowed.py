@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.frame_numbers import is_lossy
@@ -17,6 +18,7 @@ from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
 from midstep.diffusion.solver import Window
+from midstep.diffusion.text_embedding import embed_text
 from midstep.diffusion.variation import vary
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
@@ -133,6 +135,9 @@ class WindowedDenoiser:
         return any(
             len(t(prompt, truncation=False).input_ids) > int(t.model_max_length) for t in tokenizers
         )
+
+    def embed(self, prompt: str) -> NDArray[np.float32] | None:
+        return embed_text(self.pipe, prompt)
 
     def _run(self, trajectory: Trajectory, stop: int, output: str) -> tuple[Window, Any, Any]:
         body: _Body = trajectory.body

@@ -14,6 +14,7 @@ from midstep.reuse.proportions import all_right
 from midstep.reuse.table import FLOORS, ReuseTable
 from midstep.scenario import Model, Scenario
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.messages import Quality
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from midstep.workload.user_request import UserRequest
 
@@ -33,6 +34,7 @@ __all__ = [
     "open_limits",
     "reuse_class",
     "table_path",
+    "usable_table",
 ]
 
 CORE = "core"
@@ -84,8 +86,8 @@ def class_limit(
 
 class ReuseLimits:
     """Limits of a run's requests. `by_class` has those that were measured; a class that is not in
-    it falls back to `fallback`, model.split_step. `notice` says in one line what a user should know
-    at the run's start."""
+    it falls back to `fallback`, model.split_step. `quality` is the one that they keep. `notice`
+    says in one line what a user should know at the run's start."""
 
     def __init__(
         self,
@@ -94,11 +96,13 @@ class ReuseLimits:
         fallback: int,
         catalogue: Catalogue | None = None,
         notice: str | None = None,
+        quality: Quality | None = None,
     ) -> None:
         self.steps = steps
         self.by_class = dict(by_class)
         self.fallback = fallback
         self.notice = notice
+        self.quality = quality
         self._catalogue = catalogue
         self._additions: dict[tuple[str, str], str] = {}  # of the catalogue's own: they are few
 
@@ -111,6 +115,12 @@ class ReuseLimits:
         if request.variation_seed is None:
             return limit
         return min(limit, self._of(VARIATION))
+
+    def kind(self, request: UserRequest) -> str:
+        """The reuse class of a request: what its own prompt adds to the shared one."""
+        if request.variation_seed is not None:
+            return VARIATION
+        return self._addition(request.prompt, request.edge_prompt)
 
     def _of(self, kind: str) -> int:
         limit = self.by_class.get(kind)
@@ -150,6 +160,16 @@ def open_limits(scenario: Scenario, identity: PipelineIdentity | None = None) ->
     return _measured(scenario, table, path)
 
 
+def usable_table(scenario: Scenario, identity: PipelineIdentity | None = None) -> ReuseTable | None:
+    """The table that says something about the scenario's run on the pipeline `identity`; None where
+    there is none. Raises as open_limits."""
+    path = table_path(scenario)
+    if path is None:
+        return None
+    table = ReuseTable.load(path)
+    return table if _misfit(table, path, scenario, identity) is None else None
+
+
 def table_path(scenario: Scenario) -> Path | None:
     """The table that the scenario names, or its model's own. Raises ScenarioError where there is no
     such file."""
@@ -180,9 +200,11 @@ def _misfit(
             foreign = table.foreign(model.path, revision)
     elif Path(table.model).name != Path(model.path).name:
         foreign = f"it was measured on {table.model}; model.path is {model.path}"
-    if foreign is not None:
+    if foreign is not None and not scenario.reuse.foreign:
         if scenario.reuse.table is not None:
-            raise ScenarioError(f"reuse.table: {path} is another model's: {foreign}")
+            raise ScenarioError(
+                f"reuse.table: {path} is another model's: {foreign}; reuse.foreign: true takes it"
+            )
         return f"the table of {model.path} is of another revision ({foreign})"
     if identity is None or identity.revision == PACED:
         differs = _differs_from_model(table, model)
@@ -231,7 +253,10 @@ def _scheduler(model: Model) -> str | None:
 def _fallback(scenario: Scenario, why: str) -> ReuseLimits:
     step = scenario.model.split_step
     notice = f"{why}: outputs serve other prompts up to model.split_step, {step}"
-    return ReuseLimits(scenario.model.steps, {}, step, notice=notice)
+    metric = scenario.reuse.metric or "fidelity"
+    floor = FLOORS[metric] if scenario.reuse.floor is None else scenario.reuse.floor
+    quality = Quality(metric=metric, floor=floor, share=scenario.reuse.share)
+    return ReuseLimits(scenario.model.steps, {}, step, notice=notice, quality=quality)
 
 
 def floor_of(scenario: Scenario, table: ReuseTable, path: Path) -> tuple[str, float]:
@@ -276,7 +301,12 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
             f"{reuse.share:g}: outputs serve such requests up to model.split_step, {fallback}"
         )
     return ReuseLimits(
-        scenario.model.steps, by_class, fallback, catalogue, "; ".join(notices) or None
+        scenario.model.steps,
+        by_class,
+        fallback,
+        catalogue,
+        "; ".join(notices) or None,
+        Quality(metric=metric, floor=floor, share=reuse.share),
     )
 
 

@@ -28,6 +28,7 @@ REGISTRY = CollectorRegistry()
 # ms to 100 s.
 SECONDS = tuple(round(0.001 * 1.25**i, 7) for i in range(53))
 RATIO = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+COSINE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
 BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 # every step of a short schedule has its own bucket; the scenario allows 1000
 STEPS = (*range(21), 25, 30, 35, 40, 45, 50, 100, 1000)
@@ -89,6 +90,13 @@ SPECS: dict[str, Spec] = {
         Counter,
         "Lookups that the store answered; resumed: with a step before the cut.",
         ("edge", "reuse"),
+    ),
+    "donor_similarity": Spec(
+        Histogram,
+        "Cosine of a request's prompt and the other prompt whose output served it, as it was or "
+        "gone on from; by likeness.",
+        ("edge", "likeness"),
+        COSINE,
     ),
     "store_bytes": Spec(Gauge, "Bytes held by the store.", ("edge",)),
     "store_capacity_bytes": Spec(Gauge, "Bytes the store may hold.", ("edge",)),

@@ -17,7 +17,7 @@ class EdgeMetrics:
 
     def __init__(self, edge: str) -> None:
         self.edge = edge
-        for reuse in ("exact", "resumed", "final"):
+        for reuse in ("exact", "similar", "resumed", "final"):
             counter("store_hits_total", edge, reuse)
         for reason in ("queue", "prompt", "identity", "frame", "deadline", "token"):
             counter("edge_rejections_total", edge, reason)
@@ -39,6 +39,10 @@ class EdgeMetrics:
     def hit(self, reuse: str) -> None:
         """One lookup answered."""
         counter("store_hits_total", self.edge, reuse).inc()
+
+    def donated(self, likeness: str, similarity: float) -> None:
+        """One request served by another prompt's output, as it is or gone on from."""
+        histogram("donor_similarity", self.edge, likeness).observe(similarity)
 
     def waited_for_plan(self, wait_s: float, in_time: bool) -> None:
         """One request waited for its slot's plan, scenario seconds; whether it came in time."""

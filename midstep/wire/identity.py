@@ -15,6 +15,7 @@ __all__ = [
     "PipelineIdentity",
     "check_prompt",
     "digest",
+    "mixed_key",
     "shared_seed",
 ]
 
@@ -90,6 +91,12 @@ class OutputKey:
     def digest(self) -> str:
         """The prompt_key of the record: all but the step, in 32 hex digits."""
         return digest([self.pipeline, self.prompt, self.seed, self.private])
+
+
+def mixed_key(prompt_key: str, donor_key: str, step: int) -> str:
+    """The key of what another prompt's output at `step` has become with this prompt: neither's own,
+    so that it is never met under either."""
+    return digest([prompt_key, donor_key, step])
 
 
 def shared_seed(prompt: str, scenario_seed: int) -> int:

@@ -55,8 +55,8 @@ class Description:
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """Quality that a user wants of a picture from another prompt's output: at least `floor` by
-    `metric` (fidelity, psnr in dB, ssim) with a probability of at least `share`."""
+    """Quality that a user wants of a picture that reuses an output: at least `floor` by `metric`
+    (fidelity, psnr in dB, ssim) with a probability of at least `share`."""
 
     metric: str
     floor: float
@@ -73,7 +73,7 @@ class Request:
     where the device does not say), `backlog_s` until its earlier requests are done.
 
     `kind` is the reuse class of the user's own prompt against the edge prompt
-    (midstep.reuse.limits). `quality` None: no other prompt's output may serve.
+    (midstep.reuse.limits), `quality` what its user wants; None: no other prompt's output may serve.
     """
 
     request_id: str

@@ -78,7 +78,8 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
     where the edge is open and knows it.
 
     Raises ScenarioError for `reactive` at an edge that is not coupled: nobody sees its requests
-    before they are served; and as `resolve_cut_rule` does.
+    before they are served; where prompts that are not to leave the devices would be asked for in
+    full; and as `resolve_cut_rule` does.
     """
     if scenario.modes.edge == "coupled":
         return _coupled_problem(scenario, frame_bytes)
@@ -86,6 +87,11 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
         raise ScenarioError(
             "policy.timing: reactive plans for requests that wait; set modes.edge: coupled with "
             "it, or proactive"
+        )
+    if scenario.reuse.privacy == "core" and asks_whole_prompt(scenario):
+        raise ScenarioError(
+            f"reuse.privacy: core: policy {scenario.policy.name} asks edges for users' prompts in "
+            f"full; take one that stores intermediate outputs, or open"
         )
     items = None
     parts = None

@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["gallery"]
 
 GALLERY_ROWS = 24
-FIRST = ("exact", "resumed")
+FIRST = ("exact", "similar", "resumed")
 
 
 def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
@@ -26,7 +26,8 @@ def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
         "<h2>Pictures</h2><p>The frame as the device received it, the picture it made of it, and "
         "the same picture "
         "without reuse (the user's own prompt from the first step on, same seed). A picture that "
-        "its device made alone (local) has no frame. Steps: edge + saved + device.</p>"
+        "its device made alone (local) has no frame. Where another prompt's output served, its "
+        "prompt and step, and how alike the two prompts are. Steps: edge + saved + device.</p>"
     )
     return f'{head}<div class="gallery">{"".join(figures)}</div>'
 
@@ -45,6 +46,16 @@ def _quality(row: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _donor(row: dict[str, Any]) -> str:
+    """The line on another prompt's output that served; nothing where there was none."""
+    if row.get("donor_key") is None:
+        return ""
+    prompt = row["donor_prompt"]
+    name = f"output {row['donor_key'][:12]}" if prompt is None else prompt
+    text = f"from: {name}, step {row['reused_step']}; {row['likeness']}"
+    return f"{html.escape(text)}, similarity {row['similarity']:.2f}<br>"
+
+
 def _figure(images: Path, row: dict[str, Any]) -> str:
     """Frame, picture and reference of one request; nothing where one of them is not there that
     should be."""
@@ -60,7 +71,7 @@ def _figure(images: Path, row: dict[str, Any]) -> str:
     steps = f"{row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}"
     return (
         f"<figure>{pictures}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
-        f"edge: {html.escape(row['edge_prompt'])}<br>"
+        f"edge: {html.escape(row['edge_prompt'])}<br>{_donor(row)}"
         f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {_quality(row)}"
         f"</figcaption></figure>"
     )

@@ -96,11 +96,11 @@ engines = st.fixed_dictionaries(
 class Watched(Flights):
     """Checks that nobody begins a trajectory that is already in flight."""
 
-    def begin(self, origin: Origin, cut: int, *, private: bool) -> tuple[Flight, Passenger]:
+    def begin(self, origin: Origin, cut: int) -> tuple[Flight, Passenger]:
         for other in self._flights.get(origin.prompt_key, ()):
             reachable = other.serves(cut, cut) is not None
-            assert private or other.until < origin.step or not reachable
-        return super().begin(origin, cut, private=private)
+            assert origin.private or other.until < origin.step or not reachable
+        return super().begin(origin, cut)
 
 
 class World:

@@ -17,10 +17,11 @@ from midstep.scenario import Scenario
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
-from midstep.wire.messages import Answer, Description, Request
+from midstep.wire.messages import Answer, Description, Quality, Request
 from tests import paced
 from user_agent.device import Device
 
+QUALITY = Quality(metric="fidelity", floor=1.0, share=0.99)
 Reply = Callable[[Request], Awaitable[Answer]]
 
 
@@ -80,7 +81,7 @@ async def open_device(scenario: Scenario, edge: FakeEdge) -> Device:
         scenario,
         edge,
         engine,
-        ReuseLimits(scenario.model.steps, {}, scenario.model.split_step),
+        ReuseLimits(scenario.model.steps, {}, scenario.model.split_step, quality=QUALITY),
         await edge.describe(),
         UserMetrics("edge-0", "lru"),
     )

@@ -9,6 +9,8 @@ of lanes, a set of keys); tests hold each equal to the driver.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from midstep.wire.messages import Access, CacheUpdate
 from orchestrator.policies.base import Kind, LearnerStats, Policy, SlotRecord
 
@@ -47,7 +49,15 @@ class RuleDriver(Driver):
     acts = True
 
     def access(self, access: Access) -> CacheUpdate:
-        return checked(self.policy.on_access(access))
+        return checked(self.policy.on_access(donors_own(access)))
+
+
+def donors_own(access: Access) -> Access:
+    """An access as rules see it: what another prompt's output served is a use of that one, and
+    brings nothing that could be kept."""
+    if not access.donor_key:
+        return access
+    return replace(access, prompt_key=access.donor_key, reuse="similar", limit=0)
 
 
 class PlannerDriver(Driver):

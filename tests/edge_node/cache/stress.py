@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge_node.cache.disk import DiskTier, Threads
-from edge_node.cache.disk_file import DiskFile
+from edge_node.cache.disk_file import Contents, DiskFile
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
 from tests.edge_node.cache.tiered_world import PIPELINE, STEPS, TieredWorld, make, version_of
@@ -81,7 +81,7 @@ async def operate(operations: int, seed: int, folder: Path) -> TieredWorld:
 async def write(folder: Path) -> None:
     """What the process does that is killed: outputs leave memory for the disk; each line says up to
     which all are written."""
-    tier = DiskTier(DiskFile(folder, CHILD_DISK, PIPELINE), threads())
+    tier = DiskTier(DiskFile(folder, CHILD_DISK, Contents(pipeline=PIPELINE)), threads())
     tier.open()
     cache = TieredCache(Store(200_000), tier)
     version = max(
@@ -119,7 +119,7 @@ def kill(folder: Path, draw: random.Random) -> tuple[int, int]:
     for line in child.stdout.read().split("\n")[:-1]:
         written = int(line)
     child.wait()
-    file = DiskFile(folder, CHILD_DISK, PIPELINE)
+    file = DiskFile(folder, CHILD_DISK, Contents(pipeline=PIPELINE))
     found = {}
     for record in file.scan():
         entry = file.read(record.name)

@@ -110,7 +110,7 @@ def test_a_folder_of_another_pipeline_or_another_edge_is_refused_in_one_line(
         with pytest.raises(ScenarioError, match=r"holds outputs of pipeline") as error:
             await opened(tmp_path, model={**paced.TREE["model"], "guidance": 5})
         assert "\n" not in str(error.value)
-        with pytest.raises(ScenarioError, match=r"disk_path: .* holds outputs of form float32"):
+        with pytest.raises(ScenarioError, match=r"disk_path: .* holds outputs of numbers float32"):
             await opened(tmp_path, reuse={"frame": "float16"})
         node = await opened(tmp_path)
         await node.close()

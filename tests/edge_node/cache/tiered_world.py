@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge_node.cache.base import Cache, Entry
 from edge_node.cache.disk import DiskTier, Threads
-from edge_node.cache.disk_file import DiskFile, Name
+from edge_node.cache.disk_file import Contents, DiskFile, Name
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
 from midstep.wire.frame import Frame
@@ -102,7 +102,7 @@ class TieredWorld:
     def open(self) -> tuple[Cache, DiskTier]:
         """The cache on what the folder holds."""
         memory, disk = self.capacities
-        file = DiskFile(self.folder, disk, PIPELINE, durable=False)
+        file = DiskFile(self.folder, disk, Contents(pipeline=PIPELINE), durable=False)
         self.pools = self.threads() if self.threads is not None else None
         tier = DiskTier(file, self.pools, self.events)
         tier.open()
@@ -282,5 +282,5 @@ class TieredWorld:
         assert names == self.memory.keys(), "memory holds something else"
         order = [name_of(entry) for entry in self.tier.held()]
         assert order == list(self.disk), "the disk holds something else, or in another order"
-        held = {name_of(entry) for entry in self.cache.held()}
+        held = {(held.prompt_key, held.step) for held in self.cache.held()}
         assert held == self.memory.keys() | self.disk.keys()

@@ -25,24 +25,30 @@ def pipeline(model: str) -> Any:
 
 def picture(model: str, settings: dict[str, Any], row: dict[str, Any]) -> np.ndarray[Any, Any]:
     """What a stock pipeline makes of the row: the edge prompt, exchanged for the user's after the
-    edge's steps."""
+    edge's steps; where another prompt's output served, that prompt up to the step of that."""
     import torch
 
     pipe = pipeline(model)
-    cut = row["edge_steps"] + row["saved_steps"]
-    positive, negative = pipe.encode_prompt(row["prompt"], pipe.device, 1, True)
-    users = torch.cat([negative, positive])
+    exchanged = {}  # after a step -> the prompt's embeddings
+    donor = row.get("donor_prompt")
+    changes = {} if donor is None else {row["reused_step"]: row["edge_prompt"]}
+    changes[row["edge_steps"] + row["saved_steps"]] = row["prompt"]
+    for step, prompt in changes.items():
+        positive, negative = pipe.encode_prompt(prompt, pipe.device, 1, True)[:2]
+        exchanged[step] = torch.cat([negative, positive])
 
     def exchange(pipe: Any, index: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-        return {"prompt_embeds": users} if index == cut - 1 else values
+        after = exchanged.get(index + 1) if index + 1 < settings["steps"] else None
+        return values if after is None else {"prompt_embeds": after}
 
     image = pipe(
-        row["edge_prompt"],
+        row["edge_prompt"] if donor is None else donor,
         num_inference_steps=settings["steps"],
         guidance_scale=settings["guidance"],
         generator=torch.Generator().manual_seed(row["seed"]),
-        callback_on_step_end=exchange if cut < settings["steps"] else None,
+        callback_on_step_end=exchange,
         callback_on_step_end_tensor_inputs=["prompt_embeds"],
+        **{name: settings[name] for name in ("height", "width") if settings.get(name)},
     ).images[0]
     return np.asarray(image)
 

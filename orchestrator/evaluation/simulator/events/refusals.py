@@ -35,7 +35,7 @@ KNOWN: dict[str, str] = {
     "Slotted": "per_user",
     "Recorded": "kind",
     "Cut": "rule",
-    "Reuse": "metric floor share table",
+    "Reuse": "metric floor share table foreign embedding check_share privacy",
     "PolicySettings": "name params source timing admission steps_per_prompt weight_v "
     "latency_target_s",
     "Modes": "edge clock denoiser wire time_scale",

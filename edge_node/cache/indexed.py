@@ -1,0 +1,134 @@
+"""A cache with an index of its prompts' embeddings, always in step with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_node.cache.base import Cache, Entry, Held, Hit
+from midstep.errors import CacheCorrupted
+from midstep.reuse.index import LikenessIndex, Name, Neighbours
+from midstep.reuse.likeness import Grammar, Parts
+from midstep.wire.messages import CachedOutput
+
+__all__ = ["IndexedStore"]
+
+
+class IndexedStore(Cache):
+    """Any cache, and beside it an index, `dimensions` numbers a row, of the entries that may serve
+    other prompts: who is admitted is found at once, who leaves never again.
+
+    Indexed is what has an embedding and bears the key that everybody shares for its prompt,
+    `shared_key`: no private output, none of another pipeline or of another conditioning.
+    """
+
+    def __init__(
+        self, cache: Cache, grammar: Grammar, dimensions: int, shared_key: Callable[[str], str]
+    ) -> None:
+        self.dimensions = dimensions
+        self.shared_key = shared_key
+        self.capacity = cache.capacity
+        self.several = cache.several
+        self._cache = cache
+        self._grammar = grammar
+        self._index = LikenessIndex(dimensions)
+        self._others: set[Name] = cache.names()  # entries that are not indexed
+        cache.dropped = self._forget
+
+    def nearest(self, vector: NDArray[np.floating], parts: Parts) -> Neighbours:
+        """All indexed entries, beside a prompt of this vector and these parts. Good until an entry
+        enters or leaves."""
+        return self._index.neighbours(vector, parts)
+
+    def rows(self, prompt_key: str, last_step: int) -> NDArray[np.intp]:
+        """Places in `nearest` of a prompt_key at steps 1 to `last_step`."""
+        return self._index.rows(prompt_key, last_step)
+
+    def entry(self, prompt_key: str, step: int) -> Entry | None:
+        """The entry of just that step, where `lookup` sees it."""
+        hit = self._cache.lookup(prompt_key, step)
+        return hit.entry if hit is not None and hit.step == step else None
+
+    def fill(self, embed: Callable[[str], NDArray[np.floating]]) -> int:
+        """Index what the cache held before, such as a disk's outputs of an earlier run; `embed` is
+        for those whose embedding is not at hand. How many are new in the index."""
+        before = len(self._index)
+        for held in self._cache.held():
+            if (held.prompt_key, held.step) not in self._index:
+                self._remember(held, embed)
+        return len(self._index) - before
+
+    def lookup(self, prompt_key: str, limit: int) -> Hit | None:
+        return self._cache.lookup(prompt_key, limit)
+
+    async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
+        return await self._cache.fetch(prompt_key, limit)
+
+    def names(self) -> set[Name]:
+        return self._cache.names()
+
+    def held(self) -> Iterator[Held]:
+        return self._cache.held()
+
+    def admit(self, entry: Entry) -> bool:
+        if not self._cache.admit(entry):
+            return False
+        frame = entry.frame
+        self._forget(frame.prompt_key, frame.step)  # what stood there before
+        self._remember(Held(frame.prompt_key, frame.step, entry.prompt, entry.embedding))
+        return True
+
+    def evict(self, prompt_key: str, step: int | None = None) -> int:
+        return self._cache.evict(prompt_key, step)
+
+    def snapshot(self) -> tuple[CachedOutput, ...]:
+        return self._cache.snapshot()
+
+    def check(self) -> None:
+        self._cache.check()
+        self._index.check()
+        names = set(self._index.names())
+        entries = self._cache.names()
+        for key, step in sorted(names - entries):
+            raise CacheCorrupted(
+                f"the index of likeness has step {step} of {key[:12]}, which the store has not"
+            )
+        for key, step in sorted(entries - names - self._others):
+            raise CacheCorrupted(
+                f"the store has step {step} of {key[:12]}, which the index of likeness has not"
+            )
+
+    async def close(self) -> None:
+        await self._cache.close()
+
+    @property
+    def nbytes(self) -> int:
+        return self._cache.nbytes
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    def _remember(
+        self, held: Held, embed: Callable[[str], NDArray[np.floating]] | None = None
+    ) -> None:
+        """Index an entry, or remember that it serves its own prompt alone."""
+        name = held.prompt_key, held.step
+        vector: NDArray[np.floating] | None = None
+        if self.shared_key(held.prompt) == held.prompt_key:
+            vector = held.embedding
+            if vector is not None and embed is not None and len(vector) != self.dimensions:
+                vector = None  # by another embedder
+            if vector is None and embed is not None:
+                vector = embed(held.prompt)
+        if vector is None:
+            self._others.add(name)
+            return
+        self._index.add(*name, vector, self._grammar.parts(held.prompt))
+        self._others.discard(name)
+
+    def _forget(self, key: str, step: int) -> None:
+        """An entry is not held any more."""
+        self._index.remove(key, step)
+        self._others.discard((key, step))

@@ -1,0 +1,124 @@
+"""What the store has for a request: its own prompt's output, or where the request allows it and
+that goes further, another prompt's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from edge_node.cache.base import Cache, Entry, Hit
+from edge_node.cut.base import CutRule
+from edge_node.flight import Origin
+from edge_node.similar import Donor, Finder
+from midstep.diffusion.engine import Engine
+from midstep.reuse.embedding import EncoderEmbedder, Vector
+from midstep.wire.identity import OutputKey, mixed_key, shared_seed
+from midstep.wire.messages import Request
+
+__all__ = ["Lookup", "Usable"]
+
+REMEMBERED = 10_000  # prompts whose vectors are kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usable:
+    """The furthest held output that may serve a request: a `hit` of its own prompt, or a `donor`
+    that goes further; neither: there is none. `vector` embeds the request's prompt, None where
+    nobody compares prompts."""
+
+    hit: Hit | None = None
+    donor: Donor | None = None
+    vector: Vector | None = None
+
+    @property
+    def step(self) -> int:
+        """Where it can be handed over; 0: there is none."""
+        if self.donor is not None:
+            return self.donor.step
+        return 0 if self.hit is None else self.hit.step
+
+    @property
+    def entry(self) -> Entry | None:
+        if self.donor is not None:
+            return self.donor.entry
+        return None if self.hit is None else self.hit.entry
+
+    def origin(self, output: OutputKey, prompt_key: str) -> Origin:
+        """Where the trajectory of a request begins that goes on from it."""
+        key = prompt_key
+        if self.donor is not None:
+            key = mixed_key(prompt_key, self.donor.prompt_key, self.donor.step)
+        return Origin(
+            prompt=output.prompt,
+            prompt_key=key,
+            seed=output.seed,
+            private=output.private,
+            held=self.entry,
+            donor=self.donor,
+            vector=self.vector,
+        )
+
+
+class Lookup:
+    """Looks outputs up in `store`. A prompt that the plan of `rule` names is served by its own
+    outputs alone: the plan wants one to be made. Without a `finder` every prompt is. `seed` is the
+    scenario's, of which shared seeds are made."""
+
+    def __init__(
+        self, store: Cache, finder: Finder | None, rule: CutRule, engine: Engine, seed: int
+    ) -> None:
+        self._store = store
+        self._finder = finder
+        self._rule = rule
+        self._engine = engine
+        self._seed = seed
+        self._vectors: OrderedDict[str, Vector] = OrderedDict()
+
+    async def usable(self, request: Request, output: OutputKey, prompt_key: str) -> Usable:
+        """The furthest held output within the request's limit. Raises what the embedder raises."""
+        finder = self._finder
+        if finder is None or output.private:
+            return Usable(hit=await self._store.fetch(prompt_key, request.limit))
+        vector = await self._vector(finder, output.prompt)
+        # after the wait: what the store has may have changed meanwhile
+        hit = await self._store.fetch(prompt_key, request.limit)
+        donor = None
+        if request.quality is not None and prompt_key not in self._rule.targets:
+            wanted = finder.wanted(output.prompt, prompt_key, request.limit, request.quality)
+            donor = finder.find(wanted, vector, 0 if hit is None else hit.step)
+            if donor is not None:
+                donor = await self._brought(output, donor)
+        return Usable(hit=hit, donor=donor, vector=vector)
+
+    async def _brought(self, output: OutputKey, donor: Donor) -> Donor | None:
+        """A donor with its entry, from a slower tier where it is there; None where it is gone, or
+        where it differs from the request's output in more than its prompt and the shared seed that
+        follows from it."""
+        if donor.entry is None:
+            hit = await self._store.fetch(donor.prompt_key, donor.step)
+            if hit is None or hit.step != donor.step:
+                return None
+            donor = replace(donor, entry=hit.entry)
+        assert donor.entry is not None
+        prompt = donor.entry.prompt
+        other = replace(output, prompt=prompt, seed=shared_seed(prompt, self._seed))
+        return donor if other.digest() == donor.prompt_key else None
+
+    async def _vector(self, finder: Finder, prompt: str) -> Vector:
+        """A prompt's embedding: of one that is new, computed beside the event loop."""
+        vector = self._vectors.get(prompt)
+        if vector is None:
+            vector = await self._embed(finder, prompt)
+            self._vectors[prompt] = vector
+            if len(self._vectors) > REMEMBERED:
+                self._vectors.popitem(last=False)
+        else:
+            self._vectors.move_to_end(prompt)
+        return vector
+
+    async def _embed(self, finder: Finder, prompt: str) -> Vector:
+        if self._engine.has_thread and not isinstance(finder.embedder, EncoderEmbedder):
+            return await asyncio.to_thread(finder.vector, prompt)
+        # the pipeline's encoder is asked where the denoiser computes, between two ticks
+        return await self._engine.compute(lambda: finder.vector(prompt))

@@ -1,0 +1,114 @@
+"""The finder: the other prompt's output from which a request saves most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_node.cache.base import Entry
+from edge_node.cache.indexed import IndexedStore
+from edge_node.similar.base import SimilarRule, Wanted
+from midstep.reuse.embedding import Embedder, Vector
+from midstep.reuse.index import Neighbours
+from midstep.reuse.likeness import LIKENESS, Grammar
+from midstep.wire.messages import Quality
+
+__all__ = ["Cap", "Donor", "Finder"]
+
+# likeness, the quality that is wanted, a limit by the rule -> the limit that holds; 0: none
+Cap = Callable[[str, Quality, int], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Donor:
+    """Another prompt's held output that may serve at `step`; `kind` is a text of LIKENESS. `entry`
+    None: it is in a tier that takes time (`await store.fetch(prompt_key, step)`)."""
+
+    prompt_key: str
+    step: int
+    similarity: float
+    kind: str
+    entry: Entry | None
+
+
+class Finder:
+    """Finds donors in an edge's store, by its rule. `cap` lowers a rule's limits by likeness."""
+
+    def __init__(
+        self,
+        store: IndexedStore,
+        rule: SimilarRule,
+        embedder: Embedder,
+        grammar: Grammar,
+        cap: Cap | None = None,
+    ) -> None:
+        self.store = store
+        self.rule = rule
+        self.embedder = embedder
+        self.grammar = grammar
+        self.cap = cap
+
+    def vector(self, prompt: str) -> Vector:
+        """The prompt's embedding; call it where the denoiser computes."""
+        return self.embedder.embed(prompt)
+
+    def wanted(self, prompt: str, prompt_key: str, limit: int, quality: Quality) -> Wanted:
+        """A request for the output of an edge prompt, as rules see it."""
+        parts = self.grammar.parts(prompt)
+        return Wanted(
+            prompt=prompt, prompt_key=prompt_key, parts=parts, limit=limit, quality=quality
+        )
+
+    def find(self, wanted: Wanted, vector: NDArray[np.floating], above: int = 0) -> Donor | None:
+        """The usable output with the furthest step beyond `above`, of those the nearest, then the
+        one of the smallest key. Usable is another prompt's, held at a step within the rule's limit
+        and the request's own. None also for an output that is not shared by everybody."""
+        neighbours = self.store.nearest(vector, wanted.parts)
+        if not len(neighbours.step):
+            return None
+        if self.store.shared_key(wanted.prompt) != wanted.prompt_key:
+            return None
+        limits = np.minimum(self.rule.limits(wanted, neighbours), np.int32(wanted.limit))
+        if self.cap is not None:
+            caps = [self.cap(kind, wanted.quality, wanted.limit) for kind in LIKENESS]
+            limits = np.minimum(limits, np.array(caps, np.int32)[neighbours.kind])
+        step = neighbours.step
+        names = neighbours.names
+        if self.rule.nearest_only:
+            rows = self._nearest(neighbours, wanted)
+            usable = rows[(step[rows] > above) & (step[rows] <= limits[rows])]
+        else:
+            usable = np.flatnonzero((step > above) & (step <= limits))
+        while len(usable):
+            held = step[usable]
+            furthest = usable[held == held.max()]
+            similarity = neighbours.similarity[furthest]
+            best = furthest[similarity == similarity.max()]
+            row = min(best.tolist(), key=names.__getitem__)
+            if names[row][0] != wanted.prompt_key:
+                return self._donor(neighbours, row)
+            usable = usable[usable != row]
+        return None
+
+    def _donor(self, neighbours: Neighbours, row: int) -> Donor:
+        key, step = neighbours.names[row]
+        return Donor(
+            prompt_key=key,
+            step=step,
+            similarity=float(neighbours.similarity[row]),
+            kind=LIKENESS[neighbours.kind[row]],
+            entry=self.store.entry(key, step),
+        )
+
+    def _nearest(self, neighbours: Neighbours, wanted: Wanted) -> NDArray[np.intp]:
+        """Rows of the nearest other prompt within the limit; of equals the smallest key."""
+        similarity = neighbours.similarity.copy()
+        similarity[self.store.rows(wanted.prompt_key, self.rule.steps)] = -np.inf
+        most = similarity.max()
+        if most == -np.inf:
+            return np.empty(0, np.intp)
+        keys = [neighbours.names[row][0] for row in np.flatnonzero(similarity == most).tolist()]
+        return self.store.rows(min(keys), wanted.limit)

@@ -1,0 +1,32 @@
+"""The rule `fixed`: one step above one threshold of similarity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_node.similar.base import BySimilarity, check_step
+from midstep.reuse.likeness import FloatArray, IntArray
+from midstep.reuse.table import ReuseTable
+
+__all__ = ["FixedThreshold"]
+
+
+class FixedThreshold(BySimilarity):
+    """Serves up to `step` where the cosine is `threshold` or more."""
+
+    name = "fixed"
+
+    def __init__(
+        self,
+        steps: int,
+        table: ReuseTable | None = None,
+        *,
+        threshold: float = 0.9,
+        step: int = 10,
+    ) -> None:
+        super().__init__(steps, table)
+        self.threshold = np.float32(threshold)
+        self.step = check_step(step, steps)
+
+    def by_similarity(self, similarity: FloatArray) -> IntArray:
+        return np.where(similarity >= self.threshold, np.int32(self.step), np.int32(0))

@@ -1,0 +1,143 @@
+"""The output of one request: from the store, from a trajectory that it shares, or from one of its
+own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge_node.cache.base import Cache
+from edge_node.cutter import Cutter
+from edge_node.delivery import LOCAL, Delivery
+from edge_node.flight import Flight, Origin
+from edge_node.flights import Flights
+from edge_node.gate import Gate
+from edge_node.lookup import Lookup, Usable
+from edge_node.reports import demand_of
+from midstep.clock import Clock
+from midstep.errors import QueueFull
+from midstep.telemetry.writers import EdgeMetrics
+from midstep.wire.identity import OutputKey
+from midstep.wire.messages import Request, Reuse
+
+__all__ = ["Supply"]
+
+
+class Supply:
+    """Supplies requests with outputs, as the cut says (`by_cut`) or a slot's plan (`by_plan`).
+    `finishes`: the edge makes whole pictures."""
+
+    def __init__(
+        self,
+        store: Cache,
+        lookup: Lookup,
+        flights: Flights,
+        cutter: Cutter,
+        clock: Clock,
+        metrics: EdgeMetrics,
+        *,
+        finishes: bool,
+    ) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._flights = flights
+        self._cutter = cutter
+        self._clock = clock
+        self._metrics = metrics
+        self._finishes = finishes
+
+    async def by_cut(self, request: Request, output: OutputKey, key: str) -> Delivery:
+        """A held output where it is at or past the request's cut, else the one at its cut. Raises
+        QueueFull, and what the engine raises."""
+        self._metrics.lookup()
+        usable = await self._lookup.usable(request, output, key)
+        held = usable.step
+        flight = None if output.private else self._flights.usable(key, request.limit, held)
+        cut = self._cutter.cut(request, key, held, flight)
+        if held >= cut:
+            return self._hand_over(usable)
+        origin = usable.origin(output, key)
+        if not self._flights.goes_on(key, held):
+            origin = replace(origin, held=None)
+        try:
+            return await self._fly(origin, flight, cut, request.limit)
+        except QueueFull:
+            if usable.entry is None:
+                raise
+            # no room to go on from it: an earlier cut is better than none
+            return self._hand_over(usable)
+
+    async def by_plan(self, gate: Gate, request: Request, output: OutputKey, key: str) -> Delivery:
+        """What the plan of the slot gives a request: nothing, a held output as it is, or the one at
+        its planned step (or limit, where that is before), made from noise."""
+        arrived = self._clock.now()
+        verdict = await gate.wait(key, None if output.private else demand_of(request, key))
+        plan_wait_s = max(0.0, self._clock.now() - arrived)
+        self._metrics.waited_for_plan(plan_wait_s, verdict.in_time)
+        planned = verdict.planned
+        if planned is None or planned.step < 1 or output.private:
+            return replace(LOCAL, plan_wait_s=plan_wait_s)
+        if planned.from_store and planned.step <= request.limit:
+            self._metrics.lookup()
+            hit = await self._store.fetch(key, planned.step)
+            if hit is not None and hit.step == planned.step:
+                return replace(self._hand_over(Usable(hit=hit)), plan_wait_s=plan_wait_s)
+        cut = min(planned.step, request.limit)
+        flight = self._flights.usable(key, cut, 0)
+        delivery = await self._fly(Usable().origin(output, key), flight, cut, cut)
+        return replace(delivery, plan_wait_s=plan_wait_s)
+
+    def _hand_over(self, usable: Usable) -> Delivery:
+        """A held output as it is. The policy says whether memory gets back what was on disk."""
+        hit = usable.hit if usable.donor is None else None
+        staged = hit is not None and hit.tier == "disk"
+        if hit is not None and staged:
+            self._flights.frozen(replace(hit.entry, embedding=usable.vector))
+        reuse: Reuse = "exact"
+        if usable.donor is not None:
+            reuse = "similar"
+        elif self._finishes and usable.step == self._cutter.steps:
+            reuse = "final"
+        self._metrics.hit(reuse)
+        return Delivery(
+            entry=usable.entry,
+            reuse=reuse,
+            reused_step=usable.step,
+            donor=usable.donor,
+            staged=staged,
+        )
+
+    async def _fly(
+        self, origin: Origin, flight: Flight | None, cut: int, furthest: int
+    ) -> Delivery:
+        """Let a request join the trajectory of its output that is in flight, or begin one from
+        `origin`, and wait for the output at its cut; one that has passed the cut may give a step up
+        to `furthest`."""
+        arrived = self._clock.now()
+        at = None if flight is None else flight.serves(cut, furthest)
+        if flight is not None and at is not None:
+            shares = True
+            passenger = flight.join(at)
+        else:
+            shares = False
+            flight, passenger = self._flights.begin(origin, cut)
+        try:
+            entry = await passenger.entry
+        except BaseException:
+            flight.leave(passenger)
+            raise
+        if shares:
+            return Delivery(
+                entry=entry,
+                reuse="shared",
+                edge_steps=passenger.edge_steps,
+                reused_step=flight.origin.step,
+            )
+        started_s = arrived if flight.started_s is None else flight.started_s
+        return Delivery(
+            entry=entry,
+            reuse="computed" if origin.held is None else "resumed",
+            edge_steps=passenger.edge_steps,
+            reused_step=origin.step,
+            queue_s=max(0.0, started_s - arrived),
+            donor=origin.donor,
+        )

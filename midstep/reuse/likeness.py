@@ -1,0 +1,121 @@
+"""Likeness of two prompts: what differs between them, in the grammar of the catalogue; of free text
+how near their embeddings are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from midstep.workload.catalogue import UNSAID, Catalogue
+
+__all__ = [
+    "LIKENESS",
+    "SAME_OBJECT",
+    "SAME_PLACEMENT",
+    "SAME_SCENE",
+    "UNKNOWN",
+    "UNRELATED",
+    "WORDS_ENDS",
+    "FloatArray",
+    "Grammar",
+    "IntArray",
+    "Parts",
+    "kinds",
+    "words_kind",
+]
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+
+SAME_OBJECT = "same object"
+SAME_SCENE = "same scene"
+SAME_PLACEMENT = "same placement"
+UNRELATED = "unrelated"
+OF_CATALOGUE = (SAME_OBJECT, SAME_SCENE, SAME_PLACEMENT, UNRELATED)
+
+# Free text: bins of the cosine by their lower ends. Below the last end is the last bin, too.
+WORDS_ENDS = (0.95, 0.9, 0.8, 0.65, 0.0)
+LIKENESS = (*OF_CATALOGUE, "words .95", "words .9", "words .8", "words .65", "words 0")
+
+_FIRST_OF_WORDS = len(OF_CATALOGUE)
+_LAST_OF_WORDS = len(LIKENESS) - 1
+_ENDS = np.array(WORDS_ENDS[:-1], np.float32)
+
+
+class Parts(NamedTuple):
+    """What a prompt asks for, by the catalogue's indices: an object, a background and an ending;
+    -1 each where the prompt is no prompt of the catalogue."""
+
+    thing: int
+    background: int
+    ending: int
+
+
+UNKNOWN = Parts(-1, -1, -1)
+
+
+class Grammar:
+    """Reads prompts of a catalogue, core prompts and those with an ending; None: knows none."""
+
+    def __init__(self, catalogue: Catalogue | None) -> None:
+        self._unsaid = 0 if catalogue is None else catalogue.endings.index(UNSAID)
+        self._heads: dict[str, tuple[int, int]] = {}
+        self._tails: tuple[tuple[str, int], ...] = ()
+        if catalogue is None:
+            return
+        self._tails = tuple((b.phrase, n) for n, b in enumerate(catalogue.backgrounds))
+        first = {edge.thing: edge for edge in catalogue.edges}
+        for thing, edge in first.items():
+            phrase = catalogue.backgrounds[edge.background].phrase
+            for number, ending in enumerate(catalogue.endings):
+                head = catalogue.prompt(edge, ending).removesuffix(phrase)
+                self._heads[head] = thing, number
+
+    def parts(self, prompt: str) -> Parts:
+        """Object, background and ending of a prompt."""
+        for phrase, background in self._tails:
+            if prompt.endswith(phrase):
+                head = self._heads.get(prompt.removesuffix(phrase))
+                if head is not None:
+                    return Parts(head[0], background, head[1])
+        return UNKNOWN
+
+    def kind(self, prompt: str, other: str, similarity: float) -> str:
+        """Likeness of two prompts whose embeddings have the cosine `similarity`."""
+        others = np.array([self.parts(other)], np.int32)
+        number = kinds(self.parts(prompt), others, np.array([similarity], np.float32))[0]
+        return LIKENESS[number]
+
+
+def words_kind(similarity: float) -> str:
+    """Likeness of free text by the cosine of the embeddings."""
+    return LIKENESS[_bins(np.array([similarity], np.float32))[0]]
+
+
+def kinds(parts: Parts, others: IntArray, similarity: FloatArray) -> IntArray:
+    """Numbers into LIKENESS, (n,), of a prompt of these parts and each of `others`, (n, 3), whose
+    cosines are `similarity`, (n,). Equal objects and backgrounds with another ending are the same
+    object."""
+    if parts.thing < 0:
+        return _bins(similarity)
+    things = others[:, 0]
+    same_thing = things == parts.thing
+    same_background = others[:, 1] == parts.background
+    # 0 object, 1 scene, 3 neither
+    number = np.full(len(others), 3, np.int32)
+    if parts.ending > 0:  # an ending that is said: 0 is UNSAID
+        number[others[:, 2] == parts.ending] = 2
+    number[same_background] = 1
+    number[same_thing] = 0
+    foreign = things < 0
+    if foreign.any():
+        number[foreign] = _bins(similarity[foreign])
+    return number
+
+
+def _bins(similarity: FloatArray) -> IntArray:
+    """Numbers of the bins of free text; a cosine at a lower end belongs to that bin."""
+    below: IntArray = (similarity[:, None] < _ENDS).sum(1, dtype=np.int32)
+    return below + np.int32(_FIRST_OF_WORDS)
