@@ -12,8 +12,9 @@ from typing import Protocol
 
 import lmdb
 
-from edge_node.cache.base import Entry, check_bounds
-from edge_node.cache.disk_file import DiskFile, DiskFull, Name, Record, Written
+from edge_node.cache.base import Entry, Held, check_bounds
+from edge_node.cache.disk_file import DiskFile, DiskFull, Record, Written
+from edge_node.cache.disk_head import Name
 from midstep.errors import CacheCorrupted, FrameError
 
 __all__ = ["DiskEvents", "DiskTier", "Threads"]
@@ -92,7 +93,7 @@ class DiskTier:
         self._waiting: OrderedDict[Name, Entry] = OrderedDict()  # to be written
         self._waiting_bytes = 0
         self._removed: set[Name] = set()  # from the file, in the next transaction
-        self._touched: dict[Name, Record] = {}
+        self._touched: set[Name] = set()
         self._writing: asyncio.Future[None] | None = None
         self._reading: dict[Name, asyncio.Task[Entry | None]] = {}
         self._broken = False  # the last transaction failed
@@ -124,7 +125,7 @@ class DiskTier:
         there already is only touched."""
         name = entry.frame.prompt_key, entry.frame.step
         known = self._records.get(name)
-        if known is not None and known.entry.frame.checksum == entry.frame.checksum:
+        if known is not None and known.checksum == entry.frame.checksum:
             self.touch(name)
             return True
         self._forget(name)
@@ -151,9 +152,9 @@ class DiskTier:
     def touch(self, name: Name) -> None:
         """An output was used."""
         self._uses += 1
-        record = self._records[name] = self._records[name].at(self._uses)
+        self._records[name].used = self._uses
         self._records.move_to_end(name)
-        self._touched[name] = record
+        self._touched.add(name)
         if len(self._touched) >= BATCH_USES:
             self._write()
 
@@ -202,13 +203,18 @@ class DiskTier:
             self._threads.close()
         self.file.close()
 
-    def names(self) -> set[Name]:
-        """What is held."""
-        return set(self._records)
+    def names(self) -> list[Name]:
+        """What is held, least recently used first."""
+        return list(self._records)
 
-    def held(self) -> Iterator[Entry]:
-        """What is held, without payloads, least recently used first."""
-        return iter([record.entry for record in self._records.values()])
+    def held(self) -> Iterator[Held]:
+        """What is held, without its frames, in no meaningful order. Blocks: the file is read."""
+        for held in self.file.heads():
+            name = held.prompt_key, held.step
+            if name in self._records and name not in self._waiting:
+                yield held
+        for (key, step), entry in self._waiting.items():
+            yield Held(key, step, entry.prompt, entry.embedding)
 
     def check(self) -> None:
         """Recount, O(entries). Raises CacheCorrupted."""
@@ -255,7 +261,7 @@ class DiskTier:
         entry = self._waiting.pop(name, None)
         if entry is not None:
             self._waiting_bytes -= entry.frame.nbytes
-        self._touched.pop(name, None)
+        self._touched.discard(name)
         self._removed.add(name)
         self._events.holds(len(self), self.nbytes)
         return True
@@ -292,18 +298,18 @@ class DiskTier:
             self._write()
 
     def _batch(self) -> Written:
-        added: dict[Name, tuple[Entry, Record]] = {}
+        added: dict[Name, tuple[Entry, int]] = {}
         nbytes = 0
         for name, entry in self._waiting.items():
             if added and nbytes + entry.frame.nbytes > BATCH_BYTES:
                 break
-            added[name] = entry, self._records[name]
+            added[name] = entry, self._records[name].used
             nbytes += entry.frame.nbytes
-        touched = {name: used for name, used in self._touched.items() if name not in added}
+        touched = {name: self._records[name].used for name in self._touched - added.keys()}
         # those that still wait take their last use with them
         written = Written(removed=frozenset(self._removed), added=added, touched=touched)
         self._removed = set()
-        self._touched = {}
+        self._touched = set()
         return written
 
     def _commit(self, batch: Written) -> Exception | None:
@@ -335,7 +341,7 @@ class DiskTier:
             while (record := self._records.get(name)) is not None:
                 outcome = await loop.run_in_executor(reader, self._load, name)
                 now = self._records.get(name, record)
-                if now.entry is record.entry:
+                if now is record:
                     return self._checked(name, outcome)
                 # it has left meanwhile, and another has come in its place
                 if name in self._waiting:

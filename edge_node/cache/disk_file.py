@@ -10,80 +10,49 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import struct
 import tempfile
-import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
-import numpy as np
 
-from edge_node.cache.base import Entry
+from edge_node.cache.base import Entry, Held
+from edge_node.cache.disk_head import HEAD_BYTES, Contents, Name, key_of, name_of
 from midstep.errors import FrameError, ScenarioError
-from midstep.wire.frame import Frame
 
-__all__ = ["Contents", "DiskFile", "DiskFull", "Name", "Record", "Written"]
-
-Name = tuple[str, int]  # an output's prompt_key and step
+__all__ = ["DiskFile", "DiskFull", "Record", "Written"]
 
 VERSION = b"midstep outputs 1"
 LONGEST_KEY = 507  # bytes of a prompt_key: lmdb's keys have 511, the step takes 4
 PAGE_HEAD = 16  # bytes that lmdb puts before a payload in pages of its own
 NODE_HEAD = 8  # bytes that lmdb puts before a small value
 SLACK = 64 << 20  # bytes of the map beyond twice the capacity: addresses, not disk
-# checksum of the rest, last use, payload bytes, frame checksum, steps, truncated, prompt bytes,
-# embedding floats, embedder
-HEAD = struct.Struct("<IQIIIBHHI")
 
 
 class DiskFull(Exception):
     """The map, or the disk, has no room for what was to be written; removals were done."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contents:
-    """What a file is of: outputs of `pipeline`, whose frames have such `numbers` (reuse.frame).
-    `embedder` names what made the embeddings; those of another are passed over."""
-
-    pipeline: str
-    numbers: str = "float32"
-    embedder: str = ""
-
-    @property
-    def tag(self) -> int:
-        """The embedder in four bytes."""
-        return zlib.crc32(self.embedder.encode())
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Record:
-    """An output on the disk: its `entry` without the payload, `nbytes` of which the frame has,
-    `size` that it takes of the file, and `used`, its last use, a count that grows with every
-    use."""
+    """An output on the disk: the bytes of its frame, `size` that it takes of the file, its frame's
+    checksum, and `used`, its last use, a count that grows with every use."""
 
-    entry: Entry
+    name: Name
     nbytes: int
     size: int
+    checksum: int
     used: int
-
-    @property
-    def name(self) -> Name:
-        return self.entry.frame.prompt_key, self.entry.frame.step
-
-    def at(self, used: int) -> Record:
-        """The same, used later."""
-        return Record(entry=self.entry, nbytes=self.nbytes, size=self.size, used=used)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """One transaction: outputs that leave, outputs that come, and uses of others."""
+    """One transaction: outputs that leave, outputs that come, and last uses of others."""
 
     removed: frozenset[Name]
-    added: Mapping[Name, tuple[Entry, Record]]
-    touched: Mapping[Name, Record]
+    added: Mapping[Name, tuple[Entry, int]]
+    touched: Mapping[Name, int]
 
 
 class DiskFile:
@@ -103,7 +72,6 @@ class DiskFile:
         self.path = path
         self.capacity = capacity
         self.contents = contents
-        self.pipeline = contents.pipeline
         self.damaged = 0  # records that `scan` left out
         self._lock = -1
         try:
@@ -145,52 +113,79 @@ class DiskFile:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def record(self, entry: Entry, used: int) -> Record:
-        """The record of an output that is to be written. Its size is what lmdb keeps it in: a
-        payload has pages of its own; small values take twice their bytes, as their pages are half
-        full or more."""
-        nbytes = entry.frame.nbytes
-        empty = replace(entry, frame=replace(entry.frame, payload=b""))
-        return Record(entry=empty, nbytes=nbytes, size=self._size(empty, nbytes), used=used)
+        """The record of an output that is to be written."""
+        frame = entry.frame
+        key = len(frame.prompt_key.encode()) + 4
+        text = len(entry.prompt.encode("utf-8", "surrogatepass"))
+        floats = 0 if entry.embedding is None else entry.embedding.size
+        return Record(
+            name=(frame.prompt_key, frame.step),
+            nbytes=frame.nbytes,
+            size=self._size(key, HEAD_BYTES + text + 4 * floats, frame.nbytes),
+            checksum=frame.checksum,
+            used=used,
+        )
 
     def takes(self, entry: Entry) -> bool:
         """Whether an output can stand here at all: one of this pipeline, under a key that fits."""
         frame = entry.frame
-        return frame.pipeline == self.pipeline and len(frame.prompt_key.encode()) <= LONGEST_KEY
+        fits = len(frame.prompt_key.encode()) <= LONGEST_KEY
+        return fits and frame.pipeline == self.contents.pipeline
 
     def scan(self) -> list[Record]:
         """Every record, least recently used first. Those that are damaged, or without a payload,
         are removed and counted in `damaged`."""
         records: list[Record] = []
-        broken: list[bytes] = []
+        broken: set[bytes] = set()
         with self._environment.begin(buffers=True) as transaction:
-            payloads = set(map(bytes, transaction.cursor(self._payloads).iternext(values=False)))
-            for key, head in transaction.cursor(self._heads):
-                name = bytes(key)
+            for buffer, head in transaction.cursor(self._heads):
+                key = bytes(buffer)
                 try:
-                    entry, used, nbytes = _read_head(name, bytes(head), self.contents)
+                    facts = self.contents.facts(key, head)
+                    name = name_of(key)
                 except FrameError:
-                    broken.append(name)
+                    broken.add(key)
                     continue
-                if name not in payloads:
-                    broken.append(name)
-                    continue
-                payloads.remove(name)
-                size = self._size(entry, nbytes)
-                records.append(Record(entry=entry, nbytes=nbytes, size=size, used=used))
-        broken += payloads
+                record = Record(
+                    name=name,
+                    nbytes=facts.nbytes,
+                    size=self._size(len(key), len(head), facts.nbytes),
+                    checksum=facts.checksum,
+                    used=facts.used,
+                )
+                records.append(record)
+            whole = len(records) == transaction.stat(self._payloads)["entries"]
+            if not whole or broken:
+                cursor = transaction.cursor(self._payloads)
+                payloads = set(map(bytes, cursor.iternext(values=False)))
+                broken |= payloads ^ {key_of(record.name) for record in records}
+                records = [record for record in records if key_of(record.name) in payloads]
         self.damaged += len(broken)
         if broken:
             with self._environment.begin(write=True) as transaction:
-                for name in broken:
-                    transaction.delete(name, db=self._heads)
-                    transaction.delete(name, db=self._payloads)
+                for key in broken:
+                    transaction.delete(key, db=self._heads)
+                    transaction.delete(key, db=self._payloads)
         records.sort(key=lambda record: record.used)
         return records
+
+    def heads(self) -> Iterator[Held]:
+        """Every output without its frame, damaged ones left out, in the order of their keys."""
+        contents = self.contents
+        with self._environment.begin() as transaction:
+            for key, head in transaction.cursor(self._heads):
+                try:
+                    facts = contents.facts(key, head)
+                    prompt_key, step = name_of(key)
+                except FrameError:
+                    continue
+                prompt = contents.prompt(facts, head)
+                yield Held(prompt_key, step, prompt, contents.vector(facts, head))
 
     def read(self, name: Name) -> Entry | None:
         """An output, None where there is none. Raises FrameError where it is damaged, or is not
         what its key says."""
-        key = _key(name)
+        key = key_of(name)
         try:
             with self._environment.begin() as transaction:
                 head = transaction.get(key, db=self._heads)
@@ -201,12 +196,7 @@ class DiskFile:
             return None
         if head is None or payload is None:
             raise FrameError(f"{self.path}: half of {name[0][:12]} at step {name[1]} is missing")
-        entry, _, nbytes = _read_head(key, head, self.contents)
-        if len(payload) != nbytes:
-            raise FrameError(f"{self.path}: {name[0][:12]} has {len(payload)} of {nbytes} bytes")
-        whole = replace(entry, frame=replace(entry.frame, payload=payload))
-        whole.frame.verify(self.pipeline, name[0])
-        return whole
+        return self.contents.entry(key, head, payload)
 
     def commit(self, written: Written) -> None:
         """Write one transaction. Raises DiskFull where there is no room, lmdb.Error."""
@@ -216,51 +206,50 @@ class DiskFile:
             self._write(written.removed, {}, written.touched)
             raise DiskFull(str(error)) from error
 
-    def _size(self, entry: Entry, nbytes: int) -> int:
-        key = len(entry.frame.prompt_key.encode()) + 4 + NODE_HEAD
-        floats = 0 if entry.embedding is None else entry.embedding.size
-        head = HEAD.size + len(entry.prompt.encode("utf-8", "surrogatepass")) + 4 * floats
-        return sum(self._value_size(key, value) for value in (head, nbytes))
-
-    def _value_size(self, key: int, value: int) -> int:
-        """Bytes of a key and its value: from a third of a page on it may have pages of its own."""
-        if 3 * (key + value) < self._page:
-            return 2 * (key + value)
-        return 2 * key + -(-(value + PAGE_HEAD) // self._page) * self._page
-
     def used_bytes(self) -> int:
         """Bytes of the pages that are in use, whatever the file's own size: free pages are used
         again, and never given back."""
-        used = 0
+        pages = 0
         with self._environment.begin() as transaction:
-            for database in (None, self._heads, self._payloads):
-                stat = transaction.stat(database) if database else self._environment.stat()
-                pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
-                used += pages * self._page
-        return used
+            for database in (self._heads, self._payloads):
+                stat = transaction.stat(database)
+                pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        return pages * self._page
+
+    def _size(self, key: int, *values: int) -> int:
+        """Bytes that lmdb keeps values under one key in: a large one has pages of its own, from a
+        third of a page on it may; small ones take twice their bytes, as their pages are half full
+        or more."""
+        size = 0
+        for value in values:
+            node = key + NODE_HEAD
+            if 3 * (node + value) < self._page:
+                size += 2 * (node + value)
+            else:
+                size += 2 * node + -(-(value + PAGE_HEAD) // self._page) * self._page
+        return size
 
     def _write(
         self,
         removed: Iterable[Name],
-        added: Mapping[Name, tuple[Entry, Record]],
-        touched: Mapping[Name, Record],
+        added: Mapping[Name, tuple[Entry, int]],
+        touched: Mapping[Name, int],
     ) -> None:
         with self._environment.begin(write=True) as transaction:
             for name in removed:
-                key = _key(name)
+                key = key_of(name)
                 transaction.delete(key, db=self._heads)
                 transaction.delete(key, db=self._payloads)
-            for name, (entry, record) in added.items():
-                key = _key(name)
-                transaction.put(
-                    key, _head(key, entry, record.used, self.contents.tag), db=self._heads
-                )
+            for name, (entry, used) in added.items():
+                key = key_of(name)
+                transaction.put(key, self.contents.pack(key, entry, used), db=self._heads)
                 transaction.put(key, entry.frame.payload, db=self._payloads)
-            for name, record in touched.items():
-                key = _key(name)
+            for name, used in touched.items():
+                key = key_of(name)
                 head = transaction.get(key, db=self._heads)
                 if head is not None:
-                    transaction.put(key, _used_at(key, head, record.used), db=self._heads)
+                    head = self.contents.used_at(key, head, used)
+                    transaction.put(key, head, db=self._heads)
 
     def _whole(self) -> None:
         """Check that the file has all its pages: reading one that is cut off ends the process.
@@ -274,7 +263,7 @@ class DiskFile:
         """Write what the file is of, or raise ScenarioError where it is of something else."""
         mine = {
             b"version": VERSION,
-            b"pipeline": self.pipeline.encode(),
+            b"pipeline": self.contents.pipeline.encode(),
             b"numbers": self.contents.numbers.encode(),
         }
         with self._environment.begin(write=True, db=about) as transaction:
@@ -303,55 +292,6 @@ def _own(path: Path) -> int:
         os.close(lock)
         raise OSError("another edge is using it") from error
     return lock
-
-
-def _key(name: Name) -> bytes:
-    return name[0].encode() + struct.pack(">I", name[1])
-
-
-def _head(key: bytes, entry: Entry, used: int, tag: int) -> bytes:
-    """An output's head. `key` is in its checksum, so that no other output can stand under it."""
-    frame = entry.frame
-    prompt = entry.prompt.encode("utf-8", "surrogatepass")
-    vector = b"" if entry.embedding is None else entry.embedding.astype(np.float32).tobytes()
-    rest = HEAD.pack(
-        0,
-        used,
-        frame.nbytes,
-        frame.checksum,
-        frame.steps,
-        entry.truncated,
-        len(prompt),
-        len(vector) // 4,
-        tag,
-    )[4:]
-    rest += prompt + vector
-    return struct.pack("<I", zlib.crc32(rest, zlib.crc32(key))) + rest
-
-
-def _used_at(key: bytes, head: bytes, used: int) -> bytes:
-    """The same head, used later. One that is damaged stays so."""
-    if zlib.crc32(head[4:], zlib.crc32(key)) != int.from_bytes(head[:4], "little"):
-        return head
-    rest = struct.pack("<Q", used) + head[12:]
-    return struct.pack("<I", zlib.crc32(rest, zlib.crc32(key))) + rest
-
-
-def _read_head(key: bytes, head: bytes, contents: Contents) -> tuple[Entry, int, int]:
-    """An entry without its payload, its last use, and the payload's bytes. Raises FrameError."""
-    if len(head) < HEAD.size or zlib.crc32(head[4:], zlib.crc32(key)) != int.from_bytes(
-        head[:4], "little"
-    ):
-        raise FrameError("the head of an output on the disk is damaged: its checksum differs")
-    _, used, nbytes, checksum, steps, truncated, text, floats, tag = HEAD.unpack_from(head)
-    prompt = head[HEAD.size : HEAD.size + text].decode("utf-8", "surrogatepass")
-    step = int.from_bytes(key[-4:], "big")
-    frame = Frame(contents.pipeline, key[:-4].decode(), step, steps, b"", checksum)
-    entry = Entry(prompt, frame, bool(truncated))
-    if floats and tag == contents.tag:
-        vector = np.frombuffer(head, np.float32, floats, HEAD.size + text).copy()
-        entry = replace(entry, embedding=vector)
-    return entry, used, nbytes
 
 
 def _excerpt(value: bytes | None) -> str:

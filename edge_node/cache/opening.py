@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge_node.cache.disk import DiskTier, Threads
-from edge_node.cache.disk_file import Contents, DiskFile
+from edge_node.cache.disk_file import DiskFile
+from edge_node.cache.disk_head import Contents
 from midstep.clock import Clock
 from midstep.reuse.embedding import Embedder
 from midstep.scenario import Scenario

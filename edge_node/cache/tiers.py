@@ -69,15 +69,14 @@ class TieredCache(Cache):
         return self.memory.snapshot()
 
     def names(self) -> set[tuple[str, int]]:
-        return self.memory.names() | self.disk.names()
+        return self.memory.names().union(self.disk.names())
 
     def held(self) -> Iterator[Held]:
         names = self.memory.names()
         yield from self.memory.held()
-        for entry in self.disk.held():
-            name = entry.frame.prompt_key, entry.frame.step
-            if name not in names:
-                yield Held(*name, entry.prompt, entry.embedding)
+        for held in self.disk.held():
+            if (held.prompt_key, held.step) not in names:
+                yield held
 
     def check(self) -> None:
         self.memory.check()
@@ -115,10 +114,9 @@ class TieredCache(Cache):
         """Of a prompt of which the disk has several steps, from another run, keep the one that was
         used last."""
         latest: dict[str, int] = {}
-        for entry in reversed(list(self.disk.held())):
-            frame = entry.frame
-            if latest.setdefault(frame.prompt_key, frame.step) != frame.step:
-                self.disk.remove((frame.prompt_key, frame.step))
+        for key, step in reversed(self.disk.names()):
+            if latest.setdefault(key, step) != step:
+                self.disk.remove((key, step))
 
     def _in_memory(self, prompt_key: str, step: int | None) -> list[Entry]:
         """The entries of a prompt in memory; `step` None: at every step."""

@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge_node.cache.disk import DiskTier, Threads
-from edge_node.cache.disk_file import Contents, DiskFile
+from edge_node.cache.disk_file import DiskFile
+from edge_node.cache.disk_head import Contents
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
 from tests.edge_node.cache.tiered_world import PIPELINE, STEPS, TieredWorld, make, version_of
@@ -56,8 +57,10 @@ async def operate(operations: int, seed: int, folder: Path) -> TieredWorld:
             await world.admit(key, step, nbytes)
         elif what < 0.45:
             await world.evict(key, draw.choice([None, step]))
-        elif what < 0.96:
+        elif what < 0.94:
             await world.fetch(key, step)
+        elif what < 0.96:
+            await world.similar(key)
         elif what < 0.9995:
             await world.burst([(k, step) for k in draw.sample(keys[:500], 6)])
         elif what < 0.9998:
@@ -71,7 +74,8 @@ async def operate(operations: int, seed: int, folder: Path) -> TieredWorld:
     await world.close()
     spent = time.monotonic() - began
     print(
-        f"{world.operations} operations in {spent:.0f} s, {world.puts} puts "
+        f"{world.operations} operations in {spent:.0f} s, {world.most} outputs at most, "
+        f"{world.puts} puts "
         f"({world.put_bytes / (MEMORY + DISK):.0f} x the capacity), {world.restarts} restarts, "
         f"{world.kills} kills; {world.events}: nothing foreign, nothing lost, never over"
     )
@@ -85,7 +89,7 @@ async def write(folder: Path) -> None:
     tier.open()
     cache = TieredCache(Store(200_000), tier)
     version = max(
-        (version_of(e) for e in [await tier.read(n) for n in names(tier)] if e), default=0
+        (version_of(e) for e in [await tier.read(n) for n in tier.names()] if e), default=0
     )
     draw = random.Random(version)
     while True:
@@ -98,10 +102,6 @@ async def write(folder: Path) -> None:
         if draw.random() < 0.5:
             await tier.flush()
             print(version, flush=True)
-
-
-def names(tier: DiskTier) -> list[tuple[str, int]]:
-    return [(entry.frame.prompt_key, entry.frame.step) for entry in tier.held()]
 
 
 def kill(folder: Path, draw: random.Random) -> tuple[int, int]:

@@ -50,6 +50,10 @@ class Tiers(RuleBasedStateMachine):
     def fetch(self, key: str, limit: int) -> None:
         self.run(self.world.fetch(key, limit))
 
+    @rule(key=KEYS)
+    def similar(self, key: str) -> None:
+        self.run(self.world.similar(key))
+
     @rule(key=KEYS, at=st.integers(0, 10_000))
     def damage(self, key: str, at: int) -> None:
         self.run(self.world.damage(key, at))
@@ -87,8 +91,10 @@ async def at_random(world: TieredWorld, operations: int, seed: int) -> None:
             await world.admit(key, step, draw.choice([0, 700, 4079, 4081, 9000]))
         elif what < 0.6:
             await world.evict(key, draw.choice([None, step]))
-        elif what < 0.93:
+        elif what < 0.9:
             await world.fetch(key, step)
+        elif what < 0.93:
+            await world.similar(key)
         elif what < 0.97:
             await world.damage(key, draw.randrange(9000))
         elif what < 0.985:
@@ -167,7 +173,7 @@ def comes_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def unsaid(patch: pytest.MonkeyPatch) -> None:
-    """What left the disk is not said to the index."""
+    """What left the disk is not said to the index, which finds it still."""
     patch.setattr(TieredCache, "_left_disk", lambda self, key, step: None)
 
 

@@ -7,29 +7,47 @@ that another's output, an old one, or a damaged one shows.
 from __future__ import annotations
 
 import asyncio
+import functools
+import hashlib
 import random
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_node.cache.base import Cache, Entry
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_node.cache.base import Entry
 from edge_node.cache.disk import DiskTier, Threads
-from edge_node.cache.disk_file import Contents, DiskFile, Name
+from edge_node.cache.disk_file import DiskFile
+from edge_node.cache.disk_head import Contents, Name
+from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
+from midstep.reuse.likeness import Grammar
 from midstep.wire.frame import Frame
 
 PIPELINE = "pipeline"
 STEPS = 8
 MEMORY = 24_000
 DISK = 120_000
+DIMENSIONS = 16
 
 
 def make(key: str, step: int, version: int, nbytes: int) -> Entry:
     """An output whose payload follows from these, and begins with its version."""
     noise = random.Random(f"{key} {step} {version}").randbytes(nbytes)
     payload = (version.to_bytes(8, "little") + noise)[:nbytes]
-    return Entry(f"prompt of {key}", Frame.seal(PIPELINE, key, step, STEPS, payload))
+    frame = Frame.seal(PIPELINE, key, step, STEPS, payload)
+    return Entry(f"prompt of {key}", frame, embedding=embed(f"prompt of {key}"))
+
+
+@functools.lru_cache(maxsize=10_000)
+def embed(prompt: str) -> NDArray[np.float32]:
+    """A prompt's embedding, of unit length."""
+    seed = int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=4).digest(), "big")
+    vector = np.random.default_rng(seed).normal(size=DIMENSIONS).astype(np.float32)
+    return vector / np.linalg.norm(vector)
 
 
 def version_of(entry: Entry) -> int:
@@ -85,6 +103,7 @@ class TieredWorld:
         self.capacities = memory, disk
         self.thorough = thorough
         self.events = Events()
+        self._grammar = Grammar(None)
         self.memory: dict[Name, Entry] = {}
         self.memory_bytes = 0
         self.disk: OrderedDict[Name, Entry] = OrderedDict()  # least recently used first
@@ -94,21 +113,35 @@ class TieredWorld:
         self.leaving: list[Name] = []  # what the model took from a tier in this operation
         self.puts = 0
         self.put_bytes = 0
+        self.most = 0
         self.restarts = 0
         self.kills = 0
         self.operations = 0
         self.cache, self.tier = self.open()
 
-    def open(self) -> tuple[Cache, DiskTier]:
+    def open(self) -> tuple[IndexedStore, DiskTier]:
         """The cache on what the folder holds."""
         memory, disk = self.capacities
         file = DiskFile(self.folder, disk, Contents(pipeline=PIPELINE), durable=False)
         self.pools = self.threads() if self.threads is not None else None
         tier = DiskTier(file, self.pools, self.events)
         tier.open()
-        cache = TieredCache(Store(memory, self.several), tier)
-        cache.dropped = lambda key, step: self.gone.append((key, step))
+        tiers = TieredCache(Store(memory, self.several), tier)
+        cache = IndexedStore(
+            tiers, self._grammar, DIMENSIONS, lambda prompt: prompt.removeprefix("prompt of ")
+        )
+        forget = tiers.dropped
+
+        def dropped(key: str, step: int) -> None:
+            self.gone.append((key, step))
+            forget(key, step)
+
+        tiers.dropped = dropped
+        cache.fill(self._unneeded)
         return cache, tier
+
+    def _unneeded(self, prompt: str) -> NDArray[np.float32]:
+        raise AssertionError(f"the embedding of {prompt!r} is on the disk")
 
     async def admit(self, key: str, step: int, nbytes: int) -> None:
         """A new version of an output comes into memory."""
@@ -158,6 +191,19 @@ class TieredWorld:
         assert hit is None or hit.step == hit.entry.frame.step
         self._compare()
 
+    async def similar(self, key: str) -> None:
+        """A request for a like prompt's output: the nearest in the index, from whatever tier."""
+        prompt = f"prompt of {key}"
+        neighbours = self.cache.nearest(embed(prompt), self._grammar.parts(prompt))
+        names = list(neighbours.names)
+        assert len(names) == len(self.memory.keys() | self.disk.keys())
+        if not names:
+            return
+        donor, step = names[int(np.argmax(neighbours.similarity))]
+        held = {name[0] for name in names}
+        assert donor == key if key in held else donor in held
+        await self.fetch(donor, step)
+
     async def burst(self, requests: list[tuple[str, int]]) -> None:
         """Requests at once, for different prompts, while the disk is written."""
         hits = await asyncio.gather(*(self.cache.fetch(key, limit) for key, limit in requests))
@@ -172,7 +218,7 @@ class TieredWorld:
                     break
             assert (None if hit is None else hit.entry) == expected
         # their last uses are in the order in which they were read
-        order = [name_of(entry) for entry in self.tier.held()]
+        order = self.tier.names()
         assert set(order) == self.disk.keys()
         self.disk = OrderedDict((name, self.disk[name]) for name in order)
         self._compare()
@@ -217,7 +263,7 @@ class TieredWorld:
         for name in list(self.memory):
             self._from_memory(name)
         self.cache, self.tier = self.open()
-        order = [name_of(entry) for entry in self.tier.held()]
+        order = self.tier.names()
         assert set(order) == set(self.disk), "what was written is not what is found"
         self.disk = OrderedDict((name, self.disk[name]) for name in order)
         self._compare(whole=True)
@@ -270,6 +316,7 @@ class TieredWorld:
         assert len(self.cache) == len(self.memory)
         assert self.tier.nbytes <= disk
         assert len(self.tier) == len(self.disk)
+        self.most = max(self.most, len(self.disk))
         if not whole:
             gone = {n for n in self.leaving if n not in self.memory and n not in self.disk}
             assert sorted(self.gone) == sorted(gone), "what left was not said"
@@ -280,7 +327,10 @@ class TieredWorld:
         self.cache.check()
         names = {(output.prompt_key, output.step) for output in self.cache.snapshot()}
         assert names == self.memory.keys(), "memory holds something else"
-        order = [name_of(entry) for entry in self.tier.held()]
+        order = self.tier.names()
         assert order == list(self.disk), "the disk holds something else, or in another order"
+        assert set(self.cache.nearest(embed("any"), self._grammar.parts("any")).names) == names | (
+            self.disk.keys()
+        )
         held = {(held.prompt_key, held.step) for held in self.cache.held()}
         assert held == self.memory.keys() | self.disk.keys()
