@@ -12,7 +12,7 @@ from edge_node.node import EdgeNode
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import Access, CacheUpdate
+from midstep.wire.messages import Access, CacheUpdate, Quality
 from orchestrator.decision.problem import Problem
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
@@ -128,3 +128,33 @@ def test_a_folder_that_ends_with_the_run_is_removed(tmp_path: Path) -> None:
         return folder
 
     assert not run_virtual(use()).exists()
+
+
+def test_a_like_prompt_is_served_from_the_disk_of_an_earlier_run(tmp_path: Path) -> None:
+    reuse = {"similar": "any", "embedding": "words"}
+    wanted = Quality(metric="psnr", floor=20, share=0.5)
+
+    async def first() -> Any:
+        node = await opened(tmp_path, reuse=reuse)
+        answer = await ask(node, "a panda on a beach")
+        await world.keep(node.edge, answer)
+        await node.edge.apply(CacheUpdate((), (answer.frame.prompt_key,)))
+        await node.close()
+        return answer
+
+    async def second(held: Any) -> None:
+        node = await opened(tmp_path, reuse=reuse)
+        request = world.ask(node.edge, "a lion on a beach", quality=wanted)
+        answer = await node.edge.obtain(request, 60)
+        assert (answer.reuse, answer.edge_steps) == ("similar", 0)
+        assert (answer.donor_prompt, answer.frame) == ("a panda on a beach", held.frame)
+        assert len(node.edge.staging) == 0  # another's output is not the prompt's own
+        own = await ask(node, "a panda on a beach")
+        assert own.reuse == "exact"
+        staged = node.edge.staging.entries()[0]
+        await world.keep(node.edge, own)
+        assert staged.embedding is not None  # it can still be found by likeness
+        node.edge.integrity.check()
+        await node.close()
+
+    run_virtual(second(run_virtual(first())))
