@@ -106,6 +106,9 @@ class IndexedStore(Cache):
                 f"the store has step {step} of {key[:12]}, which the index of likeness has not"
             )
 
+    async def close(self) -> None:
+        await self._cache.close()
+
     @property
     def nbytes(self) -> int:
         return self._cache.nbytes
