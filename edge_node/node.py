@@ -193,6 +193,7 @@ def _open_finder(
     for a rule that there is not, or cannot be."""
     rule = open_similar(scenario, identity)
     assert rule is not None  # there is an embedder only where there is a rule
+    rule.check_embedding(embedder.name)
     pipeline = identity.digest()
     negative = scenario.workload.negative  # who has another one shares by it, not by likeness
     file = catalogue_file(scenario.model.path)  # in whose classes the model's table was measured
