@@ -8,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from edge_node.cache.base import Cache
+from edge_node.cache.disk import DiskTier
 from edge_node.cache.indexed import IndexedStore
+from edge_node.cache.opening import open_disk
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.cache.tiers import TieredCache
 from edge_node.checks import Checks
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
@@ -38,13 +41,15 @@ __all__ = ["EdgeNode"]
 class _Times:
     """An edge's step times in scenario seconds: those that it goes by, those measured here (None
     where nothing is computed, or in no time), and an output's bytes at the split step. `embedder`:
-    what prompts are compared by, None where they are not."""
+    what prompts are compared by, None where they are not; `disk`: the store's second tier, where it
+    has one."""
 
     profile: StepProfile
     measured: StepProfile | None
     split_step: int
     frame_bytes: int
     embedder: Embedder | None
+    disk: DiskTier | None = None
 
 
 class EdgeNode:
@@ -90,6 +95,7 @@ class EdgeNode:
         step = split_step or scenario.model.split_step
         rule = open_rule(scenario, step)
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
+        disk = None
         try:
             if thread is None:
                 times = _prepare(scenario, denoiser, clock, step)
@@ -97,16 +103,21 @@ class EdgeNode:
                 times = await asyncio.get_running_loop().run_in_executor(
                     thread, _prepare, scenario, denoiser, clock, step
                 )
+            disk = await open_disk(scenario, denoiser.identity, clock, times.embedder)
+            times = replace(times, disk=disk)
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
             edge = _edge(scenario, denoiser, clock, thread, times, rule, stats)
+            await _fill(edge.store, times.embedder, thread)
             edge.check_capacity(times.frame_bytes, _fresh_outputs(scenario))
             if whole_prompt is not None:
                 edge.whole_prompt = whole_prompt
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
+            if disk is not None:
+                await disk.close()
             raise
         return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times), ticks)
 
@@ -117,10 +128,12 @@ class EdgeNode:
         return self._pace if ticks is None else replace(self._pace, ticks=replace(ticks.totals))
 
     async def close(self) -> None:
-        """Stop ticking; what is in flight is cancelled."""
+        """Stop ticking; what is in flight is cancelled. What the store keeps for a later run is
+        written."""
         self._task.cancel()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
+        await self.edge.store.close()
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -146,6 +159,8 @@ def _edge(
         stats=stats,
     )
     store: Cache = Store(settings.capacity, scenario.policy.steps_per_prompt == "several")
+    if times.disk is not None:
+        store = TieredCache(store, times.disk)
     finder = None
     if times.embedder is not None:
         store, finder = _open_finder(scenario, denoiser.identity, store, times.embedder)
@@ -199,6 +214,16 @@ def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:
     return Checks(Guard(share), denoiser.identity.steps, scenario.seed, metrics)
 
 
+async def _fill(store: Cache, embedder: Embedder | None, thread: ThreadPoolExecutor | None) -> None:
+    """Let outputs be found by likeness that a disk has from an earlier run."""
+    if embedder is None or not isinstance(store, IndexedStore):
+        return
+    if thread is None:
+        store.fill(embedder.embed)
+    else:
+        await asyncio.get_running_loop().run_in_executor(thread, store.fill, embedder.embed)
+
+
 def _fresh_outputs(scenario: Scenario) -> int:
     """How many outputs may have to wait in staging at a time: where requests wait for plans, one of
     each prompt that is asked for in a slot, until the slot has ended."""
@@ -214,6 +239,7 @@ def _fresh_outputs(scenario: Scenario) -> int:
 def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) -> _Times:
     """Read the profile that the scenario names, measure what is computed here. A profile's times
     are scenario seconds."""
+    denoiser.frame_numbers = scenario.reuse.frame
     measured = None
     if denoiser.profile is None and not clock.virtual:
         measured = measure(denoiser).scaled(clock.scale)

@@ -133,6 +133,18 @@ SPECS: dict[str, Spec] = {
     "store_capacity_bytes": Spec(Gauge, "Bytes the store may hold.", ("edge",)),
     "store_entries": Spec(Gauge, "Outputs held by the store.", ("edge",)),
     "store_evictions_total": Spec(Counter, "Outputs that the policy let go.", ("edge",)),
+    "disk_bytes": Spec(Gauge, "Bytes of the disk tier that its outputs take.", ("edge",)),
+    "disk_capacity_bytes": Spec(Gauge, "Bytes that the disk tier may take.", ("edge",)),
+    "disk_entries": Spec(Gauge, "Outputs held by the disk tier.", ("edge",)),
+    "disk_lost_total": Spec(
+        Counter,
+        "Outputs that the disk tier let go or could not keep, by why: room, damaged, backlog, "
+        "failed.",
+        ("edge", "reason"),
+    ),
+    "disk_read_seconds": Spec(
+        Histogram, "Reads of outputs that were served from disk.", ("edge",), SECONDS
+    ),
     "staging_bytes": Spec(Gauge, "Bytes of outputs that wait for the policy.", ("edge",)),
     "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices.", ("edge",)),
     "arrivals_dropped_total": Spec(

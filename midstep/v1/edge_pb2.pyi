@@ -165,7 +165,7 @@ class WatchRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Access(_message.Message):
-    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds", "donor_key", "likeness")
+    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds", "donor_key", "likeness", "staged")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -183,6 +183,7 @@ class Access(_message.Message):
     BACKLOG_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DONOR_KEY_FIELD_NUMBER: _ClassVar[int]
     LIKENESS_FIELD_NUMBER: _ClassVar[int]
+    STAGED_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt_key: str
     prompt: str
@@ -200,7 +201,8 @@ class Access(_message.Message):
     backlog_seconds: float
     donor_key: str
     likeness: str
-    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., likeness: _Optional[str] = ...) -> None: ...
+    staged: bool
+    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., likeness: _Optional[str] = ..., staged: _Optional[bool] = ...) -> None: ...
 
 class Admission(_message.Message):
     __slots__ = ("prompt_key", "step")

@@ -147,7 +147,8 @@ class Access:
 
     `step` is where it was handed over, at most at its `limit` (0: not known); `edge_steps`,
     `reused_step` as in Answer; `rate_bps`, `step_s`, `backlog_s` as the device of `user` said.
-    `prompt_key` is always the requested prompt's; `donor_key`, `likeness` as in Answer.
+    `prompt_key` is always the requested prompt's; `donor_key`, `likeness` as in Answer. `staged`:
+    the store served it from a slower tier, and a policy may admit it from staging.
     """
 
     request_id: str
@@ -167,6 +168,7 @@ class Access:
     backlog_s: float = 0.0
     donor_key: str = ""
     likeness: str = ""
+    staged: bool = False
 
     @property
     def hit(self) -> bool:

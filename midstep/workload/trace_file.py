@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from midstep.workload.lines import read_lines, unreadable
 from midstep.workload.trace import Trace, TracedRequest
 from midstep.workload.user_request import UserRequest
 
-__all__ = ["TABLES", "read_table", "read_trace"]
+__all__ = ["COLUMNS", "TABLES", "read_rows", "read_table", "read_trace"]
 
 TABLES = (".csv", ".tsv", ".parquet")
 COLUMNS = ("time", "user", "prompt", "core", "negative", "variation_seed", "private_seed")
@@ -56,13 +56,11 @@ def read_trace(path: str, key: str) -> Trace:
 def read_table(path: str, key: str) -> Trace:
     """A table of requests: `prompt`, and where it has them `time` (seconds from the run's start),
     `user` (numbers from 0, or names), `core`, `negative`, `variation_seed`, `private_seed`."""
-    place = Path(path).expanduser()
     where = f"{key}: {path}"
-    rows = _parquet(place, where) if place.suffix.lower() == ".parquet" else _text(place, where)
     users = _Users()
     requests = []
     first: Row | None = None
-    for at, row in rows:
+    for at, row in read_rows(path, key):
         first = first or row
         for name in ("time", "user"):
             if (name in row) != (name in first):
@@ -77,6 +75,17 @@ def read_table(path: str, key: str) -> Trace:
         requests=tuple(requests),
         has_negatives=first is not None and "negative" in first,
     )
+
+
+def read_rows(path: str, key: str, columns: Sequence[str] = COLUMNS) -> Iterator[tuple[str, Row]]:
+    """The rows of a table, each with its place in words; `columns` may be in its header. Raises
+    ScenarioError, one line."""
+    place = Path(path).expanduser()
+    where = f"{key}: {path}"
+    if place.suffix.lower() == ".parquet":
+        yield from _parquet(place, where, columns)
+    else:
+        yield from _text(place, where, columns)
 
 
 def _of_lines(path: str, key: str) -> Trace:
@@ -165,13 +174,13 @@ class _Tabs(csv.excel_tab):
     strict = True
 
 
-def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
+def _text(place: Path, where: str, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     tabs = place.suffix.lower() == ".tsv"
     try:
         with place.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, _Tabs if tabs else _Commas)
             header = next(reader, [])
-            _check_columns(header, where)
+            _check_columns(header, where, columns)
             for cells in reader:
                 if not cells:
                     continue
@@ -190,11 +199,11 @@ def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
         raise ScenarioError(f"{where} cannot be read: {error}") from error
 
 
-def _parquet(place: Path, where: str) -> Iterator[tuple[str, Row]]:
+def _parquet(place: Path, where: str, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     rows = _read_parquet(place, where)
     for number, row in enumerate(rows):
         if number == 0:
-            _check_columns(row, where)
+            _check_columns(row, where, columns)
         present = {name: value for name, value in row.items() if value is not None}
         yield f"row {number}", _filled(present, row)
 
@@ -221,17 +230,17 @@ def _read_parquet(place: Path, where: str) -> list[Row]:
     return rows
 
 
-def _check_columns(header: Iterable[str], where: str) -> None:
-    columns = list(header)
-    for name in columns:
-        if name not in COLUMNS:
+def _check_columns(header: Iterable[str], where: str, columns: Sequence[str]) -> None:
+    names = list(header)
+    for name in names:
+        if name not in columns:
             raise ScenarioError(
-                f"{where}: no column {excerpt(name)} is known; there is {', '.join(COLUMNS)}"
+                f"{where}: no column {excerpt(name)} is known; there is {', '.join(columns)}"
             )
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+    twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ScenarioError(f"{where}: two columns are named {twice}")
-    if "prompt" not in columns:
+    if "prompt" not in names:
         raise ScenarioError(f"{where}: its header has no column prompt")
 
 

@@ -50,6 +50,9 @@ def assemble(
         cells += _cells(part, identity.steps)
         target = part.target
         floors |= {metric: target.floors[metric] for metric in sorted({*target.metrics.values()})}
+    embeddings: list[str | None] = [part.embedding for part in parts if part.embedding is not None]
+    if not embeddings and held is not None:
+        embeddings = [held.embedding]
     rows = [of for part in parts for _, of in sorted(part.journal.curves.items())]
     return ReuseTable(
         **asdict(identity),
@@ -57,6 +60,7 @@ def assemble(
         floors=floors,
         cells=tuple(cells),
         curves=_curves(rows) if rows or held is None else held.curves,
+        embedding=embeddings[0] if embeddings else None,
     )
 
 

@@ -27,12 +27,13 @@ HOURS = 2.0
 class ReuseCalibration:
     """What the command's options say. `out`: a folder, or the table's own path; `prompts`: a table
     of pairs; `likeness`: measure other prompts' outputs alone, and add them to the table that lies
-    at `out`; `most`: pairs of a cell at most."""
+    at `out`; `steps`: those that are drawn, None: all; `most`: pairs of a cell at most."""
 
     scenario: Scenario
     out: Path
     prompts: str | None = None
     likeness: bool = False
+    steps: tuple[int, ...] | None = None
     most: int = MOST
     hours: float = HOURS
 
@@ -49,12 +50,13 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     lay_out(denoiser)
     held = held_table(out, denoiser.identity) if wish.likeness else None
     judge = catalogue_of(scenario, denoiser, wish.prompts)
+    steps = _steps(wish.steps, denoiser.identity.steps)
     parts = []
     unfinished: list[str] = []
     spent_s = 0.0
     for part in open_parts(scenario, denoiser, wish.prompts, wish.likeness, out):
         progress = Progress(_say)
-        measuring = Measuring(denoiser, part.pairs, judge, part.journal)
+        measuring = Measuring(denoiser, part.pairs, judge, part.journal, steps)
         counts = looks(part.target.share, wish.most)
         limit_s = max(0.0, wish.hours * 3600 - spent_s)
         drawn, left = measuring.run(part.target, counts, progress, limit_s)
@@ -73,6 +75,14 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
         )
         return EXIT_MISSED
     return 0
+
+
+def _steps(wish: tuple[int, ...] | None, whole: int) -> tuple[int, ...]:
+    """The steps that are drawn, ascending. Raises OptionError."""
+    steps = tuple(range(1, whole)) if wish is None else tuple(sorted({*wish}))
+    if not steps or not 1 <= steps[0] <= steps[-1] < whole:
+        raise OptionError(f"--steps: give steps from 1 to {whole - 1}, such as 4,6,8-14")
+    return steps
 
 
 def _save(table: ReuseTable, out: Path, journals: list[Path]) -> None:

@@ -42,7 +42,7 @@ def findings(table: ReuseTable, reuse: Reuse) -> list[str]:
             "",
             *_all_p_max(table, metric, floors[metric], reuse.share),
         ]
-        for one in table.metrics:
+        for one in (m for m in table.metrics if any(table.pairs(kind, m) for kind in own)):
             lines += [f"{TITLES[one]}:", "", *by_step(table, one, own), ""]
     return [*head, *lines, *likeness_findings(table)][:-1]
 

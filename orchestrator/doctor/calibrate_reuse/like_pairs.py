@@ -4,16 +4,25 @@ the two edge prompts have in common."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from midstep.draws import CALIBRATION, integer, uniform
 from midstep.errors import OptionError
-from midstep.reuse.likeness import SAME_OBJECT, SAME_PLACEMENT, SAME_SCENE, UNRELATED
+from midstep.reuse.embedding import Embedder
+from midstep.reuse.likeness import (
+    LIKENESS,
+    SAME_OBJECT,
+    SAME_PLACEMENT,
+    SAME_SCENE,
+    UNRELATED,
+    words_kind,
+)
 from midstep.reuse.render import Spec
 from midstep.workload.catalogue import UNSAID, Catalogue, Edge, Ending
-from orchestrator.doctor.calibrate_reuse.pairs import EVALUATED, SEED, SEEDS, Pair
+from orchestrator.doctor.calibrate_reuse.pairs import EVALUATED, LISTED, SEED, SEEDS, Listed, Pair
 
-__all__ = ["CatalogueLikePairs"]
+__all__ = ["CatalogueLikePairs", "ListedLikePairs", "listed_likes"]
 
 # places of midstep.draws.CALIBRATION, after those of .pairs
 NOISE = 2
@@ -71,12 +80,12 @@ class CatalogueLikePairs:
         """Pair `number`, from 0, of class `kind`."""
         edge = self._edges[number % len(self._edges)]
         ending = self._ending(kind, number)
-        said = ending if kind == SAME_PLACEMENT else UNSAID
+        of_donor = ending if kind == SAME_PLACEMENT else UNSAID
         return Pair(
             kind=kind,
             number=number,
             group=edge.background,
-            core=self._catalogue.prompt(self._donor(kind, number, edge), said),
+            core=self._catalogue.prompt(self._donor(kind, number, edge), of_donor),
             prompt=self._catalogue.prompt(edge, ending),
             seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
             spec=Spec(edge, ending),
@@ -94,6 +103,42 @@ class CatalogueLikePairs:
         shared = SHARED[kind]
         donors = [edge for edge in self._edges if shared.holds(own, edge)]
         return donors[integer(len(donors), SEED, CALIBRATION, number, DONOR)]
+
+
+class ListedLikePairs:
+    """Prompts of a list and donors, by class, again and again from other noise. Nobody can judge
+    what their pictures show. `by_kind`: class -> donor and prompt."""
+
+    metrics = ("psnr", "ssim")
+    curves = 0
+
+    def __init__(self, by_kind: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        self.kinds = tuple(kind for kind in LIKENESS if by_kind.get(kind))
+        self._by_kind = by_kind
+
+    def pair(self, kind: str, number: int) -> Pair:
+        """Pair `number`, from 0, of class `kind`."""
+        listed = self._by_kind[kind]
+        donor, prompt = listed[number % len(listed)]
+        return Pair(
+            kind=kind,
+            number=number,
+            group=number // LISTED,
+            core=donor,
+            prompt=prompt,
+            seed=integer(SEEDS, SEED, CALIBRATION, number, NOISE),
+        )
+
+
+def listed_likes(listed: Sequence[Listed], embedder: Embedder) -> ListedLikePairs | None:
+    """The pairs of the rows that name a donor, by the cosine of the row's core and the donor; None
+    where there are none."""
+    by_kind: dict[str, list[tuple[str, str]]] = {}
+    for row in listed:
+        if row.donor is not None and row.donor != row.core:
+            cosine = float(embedder.embed(row.core) @ embedder.embed(row.donor))
+            by_kind.setdefault(words_kind(cosine), []).append((row.donor, row.prompt))
+    return ListedLikePairs(by_kind) if by_kind else None
 
 
 def _kinds(edges: tuple[Edge, ...], endings: bool) -> tuple[str, ...]:

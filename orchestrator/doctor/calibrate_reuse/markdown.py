@@ -17,7 +17,7 @@ TITLES = {
 
 def by_step(table: ReuseTable, metric: str, classes: Sequence[str]) -> Iterator[str]:
     """A row a step, a column a class."""
-    kinds = [kind for kind in classes if table.cell(kind, metric, 1) is not None]
+    kinds = [kind for kind in classes if table.pairs(kind, metric)]
     yield row(["step", *kinds])
     yield rule(1 + len(kinds))
     for step in range(table.steps):

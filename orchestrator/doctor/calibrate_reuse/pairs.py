@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from midstep.draws import CALIBRATION, integer
 from midstep.errors import OptionError
@@ -13,7 +14,16 @@ from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION, WORDS, reuse_c
 from midstep.reuse.render import Spec
 from midstep.workload.catalogue import Catalogue, Ending
 
-__all__ = ["EVALUATED", "CataloguePairs", "ListedPairs", "Pair", "Pairs", "read_pairs"]
+__all__ = [
+    "EVALUATED",
+    "CataloguePairs",
+    "Listed",
+    "ListedPairs",
+    "Pair",
+    "Pairs",
+    "own_pairs",
+    "read_listed",
+]
 
 EVALUATED = 200  # core prompts of a catalogue, from its first, that scenarios ask for
 SEED = 20_000  # of the calibration's own stream
@@ -128,16 +138,35 @@ class ListedPairs:
         )
 
 
-def read_pairs(path: str) -> ListedPairs:
-    """The pairs of a table with columns `core` and `prompt`. Raises ScenarioError where it cannot
-    be read, OptionError where it has no pair that differs."""
-    from midstep.workload.trace_file import read_trace
+class Listed(NamedTuple):
+    """A row of a table of pairs; `donor`: the edge prompt whose output serves, None: the row's own
+    core."""
 
-    requests = [one.request for one in read_trace(path, "--prompts").requests]
-    prompts = [(r.edge_prompt, r.prompt) for r in requests if r.edge_prompt != r.prompt]
-    if not prompts:
-        raise OptionError(
-            f"--prompts {path}: no row has a prompt that differs from its core; a table with the "
-            f"columns core and prompt is wanted"
-        )
-    return ListedPairs(prompts)
+    core: str
+    prompt: str
+    donor: str | None
+
+
+def read_listed(path: str) -> list[Listed]:
+    """The rows of a table with columns `core`, `prompt` and, where it has one, `donor`. Raises
+    ScenarioError where it cannot be read."""
+    from midstep.workload.trace_file import COLUMNS, TABLES, read_rows, read_trace
+
+    if Path(path).suffix.lower() not in TABLES:
+        requests = [one.request for one in read_trace(path, "--prompts").requests]
+        return [Listed(request.edge_prompt, request.prompt, None) for request in requests]
+    listed = []
+    for at, row in read_rows(path, "--prompts", (*COLUMNS, "donor")):
+        for name in ("prompt", "core", "donor"):
+            if not isinstance(row.get(name, ""), str):
+                raise OptionError(f"--prompts {path}, {at}: {name} {row[name]!r} is no text")
+        prompt: str = row.get("prompt", "")
+        listed.append(Listed(row.get("core", prompt), prompt, row.get("donor")))
+    return listed
+
+
+def own_pairs(listed: Sequence[Listed]) -> ListedPairs | None:
+    """The pairs of a prompt and its own core that differ; None where there are none."""
+    prompts = [(row.core, row.prompt) for row in listed if row.donor is None]
+    differ = [pair for pair in prompts if pair[0] != pair[1]]
+    return ListedPairs(differ) if differ else None

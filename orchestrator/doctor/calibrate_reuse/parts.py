@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from midstep.diffusion import pipelines
 from midstep.diffusion.denoise import Denoiser
 from midstep.errors import OptionError
+from midstep.reuse.embedding import open_embedder
 from midstep.reuse.judge import can_judge
 from midstep.reuse.limits import VARIATION
 from midstep.reuse.scenes import SIZE
@@ -19,24 +21,34 @@ from midstep.scenario import Reuse, Scenario
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from orchestrator.doctor.calibrate_reuse.cells import Target
 from orchestrator.doctor.calibrate_reuse.journal import Journal
-from orchestrator.doctor.calibrate_reuse.like_pairs import CatalogueLikePairs
-from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, Pairs, read_pairs
+from orchestrator.doctor.calibrate_reuse.like_pairs import CatalogueLikePairs, listed_likes
+from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, Pairs, own_pairs, read_listed
 
 __all__ = ["Part", "catalogue_of", "open_parts"]
 
 OWN = ".journal.jsonl"
 LIKE = ".likeness.journal.jsonl"
+ALSO = (0.95,)  # a share that cells of likeness are decided for, besides the scenario's
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """Pairs, what their cells are decided for, and what was measured of them so far. `drawn`: pairs
-    of each class without a gap."""
+    of each class without a gap; `embedding`: by which free text was compared."""
 
     pairs: Pairs
     target: Target
     journal: Journal
     drawn: Mapping[str, int]
+    embedding: str | None = None
+
+
+class _Named(NamedTuple):
+    """Pairs, what their journal's name ends in, and the embedding that classes are of."""
+
+    pairs: Pairs
+    suffix: str
+    embedding: str | None = None
 
 
 def open_parts(
@@ -45,28 +57,50 @@ def open_parts(
     """The parts of a calibration, with their journals beside `out`; `likeness`: none but that of
     other prompts' outputs. Raises OptionError where there is nothing to draw, or a journal is
     another calibration's; RecordError where one cannot be written."""
-    all_pairs: list[tuple[Pairs, str]] = []
     if prompts is None:
-        catalogue = _catalogue(scenario)
-        judged = _judged(catalogue, denoiser)
-        if not likeness:
-            all_pairs.append((CataloguePairs(catalogue, judged), OWN))
-        plain_share = scenario.workload.plain_share
-        all_pairs.append((CatalogueLikePairs(catalogue, judged, plain_share), LIKE))
+        all_pairs = _of_catalogue(scenario, denoiser, likeness)
     else:
-        all_pairs.append((read_pairs(prompts), OWN))
+        all_pairs = _of_list(scenario, denoiser, prompts, likeness)
     parts = []
-    for pairs, suffix in all_pairs:
+    for pairs, suffix, embedding in all_pairs:
         head = {"pipeline": asdict(denoiser.identity), "pairs": _digest(pairs)}
         parts.append(
             Part(
                 pairs=pairs,
-                target=_target(scenario.reuse, pairs),
+                target=_target(scenario.reuse, pairs, ALSO if suffix == LIKE else ()),
                 journal=Journal(out.with_suffix(suffix), head),
                 drawn={},
+                embedding=embedding,
             )
         )
     return parts
+
+
+def _of_catalogue(scenario: Scenario, denoiser: Denoiser, likeness: bool) -> list[_Named]:
+    catalogue = _catalogue(scenario)
+    judged = _judged(catalogue, denoiser)
+    like = CatalogueLikePairs(catalogue, judged, scenario.workload.plain_share)
+    own = [] if likeness else [_Named(CataloguePairs(catalogue, judged), OWN)]
+    return [*own, _Named(like, LIKE)]
+
+
+def _of_list(scenario: Scenario, denoiser: Denoiser, prompts: str, likeness: bool) -> list[_Named]:
+    listed = read_listed(prompts)
+    own = None if likeness else own_pairs(listed)
+    lists = [] if own is None else [_Named(own, OWN)]
+    if any(row.donor is not None for row in listed):
+        embedder = open_embedder(scenario, denoiser)
+        like = listed_likes(listed, embedder)
+        if like is not None:
+            lists.append(_Named(like, LIKE, embedder.name))
+    if not lists:
+        wanted = "donor" if likeness else "core"
+        raise OptionError(
+            f"--prompts {prompts}: no row has a {wanted} that differs from its "
+            f"{'core' if likeness else 'prompt'}; a table with the columns core, prompt and, for "
+            f"other prompts' outputs, donor is wanted"
+        )
+    return lists
 
 
 def catalogue_of(scenario: Scenario, denoiser: Denoiser, prompts: str | None) -> Catalogue | None:
@@ -93,7 +127,7 @@ def _judged(catalogue: Catalogue, denoiser: Denoiser) -> bool:
     return can_judge(catalogue) and (identity.height, identity.width) == (SIZE, SIZE)
 
 
-def _target(reuse: Reuse, pairs: Pairs) -> Target:
+def _target(reuse: Reuse, pairs: Pairs, also: tuple[float, ...]) -> Target:
     """What cells are decided for: the scenario's floor and share. Raises OptionError."""
     metric = reuse.metric or ("fidelity" if "fidelity" in pairs.metrics else "ssim")
     if metric not in pairs.metrics:
@@ -105,7 +139,7 @@ def _target(reuse: Reuse, pairs: Pairs) -> Target:
     if reuse.floor is not None:
         floors[metric] = reuse.floor
     metrics = {kind: "fidelity" if kind == VARIATION else metric for kind in pairs.kinds}
-    return Target(metrics, floors, reuse.share)
+    return Target(metrics, floors, reuse.share, also)
 
 
 def _digest(pairs: Pairs) -> str:

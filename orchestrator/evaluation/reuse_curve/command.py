@@ -50,8 +50,8 @@ Run = Callable[[Iterable[Trip]], None]
 LAYOUTS = "layouts.json"
 SMALLEST = 32  # requests of the first round of pictures
 # requests of another seed, to warm up and to count, on which the kept steps are chosen
-TUNED_AFTER = 250
-TUNED_ON = 500
+TUNED_AFTER = 500
+TUNED_ON = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,8 @@ class _Bench:
     def _layout(self, capacity: int, point: Point) -> Layout:
         """The kept steps with which a point saves most, on the stream for tuning."""
         limits = self._of(point.quality)
-        own = [*limits.by_class.values()] or [limits.fallback]
+        # the last step serves who asks for a core prompt itself
+        own = [*(limits.by_class.values() or [limits.fallback]), self._steps - 1]
         rule = self._setting(point).rule
         steps = [] if rule is None else rule_steps(rule, point.quality, self._steps)
         world = self._tuning[point.embedding]

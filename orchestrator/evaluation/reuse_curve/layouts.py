@@ -10,7 +10,7 @@ from orchestrator.evaluation.reuse_curve.shelf import Layout
 
 __all__ = ["layouts"]
 
-MOST_STEPS = 5  # that are tried, alone and two together
+MOST_STEPS = 4  # that are tried, alone and two together
 
 
 def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]:
@@ -21,7 +21,7 @@ def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]
         gaps = [after - before for before, after in pairwise(wanted)]
         wanted.pop(gaps.index(min(gaps)))
     owns = [(step,) for step in wanted] + [*combinations(wanted, 2)]
-    commons: list[tuple[int, ...]] = [(), *((step,) for step in sorted({*rule})[-MOST_STEPS:])]
+    commons = [(), *((step,) for step in sorted({min(rule), max(rule)} if rule else ()))]
     tried = [
         Layout(kept_steps, common)
         for kept_steps in owns

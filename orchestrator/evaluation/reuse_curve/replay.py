@@ -69,8 +69,8 @@ def replay(world: World, setting: Setting, shelf: Shelf, count: int | None = Non
         core = request.edge_prompt
         limit = setting.limit(request)
         served = Served(donor=core, step=shelf.exact(core, limit))
-        wants = shelf.wants(core)
-        if setting.rule is not None and not wants:
+        further = served.step < min(limit, shelf.furthest)
+        if setting.rule is not None and further and not shelf.wants(core):
             wanted = Wanted(
                 prompt=core,
                 prompt_key=core,

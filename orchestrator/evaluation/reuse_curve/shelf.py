@@ -39,6 +39,7 @@ class Shelf:
     ) -> None:
         self.capacity = capacity
         self.layout = layout
+        self.furthest = max(*layout.own, *layout.common, 0)  # no step past it is ever held
         self._keeper = keeper
         self._index = index
         self._about = about
