@@ -34,6 +34,7 @@ OTHERS: dict[str, tuple[tuple[str, float], ...]] = {
     "fixed": (("threshold", 0.7), ("threshold", 0.5), ("threshold", 0.3)),
 }
 MIDDLE = QUALITIES[3]
+SOUGHT = QUALITIES[2:4]  # of the oracle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ class Point:
 
 def by_cosine(rule: str) -> bool:
     """Whether a rule looks at the cosine alone, so that the embedding decides."""
-    return rule != EXACT and issubclass(SIMILAR_RULES[rule], BySimilarity)
+    return rule not in (EXACT, ORACLE) and issubclass(SIMILAR_RULES[rule], BySimilarity)
 
 
 def sweep(
@@ -79,12 +80,14 @@ def sweep(
 ) -> list[Point]:
     """The points of these rules: each at every quality with its calibrated or published parameters,
     and at MIDDLE with others; rules that go by the cosine with each embedding, the others with the
-    first. Raises OptionError for a rule that there is not."""
+    first. The oracle has its own (`sought`). Raises OptionError for a rule that there is not."""
     points = []
     for rule in rules:
-        if rule != EXACT and rule not in SIMILAR_RULES:
-            known = ", ".join([EXACT, *SIMILAR_RULES])
+        if rule not in (EXACT, ORACLE) and rule not in SIMILAR_RULES:
+            known = ", ".join([EXACT, *SIMILAR_RULES, ORACLE])
             raise OptionError(f"--rules: there is no rule {rule[:60]}; give some of {known}")
+        if rule == ORACLE:
+            continue
         of = embeddings if by_cosine(rule) else embeddings[:1]
         for embedding, quality in product(of, qualities):
             others = OTHERS.get(rule, ()) if quality == MIDDLE else ()
@@ -93,6 +96,18 @@ def sweep(
                 for params in (*_params(rule, quality, table), *((one,) for one in others))
             ]
     return [*dict.fromkeys(points)]
+
+
+def sought(embeddings: Sequence[str], table: ReuseTable | None) -> list[tuple[Point, Point]]:
+    """The oracle's points, each with the point that says what the other requests do."""
+    base = "any" if table is None else "calibrated"
+    return [
+        (
+            Point(rule=ORACLE, embedding=embeddings[0], quality=quality),
+            Point(rule=base, embedding=embeddings[0], quality=quality),
+        )
+        for quality in SOUGHT
+    ]
 
 
 def _params(

@@ -26,12 +26,14 @@ PAIRS = 300  # of pictures whose likeness is looked at
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """A point at a capacity, the steps that were kept, and how the counted requests were served."""
+    """A point at a capacity, the steps that were kept, and how the counted requests were served.
+    `only`: the places of those that count, where the rule was asked about no others."""
 
     capacity: int
     point: Point
     layout: Layout
     rows: Sequence[Served]
+    only: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +101,14 @@ def score(
     """The figures of a point. `requests` are those that count, `chosen` the places among them of
     which pictures were to be drawn: those that were not yet are left out. `picture` reads one;
     None: how alike they are is not looked at."""
-    rows = replayed.rows
     point = replayed.point
+    if replayed.only is not None:
+        places_of = sorted(replayed.only)
+        requests = [requests[n] for n in places_of]
+        chosen = range(len(places_of))
+        rows = [replayed.rows[n] for n in places_of]
+    else:
+        rows = [*replayed.rows]
     saved = batch_means([float(row.step) for row in rows])
     own = [row.donor == request.edge_prompt for row, request in zip(rows, requests, strict=True)]
     mean = saved["mean"]
