@@ -43,7 +43,7 @@ def reuse_curve(wish: ReuseCurve) -> int:
     stream = _stream(wish, wish.scenario)
     denoiser, run = wish.open_drawing(wish.scenario)
     bench = Bench(wish, stream, denoiser)
-    points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table)
+    points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table, denoiser.identity.steps)
     replayed = list(bench.replayed(points))
     _write(wish.out, _scores(replayed, stream, None, []), bench.title)
     if not wish.sample:

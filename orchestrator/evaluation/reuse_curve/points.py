@@ -77,6 +77,7 @@ def sweep(
     embeddings: Sequence[str],
     qualities: Sequence[Quality],
     table: ReuseTable | None,
+    steps: int,
 ) -> list[Point]:
     """The points of these rules: each at every quality with its calibrated or published parameters,
     and at MIDDLE with others; rules that go by the cosine with each embedding, the others with the
@@ -91,9 +92,10 @@ def sweep(
         of = embeddings if by_cosine(rule) else embeddings[:1]
         for embedding, quality in product(of, qualities):
             others = OTHERS.get(rule, ()) if quality == MIDDLE else ()
+            others = tuple(one for one in others if one[0] != "step" or one[1] < steps)
             points += [
                 Point(rule=rule, params=params, embedding=embedding, quality=quality)
-                for params in (*_params(rule, quality, table), *((one,) for one in others))
+                for params in (*_params(rule, quality, table, steps), *((one,) for one in others))
             ]
     return [*dict.fromkeys(points)]
 
@@ -111,16 +113,19 @@ def sought(embeddings: Sequence[str], table: ReuseTable | None) -> list[tuple[Po
 
 
 def _params(
-    rule: str, quality: Quality, table: ReuseTable | None
+    rule: str, quality: Quality, table: ReuseTable | None, steps: int
 ) -> list[tuple[tuple[str, Any], ...]]:
     """A rule's own parameters at a quality. `any` gets the limit that was measured for unrelated
-    prompts, its calibrated step, and is left out where not even the first step is good enough."""
-    if rule != "any" or table is None:
+    prompts, its calibrated step, and is left out where not even the first step is good enough;
+    half of all steps where nothing was measured."""
+    if rule != "any":
         return [()]
-    wish = quality.metric, quality.floor
-    measured = class_limit(table, UNRELATED, wish, quality.share)
+    measured = None
+    if table is not None:
+        wish = quality.metric, quality.floor
+        measured = class_limit(table, UNRELATED, wish, quality.share)
     if measured is None:
-        return [()]
+        measured = steps // 2
     return [(("step", measured),)] if measured else []
 
 
