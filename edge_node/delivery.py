@@ -15,7 +15,8 @@ __all__ = ["LOCAL", "Delivery"]
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """An output for one request, and how it was made; no `entry`: its device makes the whole
-    picture. `donor`: another prompt's output that it is, or began from."""
+    picture. `donor`: another prompt's output that it is, or began from. `staged`: a held output
+    that waits in staging all the same."""
 
     entry: Entry | None
     reuse: Reuse
@@ -24,6 +25,7 @@ class Delivery:
     queue_s: float = 0.0
     plan_wait_s: float = 0.0
     donor: Donor | None = None
+    staged: bool = False
 
     @property
     def frame(self) -> Frame | None:
@@ -107,6 +109,7 @@ class Delivery:
             backlog_s=request.backlog_s,
             donor_key=self.donor_key,
             likeness=self.likeness,
+            staged=self.staged,
         )
 
 

@@ -15,8 +15,8 @@ __all__ = ["Flights"]
 
 class Flights:
     """Begins trajectories, and finds those that a request can share. `frozen` is called with each
-    packed output, unless it is somebody's own or came from another prompt's; a plan's targets are
-    those of `rule`."""
+    packed output, unless it is somebody's own, came from another prompt's, or went on from a frame
+    of fewer bits; a plan's targets are those of `rule`."""
 
     def __init__(
         self, engine: Engine, clock: Clock, rule: CutRule, frozen: Callable[[Entry], None]
@@ -24,7 +24,7 @@ class Flights:
         self._engine = engine
         self._clock = clock
         self._rule = rule
-        self._frozen = frozen
+        self.frozen = frozen
         self._flights: dict[str, list[Flight]] = {}  # by prompt_key
 
     def __len__(self) -> int:
@@ -40,6 +40,11 @@ class Flights:
         ]
         return max(usable, key=lambda flight: flight.step, default=None)
 
+    def goes_on(self, prompt_key: str, held: int) -> bool:
+        """Whether a trajectory may begin from the output at step `held`: not where the plan wants a
+        later one, which must come from noise as frames have fewer bits."""
+        return not (self._engine.denoiser.lossy and self._rule.targets.get(prompt_key, 0) > held)
+
     @property
     def mean_steps(self) -> float:
         """The mean length of the trajectories in flight, steps."""
@@ -53,9 +58,10 @@ class Flights:
     def begin(self, origin: Origin, cut: int) -> tuple[Flight, Passenger]:
         """A new flight and its first passenger; later requests for the same output may join it.
         Raises QueueFull, PartDied."""
-        original = origin.original
+        lossy = self._engine.denoiser.lossy and origin.held is not None
+        original = origin.original and not lossy
         target = self._rule.targets.get(origin.prompt_key, 0) if original else 0
-        frozen = self._frozen if original else _unseen
+        frozen = self.frozen if original else _unseen
         flight = Flight(self._engine, self._clock, origin, target, frozen, self._over)
         passenger = flight.join(cut)
         flight.start()

@@ -8,9 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from edge_node.cache.base import Cache
+from edge_node.cache.disk import DiskTier
 from edge_node.cache.indexed import IndexedStore
+from edge_node.cache.opening import open_disk
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.cache.tiers import TieredCache
+from edge_node.checks import Checks
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
@@ -22,10 +26,11 @@ from midstep.diffusion.factory import measure, named_profile, open_computing, ou
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
 from midstep.reuse.embedding import Embedder, open_embedder
+from midstep.reuse.guard import Guard
 from midstep.reuse.likeness import Grammar
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
-from midstep.telemetry.writers import on_tick
+from midstep.telemetry.writers import GuardMetrics, on_tick
 from midstep.wire.identity import OutputKey, PipelineIdentity
 from midstep.workload.requests import find_catalogue
 
@@ -36,13 +41,15 @@ __all__ = ["EdgeNode"]
 class _Times:
     """An edge's step times in scenario seconds: those that it goes by, those measured here (None
     where nothing is computed, or in no time), and an output's bytes at the split step. `embedder`:
-    what prompts are compared by, None where they are not."""
+    what prompts are compared by, None where they are not; `disk`: the store's second tier, where it
+    has one."""
 
     profile: StepProfile
     measured: StepProfile | None
     split_step: int
     frame_bytes: int
     embedder: Embedder | None
+    disk: DiskTier | None = None
 
 
 class EdgeNode:
@@ -88,6 +95,7 @@ class EdgeNode:
         step = split_step or scenario.model.split_step
         rule = open_rule(scenario, step)
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
+        disk = None
         try:
             if thread is None:
                 times = _prepare(scenario, denoiser, clock, step)
@@ -95,16 +103,21 @@ class EdgeNode:
                 times = await asyncio.get_running_loop().run_in_executor(
                     thread, _prepare, scenario, denoiser, clock, step
                 )
+            disk = await open_disk(scenario, denoiser.identity, clock, times.embedder)
+            times = replace(times, disk=disk)
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None
             stats = EngineStats(on_ticks if ticks is None else ticks)
             edge = _edge(scenario, denoiser, clock, thread, times, rule, stats)
+            await _fill(edge.store, times.embedder, thread)
             edge.check_capacity(times.frame_bytes, _fresh_outputs(scenario))
             if whole_prompt is not None:
                 edge.whole_prompt = whole_prompt
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
+            if disk is not None:
+                await disk.close()
             raise
         return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times), ticks)
 
@@ -115,10 +128,12 @@ class EdgeNode:
         return self._pace if ticks is None else replace(self._pace, ticks=replace(ticks.totals))
 
     async def close(self) -> None:
-        """Stop ticking; what is in flight is cancelled."""
+        """Stop ticking; what is in flight is cancelled. What the store keeps for a later run is
+        written."""
         self._task.cancel()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
+        await self.edge.store.close()
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -144,9 +159,14 @@ def _edge(
         stats=stats,
     )
     store: Cache = Store(settings.capacity, scenario.policy.steps_per_prompt == "several")
+    if times.disk is not None:
+        store = TieredCache(store, times.disk)
     finder = None
     if times.embedder is not None:
         store, finder = _open_finder(scenario, denoiser.identity, store, times.embedder)
+    checks = _checks(scenario, denoiser)
+    if checks is not None and finder is not None:
+        finder.cap = checks.guard.limit
     return Edge(
         settings.name,
         engine,
@@ -160,6 +180,7 @@ def _edge(
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
         gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
         finder=finder,
+        checks=checks,
         discreet=scenario.reuse.privacy == "core",
     )
 
@@ -183,6 +204,26 @@ def _open_finder(
     return indexed, Finder(indexed, rule, embedder, grammar)
 
 
+def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:
+    """The checks of reused pictures; none where pictures are paced, which show nothing, or where
+    the scenario wants none."""
+    share = scenario.reuse.check_share
+    if denoiser.profile is not None or share == 0:
+        return None
+    metrics = GuardMetrics(scenario.edge.name)
+    return Checks(Guard(share), denoiser.identity.steps, scenario.seed, metrics)
+
+
+async def _fill(store: Cache, embedder: Embedder | None, thread: ThreadPoolExecutor | None) -> None:
+    """Let outputs be found by likeness that a disk has from an earlier run."""
+    if embedder is None or not isinstance(store, IndexedStore):
+        return
+    if thread is None:
+        store.fill(embedder.embed)
+    else:
+        await asyncio.get_running_loop().run_in_executor(thread, store.fill, embedder.embed)
+
+
 def _fresh_outputs(scenario: Scenario) -> int:
     """How many outputs may have to wait in staging at a time: where requests wait for plans, one of
     each prompt that is asked for in a slot, until the slot has ended."""
@@ -198,6 +239,7 @@ def _fresh_outputs(scenario: Scenario) -> int:
 def _prepare(scenario: Scenario, denoiser: Denoiser, clock: Clock, step: int) -> _Times:
     """Read the profile that the scenario names, measure what is computed here. A profile's times
     are scenario seconds."""
+    denoiser.frame_numbers = scenario.reuse.frame
     measured = None
     if denoiser.profile is None and not clock.virtual:
         measured = measure(denoiser).scaled(clock.scale)

@@ -55,8 +55,11 @@ class Supply:
         cut = self._cutter.cut(request, key, held, flight)
         if held >= cut:
             return self._hand_over(usable)
+        origin = usable.origin(output, key)
+        if not self._flights.goes_on(key, held):
+            origin = replace(origin, held=None)
         try:
-            return await self._fly(usable.origin(output, key), flight, cut, request.limit)
+            return await self._fly(origin, flight, cut, request.limit)
         except QueueFull:
             if usable.entry is None:
                 raise
@@ -84,7 +87,11 @@ class Supply:
         return replace(delivery, plan_wait_s=plan_wait_s)
 
     def _hand_over(self, usable: Usable) -> Delivery:
-        """A held output as it is."""
+        """A held output as it is. The policy says whether memory gets back what was on disk."""
+        hit = usable.hit if usable.donor is None else None
+        staged = hit is not None and hit.tier == "disk"
+        if hit is not None and staged:
+            self._flights.frozen(replace(hit.entry, embedding=usable.vector))
         reuse: Reuse = "exact"
         if usable.donor is not None:
             reuse = "similar"
@@ -92,7 +99,11 @@ class Supply:
             reuse = "final"
         self._metrics.hit(reuse)
         return Delivery(
-            entry=usable.entry, reuse=reuse, reused_step=usable.step, donor=usable.donor
+            entry=usable.entry,
+            reuse=reuse,
+            reused_step=usable.step,
+            donor=usable.donor,
+            staged=staged,
         )
 
     async def _fly(

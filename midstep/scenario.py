@@ -144,6 +144,12 @@ class EdgeSettings(Tree):
     """Folder of the disk tier, which a later run finds warm, one an edge; null: a folder that ends
     with the run."""
 
+    @model_validator(mode="after")
+    def _folder_of_a_tier(self) -> EdgeSettings:
+        if self.disk_path is not None and self.disk is None:
+            raise ValueError("disk_path: how large is the disk tier? set disk, such as 1GB")
+        return self
+
     @field_validator("address")
     @classmethod
     def _host_and_port(cls, value: str | None) -> str | None:
@@ -691,6 +697,10 @@ class Scenario(Tree):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"two edges have the name {twice}; give each its own")
+        folders = [edge.disk_path for edge in value if edge.disk_path is not None]
+        shared = next((folder for folder in folders if folders.count(folder) > 1), None)
+        if shared is not None:
+            raise ValueError(f"two edges have the disk_path {shared}; give each its own")
         return value
 
     @model_validator(mode="after")
@@ -859,6 +869,12 @@ def _coupled_problem(scenario: Scenario) -> str | None:
         return (
             f"reuse.similar: {scenario.reuse.similar[:60]}: where modes.edge is coupled only what "
             f"the slot's plan names serves; leave it out"
+        )
+    tiered = next((i for i, edge in enumerate(scenario.edges) if edge.disk is not None), None)
+    if tiered is not None:
+        return (
+            f"edges.{tiered}.disk: where modes.edge is coupled only what the slot's plan keeps in "
+            f"the store serves; leave it out"
         )
     if policy.steps_per_prompt != "one":
         return "policy.steps_per_prompt: a coupled edge holds one step of a prompt, (11); set one"

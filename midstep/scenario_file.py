@@ -57,6 +57,10 @@ def read(name: str | None) -> dict[str, Any]:
 
 def _place_files(tree: dict[str, Any], folder: Path) -> None:
     """Let the files that a scenario's file names lie beside it."""
+    edges = tree.get("edges")
+    for edge in edges if isinstance(edges, list) else []:
+        if isinstance(edge, dict) and isinstance(edge.get("disk_path"), str):
+            edge["disk_path"] = str((folder / Path(edge["disk_path"]).expanduser()).absolute())
     for part, key in (("workload", "prompts"), ("workload", "trace"), ("reuse", "table")):
         keys = tree.get(part)
         if isinstance(keys, dict) and isinstance(keys.get(key), str):

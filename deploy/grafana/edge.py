@@ -136,6 +136,43 @@ EDGE = Row(
             base="blue",
         ),
         Panel(
+            title="Disk tier",
+            unit="decbytes",
+            queries=(
+                Query(f"sum by (edge) ({of_edge('disk_bytes')})", "{{edge}} held"),
+                Query(f"sum by (edge) ({of_edge('disk_capacity_bytes')})", "{{edge}} capacity"),
+            ),
+            tells="What the second tier holds on disk, in whole pages, and what it may hold.",
+            bad="full and hardly read: what leaves the store is not worth keeping.",
+            only="a run with edges.N.disk",
+            base="blue",
+        ),
+        Panel(
+            title="Outputs on disk",
+            unit=COUNT,
+            queries=(Query(f"sum by (edge) ({of_edge('disk_entries')})", "{{edge}}"),),
+            tells="Intermediate outputs in the disk tier.",
+            bad="see Disk tier.",
+            only="a run with edges.N.disk",
+            base="blue",
+        ),
+        Panel(
+            title="Outputs from disk, and lost there",
+            unit="ops",
+            queries=(
+                Query(f"sum({rate(of_edge('disk_read_seconds_count'))})", "served"),
+                Query(f"sum by (reason) ({rate(of_edge('disk_lost_total'))})", "lost, {{reason}}"),
+            ),
+            tells=(
+                "Outputs that the disk served, and those that it let go or could not keep: no "
+                "room, damaged, written too slowly (backlog), refused by the disk (failed)."
+            ),
+            bad="damaged, failed: look at the disk; backlog: more leaves memory than it writes.",
+            only="a run with edges.N.disk",
+            base="blue",
+            beside=True,
+        ),
+        Panel(
             title="Devices by what they do",
             unit=COUNT,
             queries=(Query(f"sum by (state) ({of_edge('devices')})", "{{state}}"),),

@@ -16,7 +16,7 @@ from midstep.wire.messages import CachedOutput
 
 __all__ = ["Cache", "Entry", "Held", "Hit", "Tier", "check_bounds", "check_entries"]
 
-Tier = Literal["store"]
+Tier = Literal["store", "disk"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ class Cache(ABC):
 
     `dropped` is called with prompt_key and step of each entry that is in no tier any more: evicted,
     or replaced by another step. The same step anew replaces an entry in silence.
+
+    Where there are slower tiers, what policies see and bound (`lookup`, `snapshot`, `nbytes`,
+    `len`, `capacity`) is memory alone.
     """
 
     capacity: int
@@ -105,6 +108,10 @@ class Cache(ABC):
     @abstractmethod
     def check(self) -> None:
         """Recount bytes and keys, O(entries). Raises CacheCorrupted where they do not add up."""
+
+    async def close(self) -> None:
+        """Bring to a safe place what is to outlive this process."""
+        return
 
     @property
     @abstractmethod

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
+from midstep.diffusion.frame_numbers import is_lossy
 from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
@@ -80,6 +81,7 @@ class BatchedDenoiser:
     def __init__(self, pipe: Any, identity: PipelineIdentity) -> None:
         self.pipe = pipe
         self.identity = identity
+        self.frame_numbers = "float32"
         self.steps = identity.steps
         self.guidance = identity.guidance
         self.device = pipe.unet.device
@@ -104,6 +106,10 @@ class BatchedDenoiser:
     @property
     def profile(self) -> StepProfile | None:
         return None
+
+    @property
+    def lossy(self) -> bool:
+        return is_lossy(self.frame_numbers, self.identity.dtype)
 
     @torch.no_grad()
     def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
@@ -211,7 +217,8 @@ class BatchedDenoiser:
             output = trajectory.history[step]
         drawn = body.rng_start is None or not torch.equal(output.rng, body.rng_start)
         solver = changed(output.attributes, body.fresh)
-        blob = pack(Payload(output.latent, solver, output.rng if drawn else None))
+        payload = Payload(output.latent, solver, output.rng if drawn else None)
+        blob = pack(payload, self.frame_numbers if self.lossy else None)
         return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, blob)
 
     @torch.no_grad()

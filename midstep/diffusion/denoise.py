@@ -76,11 +76,17 @@ class Denoiser(Protocol):
 
     identity: PipelineIdentity
     batched: bool  # True: advance() takes one step; False: it runs one trajectory to its `until`
+    frame_numbers: str  # of the frames that `freeze` packs (reuse.frame): float32, float16, int8
 
     @property
     def profile(self) -> StepProfile | None:
         """The step times to use instead of measured ones, None where this denoiser's own time
         counts."""
+
+    @property
+    def lossy(self) -> bool:
+        """Whether such frames have fewer bits than the pipeline computes with: what goes on from
+        one is no original."""
 
     def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         """Noise of `seed`, about to be denoised for `prompt`, and away from `negative` where that

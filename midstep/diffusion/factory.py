@@ -36,12 +36,15 @@ MEASURE_S = 5.0  # of each batch size, after which so few suffice
 
 
 def open_denoiser(scenario: Scenario, threads: int = 1) -> Denoiser:
-    """The denoiser of a scenario's model and modes. Raises ModelError or ScenarioError, one line
-    each."""
+    """The denoiser of a scenario's model and modes. A real one packs frames as they are, until it
+    is told otherwise: an edge's are as reuse.frame says. Raises ModelError or ScenarioError, one
+    line each."""
     if scenario.modes.denoiser == "paced":
         from midstep.diffusion.paced import PacedDenoiser
 
-        return PacedDenoiser(paced_identity(scenario.model), named_profile(scenario.model))
+        paced = PacedDenoiser(paced_identity(scenario.model), named_profile(scenario.model))
+        paced.frame_numbers = scenario.reuse.frame
+        return paced
     import torch
 
     torch.set_num_threads(threads)

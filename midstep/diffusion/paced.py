@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
+from midstep.diffusion.frame_numbers import is_lossy, narrowed_bytes
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import PipelineMismatch
 from midstep.wire.frame import Frame
@@ -33,12 +34,27 @@ class PacedDenoiser:
     ) -> None:
         self.identity = identity
         self._profile = profile
+        self._numbers = "float32"
         self._at_once = at_once
         self._blob = bytes(profile.frame_bytes or PACED_BYTES)
 
     @property
     def profile(self) -> StepProfile:
         return self._profile
+
+    @property
+    def frame_numbers(self) -> str:
+        return self._numbers
+
+    @frame_numbers.setter
+    def frame_numbers(self, numbers: str) -> None:
+        self._numbers = numbers
+        wide = self._profile.frame_bytes or PACED_BYTES
+        self._blob = bytes(narrowed_bytes(wide, numbers, self.identity.dtype))
+
+    @property
+    def lossy(self) -> bool:
+        return is_lossy(self._numbers, self.identity.dtype)
 
     def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         check_steps(0, self.identity.steps, until)

@@ -16,6 +16,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from midstep.diffusion.frame_numbers import SCALE, narrow, widen
 from midstep.errors import FrameError, PipelineMismatch
 
 __all__ = ["Payload", "pack", "unpack"]
@@ -39,6 +40,12 @@ _ITEM_BYTES = {
     "BOOL": 1,
 }
 _FLOATS = {"F64", "F32", "F16", "BF16"}
+_WIDE = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 _MARK = "\x00t"  # stands in the JSON where a tensor was
 
 
@@ -53,23 +60,43 @@ class Payload:
     rng: torch.Tensor | None = None
 
 
-def pack(payload: Payload) -> bytes:
-    """Bytes of a payload. Raises FrameError for a solver attribute that is no tensor, number, text
-    or list of them."""
+def pack(payload: Payload, numbers: str | None = None) -> bytes:
+    """Bytes of a payload; `numbers` (float16, int8): the latent, and what the solver keeps of its
+    shape, in so few bits. Raises FrameError for a solver attribute that is no tensor, number, text
+    or list of them, or for numbers that do not fit."""
     tensors = {"latent": _portable(payload.latent)}
     if payload.rng is not None:
         tensors["rng"] = _portable(payload.rng)
     solver = {name: _flatten(name, value, tensors) for name, value in payload.solver.items()}
-    blob: bytes = safetensors.torch.save(tensors, metadata={"solver": json.dumps(solver)})
+    about = {"solver": json.dumps(solver)}
+    if numbers is not None:
+        about["wide"] = json.dumps(_narrow(tensors, numbers))
+    blob: bytes = safetensors.torch.save(tensors, metadata=about)
     return blob
+
+
+def _narrow(tensors: dict[str, torch.Tensor], numbers: str) -> dict[str, str]:
+    """Replace the latent, and tensors of its shape, by narrow ones; what they were, by name."""
+    shape = tensors["latent"].shape
+    wide = {
+        name: str(tensor.dtype).removeprefix("torch.")
+        for name, tensor in tensors.items()
+        if tensor.shape == shape and tensor.is_floating_point()
+    }
+    for name in wide:
+        tensors.update(narrow(name, tensors[name], numbers))
+    return wide
 
 
 def unpack(blob: bytes, shape: tuple[int, ...] | None = None) -> Payload:
     """The payload in `blob`. Raises FrameError for anything that is not one, PipelineMismatch where
     its latent has not this `shape`."""
     try:
-        solver = _checked(blob, shape)
+        solver, wide = _checked(blob, shape)
         tensors = safetensors.torch.load(blob)
+        for name, dtype in wide.items():
+            scale = tensors.pop(name + SCALE, None)
+            tensors[name] = widen(tensors[name], scale, _WIDE[dtype])
         latent = tensors.pop("latent")
         rng = tensors.pop("rng", None)
         return Payload(
@@ -87,9 +114,9 @@ def unpack(blob: bytes, shape: tuple[int, ...] | None = None) -> Payload:
         raise FrameError(f"the frame's payload cannot be read: {error}") from error
 
 
-def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
-    """The solver's attributes in a blob whose header keeps its word. Makes no tensor; raises like
-    unpack."""
+def _checked(blob: bytes, shape: tuple[int, ...] | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """The solver's attributes in a blob whose header keeps its word, and what its narrow tensors
+    were. Makes no tensor; raises like unpack."""
     length = int.from_bytes(blob[:8], "little")
     rest = len(blob) - 8
     if not 2 <= length <= min(HEADER_LIMIT, rest):
@@ -98,7 +125,9 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
             f"allowed"
         )
     header = json.loads(blob[8 : 8 + length], object_pairs_hook=_once)
-    solver = json.loads(header.pop("__metadata__")["solver"], object_pairs_hook=_once)
+    about = header.pop("__metadata__")
+    solver = json.loads(about["solver"], object_pairs_hook=_once)
+    wide = json.loads(about.get("wide", "{}"), object_pairs_hook=_once)
     if odd := [name for name in solver if not name.isidentifier() or name.startswith("__")]:
         raise ValueError(f"no solver has an attribute {odd[0][:40]!r}")
     spans = sorted(_span(name, about) for name, about in header.items())
@@ -107,7 +136,7 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
         raise ValueError(f"tensors of {ends[-1]} bytes are announced, {rest - length} follow")
     latent = header["latent"]
     rng = header.get("rng")
-    if latent["dtype"] not in _FLOATS:
+    if latent["dtype"] not in (_FLOATS | {"I8"} if "latent" in wide else _FLOATS):
         raise ValueError(f"the latent is of {latent['dtype']}")
     if rng is not None and (
         rng["dtype"] != "U8" or len(rng["shape"]) != 1 or rng["shape"][0] > RNG_BYTES
@@ -117,7 +146,7 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> dict[str, Any]:
         raise PipelineMismatch(
             f"the frame's latent is {tuple(latent['shape'])}, this pipeline's is {shape}"
         )
-    return solver  # type: ignore[no-any-return]
+    return solver, wide
 
 
 def _span(name: str, about: dict[str, Any]) -> tuple[int, int]:

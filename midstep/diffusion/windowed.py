@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
+from midstep.diffusion.frame_numbers import is_lossy
 from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
@@ -43,6 +44,7 @@ class WindowedDenoiser:
     def __init__(self, pipe: Any, identity: PipelineIdentity) -> None:
         self.pipe = pipe
         self.identity = identity
+        self.frame_numbers = "float32"
         self.steps = identity.steps
         self._scheduler = pipe.scheduler
         self._extra: dict[str, Any] = {}
@@ -62,6 +64,10 @@ class WindowedDenoiser:
     @property
     def profile(self) -> StepProfile | None:
         return None
+
+    @property
+    def lossy(self) -> bool:
+        return is_lossy(self.frame_numbers, self.identity.dtype)
 
     def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         check_steps(0, self.steps, until)
@@ -121,7 +127,8 @@ class WindowedDenoiser:
         else:
             assert trajectory.history is not None
             output = trajectory.history[step]
-        return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, pack(output))
+        blob = pack(output, self.frame_numbers if self.lossy else None)
+        return Frame.seal(self.identity.digest(), prompt_key, step, self.steps, blob)
 
     def decode(self, trajectory: Trajectory) -> Picture:
         self._latent(trajectory)

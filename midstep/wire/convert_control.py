@@ -55,6 +55,7 @@ def access_to(value: Access) -> pb.Access:
         backlog_seconds=value.backlog_s,
         donor_key=value.donor_key,
         likeness=value.likeness,
+        staged=value.staged,
     )
 
 
@@ -77,6 +78,7 @@ def access_from(message: pb.Access) -> Access:
         backlog_s=message.backlog_seconds,
         donor_key=message.donor_key,
         likeness=message.likeness,
+        staged=message.staged,
     )
 
 

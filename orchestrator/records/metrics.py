@@ -67,6 +67,12 @@ METRICS: dict[str, Metric] = {
             (RUN, EXPERIMENT),
         ),
         Metric(
+            "similar_ratio",
+            "requests",
+            "share that another prompt's output served, as it was (hit) or gone on from (resumed)",
+            (RUN,),
+        ),
+        Metric(
             "hit_ratio_in_slot",
             "requests",
             "share served from the store, or by an output that was being computed for another",
@@ -77,6 +83,19 @@ METRICS: dict[str, Metric] = {
             "requests",
             "steps that it was handed over and that were not computed for it",
             (RUN, EXPERIMENT),
+        ),
+        Metric(
+            "hit_ratio_adjusted",
+            "requests",
+            "share served from the store whose picture has the quality asked for, as far as "
+            "pictures were checked",
+            (RUN,),
+        ),
+        Metric(
+            "saved_steps_adjusted",
+            "requests",
+            "steps saved for pictures that have the quality asked for, likewise",
+            (RUN,),
         ),
         Metric(
             "edge_steps",
@@ -148,6 +167,13 @@ METRICS: dict[str, Metric] = {
             "judged pictures",
             "share that show what their prompts say, by forced choice",
             (RUN, EXPERIMENT),
+        ),
+        Metric(
+            "quality_kept",
+            "checked pictures",
+            "share that have the quality asked for, of reused pictures that were made again "
+            "without reuse",
+            (RUN,),
         ),
         Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
         Metric("failed", "", "requests that failed", (RUN,)),

@@ -79,7 +79,7 @@ class Rule(Policy, ABC):
                 return CacheUpdate(((key, access.step),), (old,))
             self._drop(key)  # of another size: as if it came anew
             evict.append(old)
-        if access.hit or access.nbytes > self.capacity:
+        if (access.hit and not access.staged) or access.nbytes > self.capacity:
             # evicted while it was served: there is nothing in staging to admit
             return CacheUpdate((), tuple(evict))
         self.coming(key)

@@ -1,0 +1,160 @@
+"""A disk tier behind an edge's store: what leaves memory is found, also by the next process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_node.node import EdgeNode
+from midstep.clock import VirtualClock, run_virtual
+from midstep.errors import ScenarioError
+from midstep.scenario_file import parse
+from midstep.wire.messages import Access, CacheUpdate, Quality
+from orchestrator.decision.problem import Problem
+from orchestrator.live.launch import Options
+from orchestrator.live.run import run
+from orchestrator.policies.lru import Lru
+from tests import paced
+from tests.edge_node import world
+
+PROMPTS = [f"prompt {number}" for number in range(8)]
+
+
+def tree(folder: Path, **changes: Any) -> dict[str, Any]:
+    edge = {"capacity": "16KiB", "staging": "64KiB", "disk": "1MiB", "disk_path": str(folder)}
+    return paced.tree(edges=[edge], **changes)
+
+
+async def ask(node: EdgeNode, prompt: str) -> Any:
+    return await node.edge.obtain(world.ask(node.edge, prompt), 60)
+
+
+async def opened(folder: Path, **changes: Any) -> EdgeNode:
+    return await EdgeNode.open(parse(tree(folder, **changes)), VirtualClock())
+
+
+def test_what_left_memory_is_served_without_a_step_also_after_a_restart(tmp_path: Path) -> None:
+    async def first() -> list[Any]:
+        node = await opened(tmp_path)
+        answers = []
+        for prompt in PROMPTS:
+            answer = await ask(node, prompt)
+            answers.append(answer)
+            store = node.edge.store
+            # the store has room for two
+            evict = tuple(output.prompt_key for output in store.snapshot()[: len(store) // 2])
+            await world.keep(node.edge, answer) if not evict else await node.edge.apply(
+                CacheUpdate(((answer.frame.prompt_key, answer.frame.step),), evict)
+            )
+            node.edge.integrity.check()
+        again = await ask(node, PROMPTS[0])
+        assert (again.reuse, again.edge_steps) == ("exact", 0)
+        assert again.frame == answers[0].frame
+        await node.close()
+        return answers
+
+    async def second(answers: list[Any]) -> None:
+        node = await opened(tmp_path)
+        assert len(node.edge.store) == 0
+        for prompt, before in zip(PROMPTS, answers, strict=True):
+            answer = await ask(node, prompt)
+            assert (answer.reuse, answer.edge_steps) == ("exact", 0), prompt
+            assert answer.frame == before.frame
+        node.edge.integrity.check()
+        await node.close()
+
+    run_virtual(second(run_virtual(first())))
+
+
+def test_a_rule_lets_memory_have_back_what_was_served_from_disk(tmp_path: Path) -> None:
+    async def use() -> None:
+        node = await opened(tmp_path)
+        edge = node.edge
+        policy = Lru()
+        policy.reset(Problem(edge.store.capacity, 20, 6), 0)
+        seen: list[Access] = []
+        for prompt in [*PROMPTS, PROMPTS[0]]:
+            async with world.accesses(edge) as accesses:
+                await ask(node, prompt)
+            seen += accesses
+            await edge.apply(policy.on_access(accesses[0]))
+            edge.integrity.check()
+        assert [access.staged for access in seen] == [False] * 8 + [True]
+        assert seen[-1].hit and edge.store.lookup(seen[0].prompt_key, 6) is not None
+        await node.close()
+
+    run_virtual(use())
+
+
+def test_the_next_run_begins_warm(tmp_path: Path) -> None:
+    def saved(name: str) -> float:
+        out = tmp_path / name
+        assert run(parse(tree(tmp_path / "disk", duration_s=20)), Options(out=str(out))) == 0
+        summary = json.loads((out / "summary.json").read_text())
+        return float(summary["policies"]["lru"]["saved_steps"]["mean"])
+
+    assert saved("cold") < saved("warm")
+
+
+def test_a_folder_of_another_pipeline_or_another_edge_is_refused_in_one_line(
+    tmp_path: Path,
+) -> None:
+    async def use() -> None:
+        node = await opened(tmp_path)
+        with pytest.raises(ScenarioError, match=r"disk_path: .* another edge is using it"):
+            await opened(tmp_path)
+        await node.close()
+        with pytest.raises(ScenarioError, match=r"holds outputs of pipeline") as error:
+            await opened(tmp_path, model={**paced.TREE["model"], "guidance": 5})
+        assert "\n" not in str(error.value)
+        with pytest.raises(ScenarioError, match=r"disk_path: .* holds outputs of numbers float32"):
+            await opened(tmp_path, reuse={"frame": "float16"})
+        node = await opened(tmp_path)
+        await node.close()
+
+    run_virtual(use())
+
+
+def test_a_folder_that_ends_with_the_run_is_removed(tmp_path: Path) -> None:
+    async def use() -> Path:
+        scenario = parse(paced.tree(edges=[{"capacity": "16KiB", "disk": "1MiB"}]))
+        node = await EdgeNode.open(scenario, VirtualClock())
+        folder: Path = node.edge.store.disk.file.path  # type: ignore[attr-defined]
+        assert (folder / "data.mdb").is_file()
+        await node.close()
+        return folder
+
+    assert not run_virtual(use()).exists()
+
+
+def test_a_like_prompt_is_served_from_the_disk_of_an_earlier_run(tmp_path: Path) -> None:
+    reuse = {"similar": "any", "embedding": "words"}
+    wanted = Quality(metric="psnr", floor=20, share=0.5)
+
+    async def first() -> Any:
+        node = await opened(tmp_path, reuse=reuse)
+        answer = await ask(node, "a panda on a beach")
+        await world.keep(node.edge, answer)
+        await node.edge.apply(CacheUpdate((), (answer.frame.prompt_key,)))
+        await node.close()
+        return answer
+
+    async def second(held: Any) -> None:
+        node = await opened(tmp_path, reuse=reuse)
+        request = world.ask(node.edge, "a lion on a beach", quality=wanted)
+        answer = await node.edge.obtain(request, 60)
+        assert (answer.reuse, answer.edge_steps) == ("similar", 0)
+        assert (answer.donor_prompt, answer.frame) == ("a panda on a beach", held.frame)
+        assert len(node.edge.staging) == 0  # another's output is not the prompt's own
+        own = await ask(node, "a panda on a beach")
+        assert own.reuse == "exact"
+        staged = node.edge.staging.entries()[0]
+        await world.keep(node.edge, own)
+        assert staged.embedding is not None  # it can still be found by likeness
+        node.edge.integrity.check()
+        await node.close()
+
+    run_virtual(second(run_virtual(first())))
