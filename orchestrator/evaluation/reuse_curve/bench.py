@@ -37,7 +37,7 @@ Run = Callable[[Iterable[Trip]], None]
 LAYOUTS = "layouts.json"
 # requests of another seed, to warm up and to count, on which the kept steps are chosen
 TUNED_AFTER = 500
-TUNED_ON = 1000
+TUNED_ON = 750
 
 
 @dataclass(frozen=True, kw_only=True)
