@@ -22,10 +22,9 @@ __all__ = ["EXACT", "ORACLE", "QUALITIES", "Point", "by_cosine", "open_rule", "r
 
 EXACT = "exact"  # no other prompt's output serves
 ORACLE = "oracle"
-SHARE = 0.95
 QUALITIES = (
-    Quality(metric="fidelity", floor=1.0, share=0.99),
-    *(Quality(metric="ssim", floor=floor, share=SHARE) for floor in (0.95, 0.9, 0.8, 0.7)),
+    Quality(metric="fidelity", floor=1.0, share=0.95),
+    *(Quality(metric="ssim", floor=floor, share=0.9) for floor in (0.95, 0.9, 0.8, 0.7)),
 )
 # beside a rule's calibrated or published parameters, at MIDDLE
 OTHERS: dict[str, tuple[tuple[str, float], ...]] = {
