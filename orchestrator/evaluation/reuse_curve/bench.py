@@ -18,6 +18,7 @@ from midstep.reuse.table import ReuseTable
 from midstep.scenario import Scenario
 from midstep.wire.messages import Quality
 from midstep.workload.catalogue import Catalogue
+from orchestrator.evaluation.reuse_curve.expected import Expectation
 from orchestrator.evaluation.reuse_curve.keepers import KEEPERS
 from orchestrator.evaluation.reuse_curve.layouts import layouts
 from orchestrator.evaluation.reuse_curve.measuring import Measuring, Trip
@@ -75,6 +76,10 @@ class Bench:
         self._tuning = {name: World(tuning, embedder) for name, embedder in embedders.items()}
         self._limits: dict[Quality, ReuseLimits] = {}
         self.judged = self._judged(stream.catalogue)
+        catalogue = stream.catalogue
+        self.expectation: Expectation | None = None
+        if self.table is not None and catalogue is not None:
+            self.expectation = Expectation(self.table, catalogue)
         self.title = self._title(stream, embedders)
         self.journal = self._journal(stream)
 

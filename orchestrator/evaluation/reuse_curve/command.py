@@ -45,7 +45,7 @@ def reuse_curve(wish: ReuseCurve) -> int:
     bench = Bench(wish, stream, denoiser)
     points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table, denoiser.identity.steps)
     replayed = list(bench.replayed(points))
-    _write(wish.out, _scores(replayed, stream, None, []), bench.title)
+    _write(wish.out, _scores(replayed, stream, bench, []), bench.title)
     if not wish.sample:
         print(f"wrote {wish.out}")
         return 0
@@ -62,7 +62,7 @@ def reuse_curve(wish: ReuseCurve) -> int:
             done = measuring.measure(places, left_s, advance)
         if done or not whole:
             whole = [n for n in chosen if not _missing(replayed, stream, journal, n)]
-        _write(wish.out, _scores(replayed, stream, journal, whole), bench.title)
+        _write(wish.out, _scores(replayed, stream, bench, whole), bench.title)
         if size >= min(wish.sample, stream.counted):
             break
         size = min(2 * size, wish.sample)
@@ -72,7 +72,7 @@ def reuse_curve(wish: ReuseCurve) -> int:
         before = len(replayed)
         replayed += bench.sought(measuring, some, left_s)
         done = len(replayed) > before
-        _write(wish.out, _scores(replayed, stream, journal, whole), bench.title)
+        _write(wish.out, _scores(replayed, stream, bench, whole), bench.title)
     print(f"wrote {wish.out}")
     if not done:
         _say(f"stopped after {wish.hours:g} h: call again to go on")
@@ -104,15 +104,14 @@ def _missing(
 
 
 def _scores(
-    replayed: Sequence[Replayed],
-    stream: Stream,
-    journal: PairJournal | None,
-    chosen: Sequence[int],
+    replayed: Sequence[Replayed], stream: Stream, bench: Bench, chosen: Sequence[int]
 ) -> list[Score]:
     requests = stream.requests[stream.warm_up :]
-    drawn = {} if journal is None else journal.drawn
-    picture = None if journal is None else journal.picture
-    return [score(one, requests, drawn, chosen, picture) for one in replayed]
+    journal = bench.journal
+    return [
+        score(one, requests, journal.drawn, chosen, bench.expectation, journal.picture)
+        for one in replayed
+    ]
 
 
 def _write(folder: Path, scores: Sequence[Score], title: str) -> None:
