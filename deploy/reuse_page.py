@@ -1,16 +1,18 @@
 """Write what the shipped model's table of reuse says: the tables of docs/reuse.md, docs/reuse.csv,
-and the drawing; `--check` compares the first two."""
+and the drawings; `--check` compares the first two."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deploy.generated import settle
 from midstep.diffusion.pipelines import MODELS
+from midstep.reuse.likeness import SAME_OBJECT, SAME_PLACEMENT, SAME_SCENE, UNRELATED
 from midstep.reuse.limits import TABLE, class_limit
 from midstep.reuse.table import ReuseTable
 from midstep.scenario import Reuse
@@ -19,18 +21,42 @@ from orchestrator.doctor.calibrate_reuse.findings import findings, rows
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reuse.md"
 CSV = ROOT / "docs" / "reuse.csv"
-DRAWING = ROOT / "docs" / "figures" / "reuse.svg"
+FIGURES = ROOT / "docs" / "figures"
 START = "<!-- measured: python -m deploy.reuse_page -->"
 END = "<!-- end -->"
 MODEL = "midstep-emoji"
 COMMAND = "python -m deploy.reuse_page"
 # for the colour-blind (Okabe and Ito 2008), and told apart in grey by their marks
-STYLE: dict[str, dict[str, Any]] = {
-    "size": {"color": "#0072b2", "marker": "o"},
-    "position": {"color": "#e69f00", "marker": "s"},
-    "size and position": {"color": "#009e73", "marker": "^"},
-    "variation": {"color": "#000000", "marker": "x"},
-}
+MARKS: tuple[dict[str, Any], ...] = (
+    {"color": "#0072b2", "marker": "o"},
+    {"color": "#e69f00", "marker": "s"},
+    {"color": "#009e73", "marker": "^"},
+    {"color": "#000000", "marker": "x"},
+)
+AXES = {"psnr": "PSNR, dB", "ssim": "SSIM"}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A file, the metric on its right, and the classes that it shows, each in its style."""
+
+    path: Path
+    beside: str
+    styles: dict[str, dict[str, Any]]
+
+
+DRAWINGS = (
+    Drawing(
+        FIGURES / "reuse.svg",
+        "psnr",
+        dict(zip(("size", "position", "size and position", "variation"), MARKS, strict=True)),
+    ),
+    Drawing(
+        FIGURES / "likeness.svg",
+        "ssim",
+        dict(zip((SAME_OBJECT, SAME_SCENE, SAME_PLACEMENT, UNRELATED), MARKS, strict=True)),
+    ),
+)
 
 
 def main() -> int:
@@ -41,29 +67,34 @@ def main() -> int:
     tail = rest.partition(END)[2]
     lines = "\n".join(findings(table, reuse))
     if "--check" not in sys.argv:
-        draw(table, reuse, DRAWING)
+        for drawing in DRAWINGS:
+            draw(table, drawing, reuse.share)
     return settle({PAGE: f"{head}{START}\n\n{lines}\n\n{END}{tail}", CSV: _csv(table)}, COMMAND)
 
 
-def draw(table: ReuseTable, reuse: Reuse, path: Path) -> None:
-    """Fidelity by step with its interval, the limits, and PSNR beside it, as an SVG."""
+def draw(table: ReuseTable, drawing: Drawing, share: float) -> None:
+    """Draw fidelity by step with its interval, the limits, and beside it the likeness to the
+    picture without reuse, as an SVG."""
     from matplotlib.figure import Figure
 
     from orchestrator.records.canvas import svg_of
 
     figure = Figure(figsize=(9.4, 3.6), layout="constrained")
-    right, psnr = figure.subplots(1, 2)
+    right, beside = figure.subplots(1, 2)
     for kind in table.kinds:
-        _line(right, table, kind, "fidelity")
-        _line(psnr, table, kind, "psnr")
-        limit = class_limit(table, kind, ("fidelity", 1), reuse.share)
+        if kind not in drawing.styles:
+            continue
+        style = drawing.styles[kind]
+        _line(right, table, (kind, "fidelity"), style)
+        _line(beside, table, (kind, drawing.beside), style)
+        limit = class_limit(table, kind, ("fidelity", 1), share)
         if limit:
-            right.axvline(limit, color=STYLE[kind]["color"], lw=0.8, ls=":")
-    right.axhline(100 * reuse.share, color="#888888", lw=0.8)
+            right.axvline(limit, color=style["color"], lw=0.8, ls=":")
+    right.axhline(100 * share, color="#888888", lw=0.8)
     right.set_ylabel("right pictures, %")
-    psnr.set_ylabel("PSNR, dB")
+    beside.set_ylabel(AXES[drawing.beside])
     right.legend(fontsize=7, frameon=False)
-    for axes in (right, psnr):
+    for axes in (right, beside):
         axes.set_xlabel("step at which the shared output is handed over")
         axes.set_xticks(range(1, table.steps, 2))
         axes.spines[["top", "right"]].set_visible(False)
@@ -74,11 +105,12 @@ def draw(table: ReuseTable, reuse: Reuse, path: Path) -> None:
         fontsize=7,
         color="#555555",
     )
-    path.write_text(svg_of(figure))
+    drawing.path.write_text(svg_of(figure))
 
 
-def _line(axes: Any, table: ReuseTable, kind: str, metric: str) -> None:
-    """A class over the steps: its share and interval, or its mean and 5th percentile."""
+def _line(axes: Any, table: ReuseTable, of: tuple[str, str], style: dict[str, Any]) -> None:
+    """Draw a class and metric over the steps: share and interval, or mean and 5th percentile."""
+    kind, metric = of
     cells = [cell for step in range(1, table.steps) if (cell := table.cell(kind, metric, step))]
     if not cells:
         return
@@ -92,9 +124,7 @@ def _line(axes: Any, table: ReuseTable, kind: str, metric: str) -> None:
         middle = [cell.mean for cell in cells]
         below = [max(0.0, cell.mean - cell.p05) for cell in cells]
         above = [0.0] * len(cells)
-    axes.errorbar(
-        steps, middle, [below, above], label=kind, ms=3.5, lw=1, elinewidth=0.6, **STYLE[kind]
-    )
+    axes.errorbar(steps, middle, [below, above], label=kind, ms=3.5, lw=1, elinewidth=0.6, **style)
 
 
 def _csv(table: ReuseTable) -> str:

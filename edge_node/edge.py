@@ -117,7 +117,9 @@ class Edge:
         self._check(request)
         request = plausible(request)
         arrived = self.clock.now()
-        output = OutputKey.of(self._pipeline, request.prompt, request.private_seed, self.seed)
+        output = OutputKey.of(
+            self._pipeline, request.prompt, request.private_seed, self.seed, request.negative
+        )
         key = output.digest()
         async with asyncio.timeout(timeout_s):
             if self.gate is not None:
@@ -137,7 +139,7 @@ class Edge:
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
-        if (why := check_prompt(request.prompt)) is not None:
+        if (why := check_prompt(request.prompt, request.negative)) is not None:
             raise PromptError(why)
         if request.pipeline != self._pipeline:
             raise PipelineMismatch(

@@ -28,6 +28,7 @@ class Origin:
     prompt: str
     prompt_key: str
     seed: int
+    negative: str = ""
     private: bool = False
     held: Entry | None = None
     donor: Donor | None = None
@@ -162,9 +163,13 @@ class Flight(StopsOnTheWay):
         origin = self.origin
         until = self._stop
         if origin.held is None:
-            trajectory = self._denoiser.begin(origin.prompt, origin.seed, until)
+            trajectory = self._denoiser.begin(
+                origin.prompt, origin.seed, until, negative=origin.negative
+            )
         else:
-            trajectory = self._denoiser.resume(origin.held.frame, origin.prompt, until, None)
+            trajectory = self._denoiser.resume(
+                origin.held.frame, origin.prompt, until, None, negative=origin.negative
+            )
         trajectory.history = {}
         # the tokenizer is asked here, in the computing thread: it cannot be shared between threads
         self._truncated = bool(self._denoiser.truncated(origin.prompt))

@@ -13,7 +13,8 @@ __all__ = ["Gate", "Verdict"]
 # share of a slot by which a host's clock may run ahead of the edge's: all requests are due at a
 # slot's start, what comes in the last moment of one is of the next
 EARLY = 0.01
-LONGEST = 0.5  # share of a slot that a request waits: a learner that died holds nobody up
+LONGEST = 0.5  # share of a slot that a request waits for a plan
+WITHOUT_PLANS = 0.05  # the same once a slot had none: a learner that died holds nobody up
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Gate:
         self._gatherings: list[_Gathering] = []
         self._slot = -1  # of the last plan
         self._steps: dict[str, PlannedStep] = {}  # of the last plan, by prompt_key
+        self._longest = LONGEST
 
     def __len__(self) -> int:
         """How many requests wait."""
@@ -61,17 +63,15 @@ class Gate:
 
     async def wait(self, prompt_key: str, demand: Demand | None) -> Verdict:
         """What a request gets by the plan of its slot: at once where that is there, else as soon as
-        it is, at most half a slot later. `demand` None: a private request."""
+        it is, at most half a slot later, a twentieth once a slot had no plan. `demand` None: a
+        private request."""
         slot = int(self._clock.now() / self._slot_seconds + EARLY)
         if slot <= self._slot:
             return Verdict(self._steps.get(prompt_key), True)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(slot, prompt_key, demand, loop.create_future())
         timer = loop.call_later(
-            self._wall_s(LONGEST * self._slot_seconds),
-            self._release,
-            waiting,
-            Verdict(None, False),
+            self._wall_s(self._longest * self._slot_seconds), self._give_up, waiting
         )
         self._waiting.setdefault(slot, {})[waiting] = None
         for gathering in self._gatherings:
@@ -109,10 +109,16 @@ class Gate:
         if plan.slot < self._slot:
             return
         self._slot = plan.slot
+        self._longest = LONGEST
         self._steps = {step.prompt_key: step for step in plan.steps}
         for slot in [slot for slot in self._waiting if slot <= plan.slot]:
             for waiting in list(self._waiting[slot]):
                 self._release(waiting, Verdict(self._steps.get(waiting.prompt_key), True))
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        """Let a request go whose slot has had no plan for so long."""
+        self._longest = WITHOUT_PLANS
+        self._release(waiting, Verdict(None, False))
 
     def _release(self, waiting: _Waiting, verdict: Verdict) -> None:
         self._remove(waiting)

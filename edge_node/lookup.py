@@ -52,6 +52,7 @@ class Usable:
         return Origin(
             prompt=output.prompt,
             prompt_key=key,
+            negative=output.negative,
             seed=output.seed,
             private=output.private,
             held=self.entry,
@@ -78,11 +79,14 @@ class Lookup:
     async def usable(self, request: Request, output: OutputKey, prompt_key: str) -> Usable:
         """The furthest held output within the request's limit. Raises what the embedder raises."""
         finder = self._finder
-        if finder is None or output.private:
-            return Usable(hit=await self._store.fetch(prompt_key, request.limit))
-        vector = await self._vector(finder, output.prompt)
-        # after the wait: what the store has may have changed meanwhile
         hit = await self._store.fetch(prompt_key, request.limit)
+        if finder is None or output.private or (hit is not None and hit.step == request.limit):
+            return Usable(hit=hit)
+        vector = None if hit is None else hit.entry.embedding
+        if vector is None:
+            vector = await self._vector(finder, output.prompt)
+            # what the store has may have changed meanwhile
+            hit = await self._store.fetch(prompt_key, request.limit)
         donor = None
         if request.quality is not None and prompt_key not in self._rule.targets:
             wanted = finder.wanted(output.prompt, prompt_key, request.limit, request.quality)

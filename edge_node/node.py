@@ -187,12 +187,13 @@ def _open_finder(
     rule = open_similar(scenario, identity)
     assert rule is not None  # there is an embedder only where there is a rule
     pipeline = identity.digest()
+    negative = scenario.workload.negative  # who has another one shares by it, not by likeness
     grammar = Grammar(find_catalogue(scenario))
     indexed = IndexedStore(
         store,
         grammar,
         embedder.dimensions,
-        lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed).digest(),
+        lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed, negative).digest(),
     )
     return indexed, Finder(indexed, rule, embedder, grammar)
 

@@ -62,7 +62,7 @@ PRIVATE_SEED = 16  # index, user
 PAUSE = 17  # index, user, candidate: the pause before a request
 BURST = 18  # number of a stay: how long it is; 0, 1: whether the first is a burst
 THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate is one
-CALIBRATION = 20  # pair, 0 or 1: the noise that prompts share, the variation (midstep calibrate)
+CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

@@ -406,7 +406,7 @@ class Workload(Tree):
     prompts: str | None = None
     """A file of prompts, asked for in that order: a text, one a line, or a table (.csv, .tsv,
     .parquet) with a column `prompt`, and where it has them `core`, `user` and `time`. Beside the
-    scenario's file, unless it is a path from the root."""
+    scenario's file, unless it is a path from the root. Without `core`, see below."""
     trace: str | None = None
     """A run's folder, or such a table, whose requests are met again."""
     within_catalogue: bool | None = None
@@ -425,8 +425,11 @@ class Workload(Tree):
     core: Literal["auto", "whole", "words", "entities"] = "auto"
     """How a device makes the edge prompt of a user's prompt that comes without one: `words`, by a
     plain rule that drops style words; `entities`, by the extra of that name; `whole`, as it is.
-    `auto` is entities where the extra is installed, else words. The catalogue's prompts go by
-    their grammar, unless `whole`."""
+    `auto` is words, which are the same on every machine. The catalogue's prompts go by their
+    grammar, unless `whole`."""
+    negative: str = Field("", max_length=2000)
+    """Negative prompt of all users, what a picture is to keep away from; empty: none. A table's
+    column `negative` wins. It needs guidance (model.guidance above 1)."""
     arrivals: Arrivals = Arrivals(closed=Closed())
     """When users ask."""
 
@@ -729,6 +732,15 @@ class Scenario(Tree):
                     f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
                     f"duration_s is {self.duration_s:g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _negative_has_guidance(self) -> Scenario:
+        if self.workload.negative and self.model.guidance <= 1:
+            raise ValueError(
+                f"workload.negative does nothing without guidance, model.guidance is "
+                f"{self.model.guidance:g}; set it above 1"
+            )
         return self
 
     @model_validator(mode="after")

@@ -49,7 +49,14 @@ def _with_negative_values(words: list[str]) -> list[str]:
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     from midstep import __version__
-    from orchestrator.commands import comparing, evaluating, listing, preparing, running
+    from orchestrator.commands import (
+        comparing,
+        evaluating,
+        listing,
+        preparing,
+        rivals,
+        running,
+    )
 
     top = argparse.ArgumentParser(
         prog="midstep",
@@ -59,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (running, comparing, preparing, evaluating, listing):
+    for room in (running, comparing, preparing, evaluating, rivals, listing):
         room.add_commands(commands)
     return top
 

@@ -96,6 +96,7 @@ class Device:
             process_id=os.getpid(),
             prompt=user_request.prompt,
             edge_prompt=user_request.prompt if self.asks_whole_prompt else user_request.edge_prompt,
+            negative=user_request.negative or None,
             variation_seed=user_request.variation_seed,
             private_seed=user_request.private_seed,
             core_prompt=user_request.edge_prompt if self.asks_whole_prompt else None,
@@ -158,10 +159,13 @@ class Device:
             backlog_s=self._throttle.backlog_s,
             kind=self._limits.kind(sent),
             quality=quality,
+            negative=user_request.negative,
         )
         answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
         scenario_seed = self._description.scenario_seed
-        output = OutputKey.of(self._pipeline, row.edge_prompt, private, scenario_seed)
+        output = OutputKey.of(
+            self._pipeline, row.edge_prompt, private, scenario_seed, user_request.negative
+        )
         row.seed = output.seed
         row.prompt_key = output.digest()
         row.record_answer(answer, self._description.pipeline.steps)
@@ -210,7 +214,8 @@ class Device:
         if answer.donor_prompt is None:
             return
         seed = self._description.scenario_seed
-        donor = OutputKey.of(self._pipeline, answer.donor_prompt, None, seed)
+        negative = row.negative or ""
+        donor = OutputKey.of(self._pipeline, answer.donor_prompt, None, seed, negative)
         if (donor.digest(), donor.seed) != (answer.donor_key, answer.seed):
             raise PipelineMismatch(
                 f"the edge gives output {answer.donor_key[:12]} of seed {answer.seed}, that of its "
@@ -271,7 +276,13 @@ class Device:
         """What the engine has to do for a request: what is left after the frame, or all of it."""
         denoiser = self._engine.denoiser
         if frame is not None:
-            return LastSteps(denoiser=denoiser, frame=frame, prompt=row.prompt, variation=variation)
+            return LastSteps(
+                denoiser=denoiser,
+                frame=frame,
+                prompt=row.prompt,
+                variation=variation,
+                negative=row.negative or "",
+            )
         assert row.seed is not None  # `_ask` has filled it in
         return AllSteps(
             denoiser=denoiser,
@@ -279,6 +290,7 @@ class Device:
             prompt_key=row.prompt_key,
             seed=row.seed,
             variation=variation,
+            negative=row.negative or "",
         )
 
     def _move(self, state: str) -> None:

@@ -50,6 +50,7 @@ class DroppedArrivals:
                 process_id=0,
                 prompt=request.prompt,
                 edge_prompt=request.prompt if self.whole_prompt else request.edge_prompt,
+                negative=request.negative or None,
                 variation_seed=request.variation_seed,
                 private_seed=request.private_seed,
                 core_prompt=request.edge_prompt if self.whole_prompt else None,

@@ -314,7 +314,9 @@ class DeviceHost:
             job = AsReceived(denoiser=denoiser, frame=frame, prompt=row.prompt)
             as_received = (await self._engine.submit(job)).value
         alone = await self._engine.submit(
-            WholePicture(denoiser=denoiser, prompt=row.prompt, seed=row.seed)
+            WholePicture(
+                denoiser=denoiser, prompt=row.prompt, seed=row.seed, negative=row.negative or ""
+            )
         )
         return Gallery(
             request_id=row.request_id,

@@ -27,10 +27,13 @@ class LastSteps:
     frame: Frame
     prompt: str
     variation: Variation | None
+    negative: str = ""
 
     def begin(self) -> Trajectory:
         steps = self.denoiser.identity.steps
-        return self.denoiser.resume(self.frame, self.prompt, steps, self.variation)
+        return self.denoiser.resume(
+            self.frame, self.prompt, steps, self.variation, negative=self.negative
+        )
 
     def finish(self, trajectory: Trajectory) -> tuple[bytes, bool | None]:
         return png(self.denoiser.decode(trajectory)), self.denoiser.truncated(self.prompt)
@@ -46,16 +49,19 @@ class AllSteps:
     prompt_key: str
     seed: int
     variation: Variation | None
+    negative: str = ""
 
     def begin(self) -> Trajectory:
         steps = self.denoiser.identity.steps
         if self.variation is None:
-            return self.denoiser.begin(self.prompt, self.seed, steps)
-        first = self.denoiser.begin(self.prompt, self.seed, 1)
+            return self.denoiser.begin(self.prompt, self.seed, steps, negative=self.negative)
+        first = self.denoiser.begin(self.prompt, self.seed, 1, negative=self.negative)
         while first.step < first.until:  # some solvers take two calls for a step
             self.denoiser.advance([first])
         frame = self.denoiser.freeze(first, self.prompt_key)
-        return self.denoiser.resume(frame, self.prompt, steps, self.variation)
+        return self.denoiser.resume(
+            frame, self.prompt, steps, self.variation, negative=self.negative
+        )
 
     def finish(self, trajectory: Trajectory) -> tuple[bytes, bool | None]:
         return png(self.denoiser.decode(trajectory)), self.denoiser.truncated(self.prompt)
@@ -83,9 +89,11 @@ class WholePicture:
     denoiser: Denoiser
     prompt: str
     seed: int
+    negative: str = ""
 
     def begin(self) -> Trajectory:
-        return self.denoiser.begin(self.prompt, self.seed, self.denoiser.identity.steps)
+        steps = self.denoiser.identity.steps
+        return self.denoiser.begin(self.prompt, self.seed, steps, negative=self.negative)
 
     def finish(self, trajectory: Trajectory) -> Picture:
         return self.denoiser.decode(trajectory)

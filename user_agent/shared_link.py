@@ -31,8 +31,8 @@ class Band:
 
     @property
     def share_hz(self) -> float:
-        """A receiver's share as the last slot would have it: W by the mean number of users that
-        received at once in it."""
+        """A receiver's share as the slots before would have it: W by the mean number of users that
+        received at once in them."""
         self._settle(self._clock.now())
         return self._band.total_hz / self._band.mean_receivers
 
@@ -99,8 +99,8 @@ class SharedLink:
 
     @property
     def rate_bps(self) -> float:
-        """What the device expects of its link: with its gain of now, and the share of W that a
-        receiver had in the last slot."""
+        """What the device expects of its link: with its gain of now, and the share of W that
+        receivers had in the slots before."""
         return self._channel.efficiency(self._slot(self._clock.now())) * self._band.share_hz
 
     async def transmit(self, nbytes: int, due_s: float | None = None) -> Transfer:

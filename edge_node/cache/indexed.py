@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +37,20 @@ class IndexedStore(Cache):
         self._others: set[Name] = cache.names()  # entries that are not indexed
         cache.dropped = self._forget
 
-    def nearest(self, vector: NDArray[np.floating], parts: Parts) -> Neighbours:
-        """All indexed entries, beside a prompt of this vector and these parts. Good until an entry
-        enters or leaves."""
-        return self._index.neighbours(vector, parts)
+    def nearest(
+        self, vector: NDArray[np.floating], parts: Parts, steps: Sequence[int] | None = None
+    ) -> Neighbours:
+        """The indexed entries at `steps`, None: all, beside a prompt of this vector and these
+        parts. Good until an entry enters or leaves."""
+        return self._index.neighbours(vector, parts, steps)
 
-    def rows(self, prompt_key: str, last_step: int) -> NDArray[np.intp]:
-        """Places in `nearest` of a prompt_key at steps 1 to `last_step`."""
-        return self._index.rows(prompt_key, last_step)
+    def groups(self, above: int, last: int) -> Iterator[list[int]]:
+        """See LikenessIndex."""
+        return self._index.groups(above, last)
+
+    def nearest_prompt(self, vector: NDArray[np.floating], parts: Parts, own: str) -> Neighbours:
+        """See LikenessIndex."""
+        return self._index.nearest_prompt(vector, parts, own)
 
     def entry(self, prompt_key: str, step: int) -> Entry | None:
         """The entry of just that step, where `lookup` sees it."""
@@ -89,7 +95,7 @@ class IndexedStore(Cache):
     def check(self) -> None:
         self._cache.check()
         self._index.check()
-        names = set(self._index.names())
+        names = self._index.names()
         entries = self._cache.names()
         for key, step in sorted(names - entries):
             raise CacheCorrupted(

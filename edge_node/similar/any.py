@@ -24,3 +24,6 @@ class AnyOutput(SimilarRule):
 
     def limits(self, wanted: Wanted, neighbours: Neighbours) -> IntArray:
         return np.full(len(neighbours.step), min(self.step, wanted.limit), np.int32)
+
+    def last(self, wanted: Wanted) -> int:
+        return min(self.step, wanted.limit)

@@ -49,6 +49,11 @@ class SimilarRule(ABC):
         """The last step at which each neighbour may serve, (n,), at most the request's own limit;
         0: never."""
 
+    def last(self, wanted: Wanted) -> int:
+        """A step beyond which no neighbour may serve this request, whoever it is: what is held
+        there is not looked at."""
+        return wanted.limit
+
 
 class BySimilarity(SimilarRule):
     """A rule that looks at the cosine alone."""

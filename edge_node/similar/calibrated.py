@@ -7,7 +7,7 @@ import numpy as np
 from edge_node.similar.base import SimilarRule, Wanted
 from midstep.errors import ScenarioError
 from midstep.reuse.index import Neighbours
-from midstep.reuse.likeness import LIKENESS, IntArray
+from midstep.reuse.likeness import FIRST_OF_WORDS, LIKENESS, UNKNOWN, IntArray
 from midstep.reuse.limits import class_limit
 from midstep.reuse.table import ReuseTable
 from midstep.wire.messages import Quality
@@ -35,6 +35,12 @@ class Calibrated(SimilarRule):
     def limits(self, wanted: Wanted, neighbours: Neighbours) -> IntArray:
         by_kind = self.by_kind(wanted.quality)
         return np.minimum(by_kind, np.int32(wanted.limit))[neighbours.kind]
+
+    def last(self, wanted: Wanted) -> int:
+        by_kind = self.by_kind(wanted.quality)
+        if wanted.parts == UNKNOWN:
+            by_kind = by_kind[FIRST_OF_WORDS:]
+        return min(int(by_kind.max()), wanted.limit)
 
     def by_kind(self, quality: Quality) -> IntArray:
         """The last step for each of LIKENESS at that quality; 0: none."""

@@ -13,7 +13,7 @@ from edge_node.cache.indexed import IndexedStore
 from edge_node.similar.base import SimilarRule, Wanted
 from midstep.reuse.embedding import Embedder, Vector
 from midstep.reuse.index import Neighbours
-from midstep.reuse.likeness import LIKENESS, Grammar
+from midstep.reuse.likeness import LIKENESS, Grammar, IntArray
 from midstep.wire.messages import Quality
 
 __all__ = ["Cap", "Donor", "Finder"]
@@ -66,49 +66,45 @@ class Finder:
         """The usable output with the furthest step beyond `above`, of those the nearest, then the
         one of the smallest key. Usable is another prompt's, held at a step within the rule's limit
         and the request's own. None also for an output that is not shared by everybody."""
-        neighbours = self.store.nearest(vector, wanted.parts)
-        if not len(neighbours.step):
-            return None
         if self.store.shared_key(wanted.prompt) != wanted.prompt_key:
             return None
-        limits = np.minimum(self.rule.limits(wanted, neighbours), np.int32(wanted.limit))
-        if self.cap is not None:
-            caps = [self.cap(kind, wanted.quality, wanted.limit) for kind in LIKENESS]
-            limits = np.minimum(limits, np.array(caps, np.int32)[neighbours.kind])
-        step = neighbours.step
-        names = neighbours.names
         if self.rule.nearest_only:
-            rows = self._nearest(neighbours, wanted)
-            usable = rows[(step[rows] > above) & (step[rows] <= limits[rows])]
-        else:
-            usable = np.flatnonzero((step > above) & (step <= limits))
+            neighbours = self.store.nearest_prompt(vector, wanted.parts, wanted.prompt_key)
+            return self._furthest(neighbours, above, wanted)
+        for steps in self.store.groups(above, self.rule.last(wanted)):
+            neighbours = self.store.nearest(vector, wanted.parts, steps)
+            donor = self._furthest(neighbours, above, wanted)
+            if donor is not None:
+                return donor
+        return None
+
+    def _furthest(self, neighbours: Neighbours, above: int, wanted: Wanted) -> Donor | None:
+        """The best usable output among `neighbours`."""
+        limits = self._limits(wanted, neighbours)
+        usable = np.flatnonzero((neighbours.step > above) & (neighbours.step <= limits))
+        names = neighbours.names
         while len(usable):
-            held = step[usable]
-            furthest = usable[held == held.max()]
+            step = neighbours.step[usable]
+            furthest = usable[step == step.max()]
             similarity = neighbours.similarity[furthest]
             best = furthest[similarity == similarity.max()]
             row = min(best.tolist(), key=names.__getitem__)
-            if names[row][0] != wanted.prompt_key:
-                return self._donor(neighbours, row)
+            key, held = names[row]
+            if key != wanted.prompt_key:
+                return Donor(
+                    prompt_key=key,
+                    step=held,
+                    similarity=float(neighbours.similarity[row]),
+                    kind=LIKENESS[neighbours.kind[row]],
+                    entry=self.store.entry(key, held),
+                )
             usable = usable[usable != row]
         return None
 
-    def _donor(self, neighbours: Neighbours, row: int) -> Donor:
-        key, step = neighbours.names[row]
-        return Donor(
-            prompt_key=key,
-            step=step,
-            similarity=float(neighbours.similarity[row]),
-            kind=LIKENESS[neighbours.kind[row]],
-            entry=self.store.entry(key, step),
-        )
-
-    def _nearest(self, neighbours: Neighbours, wanted: Wanted) -> NDArray[np.intp]:
-        """Rows of the nearest other prompt within the limit; of equals the smallest key."""
-        similarity = neighbours.similarity.copy()
-        similarity[self.store.rows(wanted.prompt_key, self.rule.steps)] = -np.inf
-        most = similarity.max()
-        if most == -np.inf:
-            return np.empty(0, np.intp)
-        keys = [neighbours.names[row][0] for row in np.flatnonzero(similarity == most).tolist()]
-        return self.store.rows(min(keys), wanted.limit)
+    def _limits(self, wanted: Wanted, neighbours: Neighbours) -> IntArray:
+        """The last step at which each may serve, by the rule, the request and the cap."""
+        limits = np.minimum(self.rule.limits(wanted, neighbours), np.int32(wanted.limit))
+        if self.cap is None:
+            return limits
+        caps = [self.cap(kind, wanted.quality, wanted.limit) for kind in LIKENESS]
+        return np.minimum(limits, np.array(caps, np.int32)[neighbours.kind])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_node.similar.base import BySimilarity, check_step
+from edge_node.similar.base import BySimilarity, Wanted, check_step
 from midstep.reuse.likeness import FloatArray, IntArray
 from midstep.reuse.table import ReuseTable
 
@@ -30,3 +30,6 @@ class FixedThreshold(BySimilarity):
 
     def by_similarity(self, similarity: FloatArray) -> IntArray:
         return np.where(similarity >= self.threshold, np.int32(self.step), np.int32(0))
+
+    def last(self, wanted: Wanted) -> int:
+        return min(self.step, wanted.limit)

@@ -19,8 +19,9 @@ Judge = Callable[[Wanted, str, int], float]
 
 class Oracle(SimilarRule):
     """Asks `judge` for the true quality of a pair, furthest steps first and nearest prompts before
-    others, until one is good enough or `most` were not. Only that one is given a limit: no other
-    rule saves more from the same store, but for what `most` leaves unseen."""
+    others, until one is good enough or `most` of those that it is shown at a time were not. Only
+    that one is given a limit: no other rule saves more from the same store, but for what `most`
+    leaves unseen."""
 
     name = "oracle"
 

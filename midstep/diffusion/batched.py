@@ -88,7 +88,7 @@ class BatchedDenoiser:
         self.dtype = pipe.unet.dtype
         self.xl = "StableDiffusionXL" in type(pipe).__name__
         self.guided = identity.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
-        self._conditionings: OrderedDict[str, Conditioning] = OrderedDict()
+        self._conditionings: OrderedDict[tuple[str, str], Conditioning] = OrderedDict()
         self._template = copy.deepcopy(pipe.scheduler)
         self._template.set_timesteps(identity.steps, device=self.device)
         if self.xl and hasattr(self._template, "set_begin_index"):
@@ -112,9 +112,9 @@ class BatchedDenoiser:
         return is_lossy(self.frame_numbers, self.identity.dtype)
 
     @torch.no_grad()
-    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         check_steps(0, self.steps, until)
-        conditioning = self._encode(prompt)
+        conditioning = self._encode(prompt, negative)
         body = self._body(torch.empty(0), conditioning, torch.Generator("cpu").manual_seed(seed))
         size = self.identity.height, self.identity.width
         body.latent = self.pipe.prepare_latents(
@@ -126,11 +126,17 @@ class BatchedDenoiser:
             body.generator,
         )
         body.rng_start = body.generator.get_state()
-        return Trajectory(prompt, 0, self.steps, until, body)
+        return Trajectory(prompt, 0, self.steps, until, body, negative=negative)
 
     @torch.no_grad()
     def resume(
-        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+        self,
+        frame: Frame,
+        prompt: str,
+        until: int,
+        variation: Variation | None,
+        *,
+        negative: str = "",
     ) -> Trajectory:
         check_steps(frame.step, self.steps, until)
         factor = self.pipe.vae_scale_factor
@@ -148,12 +154,13 @@ class BatchedDenoiser:
             latent = vary(latent, variation, generator)
         elif payload.rng is not None:
             generator.set_state(payload.rng)
-        body = self._body(latent.to(self.device, self.dtype), self._encode(prompt), generator)
+        conditioning = self._encode(prompt, negative)
+        body = self._body(latent.to(self.device, self.dtype), conditioning, generator)
         if variation is None and payload.rng is not None:
             body.rng_start = None
         restore(body.scheduler, payload.solver, self.device)
         body.index = bound(body.scheduler, frame.step, self.steps)
-        return Trajectory(prompt, frame.step, self.steps, until, body)
+        return Trajectory(prompt, frame.step, self.steps, until, body, negative=negative)
 
     @torch.no_grad()
     def advance(self, batch: Sequence[Trajectory]) -> None:
@@ -266,30 +273,33 @@ class BatchedDenoiser:
             0,
         )
 
-    def _encode(self, prompt: str) -> Conditioning:
-        cached = self._conditionings.get(prompt)
+    def _encode(self, prompt: str, negative: str) -> Conditioning:
+        words = prompt, negative
+        cached = self._conditionings.get(words)
         if cached is not None:
-            self._conditionings.move_to_end(prompt)
+            self._conditionings.move_to_end(words)
             return cached
-        fresh = self._encode_xl(prompt) if self.xl else self._encode_sd(prompt)
-        self._conditionings[prompt] = fresh
+        # for the pipelines, none and an empty one are not the same
+        encode = self._encode_xl if self.xl else self._encode_sd
+        fresh = self._conditionings[words] = encode(prompt, negative or None)
         most = max(1, CONDITIONING_BYTES // fresh.nbytes)  # all are of one size
         while len(self._conditionings) > most:
             self._conditionings.popitem(last=False)
         return fresh
 
-    def _encode_sd(self, prompt: str) -> Conditioning:
-        positive, negative = self.pipe.encode_prompt(prompt, self.device, 1, self.guided)
+    def _encode_sd(self, prompt: str, unwanted: str | None) -> Conditioning:
+        positive, negative = self.pipe.encode_prompt(prompt, self.device, 1, self.guided, unwanted)
         return Conditioning(
             torch.cat([negative, positive]) if self.guided else positive, None, None
         )
 
-    def _encode_xl(self, prompt: str) -> Conditioning:
+    def _encode_xl(self, prompt: str, unwanted: str | None) -> Conditioning:
         positive, negative, pooled, negative_pooled = self.pipe.encode_prompt(
             prompt=prompt,
             device=self.device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=self.guided,
+            negative_prompt=unwanted,
         )
         second = self.pipe.text_encoder_2
         size = (self.identity.height, self.identity.width)

@@ -64,6 +64,7 @@ class Trajectory:
     body: Any = field(repr=False, default=None)
     history: dict[int, Any] | None = field(repr=False, default=None)
     ended: int = -1
+    negative: str = ""
 
     def __post_init__(self) -> None:
         if self.ended < 0:
@@ -87,14 +88,22 @@ class Denoiser(Protocol):
         """Whether such frames have fewer bits than the pipeline computes with: what goes on from
         one is no original."""
 
-    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
-        """Noise of `seed`, about to be denoised for `prompt`; text encoding included."""
+    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
+        """Noise of `seed`, about to be denoised for `prompt`, and away from `negative` where that
+        is not empty; text encoding included. Raises PromptError where the pipeline takes no
+        negative prompt."""
 
     def resume(
-        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+        self,
+        frame: Frame,
+        prompt: str,
+        until: int,
+        variation: Variation | None,
+        *,
+        negative: str = "",
     ) -> Trajectory:
-        """Go on from `frame`, for `prompt`. Raises FrameError where the payload cannot be
-        read, PipelineMismatch where it is another pipeline's."""
+        """Go on from `frame`, for `prompt` and `negative` as in `begin`. Raises FrameError where
+        the payload cannot be read, PipelineMismatch where it is another pipeline's, PromptError."""
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         """One denoising step for every trajectory, each at its own timestep, in place."""

@@ -24,7 +24,7 @@ PACED_BYTES = 8192
 
 class PacedDenoiser:
     """See midstep.diffusion.denoise.Denoiser. Frames have as many zeros as the profile says;
-    pictures are of one grey level, which depends on the prompt. `at_once`: an advance takes all
+    pictures are of one grey level, which depends on the prompts. `at_once`: an advance takes all
     steps that are left, for an engine whose ticks take no time."""
 
     batched = True
@@ -56,19 +56,25 @@ class PacedDenoiser:
     def lossy(self) -> bool:
         return is_lossy(self._numbers, self.identity.dtype)
 
-    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         check_steps(0, self.identity.steps, until)
-        return Trajectory(prompt, 0, self.identity.steps, until)
+        return Trajectory(prompt, 0, self.identity.steps, until, negative=negative)
 
     def resume(
-        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+        self,
+        frame: Frame,
+        prompt: str,
+        until: int,
+        variation: Variation | None,
+        *,
+        negative: str = "",
     ) -> Trajectory:
         check_steps(frame.step, self.identity.steps, until)
         if len(frame.payload) != len(self._blob):
             raise PipelineMismatch(
                 f"the frame has {len(frame.payload)} bytes, a paced one {len(self._blob)}"
             )
-        return Trajectory(prompt, frame.step, self.identity.steps, until)
+        return Trajectory(prompt, frame.step, self.identity.steps, until, negative=negative)
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:
@@ -82,7 +88,8 @@ class PacedDenoiser:
         return Frame.seal(self.identity.digest(), prompt_key, step, self.identity.steps, self._blob)
 
     def decode(self, trajectory: Trajectory) -> Picture:
-        return np.full((8, 8, 3), zlib.crc32(trajectory.prompt.encode()) % 256, np.uint8)
+        words = trajectory.prompt + trajectory.negative
+        return np.full((8, 8, 3), zlib.crc32(words.encode()) % 256, np.uint8)
 
     def truncated(self, prompt: str) -> bool | None:
         return None  # no tokenizer reads it

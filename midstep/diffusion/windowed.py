@@ -20,6 +20,7 @@ from midstep.diffusion.profile import StepProfile
 from midstep.diffusion.solver import Window
 from midstep.diffusion.text_embedding import embed_text
 from midstep.diffusion.variation import vary
+from midstep.errors import PromptError
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
@@ -48,6 +49,7 @@ class WindowedDenoiser:
         self._scheduler = pipe.scheduler
         self._extra: dict[str, Any] = {}
         options = inspect.signature(pipe.__call__).parameters
+        self._takes_negative = "negative_prompt" in options
         if "clean_caption" in options:
             self._extra["clean_caption"] = False  # needs libraries that we do not install
         if "use_resolution_binning" in options and pipe.transformer.config.sample_size not in (
@@ -67,16 +69,23 @@ class WindowedDenoiser:
     def lossy(self) -> bool:
         return is_lossy(self.frame_numbers, self.identity.dtype)
 
-    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         check_steps(0, self.steps, until)
-        return Trajectory(
-            prompt, 0, self.steps, until, _Body(torch.Generator("cpu").manual_seed(seed))
-        )
+        self._check(negative)
+        body = _Body(torch.Generator("cpu").manual_seed(seed))
+        return Trajectory(prompt, 0, self.steps, until, body, negative=negative)
 
     def resume(
-        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+        self,
+        frame: Frame,
+        prompt: str,
+        until: int,
+        variation: Variation | None,
+        *,
+        negative: str = "",
     ) -> Trajectory:
         check_steps(frame.step, self.steps, until)
+        self._check(negative)
         payload = unpack(frame.payload)
         generator = torch.Generator("cpu")
         latent = payload.latent
@@ -92,6 +101,7 @@ class WindowedDenoiser:
             self.steps,
             until,
             _Body(generator, latent, payload.solver, payload.rng),
+            negative=negative,
         )
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
@@ -139,6 +149,10 @@ class WindowedDenoiser:
     def embed(self, prompt: str) -> NDArray[np.float32] | None:
         return embed_text(self.pipe, prompt)
 
+    def _check(self, negative: str) -> None:
+        if negative and not self._takes_negative:
+            raise PromptError(f"{type(self.pipe).__name__} takes no negative prompt")
+
     def _run(self, trajectory: Trajectory, stop: int, output: str) -> tuple[Window, Any, Any]:
         body: _Body = trajectory.body
         window = Window(self.steps, trajectory.step, stop, body.solver, self.pipe.device)
@@ -153,6 +167,7 @@ class WindowedDenoiser:
                 generator=body.generator,
                 latents=body.latent,
                 output_type=output,
+                **({"negative_prompt": trajectory.negative} if trajectory.negative else {}),
                 **self._extra,
             ).images
         finally:

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 
 __all__ = ["Passage", "SharedBand"]
 
+# weight of the last slot in the mean number of receivers: plans that are made by it change it, and
+# with the last slot alone all receive in one slot and nobody in the next
+SMOOTHING = 0.1
+
 
 @dataclass(eq=False, kw_only=True)
 class Passage:
@@ -54,7 +58,7 @@ class SharedBand:
     _slot: int = 0
     _frames: dict[int, list[Passage]] = field(default_factory=dict)  # by user, in order
     _use: _Use = field(default_factory=_Use)  # of this slot
-    _last_mean: float = 0.0  # of the slot before
+    _mean: float = 0.0  # of the slots before
 
     def begin(self, passage: Passage, now_s: float) -> list[Passage]:
         """Let a frame be sent from now on; those that ended until now."""
@@ -78,9 +82,9 @@ class SharedBand:
 
     @property
     def mean_receivers(self) -> float:
-        """Users that received at once in the slot before the present one, in the mean over the time
-        in which anybody did; at least 1."""
-        return max(1.0, self._last_mean)
+        """Users that received at once in the slots before this one, at least 1: of a slot the mean
+        over the time in which anybody did, of the slots a mean that forgets."""
+        return max(1.0, self._mean)
 
     def next_change_s(self) -> float | None:
         """When the next frame ends or the slot does; None while nobody receives."""
@@ -149,9 +153,14 @@ class SharedBand:
                 passage.begins_s = self.now_s
 
     def _next_slot(self) -> None:
-        self._last_mean = self._use.mean
-        self._use = _Use()
+        self._count_use()
         self._slot += 1
+
+    def _count_use(self) -> None:
+        """Count this slot's use in the mean; the first use is the mean."""
+        weight = SMOOTHING if self._mean else 1.0
+        self._mean += weight * (self._use.mean - self._mean)
+        self._use = _Use()
 
     def _skip(self, now_s: float) -> None:
         """Go to the slot of an instant behind this slot while nobody receives."""
@@ -160,8 +169,8 @@ class SharedBand:
             slot = max(slot, int(now_s // self.slot_seconds))
             while (slot + 1) * self.slot_seconds <= now_s:  # a division may round down
                 slot += 1
-        self._last_mean = self._use.mean if slot == self._slot + 1 else 0.0
-        self._use = _Use()
+        self._count_use()
+        self._mean *= (1 - SMOOTHING) ** (slot - self._slot - 1)
         self._slot = slot
         self.now_s = max(self.now_s, slot * self.slot_seconds)
 

@@ -1,8 +1,9 @@
-"""Index of held outputs by the embeddings of their prompts: one matrix, brute force."""
+"""Index of held outputs by the embeddings of their prompts: a matrix a step, brute force."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ __all__ = ["LikenessIndex", "Name", "Neighbours"]
 
 Name = tuple[str, int]  # an output's prompt_key and step
 
-_LEAST_ROWS = 64
+LEAST_ROWS = 64
+GROUP = 4096  # rows that are worth a look of their own
 _UNIT = 1e-3  # how far a vector's length may be from 1
 
 
@@ -30,19 +32,47 @@ class Neighbours(NamedTuple):
     step: IntArray
 
 
+class _Block:
+    """The rows of one step, without holes: the last one moves where one leaves. Twice the rows
+    where there is no room."""
+
+    def __init__(self, step: int, dimensions: int) -> None:
+        self.names: list[Name] = []
+        self.vectors = np.empty((LEAST_ROWS, dimensions), np.float32)
+        self.parts = np.empty((3, LEAST_ROWS), np.int32)
+        self.steps = np.full(LEAST_ROWS, step, np.int32)
+
+    def append(self, name: Name) -> int:
+        """A new row, still without content."""
+        row = len(self.names)
+        if row == len(self.vectors):
+            self.vectors = np.concatenate([self.vectors, np.empty_like(self.vectors)])
+            self.parts = np.concatenate([self.parts, np.empty_like(self.parts)], axis=1)
+            self.steps = np.concatenate([self.steps, self.steps])
+        self.names.append(name)
+        return row
+
+    def remove(self, row: int) -> Name:
+        """Let a row go; the name that stands there now, or stood there if it was the last."""
+        last = len(self.names) - 1
+        moved = self.names.pop()
+        if row != last:
+            self.names[row] = moved
+            self.vectors[row] = self.vectors[last]
+            self.parts[:, row] = self.parts[:, last]
+        return moved
+
+
 class LikenessIndex:
-    """Unit vectors of `dimensions` numbers under (prompt_key, step), float32, a row each, without
-    holes: the last row moves where one leaves. Twice the rows where there is no room."""
+    """Unit vectors of `dimensions` numbers under (prompt_key, step), float32. Who looks for the
+    furthest step looks at the outputs of that step alone, and has only then to look at others."""
 
     def __init__(self, dimensions: int) -> None:
         if dimensions < 1:
             raise ValueError(f"vectors of {dimensions} numbers are alike in nothing")
         self.dimensions = dimensions
-        self._names: list[Name] = []
+        self._blocks: dict[int, _Block] = {}
         self._rows: dict[Name, int] = {}
-        self._vectors = np.empty((_LEAST_ROWS, dimensions), np.float32)
-        self._parts = np.empty((3, _LEAST_ROWS), np.int32)
-        self._steps = np.empty(_LEAST_ROWS, np.int32)
 
     def add(self, key: str, step: int, vector: NDArray[np.floating], parts: Parts) -> None:
         """Put a vector under a name, in place of the one that is there. Raises ValueError for a
@@ -52,92 +82,134 @@ class LikenessIndex:
         length = float(np.sqrt(np.dot(vector, vector)))
         if not abs(length - 1) <= _UNIT:
             raise ValueError(f"a vector of length {length:.6g}: it has to be 1")
+        block = self._blocks.get(step)
+        if block is None:
+            block = self._blocks[step] = _Block(step, self.dimensions)
         name = key, step
         row = self._rows.get(name)
         if row is None:
-            row = len(self._names)
-            if row == len(self._vectors):
-                self._grow()
-            self._names.append(name)
-            self._rows[name] = row
-        self._vectors[row] = vector
-        self._parts[:, row] = parts
-        self._steps[row] = step
+            row = self._rows[name] = block.append(name)
+        block.vectors[row] = vector
+        block.parts[:, row] = parts
 
     def remove(self, key: str, step: int) -> bool:
         """Let a name go; False where there is none."""
         row = self._rows.pop((key, step), None)
         if row is None:
             return False
-        last = len(self._names) - 1
-        moved = self._names.pop()
-        if row != last:
-            self._names[row] = moved
+        moved = self._blocks[step].remove(row)
+        if moved != (key, step):
             self._rows[moved] = row
-            self._vectors[row] = self._vectors[last]
-            self._parts[:, row] = self._parts[:, last]
-            self._steps[row] = self._steps[last]
         return True
 
-    def neighbours(self, vector: NDArray[np.floating], parts: Parts) -> Neighbours:
-        """Everything that is held, beside a prompt of this embedding and these parts."""
-        count = len(self._names)
-        similarity = self._vectors[:count] @ vector.astype(np.float32, copy=False)
-        kind = kinds(parts, self._parts[:, :count].T, similarity)
-        return Neighbours(self._names, similarity, kind, self._steps[:count])
+    def neighbours(
+        self, vector: NDArray[np.floating], parts: Parts, steps: Sequence[int] | None = None
+    ) -> Neighbours:
+        """What is held at `steps`, None: everything, beside a prompt of this embedding and these
+        parts."""
+        held = self._blocks.values() if steps is None else [self._blocks[step] for step in steps]
+        blocks = list(held)
+        if len(blocks) == 1:
+            block = blocks[0]
+            count = len(block.names)
+            names: Sequence[Name] = block.names
+            similarity = block.vectors[:count] @ vector.astype(np.float32, copy=False)
+            others = block.parts[:, :count]
+            step = block.steps[:count]
+        else:
+            counts = [len(block.names) for block in blocks]
+            names = list(chain.from_iterable(block.names for block in blocks))
+            total = len(names)
+            similarity = np.empty(total, np.float32)
+            others = np.empty((3, total), np.int32)
+            step = np.empty(total, np.int32)
+            first = 0
+            for block, count in zip(blocks, counts, strict=True):
+                end = first + count
+                np.dot(block.vectors[:count], vector, out=similarity[first:end])
+                others[:, first:end] = block.parts[:, :count]
+                step[first:end] = block.steps[:count]
+                first = end
+        return Neighbours(names, similarity, kinds(parts, others.T, similarity), step)
 
-    def rows(self, key: str, last_step: int) -> NDArray[np.intp]:
-        """Rows, which are places in `neighbours`, of a prompt_key at steps 1 to `last_step`."""
-        places = (self._rows.get((key, step)) for step in range(1, last_step + 1))
-        return np.array([row for row in places if row is not None], np.intp)
+    def groups(self, above: int, last: int) -> Iterator[list[int]]:
+        """Steps beyond `above` up to `last` at which something is held, furthest first, in groups
+        of GROUP rows or more."""
+        group: list[int] = []
+        rows = 0
+        for step in range(last, above, -1):
+            block = self._blocks.get(step)
+            if block is None or not block.names:
+                continue
+            group.append(step)
+            rows += len(block.names)
+            if rows >= GROUP:
+                yield group
+                group = []
+                rows = 0
+        if group:
+            yield group
 
-    def names(self) -> list[Name]:
+    def nearest_prompt(self, vector: NDArray[np.floating], parts: Parts, own: str) -> Neighbours:
+        """The outputs of the nearest prompt whose key is not `own`; of equals the smallest key."""
+        nearest = -np.inf
+        key = ""
+        for step, block in self._blocks.items():
+            similarity = block.vectors[: len(block.names)] @ vector
+            if (own, step) in self._rows:
+                similarity[self._rows[own, step]] = -np.inf
+            most = similarity.max(initial=-np.inf)
+            if most < nearest or most == -np.inf:
+                continue
+            rows = np.flatnonzero(similarity == most).tolist()
+            smallest = min(block.names[row][0] for row in rows)
+            key = smallest if most > nearest else min(key, smallest)
+            nearest = most
+        steps = [step for step in self._blocks if (key, step) in self._rows]
+        places = [(self._blocks[step], self._rows[key, step]) for step in steps]
+        vectors = np.array([block.vectors[row] for block, row in places], np.float32)
+        others = np.array([block.parts[:, row] for block, row in places], np.int32).reshape(-1, 3)
+        similarity = vectors.reshape(-1, self.dimensions) @ vector
+        names = [(key, step) for step in steps]
+        kind = kinds(parts, others, similarity)
+        return Neighbours(names, similarity, kind, np.array(steps, np.int32))
+
+    def names(self) -> set[Name]:
         """Names of all rows."""
-        return list(self._names)
+        return set(self._rows)
 
     def __contains__(self, name: Name) -> bool:
         return name in self._rows
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._rows)
 
     def check(self) -> None:
         """Check that names and rows say the same, and that each row is a unit vector at its name's
         step. O(rows). Raises CacheCorrupted."""
-        count = len(self._names)
-        if len(self._rows) != count:
+        total = sum(len(block.names) for block in self._blocks.values())
+        if len(self._rows) != total:
             raise CacheCorrupted(
-                f"the index of likeness has {count} rows and {len(self._rows)} names"
+                f"the index of likeness has {total} rows and {len(self._rows)} names"
             )
-        for row, name in enumerate(self._names):
+        for step, block in self._blocks.items():
+            self._check(step, block)
+
+    def _check(self, step: int, block: _Block) -> None:
+        for row, name in enumerate(block.names):
             if self._rows.get(name) != row:
                 raise CacheCorrupted(
                     f"the index of likeness has step {name[1]} of {name[0][:12]} in row {row} and "
                     f"looks for it in {self._rows.get(name)}"
                 )
-            if self._steps[row] != name[1]:
+            if name[1] != step or block.steps[row] != step:
                 raise CacheCorrupted(
-                    f"the index of likeness has step {self._steps[row]} in the row of step "
-                    f"{name[1]} of {name[0][:12]}"
+                    f"the index of likeness has step {name[1]} of {name[0][:12]} among those of "
+                    f"step {step}"
                 )
-        lengths = np.sqrt((self._vectors[:count] ** 2).sum(1))
-        wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))
-        if len(wrong):
-            row = int(wrong[0])
+        lengths = np.sqrt((block.vectors[: len(block.names)] ** 2).sum(1))
+        for row in np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT)).tolist():
             raise CacheCorrupted(
                 f"the index of likeness has a vector of length {lengths[row]:.6g} for step "
-                f"{self._names[row][1]} of {self._names[row][0][:12]}"
+                f"{step} of {block.names[row][0][:12]}"
             )
-
-    def _grow(self) -> None:
-        count = len(self._names)
-        rows = 2 * len(self._vectors)
-        vectors = np.empty((rows, self.dimensions), np.float32)
-        vectors[:count] = self._vectors[:count]
-        parts = np.empty((3, rows), np.int32)
-        parts[:, :count] = self._parts[:, :count]
-        steps = np.empty(rows, np.int32)
-        steps[:count] = self._steps[:count]
-        self._vectors = vectors
-        self._parts = parts
-        self._steps = steps

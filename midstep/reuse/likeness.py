@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from midstep.workload.catalogue import UNSAID, Catalogue
 
 __all__ = [
+    "FIRST_OF_WORDS",
     "LIKENESS",
     "SAME_OBJECT",
     "SAME_PLACEMENT",
@@ -39,8 +40,7 @@ OF_CATALOGUE = (SAME_OBJECT, SAME_SCENE, SAME_PLACEMENT, UNRELATED)
 WORDS_ENDS = (0.95, 0.9, 0.8, 0.65, 0.0)
 LIKENESS = (*OF_CATALOGUE, "words .95", "words .9", "words .8", "words .65", "words 0")
 
-_FIRST_OF_WORDS = len(OF_CATALOGUE)
-_LAST_OF_WORDS = len(LIKENESS) - 1
+FIRST_OF_WORDS = len(OF_CATALOGUE)  # number of the first bin
 _ENDS = np.array(WORDS_ENDS[:-1], np.float32)
 
 
@@ -100,22 +100,22 @@ def kinds(parts: Parts, others: IntArray, similarity: FloatArray) -> IntArray:
     object."""
     if parts.thing < 0:
         return _bins(similarity)
-    things = others[:, 0]
-    same_thing = things == parts.thing
-    same_background = others[:, 1] == parts.background
-    # 0 object, 1 scene, 3 neither
-    number = np.full(len(others), 3, np.int32)
+    things, backgrounds, endings = others.T
+    # from 3, unrelated: 3 less for the object, 2 for the scene, 1 for the placement
+    same = np.multiply(things == parts.thing, 3, dtype=np.int8)
+    same = np.maximum(same, np.multiply(backgrounds == parts.background, 2, dtype=np.int8))
     if parts.ending > 0:  # an ending that is said: 0 is UNSAID
-        number[others[:, 2] == parts.ending] = 2
-    number[same_background] = 1
-    number[same_thing] = 0
-    foreign = things < 0
-    if foreign.any():
+        same = np.maximum(same, (endings == parts.ending).view(np.int8))
+    number: IntArray = np.subtract(3, same, dtype=np.int32)
+    foreign = np.flatnonzero(things < 0)
+    if len(foreign):
         number[foreign] = _bins(similarity[foreign])
     return number
 
 
 def _bins(similarity: FloatArray) -> IntArray:
     """Numbers of the bins of free text; a cosine at a lower end belongs to that bin."""
-    below: IntArray = (similarity[:, None] < _ENDS).sum(1, dtype=np.int32)
-    return below + np.int32(_FIRST_OF_WORDS)
+    number = np.full(len(similarity), FIRST_OF_WORDS, np.int32)
+    for end in _ENDS:
+        number += similarity < end
+    return number

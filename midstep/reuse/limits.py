@@ -278,7 +278,7 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     metric, floor = floor_of(scenario, table, path)
     by_class: dict[str, int] = {}
     unreached = []
-    for kind in table.kinds:
+    for kind in (kind for kind in table.kinds if kind in KINDS):
         limit = class_limit(table, kind, (metric, floor), reuse.share)
         if limit is None:
             continue

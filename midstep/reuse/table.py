@@ -102,6 +102,7 @@ class ReuseTable:
     floors: Mapping[str, float]
     cells: tuple[Cell, ...]
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    embedding: str | None = None  # of which the bins of free text are
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -121,18 +122,25 @@ class ReuseTable:
         """The cell of a class, metric and step, if it was measured."""
         return self._cells.get((kind, metric, step))
 
+    def cell_from(self, kind: str, metric: str, step: int) -> Cell | None:
+        """The cell of a step or, where that was not drawn, of the next one that was: less of its
+        picture is the user's own, so that it is no better."""
+        steps = range(step, self.steps)
+        return next((cell for at in steps if (cell := self.cell(kind, metric, at))), None)
+
     def pairs(self, kind: str, metric: str) -> int:
-        """Pictures from step 1 of a class that count for a metric; 0 where it has no such cell."""
-        cell = self.cell(kind, metric, 1)
+        """Pictures of a class from the first step on that was drawn, which count for a metric; 0
+        where it has no such cell."""
+        cell = self.cell_from(kind, metric, 1)
         return 0 if cell is None else cell.count
 
     def limit(self, kind: str, metric: str, floor: float, share: float) -> int | None:
         """The largest step up to which every step has P(value >= floor) >= share, by the low end of
-        the interval; 0: not even the first. None where the class has no such metric."""
-        if self.cell(kind, metric, 1) is None:
+        the interval (cell_from); 0: not even the first. None where the class has no such metric."""
+        if self.cell_from(kind, metric, 1) is None:
             return None
         for step in range(1, self.steps):
-            cell = self.cell(kind, metric, step)
+            cell = self.cell_from(kind, metric, step)
             if cell is None or cell.bounds(floor)[0] < share:
                 return step - 1
         return self.steps - 1
@@ -151,6 +159,8 @@ class ReuseTable:
         """Write as JSON, a cell a line; a reader never meets half a file."""
         tree = asdict(self)
         cells = [json.dumps(cell) for cell in tree.pop("cells")]
+        if self.embedding is None:
+            del tree["embedding"]
         head = json.dumps(tree, indent=1).removesuffix("\n}")
         text = f'{head},\n "cells": [\n  ' + ",\n  ".join(cells) + "\n ]\n}\n"
         fresh = path.with_name(f"{path.name}.new")

@@ -31,6 +31,7 @@ class RequestRow:
     variation_seed: int | None = None
     private_seed: int | None = None
     core_prompt: str | None = None  # where it is not the edge_prompt
+    negative: str | None = None  # the user's negative prompt; null: none
     slot: int = 0  # in which it ended
     due_s: float | None = None  # when it should have been sent
     arrived_s: float = 0.0  # when it was sent; of a dropped one when it was given up

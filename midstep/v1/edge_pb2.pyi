@@ -55,7 +55,7 @@ class Description(_message.Message):
     def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ..., tick_seconds: _Optional[_Iterable[float]] = ..., whole_prompt: _Optional[bool] = ...) -> None: ...
 
 class OutputRequest(_message.Message):
-    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds", "kind", "quality")
+    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds", "kind", "quality", "negative")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class OutputRequest(_message.Message):
     BACKLOG_SECONDS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt: str
     pipeline: str
@@ -78,7 +79,8 @@ class OutputRequest(_message.Message):
     backlog_seconds: float
     kind: str
     quality: Quality
-    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., kind: _Optional[str] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ...) -> None: ...
+    negative: str
+    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., kind: _Optional[str] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., negative: _Optional[str] = ...) -> None: ...
 
 class Quality(_message.Message):
     __slots__ = ("metric", "floor", "share")

@@ -73,6 +73,7 @@ def request_to(value: Request) -> pb.OutputRequest:
         backlog_seconds=value.backlog_s,
         kind=value.kind,
         quality=None if value.quality is None else pb.Quality(**asdict(value.quality)),
+        negative=value.negative,
     )
 
 
@@ -98,6 +99,7 @@ def request_from(message: pb.OutputRequest) -> Request:
         backlog_s=message.backlog_seconds,
         kind=message.kind,
         quality=quality,
+        negative=message.negative,
     )
 
 

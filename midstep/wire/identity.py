@@ -71,26 +71,37 @@ class OutputKey:
     """The complete identity of one intermediate output: pipeline, conditioning, seed, step.
 
     `private` marks an output made from a user's own seed: it must never serve anybody else.
+    `negative` is the negative prompt, empty: none. The noise does not depend on it.
     """
 
     pipeline: str
     prompt: str
     seed: int
     private: bool = False
+    negative: str = ""
 
     @classmethod
     def of(
-        cls, pipeline: str, prompt: str, private_seed: int | None, scenario_seed: int
+        cls,
+        pipeline: str,
+        prompt: str,
+        private_seed: int | None,
+        scenario_seed: int,
+        negative: str = "",
     ) -> OutputKey:
         """The output that a request gets: the user's own where it names a `private_seed`, else the
         one that everybody in the scenario shares."""
         if private_seed is None:
-            return cls(pipeline, prompt, shared_seed(prompt, scenario_seed))
-        return cls(pipeline, prompt, private_seed, private=True)
+            seed = shared_seed(prompt, scenario_seed)
+            return cls(pipeline, prompt, seed, negative=negative)
+        return cls(pipeline, prompt, private_seed, private=True, negative=negative)
 
     def digest(self) -> str:
         """The prompt_key of the record: all but the step, in 32 hex digits."""
-        return digest([self.pipeline, self.prompt, self.seed, self.private])
+        fields = [self.pipeline, self.prompt, self.seed, self.private]
+        if self.negative:
+            fields.append(self.negative)
+        return digest(fields)
 
 
 def mixed_key(prompt_key: str, donor_key: str, step: int) -> str:
@@ -107,10 +118,12 @@ def shared_seed(prompt: str, scenario_seed: int) -> int:
     return int.from_bytes(data, "big") >> 11
 
 
-def check_prompt(prompt: str) -> str | None:
-    """Why a prompt cannot be served, in words, or None."""
+def check_prompt(prompt: str, negative: str = "") -> str | None:
+    """Why a prompt and its negative prompt cannot be served, in words, or None."""
     if not prompt.strip():
         return "the prompt is empty"
     if len(prompt) > PROMPT_LIMIT:
         return f"the prompt has {len(prompt)} characters, the limit is {PROMPT_LIMIT}"
+    if len(negative) > PROMPT_LIMIT:
+        return f"the negative prompt has {len(negative)} characters, the limit is {PROMPT_LIMIT}"
     return None

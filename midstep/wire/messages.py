@@ -74,6 +74,7 @@ class Request:
 
     `kind` is the reuse class of the user's own prompt against the edge prompt
     (midstep.reuse.limits), `quality` what its user wants; None: no other prompt's output may serve.
+    `negative` is the user's negative prompt, empty: none; it is part of the output's identity.
     """
 
     request_id: str
@@ -87,6 +88,7 @@ class Request:
     backlog_s: float = 0.0
     kind: str = ""
     quality: Quality | None = None
+    negative: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,6 +148,19 @@ class Catalogue:
     def _edge_by_prompt(self) -> dict[str, Edge]:
         return dict(zip(self.edge_prompts, self.edges, strict=True))
 
+    @cached_property
+    def _core_by_prompt(self) -> dict[str, str]:
+        return {
+            self.prompt(edge, ending): core
+            for edge, core in zip(self.edges, self.edge_prompts, strict=True)
+            for ending in self.endings
+        }
+
+    def core(self, prompt: str) -> str | None:
+        """The edge prompt of a prompt of the catalogue, with an ending or without; None where it is
+        none. Case and spaces do not count."""
+        return self._core_by_prompt.get(" ".join(prompt.lower().split()))
+
     def parts(self, edge_prompt: str) -> tuple[str, ...]:
         """Object and background of an edge prompt. Other words are one part, themselves."""
         edge = self._edge_by_prompt.get(edge_prompt)

@@ -25,9 +25,10 @@ from midstep.errors import ScenarioError
 from midstep.scenario import Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
+from midstep.workload.core import open_core_rule, with_cores
 from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
 from midstep.workload.slot_items import SlotLaw
-from midstep.workload.trace import Trace, TraceWorkload
+from midstep.workload.trace import Trace, TraceWorkload, with_negative
 from midstep.workload.trace_file import read_trace
 from midstep.workload.user_request import UserRequest, Workload
 
@@ -78,6 +79,7 @@ class CatalogueWorkload:
             self._catalogue.edge_prompts[item],
             self._own_seed(VARIATION, VARIATION_SEED, settings.variation_share, user, index),
             self._own_seed(PRIVATE, PRIVATE_SEED, settings.private_share, user, index),
+            settings.negative,
         )
 
     def _item(self, user: int, index: int, slot: int) -> int:
@@ -112,14 +114,18 @@ class CatalogueWorkload:
 
 
 def read_requests(scenario: Scenario) -> Trace | None:
-    """The list of prompts or the trace that the scenario names; None where it names none. Raises
-    ScenarioError, one line."""
+    """The list of prompts or the trace that the scenario names; where that says no core, by
+    workload.core, and where it says no negative prompts, with workload.negative. None where the
+    scenario names none. Raises ScenarioError, one line."""
     workload = scenario.workload
     if workload.prompts is not None:
-        return read_trace(workload.prompts, "workload.prompts")
-    if workload.trace is not None:
-        return read_trace(workload.trace, "workload.trace")
-    return None
+        trace = read_trace(workload.prompts, "workload.prompts")
+    elif workload.trace is not None:
+        trace = read_trace(workload.trace, "workload.trace")
+    else:
+        return None
+    trace = with_negative(trace, workload.negative)
+    return with_cores(trace, open_core_rule(workload.core, find_catalogue(scenario)))
 
 
 def with_requests(scenario: Scenario, trace: Trace | None) -> Scenario:
@@ -164,7 +170,9 @@ def _within_catalogue(scenario: Scenario, trace: Trace) -> bool:
     if workload.trace is None:
         return False
     known = {*find_catalogue(scenario).edge_prompts[: workload.catalogue_size]}
-    return all(one.request.edge_prompt in known for one in trace.requests)
+    requests = [one.request for one in trace.requests]
+    one_negative = len({request.negative for request in requests}) <= 1
+    return one_negative and all(request.edge_prompt in known for request in requests)
 
 
 def open_workload(scenario: Scenario, trace: Trace | None = None) -> Workload:

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 from midstep.workload.user_request import UserRequest
 
-__all__ = ["Trace", "TraceWorkload", "TracedRequest"]
+__all__ = ["Trace", "TraceWorkload", "TracedRequest", "with_negative"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedRequest:
     """A request of a trace. `user`: None where users take turns; `number`: which of its user's
     requests, None: the next; `due_s`: when it was due, of an open arrival; `think_s`: how long the
-    user thought before it, of a closed one."""
+    user thought before it, of a closed one. `has_core`: its edge prompt is its core; otherwise its
+    source names none, and it stands there as a whole."""
 
     request: UserRequest
     user: int | None = None
     number: int | None = None
     due_s: float | None = None
     think_s: float | None = None
+    has_core: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
     """Requests of a file or a run, `source`, in order. `of_run`: a run has recorded them, so that
-    users whose requests are at their end stay, as they did then."""
+    users whose requests are at their end stay, as they did then. `has_negatives`: it says who has
+    which negative prompt, or none."""
 
     source: str
     requests: Sequence[TracedRequest]
     of_run: bool = False
+    has_negatives: bool = False
 
     @cached_property
     def users(self) -> int:
@@ -58,6 +62,16 @@ class Trace:
                 mine += [None] * (one.number - len(mine))
             mine.append(one)
         return requests
+
+
+def with_negative(trace: Trace, negative: str) -> Trace:
+    """The trace with this negative prompt for all, unless it says who has which."""
+    if trace.has_negatives or not negative:
+        return trace
+    requests = tuple(
+        replace(one, request=replace(one.request, negative=negative)) for one in trace.requests
+    )
+    return replace(trace, requests=requests, has_negatives=True)
 
 
 class TraceWorkload:

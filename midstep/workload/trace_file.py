@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from midstep.workload.lines import read_lines, unreadable
 from midstep.workload.trace import Trace, TracedRequest
 from midstep.workload.user_request import UserRequest
 
-__all__ = ["TABLES", "read_table", "read_trace"]
+__all__ = ["COLUMNS", "TABLES", "read_rows", "read_table", "read_trace"]
 
 TABLES = (".csv", ".tsv", ".parquet")
-COLUMNS = ("time", "user", "prompt", "core", "variation_seed", "private_seed")
+COLUMNS = ("time", "user", "prompt", "core", "negative", "variation_seed", "private_seed")
 RECORDED = (
     "request_id",
     "user",
@@ -55,14 +55,12 @@ def read_trace(path: str, key: str) -> Trace:
 
 def read_table(path: str, key: str) -> Trace:
     """A table of requests: `prompt`, and where it has them `time` (seconds from the run's start),
-    `user` (numbers from 0, or names), `core`, `variation_seed`, `private_seed`."""
-    place = Path(path).expanduser()
+    `user` (numbers from 0, or names), `core`, `negative`, `variation_seed`, `private_seed`."""
     where = f"{key}: {path}"
-    rows = _parquet(place, where) if place.suffix.lower() == ".parquet" else _text(place, where)
     users = _Users()
     requests = []
     first: Row | None = None
-    for at, row in rows:
+    for at, row in read_rows(path, key):
         first = first or row
         for name in ("time", "user"):
             if (name in row) != (name in first):
@@ -72,7 +70,22 @@ def read_table(path: str, key: str) -> Trace:
         raise ScenarioError(f"{where} holds no prompt")
     if requests[0].due_s is not None:  # stable: those of one instant stay in their order
         requests.sort(key=lambda one: one.due_s or 0.0)
-    return Trace(source=path, requests=tuple(requests))
+    return Trace(
+        source=path,
+        requests=tuple(requests),
+        has_negatives=first is not None and "negative" in first,
+    )
+
+
+def read_rows(path: str, key: str, columns: Sequence[str] = COLUMNS) -> Iterator[tuple[str, Row]]:
+    """The rows of a table, each with its place in words; `columns` may be in its header. Raises
+    ScenarioError, one line."""
+    place = Path(path).expanduser()
+    where = f"{key}: {path}"
+    if place.suffix.lower() == ".parquet":
+        yield from _parquet(place, where, columns)
+    else:
+        yield from _text(place, where, columns)
 
 
 def _of_lines(path: str, key: str) -> Trace:
@@ -83,8 +96,9 @@ def _of_lines(path: str, key: str) -> Trace:
         raise ScenarioError(f"{key}: {path}: {unreadable(error)}") from error
     if not any(line.strip() for line in lines):
         raise ScenarioError(f"{key}: {path} holds no prompt")
-    requests = tuple(TracedRequest(request=UserRequest(line, line)) for line in lines)
-    return Trace(source=path, requests=requests)
+    requests = (UserRequest(line, line) for line in lines)
+    traced = tuple(TracedRequest(request=one, has_core=False) for one in requests)
+    return Trace(source=path, requests=traced)
 
 
 def _of_run(folder: Path, key: str) -> Trace:
@@ -104,7 +118,7 @@ def _of_run(folder: Path, key: str) -> Trace:
         requests = [_again(row, closed) for row in rows]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ScenarioError(f"{where}: the run's record is damaged: {error}") from error
-    return Trace(source=str(folder), requests=requests, of_run=True)
+    return Trace(source=str(folder), requests=requests, of_run=True, has_negatives=True)
 
 
 def _again(row: Row, closed: bool) -> TracedRequest:
@@ -118,6 +132,7 @@ def _again(row: Row, closed: bool) -> TracedRequest:
         row["edge_prompt"] if core is None else core,
         row["variation_seed"],
         row["private_seed"],
+        row.get("negative") or "",  # an older midstep had none
     )
     return TracedRequest(
         request=request,
@@ -159,13 +174,13 @@ class _Tabs(csv.excel_tab):
     strict = True
 
 
-def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
+def _text(place: Path, where: str, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     tabs = place.suffix.lower() == ".tsv"
     try:
         with place.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, _Tabs if tabs else _Commas)
             header = next(reader, [])
-            _check_columns(header, where)
+            _check_columns(header, where, columns)
             for cells in reader:
                 if not cells:
                     continue
@@ -176,19 +191,31 @@ def _text(place: Path, where: str) -> Iterator[tuple[str, Row]]:
                     )
                 # an empty cell is none, but an empty prompt is one: it is asked for, and rejected
                 pairs = zip(header, cells, strict=True)
-                yield at, {name: cell for name, cell in pairs if cell or name == "prompt"}
+                row = {name: cell for name, cell in pairs if cell or name == "prompt"}
+                yield at, _filled(row, header)
     except OSError as error:
         raise ScenarioError(f"{where} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ScenarioError(f"{where} cannot be read: {error}") from error
 
 
-def _parquet(place: Path, where: str) -> Iterator[tuple[str, Row]]:
+def _parquet(place: Path, where: str, columns: Sequence[str]) -> Iterator[tuple[str, Row]]:
     rows = _read_parquet(place, where)
     for number, row in enumerate(rows):
         if number == 0:
-            _check_columns(row, where)
-        yield f"row {number}", {name: value for name, value in row.items() if value is not None}
+            _check_columns(row, where, columns)
+        present = {name: value for name, value in row.items() if value is not None}
+        yield f"row {number}", _filled(present, row)
+
+
+def _filled(row: dict[str, Any], columns: Iterable[str]) -> Row:
+    """A row with what an empty cell means: of a table that has cores, that the prompt is its core;
+    of one that has negative prompts, that there is none."""
+    if "core" in columns and "prompt" in row:
+        row.setdefault("core", row["prompt"])
+    if "negative" in columns:
+        row.setdefault("negative", "")
+    return row
 
 
 def _read_parquet(place: Path, where: str) -> list[Row]:
@@ -203,17 +230,17 @@ def _read_parquet(place: Path, where: str) -> list[Row]:
     return rows
 
 
-def _check_columns(header: Iterable[str], where: str) -> None:
-    columns = list(header)
-    for name in columns:
-        if name not in COLUMNS:
+def _check_columns(header: Iterable[str], where: str, columns: Sequence[str]) -> None:
+    names = list(header)
+    for name in names:
+        if name not in columns:
             raise ScenarioError(
-                f"{where}: no column {excerpt(name)} is known; there is {', '.join(COLUMNS)}"
+                f"{where}: no column {excerpt(name)} is known; there is {', '.join(columns)}"
             )
-    twice = next((name for name in columns if columns.count(name) > 1), None)
+    twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ScenarioError(f"{where}: two columns are named {twice}")
-    if "prompt" not in columns:
+    if "prompt" not in names:
         raise ScenarioError(f"{where}: its header has no column prompt")
 
 
@@ -253,19 +280,26 @@ def _request(row: Row, where: str, users: _Users) -> TracedRequest:
     prompt = row.get("prompt")
     if not isinstance(prompt, str):
         raise ScenarioError(f"{where}: prompt {excerpt(str(prompt))} is no text")
-    core = row.get("core", prompt)
-    if not isinstance(core, str):
-        raise ScenarioError(f"{where}: core {excerpt(str(core))} is no text")
+    core = _text_of(row, "core", prompt, where)
     return TracedRequest(
         request=UserRequest(
             prompt,
             core,
             _number(row, "variation_seed", where, _seed),
             _number(row, "private_seed", where, _seed),
+            _text_of(row, "negative", "", where),
         ),
         user=users.number(row["user"], where) if "user" in row else None,
         due_s=_number(row, "time", where, _instant),
+        has_core="core" in row,
     )
+
+
+def _text_of(row: Row, column: str, default: str, where: str) -> str:
+    value = row.get(column, default)
+    if not isinstance(value, str):
+        raise ScenarioError(f"{where}: {column} {excerpt(str(value))} is no text")
+    return value
 
 
 def _number(row: Row, column: str, where: str, read: Callable[[Any], Any]) -> Any:

@@ -10,13 +10,14 @@ __all__ = ["UserRequest", "Workload"]
 
 @dataclass(frozen=True)
 class UserRequest:
-    """What a user wants: the prompt in full, its semantic core, and the user's own seeds where it
-    has any."""
+    """What a user wants: the prompt in full, its semantic core, the user's own seeds where it has
+    any, and a `negative` prompt, empty where there is none."""
 
     prompt: str
     edge_prompt: str
     variation_seed: int | None = None
     private_seed: int | None = None
+    negative: str = ""
 
 
 class Workload(Protocol):

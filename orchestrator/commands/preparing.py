@@ -69,6 +69,19 @@ def _add_calibrate(commands: Commands) -> None:
         "catalogue",
     )
     calibrate.add_argument(
+        "--likeness",
+        action="store_true",
+        help="with --reuse: measure other prompts' outputs alone, and add them to the table that "
+        "lies at --out",
+    )
+    calibrate.add_argument(
+        "--steps",
+        type=_steps,
+        metavar="LIST",
+        help="with --reuse: steps to draw, such as 5,8-14 (default: all); one that is left out "
+        "counts as the next",
+    )
+    calibrate.add_argument(
         "--most",
         type=_above_zero,
         metavar="N",
@@ -114,9 +127,17 @@ def _calibrate(args: argparse.Namespace) -> int:
 
     if args.reuse:
         return _calibrate_reuse(args)
-    for name, value in (("prompts", args.pairs), ("most", args.most), ("hours", args.hours)):
+    options = {
+        "prompts": args.pairs,
+        "steps": args.steps,
+        "most": args.most,
+        "hours": args.hours,
+    }
+    for name, value in options.items():
         if value is not None:
             raise OptionError(f"--{name} belongs to --reuse; step times have no use for it")
+    if args.likeness:
+        raise OptionError("--likeness belongs to --reuse; step times have no use for it")
     batches = batch_sizes(args.batches)
     out = Path(args.out) if args.out else None
     return calibrate(load_scenario(args), batches, out, args.force)
@@ -134,6 +155,8 @@ def _calibrate_reuse(args: argparse.Namespace) -> int:
         scenario=load_scenario(args),
         out=Path(args.out or "reuse.json"),
         prompts=args.pairs,
+        likeness=args.likeness,
+        steps=args.steps,
         most=args.most or MOST,
         hours=HOURS if args.hours is None else args.hours,
     )
@@ -144,6 +167,18 @@ def _above_zero(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text[:20]} is no whole number above 0")
     return int(text)
+
+
+def _steps(text: str) -> tuple[int, ...]:
+    """Steps between commas, and ranges of them. Raises ArgumentTypeError."""
+    steps: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        ends = [first, last] if dash else [first]
+        if not all(end.isascii() and end.isdecimal() and len(end) < 5 for end in ends):
+            raise argparse.ArgumentTypeError(f"{part[:20]} is no step, and no range such as 8-14")
+        steps.extend(range(int(ends[0]), int(ends[-1]) + 1))
+    return tuple(steps)
 
 
 def _hours(text: str) -> float:

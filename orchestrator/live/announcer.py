@@ -39,7 +39,7 @@ def start_line(scenario: Scenario) -> str:
     modes = scenario.modes
     return (
         f"midstep: {scenario.name}, model {model.path}, steps {model.steps} {_cut(scenario)}, "
-        f"policy {scenario.policy.name}, {scenario.duration_s:g} s "
+        f"policy {scenario.policy.name}{_similar(scenario)}, {scenario.duration_s:g} s "
         f"({modes.denoiser}, {modes.clock}, {modes.wire})"
     )
 
@@ -52,6 +52,12 @@ def _cut(scenario: Scenario) -> str:
     if rule == "fixed":
         return f"cut at {run_split_step(scenario)}"
     return f"cut by the rule {rule}{' (auto)' if rule != scenario.cut.rule else ''}"
+
+
+def _similar(scenario: Scenario) -> str:
+    """The rule by which other prompts' outputs serve, where they do."""
+    rule = scenario.reuse.similar
+    return "" if rule is None else f", like prompts by the rule {rule}"
 
 
 def profile_doubt(scenario: Scenario) -> str | None:
@@ -133,12 +139,15 @@ def headline(summary: Mapping[str, Any], policy: str) -> str:
     seldom = [name for name in ("unfinished", "dropped") if means[name]]
     rest = "".join(f", {show(name, '{:.0f}')} {name}" for name in seldom)
     warmup_s = summary["run"].get("warmup_s")
+    similar = ""
+    if means.get("similar_ratio"):
+        similar = f", from other prompts' outputs {show('similar_ratio', '{:.1%}')}"
     since = f" (measured from {warmup_s:g} s on)" if warmup_s else ""
     return (
         f"{show('requests', '{:.0f}')} pictures, {show('rejected', '{:.0f}')} rejected, "
         f"{show('failed', '{:.0f}')} failed{rest}; "
         f"hit ratio {show('hit_ratio', '{:.1%}')}, resumed "
-        f"{show('partial_ratio', '{:.1%}')}{since}\n"
+        f"{show('partial_ratio', '{:.1%}')}{similar}{since}\n"
         f"cut at step {show('cut_step', '{:.1f}')} in the mean, limit "
         f"{show('reuse_limit', '{:.1f}')}; {_saved_steps(summary, means)}\n"
         f"response p50 {show('p50_s', '{:.2f}')} s, {slowest}; "

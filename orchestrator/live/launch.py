@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_node.cut import open_rule
+from edge_node.similar import open_similar
 from midstep.clock import Clock, VirtualClock, WallClock
 from midstep.diffusion.factory import named_profile
 from midstep.diffusion.pipelines import locate
 from midstep.errors import OptionError, ScenarioError
-from midstep.reuse.limits import open_limits
+from midstep.reuse.device_limits import open_device_limits
 from midstep.scenario import Scenario
 from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials
@@ -84,7 +85,8 @@ def check(scenario: Scenario, options: Options) -> Launch:
     policies.check(scenario.policy.name, run_problem(scenario), "live")
     policies.make(scenario.policy)
     open_rule(scenario, run_split_step(scenario))
-    limits = open_limits(scenario)
+    limits = open_device_limits(scenario)
+    open_similar(scenario)
     _check_thresholds(scenario)
     locate(scenario.model.path)
     open_workload(scenario, requests)

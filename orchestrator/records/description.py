@@ -36,6 +36,7 @@ def describe(scenario: Scenario, run: Mapping[str, Any], slots: Rows) -> list[Li
     return [
         *lines,
         ("cut", _cut(scenario)),
+        *([("like prompts", _similar(scenario))] if scenario.reuse.similar is not None else []),
         ("policy", _policy(scenario)),
         ("target of Q", _target(scenario)),
         *([("resumed from", str(resumed))] if resumed else []),
@@ -122,6 +123,16 @@ def _cut(scenario: Scenario) -> str:
     return (
         f"{rule}, within each request's reuse limit: {quality}{floor} with a share of "
         f"{reuse.share:g}"
+    )
+
+
+def _similar(scenario: Scenario) -> str:
+    reuse = scenario.reuse
+    params = ", ".join(f"{name} {value}" for name, value in reuse.similar_params.items())
+    rule = f"{reuse.similar} ({params})" if params else str(reuse.similar)
+    return (
+        f"other prompts' outputs serve by the rule {rule}; embedding {reuse.embedding}, privacy "
+        f"{reuse.privacy}"
     )
 
 

@@ -56,6 +56,12 @@ def _donor(row: dict[str, Any]) -> str:
     return f"{html.escape(text)}, similarity {row['similarity']:.2f}<br>"
 
 
+def _negative(row: dict[str, Any]) -> str:
+    """The line on the negative prompt; nothing where there was none."""
+    negative = row.get("negative")
+    return f"not: {html.escape(negative)}<br>" if negative else ""
+
+
 def _figure(images: Path, row: dict[str, Any]) -> str:
     """Frame, picture and reference of one request; nothing where one of them is not there that
     should be."""
@@ -71,7 +77,7 @@ def _figure(images: Path, row: dict[str, Any]) -> str:
     steps = f"{row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}"
     return (
         f"<figure>{pictures}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
-        f"edge: {html.escape(row['edge_prompt'])}<br>{_donor(row)}"
+        f"edge: {html.escape(row['edge_prompt'])}<br>{_negative(row)}{_donor(row)}"
         f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {_quality(row)}"
         f"</figcaption></figure>"
     )

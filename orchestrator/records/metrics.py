@@ -67,6 +67,12 @@ METRICS: dict[str, Metric] = {
             (RUN, EXPERIMENT),
         ),
         Metric(
+            "similar_ratio",
+            "requests",
+            "share that another prompt's output served, as it was (hit) or gone on from (resumed)",
+            (RUN,),
+        ),
+        Metric(
             "hit_ratio_in_slot",
             "requests",
             "share served from the store, or by an output that was being computed for another",

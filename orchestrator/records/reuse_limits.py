@@ -14,6 +14,7 @@ import numpy as np
 from midstep.diffusion.pipelines import catalogue_file
 from midstep.errors import MidstepError
 from midstep.reuse.limits import (
+    KINDS,
     class_limit,
     class_quality,
     floor_of,
@@ -64,7 +65,8 @@ def reuse_limits(scenario: Scenario, run: Mapping[str, Any], done: Rows) -> str:
         return ""
     measured, note = _measured(scenario, run)
     by_kind = _by_kind(_catalogue(scenario), rows)
-    kinds = dict.fromkeys([*by_kind, *(() if measured is None else measured.table.kinds)])
+    of_table = [] if measured is None else [kind for kind in measured.table.kinds if kind in KINDS]
+    kinds = dict.fromkeys([*by_kind, *of_table])
     head = ["requests", "n", "limit", "cut, mean"]
     if measured is not None:
         head += ["good enough at the limit", "at the step after it"]

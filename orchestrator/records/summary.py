@@ -168,6 +168,7 @@ def metrics(
         "hit_ratio": batch_means([float(row["reuse"] in HITS) for row in done]),
         "hit_ratio_in_slot": batch_means([float(row["reuse"] in REUSED) for row in done]),
         "partial_ratio": batch_means([float(row["reuse"] == "resumed") for row in done]),
+        "similar_ratio": batch_means([float(row.get("donor_key") is not None) for row in done]),
         "saved_steps": _known(row["saved_steps"] for row in done),
         "edge_steps": _known(row["edge_steps"] for row in done),
         "cut_step": _known(map(steps.cut_step, done)),

@@ -26,14 +26,20 @@ class MarkedDenoiser(PacedDenoiser):
         self.batched = batched  # type: ignore[misc]
         self.fails = False  # every call from now on
 
-    def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
+    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         self._check()
-        trajectory = super().begin(prompt, seed, until)
+        trajectory = super().begin(prompt, seed, until, negative=negative)
         trajectory.body = seed
         return trajectory
 
     def resume(
-        self, frame: Frame, prompt: str, until: int, variation: Variation | None
+        self,
+        frame: Frame,
+        prompt: str,
+        until: int,
+        variation: Variation | None,
+        *,
+        negative: str = "",
     ) -> Trajectory:
         self._check()
         name, seed, step = frame.payload.decode().split("|")

@@ -137,7 +137,7 @@ def test_where_no_plan_comes_the_devices_make_every_picture_and_it_is_counted() 
         answers = [await edge.obtain(ask(edge, limit=10), 10)]
         assert edge.clock.now() == pytest.approx(0.5)
         with pytest.raises(TimeoutError):
-            await edge.obtain(ask(edge, limit=10), 0.1)
+            await edge.obtain(ask(edge, limit=10), 0.01)
         assert edge.gate is not None and len(edge.gate) == 0
         return answers, edge.metrics._plans_missed._value.get() - missed
 

@@ -163,6 +163,18 @@ def test_who_allows_no_donor_or_none_so_far_gets_none(changes: dict[str, Any]) -
     assert with_donors(use) == ("computed", "")
 
 
+def test_a_negative_prompt_is_served_by_its_own_outputs_alone() -> None:
+    async def use(edge: Edge) -> list[str]:
+        await keep(edge, await edge.obtain(wish(edge, LION, 6, negative="fur"), 10))
+        answers = [await edge.obtain(wish(edge, TIGER, 6), 10)]
+        await hold(edge, LION, 6)
+        for negative in ("fur", "snow"):
+            answers.append(await edge.obtain(wish(edge, TIGER, 6, negative=negative), 10))
+        return [answer.reuse for answer in answers]
+
+    assert with_donors(use) == ["computed"] * 3
+
+
 def test_a_private_output_is_no_donor() -> None:
     async def use(edge: Edge) -> str:
         mine = await edge.obtain(wish(edge, LION, 6, private_seed=3), 10)

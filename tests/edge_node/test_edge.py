@@ -32,6 +32,21 @@ def test_a_hit_does_no_edge_step_and_costs_no_time() -> None:
     assert hit.frame == miss.frame
 
 
+def test_another_negative_prompt_is_another_output() -> None:
+    async def use(edge: Edge) -> list[tuple[str, str]]:
+        await keep(edge, await edge.obtain(ask(edge, negative="fur"), 10))
+        answers = [
+            await edge.obtain(ask(edge, negative=negative), 10) for negative in ("fur", "", "snow")
+        ]
+        with pytest.raises(PromptError, match="the negative prompt has 2001 characters"):
+            await edge.obtain(ask(edge, negative="x" * 2001), 10)
+        return [(answer.reuse, answer.frame.prompt_key) for answer in answers]
+
+    reuse, keys = zip(*with_edge(use), strict=True)
+    assert reuse == ("exact", "computed", "computed")
+    assert len({*keys}) == 3
+
+
 def test_requests_for_an_output_in_the_making_share_it() -> None:
     async def use(edge: Edge) -> list[Answer]:
         return list(await asyncio.gather(*(edge.obtain(ask(edge), 10) for _ in range(3))))

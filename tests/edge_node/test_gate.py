@@ -116,6 +116,20 @@ def test_where_no_plan_comes_nobody_waits_longer_than_half_a_slot() -> None:
     assert late == (Verdict(SIX, True), pytest.approx(0.8))
 
 
+def test_once_a_slot_had_no_plan_the_next_ones_wait_a_twentieth_until_one_comes_again() -> None:
+    async def use(gate: Gate) -> Any:
+        tasks = [comes(gate, str(at_s), at_s) for at_s in (0.0, 1.0, 2.0, 3.0)]
+        await asyncio.sleep(2.01)
+        gate.serve(plan(2, SIX))
+        return await asyncio.gather(*tasks)
+
+    first, second, third, fourth = at_gate(use)
+    assert [at_s for _, at_s in (first, second, third, fourth)] == pytest.approx(
+        [0.5, 1.05, 2.01, 3.5]
+    )
+    assert [verdict.in_time for verdict, _ in (first, second, third)] == [False, False, True]
+
+
 def test_a_request_of_the_next_slot_waits_for_that_slots_plan() -> None:
     """Also one that comes a little early, by a host whose clock runs ahead."""
 

@@ -9,6 +9,7 @@ import pytest
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import ScenarioError
 from midstep.radio.fading import DeviceChannel, specs
+from midstep.radio.shared_band import SMOOTHING
 from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
 from tests import paced
@@ -84,7 +85,7 @@ def test_a_frame_that_is_given_up_leaves_the_air() -> None:
     assert run_virtual(world()).achieved_s == pytest.approx(1.5 * unit_s)
 
 
-def test_a_device_expects_the_share_of_the_last_slot() -> None:
+def test_a_device_expects_the_share_of_the_slots_before() -> None:
     scenario = scenario_of()
     unit_s = alone_s(scenario)
 
@@ -99,7 +100,8 @@ def test_a_device_expects_the_share_of_the_last_slot() -> None:
         return expected
 
     whole = 4e6 / unit_s
-    assert run_virtual(world()) == pytest.approx([whole, whole / 2, whole])
+    forgotten = whole / (2 * (1 - SMOOTHING))
+    assert run_virtual(world()) == pytest.approx([whole, whole / 2, forgotten])
 
 
 def test_a_band_is_shared_within_one_process_alone() -> None:

@@ -19,11 +19,19 @@ Values = Mapping[tuple[str, int, int], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Target:
-    """What is decided of each cell: whether P(metric >= floor) >= share. `metrics` by class."""
+    """What is decided of each cell: whether P(metric >= floor) >= share, and also for the shares of
+    `also`. `metrics` by class."""
 
     metrics: Mapping[str, str]
     floors: Mapping[str, float]
     share: float
+    also: tuple[float, ...] = ()
+
+    def outcome(self, right: int, count: int) -> bool | None:
+        """Whether a cell reaches one of the shares; None where that is open yet for one of
+        them."""
+        outcomes = [decision(right, count, share) for share in (self.share, *self.also)]
+        return None if None in outcomes else any(outcomes)
 
     def counts(self, kind: str, without_reuse: Mapping[str, float] | None) -> bool:
         """Whether a pair says anything about reuse: what the model cannot draw without it, by the
@@ -54,17 +62,21 @@ def decision(right: int, count: int, share: float) -> bool | None:
 
 
 def wanted(
-    values: Values, kinds: tuple[str, ...], steps: int, target: Target, counts: tuple[int, ...]
+    values: Values,
+    kinds: tuple[str, ...],
+    steps: tuple[int, ...],
+    target: Target,
+    counts: tuple[int, ...],
 ) -> Iterator[tuple[int, int, dict[str, tuple[int, ...]]]]:
-    """The rounds of a calibration, one a look: first pair, pair after the last, and the steps of
-    each class that are open, by what `values` hold of the rounds before. They are read again when
-    the next round is asked for; what is open depends on nothing else, so that an interrupted
-    calibration takes the same way.
+    """The rounds of a calibration of `steps`, ascending, one a look: first pair, pair after the
+    last, and the steps of each class that are open, by what `values` hold of the rounds before.
+    They are read again when the next round is asked for; what is open depends on nothing else, so
+    that an interrupted calibration takes the same way.
 
     Only pairs that count are counted (Target.counts). A step past one that does not reach the share
     is no longer drawn: no limit goes that far.
     """
-    open_steps = {kind: tuple(range(1, steps)) for kind in kinds}
+    open_steps = dict.fromkeys(kinds, steps)
     first = 0
     for last in counts:
         yield first, last, open_steps
@@ -84,7 +96,7 @@ def _still_open(
     left: list[int] = []
     for step in open_steps:
         right = sum(target.reached(kind, values[kind, pair, step]) for pair in pairs)
-        outcome = decision(right, len(pairs), target.share)
+        outcome = target.outcome(right, len(pairs))
         if outcome is False:
             break
         if outcome is None:

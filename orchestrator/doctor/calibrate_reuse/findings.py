@@ -3,21 +3,18 @@ limits, and quality by step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from midstep.reuse.limits import class_limit
+from midstep.reuse.limits import KINDS, class_limit
 from midstep.reuse.table import FLOORS, Curve, ReuseTable
 from midstep.scenario import Reuse
 from orchestrator.doctor.calibrate_reuse.drawing import AGAINST_LAST, STEP_BY_STEP
+from orchestrator.doctor.calibrate_reuse.likeness_findings import likeness_findings
+from orchestrator.doctor.calibrate_reuse.markdown import TITLES, by_step, row, rule
 
 __all__ = ["findings", "p_max", "rows"]
 
 SHARES = (0.9, 0.95, 0.97, 0.98, 0.99)
-TITLES = {
-    "fidelity": "Pictures that show what their prompt says, of those drawn",
-    "psnr": "PSNR against the picture without reuse, dB: mean / 5th percentile (pictures)",
-    "ssim": "SSIM against the picture without reuse: mean / 5th percentile (pictures)",
-}
 
 
 def findings(table: ReuseTable, reuse: Reuse) -> list[str]:
@@ -26,23 +23,28 @@ def findings(table: ReuseTable, reuse: Reuse) -> list[str]:
     metric = reuse.metric or table.metrics[0]
     floors = {metric: FLOORS[metric] if reuse.floor is None else reuse.floor}
     floors |= {other: FLOORS[other] for other in table.metrics if other != metric}
-    lines = [
+    head = [
         f"{table.model}, {table.steps} steps of {table.scheduler}, guidance {table.guidance:g}, "
         f"{table.height} x {table.width} pixels, {table.dtype}, revision {table.revision[:12]}.",
         "",
-        f"Reuse limits, with a share of {reuse.share:g} by the low end of the 95 % interval:",
-        "",
-        *_limits(table, floors, reuse.share),
-        "",
-        f"By {metric} {floors[metric]:g}, with other shares:",
-        "",
-        *_by_share(table, metric, floors[metric]),
-        "",
-        *_all_p_max(table, metric, floors[metric], reuse.share),
     ]
-    for one in table.metrics:
-        lines += [f"{TITLES[one]}:", "", *_by_step(table, one), ""]
-    return lines[:-1]
+    own = _own(table)
+    lines: list[str] = []
+    if own:
+        lines = [
+            f"Reuse limits, with a share of {reuse.share:g} by the low end of the 95 % interval:",
+            "",
+            *_limits(table, floors, reuse.share),
+            "",
+            f"By {metric} {floors[metric]:g}, with other shares:",
+            "",
+            *_by_share(table, metric, floors[metric]),
+            "",
+            *_all_p_max(table, metric, floors[metric], reuse.share),
+        ]
+        for one in (m for m in table.metrics if any(table.pairs(kind, m) for kind in own)):
+            lines += [f"{TITLES[one]}:", "", *by_step(table, one, own), ""]
+    return [*head, *lines, *likeness_findings(table)][:-1]
 
 
 def p_max(curve: Curve, limit: int) -> tuple[float, float] | None:
@@ -78,13 +80,18 @@ def rows(table: ReuseTable) -> Iterator[dict[str, str | int | float]]:
         }
 
 
+def _own(table: ReuseTable) -> list[str]:
+    """Classes of requests by what their prompt adds to its own edge prompt."""
+    return [kind for kind in table.kinds if kind in KINDS]
+
+
 def _limits(table: ReuseTable, floors: dict[str, float], share: float) -> Iterator[str]:
     """A row a class, a column a floor."""
-    yield _row(["class", *(f"{metric} {floor:g}" for metric, floor in floors.items())])
-    yield _rule(1 + len(floors))
-    for kind in table.kinds:
+    yield row(["class", *(f"{metric} {floor:g}" for metric, floor in floors.items())])
+    yield rule(1 + len(floors))
+    for kind in _own(table):
         limits = [class_limit(table, kind, quality, share) for quality in floors.items()]
-        yield _row([kind, *map(_limit, limits)])
+        yield row([kind, *map(_limit, limits)])
 
 
 def _limit(limit: int | None) -> str:
@@ -93,11 +100,11 @@ def _limit(limit: int | None) -> str:
 
 def _by_share(table: ReuseTable, metric: str, floor: float) -> Iterator[str]:
     """A row a class, a column a share."""
-    yield _row(["class", *(f"{share:g}" for share in SHARES)])
-    yield _rule(1 + len(SHARES))
-    for kind in table.kinds:
+    yield row(["class", *(f"{share:g}" for share in SHARES)])
+    yield rule(1 + len(SHARES))
+    for kind in _own(table):
         limits = [class_limit(table, kind, (metric, floor), share) for share in SHARES]
-        yield _row([kind, *map(_limit, limits)])
+        yield row([kind, *map(_limit, limits)])
 
 
 def _all_p_max(table: ReuseTable, metric: str, floor: float, share: float) -> Iterator[str]:
@@ -107,56 +114,25 @@ def _all_p_max(table: ReuseTable, metric: str, floor: float, share: float) -> It
         return
     yield f"P_max of section 3.2, dB, that gives the same limits as {metric}, on the curves below:"
     yield ""
-    yield _row(["class", *curves])
-    yield _rule(1 + len(curves))
-    for kind in table.kinds:
+    yield row(["class", *curves])
+    yield rule(1 + len(curves))
+    for kind in _own(table):
         limit = class_limit(table, kind, (metric, floor), share)
         if limit is None:
             continue
         bounds = [p_max(table.curves[name], limit) for name in curves]
-        yield _row([kind, *("none" if b is None else f"{b[0]:.1f} to {b[1]:.1f}" for b in bounds)])
+        yield row([kind, *("none" if b is None else f"{b[0]:.1f} to {b[1]:.1f}" for b in bounds)])
     yield ""
     prompts = table.curves[curves[0]].count
     yield f"Mean PSNR of (1), (2) after each step, {prompts} core prompts, dB:"
     yield ""
-    yield _row(["step", *curves])
-    yield _rule(1 + len(curves))
+    yield row(["step", *curves])
+    yield rule(1 + len(curves))
     for step in range(1, table.steps + 1):
-        yield _row([str(step), *(_at(table.curves[name], step) for name in curves)])
+        yield row([str(step), *(_at(table.curves[name], step) for name in curves)])
     yield ""
 
 
 def _at(curve: Curve, step: int) -> str:
     at = step - curve.first
     return f"{curve.mean[at]:.1f}" if 0 <= at < len(curve.mean) else ""
-
-
-def _by_step(table: ReuseTable, metric: str) -> Iterator[str]:
-    """A row a step, a column a class."""
-    kinds = [kind for kind in table.kinds if table.cell(kind, metric, 1) is not None]
-    yield _row(["step", *kinds])
-    yield _rule(1 + len(kinds))
-    for step in range(table.steps):
-        cells = [_cell(table, kind, metric, step) for kind in kinds]
-        if any(cells):
-            yield _row([str(step) if step else "no reuse", *cells])
-
-
-def _cell(table: ReuseTable, kind: str, metric: str, step: int) -> str:
-    cell = table.cell(kind, metric, step)
-    if cell is None:
-        return ""
-    if metric == "fidelity":
-        right = cell.at_least(1)
-        low, high = cell.bounds(1)
-        return f"{right} of {cell.count} ({low:.1%} to {high:.1%})"
-    digits = 1 if metric == "psnr" else 3
-    return f"{cell.mean:.{digits}f} / {cell.p05:.{digits}f} ({cell.count})"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _rule(columns: int) -> str:
-    return "|" + "---|" * columns

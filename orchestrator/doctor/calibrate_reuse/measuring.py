@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from midstep.diffusion.denoise import Denoiser, Picture
 from midstep.reuse.judge import judge
+from midstep.reuse.likeness import LIKENESS, SAME_OBJECT, SAME_SCENE, UNRELATED
 from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION, WORDS
 from midstep.reuse.proportions import all_right
 from midstep.reuse.quality import psnr_db, ssim
@@ -19,11 +21,12 @@ from orchestrator.doctor.calibrate_reuse.drawing import Drawing
 from orchestrator.doctor.calibrate_reuse.journal import Journal
 from orchestrator.doctor.calibrate_reuse.pairs import Pair, Pairs
 
-__all__ = ["CURVES", "Measuring", "Progress"]
+__all__ = ["Measuring", "Progress"]
 
-CURVES = 96  # core prompts whose trajectories are compared step by step
 # of a round: the classes that most requests are of come first
-ORDER = (BOTH, POSITION, SIZE, WORDS, VARIATION)
+ORDER = (BOTH, POSITION, SIZE, WORDS, VARIATION, SAME_OBJECT, SAME_SCENE, UNRELATED, *LIKENESS)
+ENOUGH = 16  # pair numbers that fill a batch: smaller groups are drawn with the next
+HELD_NBYTES = 64 * 2**20  # of pictures without reuse
 TOGETHER = 48  # pair numbers at most that are drawn and judged together
 
 Place = tuple[str, int, int]  # class, pair, step
@@ -57,17 +60,45 @@ class Progress:
         )
 
 
+class _OwnPictures:
+    """Pictures without reuse, of the last pairs: classes in turn ask for the same ones."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[str, int], Picture] = OrderedDict()
+        self._nbytes = 0
+
+    def of(self, pair: Pair) -> Picture | None:
+        """The picture of a pair's prompt and noise, where it is held. A variation has none."""
+        return None if pair.kind == VARIATION else self._held.get((pair.prompt, pair.seed))
+
+    def keep(self, pair: Pair, picture: Picture) -> None:
+        """Hold a picture, and let the oldest go where they are too many."""
+        self._held[pair.prompt, pair.seed] = picture
+        self._nbytes += picture.nbytes
+        while self._nbytes > HELD_NBYTES:
+            _, oldest = self._held.popitem(last=False)
+            self._nbytes -= oldest.nbytes
+
+
 class Measuring:
-    """A calibration on one denoiser. `catalogue`: of the judge, None where nobody can judge."""
+    """A calibration of `steps`, ascending, on one denoiser. `catalogue`: of the judge, None where
+    nobody can judge."""
 
     def __init__(
-        self, denoiser: Denoiser, pairs: Pairs, catalogue: Catalogue | None, journal: Journal
+        self,
+        denoiser: Denoiser,
+        pairs: Pairs,
+        catalogue: Catalogue | None,
+        journal: Journal,
+        steps: tuple[int, ...],
     ) -> None:
         self._pairs = pairs
         self._catalogue = catalogue
         self._journal = journal
-        self._steps = denoiser.identity.steps
+        self._whole = denoiser.identity.steps
+        self._steps = steps
         self._drawing = Drawing(denoiser)
+        self._own = _OwnPictures()
 
     def run(
         self,
@@ -136,19 +167,24 @@ class Measuring:
 
     def _steps_a_pair(self, open_steps: OpenSteps) -> int:
         """Steps of the network for all that is open of one pair number."""
-        own = sum(self._steps for kind, steps in open_steps.items() if steps and kind != VARIATION)
+        own = sum(self._whole for kind, steps in open_steps.items() if steps and kind != VARIATION)
         core = max((step for steps in open_steps.values() for step in steps), default=0)
-        return own + core + sum(self._steps - m for steps in open_steps.values() for m in steps)
+        return own + core + sum(self._whole - m for steps in open_steps.values() for m in steps)
 
     def _chunks(self, kind: str, first: int, last: int) -> Iterator[list[int]]:
-        """Pair numbers that are drawn and judged together: of one group."""
+        """Pair numbers that are drawn and judged together: of one group, or of a few small ones."""
         groups: dict[int, list[int]] = {}
         for number in range(first, last):
             group = self._pairs.pair(kind, number).group
             groups.setdefault(group, []).append(number)
+        waiting: list[int] = []
         for _, numbers in sorted(groups.items()):
-            for start in range(0, len(numbers), TOGETHER):
-                yield numbers[start : start + TOGETHER]
+            waiting += numbers
+            while len(waiting) >= ENOUGH:
+                yield waiting[:TOGETHER]
+                waiting = waiting[TOGETHER:]
+        if waiting:
+            yield waiting
 
     def _missing(
         self, numbers: Sequence[int], open_steps: OpenSteps
@@ -169,17 +205,25 @@ class Measuring:
             return
         pairs = {place: self._pairs.pair(*place) for place in missing}
         shared = {pair.number: pair for pair in pairs.values()}
-        curves = [n for n in shared if n < CURVES and n not in self._journal.curves]
+        curves = [n for n in shared if n < self._pairs.curves and n not in self._journal.curves]
         stops = sorted({step for unknown in missing.values() for step in unknown})
         frames, psnr = self._drawing.shared([*shared.values()], stops, curves)
         wishes: dict[Place, tuple[Pair, Frame | None]] = {}
+        drawn: dict[Place, Picture] = {}
         for (kind, number), unknown in missing.items():
             pair = pairs[kind, number]
-            if kind != VARIATION:
+            own = self._own.of(pair)
+            if own is not None:
+                drawn[kind, number, 0] = own
+            elif kind != VARIATION:
                 wishes[kind, number, 0] = pair, None
             for step in unknown:
                 wishes[kind, number, step] = pair, frames[number][step]
         pictures = self._drawing.finished(wishes)
+        for (kind, number, step), picture in pictures.items():
+            if not step:
+                self._own.keep(pairs[kind, number], picture)
+        pictures |= drawn
         self._journal.add(self._values(pictures, pairs), psnr)
 
     def _values(

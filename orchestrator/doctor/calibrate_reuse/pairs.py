@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from midstep.draws import CALIBRATION, integer
 from midstep.errors import OptionError
@@ -13,21 +14,31 @@ from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION, WORDS, reuse_c
 from midstep.reuse.render import Spec
 from midstep.workload.catalogue import Catalogue, Ending
 
-__all__ = ["EVALUATED", "CataloguePairs", "ListedPairs", "Pair", "Pairs", "read_pairs"]
+__all__ = [
+    "EVALUATED",
+    "CataloguePairs",
+    "Listed",
+    "ListedPairs",
+    "Pair",
+    "Pairs",
+    "own_pairs",
+    "read_listed",
+]
 
 EVALUATED = 200  # core prompts of a catalogue, from its first, that scenarios ask for
 SEED = 20_000  # of the calibration's own stream
 NOISE = 0
 VARIED = 1
 SEEDS = 2**53  # as many as midstep.wire.identity.shared_seed has
+CURVES = 96
 LISTED = 16  # pairs of a list that are drawn together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """What a user of class `kind` wants, and the prompt whose output serves it. `spec`: what the
-    picture has to show, where it can be judged; `group`: pairs of one group are drawn and judged
-    together."""
+    """What a user of class `kind` wants, and the prompt `core` whose output serves it, the user's
+    own edge prompt or another's. `spec`: what the picture has to show, where it can be judged;
+    `group`: pairs of one group are drawn and judged together."""
 
     kind: str
     number: int
@@ -40,8 +51,7 @@ class Pair:
 
 
 class Pairs(Protocol):
-    """The pairs of a calibration, by class and number: the same for everybody, without end. Pairs
-    of one number share their core prompt and its noise in all classes."""
+    """The pairs of a calibration, by class and number: the same for everybody, without end."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -51,14 +61,21 @@ class Pairs(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Qualities that can be measured."""
 
+    @property
+    def curves(self) -> int:
+        """Pairs, from the first, whose core trajectories are compared step by step."""
+
     def pair(self, kind: str, number: int) -> Pair:
         """Pair `number`, from 0, of class `kind`."""
 
 
 class CataloguePairs:
     """A catalogue's core prompts beyond those that scenarios ask for, with each of its endings in
-    turn. `judged`: whether pictures can be judged; a variation, which is like no other picture,
-    can be measured only then. Raises OptionError where there are no such prompts."""
+    turn; pairs of one number share core prompt and noise. `judged`: whether pictures can be judged;
+    a variation, which is like no other picture, can be measured only then. Raises OptionError where
+    there are no such prompts."""
+
+    curves = CURVES
 
     def __init__(self, catalogue: Catalogue, judged: bool) -> None:
         self.metrics = ("fidelity", "psnr", "ssim") if judged else ("psnr", "ssim")
@@ -104,6 +121,7 @@ class ListedPairs:
 
     kinds = (WORDS,)
     metrics = ("psnr", "ssim")
+    curves = CURVES
 
     def __init__(self, prompts: Sequence[tuple[str, str]]) -> None:
         self._prompts = prompts
@@ -120,16 +138,35 @@ class ListedPairs:
         )
 
 
-def read_pairs(path: str) -> ListedPairs:
-    """The pairs of a table with columns `core` and `prompt`. Raises ScenarioError where it cannot
-    be read, OptionError where it has no pair that differs."""
-    from midstep.workload.trace_file import read_trace
+class Listed(NamedTuple):
+    """A row of a table of pairs; `donor`: the edge prompt whose output serves, None: the row's own
+    core."""
 
-    requests = [one.request for one in read_trace(path, "--prompts").requests]
-    prompts = [(r.edge_prompt, r.prompt) for r in requests if r.edge_prompt != r.prompt]
-    if not prompts:
-        raise OptionError(
-            f"--prompts {path}: no row has a prompt that differs from its core; a table with the "
-            f"columns core and prompt is wanted"
-        )
-    return ListedPairs(prompts)
+    core: str
+    prompt: str
+    donor: str | None
+
+
+def read_listed(path: str) -> list[Listed]:
+    """The rows of a table with columns `core`, `prompt` and, where it has one, `donor`. Raises
+    ScenarioError where it cannot be read."""
+    from midstep.workload.trace_file import COLUMNS, TABLES, read_rows, read_trace
+
+    if Path(path).suffix.lower() not in TABLES:
+        requests = [one.request for one in read_trace(path, "--prompts").requests]
+        return [Listed(request.edge_prompt, request.prompt, None) for request in requests]
+    listed = []
+    for at, row in read_rows(path, "--prompts", (*COLUMNS, "donor")):
+        for name in ("prompt", "core", "donor"):
+            if not isinstance(row.get(name, ""), str):
+                raise OptionError(f"--prompts {path}, {at}: {name} {row[name]!r} is no text")
+        prompt: str = row.get("prompt", "")
+        listed.append(Listed(row.get("core", prompt), prompt, row.get("donor")))
+    return listed
+
+
+def own_pairs(listed: Sequence[Listed]) -> ListedPairs | None:
+    """The pairs of a prompt and its own core that differ; None where there are none."""
+    prompts = [(row.core, row.prompt) for row in listed if row.donor is None]
+    differ = [pair for pair in prompts if pair[0] != pair[1]]
+    return ListedPairs(differ) if differ else None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from edge_node.similar import AnyOutput, FixedThreshold, Nirvana
+from edge_node.similar import AnyOutput, FixedThreshold, Nirvana, Ramp, SimilarRule
+from midstep.reuse import index
+from midstep.scenario_file import load
 from midstep.wire.identity import OutputKey
 from midstep.wire.messages import Quality
+from midstep.workload.requests import find_catalogue
 from tests.edge_node.similar.held import (
     FOX_BEACH,
     OWL_ROOM,
@@ -107,3 +111,59 @@ def test_a_threshold_is_a_threshold() -> None:
     for threshold, serves in ((similarity - 0.01, True), (similarity + 0.01, False)):
         find = finder(FixedThreshold(STEPS, threshold=threshold), entry(FOX_BEACH))
         assert (donor(find, PANDA_BEACH) == (FOX_BEACH, 8)) is serves
+
+
+RULES = (
+    AnyOutput(STEPS, step=9),
+    FixedThreshold(STEPS, threshold=0.3, step=12),
+    Nirvana(STEPS),
+    Ramp(STEPS, threshold=0.2),
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("group", [1, 5, 4096])
+def test_what_is_found_is_what_the_definition_says(
+    rule: SimilarRule, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "GROUP", group)  # as many rows as are looked at a time
+    random = np.random.default_rng(7)
+    catalogue = find_catalogue(load("laptop"))
+    prompts = [catalogue.prompt(edge) for edge in catalogue.edges[:25]] + ["a castle", "a tower"]
+    held = [entry(p, int(step)) for p in prompts for step in random.integers(1, 15, 2)]
+    find = finder(rule, *held, several=True)
+    everything = {(e.frame.prompt_key, e.frame.step): e for e in held}
+    for prompt in [*prompts[::5], "a tower", "two towers", OWL_ROOM]:
+        for limit, above in ((13, 0), (13, 8), (6, 3)):
+            request = wanted(find, prompt, limit)
+            vector = WORDS.embed(prompt)
+            beside = find.store.nearest(vector, request.parts)
+            assert set(beside.names) == set(everything)
+            others = [
+                (step, float(similarity), name)
+                for name, similarity, step, most in zip(
+                    beside.names,
+                    beside.similarity,
+                    beside.step.tolist(),
+                    rule.limits(request, beside).tolist(),
+                    strict=True,
+                )
+                if name[0] != request.prompt_key and above < step <= most
+            ]
+            if rule.nearest_only:
+                nearest = find.store.nearest_prompt(vector, request.parts, request.prompt_key)
+                near = nearest.names[0][0]
+                apart = [name[0] != request.prompt_key for name in beside.names]
+                most = beside.similarity[apart].max()
+                assert nearest.similarity.max() == pytest.approx(most, abs=1e-6)
+                others = [one for one in others if one[2][0] == near]
+            found = find.find(request, vector, above)
+            if not others:
+                assert found is None
+                continue
+            assert found is not None
+            furthest = max(step for step, _, _ in others)
+            best = max(similarity for step, similarity, _ in others if step == furthest)
+            assert found.step == furthest
+            assert found.similarity == pytest.approx(best, abs=1e-6)
+            assert found.entry is everything[found.prompt_key, found.step]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -14,6 +15,7 @@ from edge_node.similar import (
     SIMILAR_RULES,
     AnyOutput,
     Calibrated,
+    FixedThreshold,
     Nirvana,
     Oracle,
     Ramp,
@@ -25,7 +27,7 @@ from edge_node.similar import (
 from edge_node.similar.staircase import NEVER, fit_thresholds
 from midstep.errors import ScenarioError
 from midstep.reuse.index import Neighbours
-from midstep.reuse.likeness import LIKENESS, UNKNOWN
+from midstep.reuse.likeness import FIRST_OF_WORDS, LIKENESS, UNKNOWN, Parts
 from midstep.reuse.table import Cell, ReuseTable
 from midstep.scenario_file import parse
 from midstep.wire.messages import Quality
@@ -141,9 +143,24 @@ def test_the_oracle_asks_the_furthest_first_and_no_more_than_it_needs() -> None:
     assert Oracle(STEPS, judge=judge, most=1).limits(wanted, beside).tolist() == [0] * 5
 
 
-@pytest.mark.parametrize("rule", [AnyOutput(STEPS), Nirvana(STEPS), Ramp(STEPS)])
-def test_no_limit_is_above_the_requests_own(rule: SimilarRule) -> None:
-    assert max(limits(rule, 1.0, 0.9, 0.8, limit=3)) <= 3
+@pytest.mark.parametrize(
+    "rule",
+    [
+        AnyOutput(STEPS),
+        FixedThreshold(STEPS),
+        Nirvana(STEPS),
+        Ramp(STEPS),
+        Calibrated(STEPS, tables(same_object=7, same_scene=12, unrelated=4, words_0=3)),
+    ],
+)
+def test_no_limit_is_above_the_requests_own_or_the_rules_last(rule: SimilarRule) -> None:
+    for limit in (3, 9, 20):
+        for parts in (UNKNOWN, Parts(1, 1, 0)):
+            wanted = dataclasses.replace(request(limit), parts=parts)
+            beside = neighbours(*[1.0] * len(LIKENESS))
+            if parts == UNKNOWN:
+                beside = beside._replace(kind=np.maximum(beside.kind, FIRST_OF_WORDS))
+            assert rule.limits(wanted, beside).max() <= rule.last(wanted) <= limit
 
 
 def opened(**reuse: Any) -> SimilarRule | None:

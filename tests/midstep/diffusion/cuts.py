@@ -49,12 +49,13 @@ class Cut:
     step: int
     prompt: str = PROMPT
     variation: int | None = None
+    negative: str = ""
 
     @property
     def name(self) -> str:
         prompt = self.prompt[:9].replace(" ", "_")
         solver = f"{self.family}-{self.scheduler}-{self.kind}"
-        return f"{solver}-{self.step}-{prompt}-{self.variation}"
+        return f"{solver}-{self.step}-{prompt}-{self.variation}{self.negative and '-negative'}"
 
 
 def denoiser(folder: Path, scheduler: str, kind: str) -> Denoiser:
@@ -89,7 +90,8 @@ def run(cutter: Denoiser, trajectory: Any) -> Any:
 def finish(cutter: Denoiser, frame: Frame, cut: Cut) -> np.ndarray[Any, Any]:
     """The picture that a frame becomes."""
     variation = None if cut.variation is None else Variation(cut.variation)
-    return cutter.decode(run(cutter, cutter.resume(frame, cut.prompt, STEPS, variation)))
+    trajectory = cutter.resume(frame, cut.prompt, STEPS, variation, negative=cut.negative)
+    return cutter.decode(run(cutter, trajectory))
 
 
 def main(folder: Path) -> None:

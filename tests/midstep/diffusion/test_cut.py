@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from midstep.diffusion.payload import Payload, pack, unpack
-from midstep.errors import FrameError
+from midstep.diffusion.windowed import WindowedDenoiser
+from midstep.errors import FrameError, PromptError
 from midstep.wire.frame import Frame
 from tests import tiny
 from tests.midstep.diffusion.cuts import GUIDANCE, KINDS, PROMPT, STEPS, Cut, finish, opened, run
@@ -24,17 +25,22 @@ SEED = 11
 CUTS = [Cut(*kind, step) for kind in KINDS for step in (1, 6, STEPS - 1)]
 OTHER = [Cut(f, s, k, 6, "a pig in the snow") for f, s, k in KINDS]
 VARIED = [Cut(f, s, k, 6, PROMPT, 5) for f, s, k in KINDS]
-_stock: dict[tuple[str, str], np.ndarray[Any, Any]] = {}
+NEGATIVE = "blurry text, snow"
+NEGATED = [Cut(f, s, k, 6, negative=NEGATIVE) for f, s, k in KINDS if f != "flux"]
+FINISHED = CUTS + OTHER + VARIED + NEGATED
+_stock: dict[tuple[str, str, str], np.ndarray[Any, Any]] = {}
 
 
-def stock(family: str, scheduler: str) -> np.ndarray[Any, Any]:
+def stock(family: str, scheduler: str, negative: str = "") -> np.ndarray[Any, Any]:
     """The unmodified pipeline's picture."""
-    key = family, scheduler
+    key = family, scheduler, negative
     if key not in _stock:
         pipe = opened(family, scheduler, "windowed").pipe  # type: ignore[attr-defined]
-        extra = (
+        extra: dict[str, Any] = (
             {"clean_caption": False, "use_resolution_binning": False} if family == "pixart" else {}
         )
+        if negative:
+            extra["negative_prompt"] = negative
         image = pipe(
             PROMPT,
             num_inference_steps=STEPS,
@@ -50,7 +56,8 @@ def stock(family: str, scheduler: str) -> np.ndarray[Any, Any]:
 
 def first_part(cut: Cut) -> Frame:
     d = opened(cut.family, cut.scheduler, cut.kind)
-    return d.freeze(run(d, d.begin(PROMPT, SEED, cut.step)), "key")
+    trajectory = d.begin(PROMPT, SEED, cut.step, negative=cut.negative)
+    return d.freeze(run(d, trajectory), "key")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +65,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[A
     """Every cut's picture, made by a second process from the frames' bytes."""
     folder = tmp_path_factory.mktemp("cuts")
     listed = []
-    for cut in CUTS + OTHER + VARIED:
+    for cut in FINISHED:
         frame = first_part(cut)
         (folder / f"{cut.name}.frame").write_bytes(frame.payload)
         fields = {k: v for k, v in dataclasses.asdict(frame).items() if k != "payload"}
@@ -71,12 +78,30 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray[A
         check=True,
         cwd=Path(__file__).parents[3],
     )
-    return {cut.name: np.load(folder / f"{cut.name}.npy") for cut in CUTS + OTHER + VARIED}
+    return {cut.name: np.load(folder / f"{cut.name}.npy") for cut in FINISHED}
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.name)
 def test_a_cut_picture_is_the_stock_pipelines(finished: dict[str, Any], cut: Cut) -> None:
     assert np.array_equal(finished[cut.name], stock(cut.family, cut.scheduler))
+
+
+@pytest.mark.parametrize("cut", NEGATED, ids=lambda cut: cut.name)
+def test_a_negative_prompt_is_the_stock_pipelines(finished: dict[str, Any], cut: Cut) -> None:
+    assert np.array_equal(finished[cut.name], stock(cut.family, cut.scheduler, NEGATIVE))
+    assert not np.array_equal(finished[cut.name], stock(cut.family, cut.scheduler))
+
+
+def test_a_pipeline_without_negative_prompts_refuses_them() -> None:
+    class Plain:
+        scheduler = None
+
+        def __call__(self, prompt: str) -> None: ...
+
+    plain = WindowedDenoiser(Plain(), opened("sd", "ddim", "windowed").identity)
+    with pytest.raises(PromptError, match="Plain takes no negative prompt"):
+        plain.begin(PROMPT, SEED, 1, negative=NEGATIVE)
+    plain.begin(PROMPT, SEED, 1)
 
 
 @pytest.mark.parametrize("cut", OTHER, ids=lambda cut: cut.name)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midstep.radio.shared_band import Passage, SharedBand
+from midstep.radio.shared_band import SMOOTHING, Passage, SharedBand
 
 HZ = 1e6
 
@@ -80,7 +80,7 @@ def test_who_leaves_gives_its_share_back() -> None:
     assert second.ended_s is None
 
 
-def test_the_mean_of_the_last_slot_is_over_the_time_in_which_anybody_received() -> None:
+def test_a_slots_mean_is_over_the_time_in_which_anybody_received() -> None:
     band = SharedBand(HZ, 1.0)
     assert band.mean_receivers == 1
     for user in range(4):
@@ -90,8 +90,20 @@ def test_the_mean_of_the_last_slot_is_over_the_time_in_which_anybody_received() 
     assert band.mean_receivers == 1  # the slot goes on
     band.advance(1.0)
     assert band.mean_receivers == pytest.approx(3.0)
-    band.advance(2.1)
-    assert band.mean_receivers == 1
+
+
+def test_the_mean_of_receivers_forgets_slowly_whether_slots_are_passed_or_skipped() -> None:
+    passed, skipped = SharedBand(HZ, 1.0), SharedBand(HZ, 1.0)
+    for band in (passed, skipped):
+        for user in range(4):
+            band.begin(frame(user, 5e4), 0.0)
+        band.advance(1.0)
+        assert band.mean_receivers == pytest.approx(4.0)
+    for slot in range(2, 6):
+        passed.advance(float(slot))
+    skipped.advance(5.0)
+    assert passed.mean_receivers == pytest.approx(4.0 * (1 - SMOOTHING) ** 4)
+    assert skipped.mean_receivers == pytest.approx(passed.mean_receivers)
 
 
 @given(

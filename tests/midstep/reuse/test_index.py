@@ -30,7 +30,21 @@ def holds(index: LikenessIndex, model: dict[tuple[str, int], np.ndarray]) -> Non
     for row, name in enumerate(beside.names):
         assert beside.similarity[row] == pytest.approx(float(model[name] @ probe), abs=1e-5)
         assert beside.step[row] == name[1]
-        assert row in index.rows(name[0], name[1])
+    for own in (*sorted({key for key, _ in model})[:5], ""):
+        others = {name: float(vector @ probe) for name, vector in model.items() if name[0] != own}
+        best = max(others, key=others.__getitem__, default=("", 0))[0]
+        nearest = index.nearest_prompt(probe, UNKNOWN, own)
+        assert sorted(nearest.names) == sorted(name for name in others if name[0] == best)
+        for name, similarity in zip(nearest.names, nearest.similarity, strict=True):
+            assert similarity == pytest.approx(others[name], abs=1e-5)
+    for last in (2, 20):
+        groups = list(index.groups(0, last))
+        steps = [step for group in groups for step in group]
+        assert steps == sorted({step for _, step in model if step <= last}, reverse=True)
+        for group in groups:
+            some = index.neighbours(probe, UNKNOWN, group)
+            assert sorted(some.names) == sorted(name for name in model if name[1] in group)
+            assert some.step.tolist() == [step for _, step in some.names]
 
 
 @settings(max_examples=25, deadline=None)
@@ -53,8 +67,8 @@ def test_nothing_is_lost_or_mixed_up_over_growths() -> None:
     random = np.random.default_rng(2)
     index = LikenessIndex(D)
     model: dict[tuple[str, int], np.ndarray] = {}
-    for number in range(1600):  # five growths
-        name = f"k{number}", 1 + number % 20
+    for number in range(1600):  # four growths of a step
+        name = f"k{number}", 1 + number % 2
         model[name] = unit(random)
         index.add(*name, model[name], Parts(number % 7, number % 5, 0))
         if number % 3 == 0:
@@ -84,19 +98,20 @@ def test_a_vector_that_is_none_is_refused(vector: np.ndarray, why: str) -> None:
 
 
 def swap_rows(index: LikenessIndex) -> None:
-    index._names[0], index._names[1] = index._names[1], index._names[0]
+    names = index._blocks[2].names
+    names[0], names[1] = names[1], names[0]
 
 
 def lose_row(index: LikenessIndex) -> None:
-    index._names.pop()
+    index._blocks[2].names.pop()
 
 
 def move_step(index: LikenessIndex) -> None:
-    index._steps[1] = 9
+    index._blocks[9] = index._blocks.pop(2)
 
 
 def damage_vector(index: LikenessIndex) -> None:
-    index._vectors[2] *= 2
+    index._blocks[2].vectors[2] *= 2
 
 
 @pytest.mark.parametrize(
@@ -104,8 +119,8 @@ def damage_vector(index: LikenessIndex) -> None:
     [
         (swap_rows, "in row 0 and looks for it in 1"),
         (lose_row, "2 rows and 3 names"),
-        (move_step, "step 9 in the row of step 2"),
-        (damage_vector, "length 2 for step 3"),
+        (move_step, "step 2 of a among those of step 9"),
+        (damage_vector, "length 2 for step 2 of c"),
     ],
 )
 def test_a_damaged_index_says_so_in_one_line(
@@ -113,8 +128,8 @@ def test_a_damaged_index_says_so_in_one_line(
 ) -> None:
     random = np.random.default_rng(4)
     index = LikenessIndex(D)
-    for step in (1, 2, 3):
-        index.add("k", step, unit(random), UNKNOWN)
+    for key in "abc":
+        index.add(key, 2, unit(random), UNKNOWN)
     index.check()
     damage(index)
     with pytest.raises(CacheCorrupted, match=why) as error:

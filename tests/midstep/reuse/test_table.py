@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ def test_a_hole_stops_the_limit() -> None:
     assert with_hole.limit(SIZE, "fidelity", 1, 0.99) == 6
     assert with_hole.limit(BOTH, "fidelity", 1, 0.99) == STEPS - 1
     assert with_hole.limit(SIZE, "fidelity", 1, 0.95) == STEPS - 1
+
+
+def test_a_step_that_was_not_drawn_counts_as_the_next() -> None:
+    """It shares less, so that it is no worse: and never as the one before."""
+    whole = table({(SIZE, 9): 5})
+    drawn = tuple(cell for cell in whole.cells if cell.step in (3, 8, 9, 10, 11))
+    few = replace(whole, cells=drawn)
+    assert few.pairs(SIZE, "fidelity") == 400
+    assert few.limit(SIZE, "fidelity", 1, 0.99) == 8
+    assert few.limit(BOTH, "fidelity", 1, 0.99) == 11
+    without = replace(whole, cells=tuple(cell for cell in drawn if cell.step != 8))
+    assert without.limit(SIZE, "fidelity", 1, 0.99) == 3
 
 
 def test_the_low_end_counts_and_not_the_mean() -> None:

@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from midstep.wire.identity import OutputKey, PipelineIdentity, check_prompt, shared_seed
+from midstep.wire.identity import OutputKey, PipelineIdentity, check_prompt, digest, shared_seed
 from tests import paced
 
 OTHER = dict(
@@ -37,9 +37,15 @@ def test_keys_differ_by_pipeline_prompt_seed_and_privacy() -> None:
         OutputKey("q", "a panda", 1),
         OutputKey("p", "a pand", 1),
         OutputKey("p", "a panda", 2),
+        OutputKey("p", "a panda", 1, negative="fur"),
+        OutputKey("p", "a panda", 1, private=True, negative="fur"),
     ]
     digests = {key.digest() for key in [base, *others, OutputKey("p", "a panda", 1, private=True)]}
-    assert len(digests) == 5
+    assert len(digests) == 7
+
+
+def test_a_key_without_a_negative_prompt_is_what_it_was_before_there_were_any() -> None:
+    assert OutputKey("p", "a panda", 1, negative="").digest() == digest(["p", "a panda", 1, False])
 
 
 def test_a_request_gets_the_shared_output_unless_it_names_a_seed_of_its_own() -> None:

@@ -14,7 +14,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from midstep.workload.load import load
 from midstep.workload.requests import UserRequest
-from midstep.workload.trace import Trace
+from midstep.workload.trace import Trace, with_negative
 from midstep.workload.trace_file import RECORDED, read_trace
 from tests import paced
 
@@ -51,6 +51,18 @@ def test_users_by_name_are_numbered_as_they_come_and_without_one_they_take_turns
     assert {
         user: [one.request.prompt for one in mine] for user, mine in nobody.by_user(2).items()
     } == {0: ["b", "a"], 1: ["c"]}
+
+
+def test_negative_prompts_are_the_tables_or_the_scenarios(tmp_path: Path) -> None:
+    own = table(tmp_path, "prompt\tnegative\na fox\ttext\na cow\t\n", "own.tsv")
+    silent = table(tmp_path, "a fox\n", "silent.txt")
+    traces = (own, with_negative(own, "snow"), silent, with_negative(silent, "snow"))
+    assert [[one.request.negative for one in trace.requests] for trace in traces] == [
+        ["text", ""],
+        ["text", ""],
+        [""],
+        ["snow"],
+    ]
 
 
 def test_parquet_has_the_same_columns(tmp_path: Path) -> None:

@@ -128,6 +128,28 @@ CSV = """time,user,prompt,core
 """
 
 
+NEGATIVES = """time,prompt,negative
+0.1,a fox,
+5,a fox,fur
+10,a fox,
+15,a fox,fur
+"""
+
+
+def test_negative_prompts_are_met_again_and_never_served_to_others(tmp_path: Path) -> None:
+    (tmp_path / "asked.csv").write_text(NEGATIVES)
+    tree = paced.tree(
+        duration_s=20, workload={"trace": str(tmp_path / "asked.csv")}, policy={"name": "lru"}
+    )
+    assert run(parse(tree), Options(out=str(tmp_path / "a"))) == 0
+    for folder in (tmp_path / "a", replay(tmp_path / "a", tmp_path / "b")):
+        rows = sorted(read_run(folder)[0], key=lambda row: row["due_s"])
+        assert [row["negative"] for row in rows] == [None, "fur", None, "fur"]
+        assert [row["reuse"] for row in rows] == ["computed", "computed", "exact", "exact"]
+        first, second, third, fourth = [row["prompt_key"] for row in rows]
+        assert first == third != second == fourth
+
+
 def scenario_file(folder: Path, **changes: Any) -> str:
     path = folder / "lab" / "lab.yaml"
     path.parent.mkdir(exist_ok=True)

@@ -78,6 +78,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         variation_seed=one.wanted.variation_seed,
         private_seed=one.wanted.private_seed,
         core_prompt=one.core_prompt,
+        negative=one.wanted.negative or None,
         slot=int(ended_s // slot_s),
         due_s=one.arrived_s,
         arrived_s=one.arrived_s,

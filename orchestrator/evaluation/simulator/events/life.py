@@ -9,7 +9,7 @@ from midstep.diffusion.factory import named_profile, paced_identity
 from midstep.diffusion.paced import PACED_BYTES
 from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
-from midstep.wire.identity import OutputKey, check_prompt, shared_seed
+from midstep.wire.identity import OutputKey, check_prompt
 from midstep.workload.arrivals import Arrival, due_before, next_arrival, open_law
 from midstep.workload.requests import UserRequest, open_workload
 from midstep.workload.trace import Trace
@@ -54,7 +54,8 @@ class Life:
         identity = paced_identity(scenario.model)
         self._pipeline = identity.digest()
         self._limits = open_limits(scenario, identity)
-        self._shared: dict[str, tuple[int, str]] = {}  # an edge prompt's seed and key
+        # an edge prompt's seed and key, by its negative prompt
+        self._shared: dict[tuple[str, str], tuple[int, str]] = {}
         self._workload = open_workload(scenario, trace)
         self._law = open_law(scenario, trace)
         specs = [member.spec for member in members]
@@ -134,7 +135,7 @@ class Life:
         )
         if arrival.think_s is None:
             self._expect(device, index + 1, now)
-        if (why := check_prompt(one.edge_prompt)) is not None:
+        if (why := check_prompt(one.edge_prompt, wanted.negative)) is not None:
             self._fail(one, "rejected", why)
             return
         self._identify(one)
@@ -149,18 +150,21 @@ class Life:
     def _identify(self, one: Asking) -> None:
         """Give a request its output's seed and key, which are the user's own where its noise is."""
         own = one.wanted.private_seed
+        negative = one.wanted.negative
         if self._pictures and own is None:
             own = one.wanted.variation_seed
         if own is not None:
             one.private = True
             one.seed = own
-            one.key = OutputKey(self._pipeline, one.edge_prompt, own, True).digest()
+            one.key = OutputKey(self._pipeline, one.edge_prompt, own, True, negative).digest()
             return
-        known = self._shared.get(one.edge_prompt)
+        words = one.edge_prompt, negative
+        known = self._shared.get(words)
         if known is None:
-            seed = shared_seed(one.edge_prompt, self._scenario.seed)
-            key = OutputKey(self._pipeline, one.edge_prompt, seed).digest()
-            known = self._shared[one.edge_prompt] = (seed, key)
+            output = OutputKey.of(
+                self._pipeline, one.edge_prompt, None, self._scenario.seed, negative
+            )
+            known = self._shared[words] = (output.seed, output.digest())
         one.seed, one.key = known
 
     def _answered(self, one: Asking) -> None:

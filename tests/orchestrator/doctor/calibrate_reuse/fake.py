@@ -58,5 +58,8 @@ class FakeDenoiser:
         drawn: Picture = (picture + noise).clip(0, 255).astype(np.uint8)
         return drawn
 
+    def embed(self, prompt: str) -> None:
+        """Nothing: it has no text encoder."""
+
     def truncated(self, prompt: str) -> bool | None:
         return None

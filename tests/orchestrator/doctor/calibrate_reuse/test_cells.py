@@ -27,7 +27,7 @@ def play(shares: dict[int, float]) -> list[tuple[int, tuple[int, ...]]]:
     """Rounds of a class whose steps are right with these shares: pairs drawn, open steps."""
     values: dict[tuple[str, int, int], dict[str, float]] = {}
     rounds = []
-    for first, last, open_steps in wanted(values, ("a",), len(shares) + 1, TARGET, (4, 8, 16, 40)):
+    for first, last, open_steps in wanted(values, ("a",), (*shares,), TARGET, (4, 8, 16, 40)):
         rounds.append((last, open_steps["a"]))
         for step in open_steps["a"]:
             for pair in range(first, last):
@@ -45,10 +45,10 @@ def test_what_cannot_be_drawn_without_reuse_is_no_fault_of_reuse() -> None:
     for step in (0, 1):
         values["a", 2, step] = {"fidelity": 0.0}
     target = Target({"a": "fidelity"}, {"fidelity": 1.0}, 0.6)
-    rounds = wanted(values, ("a",), 2, target, (7, 9))
+    rounds = wanted(values, ("a",), (1,), target, (7, 9))
     assert [open_steps["a"] for _, _, open_steps in rounds] == [(1,)]  # 6 of 6, not of 7
     values["a", 2, 0] = {"fidelity": 1.0}
-    rounds = wanted(values, ("a",), 2, target, (7, 9))
+    rounds = wanted(values, ("a",), (1,), target, (7, 9))
     assert [open_steps["a"] for _, _, open_steps in rounds] == [(1,), (1,)]
 
 

@@ -14,7 +14,7 @@ from midstep.wire.identity import shared_seed
 from midstep.workload.catalogue import Catalogue
 from midstep.workload.requests import find_catalogue
 from orchestrator.doctor.calibrate_reuse.cells import MOST
-from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, read_pairs
+from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, own_pairs, read_listed
 
 CATALOGUE = find_catalogue(load("laptop"))
 PAIRS = CataloguePairs(CATALOGUE, judged=True)
@@ -61,8 +61,17 @@ def test_a_small_catalogue_is_all_evaluated() -> None:
         CataloguePairs(few, judged=True)
 
 
-def test_a_list_without_a_prompt_of_ones_own_is_refused(tmp_path: Path) -> None:
+def test_a_list_without_a_prompt_of_ones_own_has_no_pairs(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("core,prompt\na house,a house\n")
-    with pytest.raises(OptionError, match="no row has a prompt that differs"):
-        read_pairs(str(path))
+    assert own_pairs(read_listed(str(path))) is None
+
+
+def test_a_row_with_a_donor_is_no_pair_of_its_own_core(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("core,prompt,donor\na house,a red house,\na dog,a red dog,a cat\n")
+    listed = read_listed(str(path))
+    assert [row.donor for row in listed] == [None, "a cat"]
+    pairs = own_pairs(listed)
+    assert pairs is not None
+    assert {pairs.pair("words", number).prompt for number in range(4)} == {"a red house"}

@@ -168,7 +168,10 @@ def test_nothing_is_played_where_a_point_would_be_refused(
     assert "bayes: policy.name: bayes needs the true request rates" in line
     assert not (tmp_path / "runs").exists()
     assert main(["experiment", "nowhere"]) == 2
-    assert "the shipped ones are fixed-steps, six-policies" in capsys.readouterr().err
+    assert (
+        "the shipped ones are fixed-steps, own-endings, shared-band, six-policies"
+        in capsys.readouterr().err
+    )
     assert main(["experiment", str(small(tmp_path, road="live")), "--jobs", "2"]) == 2
     assert "live runs would disturb one another" in capsys.readouterr().err
 

@@ -1,0 +1,118 @@
+"""Rules for like prompts side by side: `reuse-curve`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from midstep.errors import OptionError
+from midstep.scenario import Scenario
+from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario, names
+
+if TYPE_CHECKING:
+    from midstep.diffusion.denoise import Denoiser
+    from orchestrator.evaluation.reuse_curve.measuring import Trip
+
+__all__ = ["add_commands"]
+
+RULES = "any,calibrated,nirvana,ramp,exact"
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this room."""
+    curve = commands.add_parser(
+        "reuse-curve",
+        help="saved steps against loss, for every rule that serves a prompt from another's output",
+    )
+    add_scenario(curve)
+    add_model(curve)
+    curve.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="a list of prompts or a table, in the order of the requests (default: the catalogue, "
+        "by the scenario's workload)",
+    )
+    curve.add_argument(
+        "--rules", default=RULES, metavar="R,R", help="what to compare (default %(default)s)"
+    )
+    curve.add_argument(
+        "--capacity", default="25,100,250", metavar="N,N", help="outputs that fit (%(default)s)"
+    )
+    curve.add_argument(
+        "--keep",
+        default="frequent",
+        metavar="frequent|recent",
+        help="which prompts are kept, whatever the rule (default %(default)s)",
+    )
+    curve.add_argument(
+        "--embeddings",
+        default="auto,words",
+        metavar="E,E",
+        help="for rules that go by the cosine: auto, encoder, words, wordllama (%(default)s)",
+    )
+    for name, default, text in (
+        ("--requests", 2000, "that are counted"),
+        ("--warm-up", 500, "before them, not counted"),
+        ("--sample", 512, "of the counted, whose pictures are drawn; 0: decide only, draw nothing"),
+    ):
+        curve.add_argument(
+            name, type=int, default=default, metavar="N", help=f"requests {text} (%(default)s)"
+        )
+    curve.add_argument(
+        "--hours",
+        type=float,
+        default=2.0,
+        metavar="H",
+        help="stop after so long (default %(default)s); the same command goes on",
+    )
+    curve.add_argument(
+        "--out",
+        default="runs/reuse-curve",
+        metavar="DIR",
+        help="where tables, drawing and pictures go (default %(default)s)",
+    )
+    curve.set_defaults(call=_reuse_curve)
+
+
+def _reuse_curve(args: argparse.Namespace) -> int:
+    capacities = names(args.capacity)
+    if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
+        raise OptionError(f"--capacity {args.capacity}: give numbers above 0, such as 25,100")
+    for name, least in (("requests", 1), ("warm_up", 0), ("sample", 0), ("hours", 0)):
+        if not vars(args)[name] >= least:
+            option = name.replace("_", "-")
+            raise OptionError(f"--{option} {vars(args)[name]}: give {least} or more")
+    prompts = args.prompts
+    args.prompts = None  # the scenario's own key wants as many users as the list has
+    scenario = load_scenario(args)
+    from orchestrator.evaluation.reuse_curve.command import ReuseCurve, reuse_curve
+
+    wish = ReuseCurve(
+        scenario=scenario,
+        out=Path(args.out),
+        rules=names(args.rules),
+        capacities=[*map(int, capacities)],
+        open_drawing=_open_drawing,
+        prompts=prompts,
+        requests=args.requests,
+        warm_up=args.warm_up,
+        keep=args.keep,
+        embeddings=names(args.embeddings),
+        sample=args.sample,
+        hours=args.hours,
+    )
+    return reuse_curve(wish)
+
+
+def _open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:
+    """The scenario's denoiser as a calibration lays it out, and its way to run trips together."""
+    from midstep.diffusion.factory import open_denoiser
+    from orchestrator.doctor.calibrate_reuse.command import lay_out
+    from orchestrator.doctor.calibrate_reuse.drawing import Drawing, Job
+
+    denoiser = open_denoiser(scenario, scenario.edge.threads)
+    lay_out(denoiser)
+    drawing = Drawing(denoiser)
+    return denoiser, lambda trips: drawing.run(Job(*trip) for trip in trips)

@@ -1,0 +1,131 @@
+"""The points of a curve: rules, their parameters, and the quality that users ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from edge_node.similar import SIMILAR_RULES
+from edge_node.similar.base import BySimilarity, SimilarRule, Wanted
+from midstep.errors import OptionError
+from midstep.reuse.index import Neighbours
+from midstep.reuse.likeness import LIKENESS, UNKNOWN, UNRELATED
+from midstep.reuse.limits import class_limit
+from midstep.reuse.table import ReuseTable
+from midstep.wire.messages import Quality
+
+__all__ = ["EXACT", "ORACLE", "QUALITIES", "Point", "by_cosine", "open_rule", "rule_steps", "sweep"]
+
+EXACT = "exact"  # no other prompt's output serves
+ORACLE = "oracle"
+SHARE = 0.95
+QUALITIES = (
+    Quality(metric="fidelity", floor=1.0, share=0.99),
+    *(Quality(metric="ssim", floor=floor, share=SHARE) for floor in (0.95, 0.9, 0.8, 0.7)),
+)
+# beside a rule's calibrated or published parameters, at MIDDLE
+OTHERS: dict[str, tuple[tuple[str, float], ...]] = {
+    "any": (("step", 6), ("step", 8), ("step", 10)),
+    "ramp": (("threshold", 0.5), ("threshold", 0.25)),
+    "fixed": (("threshold", 0.7), ("threshold", 0.5), ("threshold", 0.3)),
+}
+MIDDLE = QUALITIES[3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A rule with its parameters, where users ask for `quality`: their own prompts' outputs serve
+    them as far as that allows, whatever the rule. `embedding` is a value of reuse.embedding."""
+
+    rule: str
+    params: tuple[tuple[str, Any], ...] = ()
+    embedding: str
+    quality: Quality
+
+    @property
+    def name(self) -> str:
+        """Rule and parameters, and the embedding where the rule goes by the cosine."""
+        words = [self.rule, *(f"{key} {value:g}" for key, value in self.params)]
+        if by_cosine(self.rule):
+            words.append(f"({self.embedding})")
+        return " ".join(words)
+
+    @property
+    def label(self) -> str:
+        """Name and quality."""
+        return f"{self.name}, {self.wish}"
+
+    @property
+    def wish(self) -> str:
+        """The quality in words."""
+        quality = self.quality
+        return f"{quality.metric} {quality.floor:g} in {quality.share:g}"
+
+
+def by_cosine(rule: str) -> bool:
+    """Whether a rule looks at the cosine alone, so that the embedding decides."""
+    return rule != EXACT and issubclass(SIMILAR_RULES[rule], BySimilarity)
+
+
+def sweep(
+    rules: Sequence[str],
+    embeddings: Sequence[str],
+    qualities: Sequence[Quality],
+    table: ReuseTable | None,
+) -> list[Point]:
+    """The points of these rules: each at every quality with its calibrated or published parameters,
+    and at MIDDLE with others; rules that go by the cosine with each embedding, the others with the
+    first. Raises OptionError for a rule that there is not."""
+    points = []
+    for rule in rules:
+        if rule != EXACT and rule not in SIMILAR_RULES:
+            known = ", ".join([EXACT, *SIMILAR_RULES])
+            raise OptionError(f"--rules: there is no rule {rule[:60]}; give some of {known}")
+        of = embeddings if by_cosine(rule) else embeddings[:1]
+        for embedding, quality in product(of, qualities):
+            others = OTHERS.get(rule, ()) if quality == MIDDLE else ()
+            points += [
+                Point(rule=rule, params=params, embedding=embedding, quality=quality)
+                for params in (*_params(rule, quality, table), *((one,) for one in others))
+            ]
+    return [*dict.fromkeys(points)]
+
+
+def _params(
+    rule: str, quality: Quality, table: ReuseTable | None
+) -> list[tuple[tuple[str, Any], ...]]:
+    """A rule's own parameters at a quality. `any` gets the limit that was measured for unrelated
+    prompts, its calibrated step, and is left out where not even the first step is good enough."""
+    if rule != "any" or table is None:
+        return [()]
+    wish = quality.metric, quality.floor
+    measured = class_limit(table, UNRELATED, wish, quality.share)
+    if measured is None:
+        return [()]
+    return [(("step", measured),)] if measured else []
+
+
+def open_rule(point: Point, steps: int, table: ReuseTable | None) -> SimilarRule | None:
+    """The rule of a point; None where no other prompt's output serves. Raises ScenarioError where
+    it needs a table and there is none."""
+    if point.rule == EXACT:
+        return None
+    kind: Any = SIMILAR_RULES[point.rule]
+    rule: SimilarRule = kind(steps, table, **dict(point.params))
+    return rule
+
+
+def rule_steps(rule: SimilarRule, quality: Quality, steps: int) -> list[int]:
+    """Last steps that a rule gives to a prompt without a bound of its own, over every likeness and
+    cosine, ascending: what is worth keeping for it."""
+    cosines = np.linspace(0, 1, 41, dtype=np.float32)
+    kind = np.repeat(np.arange(len(LIKENESS), dtype=np.int32), len(cosines))
+    similarity = np.tile(cosines, len(LIKENESS))
+    near = Neighbours([("", 0)] * len(kind), similarity, kind, np.zeros(len(kind), np.int32))
+    wanted = Wanted(prompt="", prompt_key="", parts=UNKNOWN, limit=steps - 1, quality=quality)
+    limits = np.unique(rule.limits(wanted, near)).tolist()
+    return [step for step in limits if step]
