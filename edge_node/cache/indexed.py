@@ -113,6 +113,10 @@ class IndexedStore(Cache):
     def nbytes(self) -> int:
         return self._cache.nbytes
 
+    @property
+    def total(self) -> int:
+        return self._cache.total
+
     def __len__(self) -> int:
         return len(self._cache)
 
