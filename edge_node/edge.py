@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
+from edge_node.checks import Checks
 from edge_node.cut.base import CutRule
 from edge_node.cutter import Cutter
 from edge_node.delivery import Delivery
@@ -35,6 +36,7 @@ from midstep.wire.messages import (
     Demand,
     Description,
     EdgeWork,
+    QualitySample,
     Request,
     SlotPlan,
 )
@@ -46,7 +48,8 @@ class Edge:
     """The edge server without its wire: implements EdgePort and ControlPort in-process. Where it
     has a `gate`, requests wait there for their slot's plan, which alone says what they get
     (modes.edge: coupled). A `finder` lets other prompts' outputs serve (reuse.similar); `discreet`:
-    no device is told of which prompt (reuse.privacy: core)."""
+    no device is told of which prompt (reuse.privacy: core). `checks`: reused pictures are checked,
+    and limits follow what is found."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Edge:
         gate: Gate | None = None,
         finder: Finder | None = None,
         discreet: bool = False,
+        checks: Checks | None = None,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -83,6 +87,7 @@ class Edge:
         self._cutter = Cutter(rule, engine, self._flights, profile, frame_bytes)
         self.gate = gate
         self.discreet = discreet
+        self.checks = checks
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
         self._supply = Supply(
@@ -116,6 +121,8 @@ class Edge:
         self.integrity.require()
         self._check(request)
         request = plausible(request)
+        if self.checks is not None:
+            request = self.checks.capped(request)
         arrived = self.clock.now()
         output = OutputKey.of(
             self._pipeline, request.prompt, request.private_seed, self.seed, request.negative
@@ -135,7 +142,8 @@ class Edge:
         seed = output.seed
         if delivery.donor_prompt is not None:
             seed = shared_seed(delivery.donor_prompt, self.seed)
-        return delivery.answer(seed, edge_s, self.discreet)
+        answer = delivery.answer(seed, edge_s, self.discreet)
+        return answer if self.checks is None else self.checks.marked(request, answer)
 
     def _check(self, request: Request) -> None:
         """Raise PromptError or PipelineMismatch for what this edge cannot serve."""
@@ -168,6 +176,11 @@ class Edge:
             delivery.step, request.limit, delivery.edge_steps, delivery.saved_steps
         )
         self.refresh()
+
+    async def report(self, sample: QualitySample) -> None:
+        """See EdgePort; of no effect where nothing is checked."""
+        if self.checks is not None:
+            self.checks.report(sample)
 
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end, until the caller closes the stream."""

@@ -14,6 +14,7 @@ from edge_node.cache.opening import open_disk
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
+from edge_node.checks import Checks
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
@@ -25,10 +26,11 @@ from midstep.diffusion.factory import measure, named_profile, open_computing, ou
 from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.profile import StepProfile
 from midstep.reuse.embedding import Embedder, open_embedder
+from midstep.reuse.guard import Guard
 from midstep.reuse.likeness import Grammar
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
-from midstep.telemetry.writers import on_tick
+from midstep.telemetry.writers import GuardMetrics, on_tick
 from midstep.wire.identity import OutputKey, PipelineIdentity
 from midstep.workload.requests import find_catalogue
 
@@ -162,6 +164,9 @@ def _edge(
     finder = None
     if times.embedder is not None:
         store, finder = _open_finder(scenario, denoiser.identity, store, times.embedder)
+    checks = _checks(scenario, denoiser)
+    if checks is not None and finder is not None:
+        finder.cap = checks.guard.limit
     return Edge(
         settings.name,
         engine,
@@ -175,6 +180,7 @@ def _edge(
         frame_bytes=scenario.channel.frame_bytes or times.frame_bytes,
         gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
         finder=finder,
+        checks=checks,
         discreet=scenario.reuse.privacy == "core",
     )
 
@@ -196,6 +202,16 @@ def _open_finder(
         lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed, negative).digest(),
     )
     return indexed, Finder(indexed, rule, embedder, grammar)
+
+
+def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:
+    """The checks of reused pictures; none where pictures are paced, which show nothing, or where
+    the scenario wants none."""
+    share = scenario.reuse.check_share
+    if denoiser.profile is not None or share == 0:
+        return None
+    metrics = GuardMetrics(scenario.edge.name)
+    return Checks(Guard(share), denoiser.identity.steps, scenario.seed, metrics)
 
 
 async def _fill(store: Cache, embedder: Embedder | None, thread: ThreadPoolExecutor | None) -> None:

@@ -67,6 +67,13 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
             raise AssertionError("abort raises") from error
         return convert.answer_to(answer)
 
+    async def Report(self, request: pb.QualitySample, context: Context) -> pb.ReportReply:
+        try:
+            await self.edge.report(convert.sample_from(request))
+        except PromptError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return pb.ReportReply()
+
     async def Watch(self, request: pb.WatchRequest, context: Context) -> AsyncIterator[pb.Access]:
         accesses = self.edge.watch()
         try:

@@ -21,6 +21,7 @@ __all__ = [
     "BULK_START",
     "BURST",
     "CALIBRATION",
+    "CHECK",
     "DRIFT",
     "ENDING",
     "EXPLORE",
@@ -63,6 +64,7 @@ PAUSE = 17  # index, user, candidate: the pause before a request
 BURST = 18  # number of a stay: how long it is; 0, 1: whether the first is a burst
 THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate is one
 CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
+CHECK = 22  # of a request's id: whether its picture is checked
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

@@ -20,7 +20,7 @@ from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert
 from midstep.wire.grpc_channels import bearer, mismatch, open_channel
-from midstep.wire.messages import Answer, Description, Request
+from midstep.wire.messages import Answer, Description, QualitySample, Request
 from midstep.wire.security import Credentials
 
 __all__ = ["GrpcEdge"]
@@ -34,6 +34,8 @@ _REFUSALS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: TimeoutError,
     grpc.StatusCode.UNAUTHENTICATED: CredentialsError,
 }
+
+REPORT_S = 20.0  # wall seconds for what the edge does at once
 
 
 class GrpcEdge:
@@ -86,6 +88,16 @@ class GrpcEdge:
             reason = error.details() or f"the edge at {self.address} answers {error.code().name}"
             if "message larger than max" in reason:  # gRPC gives it the code of a full queue
                 raise FrameError(f"with the edge at {self.address}: {reason}") from error
+            raise _REFUSALS.get(error.code(), EdgeUnreachable)(reason) from error
+
+    async def report(self, sample: QualitySample) -> None:
+        """See EdgePort."""
+        try:
+            await self._stub.Report(
+                convert.sample_to(sample), timeout=REPORT_S, metadata=self._bearer
+            )
+        except grpc.aio.AioRpcError as error:
+            reason = error.details() or f"the edge at {self.address} answers {error.code().name}"
             raise _REFUSALS.get(error.code(), EdgeUnreachable)(reason) from error
 
     async def close(self) -> None:

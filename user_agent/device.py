@@ -16,26 +16,37 @@ from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, mixed_key
-from midstep.wire.messages import Answer, Description, EdgePort, Request
+from midstep.wire.messages import Answer, Description, EdgePort, Quality, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.pictures import AllSteps, LastSteps
 from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
 
-__all__ = ["Device", "Finished"]
+__all__ = ["Device", "Finished", "PictureCheck"]
 
 TIMER_S = 1e-9  # an event loop's timers are no finer: less than this is no lateness
 
 
 @dataclass(frozen=True)
+class PictureCheck:
+    """What a QualitySample of a picture will be about, where the edge asked for one."""
+
+    kind: str
+    step: int
+    quality: Quality
+
+
+@dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received, None where the device made the whole picture."""
+    received, None where the device made the whole picture; and the check that the edge asked
+    for."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
+    check: PictureCheck | None = None
 
 
 class Device:
@@ -79,6 +90,11 @@ class Device:
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
+    @property
+    def arrival_s(self) -> float:
+        """Until then no frame that is on its air will have passed; infinity where none is."""
+        return self._link.arrival_s
+
     async def request(
         self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
     ) -> Finished:
@@ -107,6 +123,7 @@ class Device:
         )
         picture = None
         frame = None
+        check = None
         try:
             answer = await self._ask(row, user_request)
             if answer.frame is not None:
@@ -114,6 +131,7 @@ class Device:
             picture = await self._finish(row, user_request, answer.frame)
             frame = answer.frame
             row.result = "done"
+            check = self._requested_check(row, answer)
         except (PromptError, QueueFull) as error:
             row.result = "rejected"
             row.error = str(error)
@@ -131,7 +149,7 @@ class Device:
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
         self._metrics.ended(row)
-        return Finished(row, picture, frame)
+        return Finished(row, picture, frame, check)
 
     async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
         """The edge's answer to one request, its frame checked."""
@@ -147,6 +165,7 @@ class Device:
             limit = self._limits.limit(sent)
             quality = self._limits.quality
         row.reuse_limit = limit
+        row.reuse_class = self._limits.kind(sent)
         request = Request(
             request_id=row.request_id,
             prompt=row.edge_prompt,
@@ -157,7 +176,7 @@ class Device:
             rate_bps=self._link.rate_bps,
             step_s=self._throttle.step_s,
             backlog_s=self._throttle.backlog_s,
-            kind=self._limits.kind(sent),
+            kind=row.reuse_class,
             quality=quality,
             negative=user_request.negative,
         )
@@ -221,6 +240,15 @@ class Device:
                 f"the edge gives output {answer.donor_key[:12]} of seed {answer.seed}, that of its "
                 f"prompt is {donor.digest()[:12]} of seed {donor.seed}"
             )
+
+    def _requested_check(self, row: RequestRow, answer: Answer) -> PictureCheck | None:
+        """What the edge wants to know of the picture, where it does."""
+        quality = self._limits.quality
+        if not answer.check or quality is None or answer.frame is None:
+            return None
+        if answer.likeness:
+            return PictureCheck(answer.likeness, answer.reused_step, quality)
+        return PictureCheck(row.reuse_class or "", answer.frame.step, quality)
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:
         """Hold a frame until it has passed over the link."""

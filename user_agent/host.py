@@ -18,12 +18,14 @@ from midstep.errors import MidstepError, PartDied, PipelineMismatch, ScenarioErr
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
 from midstep.reuse.device_limits import open_device_limits
+from midstep.reuse.meter import Meter
 from midstep.scenario import Scenario
-from midstep.telemetry.record import Gallery
+from midstep.telemetry.record import Gallery, RequestRow
 from midstep.telemetry.writers import UserMetrics, on_tick
 from midstep.wire.messages import Description, EdgePort
 from midstep.workload.arrivals import Arrival, ArrivalLaw, due_before, next_arrival, open_law
 from midstep.workload.requests import UserRequest, Workload
+from user_agent.checker import Checker
 from user_agent.device import Device, Finished
 from user_agent.dropped import DroppedArrivals
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
@@ -76,6 +78,7 @@ class DeviceHost:
         self._begun = False
         self._ended: list[Finished] = []
         self._samples = Samples(references)
+        self._checker: Checker | None = None
         self._failure: Exception | None = None  # of a device's task; none should
         self._failure_due = False  # whether the rows before it have been handed over
         self._engine_task = asyncio.create_task(engine.run(), name="engine-host")
@@ -135,6 +138,15 @@ class DeviceHost:
 
         demand = (workload, open_law(scenario) if law is None else law)
         host = cls(scenario, make, engine, demand, metrics, thread, references)
+        if denoiser.profile is None and scenario.reuse.check_share > 0:
+            host._checker = Checker(
+                engine,
+                edge,
+                Meter.of(scenario.model.path),
+                host._arrival_s,
+                description.step_s,
+                metrics,
+            )
         host.notice = limits.notice
         host.join(devices)
         return host
@@ -208,6 +220,20 @@ class DeviceHost:
         self._failure_due = self._failure is not None
         return ended
 
+    def checked(self) -> list[RequestRow]:
+        """Rows of requests that have been drained, with what a check has found since the last
+        call."""
+        if self._checker is None:
+            return []
+        rows = self._checker.rows
+        self._checker.rows = []
+        return rows
+
+    def _arrival_s(self) -> float:
+        """Until then no frame that is on the air will have passed."""
+        arrivals = (member.device.arrival_s for member in self._members.values())
+        return min(arrivals, default=math.inf)
+
     @property
     def idle(self) -> bool:
         """Whether every device has stopped asking and has its last answer."""
@@ -232,6 +258,8 @@ class DeviceHost:
     async def close(self) -> None:
         """End the engine and its thread, and devices that nobody has stopped."""
         await self.stop(0.0)
+        if self._checker is not None:
+            await self._checker.close()
         self._engine_task.cancel()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._engine_task, return_exceptions=True)
@@ -301,6 +329,8 @@ class DeviceHost:
         self.in_flight -= 1
         self._ended.append(finished)
         self._samples.add(finished)
+        if self._checker is not None:
+            self._checker.add(finished)
         now = self._clock.now()
         return now if finished.row.result == "done" else now + RETRY_S
 

@@ -3,6 +3,7 @@ equation (6)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from midstep.clock import Clock
@@ -40,6 +41,12 @@ class Link:
         self._clock = clock
         self._frame_bytes = frame_bytes
         self._work = open_work(channel.rate_bps, slot_seconds, parallel)
+        self._due_s: list[float] = []  # of the frames on the air
+
+    @property
+    def arrival_s(self) -> float:
+        """When the next frame that is on the air has passed; infinity where none is."""
+        return min(self._due_s, default=math.inf)
 
     @property
     def rate_bps(self) -> float:
@@ -56,6 +63,10 @@ class Link:
         on_air = self._frame_bytes or nbytes
         now = self._clock.now()
         booking = self._work.book(now, 8.0 * on_air, now if due_s is None else due_s)
-        await self._clock.sleep_until(booking.due_s)
+        self._due_s.append(booking.due_s)
+        try:
+            await self._clock.sleep_until(booking.due_s)
+        finally:
+            self._due_s.remove(booking.due_s)
         achieved = self._clock.now() - booking.asked_s
         return Transfer(booking=booking, achieved_s=achieved, nbytes=on_air)

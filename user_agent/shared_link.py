@@ -4,6 +4,7 @@ devices live in one process, where one band knows who receives at the moment."""
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -35,6 +36,12 @@ class Band:
         received at once in them."""
         self._settle(self._clock.now())
         return self._band.total_hz / self._band.mean_receivers
+
+    @property
+    def change_s(self) -> float:
+        """No frame that is on the air has passed before then; infinity where none is."""
+        change_s = self._band.next_change_s()
+        return math.inf if change_s is None else change_s
 
     async def send(self, passage: Passage) -> Booking:
         """Return when a frame that is sent from now on has passed. A caller that is cancelled takes
@@ -102,6 +109,11 @@ class SharedLink:
         """What the device expects of its link: with its gain of now, and the share of W that
         receivers had in the slots before."""
         return self._channel.efficiency(self._slot(self._clock.now())) * self._band.share_hz
+
+    @property
+    def arrival_s(self) -> float:
+        """See Link.arrival_s; of all who share the band, and no later than that."""
+        return self._band.change_s
 
     async def transmit(self, nbytes: int, due_s: float | None = None) -> Transfer:
         """Hold a frame that arrives now until its bits have passed; see Link.transmit."""

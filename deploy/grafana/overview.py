@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deploy.grafana.donors import DONORS
 from deploy.grafana.edge import EDGE
+from deploy.grafana.guarantee import GUARANTEE
 from deploy.grafana.panels import (
     COUNT,
     DONE,
@@ -150,5 +151,5 @@ BOARD = Board(
     "overview",
     "midstep: Overview",
     "Is it working, how fast is it, how much is reused, and where do requests wait?",
-    (SO_FAR, TRAFFIC, STEPS, DONORS, EDGE),
+    (SO_FAR, TRAFFIC, STEPS, DONORS, GUARANTEE, EDGE),
 )

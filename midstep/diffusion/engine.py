@@ -121,6 +121,7 @@ class Engine:
         self.steps = 0  # of all trajectories, in ticks that have ended
         self.busy_s = 0.0  # in ticks
         self._wake = asyncio.Event()
+        self._rest = asyncio.Event()  # nothing is in flight, and nothing waits
         self._failure: Exception | None = None  # what ended `run`
 
     @property
@@ -170,6 +171,7 @@ class Engine:
             on_the_way=anything if isinstance(anything, StopsOnTheWay) else None,
         )
         self._queue.append(entry)
+        self._rest.clear()
         self._wake.set()
         return future
 
@@ -203,12 +205,19 @@ class Engine:
             return call()
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
+    async def rested(self) -> None:
+        """Return while nothing is in flight and nothing waits: `compute` then delays no job that is
+        there."""
+        while not self._rest.is_set():  # a job may have come since it was set
+            await self._rest.wait()
+
     async def run(self) -> None:
         """Tick for ever; cancel to stop. Jobs still in flight are then cancelled."""
         try:
             while True:
                 if not self._active and not self._queue:
                     self._wake.clear()
+                    self._rest.set()
                     await self._wake.wait()
                     if self.pace is not None:
                         self.pace.rest()

@@ -27,9 +27,6 @@ TOLERANCE = 15.0**2
 BORDER = 10
 """Width in pixels of the frame that tells the background."""
 
-BLOCK = 10
-"""Renders whose weights are computed together: half a megabyte each array, which a cache holds."""
-
 SAMPLES = 64
 """Backdrops drawn to learn how a scene varies."""
 
@@ -64,55 +61,79 @@ def backdrops(catalogue: Catalogue) -> tuple[Array, Array]:
     return np.asarray(means, np.float32), np.asarray(variances, np.float32)
 
 
-@cache
-def layers(catalogue: Catalogue, shift: tuple[int, int]) -> tuple[Array, Array]:
-    """All objects alone: colours ``(T * E, SIZE, SIZE, 3)`` and alpha ``(T * E, SIZE, SIZE, 1)``.
+@dataclass(frozen=True)
+class Layer:
+    """All objects alone at one size and position: the part of the picture that any of them covers,
+    colours ``(T, h, w, 3)`` and alpha ``(T, h, w, 1)`` there."""
 
-    Rows run over the objects, and within each over the endings.
-    """
+    rows: slice
+    columns: slice
+    colour: Array
+    alpha: Array
+
+
+@cache
+def layers(catalogue: Catalogue, shift: tuple[int, int]) -> tuple[Layer, ...]:
+    """A layer an ending of the catalogue, in its order."""
+    return tuple(_layer(catalogue, ending, shift) for ending in catalogue.endings)
+
+
+def _layer(catalogue: Catalogue, ending: Ending, shift: tuple[int, int]) -> Layer:
     drawn = np.stack(
         [
-            np.asarray(place(catalogue, Spec(Edge(thing, 0), ending), shift), np.float32)
+            np.asarray(place(catalogue, Spec(Edge(thing, 0), ending), shift))
             for thing in range(len(catalogue.things))
-            for ending in catalogue.endings
         ]
     )
-    return drawn[..., :3], drawn[..., 3:] / np.float32(255)
+    covered = drawn[..., 3].max(0)
+    rows = _extent(covered.max(1))
+    columns = _extent(covered.max(0))
+    part = drawn[:, rows, columns].astype(np.float32)
+    return Layer(rows, columns, part[..., :3], part[..., 3:] / np.float32(255))
+
+
+def _extent(covered: NDArray[np.uint8]) -> slice:
+    """From the first place that is covered to the last."""
+    places = np.flatnonzero(covered)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def costs(catalogue: Catalogue, pictures: Picture, background: int) -> Array:
-    """Distance of each picture from each render on ``background``: ``(N, T, E)``."""
+    """Distance of each picture from each render on ``background``: ``(N, T, E)``. A render is the
+    background alone where no object of its ending is."""
     means, variances = backdrops(catalogue)
-    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
-    renders = len(catalogue.things) * len(catalogue.endings)
-    best = np.full((len(pictures), renders), np.inf)
-    weight = np.empty((renders, flat.shape[1]), np.float32)
-    weighted = np.empty_like(weight)
-    constant = np.empty(renders, np.float32)
+    pixels = pictures.astype(np.float32)
+    spread = TOLERANCE + variances[background]
+    bare = (pixels - means[background]) ** 2 / spread + np.log(spread)
+    whole = bare.sum((1, 2, 3), dtype=np.float64)
+    best = np.full((len(pictures), len(catalogue.things), len(catalogue.endings)), np.inf)
     for shift in SHIFTS:
-        colour, alpha = layers(catalogue, shift)
-        for first in range(0, renders, BLOCK):
-            rows = slice(first, first + BLOCK)
-            through = 1 - alpha[rows]
-            count = len(through)
-            mean = (alpha[rows] * colour[rows] + through * means[background]).reshape(count, -1)
-            spread = TOLERANCE + (through**2 * variances[background]).reshape(count, -1)
-            weight[rows] = 1 / spread
-            weighted[rows] = weight[rows] * mean
-            constant[rows] = (weight[rows] * mean**2 + np.log(spread)).sum(1)
-        # The square is expanded so that one pair of matrix products compares all with all.
-        cost = flat**2 @ weight.T - 2 * flat @ weighted.T + constant
-        best = np.minimum(best, cost)
-    return best.reshape(len(pictures), len(catalogue.things), -1).astype(np.float32)
+        for number, layer in enumerate(layers(catalogue, shift)):
+            part = layer.rows, layer.columns
+            elsewhere = whole - bare[:, *part].sum((1, 2, 3), dtype=np.float64)
+            through = 1 - layer.alpha
+            mean = layer.alpha * layer.colour + through * means[background][part]
+            weight = 1 / (TOLERANCE + through**2 * variances[background][part])
+            count = len(mean)
+            mean = mean.reshape(count, -1)
+            weight = weight.reshape(count, -1)
+            weighted = weight * mean
+            constant = (weighted * mean - np.log(weight)).sum(1)
+            # The square is expanded so that one pair of matrix products compares all with all.
+            flat = pixels[:, *part].reshape(len(pixels), -1)
+            cost = flat**2 @ weight.T - 2 * flat @ weighted.T + constant + elsewhere[:, None]
+            best[..., number] = np.minimum(best[..., number], cost)
+    return best.astype(np.float32)
 
 
 def nearest_background(catalogue: Catalogue, picture: Picture, spec: Spec) -> int:
     """The background whose frame is closest, leaving out where the asked object should be."""
     means, variances = backdrops(catalogue)
-    row = spec.edge.thing * len(catalogue.endings) + catalogue.endings.index(spec.ending)
     frame = np.ones((SIZE, SIZE), bool)
     frame[BORDER:-BORDER, BORDER:-BORDER] = False
-    frame &= np.all([layers(catalogue, shift)[1][row, ..., 0] == 0 for shift in SHIFTS], axis=0)
+    for shift in SHIFTS:
+        layer = layers(catalogue, shift)[catalogue.endings.index(spec.ending)]
+        frame[layer.rows, layer.columns] &= layer.alpha[spec.edge.thing, ..., 0] == 0
     spread = variances[:, frame] + TOLERANCE
     error = (picture[frame].astype(np.float32) - means[:, frame]) ** 2 / spread + np.log(spread)
     return int(error.sum((1, 2)).argmin())

@@ -32,6 +32,12 @@ COSINE = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.
 BATCH = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 # every step of a short schedule has its own bucket; the scenario allows 1000
 STEPS = (*range(21), 25, 30, 35, 40, 45, 50, 100, 1000)
+DECIBELS = (*range(5, 61), 100)
+SIMILARITIES = (
+    *(round(0.02 * i, 2) for i in range(10, 45)),
+    0.9,
+    *(round(0.01 * i, 2) for i in range(91, 101)),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,31 @@ SPECS: dict[str, Spec] = {
         "Last step from which a request's own picture comes out, as its device says.",
         ("edge",),
         STEPS,
+    ),
+    "reuse_checks_total": Spec(
+        Counter,
+        "Reused pictures that were made again without reuse, by whether they were good enough.",
+        ("edge", "kind", "verdict"),
+    ),
+    "reuse_limits_lowered_total": Spec(
+        Counter, "Times that limits were lowered, as checked pictures said.", ("edge",)
+    ),
+    "reuse_ceiling_step": Spec(
+        Gauge,
+        "Step at which a kind of reuse ends, where checked pictures have lowered it.",
+        ("edge", "kind", "metric"),
+    ),
+    "reuse_psnr_db": Spec(
+        Histogram,
+        "PSNR of reused pictures against the same without reuse, where it was made.",
+        ("edge", "kind"),
+        DECIBELS,
+    ),
+    "reuse_ssim": Spec(
+        Histogram,
+        "SSIM of reused pictures against the same without reuse, where it was made.",
+        ("edge", "kind"),
+        SIMILARITIES,
     ),
     "edge_steps_total": Spec(
         Counter, "Steps computed, each charged to the request that first needed it.", ("edge",)

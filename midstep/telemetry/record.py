@@ -43,6 +43,7 @@ class RequestRow:
     likeness: str | None = None  # in which way the donor's prompt is like its own; null: no donor
     donor_key: str | None = None  # of another prompt's output that served
     donor_prompt: str | None = None
+    reuse_class: str | None = None  # what its prompt adds to the edge prompt
     reuse_limit: int | None = None  # the last step from which its own picture comes out
     cut_step: int | None = None  # at which it was handed over
     reused_step: int | None = None  # of the held output that it began from; 0: from noise
@@ -65,6 +66,7 @@ class RequestRow:
     psnr_db: float | None = None  # quality: against the picture without reuse, where it was made
     ssim: float | None = None
     fidelity: float | None = None  # 1: the picture shows what its prompt says, 0: it does not
+    quality_kept: float | None = None  # 1: it has the quality asked for, 0: not; where checked
     joules: float | None = None
     error: str | None = None
 
@@ -86,6 +88,11 @@ class RequestRow:
         self.queue_s = answer.queue_s
         self.edge_s = answer.edge_s
         self.plan_wait_s = answer.plan_wait_s
+
+    @property
+    def core(self) -> str:
+        """What its prompt adds to: the edge prompt, unless the edge was asked for all of it."""
+        return self.core_prompt or self.edge_prompt
 
     def dict(self) -> dict[str, Any]:
         """Column -> value."""

@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping
 from midstep.telemetry.metrics import EVENTS, counter, gauge, histogram
 from midstep.telemetry.record import STAGES, RequestRow
 
-__all__ = ["DiskMetrics", "EdgeMetrics", "LearnerMetrics", "RunMetrics", "UserMetrics", "on_tick"]
+__all__ = [
+    "DiskMetrics",
+    "EdgeMetrics",
+    "GuardMetrics",
+    "LearnerMetrics",
+    "RunMetrics",
+    "UserMetrics",
+    "on_tick",
+]
 
 
 class EdgeMetrics:
@@ -97,6 +105,26 @@ class DiskMetrics:
         """What the tier holds now."""
         self._entries.set(entries)
         self._bytes.set(nbytes)
+
+
+class GuardMetrics:
+    """Metrics of what an edge hears of checked pictures."""
+
+    def __init__(self, edge: str) -> None:
+        self.edge = edge
+        counter("reuse_limits_lowered_total", edge)
+
+    def checked(self, kind: str, good: bool) -> None:
+        """One reused picture was made again without reuse."""
+        counter("reuse_checks_total", self.edge, kind, "good" if good else "bad").inc()
+
+    def lowered(self) -> None:
+        """Limits were lowered."""
+        counter("reuse_limits_lowered_total", self.edge).inc()
+
+    def ceiling(self, kind: str, metric: str, step: int) -> None:
+        """The step at which a kind of reuse ends now."""
+        gauge("reuse_ceiling_step", self.edge, kind, metric).set(step)
 
 
 class LearnerMetrics:
@@ -217,6 +245,13 @@ class UserMetrics:
         """A device goes from one state to another."""
         self._states[before].dec()
         self._states[after].inc()
+
+    def checked(self, kind: str, psnr_db: float | None, ssim: float | None) -> None:
+        """A reused picture was compared with the same without reuse."""
+        if psnr_db is not None:
+            histogram("reuse_psnr_db", self._edge, kind).observe(psnr_db)
+        if ssim is not None:
+            histogram("reuse_ssim", self._edge, kind).observe(ssim)
 
     def ended(self, row: RequestRow) -> None:
         """One request ended, somehow; or was never sent."""

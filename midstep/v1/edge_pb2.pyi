@@ -109,7 +109,7 @@ class Frame(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ...) -> None: ...
 
 class OutputReply(_message.Message):
-    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds", "donor_key", "donor_prompt", "likeness")
+    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds", "donor_key", "donor_prompt", "likeness", "check")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     REUSE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +124,7 @@ class OutputReply(_message.Message):
     DONOR_KEY_FIELD_NUMBER: _ClassVar[int]
     DONOR_PROMPT_FIELD_NUMBER: _ClassVar[int]
     LIKENESS_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     frame: Frame
     reuse: str
     similarity: float
@@ -138,7 +139,26 @@ class OutputReply(_message.Message):
     donor_key: str
     donor_prompt: str
     likeness: str
-    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., donor_prompt: _Optional[str] = ..., likeness: _Optional[str] = ...) -> None: ...
+    check: bool
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., donor_prompt: _Optional[str] = ..., likeness: _Optional[str] = ..., check: _Optional[bool] = ...) -> None: ...
+
+class QualitySample(_message.Message):
+    __slots__ = ("request_id", "kind", "step", "quality", "good")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    GOOD_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    kind: str
+    step: int
+    quality: Quality
+    good: bool
+    def __init__(self, request_id: _Optional[str] = ..., kind: _Optional[str] = ..., step: _Optional[int] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., good: _Optional[bool] = ...) -> None: ...
+
+class ReportReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ()

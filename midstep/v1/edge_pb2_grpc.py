@@ -45,6 +45,11 @@ class EdgeStub:
                 request_serializer=midstep_dot_v1_dot_edge__pb2.OutputRequest.SerializeToString,
                 response_deserializer=midstep_dot_v1_dot_edge__pb2.OutputReply.FromString,
                 _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/midstep.v1.Edge/Report',
+                request_serializer=midstep_dot_v1_dot_edge__pb2.QualitySample.SerializeToString,
+                response_deserializer=midstep_dot_v1_dot_edge__pb2.ReportReply.FromString,
+                _registered_method=True)
 
 
 class EdgeServicer:
@@ -65,6 +70,13 @@ class EdgeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Report(self, request, context):
+        """The quality of a reused picture that its device made again without reuse, as the edge had asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EdgeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_EdgeServicer_to_server(servicer, server):
                     servicer.Obtain,
                     request_deserializer=midstep_dot_v1_dot_edge__pb2.OutputRequest.FromString,
                     response_serializer=midstep_dot_v1_dot_edge__pb2.OutputReply.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=midstep_dot_v1_dot_edge__pb2.QualitySample.FromString,
+                    response_serializer=midstep_dot_v1_dot_edge__pb2.ReportReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class Edge:
             '/midstep.v1.Edge/Obtain',
             midstep_dot_v1_dot_edge__pb2.OutputRequest.SerializeToString,
             midstep_dot_v1_dot_edge__pb2.OutputReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/midstep.v1.Edge/Report',
+            midstep_dot_v1_dot_edge__pb2.QualitySample.SerializeToString,
+            midstep_dot_v1_dot_edge__pb2.ReportReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,6 +13,7 @@ from midstep.wire.messages import (
     Answer,
     Description,
     Quality,
+    QualitySample,
     Request,
     Reuse,
 )
@@ -25,6 +26,8 @@ __all__ = [
     "description_to",
     "request_from",
     "request_to",
+    "sample_from",
+    "sample_to",
 ]
 
 ID_LIMIT = 200  # characters of a request's id, which accesses and records carry on
@@ -83,10 +86,6 @@ def request_from(message: pb.OutputRequest) -> Request:
         raise PromptError(
             f"the request's id has {len(message.request_id)} characters, the limit is {ID_LIMIT}"
         )
-    wanted = message.quality
-    quality = None
-    if message.HasField("quality"):
-        quality = Quality(metric=wanted.metric, floor=wanted.floor, share=wanted.share)
     return Request(
         request_id=message.request_id,
         prompt=message.prompt,
@@ -98,7 +97,7 @@ def request_from(message: pb.OutputRequest) -> Request:
         step_s=message.step_seconds,
         backlog_s=message.backlog_seconds,
         kind=message.kind,
-        quality=quality,
+        quality=_quality_from(message.quality) if message.HasField("quality") else None,
         negative=message.negative,
     )
 
@@ -119,6 +118,7 @@ def answer_to(value: Answer) -> pb.OutputReply:
         donor_key=value.donor_key,
         donor_prompt=value.donor_prompt,
         likeness=value.likeness,
+        check=value.check,
     )
 
 
@@ -139,7 +139,32 @@ def answer_from(message: pb.OutputReply) -> Answer:
         donor_key=message.donor_key,
         donor_prompt=message.donor_prompt if message.HasField("donor_prompt") else None,
         likeness=message.likeness,
+        check=message.check,
     )
+
+
+def sample_to(value: QualitySample) -> pb.QualitySample:
+    return pb.QualitySample(
+        request_id=value.request_id,
+        kind=value.kind,
+        step=value.step,
+        quality=pb.Quality(**asdict(value.quality)),
+        good=value.good,
+    )
+
+
+def sample_from(message: pb.QualitySample) -> QualitySample:
+    return QualitySample(
+        request_id=message.request_id,
+        kind=message.kind,
+        step=message.step,
+        quality=_quality_from(message.quality),
+        good=message.good,
+    )
+
+
+def _quality_from(message: pb.Quality) -> Quality:
+    return Quality(metric=message.metric, floor=message.floor, share=message.share)
 
 
 def _frame_to(value: Frame) -> pb.Frame:

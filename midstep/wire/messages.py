@@ -25,6 +25,7 @@ __all__ = [
     "Eviction",
     "PlannedStep",
     "Quality",
+    "QualitySample",
     "Request",
     "Reuse",
     "SlotPlan",
@@ -104,6 +105,8 @@ class Answer:
     it is handed over as it is, `likeness` the way in which the two prompts are alike
     (midstep.reuse.likeness) and `similarity` the cosine of their embeddings; `donor_prompt` is None
     where no device is to know another's prompt. `seed` is the trajectory's: the donor's.
+
+    `check`: the edge asks for a QualitySample of this picture, when the device's host is idle.
     """
 
     frame: Frame | None
@@ -120,6 +123,21 @@ class Answer:
     donor_key: str = ""
     donor_prompt: str | None = None
     likeness: str = ""
+    check: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualitySample:
+    """Whether a reused picture has the `quality` that its user asked for, as its device found in
+    idle time: it made the picture again without reuse. `kind` is the likeness to the donor, or,
+    where the prompt's own output served, the request's kind; `step` is where the donor's, or the
+    shared, trajectory was left."""
+
+    request_id: str
+    kind: str
+    step: int
+    quality: Quality
+    good: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +301,10 @@ class EdgePort(Protocol):
         Raises PromptError, QueueFull, PipelineMismatch, FrameError, TimeoutError, EdgeUnreachable,
         CredentialsError.
         """
+
+    async def report(self, sample: QualitySample) -> None:
+        """Tell of a picture whose answer asked for a check. Raises PromptError for a sample that
+        cannot be, EdgeUnreachable, CredentialsError."""
 
 
 class ControlPort(Protocol):

@@ -33,13 +33,14 @@ __all__ = [
 @dataclass(frozen=True)
 class EdgeStatus:
     """Load of an edge: requests in its queue and in the engine's batch; its machine against its
-    profile so far, None where it does not say; and the engine's ticks since the last answer, where
-    the scenario records them."""
+    profile so far, None where it does not say; the engine's ticks since the last answer, where the
+    scenario records them; and what a user should know, a line each."""
 
     queue: int
     in_flight: int
     pace: MachinePace | None = None
     ticks: Sequence[Tick] = ()
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,13 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
     except CacheCorrupted as error:
         raise PartDied(f"{edge.name} failed: {error}") from error
     ticks = node.ticks.drain() if node.ticks is not None else ()
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks)
+    notices = () if edge.checks is None else edge.checks.notices()
+    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices)
 
 
 def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:
-    """A host's rows and pictures since the last call, and whether nothing is left to do."""
-    return [EndedRequest(finished.row, finished.picture) for finished in host.drain()], host.idle
+    """A host's rows and pictures since the last call, those rows again of which a check has found
+    something, and whether nothing is left to do."""
+    ended = [EndedRequest(finished.row, finished.picture) for finished in host.drain()]
+    ended += [EndedRequest(row, None, again=True) for row in host.checked()]
+    return ended, host.idle

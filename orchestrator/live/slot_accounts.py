@@ -40,6 +40,7 @@ class SlotAccounts:
     def add(self, ended: list[EndedRequest]) -> None:
         """Record ended requests at once; they are accounted for with their slot."""
         self._recorder.ended(ended)
+        ended = [one for one in ended if not one.again]
         done = [one for one in ended if one.row.result == "done"]
         measured = [one for one in done if due_s(vars(one.row)) >= self._warmup_s]
         self._judge([_in_time(one) for one in measured])

@@ -171,8 +171,10 @@ class SlotLoop:
             return None
         try:
             status = await self._edges.ask(cell.name, cell.edge.status)
-            if status is not None and status.pace is not None:
-                cell.pace = status.pace
+            if status is not None:
+                cell.pace = status.pace or cell.pace
+                for notice in status.notices:
+                    self._observer.announce(f"{cell.name}: {notice}")
             return status
         except PartDied as error:
             cell.over = str(error)

@@ -47,8 +47,9 @@ REST = (
 MEASURED = (
     Figure("ssim", "SSIM against no reuse", "{:.3f}"),
     Figure("fidelity", "pictures that show their prompt", "{:.1%}"),
+    Figure("quality_kept", "checked pictures good enough", "{:.1%}"),
 )
-OF_PICTURES = ("psnr_db", "ssim", "fidelity")
+OF_PICTURES = ("psnr_db", "ssim", "fidelity", "quality_kept")
 LOST = tuple(
     Figure(name, name, "{:,.0f}") for name in ("rejected", "failed", "unfinished", "dropped")
 )

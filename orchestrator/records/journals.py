@@ -10,7 +10,7 @@ from typing import Any
 
 from midstep.errors import RecordError
 from midstep.telemetry.record import RequestRow
-from orchestrator.records.rows import EventRow, SlotRow, TickRow
+from orchestrator.records.rows import CheckRow, EventRow, SlotRow, TickRow
 
 __all__ = ["JOURNALS", "journal_row", "optional_columns", "read_journal"]
 
@@ -18,6 +18,7 @@ JOURNALS: dict[str, type] = {
     "requests": RequestRow,
     "slots": SlotRow,
     "events": EventRow,
+    "checks": CheckRow,  # only where pictures are checked
     "ticks": TickRow,  # only where the scenario has them recorded
 }
 
@@ -47,7 +48,16 @@ def _required_columns(kind: type) -> frozenset[str]:
 
 def read_journal(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
     """The rows of a journal, and how many of its lines are damaged and left out; the last one may
-    be torn without being counted. Raises RecordError."""
+    be torn without being counted. A request that was checked has what was found. Raises
+    RecordError."""
+    rows, damaged = _lines(folder, name)
+    if name == "requests" and (folder / "checks.jsonl").is_file():
+        checks = {check["request_id"]: check for check in _lines(folder, "checks")[0]}
+        rows = [{**row, **checks.get(row["request_id"], {})} for row in rows]
+    return rows, damaged
+
+
+def _lines(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
     path = folder / f"{name}.jsonl"
     try:
         lines = path.read_bytes().split(b"\n")

@@ -85,6 +85,19 @@ METRICS: dict[str, Metric] = {
             (RUN, EXPERIMENT),
         ),
         Metric(
+            "hit_ratio_adjusted",
+            "requests",
+            "share served from the store whose picture has the quality asked for, as far as "
+            "pictures were checked",
+            (RUN,),
+        ),
+        Metric(
+            "saved_steps_adjusted",
+            "requests",
+            "steps saved for pictures that have the quality asked for, likewise",
+            (RUN,),
+        ),
+        Metric(
             "edge_steps",
             "requests",
             "steps that the edge computed for it as the first that needed them",
@@ -154,6 +167,13 @@ METRICS: dict[str, Metric] = {
             "judged pictures",
             "share that show what their prompts say, by forced choice",
             (RUN, EXPERIMENT),
+        ),
+        Metric(
+            "quality_kept",
+            "checked pictures",
+            "share that have the quality asked for, of reused pictures that were made again "
+            "without reuse",
+            (RUN,),
         ),
         Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
         Metric("failed", "", "requests that failed", (RUN,)),

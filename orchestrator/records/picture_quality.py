@@ -41,4 +41,4 @@ def measure(scenario: Scenario, rows: Mapping[str, RequestRow], gallery: Sequenc
     for request_id, finding in zip(samples, eye.judge([*samples.values()]), strict=True):
         if finding is not None:
             rows[request_id].fidelity = float(finding.right)
-    layers.cache_clear()  # a quarter of a gigabyte, where a run is one of many of its process
+    layers.cache_clear()  # tens of megabytes, where a run is one of many of its process

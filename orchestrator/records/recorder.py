@@ -23,7 +23,7 @@ from midstep.telemetry.record import Gallery, RequestRow
 from midstep.telemetry.ticks import Tick
 from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
 from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
-from orchestrator.records.rows import EndedRequest, SlotRow, TickRow
+from orchestrator.records.rows import CheckRow, EndedRequest, SlotRow, TickRow
 from orchestrator.records.tables import read_parquet, write_parquet
 
 __all__ = [
@@ -81,6 +81,8 @@ class Recorder:
             for name in JOURNALS:
                 if name == "ticks" and not scenario.report.perfetto:
                     continue
+                if name == "checks" and not _checks(scenario):
+                    continue
                 self._journals[name] = (folder / f"{name}.jsonl").open("x")
         except OSError as error:
             self.discard()
@@ -105,9 +107,12 @@ class Recorder:
         write_at_once(self.folder / BEGIN, json.dumps(tree) + "\n")
 
     def ended(self, ended: Iterable[EndedRequest]) -> None:
-        """Requests that ended, with their pictures."""
+        """Requests that ended, with their pictures; and those whose row comes again."""
         for one in ended:
             self.rows[one.row.request_id] = one.row
+            if one.again:
+                self._write("checks", vars(CheckRow.of(one.row)))
+                continue
             self._write("requests", one.row.dict())
             if one.picture is not None and self._images:
                 self._image(one.row.request_id, one.picture)
@@ -280,6 +285,11 @@ def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
             if not journal.is_file():
                 raise
     return read_journal(folder, name)[0]
+
+
+def _checks(scenario: Scenario) -> bool:
+    """Whether pictures of a run are checked."""
+    return scenario.modes.denoiser == "real" and scenario.reuse.check_share > 0
 
 
 def _is_filled(path: Path) -> bool:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from midstep.telemetry.record import RequestRow
 
-__all__ = ["EndedRequest", "EventRow", "SlotProgress", "SlotRow", "TickRow"]
+__all__ = ["CheckRow", "EndedRequest", "EventRow", "SlotProgress", "SlotRow", "TickRow"]
 
 
 @dataclass(frozen=True)
 class EndedRequest:
-    """A request that ended at a host: its row, and its picture (PNG) where there is one."""
+    """A request that ended at a host: its row, and its picture (PNG) where there is one. `again`:
+    the row comes once more, with what a check of its picture has found."""
 
     row: RequestRow
     picture: bytes | None
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRow:
+    """What a check of a picture has found: columns of its request's row."""
+
+    request_id: str
+    psnr_db: float | None
+    ssim: float | None
+    fidelity: float | None
+    quality_kept: float | None
+
+    @classmethod
+    def of(cls, row: RequestRow) -> CheckRow:
+        """Take them from the row."""
+        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
 
 
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity, machine_pace, steps
 from orchestrator.records.folders import write_at_once
+from orchestrator.records.kept_quality import good_shares
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
@@ -31,6 +32,7 @@ OF_REQUESTS = (
     "pictures",
     "compared pictures",
     "judged pictures",
+    "checked pictures",
     "",
 )  # what a metric is over, where devices have it
 REASONS = 10  # that the summary tells; all are in the tables
@@ -162,6 +164,7 @@ def metrics(
     queues = [slot["queue_s"] for slot in slots if slot["queue_s"] is not None]
     gaps = [slot["gap_to_exact"] for slot in busy if slot["gap_to_exact"] is not None]
     saved = [step_s[row["edge"]] * row["saved_steps"] for row in done if row["edge"] in step_s]
+    good = good_shares(done)
     by_name = {
         "response_ms": _milliseconds(_slowest_by_prompt(done)),
         "response_per_request_ms": _milliseconds(total),
@@ -173,6 +176,8 @@ def metrics(
         "edge_steps": _known(row["edge_steps"] for row in done),
         "cut_step": _known(map(steps.cut_step, done)),
         "reuse_limit": _known(row.get("reuse_limit") for row in done),
+        "hit_ratio_adjusted": _adjusted(good, [float(row["reuse"] in HITS) for row in done]),
+        "saved_steps_adjusted": _adjusted(good, [row["saved_steps"] for row in done]),
         "edge_saved_ms": _milliseconds(saved),
         "queue_ms": _milliseconds(queues),
         "latency_avg_ms": _milliseconds([slot["latency_avg_s"] for slot in busy]),
@@ -180,6 +185,7 @@ def metrics(
         "gap_to_exact_by_slot": batch_means(gaps),
         "ssim": _known(row.get("ssim") for row in done),
         "fidelity": _known(row.get("fidelity") for row in done),
+        "quality_kept": _known(row.get("quality_kept") for row in done),
         "psnr_db": plain(_pooled([r["psnr_db"] for r in done if r["psnr_db"] is not None])),
     }
     for q in (50, 95, 99):
@@ -266,6 +272,19 @@ def _pooled(psnr: Sequence[float]) -> float | None:
 def _known(values: Iterable[float | None]) -> dict[str, float | None]:
     """Of the values that there are: an older run's rows have fewer columns."""
     return batch_means([float(value) for value in values if value is not None])
+
+
+def _adjusted(
+    good: Sequence[float | None], values: Sequence[float | None]
+) -> dict[str, float | None]:
+    """Mean over requests of what each has, times the probability that its picture is good enough;
+    null where that is not known of one that has something."""
+    products = []
+    for share, value in zip(good, values, strict=True):
+        if value is None or (share is None and value):
+            return plain(None)
+        products.append(value * (1.0 if share is None else share))
+    return batch_means(products)
 
 
 def _milliseconds(seconds: Sequence[float]) -> dict[str, float | None]:

@@ -33,7 +33,13 @@ from tests.orchestrator.cluster.live_run import PACED, Live, get_json, live
 
 PANELS = [(board.name, panel) for board in BOARDS for panel in board.panels]
 # by a run under drc; where the edge is shared, no request waits for a plan
-NEVER = ("a policy that plans slots", "a run with reuse.similar", "a run with edges.N.disk")
+NEVER = (
+    "a policy that plans slots",
+    "a run with reuse.similar",
+    "a run of real pictures with reuse.check_share above 0",
+    "a run with edges.N.disk",
+    "a run whose limits were lowered",
+)
 FILLED = [(name, panel) for name, panel in PANELS if panel.only not in NEVER]
 
 

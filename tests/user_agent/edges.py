@@ -17,7 +17,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, shared_seed
-from midstep.wire.messages import Answer, Description, Quality, Request
+from midstep.wire.messages import Answer, Description, Quality, QualitySample, Request
 from tests import paced
 from user_agent.device import Device
 
@@ -50,6 +50,9 @@ class FakeEdge:
             if self.reply is not None:
                 return await self.reply(request)
             return answer(request, cut=self.split_step)
+
+    async def report(self, sample: QualitySample) -> None:
+        pass
 
 
 def answer(request: Request, cut: int = 6, **changes: Any) -> Answer:

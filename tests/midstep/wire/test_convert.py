@@ -59,6 +59,7 @@ CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     messages.Description: (convert.description_to, convert.description_from),
     messages.Request: (convert.request_to, convert.request_from),
     messages.Answer: (convert.answer_to, convert.answer_from),
+    messages.QualitySample: (convert.sample_to, convert.sample_from),
     messages.Access: (convert_control.access_to, convert_control.access_from),
     messages.CacheUpdate: (convert_control.update_to, convert_control.update_from),
     messages.CacheUpdateResult: (convert_control.result_to, convert_control.result_from),
