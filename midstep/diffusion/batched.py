@@ -126,7 +126,14 @@ class BatchedDenoiser:
             body.generator,
         )
         body.rng_start = body.generator.get_state()
-        return Trajectory(prompt, 0, self.steps, until, body, negative=negative)
+        return Trajectory(
+            prompt=prompt,
+            step=0,
+            steps=self.steps,
+            until=until,
+            body=body,
+            negative=negative,
+        )
 
     @torch.no_grad()
     def resume(
@@ -160,7 +167,14 @@ class BatchedDenoiser:
             body.rng_start = None
         restore(body.scheduler, payload.solver, self.device)
         body.index = bound(body.scheduler, frame.step, self.steps)
-        return Trajectory(prompt, frame.step, self.steps, until, body, negative=negative)
+        return Trajectory(
+            prompt=prompt,
+            step=frame.step,
+            steps=self.steps,
+            until=until,
+            body=body,
+            negative=negative,
+        )
 
     @torch.no_grad()
     def advance(self, batch: Sequence[Trajectory]) -> None:

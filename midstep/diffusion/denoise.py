@@ -47,7 +47,7 @@ class Variation:
     strength: float = VARIATION_STRENGTH
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Trajectory:
     """One picture on its way from noise to image: `step` of `steps` are done, it stops at `until`.
     `body` belongs to the denoiser.

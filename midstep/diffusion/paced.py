@@ -58,7 +58,13 @@ class PacedDenoiser:
 
     def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
         check_steps(0, self.identity.steps, until)
-        return Trajectory(prompt, 0, self.identity.steps, until, negative=negative)
+        return Trajectory(
+            prompt=prompt,
+            step=0,
+            steps=self.identity.steps,
+            until=until,
+            negative=negative,
+        )
 
     def resume(
         self,
@@ -74,7 +80,13 @@ class PacedDenoiser:
             raise PipelineMismatch(
                 f"the frame has {len(frame.payload)} bytes, a paced one {len(self._blob)}"
             )
-        return Trajectory(prompt, frame.step, self.identity.steps, until, negative=negative)
+        return Trajectory(
+            prompt=prompt,
+            step=frame.step,
+            steps=self.identity.steps,
+            until=until,
+            negative=negative,
+        )
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         for trajectory in batch:

@@ -73,7 +73,14 @@ class WindowedDenoiser:
         check_steps(0, self.steps, until)
         self._check(negative)
         body = _Body(torch.Generator("cpu").manual_seed(seed))
-        return Trajectory(prompt, 0, self.steps, until, body, negative=negative)
+        return Trajectory(
+            prompt=prompt,
+            step=0,
+            steps=self.steps,
+            until=until,
+            body=body,
+            negative=negative,
+        )
 
     def resume(
         self,
@@ -96,11 +103,11 @@ class WindowedDenoiser:
             generator.set_state(payload.rng)
         latent = latent.to(self.pipe.device, self.pipe.dtype)
         return Trajectory(
-            prompt,
-            frame.step,
-            self.steps,
-            until,
-            _Body(generator, latent, payload.solver, payload.rng),
+            prompt=prompt,
+            step=frame.step,
+            steps=self.steps,
+            until=until,
+            body=_Body(generator, latent, payload.solver, payload.rng),
             negative=negative,
         )
 

@@ -44,7 +44,13 @@ class MarkedDenoiser(PacedDenoiser):
         self._check()
         name, seed, step = frame.payload.decode().split("|")
         assert (name, int(step)) == (prompt, frame.step) and frame.step < until
-        return Trajectory(prompt, frame.step, self.identity.steps, until, int(seed))
+        return Trajectory(
+            prompt=prompt,
+            step=frame.step,
+            steps=self.identity.steps,
+            until=until,
+            body=int(seed),
+        )
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         self._check()

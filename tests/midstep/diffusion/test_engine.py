@@ -148,7 +148,7 @@ def test_a_request_that_has_nothing_to_denoise_is_only_finished() -> None:
     batches: list[int] = []
 
     async def use(running: Engine) -> float:
-        frame = running.denoiser.freeze(Trajectory("p", 10, 10, 10), "k")
+        frame = running.denoiser.freeze(Trajectory(prompt="p", step=10, steps=10, until=10), "k")
         outcome = await running.submit(Resumed(running, 10, frame))
         assert outcome.value == 10
         return running.clock.now()

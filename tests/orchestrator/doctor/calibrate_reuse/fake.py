@@ -31,12 +31,18 @@ class FakeDenoiser:
         self._dies_after = dies_after
 
     def begin(self, prompt: str, seed: int, until: int) -> Trajectory:
-        return Trajectory(prompt, 0, STEPS, until, (seed, 0))
+        return Trajectory(prompt=prompt, step=0, steps=STEPS, until=until, body=(seed, 0))
 
     def resume(
         self, frame: Frame, prompt: str, until: int, variation: Variation | None
     ) -> Trajectory:
-        return Trajectory(prompt, frame.step, STEPS, until, (int(frame.payload), frame.step))
+        return Trajectory(
+            prompt=prompt,
+            step=frame.step,
+            steps=STEPS,
+            until=until,
+            body=(int(frame.payload), frame.step),
+        )
 
     def advance(self, batch: Sequence[Trajectory]) -> None:
         self.largest_batch = max(self.largest_batch, len(batch))
