@@ -10,24 +10,22 @@ from orchestrator.evaluation.reuse_curve.shelf import Layout
 
 __all__ = ["layouts"]
 
-MOST_STEPS = 4  # that are tried, alone and two together
+MOST_STEPS = 4  # of the requests' own limits that are tried, alone and two together
 
 
 def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]:
-    """Layouts worth trying. `own`: limits of requests for their own prompts' outputs; `rule`: of
-    other prompts'. The last one keeps every step that the rule names."""
-    wanted = sorted({min(step, steps - 1) for step in (*own, *rule) if step})
-    while len(wanted) > MOST_STEPS:  # of the closest two the earlier goes: they say the same
-        gaps = [after - before for before, after in pairwise(wanted)]
-        wanted.pop(gaps.index(min(gaps)))
-    owns = [(step,) for step in wanted] + [*combinations(wanted, 2)]
-    commons = [(), *((step,) for step in sorted({min(rule), max(rule)} if rule else ()))]
-    tried = [
-        Layout(kept_steps, common)
-        for kept_steps in owns
-        for common in commons
-        if not {*common} & {*kept_steps}
-    ]
-    if len({*rule}) > 2:
-        tried.append(Layout(tuple(sorted({*rule}))))
-    return tried
+    """Layouts worth trying. `own`: limits of requests for their own prompts' outputs, which every
+    rule gets; `rule`: limits of other prompts'. With `rule`, its furthest step beside them, too: of
+    every prompt, or of one; and all that it names, as who published it may keep them."""
+    limits = sorted({min(step, steps - 1) for step in own if step})
+    while len(limits) > MOST_STEPS:  # of the closest two the earlier goes: they say the same
+        gaps = [after - before for before, after in pairwise(limits)]
+        limits.pop(gaps.index(min(gaps)))
+    alone = [(step,) for step in limits]
+    tried = [Layout(kept_steps) for kept_steps in (*alone, *combinations(limits, 2))]
+    if rule:
+        last = max(rule)
+        common = [Layout(one.own, (last,)) for one in tried if last not in one.own]
+        beside = [Layout(tuple(sorted({*one, last}))) for one in ((), *alone)]
+        tried += [*common, *beside, Layout(tuple(sorted({*rule})))]
+    return [*dict.fromkeys(tried)]

@@ -61,7 +61,9 @@ class PairJournal:
 
     def add(self, pictures: Mapping[Place, tuple[Mapping[str, float], Picture]]) -> None:
         """Append what was drawn together; it is on the disk when this returns. Raises
-        RecordError."""
+        RecordError, ValueError for a picture of another shape."""
+        if any(picture.shape != self._shape for _, picture in pictures.values()):
+            raise ValueError(f"a picture that is not of shape {self._shape}")
         lines: dict[tuple[str, str], dict[str, Any]] = {}
         try:
             with self._pictures.open("r+b") as file:

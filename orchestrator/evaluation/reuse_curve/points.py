@@ -22,10 +22,9 @@ __all__ = ["EXACT", "ORACLE", "QUALITIES", "Point", "by_cosine", "open_rule", "r
 
 EXACT = "exact"  # no other prompt's output serves
 ORACLE = "oracle"
-SHARE = 0.95
 QUALITIES = (
-    Quality(metric="fidelity", floor=1.0, share=0.99),
-    *(Quality(metric="ssim", floor=floor, share=SHARE) for floor in (0.95, 0.9, 0.8, 0.7)),
+    Quality(metric="fidelity", floor=1.0, share=0.95),
+    *(Quality(metric="ssim", floor=floor, share=0.9) for floor in (0.95, 0.9, 0.8, 0.7)),
 )
 # beside a rule's calibrated or published parameters, at MIDDLE
 OTHERS: dict[str, tuple[tuple[str, float], ...]] = {
@@ -34,6 +33,7 @@ OTHERS: dict[str, tuple[tuple[str, float], ...]] = {
     "fixed": (("threshold", 0.7), ("threshold", 0.5), ("threshold", 0.3)),
 }
 MIDDLE = QUALITIES[3]
+SOUGHT = QUALITIES[2:4]  # of the oracle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Point:
 
 def by_cosine(rule: str) -> bool:
     """Whether a rule looks at the cosine alone, so that the embedding decides."""
-    return rule != EXACT and issubclass(SIMILAR_RULES[rule], BySimilarity)
+    return rule not in (EXACT, ORACLE) and issubclass(SIMILAR_RULES[rule], BySimilarity)
 
 
 def sweep(
@@ -76,36 +76,55 @@ def sweep(
     embeddings: Sequence[str],
     qualities: Sequence[Quality],
     table: ReuseTable | None,
+    steps: int,
 ) -> list[Point]:
     """The points of these rules: each at every quality with its calibrated or published parameters,
     and at MIDDLE with others; rules that go by the cosine with each embedding, the others with the
-    first. Raises OptionError for a rule that there is not."""
+    first. The oracle has its own (`sought`). Raises OptionError for a rule that there is not."""
     points = []
     for rule in rules:
-        if rule != EXACT and rule not in SIMILAR_RULES:
-            known = ", ".join([EXACT, *SIMILAR_RULES])
+        if rule not in (EXACT, ORACLE) and rule not in SIMILAR_RULES:
+            known = ", ".join([EXACT, *SIMILAR_RULES, ORACLE])
             raise OptionError(f"--rules: there is no rule {rule[:60]}; give some of {known}")
+        if rule == ORACLE:
+            continue
         of = embeddings if by_cosine(rule) else embeddings[:1]
         for embedding, quality in product(of, qualities):
             others = OTHERS.get(rule, ()) if quality == MIDDLE else ()
+            others = tuple(one for one in others if one[0] != "step" or one[1] < steps)
             points += [
                 Point(rule=rule, params=params, embedding=embedding, quality=quality)
-                for params in (*_params(rule, quality, table), *((one,) for one in others))
+                for params in (*_params(rule, quality, table, steps), *((one,) for one in others))
             ]
     return [*dict.fromkeys(points)]
 
 
+def sought(embeddings: Sequence[str], table: ReuseTable | None) -> list[tuple[Point, Point]]:
+    """The oracle's points, each with the point that says what the other requests do."""
+    base = "any" if table is None else "calibrated"
+    return [
+        (
+            Point(rule=ORACLE, embedding=embeddings[0], quality=quality),
+            Point(rule=base, embedding=embeddings[0], quality=quality),
+        )
+        for quality in SOUGHT
+    ]
+
+
 def _params(
-    rule: str, quality: Quality, table: ReuseTable | None
+    rule: str, quality: Quality, table: ReuseTable | None, steps: int
 ) -> list[tuple[tuple[str, Any], ...]]:
     """A rule's own parameters at a quality. `any` gets the limit that was measured for unrelated
-    prompts, its calibrated step, and is left out where not even the first step is good enough."""
-    if rule != "any" or table is None:
+    prompts, its calibrated step, and is left out where not even the first step is good enough;
+    half of all steps where nothing was measured."""
+    if rule != "any":
         return [()]
-    wish = quality.metric, quality.floor
-    measured = class_limit(table, UNRELATED, wish, quality.share)
+    measured = None
+    if table is not None:
+        wish = quality.metric, quality.floor
+        measured = class_limit(table, UNRELATED, wish, quality.share)
     if measured is None:
-        return [()]
+        measured = steps // 2
     return [(("step", measured),)] if measured else []
 
 

@@ -35,11 +35,12 @@ class Served:
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One point of a curve as a replay sees it. `rule` None: only a prompt's own outputs serve it;
-    `limit` gives a request's own reuse limit."""
+    `limit` gives a request's own reuse limit, `begin` is told of each before it is served."""
 
     rule: SimilarRule | None
     quality: Quality
     limit: Callable[[UserRequest], int]
+    begin: Callable[[int, UserRequest], None] = lambda number, request: None
 
 
 class World:
@@ -65,7 +66,8 @@ class World:
 def replay(world: World, setting: Setting, shelf: Shelf, count: int | None = None) -> list[Served]:
     """Serve the stream's requests in order, the first `count` of them; how each was served."""
     rows = []
-    for request in world.stream.requests[:count]:
+    for number, request in enumerate(world.stream.requests[:count]):
+        setting.begin(number, request)
         core = request.edge_prompt
         limit = setting.limit(request)
         served = Served(donor=core, step=shelf.exact(core, limit))

@@ -12,6 +12,7 @@ import numpy as np
 from midstep.diffusion.denoise import Picture
 from midstep.reuse.quality import ssim
 from midstep.workload.user_request import UserRequest
+from orchestrator.evaluation.reuse_curve.expected import Expectation
 from orchestrator.evaluation.reuse_curve.pair_journal import Drawn, Place
 from orchestrator.evaluation.reuse_curve.points import Point
 from orchestrator.evaluation.reuse_curve.replay import Served
@@ -26,12 +27,14 @@ PAIRS = 300  # of pictures whose likeness is looked at
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """A point at a capacity, the steps that were kept, and how the counted requests were served."""
+    """A point at a capacity, the steps that were kept, and how the counted requests were served.
+    `only`: the places of those that count, where the rule was asked about no others."""
 
     capacity: int
     point: Point
     layout: Layout
     rows: Sequence[Served]
+    only: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,7 @@ class Score:
     `similar`: shares of requests. Of `pictures` requests that were drawn, as means over *all*
     requests, 0 where nothing was reused: `ssim_loss`, `fidelity_loss` (share of pictures that were
     right without reuse and are not, less those the other way), `mse` (squared grey levels).
+    `expected_ssim` and `expected_fidelity`: the losses that the table expects over all requests.
     `below`: share of *reused* pictures below the floor. `alike` and `alike_without`: mean SSIM of
     pictures of different prompts with reuse, and without. Intervals are half-widths of 95 %, by
     batch means; None where there are too few."""
@@ -52,6 +56,9 @@ class Score:
     exact: float
     similar: float
     pictures: int
+    expected_ssim: float | None = None
+    expected_ssim_ci: float | None = None
+    expected_fidelity: float | None = None
     ssim_loss: float | None = None
     ssim_loss_ci: float | None = None
     fidelity_loss: float | None = None
@@ -94,13 +101,21 @@ def score(
     requests: Sequence[UserRequest],
     drawn: Mapping[Place, Drawn],
     chosen: Sequence[int],
+    expectation: Expectation | None = None,
     picture: Callable[[Place], Picture] | None = None,
 ) -> Score:
     """The figures of a point. `requests` are those that count, `chosen` the places among them of
-    which pictures were to be drawn: those that were not yet are left out. `picture` reads one;
-    None: how alike they are is not looked at."""
-    rows = replayed.rows
+    which pictures were to be drawn: those that were not yet are left out. `expectation`
+    says what the model's table expects, None: nobody knows. `picture` reads a picture; None: how
+    alike they are is not looked at."""
     point = replayed.point
+    if replayed.only is not None:
+        places_of = sorted(replayed.only)
+        requests = [requests[n] for n in places_of]
+        chosen = range(len(places_of))
+        rows = [replayed.rows[n] for n in places_of]
+    else:
+        rows = [*replayed.rows]
     saved = batch_means([float(row.step) for row in rows])
     own = [row.donor == request.edge_prompt for row, request in zip(rows, requests, strict=True)]
     mean = saved["mean"]
@@ -114,6 +129,8 @@ def score(
         "exact": float(np.mean([o and row.step > 0 for o, row in zip(own, rows, strict=True)])),
         "similar": float(np.mean([not o for o in own])),
     }
+    if expectation is not None:
+        head |= _expected(expectation, requests, rows)
     places = {n: place_of(rows[n], requests[n]) for n in sorted(chosen)}
     places = {n: place for n, place in places.items() if place in drawn}
     if not places:
@@ -138,6 +155,21 @@ def score(
     if picture is not None:
         tail |= _alike(places, requests, drawn, picture)
     return Score(**head, **tail)  # type: ignore[arg-type]
+
+
+def _expected(
+    expectation: Expectation, requests: Sequence[UserRequest], rows: Sequence[Served]
+) -> dict[str, object]:
+    """The losses that the table expects over all requests."""
+    ssim_loss = expectation.loss("ssim", requests, rows)
+    fidelity_loss = expectation.loss("fidelity", requests, rows)
+    values: dict[str, object] = {}
+    if ssim_loss is not None:
+        of = batch_means(ssim_loss)
+        values |= {"expected_ssim": of["mean"], "expected_ssim_ci": of["ci95_batch_means"]}
+    if fidelity_loss is not None:
+        values["expected_fidelity"] = float(np.mean(fidelity_loss))
+    return values
 
 
 def _values(drawn: Mapping[Place, Drawn], place: Place) -> dict[str, float]:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from midstep.diffusion.pipelines import MODELS
+from midstep.reuse.table import Cell, ReuseTable
 from midstep.wire.messages import Quality
+from midstep.workload.catalogue import Ending, load_catalogue
 from midstep.workload.user_request import UserRequest
 from orchestrator.evaluation.reuse_curve.equal_loss import frontier, saved_at
+from orchestrator.evaluation.reuse_curve.expected import Expectation
 from orchestrator.evaluation.reuse_curve.pair_journal import Drawn, Place
 from orchestrator.evaluation.reuse_curve.points import Point
 from orchestrator.evaluation.reuse_curve.replay import Served
 from orchestrator.evaluation.reuse_curve.scores import Replayed, score
 from orchestrator.evaluation.reuse_curve.shelf import Layout
+
+CATALOGUE = load_catalogue(MODELS / "midstep-emoji")
 
 
 def test_points_below_the_line_between_two_others_are_not_the_best() -> None:
@@ -52,3 +58,43 @@ def test_loss_is_of_all_requests_and_the_share_below_the_floor_of_reused_ones() 
     assert of.fidelity_loss == pytest.approx((1 - 1) / 4)  # one lost, one won
     assert of.mse == pytest.approx(255**2 * (1e-2 + 1e-4) / 4)
     assert (of.below, of.reused) == (0.5, 2)
+
+
+def test_the_table_expects_a_loss_of_each_class_and_step() -> None:
+    cells = [
+        Cell.of(kind, step, "ssim", [1 - loss] * 3)
+        for kind, losses in (("size", {1: 0.02, 3: 0.1}), ("unrelated", {2: 0.3}))
+        for step, loss in losses.items()
+    ]
+    expectation = Expectation(_table(tuple(cells)), CATALOGUE)
+    edge = CATALOGUE.edges[0]
+    core = CATALOGUE.prompt(edge)
+    small = UserRequest(CATALOGUE.prompt(edge, Ending(1, 0)), core)
+    requests = [small, small, small, UserRequest(core, core), small]
+    rows = [
+        Served(donor=core, step=2),
+        Served(donor=core, step=4),
+        Served(donor="another", step=1, likeness="unrelated"),
+        Served(donor=core, step=4),
+        Served(donor=core, step=0),
+    ]
+    loss = expectation.loss("ssim", requests, rows)
+    assert loss == pytest.approx([0.06, 0.1, 0.15, 0, 0])
+    assert expectation.loss("fidelity", requests, rows) is None
+
+
+def _table(cells: tuple[Cell, ...]) -> ReuseTable:
+    return ReuseTable(
+        model="a",
+        revision="b",
+        scheduler="c",
+        scheduler_config="d",
+        steps=6,
+        guidance=1.0,
+        height=64,
+        width=64,
+        dtype="float32",
+        share=0.9,
+        floors={},
+        cells=cells,
+    )

@@ -1,0 +1,238 @@
+"""The bench of a curve: what all points share, and how each of them serves the stream."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from midstep.diffusion.denoise import Denoiser
+from midstep.errors import OptionError, RecordError
+from midstep.reuse.embedding import Embedder, open_embedder
+from midstep.reuse.judge import can_judge
+from midstep.reuse.limits import ReuseLimits, open_limits, usable_table
+from midstep.reuse.scenes import SIZE
+from midstep.reuse.table import ReuseTable
+from midstep.scenario import Scenario
+from midstep.wire.messages import Quality
+from midstep.workload.catalogue import Catalogue
+from orchestrator.evaluation.reuse_curve.expected import Expectation
+from orchestrator.evaluation.reuse_curve.keepers import KEEPERS
+from orchestrator.evaluation.reuse_curve.layouts import layouts
+from orchestrator.evaluation.reuse_curve.measuring import Measuring, Trip
+from orchestrator.evaluation.reuse_curve.oracle import Seeking, seek
+from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
+from orchestrator.evaluation.reuse_curve.points import Point, open_rule, rule_steps, sought
+from orchestrator.evaluation.reuse_curve.replay import Served, Setting, World, replay
+from orchestrator.evaluation.reuse_curve.scores import Replayed
+from orchestrator.evaluation.reuse_curve.shelf import Layout
+from orchestrator.evaluation.reuse_curve.stream import Stream, catalogue_stream
+from orchestrator.records.folders import write_at_once
+from orchestrator.watch.progress_bar import progress_bar
+
+__all__ = ["Bench", "ReuseCurve", "Run"]
+
+Run = Callable[[Iterable[Trip]], None]
+LAYOUTS = "layouts.json"
+# requests of another seed, to warm up and to count, on which the kept steps are chosen
+TUNED_AFTER = 500
+TUNED_ON = 750
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReuseCurve:
+    """What the command's options say. `prompts`: a list instead of the catalogue's law; `sample`:
+    counted requests whose pictures are drawn, 0: none; `keep`: a name of KEEPERS. `open_drawing`
+    opens the denoiser, and what runs many trajectories on it together."""
+
+    scenario: Scenario
+    out: Path
+    rules: Sequence[str]
+    capacities: Sequence[int]
+    open_drawing: Callable[[Scenario], tuple[Denoiser, Run]]
+    prompts: str | None = None
+    requests: int = 2000
+    warm_up: int = 500
+    keep: str = "frequent"
+    embeddings: Sequence[str] = ("auto",)
+    sample: int = 512
+    hours: float = 2.0
+
+
+class Bench:
+    """What all points of a call share: the stream, its embeddings, the model's table."""
+
+    def __init__(self, wish: ReuseCurve, stream: Stream, denoiser: Denoiser) -> None:
+        self._wish = wish
+        self._file = wish.out / LAYOUTS
+        self._identity = denoiser.identity
+        self._steps = denoiser.identity.steps
+        self.table: ReuseTable | None = usable_table(wish.scenario, denoiser.identity)
+        embedders = {name: _embedder(wish.scenario, name, denoiser) for name in wish.embeddings}
+        tuning = _tuning(wish, stream)
+        self._worlds = {name: World(stream, embedder) for name, embedder in embedders.items()}
+        self._tuning = {name: World(tuning, embedder) for name, embedder in embedders.items()}
+        self._limits: dict[Quality, ReuseLimits] = {}
+        self.judged = self._judged(stream.catalogue)
+        catalogue = stream.catalogue
+        self.expectation: Expectation | None = None
+        if self.table is not None and catalogue is not None:
+            self.expectation = Expectation(self.table, catalogue)
+        self.title = self._title(stream, embedders)
+        self.journal = self._journal(stream)
+
+    def replayed(self, points: Sequence[Point]) -> Iterator[Replayed]:
+        """Every point at every capacity."""
+        known = _read_layouts(self._file)
+        work = [(capacity, point) for capacity in self._wish.capacities for point in points]
+        with progress_bar(f"decisions of {len(work)} points") as advance:
+            for capacity, point in work:
+                world = self._worlds[point.embedding]
+                name = self._name(world, capacity, point)
+                if name not in known:
+                    known[name] = self._layout(capacity, point)
+                    _write_layouts(self._file, known)
+                rows = self._replay(world, capacity, point, known[name])
+                yield Replayed(capacity=capacity, point=point, layout=known[name], rows=rows)
+                advance(1 / len(work))
+
+    def sought(
+        self, measuring: Measuring, chosen: Sequence[int], limit_s: float
+    ) -> Iterator[Replayed]:
+        """What the oracle does for the chosen requests, at every capacity, as long as `limit_s`
+        seconds are not over."""
+        began = time.monotonic()
+
+        def measure(places: Iterable[Place]) -> bool:
+            return measuring.measure(places, limit_s - (time.monotonic() - began))
+
+        for capacity in self._wish.capacities:
+            for points in sought(self._wish.embeddings, self.table):
+                replayed = self._sought(capacity, points, chosen, measure)
+                if replayed is not None:
+                    yield replayed
+
+    def _sought(
+        self,
+        capacity: int,
+        points: tuple[Point, Point],
+        chosen: Sequence[int],
+        measure: Callable[[Iterable[Place]], bool],
+    ) -> Replayed | None:
+        """What the oracle does at one point; None where there was no time to ask it about all. It
+        finds the steps that its base keeps."""
+        point, base = points
+        world = self._worlds[point.embedding]
+        first = world.stream.warm_up
+        setting = self._setting(base)
+        assert setting.rule is not None
+        rule = Seeking(setting.rule, self.journal, {first + n for n in chosen})
+        setting = replace(setting, rule=rule, begin=rule.begin)
+        known = _read_layouts(self._file).get(self._name(world, capacity, base))
+        layout = known or self._layout(capacity, base)
+        rows: list[Served] = []
+
+        def play() -> None:
+            shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep]())
+            rows[:] = replay(world, setting, shelf)[first:]
+
+        if not seek(play, rule, measure):
+            return None
+        return Replayed(capacity=capacity, point=point, layout=layout, rows=rows, only=chosen)
+
+    def _name(self, world: World, capacity: int, point: Point) -> str:
+        """A point's name in the file of layouts."""
+        return f"{world.stream.digest()} {self._wish.keep} {capacity} {point.label}"
+
+    def _replay(self, world: World, capacity: int, point: Point, layout: Layout) -> list[Served]:
+        """How a stream's counted requests are served."""
+        shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep]())
+        return replay(world, self._setting(point), shelf)[world.stream.warm_up :]
+
+    def _layout(self, capacity: int, point: Point) -> Layout:
+        """The kept steps with which a point saves most, on the stream for tuning."""
+        limits = self._of(point.quality)
+        # the last step serves who asks for a core prompt itself
+        own = [*(limits.by_class.values() or [limits.fallback]), self._steps - 1]
+        rule = self._setting(point).rule
+        steps = [] if rule is None else rule_steps(rule, point.quality, self._steps)
+        world = self._tuning[point.embedding]
+
+        def saved(layout: Layout) -> int:
+            return sum(row.step for row in self._replay(world, capacity, point, layout))
+
+        return max(layouts(own, steps, self._steps), key=saved)
+
+    def _setting(self, point: Point) -> Setting:
+        rule = open_rule(point, self._steps, self.table)
+        return Setting(rule=rule, quality=point.quality, limit=self._of(point.quality).limit)
+
+    def _of(self, quality: Quality) -> ReuseLimits:
+        """The users' own limits at a quality."""
+        limits = self._limits.get(quality)
+        if limits is None:
+            scenario = self._wish.scenario
+            reuse = scenario.reuse.model_copy(
+                update={"metric": quality.metric, "floor": quality.floor, "share": quality.share}
+            )
+            limits = open_limits(scenario.model_copy(update={"reuse": reuse}), self._identity)
+            self._limits[quality] = limits
+        return limits
+
+    def _judged(self, catalogue: Catalogue | None) -> Catalogue | None:
+        size = self._identity.height, self._identity.width
+        fits = catalogue is not None and size == (SIZE, SIZE) and can_judge(catalogue)
+        return catalogue if fits else None
+
+    def _title(self, stream: Stream, embedders: Mapping[str, Embedder]) -> str:
+        identity = self._identity
+        names = ", ".join(f"{name} ({embedder.name})" for name, embedder in embedders.items())
+        return (
+            f"{identity.model}, {identity.steps} steps of {identity.scheduler}; stream: "
+            f"{stream.name}, {stream.counted} requests after {stream.warm_up} to warm up, seed "
+            f"{stream.seed}; prompts are kept by `{self._wish.keep}`; embeddings: {names}."
+        )
+
+    def _journal(self, stream: Stream) -> PairJournal:
+        identity = self._identity
+        head = {"pipeline": asdict(identity), "seed": stream.seed}
+        shape = identity.height, identity.width, 3
+        return PairJournal(self._wish.out, head, shape)
+
+
+def _embedder(scenario: Scenario, name: str, denoiser: Denoiser) -> Embedder:
+    """The embedder of a value of reuse.embedding. Raises OptionError, ScenarioError."""
+    known = ("auto", "encoder", "words", "wordllama")
+    if name not in known:
+        raise OptionError(f"--embeddings: there is no {name[:60]}; give {', '.join(known)}")
+    reuse = scenario.reuse.model_copy(update={"embedding": name})
+    return open_embedder(scenario.model_copy(update={"reuse": reuse}), denoiser)
+
+
+def _tuning(wish: ReuseCurve, stream: Stream) -> Stream:
+    """A stream that is not counted: of the same law and another seed, or a list's warm-up."""
+    if wish.prompts is None:
+        other = wish.scenario.model_copy(update={"seed": wish.scenario.seed + 1})
+        return catalogue_stream(other, TUNED_ON, TUNED_AFTER)
+    head = stream.requests[: stream.warm_up] or stream.requests
+    return replace(stream, requests=head, warm_up=len(head) // 4)
+
+
+def _read_layouts(path: Path) -> dict[str, Layout]:
+    try:
+        tree = json.loads(path.read_text())
+        return {name: Layout(tuple(own), tuple(common)) for name, (own, common) in tree.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path}: damaged ({error}); delete it to choose again") from error
+
+
+def _write_layouts(path: Path, layouts_by_name: Mapping[str, Layout]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_at_once(path, json.dumps(layouts_by_name, indent=1))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error.strerror}") from error
