@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_node.cache.base import Entry
-from edge_node.cache.indexed import IndexedStore
 from edge_node.similar.base import SimilarRule, Wanted
 from midstep.reuse.embedding import Embedder, Vector
 from midstep.reuse.index import Neighbours
-from midstep.reuse.likeness import LIKENESS, Grammar, IntArray
+from midstep.reuse.likeness import LIKENESS, Grammar, IntArray, Parts
 from midstep.wire.messages import Quality
 
-__all__ = ["Cap", "Donor", "Finder"]
+__all__ = ["Cap", "Donor", "Finder", "Shelf"]
 
 # likeness, the quality that is wanted, a limit by the rule -> the limit that holds; 0: none
 Cap = Callable[[str, Quality, int], int]
@@ -34,12 +34,34 @@ class Donor:
     entry: Entry | None
 
 
+class Shelf(Protocol):
+    """What a finder needs of a store: see edge_node.cache.indexed.IndexedStore."""
+
+    @property
+    def shared_key(self) -> Callable[[str], str]:
+        """The key that everybody shares for a prompt's output."""
+
+    def nearest(
+        self, vector: NDArray[np.floating], parts: Parts, steps: Sequence[int] | None = None
+    ) -> Neighbours:
+        """The outputs at `steps` beside a prompt of this vector and these parts."""
+
+    def groups(self, above: int, last: int) -> Iterator[list[int]]:
+        """Steps beyond `above` up to `last` at which something is held, furthest first."""
+
+    def nearest_prompt(self, vector: NDArray[np.floating], parts: Parts, own: str) -> Neighbours:
+        """The outputs of the nearest prompt whose key is not `own`."""
+
+    def entry(self, prompt_key: str, step: int) -> Entry | None:
+        """The output of just that step, None: it takes time."""
+
+
 class Finder:
     """Finds donors in an edge's store, by its rule. `cap` lowers a rule's limits by likeness."""
 
     def __init__(
         self,
-        store: IndexedStore,
+        store: Shelf,
         rule: SimilarRule,
         embedder: Embedder,
         grammar: Grammar,

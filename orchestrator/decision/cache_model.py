@@ -7,7 +7,7 @@ exceed the capacity; a prompt has at most one output, or `several` at different 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Callable, Iterable, KeysView
 
 from midstep.wire.messages import (
     CachedOutput,
@@ -37,9 +37,20 @@ def is_whole(update: CacheUpdate, result: CacheUpdateResult, several: bool) -> b
     return not unsure or len(update.evict) == 1
 
 
+def _nothing(*what: object) -> None:
+    """Nobody wants to know who comes and goes."""
+
+
 class CacheModel:
     """Outputs by prompt_key and step, in order of admission, and those that wait in staging.
-    `capacity` and sizes are bytes, or any other unit that both share."""
+    `capacity` and sizes are bytes, or any other unit that both share.
+
+    An update calls `admitted` with each output that enters, also in place of itself, and `dropped`
+    with prompt_key and step of each that leaves, in the edge's order.
+    """
+
+    admitted: Callable[[CachedOutput], None] = staticmethod(_nothing)
+    dropped: Callable[[str, int], None] = staticmethod(_nothing)
 
     def __init__(self, capacity: int, several: bool = False) -> None:
         self.capacity = capacity
@@ -154,6 +165,7 @@ class CacheModel:
         self.nbytes += output.nbytes - old_bytes
         self.held[key, step] = output
         del self.staging[key, step]
+        self.admitted(output)
         return True
 
     def _drop(self, key: str, step: int) -> None:
@@ -163,3 +175,4 @@ class CacheModel:
         steps.remove(step)
         if not steps:
             del self._steps[key]
+        self.dropped(key, step)

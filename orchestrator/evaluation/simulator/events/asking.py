@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from edge_node.similar import Donor
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.record import RequestRow
-from midstep.wire.messages import Reuse
+from midstep.wire.messages import Quality, Reuse
 from midstep.workload.requests import UserRequest
 
 __all__ = ["Asking", "DeviceState", "row_of"]
@@ -37,7 +38,9 @@ class Asking:
     wanted: UserRequest
     edge_prompt: str
     core_prompt: str | None  # where the edge is asked for the whole prompt instead
+    reuse_class: str
     limit: int  # the reuse limit
+    quality: Quality | None  # that its user wants; None: no other prompt's output serves it
     state: DeviceState
     arrived_s: float
     think_s: float | None = None  # before it, where arrivals are closed
@@ -46,6 +49,8 @@ class Asking:
     key: str = ""
     private: bool = False  # its noise is the user's own
     seed: int | None = None
+    donor: Donor | None = None  # another prompt's output that it was given, or began from
+    donor_prompt: str | None = None  # None, too, where nobody is to know
     reuse: Reuse | None = None
     edge_steps: int = 0
     reused_step: int = 0  # of the held output that it began from
@@ -86,6 +91,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         think_s=one.think_s,
         result=one.result,
         error=one.error,
+        reuse_class=one.reuse_class,
         reuse_limit=one.limit,
     )
     if one.answered_s is None:
@@ -94,6 +100,11 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.seed = one.seed
     row.reuse = one.reuse
     row.similarity = 0.0 if one.reuse == "computed" else 1.0
+    if one.donor is not None:
+        row.similarity = one.donor.similarity
+        row.likeness = one.donor.kind
+        row.donor_key = one.donor.prompt_key
+        row.donor_prompt = one.donor_prompt
     row.cut_step = one.step
     row.reused_step = one.reused_step
     row.edge_steps = one.edge_steps

@@ -11,11 +11,14 @@ from edge_node.cut import Situation, open_rule
 from midstep.diffusion.profile import StepProfile
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
+from midstep.wire.identity import mixed_key, shared_seed
 from midstep.wire.messages import Access, CachedOutput
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.asking import Asking
+from orchestrator.evaluation.simulator.events.donors import open_donors
 from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue
 from orchestrator.evaluation.simulator.events.keeper import Keeper
+from orchestrator.evaluation.simulator.events.lookup import Held, Lookup
 from orchestrator.evaluation.simulator.events.trajectory import Passenger, Trajectory
 from orchestrator.live.setting import run_split_step
 
@@ -68,7 +71,11 @@ class EdgeServer:
         self._ends = ends
         self._rule = open_rule(scenario, self._split_step)
         self.queue = EdgeQueue(profile, edge.max_batch, edge.queue_limit)
-        self.keeper = Keeper(scenario, frame_bytes, self._rule)
+        donors = open_donors(scenario, profile)
+        self.keeper = Keeper(scenario, frame_bytes, self._rule, donors)
+        self._lookup = Lookup(self.keeper, donors, self._rule)
+        self._seed = scenario.seed
+        self._discreet = scenario.reuse.privacy == "core"
         self._in_flight: dict[str, list[Trajectory]] = {}  # by key
         self.waiting: dict[int, Asking] = {}  # for an output, by identity
 
@@ -82,13 +89,12 @@ class EdgeServer:
     def obtain(self, one: Asking) -> None:
         """A request has come: a held output at once, else a share of what is in flight, else a
         place in the queue."""
-        held = self.keeper.held(one.key, one.limit)
-        step = 0 if held is None else held.step
+        held = self._lookup.held(one)
+        step = held.step
         trajectory = None if one.private else self._usable(one, step)
         cut = self._rule.cut(self._situation(one, step, trajectory))
         cut = max(1, min(cut, one.limit))
-        one.reused_step = step
-        if held is not None and step >= cut:
+        if step >= cut:
             self._hand_over(one, held)
             return
         if trajectory is not None and (leaves := trajectory.serves(cut, one.limit)) is not None:
@@ -98,11 +104,23 @@ class EdgeServer:
             return
         self._begin(one, held, cut)
 
-    def _hand_over(self, one: Asking, held: CachedOutput) -> None:
+    def _hand_over(self, one: Asking, held: Held) -> None:
         """A held output as it is."""
+        self._use(one, held)
         whole = self._split_step == self._steps == held.step
         one.reuse = "final" if whole else "exact"
+        if held.donor is not None:
+            one.reuse = "similar"
         self._answer(one, held.step)
+
+    def _use(self, one: Asking, held: Held) -> None:
+        """Note what a request is given, or goes on from. It has a donor's noise."""
+        one.reused_step = held.step
+        if held.donor is not None and held.output is not None:
+            prompt = held.output.prompt
+            one.donor = held.donor
+            one.donor_prompt = None if self._discreet else prompt
+            one.seed = shared_seed(prompt, self._seed)
 
     def _usable(self, one: Asking, held: int) -> Trajectory | None:
         """The furthest trajectory of its output that a request could join; None where a held output
@@ -146,29 +164,34 @@ class EdgeServer:
         ]
         return sum(lengths) / len(lengths) if lengths else 0.0
 
-    def _begin(self, one: Asking, held: CachedOutput | None, cut: int) -> None:
-        """Queue a trajectory from a held output, or from noise."""
+    def _begin(self, one: Asking, held: Held, cut: int) -> None:
+        """Queue a trajectory from a held output, or from noise. What comes of another prompt's is
+        neither's own: nobody joins it, and nothing of it is kept."""
         now = self._agenda.now
-        one.reuse = "computed" if held is None else "resumed"
-        start = held or CachedOutput(one.key, one.edge_prompt, 0, self._frame_bytes)
+        key = one.key
+        if held.donor is not None:
+            key = mixed_key(key, held.donor.prompt_key, held.step)
+        original = held.donor is None and not one.private
         trajectory = Trajectory(
-            output=start,
-            private=one.private,
-            target=0 if one.private else self._rule.targets.get(one.key, 0),
+            output=CachedOutput(key, one.edge_prompt, held.step, self._frame_bytes),
+            original=original,
+            target=self._rule.targets.get(key, 0) if original else 0,
             queued_s=now,
-            step=start.step,
-            until=start.step,
-            frozen={start.step},
+            step=held.step,
+            until=held.step,
+            frozen={held.step},
         )
         if not self.queue.enter(trajectory):
-            if held is not None:  # no room to go on from it: it is handed over as it is
+            if held.step:  # no room to go on from it: it is handed over as it is
                 self._hand_over(one, held)
                 return
             limit = self.queue.limit
             why = f"the queue is full: {limit} requests wait, the limit is {limit}"
             self._ends.failed(one, "rejected", why)
             return
-        self._in_flight.setdefault(one.key, []).append(trajectory)
+        self._use(one, held)
+        one.reuse = "resumed" if held.step else "computed"
+        self._in_flight.setdefault(key, []).append(trajectory)
         self._join(trajectory, Passenger(one=one, cut=cut))
         if not self.queue.ticking:
             self.queue.ticking = True
@@ -206,9 +229,9 @@ class EdgeServer:
         self._begin_tick(None)
 
     def _freeze(self, trajectory: Trajectory, step: int) -> None:
-        """Let the output at a step wait in staging, unless it has done so before, or is somebody's
-        own."""
-        if not trajectory.private and step not in trajectory.frozen:
+        """Let the output at a step wait in staging, unless it has done so before, or is for nobody
+        else."""
+        if trajectory.original and step not in trajectory.frozen:
             trajectory.frozen.add(step)
             self.keeper.computed(replace(trajectory.output, step=step))
 
@@ -265,6 +288,8 @@ class EdgeServer:
                     rate_bps=one.state.rate_bps,
                     step_s=one.state.step_s,
                     backlog_s=one.state.backlog_s,
+                    donor_key="" if one.donor is None else one.donor.prompt_key,
+                    likeness="" if one.donor is None else one.donor.kind,
                 )
             )
         self._ends.answered(one)

@@ -18,6 +18,7 @@ from midstep.wire.messages import (
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.decision.problem import Served, VirtualQueue, slot_cost
+from orchestrator.evaluation.simulator.events.donors import Donors
 from orchestrator.live.setting import run_problem
 from orchestrator.live.step_regret import open_regret
 from orchestrator.live.updates import check_targets, merge, naming
@@ -30,10 +31,13 @@ __all__ = ["Keeper"]
 
 class Keeper:
     """Shows the scenario's policy each access and each slot of one edge, and carries out what it
-    answers: the targets of its plans go to the edge's `rule`. `scenario` has that edge alone;
-    `frame_bytes` is an output's size. Raises ScenarioError, PolicyFailed."""
+    answers: the targets of its plans go to the edge's `rule`, what enters and leaves to its
+    `donors`. `scenario` has that edge alone; `frame_bytes` is an output's size. Raises
+    ScenarioError, PolicyFailed."""
 
-    def __init__(self, scenario: Scenario, frame_bytes: int, rule: CutRule) -> None:
+    def __init__(
+        self, scenario: Scenario, frame_bytes: int, rule: CutRule, donors: Donors | None = None
+    ) -> None:
         problem = run_problem(scenario, frame_bytes)
         policies.check(scenario.policy.name, problem, "live")
         self._policy = policies.make(scenario.policy)
@@ -44,6 +48,9 @@ class Keeper:
         self._staged = scenario.edge.staging // frame_bytes  # outputs that may wait
         several = scenario.policy.steps_per_prompt == "several"
         self._cache = CacheModel(scenario.edge.capacity, several)
+        if donors is not None:
+            self._cache.admitted = donors.admitted
+            self._cache.dropped = donors.dropped
         self._rule = rule
         self._virtual_queue = VirtualQueue(scenario.policy.latency_target_s, problem.weight_v)
         self._regret = open_regret(problem)

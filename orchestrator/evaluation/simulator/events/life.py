@@ -11,7 +11,7 @@ from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
 from midstep.wire.identity import OutputKey, check_prompt
 from midstep.workload.arrivals import Arrival, due_before, next_arrival, open_law
-from midstep.workload.requests import UserRequest, open_workload
+from midstep.workload.requests import open_workload
 from midstep.workload.trace import Trace
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.asking import Asking
@@ -120,7 +120,9 @@ class Life:
         if wanted is None:
             self._asking -= 1
             return
+        steps = self._scenario.model.steps
         edge_prompt = wanted.prompt if self._whole else wanted.edge_prompt
+        sent = replace(wanted, edge_prompt=edge_prompt)
         one = Asking(
             device=device,
             spec=member.spec,
@@ -128,7 +130,9 @@ class Life:
             wanted=wanted,
             edge_prompt=edge_prompt,
             core_prompt=wanted.edge_prompt if self._whole else None,
-            limit=self._limit(wanted, edge_prompt),
+            reuse_class=self._limits.kind(sent),
+            limit=steps if self._pictures else self._limits.limit(sent),
+            quality=None if self._pictures else self._limits.quality,
             state=self._devices.state(device, now),
             arrived_s=now,
             think_s=arrival.think_s,
@@ -140,12 +144,6 @@ class Life:
             return
         self._identify(one)
         self.edges[member.spec.edge].obtain(one)
-
-    def _limit(self, wanted: UserRequest, edge_prompt: str) -> int:
-        """The reuse limit of a request that asks for an output of `edge_prompt`."""
-        if self._pictures:
-            return self._scenario.model.steps
-        return self._limits.limit(replace(wanted, edge_prompt=edge_prompt))
 
     def _identify(self, one: Asking) -> None:
         """Give a request its output's seed and key, which are the user's own where its noise is."""

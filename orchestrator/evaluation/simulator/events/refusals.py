@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge_node.cut import open_rule
+from edge_node.similar import open_similar
 from midstep.diffusion.factory import paced_identity
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import open_limits
@@ -35,7 +36,8 @@ KNOWN: dict[str, str] = {
     "Slotted": "per_user",
     "Recorded": "kind",
     "Cut": "rule",
-    "Reuse": "metric floor share table foreign embedding check_share privacy",
+    "Reuse": "metric floor share table similar similar_params embedding foreign check_share "
+    "privacy",
     "PolicySettings": "name params source timing admission steps_per_prompt weight_v "
     "latency_target_s",
     "Modes": "edge clock denoiser wire time_scale",
@@ -46,7 +48,8 @@ HINT = "play the run with `midstep run --clock virtual`"
 
 def check(scenario: Scenario) -> None:
     """Raise ScenarioError for the first key that is set and that the simulator does not have, for a
-    cut rule that there is not, and for a table of reuse that does not fit."""
+    cut rule or a rule for like prompts that there is not, and for a table of reuse that does not
+    fit."""
     if scenario.modes.edge == "coupled":
         raise ScenarioError(
             "modes.edge: by discrete events the edge is shared; a coupled scenario is played by "
@@ -58,7 +61,9 @@ def check(scenario: Scenario) -> None:
         )
     _check(scenario, "")
     open_rule(scenario, run_split_step(scenario))
-    open_limits(scenario, paced_identity(scenario.model))
+    identity = paced_identity(scenario.model)
+    open_limits(scenario, identity)
+    open_similar(scenario, identity)
 
 
 def _check(tree: Tree, path: str) -> None:

@@ -21,11 +21,12 @@ class Passenger:
 @dataclass(slots=True, eq=False, kw_only=True)
 class Trajectory:
     """Steps `start` + 1 (0: from noise) to `until` of one output; the ticks of those up to `step`
-    have ended. Where the plan wants it frozen is its `target`, 0: nowhere. It is `over` where
+    have ended. Where the plan wants it frozen is its `target`, 0: nowhere. It is `original` where
+    its outputs are the prompt's own, and everybody's: others serve nobody else. It is `over` where
     nobody waits any more: then it leaves the batch at the next tick."""
 
     output: CachedOutput  # its key, prompt and bytes; the step that it was begun from
-    private: bool
+    original: bool
     target: int
     queued_s: float
     step: int

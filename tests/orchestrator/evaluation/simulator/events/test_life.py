@@ -30,7 +30,7 @@ PROFILE = StepProfile({1: 0.010, 2: 0.012}, encode_s=0.003)
 def trajectory(key: str, steps: int = 2) -> Trajectory:
     """From noise, for nobody in particular."""
     output = CachedOutput(key, key, 0, 1)
-    return Trajectory(output=output, private=False, target=0, queued_s=0.0, step=0, until=steps)
+    return Trajectory(output=output, original=True, target=0, queued_s=0.0, step=0, until=steps)
 
 
 def ready(queue: EdgeQueue, now_s: float) -> list[Trajectory]:

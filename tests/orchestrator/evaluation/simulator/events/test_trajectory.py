@@ -38,7 +38,7 @@ def begun(*cuts: int, start: int = 0) -> tuple[Trajectory, list[Passenger]]:
     """A trajectory and those who wait for it."""
     output = CachedOutput("k", "a lion", start, 1)
     trajectory = Trajectory(
-        output=output, private=False, target=0, queued_s=0.0, step=start, until=start
+        output=output, original=True, target=0, queued_s=0.0, step=start, until=start
     )
     passengers = [passenger(cut) for cut in cuts]
     for one in passengers:
