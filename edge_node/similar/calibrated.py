@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from edge_node.similar.base import SimilarRule, Wanted
-from midstep.errors import ScenarioError
 from midstep.reuse.index import Neighbours
 from midstep.reuse.likeness import FIRST_OF_WORDS, LIKENESS, UNKNOWN, IntArray
 from midstep.reuse.limits import class_limit
@@ -20,17 +19,12 @@ MOST_QUALITIES = 256  # that are remembered: a device may ask for any
 class Calibrated(SimilarRule):
     """The table's limit for the likeness of each pair, at the quality that this user wants, by the
     low end of the interval. A likeness that was not measured, or on too few pairs for the share,
-    serves nobody."""
+    serves nobody; so does every likeness of a model without a table."""
 
     name = "calibrated"
 
     def __init__(self, steps: int, table: ReuseTable | None = None) -> None:
         super().__init__(steps, table)
-        if table is None or not any(kind in table.kinds for kind in LIKENESS):
-            raise ScenarioError(
-                "reuse.similar: calibrated needs a table with pairs of like prompts: measure one "
-                "by `midstep calibrate --reuse`, or use any, fixed, nirvana or ramp"
-            )
         self._of_table = table
         self._by_kind: dict[Quality, IntArray] = {}  # devices have few floors
 
@@ -49,7 +43,8 @@ class Calibrated(SimilarRule):
         limits = self._by_kind.get(quality)
         if limits is None:
             of = (quality.metric, quality.floor), quality.share
-            measured = [class_limit(self._of_table, kind, *of) or 0 for kind in LIKENESS]
+            table = self._of_table
+            measured = [(table and class_limit(table, kind, *of)) or 0 for kind in LIKENESS]
             if len(self._by_kind) >= MOST_QUALITIES:
                 self._by_kind.clear()
             limits = self._by_kind[quality] = np.array(measured, np.int32)

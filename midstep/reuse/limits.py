@@ -45,6 +45,11 @@ VARIATION = "variation"
 WORDS = "words"
 KINDS = (SIZE, POSITION, BOTH, VARIATION, WORDS)  # that are measured
 TABLE = "reuse.json"  # in the model's folder
+CALIBRATED = "calibrated"  # the rule for like prompts that needs a table
+NOBODY_ALIKE = (
+    "no prompt is served by another's (reuse.similar: calibrated): `midstep calibrate --reuse "
+    "--likeness` measures how far it could be"
+)
 PACED = "paced"  # revision of outputs that are no tensors
 
 
@@ -253,6 +258,8 @@ def _scheduler(model: Model) -> str | None:
 def _fallback(scenario: Scenario, why: str) -> ReuseLimits:
     step = scenario.model.split_step
     notice = f"{why}: outputs serve other prompts up to model.split_step, {step}"
+    if scenario.reuse.similar == CALIBRATED:
+        notice = f"{notice}, and {NOBODY_ALIKE}"
     metric = scenario.reuse.metric or "fidelity"
     floor = FLOORS[metric] if scenario.reuse.floor is None else scenario.reuse.floor
     quality = Quality(metric=metric, floor=floor, share=scenario.reuse.share)
@@ -300,6 +307,8 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
     fallback = scenario.model.split_step
     file = pipelines.catalogue_file(scenario.model.path)
     catalogue = load_catalogue(file) if file is not None else None
+    if reuse.similar == CALIBRATED and all(kind in KINDS for kind in table.kinds):
+        notices.append(NOBODY_ALIKE)
     unmeasured = _unmeasured(scenario, catalogue, by_class)
     if unmeasured:
         notices.append(

@@ -39,7 +39,7 @@ PACED = "modes.denoiser=paced"
 
 def scenario(path: Path | None = None, **reuse: Any) -> Scenario:
     """`laptop`, paced, with a table of its own."""
-    settings = [PACED, *(f"reuse.{key}={value}" for key, value in reuse.items())]
+    settings = [PACED, "reuse={}", *(f"reuse.{key}={value}" for key, value in reuse.items())]
     return load("laptop", [*settings, *([f"reuse.table={path}"] if path else [])])
 
 
@@ -135,8 +135,8 @@ def test_a_paced_run_of_another_sampler_falls_back(saved: Path) -> None:
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     some = tuple(cell for cell in table().cells if cell.kind == "position")
     path = save(table(cells=some), tmp_path)
-    varied = load("laptop", [PACED, f"reuse.table={path}", "workload.variation_share=0.1"])
-    limits = open_limits(varied)
+    settings = [PACED, "reuse={}", f"reuse.table={path}", "workload.variation_share=0.1"]
+    limits = open_limits(load("laptop", settings))
     assert limits.notice == (
         "endings of size, endings of size and position, variations not measured, or on too few "
         "pictures for a share of 0.99: outputs serve such requests up to model.split_step, 6"
@@ -176,6 +176,7 @@ def test_a_model_without_a_table_falls_back(tmp_path: Path) -> None:
     bare = load("laptop", [f"model.path={tmp_path}", "model.split_step=4"])
     limits = open_limits(bare)
     assert limits.notice is not None and "has no table of reuse" in limits.notice
+    assert "no prompt is served by another's" in limits.notice
     assert (of(limits, OWN["size"]), of(limits, CORE), of(limits, CORE, variation_seed=3)) == (
         4,
         20,
