@@ -90,10 +90,10 @@ async def restart(folder: Path, capacity: int, nbytes: int, count: int) -> dict[
         hit = await cache.fetch(entry.frame.prompt_key, STEPS)
         reads.append(time.perf_counter() - before)
         assert hit is not None and hit.entry == entry
-    found = len(disk)
+    outputs = len(disk)
     await cache.close()
     return {
-        "found": found,
+        "found": outputs,
         "open_s": opened_s,
         "open_cpu_s": opened_cpu_s,
         "first_hit_s": first_s,

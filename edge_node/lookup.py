@@ -80,9 +80,11 @@ class Lookup:
         """The furthest held output within the request's limit. Raises what the embedder raises."""
         finder = self._finder
         hit = await self._store.fetch(prompt_key, request.limit)
-        if finder is None or output.private or (hit is not None and hit.step == request.limit):
+        if finder is None or output.private:
             return Usable(hit=hit)
         vector = None if hit is None else hit.entry.embedding
+        if vector is not None and hit is not None and hit.step == request.limit:
+            return Usable(hit=hit, vector=vector)
         if vector is None:
             vector = await self._vector(finder, output.prompt)
             # what the store has may have changed meanwhile

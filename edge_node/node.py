@@ -24,6 +24,7 @@ from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import measure, named_profile, open_computing, output_bytes
 from midstep.diffusion.pace import MachinePace
+from midstep.diffusion.pipelines import catalogue_file
 from midstep.diffusion.profile import StepProfile
 from midstep.reuse.embedding import Embedder, open_embedder
 from midstep.reuse.guard import Guard
@@ -32,7 +33,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
 from midstep.telemetry.writers import GuardMetrics, on_tick
 from midstep.wire.identity import OutputKey, PipelineIdentity
-from midstep.workload.requests import find_catalogue
+from midstep.workload.catalogue import load_catalogue
 
 __all__ = ["EdgeNode"]
 
@@ -192,9 +193,11 @@ def _open_finder(
     for a rule that there is not, or cannot be."""
     rule = open_similar(scenario, identity)
     assert rule is not None  # there is an embedder only where there is a rule
+    rule.check_embedding(embedder.name)
     pipeline = identity.digest()
     negative = scenario.workload.negative  # who has another one shares by it, not by likeness
-    grammar = Grammar(find_catalogue(scenario))
+    file = catalogue_file(scenario.model.path)  # in whose classes the model's table was measured
+    grammar = Grammar(None if file is None else load_catalogue(file))
     indexed = IndexedStore(
         store,
         grammar,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
-from midstep.wire.messages import Demand, Request
+from midstep.reuse.limits import CORE, KINDS
+from midstep.reuse.table import METRICS
+from midstep.wire.messages import Demand, Quality, Request
 
 __all__ = ["PLAUSIBLE", "demand_of", "plausible"]
 
@@ -14,13 +18,23 @@ PLAUSIBLE = {"rate_bps": (1.0, 1e12), "step_s": (1e-9, 3600.0), "backlog_s": (0.
 
 
 def plausible(request: Request) -> Request:
-    """The request, with 0 for what its device cannot be."""
-    odd = {
+    """The request, with 0 for what its device cannot be, and without a class or a quality that
+    there is not."""
+    odd: dict[str, Any] = {
         name: 0.0
         for name, (least, most) in PLAUSIBLE.items()
         if not least <= getattr(request, name) <= most
     }
-    return replace(request, **odd) if odd else request  # type: ignore[arg-type]
+    if request.kind not in (CORE, *KINDS):
+        odd["kind"] = ""
+    if request.quality is not None and not _exists(request.quality):
+        odd["quality"] = None
+    return replace(request, **odd) if odd else request
+
+
+def _exists(quality: Quality) -> bool:
+    """Whether a picture could have that quality."""
+    return quality.metric in METRICS and math.isfinite(quality.floor) and 0 < quality.share < 1
 
 
 def demand_of(request: Request, prompt_key: str) -> Demand:

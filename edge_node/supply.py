@@ -91,7 +91,7 @@ class Supply:
         hit = usable.hit if usable.donor is None else None
         staged = hit is not None and hit.tier == "disk"
         if hit is not None and staged:
-            self._flights.frozen(replace(hit.entry, embedding=usable.vector))
+            self._flights.frozen(hit.entry)
         reuse: Reuse = "exact"
         if usable.donor is not None:
             reuse = "similar"

@@ -24,18 +24,19 @@ from midstep.wire.messages import EdgePort, QualitySample
 from user_agent.device import Finished
 from user_agent.pictures import WholePicture, pixels
 
-__all__ = ["PENDING", "Checker"]
+__all__ = ["PENDING", "TIME_SHARE", "Checker"]
 
 T = TypeVar("T")
 
 PENDING = 64  # pictures that wait for idle time; the oldest are given up
+TIME_SHARE = 0.25  # of a processor's time: the machine may have an edge to run, too
 FADE = 0.9  # of the longest call, with each call that was shorter
 
 
 class Checker:
-    """Computes one step at a time, and none while the engine has anything else to do or a frame is
-    due before the step would end: `arrival_s` says when the next one is. `rows`: the rows of
-    checked requests, with their quality, until somebody takes them.
+    """Computes one step at a time, for TIME_SHARE of the time, and none while the engine has
+    anything else to do or a frame is due before the step would end: `arrival_s` says when the next
+    one is. `rows`: the rows of checked requests, with their quality, until somebody takes them.
 
     A variation has no picture without reuse; it is judged alone.
     """
@@ -56,6 +57,7 @@ class Checker:
         self._meter = meter
         self._arrival_s = arrival_s
         self._longest_s = step_s
+        self._free_s = 0.0  # until then others have the processor
         self._metrics = metrics
         self._pending: deque[Finished] = deque(maxlen=PENDING)
         self._task: asyncio.Task[None] | None = None
@@ -108,10 +110,12 @@ class Checker:
         def measure() -> Measured:
             return self._meter.measure(row.core, row.prompt, picture, reference)
 
+        began = self._clock.now()
         if self._thread is None:
             measured = measure()
         else:
             measured = await asyncio.get_running_loop().run_in_executor(self._thread, measure)
+        self._free_from(began)
         self._metrics.checked(check.kind, measured.psnr_db, measured.ssim)
         quality = check.quality
         good = measured.good(*class_quality(check.kind, (quality.metric, quality.floor)))
@@ -153,6 +157,7 @@ class Checker:
     async def _in_idle_time(self, call: Callable[[], T]) -> T:
         """Call where the engine computes, as soon as nobody else needs it meanwhile."""
         while True:
+            await self._clock.sleep_until(self._free_s)
             await self._engine.rested()
             arrival_s = self._arrival_s()
             if arrival_s - self._clock.now() >= self._longest_s:
@@ -162,7 +167,13 @@ class Checker:
         began = self._clock.now()
         result = await self._engine.compute(call)
         self._longest_s = max(FADE * self._longest_s, self._clock.now() - began)
+        self._free_from(began)
         return result
+
+    def _free_from(self, began_s: float) -> None:
+        """Leave the processor to others after work that began then and has ended now."""
+        now_s = self._clock.now()
+        self._free_s = now_s + (1 / TIME_SHARE - 1) * (now_s - began_s)
 
 
 def _yield_to_others() -> None:

@@ -118,6 +118,11 @@ class Cache(ABC):
     def nbytes(self) -> int:
         """Bytes of all entries."""
 
+    @property
+    def total(self) -> int:
+        """Number of entries of all tiers."""
+        return len(self)
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of entries."""

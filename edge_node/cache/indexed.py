@@ -82,6 +82,8 @@ class IndexedStore(Cache):
         if not self._cache.admit(entry):
             return False
         frame = entry.frame
+        if entry.embedding is None and (frame.prompt_key, frame.step) in self._index:
+            return True  # back from a disk that an earlier run filled: its prompt is as before
         self._forget(frame.prompt_key, frame.step)  # what stood there before
         self._remember(Held(frame.prompt_key, frame.step, entry.prompt, entry.embedding))
         return True
@@ -112,6 +114,10 @@ class IndexedStore(Cache):
     @property
     def nbytes(self) -> int:
         return self._cache.nbytes
+
+    @property
+    def total(self) -> int:
+        return self._cache.total
 
     def __len__(self) -> int:
         return len(self._cache)

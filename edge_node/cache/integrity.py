@@ -31,7 +31,7 @@ class IntegrityCheck:
         try:
             check_bounds("the store", self._cache.nbytes, self._cache.capacity)
             check_bounds("staging", self._staging.nbytes, self._staging.capacity)
-            if self._changes > len(self._cache) + len(self._staging):
+            if self._changes > self._cache.total + len(self._staging):
                 self._changes = 0
                 self.check()
         except CacheCorrupted as error:

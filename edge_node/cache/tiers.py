@@ -107,6 +107,10 @@ class TieredCache(Cache):
     def nbytes(self) -> int:
         return self.memory.nbytes
 
+    @property
+    def total(self) -> int:
+        return len(self.memory) + len(self.disk)
+
     def __len__(self) -> int:
         return len(self.memory)
 

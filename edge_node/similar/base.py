@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from midstep.errors import ScenarioError
 from midstep.reuse.index import Neighbours
 from midstep.reuse.likeness import FloatArray, IntArray, Parts
 from midstep.reuse.table import ReuseTable
@@ -43,6 +44,16 @@ class SimilarRule(ABC):
     def __init__(self, steps: int, table: ReuseTable | None = None) -> None:
         self.steps = steps
         self.table = table
+
+    def check_embedding(self, name: str) -> None:
+        """Raise ScenarioError where the table's classes of free text are bins of another embedding
+        than `name`'s: its cosines say something else."""
+        measured = None if self.table is None else self.table.embedding
+        if measured is not None and measured != name:
+            raise ScenarioError(
+                f"reuse.embedding: the table's pairs of free text were compared by {measured}, "
+                f"this run compares by {name}: set it to {measured}, or measure a table by {name}"
+            )
 
     @abstractmethod
     def limits(self, wanted: Wanted, neighbours: Neighbours) -> IntArray:

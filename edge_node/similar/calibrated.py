@@ -14,6 +14,8 @@ from midstep.wire.messages import Quality
 
 __all__ = ["Calibrated"]
 
+MOST_QUALITIES = 256  # that are remembered: a device may ask for any
+
 
 class Calibrated(SimilarRule):
     """The table's limit for the likeness of each pair, at the quality that this user wants, by the
@@ -48,5 +50,7 @@ class Calibrated(SimilarRule):
         if limits is None:
             of = (quality.metric, quality.floor), quality.share
             measured = [class_limit(self._of_table, kind, *of) or 0 for kind in LIKENESS]
+            if len(self._by_kind) >= MOST_QUALITIES:
+                self._by_kind.clear()
             limits = self._by_kind[quality] = np.array(measured, np.int32)
         return limits

@@ -286,6 +286,12 @@ def _measured(scenario: Scenario, table: ReuseTable, path: Path) -> ReuseLimits:
         if limit == 0:
             unreached.append(kind)
     notices = []
+    if table.frame != reuse.frame:
+        notices.append(
+            f"reuse.frame: the table was measured on {table.frame} frames: what {reuse.frame} "
+            f"loses is not in its limits (`midstep calibrate --reuse --set "
+            f"reuse.frame={reuse.frame}`)"
+        )
     if unreached:
         notices.append(
             f"no step has {metric} {floor:g} or more with a share of {reuse.share:g} for "

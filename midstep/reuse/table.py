@@ -103,6 +103,7 @@ class ReuseTable:
     cells: tuple[Cell, ...]
     curves: Mapping[str, Curve] = field(default_factory=dict)
     embedding: str | None = None  # of which the bins of free text are
+    frame: str = "float32"  # numbers of the frames that were handed over (reuse.frame)
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -161,6 +162,8 @@ class ReuseTable:
         cells = [json.dumps(cell) for cell in tree.pop("cells")]
         if self.embedding is None:
             del tree["embedding"]
+        if self.frame == "float32":
+            del tree["frame"]
         head = json.dumps(tree, indent=1).removesuffix("\n}")
         text = f'{head},\n "cells": [\n  ' + ",\n  ".join(cells) + "\n ]\n}\n"
         fresh = path.with_name(f"{path.name}.new")

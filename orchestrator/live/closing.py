@@ -11,6 +11,7 @@ from orchestrator.live.announcer import headline, truncation_line
 from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import perfetto, summary
+from orchestrator.records.kept_quality import checks_line
 from orchestrator.records.recorder import Recorder, policy_failures
 
 __all__ = ["close_record"]
@@ -52,6 +53,8 @@ def close_record(
     if not options.quiet:
         print(headline(tree, policy))
         if (line := truncation_line(recorder.rows.values())) is not None:
+            print(line)
+        if (line := checks_line([row.dict() for row in recorder.rows.values()])) is not None:
             print(line)
         if path is not None:
             print(f"report: {path}")

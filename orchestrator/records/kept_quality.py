@@ -13,7 +13,7 @@ from midstep.reuse.limits import CORE
 from midstep.reuse.proportions import wilson
 from orchestrator.records.markup import number, section, table
 
-__all__ = ["good_shares", "guarantee", "kind_of"]
+__all__ = ["checks_line", "good_shares", "guarantee", "kind_of"]
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -56,6 +56,20 @@ def good_shares(done: Rows) -> list[float | None]:
             known = at_step.get(place) or of_kind.get(place[0]) or of_all
             shares.append(float(np.mean(known)) if known else None)
     return shares
+
+
+def checks_line(rows: Rows) -> str | None:
+    """How many reused pictures were checked, and how many of them are not good enough; None where
+    none was."""
+    verdicts = [value for row in rows if (value := _verdict(row)) is not None]
+    if not verdicts:
+        return None
+    bad = sum(value == 0 for value in verdicts)
+    low, high = wilson(bad, len(verdicts))
+    return (
+        f"{len(verdicts):,} reused pictures made again without reuse: {bad / len(verdicts):.1%} "
+        f"below the quality asked for (95 %: {low:.1%} to {high:.1%})"
+    )
 
 
 def guarantee(done: Rows) -> str:

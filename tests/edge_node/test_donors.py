@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.edge import Edge
+from edge_node.reports import plausible
 from edge_node.similar import Finder
 from edge_node.similar.any import AnyOutput
 from midstep.clock import VirtualClock, run_virtual
@@ -153,7 +156,18 @@ def test_a_prompt_that_the_plan_wants_is_made_as_an_original() -> None:
     assert with_donors(use) == ["computed", "similar"]
 
 
-@pytest.mark.parametrize("changes", [{"quality": None}, {"private_seed": 3}, {"limit": 5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quality": None},
+        {"private_seed": 3},
+        {"limit": 5},
+        # a quality that there is not counts as not said
+        {"quality": replace(QUALITY, metric="beauty")},
+        {"quality": replace(QUALITY, floor=math.nan)},
+        {"quality": replace(QUALITY, share=1.0)},
+    ],
+)
 def test_who_allows_no_donor_or_none_so_far_gets_none(changes: dict[str, Any]) -> None:
     async def use(edge: Edge) -> tuple[str, str]:
         await hold(edge, LION, 6)
@@ -173,6 +187,12 @@ def test_a_negative_prompt_is_served_by_its_own_outputs_alone() -> None:
         return [answer.reuse for answer in answers]
 
     assert with_donors(use) == ["computed"] * 3
+
+
+def test_a_class_that_there_is_not_counts_as_not_said() -> None:
+    request = Request(request_id="r", prompt="p", pipeline="p", limit=1, kind="size")
+    assert plausible(request) == request
+    assert plausible(replace(request, kind="x" * 1000)).kind == ""
 
 
 def test_a_private_output_is_no_donor() -> None:

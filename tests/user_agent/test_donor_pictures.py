@@ -62,7 +62,8 @@ def test_pictures_from_another_prompts_output_are_the_stock_pipelines() -> None:
     assert made == {4: (None, "resumed", 2, 6), 6: (None, "similar", 0, 6)}
     for one in ended.values():
         row = one.row.dict()
-        assert row["donor_prompt"] == LION and row["likeness"] == "same scene"
+        assert row["donor_prompt"] == LION
+        assert row["likeness"].startswith("words")  # this model has no catalogue of its own
         ours = np.asarray(Image.open(io.BytesIO(one.picture or b""))).astype(int)
         assert np.abs(ours - stock.picture(str(tiny.folder("sd")), SETTINGS, row)).max() <= 1
     alone = {**ended[6].row.dict(), "donor_prompt": None}  # the donor does make a difference

@@ -48,7 +48,13 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     _make_room(out)
     denoiser = open_denoiser(scenario, scenario.edge.threads)
     lay_out(denoiser)
+    denoiser.frame_numbers = scenario.reuse.frame  # what frames lose is then in the table
     held = held_table(out, denoiser.identity) if wish.likeness else None
+    if held is not None and held.frame != scenario.reuse.frame:
+        raise OptionError(
+            f"--out {out} was measured on {held.frame} frames, reuse.frame is "
+            f"{scenario.reuse.frame}: give another --out"
+        )
     judge = catalogue_of(scenario, denoiser, wish.prompts)
     steps = _steps(wish.steps, denoiser.identity.steps)
     parts = []
@@ -65,6 +71,7 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
         unfinished += left
     if any(any(part.drawn.values()) for part in parts):
         table = assemble(denoiser.identity, parts, held)
+        table = replace(table, frame=scenario.reuse.frame)
         print("\n".join(findings(table, scenario.reuse)))
         _save(table, out, [part.journal.path for part in parts])
         print(f"wrote {out}")

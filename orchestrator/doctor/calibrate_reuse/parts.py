@@ -64,6 +64,8 @@ def open_parts(
     parts = []
     for pairs, suffix, embedding in all_pairs:
         head = {"pipeline": asdict(denoiser.identity), "pairs": _digest(pairs)}
+        if scenario.reuse.frame != "float32":
+            head["frame"] = scenario.reuse.frame
         parts.append(
             Part(
                 pairs=pairs,

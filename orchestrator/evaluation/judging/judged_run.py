@@ -83,7 +83,8 @@ def judge_run(folder: Path, advance: Callable[[float], None] = lambda _: None) -
         if finding is None:
             without["are damaged, or of another size than the catalogue's renders"] += not again
             continue
-        outcome = Outcome(right=finding.right, picture=_digest(one), group=row["prompt_key"])
+        noise = row.get("donor_key") or row["prompt_key"]  # with which it began
+        outcome = Outcome(right=finding.right, picture=_digest(one), group=noise)
         if again:
             references[row["request_id"]] = outcome
         else:

@@ -107,6 +107,16 @@ def test_calibrated_without_pairs_of_like_prompts_is_refused_in_one_line() -> No
         assert "\n" not in str(e.value)
 
 
+def test_bins_of_another_embedding_are_refused_in_one_line() -> None:
+    measured = dataclasses.replace(tables(words_0=3), embedding="wordllama")
+    rule = Calibrated(STEPS, measured)
+    rule.check_embedding("wordllama")
+    with pytest.raises(ScenarioError, match=r"reuse\.embedding: .* by wordllama") as error:
+        rule.check_embedding("words")
+    assert "\n" not in str(error.value)
+    Calibrated(STEPS, tables(same_object=7)).check_embedding("words")  # of the catalogue alone
+
+
 def test_the_staircase_is_the_inverse_of_its_fit() -> None:
     random = np.random.default_rng(5)
     curves = {4: (12.0, -20.0), 8: (17.0, -20.0)}  # intercept, slope of logit P(drift)
@@ -175,6 +185,18 @@ def test_a_scenario_opens_its_rule() -> None:
     assert (rule.step, rule.steps) == (7, 20)
     for name in SIMILAR_RULES:
         assert SIMILAR_RULES[name].name == name
+
+
+def test_calibrated_goes_by_the_scenarios_table_and_by_no_other_models(tmp_path: Path) -> None:
+    path = tmp_path / "reuse.json"
+    tables(same_scene=12).save(path)
+    rule = opened(similar="calibrated", table=str(path))
+    assert isinstance(rule, Calibrated)
+    assert rule.by_kind(QUALITY).tolist() == [0, 12, *[0] * 7]
+    dataclasses.replace(tables(same_scene=12), model="another").save(path)
+    with pytest.raises(ScenarioError, match="another model's"):
+        opened(similar="calibrated", table=str(path))
+    assert isinstance(opened(similar="calibrated", table=str(path), foreign=True), Calibrated)
 
 
 def test_a_staircase_reads_its_file(tmp_path: Path) -> None:

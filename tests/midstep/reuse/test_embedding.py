@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,22 @@ def test_an_encoder_that_is_not_there_is_one_line() -> None:
     with pytest.raises(ScenarioError, match=r"reuse\.embedding: encoder: .* no text encoder") as e:
         open_embedder(scenario_with("encoder"), paced.denoiser())
     assert "\n" not in str(e.value)
+
+
+def test_wordllama_takes_nothing_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wordllama")
+    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.setattr("requests.get", None)
+    embedder = open_embedder(scenario_with("wordllama"), paced.denoiser())
+    assert (embedder.name, embedder.dimensions) == ("wordllama", 256)
+    for prompt in ("a panda on a beach", "!?"):
+        assert np.linalg.norm(embedder.embed(prompt)) == pytest.approx(1, abs=1e-6)
+    near = cosine(embedder, "a panda on a beach", "a panda on a sunny beach")
+    assert near > 0.8 > 0.3 > cosine(embedder, "a panda on a beach", "an owl in a room")
+
+
+def test_a_package_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    with pytest.raises(ScenarioError, match=r"pip install 'midstep\[similar\]'") as error:
+        open_embedder(scenario_with("wordllama"), paced.denoiser())
+    assert "\n" not in str(error.value)

@@ -147,6 +147,14 @@ def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     assert of(demanding, OWN["position"]) == 6
 
 
+def test_a_table_of_wider_frames_says_so(saved: Path, tmp_path: Path) -> None:
+    limits = open_limits(scenario(saved, frame="int8"), identity())
+    assert limits.notice is not None and "measured on float32 frames" in limits.notice
+    assert open_limits(scenario(saved), identity()).notice is None
+    narrow = save(table(frame="int8"), tmp_path)
+    assert open_limits(scenario(narrow, frame="int8"), identity()).notice is None
+
+
 def test_pictures_that_do_not_count_leave_too_few(tmp_path: Path) -> None:
     """390 pairs were drawn, 379 of them are right without reuse: all of these are right, and .99
     needs 381. That is no step that fails."""

@@ -10,7 +10,7 @@ import pytest
 
 from midstep.scenario_file import parse
 from orchestrator.records import report, summary
-from orchestrator.records.kept_quality import good_shares, guarantee
+from orchestrator.records.kept_quality import checks_line, good_shares, guarantee
 from orchestrator.records.recorder import Recorder, read_run
 from orchestrator.records.rows import EndedRequest
 from tests import paced
@@ -56,6 +56,11 @@ def test_hits_and_saved_steps_count_by_their_quality() -> None:
     assert figures["hit_ratio_adjusted"]["mean"] == 0.75
     assert figures["saved_steps"]["mean"] == 6
     assert figures["saved_steps_adjusted"]["mean"] == 4.5
+    assert checks_line(rows) == (
+        "4 reused pictures made again without reuse: 25.0% below the quality asked for "
+        "(95 %: 4.6% to 69.9%)"
+    )
+    assert checks_line([dict_row(0)]) is None
     page = guarantee(rows)
     assert "25.0% (4.6% to 69.9%)" in page
 
