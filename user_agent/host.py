@@ -121,6 +121,7 @@ class DeviceHost:
         if isinstance(denoiser, PacedDenoiser):
             # a device's throttle alone holds its picture: the host's ticks take no time
             denoiser = PacedDenoiser(denoiser.identity, denoiser.profile, at_once=True)
+            denoiser.frame_numbers = scenario.reuse.frame
         engine = Engine(
             denoiser,
             clock,

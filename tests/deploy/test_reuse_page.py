@@ -6,7 +6,8 @@ import pytest
 
 from deploy import reuse_page
 from midstep.diffusion import pipelines
-from midstep.reuse.limits import TABLE, open_limits
+from midstep.reuse.likeness import SAME_OBJECT, SAME_SCENE, UNRELATED
+from midstep.reuse.limits import TABLE, class_limit, open_limits
 from midstep.reuse.table import ReuseTable
 from midstep.scenario_file import load, shipped
 
@@ -36,3 +37,12 @@ def test_pictures_without_reuse_are_right() -> None:
     for kind in ("size", "position", "size and position"):
         cell = SHIPPED.cell(kind, "fidelity", 0)
         assert cell is not None and cell.mean >= 0.98
+
+
+@pytest.mark.parametrize("kind", [SAME_OBJECT, SAME_SCENE, UNRELATED])
+def test_other_prompts_outputs_have_limits_at_a_usual_share(kind: str) -> None:
+    """Of 300 pairs or more; the rule `calibrated` serves nobody by a class that is not measured."""
+    assert SHIPPED.pairs(kind, "fidelity") >= 300 and SHIPPED.pairs(kind, "ssim") >= 300
+    for quality in (("fidelity", 1.0), ("ssim", 0.9)):
+        limit = class_limit(SHIPPED, kind, quality, 0.95)
+        assert limit is not None and 1 <= limit < SHIPPED.steps

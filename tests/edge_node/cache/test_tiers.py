@@ -92,7 +92,8 @@ def test_a_rule_lets_memory_have_back_what_was_served_from_disk(tmp_path: Path) 
 def test_the_next_run_begins_warm(tmp_path: Path) -> None:
     def saved(name: str) -> float:
         out = tmp_path / name
-        assert run(parse(tree(tmp_path / "disk", duration_s=20)), Options(out=str(out))) == 0
+        changed = tree(tmp_path / "disk", duration_s=20, reuse={"frame": "float16"})
+        assert run(parse(changed), Options(out=str(out))) == 0
         summary = json.loads((out / "summary.json").read_text())
         return float(summary["policies"]["lru"]["saved_steps"]["mean"])
 
