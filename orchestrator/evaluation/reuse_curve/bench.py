@@ -16,6 +16,7 @@ from midstep.reuse.limits import ReuseLimits, open_limits, usable_table
 from midstep.reuse.scenes import SIZE
 from midstep.reuse.table import ReuseTable
 from midstep.scenario import Scenario
+from midstep.wire.identity import digest
 from midstep.wire.messages import Quality
 from midstep.workload.catalogue import Catalogue
 from orchestrator.evaluation.reuse_curve.expected import Expectation
@@ -77,6 +78,8 @@ class Bench:
         self._identity = denoiser.identity
         self._steps = denoiser.identity.steps
         self.table: ReuseTable | None = usable_table(wish.scenario, denoiser.identity)
+        cells = () if self.table is None else self.table.cells
+        self._table_digest = digest([asdict(cell) for cell in cells], 4)
         embedders = {name: _embedder(wish.scenario, name, denoiser) for name in wish.embeddings}
         tuning = _tuning(wish, stream)
         self._worlds = {name: World(stream, embedder) for name, embedder in embedders.items()}
@@ -152,8 +155,11 @@ class Bench:
         return Replayed(capacity=capacity, point=point, layout=layout, rows=rows, only=chosen)
 
     def _name(self, world: World, capacity: int, point: Point) -> str:
-        """A point's name in the file of layouts."""
-        return f"{world.stream.digest()} {self._wish.keep} {capacity} {point.label}"
+        """A point's name in the file of layouts: with what the choice depends on."""
+        return (
+            f"{world.stream.digest()} {self._table_digest} {self._wish.keep} {capacity} "
+            f"{point.label}"
+        )
 
     def _replay(
         self, world: World, capacity: int, point: Point, layout: Layout, limits: Limits | None
