@@ -15,8 +15,8 @@ MOST_STEPS = 4  # of the requests' own limits that are tried, alone and two toge
 
 def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]:
     """Layouts worth trying. `own`: limits of requests for their own prompts' outputs, which every
-    rule gets; `rule`: limits of other prompts'. With `rule`, its furthest step or a middle one beside
-    them, too: of every prompt, or of one; and all that it names, as who published it may keep them."""
+    rule gets; `rule`: limits of other prompts'. With `rule` also its furthest step or a middle one
+    beside them, of every prompt or of one; and all that it names, as who published it may do."""
     limits = sorted({min(step, steps - 1) for step in own if step})
     while len(limits) > MOST_STEPS:  # of the closest two the earlier goes: they say the same
         gaps = [after - before for before, after in pairwise(limits)]
