@@ -107,7 +107,7 @@ class Marks:
 
     def _nearest(self, number: int) -> int:
         """The nearest other prompt of which anything is held; -1: there is none."""
-        held = self._held.any(0)
+        held = np.array(self._held.any(0), bool, ndmin=1)
         held[number] = False
         if not held.any():
             return -1
