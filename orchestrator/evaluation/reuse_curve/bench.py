@@ -16,16 +16,24 @@ from midstep.reuse.limits import ReuseLimits, open_limits, usable_table
 from midstep.reuse.scenes import SIZE
 from midstep.reuse.table import ReuseTable
 from midstep.scenario import Scenario
+from midstep.wire.identity import digest
 from midstep.wire.messages import Quality
 from midstep.workload.catalogue import Catalogue
 from orchestrator.evaluation.reuse_curve.expected import Expectation
 from orchestrator.evaluation.reuse_curve.keepers import KEEPERS
 from orchestrator.evaluation.reuse_curve.layouts import layouts
+from orchestrator.evaluation.reuse_curve.matrix import Limits, Marks
 from orchestrator.evaluation.reuse_curve.measuring import Measuring, Trip
 from orchestrator.evaluation.reuse_curve.oracle import Seeking, seek
 from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
 from orchestrator.evaluation.reuse_curve.points import Point, open_rule, rule_steps, sought
-from orchestrator.evaluation.reuse_curve.replay import Served, Setting, World, replay
+from orchestrator.evaluation.reuse_curve.replay import (
+    ByMatrix,
+    ByRule,
+    Served,
+    World,
+    replay,
+)
 from orchestrator.evaluation.reuse_curve.scores import Replayed
 from orchestrator.evaluation.reuse_curve.shelf import Layout
 from orchestrator.evaluation.reuse_curve.stream import Stream, catalogue_stream
@@ -70,6 +78,8 @@ class Bench:
         self._identity = denoiser.identity
         self._steps = denoiser.identity.steps
         self.table: ReuseTable | None = usable_table(wish.scenario, denoiser.identity)
+        cells = () if self.table is None else self.table.cells
+        self._table_digest = digest([asdict(cell) for cell in cells], 4)
         embedders = {name: _embedder(wish.scenario, name, denoiser) for name in wish.embeddings}
         tuning = _tuning(wish, stream)
         self._worlds = {name: World(stream, embedder) for name, embedder in embedders.items()}
@@ -94,7 +104,7 @@ class Bench:
                 if name not in known:
                     known[name] = self._layout(capacity, point)
                     _write_layouts(self._file, known)
-                rows = self._replay(world, capacity, point, known[name])
+                rows = self._replay(world, capacity, point, known[name], self._matrix(world, point))
                 yield Replayed(capacity=capacity, point=point, layout=known[name], rows=rows)
                 advance(1 / len(work))
 
@@ -126,48 +136,61 @@ class Bench:
         point, base = points
         world = self._worlds[point.embedding]
         first = world.stream.warm_up
-        setting = self._setting(base)
-        assert setting.rule is not None
-        rule = Seeking(setting.rule, self.journal, {first + n for n in chosen})
-        setting = replace(setting, rule=rule, begin=rule.begin)
+        rule = open_rule(base, self._steps, self.table)
+        assert rule is not None
+        seeking = Seeking(rule, self.journal, {first + n for n in chosen})
         known = _read_layouts(self._file).get(self._name(world, capacity, base))
         layout = known or self._layout(capacity, base)
+        limit_of = self._of(point.quality).limit
         rows: list[Served] = []
 
         def play() -> None:
-            shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep]())
-            rows[:] = replay(world, setting, shelf)[first:]
+            index = world.index()
+            shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep](), index)
+            chooser = ByRule(world, seeking, point.quality, index)
+            rows[:] = replay(world.stream, shelf, limit_of, chooser, seeking.begin)[first:]
 
-        if not seek(play, rule, measure):
+        if not seek(play, seeking, measure):
             return None
         return Replayed(capacity=capacity, point=point, layout=layout, rows=rows, only=chosen)
 
     def _name(self, world: World, capacity: int, point: Point) -> str:
-        """A point's name in the file of layouts."""
-        return f"{world.stream.digest()} {self._wish.keep} {capacity} {point.label}"
+        """A point's name in the file of layouts: with what the choice depends on."""
+        return (
+            f"{world.stream.digest()} {self._table_digest} {self._wish.keep} {capacity} "
+            f"{point.label}"
+        )
 
-    def _replay(self, world: World, capacity: int, point: Point, layout: Layout) -> list[Served]:
-        """How a stream's counted requests are served."""
-        shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep]())
-        return replay(world, self._setting(point), shelf)[world.stream.warm_up :]
+    def _replay(
+        self, world: World, capacity: int, point: Point, layout: Layout, limits: Limits | None
+    ) -> list[Served]:
+        """How a stream's counted requests are served, by a rule whose `limits` those are."""
+        marks = Marks(world.likenesses, self._steps + 1)
+        shelf = world.shelf(capacity, layout, KEEPERS[self._wish.keep](), marks)
+        steps = (*layout.own, *layout.common)
+        chooser = None if limits is None else ByMatrix(limits, marks, steps)
+        limit_of = self._of(point.quality).limit
+        return replay(world.stream, shelf, limit_of, chooser)[world.stream.warm_up :]
 
     def _layout(self, capacity: int, point: Point) -> Layout:
         """The kept steps with which a point saves most, on the stream for tuning."""
         limits = self._of(point.quality)
         # the last step serves who asks for a core prompt itself
         own = [*(limits.by_class.values() or [limits.fallback]), self._steps - 1]
-        rule = self._setting(point).rule
+        rule = open_rule(point, self._steps, self.table)
         steps = [] if rule is None else rule_steps(rule, point.quality, self._steps)
         world = self._tuning[point.embedding]
+        matrix = self._matrix(world, point)
 
         def saved(layout: Layout) -> int:
-            return sum(row.step for row in self._replay(world, capacity, point, layout))
+            return sum(row.step for row in self._replay(world, capacity, point, layout, matrix))
 
         return max(layouts(own, steps, self._steps), key=saved)
 
-    def _setting(self, point: Point) -> Setting:
+    def _matrix(self, world: World, point: Point) -> Limits | None:
+        """What a point's rule allows between a world's prompts; None without a rule."""
         rule = open_rule(point, self._steps, self.table)
-        return Setting(rule=rule, quality=point.quality, limit=self._of(point.quality).limit)
+        return None if rule is None else Limits(world.likenesses, rule, point.quality)
 
     def _of(self, quality: Quality) -> ReuseLimits:
         """The users' own limits at a quality."""

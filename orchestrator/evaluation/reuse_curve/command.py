@@ -28,7 +28,7 @@ from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["ReuseCurve", "reuse_curve"]
 
-SMALLEST = 32  # requests of the first round of pictures
+SMALLEST = 8  # requests of the first round of pictures
 OF_ORACLE = 64  # requests that the oracle is asked about
 
 
@@ -117,7 +117,7 @@ def _scores(
 def _write(folder: Path, scores: Sequence[Score], title: str) -> None:
     """Leave the tables, and the drawing where pictures were drawn."""
     files = {"curve.md": page.page(scores, title), "curve.csv": page.csv_of(scores)}
-    if any(one.ssim_loss is not None for one in scores):
+    if any(one.ssim_loss is not None or one.expected_ssim is not None for one in scores):
         files["curve.svg"] = page.drawing(scores)
     try:
         folder.mkdir(parents=True, exist_ok=True)

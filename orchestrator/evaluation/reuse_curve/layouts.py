@@ -15,8 +15,8 @@ MOST_STEPS = 4  # of the requests' own limits that are tried, alone and two toge
 
 def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]:
     """Layouts worth trying. `own`: limits of requests for their own prompts' outputs, which every
-    rule gets; `rule`: limits of other prompts'. With `rule`, its furthest step beside them, too: of
-    every prompt, or of one; and all that it names, as who published it may keep them."""
+    rule gets; `rule`: limits of other prompts'. With `rule` also its furthest step or a middle one
+    beside them, of every prompt or of one; and all that it names, as who published it may do."""
     limits = sorted({min(step, steps - 1) for step in own if step})
     while len(limits) > MOST_STEPS:  # of the closest two the earlier goes: they say the same
         gaps = [after - before for before, after in pairwise(limits)]
@@ -24,8 +24,10 @@ def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]
     alone = [(step,) for step in limits]
     tried = [Layout(kept_steps) for kept_steps in (*alone, *combinations(limits, 2))]
     if rule:
-        last = max(rule)
-        common = [Layout(one.own, (last,)) for one in tried if last not in one.own]
-        beside = [Layout(tuple(sorted({*one, last}))) for one in ((), *alone)]
-        tried += [*common, *beside, Layout(tuple(sorted({*rule})))]
+        of_rule = sorted({*rule})
+        own_alone = [*tried]
+        for step in sorted({of_rule[len(of_rule) // 2], of_rule[-1]}):
+            tried += [Layout(one.own, (step,)) for one in own_alone if step not in one.own]
+            tried += [Layout(tuple(sorted({*one, step}))) for one in ((), *alone)]
+        tried.append(Layout(tuple(of_rule)))
     return [*dict.fromkeys(tried)]

@@ -16,6 +16,12 @@ __all__ = ["csv_of", "drawing", "page", "rows"]
 
 OURS = "calibrated"
 RIVAL = "any"
+PANELS: dict[str, Callable[[Score], float | None]] = {
+    "mean of 1 - SSIM, expected": lambda one: one.expected_ssim,
+    "mean of 1 - SSIM, drawn": lambda one: one.ssim_loss,
+    "root mean squared error, drawn": lambda one: None if one.mse is None else math.sqrt(one.mse),
+    "right pictures lost, expected": lambda one: one.expected_fidelity,
+}
 LOSSES: dict[str, Callable[[Score], float | None]] = {
     "loss: mean of 1 - SSIM over all requests, as the model's table expects it": lambda one: (
         one.expected_ssim
@@ -99,53 +105,45 @@ def csv_of(scores: Sequence[Score]) -> str:
 
 
 def drawing(scores: Sequence[Score]) -> str:
-    """Saved steps over the loss by SSIM, by PSNR and by fidelity, a row a capacity, as SVG."""
+    """Saved steps over each loss that is known, a row a capacity, as SVG."""
     from matplotlib.figure import Figure
 
     from orchestrator.records.canvas import svg_of
 
-    drawn = [one for one in scores if one.ssim_loss is not None]
-    capacities = [*dict.fromkeys(one.capacity for one in drawn)]
-    figure = Figure(figsize=(9.6, 3.1 * len(capacities) + 0.5), layout="constrained")
-    grid = figure.subplots(len(capacities), 3, squeeze=False, sharey="row")
-    for axes, capacity in zip(grid, capacities, strict=True):
-        of = [one for one in drawn if one.capacity == capacity]
-        axes[0].set_ylabel(f"{capacity} outputs: saved steps")
-        for rule in dict.fromkeys(one.point.rule for one in of):
-            members = [one for one in of if one.point.rule == rule]
-            _curve(axes[0], rule, [(one.ssim_loss, one) for one in members])
-            _curve(axes[1], rule, [(math.sqrt(one.mse or 0.0), one) for one in members])
-            judged = [one for one in members if one.fidelity_loss is not None]
-            lost = [(100 * (one.fidelity_loss or 0.0), one) for one in judged]
-            _curve(axes[2], rule, lost, hull=False)
-        for one_axes in axes:
-            one_axes.spines[["top", "right"]].set_visible(False)
-            one_axes.grid(color="#e6e6e6", lw=0.6)
-    for axis, label in zip(
-        grid[-1],
-        ("mean of 1 - SSIM", "root mean squared error, grey levels", "right pictures lost, points"),
-        strict=True,
-    ):
-        axis.set_xlabel(label)
+    panels = {
+        label: loss_of
+        for label, loss_of in PANELS.items()
+        if any(loss_of(one) is not None for one in scores)
+    }
+    capacities = [*dict.fromkeys(one.capacity for one in scores)]
+    width = 3.2 * len(panels) + 0.4
+    figure = Figure(figsize=(width, 3.0 * len(capacities) + 0.4), layout="constrained")
+    grid = figure.subplots(len(capacities), len(panels), squeeze=False, sharex="col", sharey="row")
+    for row, capacity in zip(grid, capacities, strict=True):
+        row[0].set_ylabel(f"{capacity} outputs: saved steps")
+        for axes, loss_of in zip(row, panels.values(), strict=True):
+            for rule in dict.fromkeys(one.point.rule for one in scores):
+                of = [one for one in scores if (one.capacity, one.point.rule) == (capacity, rule)]
+                pairs = [(lost, one.saved) for one in of if (lost := loss_of(one)) is not None]
+                _curve(axes, rule, pairs)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(color="#e6e6e6", lw=0.6)
+    for axes, label in zip(grid[-1], panels, strict=True):
+        axes.set_xlabel(label)
     grid[0][0].legend(fontsize=7, frameon=False)
     return svg_of(figure)
 
 
-def _curve(axes: Any, rule: str, points: Sequence[tuple[Any, Score]], hull: bool = True) -> None:
+def _curve(axes: Any, rule: str, pairs: Sequence[tuple[float, float]]) -> None:
     """A rule's points, and the frontier through the best of them."""
-    if not points:
+    if not pairs:
         return
     style = dict(STYLE.get(rule, {"color": "#555555", "marker": "."}))
     width = style.pop("lw", 1.0)
     dashes = style.pop("ls", "-")
-    axes.plot(
-        [x for x, _ in points], [one.saved for _, one in points], ls="", ms=4, label=rule, **style
-    )
-    if hull:
-        best = frontier([(float(x), one.saved) for x, one in points])
-        axes.plot(
-            [x for x, _ in best], [y for _, y in best], ls=dashes, lw=width, color=style["color"]
-        )
+    axes.plot(*zip(*pairs, strict=True), ls="", ms=4, label=rule, **style)
+    best = frontier(pairs)
+    axes.plot(*zip(*best, strict=True), ls=dashes, lw=width, color=style["color"])
 
 
 def _table(scores: Sequence[Score]) -> Iterator[str]:

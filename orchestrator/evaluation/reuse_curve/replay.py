@@ -3,22 +3,25 @@ made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from edge_node.similar.base import SimilarRule, Wanted
-from midstep.reuse.embedding import Embedder
+from midstep.reuse.embedding import Embedder, Vector
 from midstep.reuse.index import LikenessIndex, Neighbours
 from midstep.reuse.likeness import LIKENESS, Grammar, Parts
 from midstep.wire.messages import Quality
 from midstep.workload.user_request import UserRequest
 from orchestrator.evaluation.reuse_curve.keepers import Keeper
-from orchestrator.evaluation.reuse_curve.shelf import Layout, Shelf
+from orchestrator.evaluation.reuse_curve.matrix import Likenesses, Limits, Marks
+from orchestrator.evaluation.reuse_curve.shelf import Layout, Names, Shelf
 from orchestrator.evaluation.reuse_curve.stream import Stream
 
-__all__ = ["Served", "Setting", "World", "replay", "usable"]
+__all__ = ["ByMatrix", "ByRule", "Chooser", "Served", "World", "replay", "usable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +35,6 @@ class Served:
     similarity: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One point of a curve as a replay sees it. `rule` None: only a prompt's own outputs serve it;
-    `limit` gives a request's own reuse limit, `begin` is told of each before it is served."""
-
-    rule: SimilarRule | None
-    quality: Quality
-    limit: Callable[[UserRequest], int]
-    begin: Callable[[int, UserRequest], None] = lambda number, request: None
-
-
 class World:
     """What all replays of a stream share: embeddings and parts of its prompts, each found once."""
 
@@ -53,34 +45,89 @@ class World:
         cores = dict.fromkeys(request.edge_prompt for request in stream.requests)
         self._about = {core: (embedder.embed(core), self._grammar.parts(core)) for core in cores}
 
-    def shelf(self, capacity: int, layout: Layout, keeper: Keeper) -> Shelf:
-        """An empty cache."""
-        index = LikenessIndex(self._dimensions)
-        return Shelf(capacity, layout, keeper, index, self._about.__getitem__)
+    @cached_property
+    def likenesses(self) -> Likenesses:
+        """Between any two of its prompts."""
+        return Likenesses(self._about)
 
-    def parts(self, core: str) -> Parts:
-        """Parts of a core prompt of the stream."""
-        return self._about[core][1]
+    def index(self) -> LikenessIndex:
+        """An empty index of its prompts' outputs."""
+        return LikenessIndex(self._dimensions)
+
+    def shelf(self, capacity: int, layout: Layout, keeper: Keeper, index: Names) -> Shelf:
+        """An empty cache, whose outputs `index` knows."""
+        return Shelf(capacity, layout, keeper, index, self.about)
+
+    def about(self, core: str) -> tuple[Vector, Parts]:
+        """Vector and parts of a core prompt of the stream."""
+        return self._about[core]
 
 
-def replay(world: World, setting: Setting, shelf: Shelf, count: int | None = None) -> list[Served]:
-    """Serve the stream's requests in order, the first `count` of them; how each was served."""
+class Chooser(Protocol):
+    """Chooses the output of another prompt that serves a request."""
+
+    def choose(self, core: str, limit: int, own: Served) -> Served:
+        """The best one for a prompt, within the request's own limit; `own`, what its own output
+        does for it, where none is further."""
+
+
+class ByRule:
+    """Asks a rule about what an index holds, as an edge does. Any rule."""
+
+    def __init__(
+        self, world: World, rule: SimilarRule, quality: Quality, index: LikenessIndex
+    ) -> None:
+        self._world = world
+        self._rule = rule
+        self._quality = quality
+        self._index = index
+
+    def choose(self, core: str, limit: int, own: Served) -> Served:
+        vector, parts = self._world.about(core)
+        near = self._index.neighbours(vector, parts)
+        wanted = Wanted(
+            prompt=core, prompt_key=core, parts=parts, limit=limit, quality=self._quality
+        )
+        return _similar(self._rule, wanted, near, own)
+
+
+class ByMatrix:
+    """Looks up what a rule allows between any two prompts, ten times as fast. For rules that look
+    at nothing but the two prompts; `steps`: those that may be held."""
+
+    def __init__(self, limits: Limits, marks: Marks, steps: Iterable[int]) -> None:
+        self._limits = limits
+        self._marks = marks
+        self._steps = sorted({*steps}, reverse=True)
+
+    def choose(self, core: str, limit: int, own: Served) -> Served:
+        best = self._marks.furthest(self._limits, core, self._steps, (own.step, limit))
+        if best is None:
+            return own
+        (donor, step), likeness, similarity = best
+        return Served(donor=donor, step=step, likeness=likeness, similarity=similarity)
+
+
+def replay(
+    stream: Stream,
+    shelf: Shelf,
+    limit_of: Callable[[UserRequest], int],
+    chooser: Chooser | None,
+    begin: Callable[[int, UserRequest], None] | None = None,
+) -> list[Served]:
+    """Serve the stream's requests in order; how each was served. `limit_of` gives a request's own
+    reuse limit; `chooser` None: only a prompt's own outputs serve it; `begin` is told of each
+    request before it is served."""
     rows = []
-    for number, request in enumerate(world.stream.requests[:count]):
-        setting.begin(number, request)
+    for number, request in enumerate(stream.requests):
+        if begin is not None:
+            begin(number, request)
         core = request.edge_prompt
-        limit = setting.limit(request)
+        limit = limit_of(request)
         served = Served(donor=core, step=shelf.exact(core, limit))
         further = served.step < min(limit, shelf.furthest)
-        if setting.rule is not None and further and not shelf.wants(core):
-            wanted = Wanted(
-                prompt=core,
-                prompt_key=core,
-                parts=world.parts(core),
-                limit=limit,
-                quality=setting.quality,
-            )
-            served = _similar(setting.rule, wanted, shelf.neighbours(core), served)
+        if chooser is not None and further and not shelf.wants(core):
+            served = chooser.choose(core, limit, served)
         if served.donor == core:  # an original, from noise or from a step of its own
             shelf.keep(core, limit)
         if served.step or served.donor == core:

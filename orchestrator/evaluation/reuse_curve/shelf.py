@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from midstep.reuse.embedding import Vector
-from midstep.reuse.index import LikenessIndex, Neighbours
 from midstep.reuse.likeness import Parts
 from orchestrator.evaluation.reuse_curve.keepers import Keeper
 
@@ -25,6 +24,18 @@ class Layout(NamedTuple):
         return f"{own}; one {', '.join(map(str, self.common))}" if self.common else own
 
 
+class Names(Protocol):
+    """What knows which outputs are held: an index of them, or marks."""
+
+    def add(self, key: str, step: int, vector: Vector, parts: Parts) -> None:
+        """Put in an output."""
+
+    def remove(self, key: str, step: int) -> bool:
+        """Let an output go."""
+
+    def __len__(self) -> int: ...
+
+
 class Shelf:
     """A cache of `capacity` outputs. A name is (core prompt, step); `about` gives a prompt's vector
     and parts."""
@@ -34,7 +45,7 @@ class Shelf:
         capacity: int,
         layout: Layout,
         keeper: Keeper,
-        index: LikenessIndex,
+        index: Names,
         about: Callable[[str], tuple[Vector, Parts]],
     ) -> None:
         self.capacity = capacity
@@ -61,10 +72,6 @@ class Shelf:
             return False
         full = len(self) + len(self.layout.own) > self.capacity
         return self._keeper.wants(core, self._held, full and bool(self._held))
-
-    def neighbours(self, core: str) -> Neighbours:
-        """Everything that is held, beside this prompt."""
-        return self._index.neighbours(*self._about(core))
 
     def keep(self, core: str, limit: int) -> None:
         """Offer the outputs of an original that went up to step `limit`."""
