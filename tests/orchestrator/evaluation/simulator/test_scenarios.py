@@ -77,7 +77,7 @@ def test_a_limit_that_no_step_reaches_is_said_before_anything_is_played(
     table({(SIZE, 1): 300}).save(path)
     options = ["--policies", "none", "--seeds", "1", "--out", str(tmp_path / "out")]
     settings = ["--duration", "1s", "--set", f"reuse.table={path}"]
-    assert main(["simulate", "laptop", *settings, *options]) == 0
+    assert main(["simulate", "saturated", *settings, *options]) == 0
     first = capsys.readouterr().err.splitlines()[0]
     assert first == (
         "midstep: no step has fidelity 1 or more with a share of 0.99 for size: such requests "
