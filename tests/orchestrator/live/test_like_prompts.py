@@ -56,9 +56,12 @@ def test_a_rule_or_a_floor_that_cannot_be_is_refused_before_anything_starts() ->
         parse(paced.tree(devices=devices))
 
 
-def test_simulated_and_coupled_edges_refuse_it_in_a_line() -> None:
-    with pytest.raises(ScenarioError, match=r"reuse\.similar: the simulator does not have it"):
-        check_simulated(parse(paced.tree(reuse=ANY)))
+def test_simulated_and_coupled_edges_say_in_a_line_what_they_do_not_have() -> None:
+    check_simulated(parse(paced.tree(reuse=ANY)))
+    with pytest.raises(ScenarioError, match=r"reuse\.similar: there is no rule nobody"):
+        check_simulated(parse(paced.tree(reuse={"similar": "nobody"})))
+    with pytest.raises(ScenarioError, match=r"devices\.0\.quality: the simulator does not have it"):
+        check_simulated(parse(paced.tree(devices=[{"quality": {"metric": "ssim"}}])))
     coupled = {
         "modes": {**paced.TREE["modes"], "edge": "coupled"},
         "policy": {"name": "drc-paper", "timing": "reactive"},

@@ -11,6 +11,7 @@ from midstep.scenario import Scenario
 from midstep.wire.messages import (
     Access,
     CachedOutput,
+    CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
     EdgeWork,
@@ -91,7 +92,7 @@ class Keeper:
         cost = slot_cost(served)
         accesses = tuple(self._accesses)
         self._accesses = []
-        before = replace(self._cache.snapshot(), work=work)
+        before = replace(self._snapshot(), work=work)
         row.drift_plus_penalty = self._virtual_queue.drift_plus_penalty(cost)
         queue_s = self._virtual_queue.update(cost)
         row.gap_to_exact = self._regret.gap(accesses, served)
@@ -114,6 +115,12 @@ class Keeper:
             row.updates = int(self._stats.updates)
         with self._named():
             self._stats = self._driver.learn()
+
+    def _snapshot(self) -> CacheSnapshot:
+        """Store and staging as an edge tells them: what waits, also where it is held as well."""
+        waiting = tuple(self._cache.staging.values())
+        nbytes = sum(output.nbytes for output in waiting)
+        return replace(self._cache.snapshot(), staging=waiting, staging_bytes=nbytes)
 
     def _apply(self, update: CacheUpdate) -> None:
         """Carry an update out as far as it can be, and show the policy what is held where that is

@@ -4,12 +4,15 @@ the draws and the policies, and neither's life of a request."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from midstep.reuse.likeness import SAME_OBJECT, SAME_SCENE, UNRELATED
 from midstep.reuse.limits import BOTH, POSITION, SIZE, VARIATION
+from midstep.reuse.table import Cell
 from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
 from orchestrator.evaluation.simulator.events import simulate
@@ -67,10 +70,17 @@ def _same(one: Any, other: Any) -> bool:
 @pytest.fixture(scope="module")
 def limits(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A table of reuse with limits that differ: a size 6, a position 12, a variation 9, the core
-    prompt itself 20."""
+    prompt itself 20; of other prompts' outputs 12, 9 and 6."""
     wrong = {(SIZE, 7): 300, (POSITION, 13): 300, (BOTH, 13): 300, (VARIATION, 10): 300}
+    like = {SAME_OBJECT: 12, SAME_SCENE: 9, UNRELATED: 6}
+    measured = table(wrong)
+    cells = tuple(
+        Cell.of(kind, step, "fidelity", [1.0 if step <= last else 0.0] * 400)
+        for kind, last in like.items()
+        for step in range(1, measured.steps)
+    )
     path = tmp_path_factory.mktemp("limits") / "reuse.json"
-    table(wrong).save(path)
+    replace(measured, cells=measured.cells + cells).save(path)
     return str(path)
 
 
@@ -177,6 +187,71 @@ def test_odd_scenarios_are_played_alike(name: str, limits: str, tmp_path: Path) 
         assert ODD_ERRORS[name] in {row["error"] for row in requests}
     assert not differences(simulated.requests, requests, "request_id")
     assert not differences(simulated.slots, slots, "slot", "edge")
+
+
+def like(policy: Row, similar: Row, **changes: Any) -> Row:
+    """Sixteen users who ask for 80 prompts, of which a store of 4 outputs has few."""
+    arrivals = {"poisson": {"per_user_per_minute": 60}}
+    workload = {"catalogue_size": 80, "arrivals": arrivals, **changes.pop("workload", {})}
+    settings = {
+        "duration_s": 8,
+        "edges": [{"capacity": "32KiB", "staging": "64KiB"}],
+        "devices": [{"count": 16}],
+        "cut": {"rule": "considerate"},
+        **changes,
+    }
+    return paced.tree(policy=policy, reuse=similar, workload=workload, **settings)
+
+
+LIKE: dict[str, Row] = {
+    "private": like(
+        {"name": "lru", "steps_per_prompt": "several"},
+        {"similar": "fixed", "similar_params": {"threshold": 0.4, "step": 12}},
+        workload={"private_share": 0.2, "variation_share": 0.2},
+    ),
+    "nearest": like(
+        {"name": "s3-fifo", "admission": "slot"},
+        {
+            "similar": "ramp",
+            "similar_params": {"threshold": 0.2, "least": 18, "share": 0.9},
+            "privacy": "core",
+        },
+    ),
+    # no room to go on from a donor: it is handed over as it is
+    "queue": like(
+        {"name": "lru"},
+        {"similar": "any", "similar_params": {"step": 7}},
+        edges=[{"capacity": "32KiB", "staging": "64KiB", "queue_limit": 2, "max_batch": 1}],
+        cut={"rule": "limit"},
+    ),
+    # several steps of a prompt wait, and are held, at once
+    "planner": like(
+        {"name": "lfu-decay", "steps_per_prompt": "several"},
+        {"similar": "calibrated", "share": 0.95},
+        workload={"catalogue_size": 24},
+        edges=[{"capacity": "80KiB", "staging": "256KiB", "max_batch": 2}],
+    ),
+    # a prompt that the plan names is made, whatever else would serve
+    "drc": like({"name": "drc"}, {"similar": "calibrated", "share": 0.98}, cut={"rule": "planned"}),
+}
+
+
+@pytest.mark.parametrize("name", LIKE)
+def test_other_prompts_outputs_serve_alike(name: str, limits: str, tmp_path: Path) -> None:
+    tree = LIKE[name]
+    scenario = parse({**tree, "reuse": {**tree["reuse"], "table": limits}})
+    requests, slots = virtual(scenario, tmp_path)
+    simulated = simulate(scenario)
+    assert not differences(simulated.requests, requests, "request_id")
+    assert not differences(simulated.slots, slots, "slot", "edge")
+    similarity = {row["request_id"]: row["similarity"] for row in simulated.requests}
+    assert all(similarity[row["request_id"]] == row["similarity"] for row in requests)  # to the bit
+    served = {row["reuse"] for row in requests if row["donor_key"] is not None}
+    assert served == {"similar", "resumed"}
+    if name == "queue":
+        early = [row for row in requests if row["cut_step"] is not None]
+        early = [row for row in early if row["cut_step"] < row["reuse_limit"]]
+        assert "similar" in {row["reuse"] for row in early}
 
 
 @pytest.mark.parametrize("arrivals", ["poisson: {}", "closed: {}"])

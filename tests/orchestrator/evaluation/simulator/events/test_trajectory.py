@@ -27,7 +27,9 @@ def passenger(cut: int) -> Passenger:
         wanted=UserRequest("a lion", "a lion"),
         edge_prompt="a lion",
         core_prompt=None,
+        reuse_class="core",
         limit=20,
+        quality=None,
         state=DeviceState(rate_bps=1e6, step_s=0.1, backlog_s=0.0),
         arrived_s=0.0,
     )
