@@ -104,7 +104,9 @@ class EdgeNode:
                 times = await asyncio.get_running_loop().run_in_executor(
                     thread, _prepare, scenario, denoiser, clock, step
                 )
-            disk = await open_disk(scenario, denoiser.identity, clock, times.embedder)
+            disk = await open_disk(
+                scenario, denoiser.identity, clock, times.embedder, times.frame_bytes
+            )
             times = replace(times, disk=disk)
             on_ticks = on_tick(scenario.edge.name, "edge")
             ticks = TickLog(clock, on_ticks) if scenario.report.perfetto else None

@@ -10,6 +10,7 @@ from edge_node.cache.disk import DiskTier, Threads
 from edge_node.cache.disk_file import DiskFile
 from edge_node.cache.disk_head import Contents
 from midstep.clock import Clock
+from midstep.errors import ScenarioError
 from midstep.reuse.embedding import Embedder
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import DiskMetrics
@@ -17,17 +18,28 @@ from midstep.wire.identity import PipelineIdentity
 
 __all__ = ["open_disk"]
 
+PAGES_BYTES = 16 << 10  # of lmdb: what one output takes beside its own bytes
 READERS = 2  # threads: one slow read does not keep all others waiting
 
 
 async def open_disk(
-    scenario: Scenario, identity: PipelineIdentity, clock: Clock, embedder: Embedder | None
+    scenario: Scenario,
+    identity: PipelineIdentity,
+    clock: Clock,
+    embedder: Embedder | None,
+    frame_bytes: int,
 ) -> DiskTier | None:
-    """The disk tier of a scenario's edge, with what its folder holds; None where it has none.
-    Raises ScenarioError, one line."""
+    """The disk tier of a scenario's edge, with what its folder holds; None where it has none. An
+    output has `frame_bytes`. Raises ScenarioError, one line."""
     settings = scenario.edge
     if settings.disk is None:
         return None
+    least = frame_bytes + PAGES_BYTES
+    if settings.disk < least:
+        raise ScenarioError(
+            f"edges.N.disk of {settings.name}: {settings.disk} bytes cannot hold one output of "
+            f"this model ({frame_bytes} bytes, and its pages); give at least {least}"
+        )
     path = None if settings.disk_path is None else Path(settings.disk_path)
     capacity = settings.disk
     metrics = DiskMetrics(settings.name, capacity)

@@ -119,6 +119,16 @@ def test_a_folder_of_another_pipeline_or_another_edge_is_refused_in_one_line(
     run_virtual(use())
 
 
+def test_a_disk_that_cannot_hold_one_output_is_refused_in_one_line() -> None:
+    async def use() -> None:
+        scenario = parse(paced.tree(edges=[{"capacity": "16KiB", "disk": 10}]))
+        with pytest.raises(ScenarioError, match=r"edges\.N\.disk .* 10 bytes cannot hold") as error:
+            await EdgeNode.open(scenario, VirtualClock())
+        assert "\n" not in str(error.value)
+
+    run_virtual(use())
+
+
 def test_a_folder_that_ends_with_the_run_is_removed(tmp_path: Path) -> None:
     async def use() -> Path:
         scenario = parse(paced.tree(edges=[{"capacity": "16KiB", "disk": "1MiB"}]))
