@@ -10,14 +10,16 @@ from math import isfinite
 from midstep.draws import CHECK, uniform
 from midstep.errors import PromptError
 from midstep.reuse.guard import Guard
-from midstep.reuse.limits import CORE
+from midstep.reuse.likeness import LIKENESS
+from midstep.reuse.limits import CORE, KINDS
 from midstep.reuse.table import METRICS
 from midstep.telemetry.writers import GuardMetrics
 from midstep.wire.messages import Answer, Quality, QualitySample, Request
 
 __all__ = ["Checks"]
 
-NAME_LIMIT = 200  # characters of a kind
+CHECKED = frozenset((*KINDS, *LIKENESS))
+NAME_LIMIT = 200  # characters of a request's id in a message
 
 
 class Checks:
@@ -67,7 +69,7 @@ class Checks:
         quality = sample.quality
         if (
             not 1 <= sample.step <= self._steps
-            or not 0 < len(sample.kind) <= NAME_LIMIT
+            or sample.kind not in CHECKED
             or quality.metric not in METRICS
             or not isfinite(quality.floor)
             or not 0 < quality.share < 1

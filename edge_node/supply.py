@@ -56,8 +56,8 @@ class Supply:
         if held >= cut:
             return self._hand_over(usable)
         origin = usable.origin(output, key)
-        if not self._flights.goes_on(key, held):
-            origin = replace(origin, held=None)
+        if not self._flights.goes_on(key, held):  # an original is wanted, so from its own noise
+            origin = Usable(vector=usable.vector).origin(output, key)
         try:
             return await self._fly(origin, flight, cut, request.limit)
         except QueueFull:

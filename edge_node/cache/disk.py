@@ -10,8 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
-import lmdb
-
 from edge_node.cache.base import Entry, Held, check_bounds
 from edge_node.cache.disk_file import DiskFile, DiskFull, Record, Written
 from edge_node.cache.disk_head import Name
@@ -316,7 +314,7 @@ class DiskTier:
         """In the writer's thread: what went wrong."""
         try:
             self.file.commit(batch)
-        except (DiskFull, lmdb.Error, OSError) as error:
+        except Exception as error:  # whatever it is, the batch is lost and the tier goes on
             return error
         return None
 

@@ -58,9 +58,10 @@ class TieredCache(Cache):
         return True
 
     def evict(self, prompt_key: str, step: int | None = None) -> int:
-        leaving = self._in_memory(prompt_key, step)
-        count = self.memory.evict(prompt_key, step)
-        for entry in leaving:
+        count = 0
+        for entry in self._in_memory(prompt_key, step):
+            # one by one: room for the first may cost the disk a step that memory still has
+            count += self.memory.evict(prompt_key, entry.frame.step)
             if not self.disk.put(entry):
                 self.dropped(prompt_key, entry.frame.step)
         return count

@@ -19,6 +19,7 @@ from orchestrator.live.run import run
 from orchestrator.policies.lru import Lru
 from tests import paced
 from tests.edge_node import world
+from tests.edge_node.cache.tiered_world import TieredWorld, make
 
 PROMPTS = [f"prompt {number}" for number in range(8)]
 
@@ -172,3 +173,24 @@ def test_a_like_prompt_is_served_from_the_disk_of_an_earlier_run(
         await node.close()
 
     run_virtual(second(run_virtual(first())))
+
+
+@pytest.mark.parametrize("order", [(4, 8), (8, 4)], ids=["low first", "high first"])
+def test_room_for_one_step_of_an_evicted_prompt_costs_no_index_row_of_another(
+    order: tuple[int, int], tmp_path: Path
+) -> None:
+    """A step in memory whose older copy leaves the disk meanwhile was forgotten by the index."""
+
+    async def use() -> None:
+        world = TieredWorld(tmp_path, several=True, memory=60_000, disk=45_000)
+        cache = world.cache
+        for key, step in (("a", 4), ("b", 1), ("c", 1)):
+            cache.admit(make(key, step, 0, 10_000))
+            cache.evict(key, step)
+        for step in order:
+            cache.admit(make("a", step, 1, 10_000))
+        assert cache.evict("a") == 2
+        cache.check()
+        await cache.close()
+
+    run_virtual(use())
