@@ -4,12 +4,12 @@ changed."""
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from midstep.errors import OptionError, RecordError
+from orchestrator.records.append_only import append_lines, whole_lines
 
 __all__ = ["Journal"]
 
@@ -28,7 +28,7 @@ class Journal:
             if path.exists():
                 self._read()
             else:
-                self._append([self._head])
+                append_lines(self.path, [self._head])
         except OSError as error:
             raise RecordError(f"{path}: {error.strerror}") from error
 
@@ -47,7 +47,7 @@ class Journal:
         ]
         lines.extend({"pair": pair, "curves": of} for pair, of in curves.items())
         try:
-            self._append(lines)
+            append_lines(self.path, lines)
         except OSError as error:
             raise RecordError(
                 f"{self.path}: {error.strerror}; what was measured before is in it: the same "
@@ -56,21 +56,10 @@ class Journal:
         for line in lines:
             self._take(json.loads(json.dumps(line)))
 
-    def _append(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-
     def _read(self) -> None:
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole))
-        lines = whole.decode().splitlines()
+        lines = whole_lines(self.path)
         if not lines:
-            self._append([self._head])
+            append_lines(self.path, [self._head])
             return
         try:
             trees = [json.loads(line) for line in lines]

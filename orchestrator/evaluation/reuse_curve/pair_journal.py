@@ -13,6 +13,7 @@ import numpy as np
 
 from midstep.diffusion.denoise import Picture
 from midstep.errors import OptionError, RecordError
+from orchestrator.records.append_only import append_lines, whole_lines
 
 __all__ = ["Drawn", "PairJournal", "Place"]
 
@@ -55,7 +56,7 @@ class PairJournal:
             if self.path.exists():
                 self._read()
             else:
-                self._append([self._head])
+                append_lines(self.path, [self._head])
         except OSError as error:
             raise RecordError(f"{folder}: {error.strerror}") from error
 
@@ -77,7 +78,7 @@ class PairJournal:
                     line["steps"][str(place.step)] = {**values, "picture": number}
                 file.flush()
                 os.fsync(file.fileno())
-            self._append([*lines.values()])
+            append_lines(self.path, [*lines.values()])
         except OSError as error:
             raise RecordError(
                 f"{self.path}: {error.strerror}; what was measured before is in it: the same "
@@ -97,21 +98,10 @@ class PairJournal:
             raise RecordError(f"{self._pictures}: {error.strerror}") from error
         return pixels.reshape(self._shape)
 
-    def _append(self, lines: list[dict[str, Any]]) -> None:
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-
     def _read(self) -> None:
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole))
-        lines = whole.decode().splitlines()
+        lines = whole_lines(self.path)
         if not lines:
-            self._append([self._head])
+            append_lines(self.path, [self._head])
             return
         try:
             trees = [json.loads(line) for line in lines]
