@@ -7,33 +7,48 @@ import torch
 from torch import Tensor
 
 from midstep.reuse.render import Picture, Spec, render
-from midstep.workload.catalogue import UNSAID, Catalogue, Ending
+from midstep.workload.catalogue import Catalogue, Edge
 
 
-def training_specs(catalogue: Catalogue) -> list[Spec]:
+def held_out(catalogue: Catalogue, split: int = 0) -> frozenset[Edge]:
+    """The pairs that are never trained on: those of the catalogue, or as many others, each object's
+    `split` backgrounds further."""
+    count = len(catalogue.backgrounds)
+    return frozenset(
+        Edge(edge.thing, (edge.background + split) % count) for edge in catalogue.held_out
+    )
+
+
+def training_specs(catalogue: Catalogue, split: int = 0) -> list[Spec]:
     """Every object, background, size and position, without the held-out pairs."""
+    never = held_out(catalogue, split)
     return [
         Spec(edge, ending)
         for edge in catalogue.edges
-        if edge not in catalogue.held_out
+        if edge not in never
         for ending in catalogue.endings
     ]
 
 
-def held_out_specs(catalogue: Catalogue, ending: Ending = UNSAID) -> list[Spec]:
+def held_out_specs(catalogue: Catalogue, split: int = 0) -> list[Spec]:
     """The held-out pairs, most popular first."""
-    return [Spec(edge, ending) for edge in catalogue.edges if edge in catalogue.held_out]
+    never = held_out(catalogue, split)
+    return [Spec(edge) for edge in catalogue.edges if edge in never]
 
 
 def sample_specs(
-    catalogue: Catalogue, count: int, rng: np.random.Generator, plain: float = 0.2
+    catalogue: Catalogue,
+    count: int,
+    rng: np.random.Generator,
+    split: int = 0,
+    plain: float = 0.2,
 ) -> list[Spec]:
     """Draw ``count`` training specifications; a share ``plain`` is made of core prompts.
 
     The core prompt runs the first steps of every served picture, so it deserves more than one
     fifteenth of the training.
     """
-    specs = training_specs(catalogue)
+    specs = training_specs(catalogue, split)
     chosen = [specs[i] for i in rng.integers(0, len(specs), count)]
     bare = rng.random(count) < plain
     return [Spec(s.edge) if b else s for s, b in zip(chosen, bare, strict=True)]

@@ -142,11 +142,13 @@ def sheet(images: Picture, columns: int = 20) -> Image.Image:
     return Image.fromarray(np.concatenate(rows))
 
 
-def run(folder: Path, output: Path, count: int = 200, sheets: Path | None = None) -> dict[str, Any]:
+def run(
+    folder: Path, output: Path, count: int = 200, sheets: Path | None = None, split: int = 0
+) -> dict[str, Any]:
     """Measure everything on the first ``count`` held-out pairs and write it to ``output``."""
     words = load_catalogue(folder)
     pipe = load(folder)
-    core = held_out_specs(words)[:count]
+    core = held_out_specs(words, split)[:count]
     # Endings 1..14 in turn: every user asks for something that the core prompt leaves unsaid.
     own = [Spec(s.edge, words.endings[1 + i % 14]) for i, s in enumerate(core)]
     core_prompts = [words.prompt(s.edge) for s in core]

@@ -11,6 +11,7 @@ from pathlib import Path
 from training import text, tokenizer, train, unet, vae
 from training.export import export, pipeline
 from training.paths import CACHE, MODEL, catalogue
+from training.recipe import SHIPPED
 from training.schedule import load
 
 
@@ -26,7 +27,7 @@ def snapshot(work: Path, folder: Path) -> int:
         raise FileNotFoundError(f"no checkpoints in {work}: train first")
     codec.load_state_dict(saved["average"])
     networks.load_state_dict(trained["average"])
-    codec = train.scaled(codec.eval(), words)
+    codec = train.scaled(codec.eval(), words, SHIPPED)
     export(pipeline(codec, networks.eval(), tokens), work / "tokenizer", folder)
     return int(trained["step"])
 

@@ -15,6 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from training import text
 from training.latents import Pool
 from training.muon import Muon, split
+from training.recipe import SHIPPED, Recipe
 from training.schedule import Average, load, save, set_rate
 
 BATCH = 64
@@ -92,6 +93,15 @@ class Batch:
     tokens: Tensor
     target: Tensor
 
+    def to(self, device: str) -> Batch:
+        """The batch on a device."""
+        return Batch(
+            self.noisy.to(device),
+            self.steps.to(device),
+            self.tokens.to(device),
+            self.target.to(device),
+        )
+
 
 def make_batch(pool: Pool, noise: DDIMScheduler, count: int, rng: torch.Generator) -> Batch:
     """Draw ``count`` samples from the pool and put noise on them."""
@@ -113,7 +123,8 @@ def make_batch(pool: Pool, noise: DDIMScheduler, count: int, rng: torch.Generato
 def loss_of(model: nn.Module, batch: Batch) -> Tensor:
     """Mean squared error of the velocity."""
     # On so few tokens the plain attention is faster on a CPU than the flash kind.
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    kind = batch.noisy.device.type
+    with torch.autocast(kind, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         guess = model(batch.noisy, batch.steps, batch.tokens)
     return (guess.float() - batch.target).square().mean()
 
@@ -125,11 +136,14 @@ def train(
     steps: int,
     test: Pool,
     rates: tuple[float, float] = (0.02, 1e-3),
+    recipe: Recipe = SHIPPED,
 ) -> Denoiser:
-    """Train (or resume) for ``steps`` batches and return the averaged networks."""
-    torch.manual_seed(0)
+    """Train (or resume) for ``steps`` batches and return the averaged networks, on the CPU."""
+    torch.manual_seed(recipe.seed)
     noise = scheduler()
-    model = Denoiser(build(pool.latents.size(1), pool.latents.size(2)), text.build(tokenizer))
+    model = Denoiser(build(pool.latents.size(1), pool.latents.size(2)), text.build(tokenizer)).to(
+        recipe.device
+    )
     average = Average(model, 0.9985)
     matrices, rest = split(model)
     optimizers = [Muon(matrices, rates[0]), torch.optim.AdamW(rest, rates[1], weight_decay=0.0)]
@@ -140,11 +154,12 @@ def train(
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         start = saved["step"]
-    exam = make_batch(test, noise, 256, torch.Generator().manual_seed(7))
+    exam = make_batch(test, noise, 256, torch.Generator().manual_seed(7)).to(recipe.device)
     began = time.time()
     for step in range(start, steps):
         set_rate(optimizers, trapezoid(step, steps))
-        batch = make_batch(pool, noise, BATCH, torch.Generator().manual_seed(step))
+        draws = torch.Generator().manual_seed(recipe.of(step))
+        batch = make_batch(pool, noise, BATCH, draws).to(recipe.device)
         loss = loss_of(model, batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -167,5 +182,5 @@ def train(
                 optimizers=[o.state_dict() for o in optimizers],
                 step=step + 1,
             )
-    finished: Denoiser = average.model
+    finished: Denoiser = average.model.cpu()
     return finished

@@ -14,6 +14,7 @@ from torch import Tensor
 from midstep.workload.catalogue import Catalogue
 from training.data import held_out_specs, pictures, sample_specs, to_tensor
 from training.muon import Muon, split
+from training.recipe import SHIPPED, Recipe
 from training.schedule import Average, load, rate, save, set_rate
 
 BATCH = 8
@@ -77,11 +78,12 @@ def train(
     pool: int = 12000,
     model: AutoencoderTiny | None = None,
     lr: float = 0.012,
+    recipe: Recipe = SHIPPED,
 ) -> AutoencoderTiny:
-    """Train (or resume) and return the averaged model."""
-    torch.manual_seed(0)
-    rng = np.random.default_rng(1)
-    model = (model or build()).train()
+    """Train (or resume) and return the averaged model, on the CPU."""
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.of(1))
+    model = (model or build()).train().to(recipe.device)
     average = Average(model, 0.99)
     matrices, rest = split(model)
     optimizers = [Muon(matrices, lr), torch.optim.AdamW(rest, 2e-3, weight_decay=0.0)]
@@ -93,14 +95,16 @@ def train(
             optimizer.load_state_dict(state)
         start = saved["step"]
     if start >= steps:
-        return average.model
-    images = pictures(catalogue, sample_specs(catalogue, pool, rng), 10_000)
-    test = to_tensor(pictures(catalogue, held_out_specs(catalogue)[:64], 5_000))
+        return average.model.cpu()
+    images = pictures(catalogue, sample_specs(catalogue, pool, rng, recipe.split), 10_000)
+    exam = held_out_specs(catalogue, recipe.split)[:64]
+    test = to_tensor(pictures(catalogue, exam, 5_000)).to(recipe.device)
     began = time.time()
     for step in range(start, steps):
         set_rate(optimizers, rate(step, steps, 60))
-        batch = to_tensor(images[np.random.default_rng(step).integers(0, pool, BATCH)])
-        with torch.autocast("cpu", torch.bfloat16):
+        chosen = np.random.default_rng(recipe.of(step)).integers(0, pool, BATCH)
+        batch = to_tensor(images[chosen]).to(recipe.device)
+        with torch.autocast(recipe.device, torch.bfloat16):
             loss = loss_of(model, batch, NOISE)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -122,4 +126,4 @@ def train(
                 optimizers=[o.state_dict() for o in optimizers],
                 step=step + 1,
             )
-    return average.model
+    return average.model.cpu()

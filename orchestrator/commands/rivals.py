@@ -94,7 +94,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         out=Path(args.out),
         rules=names(args.rules),
         capacities=[*map(int, capacities)],
-        open_drawing=_open_drawing,
+        open_drawing=open_drawing,
         prompts=prompts,
         requests=args.requests,
         warm_up=args.warm_up,
@@ -106,7 +106,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
     return reuse_curve(wish)
 
 
-def _open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:
+def open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:
     """The scenario's denoiser as a calibration lays it out, and its way to run trips together."""
     from midstep.diffusion.factory import open_denoiser
     from orchestrator.doctor.calibrate_reuse.command import lay_out

@@ -14,7 +14,8 @@ from orchestrator.doctor.calibrate_reuse.pairs import Pair
 
 __all__ = ["AGAINST_LAST", "BATCH", "STEP_BY_STEP", "Drawing", "Job"]
 
-BATCH = 32  # trajectories that are advanced together
+BATCH = 32  # trajectories that are advanced together on a CPU
+GPU_BATCH = 128
 STEP_BY_STEP = "step by step"
 AGAINST_LAST = "against the last"
 
@@ -32,9 +33,9 @@ class Drawing:
     """Pictures of pairs on one denoiser. `steps` counts the network's steps so far, one a picture,
     for estimates."""
 
-    def __init__(self, denoiser: Denoiser, batch: int = BATCH) -> None:
+    def __init__(self, denoiser: Denoiser, batch: int | None = None) -> None:
         self._denoiser = denoiser
-        self._batch = batch
+        self._batch = _batch(denoiser) if batch is None else batch
         self._whole = denoiser.identity.steps
         self.steps = 0
 
@@ -110,6 +111,12 @@ class Drawing:
                 pictures.append(self._denoiser.decode(trajectory))
 
         return Job(lambda until: self._denoiser.begin(pair.core, pair.seed, until), stops, at)
+
+
+def _batch(denoiser: Denoiser) -> int:
+    """How many trajectories keep the denoiser's device busy."""
+    device = getattr(denoiser, "device", None)
+    return BATCH if device is None or device.type == "cpu" else GPU_BATCH
 
 
 def _curves(pictures: Sequence[Picture]) -> dict[str, list[float]]:
