@@ -26,6 +26,7 @@ __all__ = [
     "ENDING",
     "EXPLORE",
     "GAIN",
+    "HARD_PAIR",
     "PAUSE",
     "PLACE",
     "PLAIN",
@@ -65,6 +66,7 @@ BURST = 18  # number of a stay: how long it is; 0, 1: whether the first is a bur
 THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate is one
 CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
 CHECK = 22  # of a request's id: whether its picture is checked
+HARD_PAIR = 24  # pair, place: what two prompts that differ in one attribute ask for
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

@@ -7,6 +7,7 @@ closeness is the Gaussian log-likelihood under them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +18,7 @@ from midstep.reuse.render import GLYPHS, Picture, Spec, backdrop, place
 from midstep.reuse.scenes import PAINTERS, SIZE
 from midstep.workload.catalogue import Catalogue, Edge, Ending
 
-__all__ = ["Verdict", "can_judge", "judge"]
+__all__ = ["Verdict", "can_judge", "choose", "judge"]
 
 Array = NDArray[np.float32]
 SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
@@ -153,3 +154,32 @@ def judge(catalogue: Catalogue, pictures: Picture, specs: list[Spec]) -> list[Ve
                 ending=catalogue.endings[int(table[spec.edge.thing].argmin())],
             )
     return [verdicts[i] for i in range(len(specs))]
+
+
+def choose(catalogue: Catalogue, picture: Picture, specs: Sequence[Spec]) -> int:
+    """Forced choice between a few specifications: which of them the picture is closest to."""
+    return int(np.argmin([cost_of(catalogue, picture, spec) for spec in specs]))
+
+
+def cost_of(catalogue: Catalogue, picture: Picture, spec: Spec) -> float:
+    """Distance of a picture from the render of a specification: one entry of `costs`."""
+    means, variances = backdrops(catalogue)
+    behind = means[spec.edge.background]
+    varies = variances[spec.edge.background]
+    pixels = picture.astype(np.float32)
+    spread = TOLERANCE + varies
+    bare = (pixels - behind) ** 2 / spread + np.log(spread)
+    whole = bare.sum(dtype=np.float64)
+    number = catalogue.endings.index(spec.ending)
+    best = np.inf
+    for shift in SHIFTS:
+        layer = layers(catalogue, shift)[number]
+        part = layer.rows, layer.columns
+        alpha = layer.alpha[spec.edge.thing]
+        through = 1 - alpha
+        mean = alpha * layer.colour[spec.edge.thing] + through * behind[part]
+        variance = TOLERANCE + through**2 * varies[part]
+        covered = (pixels[part] - mean) ** 2 / variance + np.log(variance)
+        cost = whole - bare[part].sum(dtype=np.float64) + covered.sum(dtype=np.float64)
+        best = min(best, float(cost))
+    return best

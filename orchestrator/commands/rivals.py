@@ -1,4 +1,4 @@
-"""Rules for like prompts side by side: `reuse-curve`."""
+"""What reuse across prompts does to pictures: `reuse-curve`, `hard-negatives`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,40 @@ def add_commands(commands: Commands) -> None:
         help="where tables, drawing and pictures go (default %(default)s)",
     )
     curve.set_defaults(call=_reuse_curve)
+    _add_hard_negatives(commands)
+
+
+def _add_hard_negatives(commands: Commands) -> None:
+    hard = commands.add_parser(
+        "hard-negatives",
+        help="prompts that differ in one attribute: whether each picture shows its own, by forced "
+        "choice",
+    )
+    add_scenario(hard)
+    add_model(hard)
+    hard.add_argument(
+        "--pairs", type=int, default=400, metavar="N", help="pairs an attribute (%(default)s)"
+    )
+    hard.add_argument(
+        "--steps",
+        default="",
+        metavar="N,N",
+        help="steps to draw beside the calibrated limit, such as 8,10,14",
+    )
+    hard.add_argument(
+        "--hours",
+        type=float,
+        default=2.0,
+        metavar="H",
+        help="stop after so long (default %(default)s); the same command goes on",
+    )
+    hard.add_argument(
+        "--out",
+        default="runs/hard-negatives",
+        metavar="DIR",
+        help="where tables and pictures go (default %(default)s)",
+    )
+    hard.set_defaults(call=_hard_negatives)
 
 
 def _reuse_curve(args: argparse.Namespace) -> int:
@@ -104,6 +138,27 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         hours=args.hours,
     )
     return reuse_curve(wish)
+
+
+def _hard_negatives(args: argparse.Namespace) -> int:
+    for name, least in (("pairs", 1), ("hours", 0)):
+        if not vars(args)[name] >= least:
+            raise OptionError(f"--{name} {vars(args)[name]}: give {least} or more")
+    steps = names(args.steps) if args.steps else []
+    if not all(n.isascii() and n.isdigit() and len(n) < 5 for n in steps):
+        raise OptionError(f"--steps {args.steps[:60]}: give whole numbers, such as 8,10")
+    scenario = load_scenario(args)
+    from orchestrator.evaluation.hard_negatives.command import HardNegatives, hard_negatives
+
+    wish = HardNegatives(
+        scenario=scenario,
+        out=Path(args.out),
+        open_drawing=open_drawing,
+        pairs=args.pairs,
+        steps=[*map(int, steps)],
+        hours=args.hours,
+    )
+    return hard_negatives(wish)
 
 
 def open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from midstep.reuse.judge import Verdict, can_judge, judge
+from midstep.reuse.judge import Verdict, can_judge, choose, cost_of, costs, judge
 from midstep.reuse.quality import ssim
 from midstep.reuse.render import Picture, Spec, render
 from midstep.scenario_file import load
@@ -69,3 +69,15 @@ def test_ssim_is_that_of_its_formula() -> None:
     second = np.full((32, 32, 3), 150, np.uint8)
     assert ssim(first, second) == pytest.approx((2 * a * b + c1) / (a * a + b * b + c1), abs=1e-6)
     assert ssim(first, first) == 1
+
+
+def test_a_choice_between_two_is_by_the_costs_that_all_are_judged_by(words: Catalogue) -> None:
+    wish = Spec(Edge(3, 10), Ending(1, 2))
+    other = Spec(Edge(5, 10), Ending(2, 2))
+    pictures = np.stack([noisy(render(words, wish, 4), 1), noisy(render(words, other, 4), 1)])
+    every = costs(words, pictures, 10)
+    for picture, table, nearest in zip(pictures, every, (0, 1), strict=True):
+        assert choose(words, picture, (wish, other)) == nearest
+        for spec in (wish, other):
+            expected = table[spec.edge.thing, words.endings.index(spec.ending)]
+            assert cost_of(words, picture, spec) == pytest.approx(expected, rel=1e-4)

@@ -1,10 +1,10 @@
-"""Wilson's bounds."""
+"""Wilson's bounds, and Newcombe's of a difference."""
 
 from __future__ import annotations
 
 import pytest
 
-from midstep.reuse.proportions import all_right, wilson
+from midstep.reuse.proportions import all_right, paired_difference, wilson
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,10 @@ def test_nothing_counted_says_nothing() -> None:
 def test_the_least_count_that_suffices_where_all_are_right(share: float, count: int) -> None:
     assert all_right(share) == count
     assert wilson(count, count)[0] >= share > wilson(count - 1, count - 1)[0]
+
+
+def test_the_interval_of_a_paired_difference_is_that_of_the_literature() -> None:
+    low, high = paired_difference(36, 12, 2, 0)  # Newcombe, Statistics in Medicine 17 (1998)
+    assert (low, high) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+    assert paired_difference(36, 2, 12, 0) == pytest.approx((-high, -low))
+    assert paired_difference(0, 0, 0, 0) == (-1.0, 1.0)

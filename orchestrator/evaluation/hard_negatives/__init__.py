@@ -1,0 +1,1 @@
+"""`midstep hard-negatives`: whether a picture from another prompt's output shows its own prompt."""
