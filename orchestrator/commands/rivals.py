@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,10 @@ from orchestrator.commands.options import Commands, add_model, add_scenario, loa
 
 if TYPE_CHECKING:
     from midstep.diffusion.denoise import Denoiser
+    from midstep.reuse.embedding import Embedder
+    from midstep.workload.catalogue import Catalogue
     from orchestrator.evaluation.reuse_curve.measuring import Trip
+    from orchestrator.evaluation.reuse_curve.points import Drawn
 
 __all__ = ["add_commands"]
 
@@ -36,6 +39,12 @@ def add_commands(commands: Commands) -> None:
     )
     curve.add_argument(
         "--rules", default=RULES, metavar="R,R", help="what to compare (default %(default)s)"
+    )
+    curve.add_argument(
+        "--pairs",
+        metavar="JOURNAL",
+        help="what `midstep calibrate --reuse --likeness` leaves beside its table: the rule "
+        "staircase is fitted to it",
     )
     curve.add_argument(
         "--capacity", default="25,100,250", metavar="N,N", help="outputs that fit (%(default)s)"
@@ -136,6 +145,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         embeddings=names(args.embeddings),
         sample=args.sample,
         hours=args.hours,
+        measured=None if args.pairs is None else _measured(Path(args.pairs), scenario),
     )
     return reuse_curve(wish)
 
@@ -159,6 +169,16 @@ def _hard_negatives(args: argparse.Namespace) -> int:
         hours=args.hours,
     )
     return hard_negatives(wish)
+
+
+def _measured(
+    journal: Path, scenario: Scenario
+) -> Callable[[Catalogue, Embedder], Sequence[Drawn]]:
+    """How what a calibration has drawn is read."""
+    from orchestrator.doctor.calibrate_reuse.like_samples import samples_of
+
+    share = scenario.workload.plain_share
+    return lambda catalogue, embedder: samples_of(journal, catalogue, share, embedder)
 
 
 def open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:

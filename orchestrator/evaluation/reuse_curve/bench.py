@@ -26,7 +26,13 @@ from orchestrator.evaluation.reuse_curve.matrix import Limits, Marks
 from orchestrator.evaluation.reuse_curve.measuring import Measuring, Trip
 from orchestrator.evaluation.reuse_curve.oracle import Seeking, seek
 from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
-from orchestrator.evaluation.reuse_curve.points import Point, open_rule, rule_steps, sought
+from orchestrator.evaluation.reuse_curve.points import (
+    Drawn,
+    Point,
+    open_rule,
+    rule_steps,
+    sought,
+)
 from orchestrator.evaluation.reuse_curve.replay import (
     ByMatrix,
     ByRule,
@@ -53,7 +59,9 @@ TUNED_ON = 750
 class ReuseCurve:
     """What the command's options say. `prompts`: a list instead of the catalogue's law; `sample`:
     counted requests whose pictures are drawn, 0: none; `keep`: a name of KEEPERS. `open_drawing`
-    opens the denoiser, and what runs many trajectories on it together."""
+    opens the denoiser, and what runs many trajectories on it together. `measured` reads what a
+    calibration has drawn of a catalogue's pairs, with cosines by an embedder; None: nothing is at
+    hand."""
 
     scenario: Scenario
     out: Path
@@ -67,6 +75,7 @@ class ReuseCurve:
     embeddings: Sequence[str] = ("auto",)
     sample: int = 512
     hours: float = 2.0
+    measured: Callable[[Catalogue, Embedder], Sequence[Drawn]] | None = None
 
 
 class Bench:
@@ -81,17 +90,27 @@ class Bench:
         cells = () if self.table is None else self.table.cells
         self._table_digest = digest([asdict(cell) for cell in cells], 4)
         embedders = {name: _embedder(wish.scenario, name, denoiser) for name in wish.embeddings}
+        self._embedders = embedders
         tuning = _tuning(wish, stream)
         self._worlds = {name: World(stream, embedder) for name, embedder in embedders.items()}
         self._tuning = {name: World(tuning, embedder) for name, embedder in embedders.items()}
         self._limits: dict[Quality, ReuseLimits] = {}
         self.judged = self._judged(stream.catalogue)
         catalogue = stream.catalogue
+        self._catalogue = catalogue
         self.expectation: Expectation | None = None
         if self.table is not None and catalogue is not None:
             self.expectation = Expectation(self.table, catalogue)
         self.title = self._title(stream, embedders)
         self.journal = self._journal(stream)
+
+    def drawn(self) -> Mapping[str, Sequence[Drawn]]:
+        """What a staircase is fitted to, by embedding; nothing where none was given, or the stream
+        is no catalogue's. Raises OptionError."""
+        measured = self._wish.measured
+        if measured is None or self._catalogue is None:
+            return {}
+        return {name: measured(self._catalogue, of) for name, of in self._embedders.items()}
 
     def replayed(self, points: Sequence[Point]) -> Iterator[Replayed]:
         """Every point at every capacity."""
@@ -156,9 +175,10 @@ class Bench:
 
     def _name(self, world: World, capacity: int, point: Point) -> str:
         """A point's name in the file of layouts: with what the choice depends on."""
+        fit = "".join(f" {digest(value, 4)}" for key, value in point.params if key == "fit")
         return (
             f"{world.stream.digest()} {self._table_digest} {self._wish.keep} {capacity} "
-            f"{point.label}"
+            f"{point.label}{fit}"
         )
 
     def _replay(

@@ -14,7 +14,7 @@ from orchestrator.evaluation.reuse_curve.bench import Bench, ReuseCurve
 from orchestrator.evaluation.reuse_curve.keepers import KEEPERS
 from orchestrator.evaluation.reuse_curve.measuring import Measuring, missing_places
 from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
-from orchestrator.evaluation.reuse_curve.points import ORACLE, QUALITIES, sweep
+from orchestrator.evaluation.reuse_curve.points import ORACLE, QUALITIES, STAIRCASE, sweep
 from orchestrator.evaluation.reuse_curve.scores import (
     Replayed,
     Score,
@@ -43,7 +43,9 @@ def reuse_curve(wish: ReuseCurve) -> int:
     stream = _stream(wish, wish.scenario)
     denoiser, run = wish.open_drawing(wish.scenario)
     bench = Bench(wish, stream, denoiser)
-    points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table, denoiser.identity.steps)
+    drawn = bench.drawn() if STAIRCASE in wish.rules else {}
+    steps = denoiser.identity.steps
+    points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table, steps, drawn)
     replayed = list(bench.replayed(points))
     _write(wish.out, _scores(replayed, stream, bench, []), bench.title)
     if not wish.sample:

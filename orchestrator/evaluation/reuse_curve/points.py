@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_node.similar import SIMILAR_RULES
 from edge_node.similar.base import BySimilarity, SimilarRule, Wanted
+from edge_node.similar.staircase import fit_thresholds
 from midstep.errors import OptionError
 from midstep.reuse.index import Neighbours
 from midstep.reuse.likeness import LIKENESS, UNKNOWN, UNRELATED
@@ -18,10 +19,26 @@ from midstep.reuse.limits import class_limit
 from midstep.reuse.table import ReuseTable
 from midstep.wire.messages import Quality
 
-__all__ = ["EXACT", "ORACLE", "QUALITIES", "Point", "by_cosine", "open_rule", "rule_steps", "sweep"]
+__all__ = [
+    "EXACT",
+    "ORACLE",
+    "QUALITIES",
+    "STAIRCASE",
+    "Drawn",
+    "Point",
+    "by_cosine",
+    "open_rule",
+    "rule_steps",
+    "sweep",
+]
 
 EXACT = "exact"  # no other prompt's output serves
 ORACLE = "oracle"
+STAIRCASE = "staircase"
+
+Drawn = tuple[int, float, Mapping[str, float]]
+"""A drawn picture: the donor's step, the cosine of the pair, values by metric."""
+
 QUALITIES = (
     Quality(metric="fidelity", floor=1.0, share=0.95),
     *(Quality(metric="ssim", floor=floor, share=0.9) for floor in (0.95, 0.9, 0.8, 0.7)),
@@ -49,7 +66,8 @@ class Point:
     @property
     def name(self) -> str:
         """Rule and parameters, and the embedding where the rule goes by the cosine."""
-        words = [self.rule, *(f"{key} {value:g}" for key, value in self.params)]
+        numbers = [(key, value) for key, value in self.params if not isinstance(value, tuple)]
+        words = [self.rule, *(f"{key} {value:g}" for key, value in numbers)]
         if by_cosine(self.rule):
             words.append(f"({self.embedding})")
         return " ".join(words)
@@ -77,10 +95,12 @@ def sweep(
     qualities: Sequence[Quality],
     table: ReuseTable | None,
     steps: int,
+    drawn: Mapping[str, Sequence[Drawn]],
 ) -> list[Point]:
     """The points of these rules: each at every quality with its calibrated or published parameters,
     and at MIDDLE with others; rules that go by the cosine with each embedding, the others with the
-    first. The oracle has its own (`sought`). Raises OptionError for a rule that there is not."""
+    first. The oracle has its own (`sought`). `drawn`, by embedding: what a staircase is fitted to.
+    Raises OptionError for a rule that there is not, or that lacks what it is fitted to."""
     points = []
     for rule in rules:
         if rule not in (EXACT, ORACLE) and rule not in SIMILAR_RULES:
@@ -88,13 +108,21 @@ def sweep(
             raise OptionError(f"--rules: there is no rule {rule[:60]}; give some of {known}")
         if rule == ORACLE:
             continue
+        if rule == STAIRCASE and not drawn:
+            raise OptionError(
+                "--rules: staircase is fitted to a catalogue's pairs: give --pairs, the journal "
+                "that `midstep calibrate --reuse --likeness` leaves beside its table"
+            )
         of = embeddings if by_cosine(rule) else embeddings[:1]
         for embedding, quality in product(of, qualities):
             others = OTHERS.get(rule, ()) if quality == MIDDLE else ()
             others = tuple(one for one in others if one[0] != "step" or one[1] < steps)
             points += [
                 Point(rule=rule, params=params, embedding=embedding, quality=quality)
-                for params in (*_params(rule, quality, table, steps), *((one,) for one in others))
+                for params in (
+                    *_params(rule, quality, table, steps, drawn.get(embedding, ())),
+                    *((one,) for one in others),
+                )
             ]
     return [*dict.fromkeys(points)]
 
@@ -112,11 +140,21 @@ def sought(embeddings: Sequence[str], table: ReuseTable | None) -> list[tuple[Po
 
 
 def _params(
-    rule: str, quality: Quality, table: ReuseTable | None, steps: int
+    rule: str,
+    quality: Quality,
+    table: ReuseTable | None,
+    steps: int,
+    drawn: Sequence[Drawn],
 ) -> list[tuple[tuple[str, Any], ...]]:
     """A rule's own parameters at a quality. `any` gets the limit that was measured for unrelated
     prompts, its calibrated step, and is left out where not even the first step is good enough;
-    half of all steps where nothing was measured."""
+    half of all steps where nothing was measured. `staircase` is fitted to what was `drawn`, a
+    picture below the floor being spoilt."""
+    if rule == STAIRCASE:
+        spoilt = [
+            (step, cosine, values[quality.metric] < quality.floor) for step, cosine, values in drawn
+        ]
+        return [(("fit", tuple(fit_thresholds(spoilt).items())),)]
     if rule != "any":
         return [()]
     measured = None
@@ -134,7 +172,8 @@ def open_rule(point: Point, steps: int, table: ReuseTable | None) -> SimilarRule
     if point.rule == EXACT:
         return None
     kind: Any = SIMILAR_RULES[point.rule]
-    rule: SimilarRule = kind(steps, table, **dict(point.params))
+    params = {key: dict(value) if key == "fit" else value for key, value in point.params}
+    rule: SimilarRule = kind(steps, table, **params)
     return rule
 
 

@@ -78,6 +78,7 @@ def test_what_there_is_not_is_refused_in_a_line(tmp_path: Path) -> None:
     of = Bench(tmp_path)
     for changes, words in (
         ({"rules": ["nearest"]}, "--rules: there is no rule nearest"),
+        ({"rules": ["staircase"]}, "--rules: staircase is fitted to a catalogue's pairs"),
         ({"keep": "all"}, "--keep all: give frequent or recent"),
         ({"embeddings": ("clip",)}, "--embeddings: there is no clip"),
         ({"warm_up": 40}, "--prompts .* 40 requests, 40 of them to warm up"),
