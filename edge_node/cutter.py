@@ -36,10 +36,14 @@ class Cutter:
         self._frame_bits = 8.0 * frame_bytes
 
     def cut(self, request: Request, prompt_key: str, held: int, flight: Flight | None) -> int:
-        """The step wanted for a request, within 1..limit. `held` is the furthest held step within
-        its limit, 0: none; `flight` a trajectory that it could join."""
-        wanted = self._rule.cut(self._situation(request, prompt_key, held, flight))
-        return max(1, min(wanted, request.limit))
+        """The step wanted for a request, within 1..limit, and past the first step of its start
+        picture. `held` is the furthest held step within its limit, 0: none; `flight` a trajectory
+        that it could join."""
+        first = 0 if request.start is None else request.start.first_step(self.steps)
+        # steps before a start picture's first have not to be computed either
+        situation = self._situation(request, prompt_key, max(held, first), flight)
+        wanted = self._rule.cut(situation)
+        return max(first + 1, min(wanted, request.limit))
 
     def _situation(
         self, request: Request, prompt_key: str, held: int, flight: Flight | None

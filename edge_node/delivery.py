@@ -15,11 +15,13 @@ __all__ = ["LOCAL", "Delivery"]
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """An output for one request, and how it was made; no `entry`: its device makes the whole
-    picture. `donor`: another prompt's output that it is, or began from. `staged`: a held output
-    that waits in staging all the same."""
+    picture. `first_step`: of a start picture, whose trajectory begins there. `donor`: another
+    prompt's output that it is, or began from. `staged`: a held output that waits in staging all the
+    same."""
 
     entry: Entry | None
     reuse: Reuse
+    first_step: int = 0
     edge_steps: int = 0
     reused_step: int = 0
     queue_s: float = 0.0
@@ -38,7 +40,7 @@ class Delivery:
 
     @property
     def saved_steps(self) -> int:
-        return self.step - self.edge_steps
+        return self.step - self.first_step - self.edge_steps if self.step else 0
 
     @property
     def similarity(self) -> float:

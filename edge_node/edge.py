@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
@@ -40,6 +41,7 @@ from midstep.wire.messages import (
     Request,
     SlotPlan,
 )
+from midstep.wire.start import Start, StartKey
 
 __all__ = ["Edge"]
 
@@ -124,8 +126,14 @@ class Edge:
         if self.checks is not None:
             request = self.checks.capped(request)
         arrived = self.clock.now()
+        start = None if request.start is None else await self._checked(request.start, request.limit)
         output = OutputKey.of(
-            self._pipeline, request.prompt, request.private_seed, self.seed, request.negative
+            self._pipeline,
+            request.prompt,
+            request.private_seed,
+            self.seed,
+            request.negative,
+            start,
         )
         key = output.digest()
         async with asyncio.timeout(timeout_s):
@@ -133,6 +141,9 @@ class Edge:
                 delivery = await self._supply.by_plan(self.gate, request, output, key)
             else:
                 delivery = await self._supply.by_cut(request, output, key)
+        if request.start is not None:
+            first = request.start.first_step(self.identity.steps)
+            delivery = replace(delivery, first_step=first)
         now = self.clock.now()
         edge_s = max(0.0, now - arrived - delivery.plan_wait_s - delivery.queue_s)
         access = delivery.access(request, key, now, edge_s)
@@ -160,6 +171,27 @@ class Edge:
                 f"the device's reuse limit is step {request.limit}, {self.name} has steps 1 to "
                 f"{self.identity.steps}"
             )
+
+    async def _checked(self, start: Start, limit: int) -> StartKey:
+        """What of a start picture is part of the output's identity. Raises PromptError for one that
+        this edge cannot begin from, PipelineMismatch where nothing of it may be handed over."""
+        identity = self.identity
+        if self.gate is not None:
+            raise PromptError(f"{self.name} is coupled to a plan, which has no start pictures")
+
+        def read() -> StartKey:
+            start.check(identity.steps, identity.height, identity.width)
+            return start.key
+
+        # a large picture takes longer to unpack than the loop may be held up
+        key = await asyncio.to_thread(read) if self.engine.has_thread else read()
+        first = start.first_step(identity.steps)
+        if limit <= first:
+            raise PipelineMismatch(
+                f"the device's reuse limit is step {limit}, the trajectory of its start picture "
+                f"begins at step {first}"
+            )
+        return key
 
     def _frozen(self, entry: Entry) -> None:
         """A fresh output waits for the policy."""

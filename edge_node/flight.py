@@ -15,20 +15,24 @@ from midstep.diffusion.denoise import Denoiser, Trajectory
 from midstep.diffusion.engine import Engine, StopsOnTheWay
 from midstep.errors import CacheCorrupted
 from midstep.reuse.embedding import Vector
+from midstep.wire.start import Start
 
 __all__ = ["Flight", "Origin", "Passenger"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a trajectory begins from: the noise of `seed`, or the `held` output of that prompt, or
-    of another's, the `donor`. Where it is `private`, or a donor's, what is made serves nobody else.
-    `vector` embeds the prompt."""
+    """What a trajectory begins from: the noise of `seed`, with a `start` that picture under it, or
+    the `held` output of that prompt, or of another's, the `donor`. Where it is `private`, or a
+    donor's, what is made serves nobody else. `first_step` is the start's. `vector` embeds the
+    prompt."""
 
     prompt: str
     prompt_key: str
     seed: int
     negative: str = ""
+    start: Start | None = None
+    first_step: int = 0
     private: bool = False
     held: Entry | None = None
     donor: Donor | None = None
@@ -36,7 +40,12 @@ class Origin:
 
     @property
     def step(self) -> int:
-        """0 where it is noise."""
+        """Where the trajectory begins: 0 where it is noise."""
+        return self.first_step if self.held is None else self.held.frame.step
+
+    @property
+    def reused_step(self) -> int:
+        """The held output's; 0 where there is none."""
         return 0 if self.held is None else self.held.frame.step
 
     @property
@@ -164,7 +173,11 @@ class Flight(StopsOnTheWay):
         until = self._stop
         if origin.held is None:
             trajectory = self._denoiser.begin(
-                origin.prompt, origin.seed, until, negative=origin.negative
+                origin.prompt,
+                origin.seed,
+                until,
+                negative=origin.negative,
+                start=origin.start,
             )
         else:
             trajectory = self._denoiser.resume(

@@ -63,7 +63,8 @@ class Usable:
 
 class Lookup:
     """Looks outputs up in `store`. A prompt that the plan of `rule` names is served by its own
-    outputs alone: the plan wants one to be made. Without a `finder` every prompt is. `seed` is the
+    outputs alone: the plan wants one to be made. So is every request with a start picture, and
+    without a `finder` every prompt. `seed` is the
     scenario's, of which shared seeds are made."""
 
     def __init__(
@@ -80,7 +81,7 @@ class Lookup:
         """The furthest held output within the request's limit. Raises what the embedder raises."""
         finder = self._finder
         hit = await self._store.fetch(prompt_key, request.limit)
-        if finder is None or output.private:
+        if finder is None or output.private or output.start is not None:
             return Usable(hit=hit)
         vector = None if hit is None else hit.entry.embedding
         if vector is not None and hit is not None and hit.step == request.limit:

@@ -58,6 +58,9 @@ class Supply:
         origin = usable.origin(output, key)
         if not self._flights.goes_on(key, held):  # an original is wanted, so from its own noise
             origin = Usable(vector=usable.vector).origin(output, key)
+        if request.start is not None:
+            first = request.start.first_step(self._cutter.steps)
+            origin = replace(origin, start=request.start, first_step=first)
         try:
             return await self._fly(origin, flight, cut, request.limit)
         except QueueFull:
@@ -130,14 +133,14 @@ class Supply:
                 entry=entry,
                 reuse="shared",
                 edge_steps=passenger.edge_steps,
-                reused_step=flight.origin.step,
+                reused_step=flight.origin.reused_step,
             )
         started_s = arrived if flight.started_s is None else flight.started_s
         return Delivery(
             entry=entry,
             reuse="computed" if origin.held is None else "resumed",
             edge_steps=passenger.edge_steps,
-            reused_step=origin.step,
+            reused_step=origin.reused_step,
             queue_s=max(0.0, started_s - arrived),
             donor=origin.donor,
         )

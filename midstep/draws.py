@@ -35,8 +35,11 @@ __all__ = [
     "PROMPT",
     "REQUEST",
     "SPEED",
+    "START",
+    "START_PICTURE",
     "THINNING",
     "TOLERANCE",
+    "UPLINK_GAIN",
     "VARIATION",
     "VARIATION_SEED",
     "generator",
@@ -67,6 +70,9 @@ THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate i
 CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
 CHECK = 22  # of a request's id: whether its picture is checked
 HARD_PAIR = 24  # pair, place: what two prompts that differ in one attribute ask for
+START = 25  # index, user: whether the request begins from a picture
+START_PICTURE = 26  # index, user: which
+UPLINK_GAIN = 27  # slot, user: the fade of a link on the way up
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

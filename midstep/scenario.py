@@ -25,6 +25,7 @@ from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
 
 __all__ = [
+    "CATALOGUE_PICTURES",
     "MOST_USERS",
     "Arrivals",
     "Channel",
@@ -47,6 +48,7 @@ __all__ = [
     "ScaleEvent",
     "Scenario",
     "Slotted",
+    "StartPictures",
     "Threshold",
     "TimelineEvent",
     "Tree",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
+CATALOGUE_PICTURES = "catalogue"  # start pictures that are drawn, not read
 
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
@@ -211,6 +214,8 @@ class Devices(Tree):
     parallel: bool = False
     """Whether a device's own requests and frames do not wait for each other, as in (5) and (8):
     each takes its amount over the rate of the slot in which it was due."""
+    uplink_w: float = Field(0.2, gt=0)
+    """Transmit power of a device, watts: of (6) on the way up, which start pictures take."""
     watts: float = Field(4.0, ge=0)
     """Power while a device computes, watts: the record's energy is this times the time."""
     edge: str | None = None
@@ -394,6 +399,20 @@ class Arrivals(Tree):
         )
 
 
+class StartPictures(Tree):
+    """Pictures that requests begin from instead of noise alone (image-to-image)."""
+
+    pictures: str = CATALOGUE_PICTURES
+    """Where users have them from: a folder of pictures (.png, .jpg, .jpeg, .webp) on the devices'
+    machine, beside the scenario's file unless it is a path from the root, of which each request
+    draws one; or `catalogue`: the object of the request's core prompt on another background."""
+    strength: float = Field(0.6, gt=0, le=1)
+    """How much of the way back to noise a picture goes: of S steps the last int(strength S) are
+    left."""
+    share: float = Field(0.5, ge=0, le=1)
+    """Share of the requests that begin from a picture, 0 to 1."""
+
+
 class Workload(Tree):
     """What users ask for. `catalogue` is a model's name (auto: the model's own, else the shipped
     one's). A list of prompts or a trace is asked for instead of what the catalogue would give."""
@@ -430,6 +449,8 @@ class Workload(Tree):
     negative: str = Field("", max_length=2000)
     """Negative prompt of all users, what a picture is to keep away from; empty: none. A table's
     column `negative` wins. It needs guidance (model.guidance above 1)."""
+    start: StartPictures | None = None
+    """Start pictures; null: every request begins from noise."""
     arrivals: Arrivals = Arrivals(closed=Closed())
     """When users ask."""
 
@@ -744,6 +765,13 @@ class Scenario(Tree):
         return self
 
     @model_validator(mode="after")
+    def _starts_can_be(self) -> Scenario:
+        problem = _start_problem(self)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _something_is_measured(self) -> Scenario:
         if self.warmup_s >= self.duration_s:
             raise ValueError(
@@ -840,6 +868,30 @@ class Scenario(Tree):
         )
 
 
+def _start_problem(scenario: Scenario) -> str | None:
+    """What does not go with start pictures, in a line."""
+    start = scenario.workload.start
+    if start is None:
+        return None
+    steps = scenario.model.steps
+    if int(start.strength * steps) < 1:
+        return (
+            f"workload.start.strength: {start.strength:g} leaves none of {steps} steps; give "
+            f"{1 / steps:.3g} or more"
+        )
+    if scenario.modes.denoiser == "paced":
+        return (
+            "workload.start: modes.denoiser paced computes nothing from a picture, and no profile "
+            "has the time of its encoding; set modes.denoiser: real, or leave it out"
+        )
+    if scenario.reuse.privacy == "core":
+        return (
+            "workload.start: with reuse.privacy core nothing but the core prompt leaves a device, "
+            "and a start picture would; leave one of them out"
+        )
+    return None
+
+
 def _coupled_problem(scenario: Scenario) -> str | None:
     """What does not go with modes.edge `coupled`, in a line."""
     policy = scenario.policy
@@ -864,6 +916,11 @@ def _coupled_problem(scenario: Scenario) -> str | None:
         return (
             f"cut.rule: {scenario.cut.rule[:60]}: where modes.edge is coupled the slot's plan says "
             f"where each prompt is cut; leave cut out"
+        )
+    if workload.start is not None:
+        return (
+            "workload.start: where modes.edge is coupled a slot's plan knows prompts alone, and no "
+            "pictures; leave it out"
         )
     if scenario.reuse.similar is not None:
         return (

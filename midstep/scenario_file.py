@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from midstep.errors import OptionError, ScenarioError
-from midstep.scenario import Scenario
+from midstep.scenario import CATALOGUE_PICTURES, Scenario
 from midstep.scenario_keys import trees_in
 from midstep.scenario_yaml import copy_tree, read_yaml
 from midstep.units import excerpt
@@ -65,6 +65,12 @@ def _place_files(tree: dict[str, Any], folder: Path) -> None:
         keys = tree.get(part)
         if isinstance(keys, dict) and isinstance(keys.get(key), str):
             keys[key] = str((folder / Path(keys[key]).expanduser()).absolute())
+    workload = tree.get("workload")
+    start = workload.get("start") if isinstance(workload, dict) else None
+    if isinstance(start, dict) and isinstance(start.get("pictures"), str):
+        pictures = start["pictures"]
+        if pictures != CATALOGUE_PICTURES:
+            start["pictures"] = str((folder / Path(pictures).expanduser()).absolute())
 
 
 def parse(

@@ -17,11 +17,13 @@ from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, mixed_key
 from midstep.wire.messages import Answer, Description, EdgePort, Quality, Request
+from midstep.wire.start import Start
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.pictures import AllSteps, LastSteps
 from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
+from user_agent.uplink import Uplink
 
 __all__ = ["Device", "Finished", "PictureCheck"]
 
@@ -41,17 +43,19 @@ class PictureCheck:
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
     received, None where the device made the whole picture; and the check that the edge asked
-    for."""
+    for, and the picture that it began from, None: from noise alone."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
     check: PictureCheck | None = None
+    start: Start | None = None
 
 
 class Device:
     """One user's device, with its own link and throttle; the devices of a host share `engine` and
-    `limits`, and where the scenario says so a `band`.
+    `limits`, and where the scenario says so a `band`; where users have start pictures it has an
+    `uplink`.
 
     Where the edge does all steps (it caches finished pictures) the device has no step left in which
     to follow the user's own prompt: it then asks for the user's whole prompt and variation. It asks
@@ -69,6 +73,7 @@ class Device:
         metrics: UserMetrics,
         *,
         band: Band | None = None,
+        uplink: Uplink | None = None,
     ) -> None:
         clock = engine.clock
         self.spec = spec
@@ -85,6 +90,7 @@ class Device:
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
         self._link = open_link(channel, spec, scenario, clock, band)
+        self._uplink = uplink
         step_s = description.step_s if spec.step_s is None else spec.step_s
         self._throttle = Throttle(channel, clock, slot, step_s, parallel=spec.parallel)
         self._pipeline = description.pipeline.digest()
@@ -124,8 +130,12 @@ class Device:
         picture = None
         frame = None
         check = None
+        start = None
         try:
-            answer = await self._ask(row, user_request)
+            if self._uplink is not None and user_request.start is not None:
+                self._move("sending")
+                start = await self._uplink.send(row, user_request.start)
+            answer = await self._ask(row, user_request, start)
             if answer.frame is not None:
                 await self._receive(row, answer.frame)
             picture = await self._finish(row, user_request, answer.frame)
@@ -149,20 +159,34 @@ class Device:
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
         self._metrics.ended(row)
-        return Finished(row, picture, frame, check)
+        return Finished(row, picture, frame, check, start)
 
-    async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
+    def _limit(self, row: RequestRow, user_request: UserRequest, start: Start | None) -> int:
+        """The reuse limit of a request. One that begins from a start picture past it can share
+        nothing with other prompts: it then asks for its own in full."""
+        steps = self._description.pipeline.steps
+        if self._whole_pictures:
+            return steps
+        limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
+        first = 0 if start is None else start.first_step(steps)
+        if limit > first:
+            return limit
+        row.core_prompt = row.edge_prompt
+        row.edge_prompt = row.prompt
+        limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
+        return max(first + 1, limit)  # a variation cannot be turned in before
+
+    async def _ask(self, row: RequestRow, user_request: UserRequest, start: Start | None) -> Answer:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
-        sent = replace(user_request, edge_prompt=row.edge_prompt)
         quality = None
+        limit = self._limit(row, user_request, start)
+        sent = replace(user_request, edge_prompt=row.edge_prompt)
         if self._whole_pictures:
-            limit = self._description.pipeline.steps
             if private is None:
                 private = user_request.variation_seed
-        else:
-            limit = self._limits.limit(sent)
+        elif start is None:  # no table was measured on start pictures
             quality = self._limits.quality
         row.reuse_limit = limit
         row.reuse_class = self._limits.kind(sent)
@@ -179,11 +203,17 @@ class Device:
             kind=row.reuse_class,
             quality=quality,
             negative=user_request.negative,
+            start=start,
         )
         answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
         scenario_seed = self._description.scenario_seed
         output = OutputKey.of(
-            self._pipeline, row.edge_prompt, private, scenario_seed, user_request.negative
+            self._pipeline,
+            row.edge_prompt,
+            private,
+            scenario_seed,
+            user_request.negative,
+            None if start is None else start.key,
         )
         row.seed = output.seed
         row.prompt_key = output.digest()
@@ -225,6 +255,7 @@ class Device:
         """Raise PipelineMismatch for a donor that is not allowed, or not the one that it is said to
         be: it has to agree with this request in everything but its prompt and the shared seed."""
         shares = row.private_seed is None and not self._whole_pictures
+        shares = shares and row.start_digest is None
         if not shares or self._scenario.reuse.similar is None:
             raise PipelineMismatch(
                 f"the edge gives another prompt's output, {answer.donor_key[:12]}, which this "
@@ -292,7 +323,7 @@ class Device:
         row.total_s = self._clock.now() - row.arrived_s
         if row.think_s is None and row.arrival_late_s is not None:  # an open arrival
             row.total_s += row.arrival_late_s
-        stages = (row.queue_s, row.edge_s, row.transfer_s, row.device_s)
+        stages = (row.uplink_s, row.queue_s, row.edge_s, row.transfer_s, row.device_s)
         row.overhead_s = row.total_s
         for spent in stages:
             row.overhead_s -= spent or 0.0

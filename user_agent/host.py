@@ -31,6 +31,8 @@ from user_agent.dropped import DroppedArrivals
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
 from user_agent.samples import Samples
 from user_agent.shared_link import Band, check_together, open_band
+from user_agent.start_pictures import open_starts
+from user_agent.uplink import Uplink
 
 __all__ = ["DeviceHost"]
 
@@ -112,6 +114,7 @@ class DeviceHost:
             _check_pipeline(denoiser, description)
             _check_privacy(scenario, description)
             limits = open_device_limits(scenario, denoiser.identity)
+            starts = open_starts(scenario, denoiser.identity.height, denoiser.identity.width)
         except BaseException:
             if thread is not None:
                 thread.shutdown(wait=False, cancel_futures=True)
@@ -135,7 +138,17 @@ class DeviceHost:
 
         def make(spec: DeviceSpec) -> Device:
             own = limits.of(spec.group)
-            return Device(spec, scenario, edge, engine, own, description, metrics, band=band)
+            return Device(
+                spec,
+                scenario,
+                edge,
+                engine,
+                own,
+                description,
+                metrics,
+                band=band,
+                uplink=None if starts is None else Uplink(starts, spec, scenario, clock, band),
+            )
 
         demand = (workload, open_law(scenario) if law is None else law)
         host = cls(scenario, make, engine, demand, metrics, thread, references)
@@ -346,7 +359,11 @@ class DeviceHost:
             as_received = (await self._engine.submit(job)).value
         alone = await self._engine.submit(
             WholePicture(
-                denoiser=denoiser, prompt=row.prompt, seed=row.seed, negative=row.negative or ""
+                denoiser=denoiser,
+                prompt=row.prompt,
+                seed=row.seed,
+                negative=row.negative or "",
+                start=finished.start,
             )
         )
         return Gallery(

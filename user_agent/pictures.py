@@ -12,6 +12,7 @@ from PIL import Image
 
 from midstep.diffusion.denoise import Denoiser, Picture, Trajectory, Variation
 from midstep.wire.frame import Frame
+from midstep.wire.start import Start
 
 __all__ = ["AllSteps", "AsReceived", "LastSteps", "WholePicture", "pixels", "png"]
 
@@ -84,16 +85,19 @@ class AsReceived:
 
 @dataclass(frozen=True, kw_only=True)
 class WholePicture:
-    """A picture from noise, without reuse."""
+    """A picture from noise, or from a start picture, without reuse."""
 
     denoiser: Denoiser
     prompt: str
     seed: int
     negative: str = ""
+    start: Start | None = None
 
     def begin(self) -> Trajectory:
         steps = self.denoiser.identity.steps
-        return self.denoiser.begin(self.prompt, self.seed, steps, negative=self.negative)
+        return self.denoiser.begin(
+            self.prompt, self.seed, steps, negative=self.negative, start=self.start
+        )
 
     def finish(self, trajectory: Trajectory) -> Picture:
         return self.denoiser.decode(trajectory)

@@ -24,7 +24,8 @@ TIMER_S = 1e-9  # of an event loop: what is due so soon is due now
 class Band:
     """A shared band on a clock: it says when a frame has passed."""
 
-    def __init__(self, band: SharedBand, clock: Clock) -> None:
+    def __init__(self, band: SharedBand, clock: Clock, uplink: Band | None = None) -> None:
+        self.uplink = uplink  # the paired band, on which the same devices send
         self._band = band
         self._clock = clock
         self._waiting: dict[Passage, asyncio.Future[None]] = {}
@@ -140,7 +141,11 @@ def open_band(scenario: Scenario, clock: Clock) -> Band | None:
     total_mhz = scenario.channel.total_mhz
     if total_mhz is None:
         return None
-    return Band(SharedBand(1e6 * total_mhz, scenario.slot_seconds), clock)
+
+    def band() -> SharedBand:
+        return SharedBand(1e6 * total_mhz, scenario.slot_seconds)
+
+    return Band(band(), clock, Band(band(), clock))
 
 
 def check_together(scenario: Scenario, here: Iterable[DeviceSpec], edge: str) -> None:

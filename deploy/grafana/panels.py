@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-STAGES = "queue|edge|transfer|device|overhead|total"
+STAGES = "uplink|queue|edge|transfer|device|overhead|total"
 DONE = 'result="done"'
 FROM_STORE = 'result="done",reuse=~"exact|similar|final"'
 REUSED = 'result="done",reuse=~"exact|similar|final|shared"'  # no edge steps of its own

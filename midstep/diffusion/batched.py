@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.frame_numbers import is_lossy
+from midstep.diffusion.image_to_image import open_image_to_image
 from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
@@ -27,6 +29,7 @@ from midstep.diffusion.text_embedding import embed_text
 from midstep.diffusion.variation import vary
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.start import Start
 
 __all__ = ["BatchedDenoiser"]
 
@@ -89,6 +92,7 @@ class BatchedDenoiser:
         self.xl = "StableDiffusionXL" in type(pipe).__name__
         self.guided = identity.guidance > 1 and pipe.unet.config.time_cond_proj_dim is None
         self._conditionings: OrderedDict[tuple[str, str], Conditioning] = OrderedDict()
+        self._image_to_image: Any = None  # opened for the first start picture
         self._template = copy.deepcopy(pipe.scheduler)
         self._template.set_timesteps(identity.steps, device=self.device)
         if self.xl and hasattr(self._template, "set_begin_index"):
@@ -112,27 +116,59 @@ class BatchedDenoiser:
         return is_lossy(self.frame_numbers, self.identity.dtype)
 
     @torch.no_grad()
-    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
-        check_steps(0, self.steps, until)
+    def begin(
+        self,
+        prompt: str,
+        seed: int,
+        until: int,
+        *,
+        negative: str = "",
+        start: Start | None = None,
+    ) -> Trajectory:
+        first = 0 if start is None else start.first_step(self.steps)
+        check_steps(first, self.steps, until)
         conditioning = self._encode(prompt, negative)
         body = self._body(torch.empty(0), conditioning, torch.Generator("cpu").manual_seed(seed))
-        size = self.identity.height, self.identity.width
-        body.latent = self.pipe.prepare_latents(
-            1,
-            self.pipe.unet.config.in_channels,
-            *size,
-            conditioning.embeds.dtype,
-            self.device,
-            body.generator,
-        )
+        if start is None:
+            size = self.identity.height, self.identity.width
+            body.latent = self.pipe.prepare_latents(
+                1,
+                self.pipe.unet.config.in_channels,
+                *size,
+                conditioning.embeds.dtype,
+                self.device,
+                body.generator,
+            )
+        else:
+            self._set_out(body, start, first)
         body.rng_start = body.generator.get_state()
         return Trajectory(
             prompt=prompt,
-            step=0,
+            step=first,
             steps=self.steps,
             until=until,
             body=body,
             negative=negative,
+        )
+
+    def _set_out(self, body: _Body, start: Start, first: int) -> None:
+        """Let a body begin from a picture under its noise, at step `first`, as the family's
+        image-to-image pipeline does it."""
+        if self._image_to_image is None:
+            self._image_to_image = open_image_to_image(self.pipe)
+        stock = self._image_to_image
+        body.index = bound(body.scheduler, first, self.steps)
+        if hasattr(body.scheduler, "set_begin_index"):
+            body.scheduler.set_begin_index(body.index)
+        stock.scheduler = body.scheduler
+        body.latent = stock.prepare_latents(
+            stock.image_processor.preprocess(Image.fromarray(start.pixels)),
+            body.scheduler.timesteps[body.index : body.index + 1],
+            1,
+            1,
+            body.conditioning.embeds.dtype,
+            self.device,
+            body.generator,
         )
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from midstep.diffusion.profile import StepProfile
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.start import Start
 
 __all__ = [
     "VARIATION_STRENGTH",
@@ -88,10 +89,19 @@ class Denoiser(Protocol):
         """Whether such frames have fewer bits than the pipeline computes with: what goes on from
         one is no original."""
 
-    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
+    def begin(
+        self,
+        prompt: str,
+        seed: int,
+        until: int,
+        *,
+        negative: str = "",
+        start: Start | None = None,
+    ) -> Trajectory:
         """Noise of `seed`, about to be denoised for `prompt`, and away from `negative` where that
-        is not empty; text encoding included. Raises PromptError where the pipeline takes no
-        negative prompt."""
+        is not empty; text encoding included. With a `start` picture that picture under this noise,
+        at its first step. Raises PromptError where the pipeline takes no negative prompt, or no
+        picture."""
 
     def resume(
         self,

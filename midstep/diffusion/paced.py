@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.frame_numbers import is_lossy, narrowed_bytes
 from midstep.diffusion.profile import StepProfile
-from midstep.errors import PipelineMismatch
+from midstep.errors import PipelineMismatch, PromptError
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.start import Start
 
 __all__ = ["PACED_BYTES", "PacedDenoiser"]
 
@@ -56,7 +57,17 @@ class PacedDenoiser:
     def lossy(self) -> bool:
         return is_lossy(self._numbers, self.identity.dtype)
 
-    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
+    def begin(
+        self,
+        prompt: str,
+        seed: int,
+        until: int,
+        *,
+        negative: str = "",
+        start: Start | None = None,
+    ) -> Trajectory:
+        if start is not None:
+            raise PromptError("a paced edge computes nothing, from a start picture as from noise")
         check_steps(0, self.identity.steps, until)
         return Trajectory(
             prompt=prompt,

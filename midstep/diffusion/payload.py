@@ -46,6 +46,7 @@ _WIDE = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+LAST = "channels last"
 _MARK = "\x00t"  # stands in the JSON where a tensor was
 
 
@@ -69,6 +70,8 @@ def pack(payload: Payload, numbers: str | None = None) -> bytes:
         tensors["rng"] = _portable(payload.rng)
     solver = {name: _flatten(name, value, tensors) for name, value in payload.solver.items()}
     about = {"solver": json.dumps(solver)}
+    if _channels_last(payload.latent):
+        about["layout"] = LAST
     if numbers is not None:
         about["wide"] = json.dumps(_narrow(tensors, numbers))
     blob: bytes = safetensors.torch.save(tensors, metadata=about)
@@ -92,11 +95,13 @@ def unpack(blob: bytes, shape: tuple[int, ...] | None = None) -> Payload:
     """The payload in `blob`. Raises FrameError for anything that is not one, PipelineMismatch where
     its latent has not this `shape`."""
     try:
-        solver, wide = _checked(blob, shape)
+        solver, wide, last = _checked(blob, shape)
         tensors = safetensors.torch.load(blob)
         for name, dtype in wide.items():
             scale = tensors.pop(name + SCALE, None)
             tensors[name] = widen(tensors[name], scale, _WIDE[dtype])
+        if last:
+            _lay_out(tensors)
         latent = tensors.pop("latent")
         rng = tensors.pop("rng", None)
         return Payload(
@@ -114,9 +119,11 @@ def unpack(blob: bytes, shape: tuple[int, ...] | None = None) -> Payload:
         raise FrameError(f"the frame's payload cannot be read: {error}") from error
 
 
-def _checked(blob: bytes, shape: tuple[int, ...] | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """The solver's attributes in a blob whose header keeps its word, and what its narrow tensors
-    were. Makes no tensor; raises like unpack."""
+def _checked(
+    blob: bytes, shape: tuple[int, ...] | None
+) -> tuple[dict[str, Any], dict[str, str], bool]:
+    """The solver's attributes in a blob whose header keeps its word, what its narrow tensors were,
+    and whether its channels come last in memory. Makes no tensor; raises like unpack."""
     length = int.from_bytes(blob[:8], "little")
     rest = len(blob) - 8
     if not 2 <= length <= min(HEADER_LIMIT, rest):
@@ -146,7 +153,24 @@ def _checked(blob: bytes, shape: tuple[int, ...] | None) -> tuple[dict[str, Any]
         raise PipelineMismatch(
             f"the frame's latent is {tuple(latent['shape'])}, this pipeline's is {shape}"
         )
-    return solver, wide
+    return solver, wide, about.get("layout") == LAST
+
+
+def _channels_last(tensor: torch.Tensor) -> bool:
+    """Whether a latent has its channels last in memory, as an autoencoder may leave them. The
+    networks' sums are then rounded in another order, so that it has to be so again."""
+    last = torch.channels_last
+    if tensor.dim() != 4 or tensor.is_contiguous():
+        return False
+    return bool(tensor.is_contiguous(memory_format=last))
+
+
+def _lay_out(tensors: dict[str, torch.Tensor]) -> None:
+    """Give the latent, and tensors of its shape, channels that come last in memory."""
+    shape = tensors["latent"].shape
+    for name, tensor in tensors.items():
+        if tensor.shape == shape and len(shape) == 4:
+            tensors[name] = tensor.contiguous(memory_format=torch.channels_last)
 
 
 def _span(name: str, about: dict[str, Any]) -> tuple[int, int]:

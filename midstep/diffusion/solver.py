@@ -17,7 +17,7 @@ import torch
 
 from midstep.errors import ModelError
 
-__all__ = ["Window", "bound", "changed", "detached", "restore", "snapshot"]
+__all__ = ["Reached", "Window", "bound", "changed", "detached", "restore", "snapshot"]
 
 
 def bound(scheduler: Any, step: int, steps: int) -> int:
@@ -62,12 +62,21 @@ def restore(scheduler: Any, state: dict[str, Any], device: torch.device | str) -
         setattr(scheduler, name, _to(value, device))
 
 
+class Reached(Exception):
+    """Ends a loop that sees the whole schedule: `latent` is the output at the window's stop."""
+
+    def __init__(self, latent: torch.Tensor) -> None:
+        super().__init__()
+        self.latent = latent
+
+
 class Window:
     """The part of the schedule to run, and the solver's state before and after it.
 
     `start`, `stop`: steps; `state`, `rng`: what the frame at `start` carried; after the run
     `carried` is what the frame at `stop` must carry and `rng` the generator's new state, None where
-    nothing was drawn.
+    nothing was drawn. `open`: the loop sees the whole schedule, as a pipeline has to that leaves
+    out the steps before `start` itself, and is ended by `Reached`.
     """
 
     def __init__(
@@ -77,7 +86,11 @@ class Window:
         stop: int,
         state: dict[str, Any],
         device: torch.device | str = "cpu",
+        *,
+        open: bool = False,
     ) -> None:
+        self.open = open
+        self.calls = 0  # of the scheduler's step
         self.steps = steps
         self.start = start
         self.stop = stop
@@ -99,6 +112,15 @@ class Window:
         clone._midstep = self
         clone._midstep_timesteps = full
         return clone
+
+    def entries(self, scheduler: Any) -> int:
+        """How many entries of the schedule are in it, once the schedule is set."""
+        self.inside += 1
+        try:
+            first, last = (bound(scheduler, step, self.steps) for step in (self.start, self.stop))
+        finally:
+            self.inside -= 1
+        return last - first
 
     def carried(self, scheduler: Any) -> dict[str, Any]:
         """The solver's state that the frame at `stop` must carry."""
@@ -140,17 +162,21 @@ def _windowed(base: Any) -> Any:
             window.rng_before = before
         window.inside += 1
         try:
-            return base.step(self, *args, **kwargs)
+            output = base.step(self, *args, **kwargs)
         finally:
             window.inside -= 1
             if generator is not None:
                 after = generator.get_state()
                 window.rng = None if torch.equal(after, window.rng_before) else after
+        window.calls += 1
+        if window.open and window.calls == window.entries(self):
+            raise Reached(output[0])
+        return output
 
     def timesteps(self: Any) -> Any:
         full = self._midstep_timesteps
         window = self._midstep
-        if window.inside or full is None or not window.fresh:
+        if window.inside or window.open or full is None or not window.fresh:
             return full
         window.inside += 1
         try:

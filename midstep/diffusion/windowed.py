@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from midstep.diffusion.denoise import Picture, Trajectory, Variation, check_steps
 from midstep.diffusion.frame_numbers import is_lossy
+from midstep.diffusion.image_to_image import open_image_to_image, stock_strength
 from midstep.diffusion.payload import Payload, pack, unpack
 from midstep.diffusion.pipelines import settle
 from midstep.diffusion.profile import StepProfile
-from midstep.diffusion.solver import Window
+from midstep.diffusion.solver import Reached, Window
 from midstep.diffusion.text_embedding import embed_text
 from midstep.diffusion.variation import vary
 from midstep.errors import PromptError
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.start import Start
 
 __all__ = ["WindowedDenoiser"]
 
@@ -33,6 +36,7 @@ class _Body:
     latent: torch.Tensor | None = None  # the family's own shape; None before the first step
     solver: dict[str, Any] = field(default_factory=dict)
     rng: torch.Tensor | None = None
+    start: Start | None = None
 
 
 class WindowedDenoiser:
@@ -48,6 +52,7 @@ class WindowedDenoiser:
         self.steps = identity.steps
         self._scheduler = pipe.scheduler
         self._extra: dict[str, Any] = {}
+        self._image_to_image: Any = None  # opened for the first start picture
         options = inspect.signature(pipe.__call__).parameters
         self._takes_negative = "negative_prompt" in options
         if "clean_caption" in options:
@@ -69,13 +74,24 @@ class WindowedDenoiser:
     def lossy(self) -> bool:
         return is_lossy(self.frame_numbers, self.identity.dtype)
 
-    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
-        check_steps(0, self.steps, until)
+    def begin(
+        self,
+        prompt: str,
+        seed: int,
+        until: int,
+        *,
+        negative: str = "",
+        start: Start | None = None,
+    ) -> Trajectory:
+        first = 0 if start is None else start.first_step(self.steps)
+        check_steps(first, self.steps, until)
         self._check(negative)
-        body = _Body(torch.Generator("cpu").manual_seed(seed))
+        if start is not None and self._image_to_image is None:
+            self._image_to_image = open_image_to_image(self.pipe)
+        body = _Body(torch.Generator("cpu").manual_seed(seed), start=start)
         return Trajectory(
             prompt=prompt,
-            step=0,
+            step=first,
             steps=self.steps,
             until=until,
             body=body,
@@ -162,24 +178,46 @@ class WindowedDenoiser:
 
     def _run(self, trajectory: Trajectory, stop: int, output: str) -> tuple[Window, Any, Any]:
         body: _Body = trajectory.body
-        window = Window(self.steps, trajectory.step, stop, body.solver, self.pipe.device)
-        scheduler = self.pipe.scheduler = window.of(self._scheduler)
+        sets_out = body.start is not None and body.latent is None
+        window = Window(
+            self.steps, trajectory.step, stop, body.solver, self.pipe.device, open=sets_out
+        )
+        pipe = self._image_to_image if sets_out else self.pipe
+        scheduler = pipe.scheduler = window.of(self._scheduler)
+        options: dict[str, Any] = {
+            "height": self.identity.height,
+            "width": self.identity.width,
+            "latents": body.latent,
+            **self._extra,
+        }
+        if sets_out:
+            assert body.start is not None
+            options = self._setting_out(body.start)
         try:
-            images = self.pipe(
+            images = pipe(
                 prompt=trajectory.prompt,
                 num_inference_steps=self.steps,
                 guidance_scale=self.identity.guidance,
-                height=self.identity.height,
-                width=self.identity.width,
                 generator=body.generator,
-                latents=body.latent,
                 output_type=output,
                 **({"negative_prompt": trajectory.negative} if trajectory.negative else {}),
-                **self._extra,
+                **options,
             ).images
+        except Reached as reached:
+            return window, scheduler, reached.latent
         finally:
-            self.pipe.scheduler = self._scheduler
+            pipe.scheduler = self._scheduler
         return window, scheduler, images if output == "latent" else images[0]
+
+    def _setting_out(self, start: Start) -> dict[str, Any]:
+        """The arguments of the image-to-image pipeline for a start picture."""
+        known = inspect.signature(self._image_to_image.__call__).parameters
+        size = {"height": self.identity.height, "width": self.identity.width}
+        return {
+            "image": Image.fromarray(start.pixels),
+            "strength": stock_strength(self.pipe, start, self.steps),
+            **{name: pixels for name, pixels in size.items() if name in known},
+        }
 
     def _latent(self, trajectory: Trajectory) -> torch.Tensor:
         latent: torch.Tensor | None = trajectory.body.latent

@@ -8,19 +8,20 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from midstep.draws import BANDWIDTH, GAIN, PLACE, SPEED, uniform
+from midstep.draws import BANDWIDTH, GAIN, PLACE, SPEED, UPLINK_GAIN, uniform
 from midstep.errors import ScenarioError
 from midstep.radio import channel_law
 from midstep.scenario import Channel, Scenario
 
-__all__ = ["DeviceChannel", "DeviceSpec", "Newcomers", "specs"]
+__all__ = ["DeviceChannel", "DeviceSpec", "Newcomers", "UplinkChannel", "specs"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceSpec:
     """What one device is: its class (`group` is its number in the scenario, `kind` its name), the
     edge that it asks, its place, its share of the spectrum (Hz), and its top speed: f_max / f_es,
-    or where that is None the seconds of one step at f_max. `parallel`: its own requests do not wait
+    or where that is None the seconds of one step at f_max. `uplink_w` is its transmit power.
+    `parallel`: its own requests do not wait
     for each other."""
 
     user: int
@@ -31,6 +32,7 @@ class DeviceSpec:
     bandwidth_hz: float
     distance_m: float
     watts: float
+    uplink_w: float = 0.2
     step_s: float | None = None
     parallel: bool = False
 
@@ -99,6 +101,7 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
         bandwidth_hz=float(channel_law.bandwidth_hz(group.bandwidth_mhz, draw)),
         distance_m=distance_m,
         watts=group.watts,
+        uplink_w=group.uplink_w,
         step_s=None if group.step_ms is None else group.step_ms / 1e3,
         parallel=group.parallel,
     )
@@ -106,6 +109,8 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
 
 class DeviceChannel:
     """One device's link rate and speed in each slot."""
+
+    fades = GAIN  # kind of the draws of its gain
 
     def __init__(self, channel: Channel, spec: DeviceSpec, seed: int) -> None:
         self._channel = channel
@@ -117,7 +122,7 @@ class DeviceChannel:
 
     def _rate_bps(self, slot: int) -> float:
         """R_n(t) of (6)."""
-        draw = uniform(self._seed, GAIN, slot, self._spec.user)
+        draw = uniform(self._seed, self.fades, slot, self._spec.user)
         spec = self._spec
         return float(channel_law.rate_bps(self._channel, spec.bandwidth_hz, self._mean_gain, draw))
 
@@ -130,3 +135,14 @@ class DeviceChannel:
         draw = uniform(self._seed, SPEED, slot, self._spec.user)
         ratio = 1.0 if self._spec.speed_ratio is None else self._spec.speed_ratio
         return float(ratio * channel_law.speed_share(draw))
+
+
+class UplinkChannel(DeviceChannel):
+    """One device's way up, by (6) too: paired with the downlink, so on a band of its own that is as
+    wide, over the same distance, with the device's power instead of the edge's. Fades of the two
+    bands, which lie apart, are drawn apart."""
+
+    fades = UPLINK_GAIN
+
+    def __init__(self, channel: Channel, spec: DeviceSpec, seed: int) -> None:
+        super().__init__(channel.model_copy(update={"power_w": spec.uplink_w}), spec, seed)

@@ -11,7 +11,7 @@ from midstep.wire.messages import Answer
 __all__ = ["COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
 
 RESULTS = ("done", "rejected", "failed", "unfinished", "dropped")
-STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
+STAGES = ("uplink", "queue", "edge", "transfer", "device", "overhead", "total")
 
 
 @dataclass(kw_only=True)
@@ -32,6 +32,8 @@ class RequestRow:
     private_seed: int | None = None
     core_prompt: str | None = None  # where it is not the edge_prompt
     negative: str | None = None  # the user's negative prompt; null: none
+    start_digest: str | None = None  # SHA-256 of the start picture's pixels; null: from noise alone
+    strength: float | None = None  # of the start picture: the last int(strength S) steps are left
     slot: int = 0  # in which it ended
     due_s: float | None = None  # when it should have been sent
     arrived_s: float = 0.0  # when it was sent; of a dropped one when it was given up
@@ -50,6 +52,7 @@ class RequestRow:
     edge_steps: int | None = None
     saved_steps: int | None = None
     device_steps: int | None = None
+    uplink_s: float | None = None  # of the start picture, the wait included; null: none went up
     queue_s: float | None = None
     edge_s: float | None = None
     transfer_s: float | None = None
@@ -59,6 +62,9 @@ class RequestRow:
     total_s: float | None = None  # from due_s; of a closed arrival from arrived_s
     frame_bytes: int | None = None  # on the air
     link_rate_bps: float | None = None  # commanded, mean from the frame's first bit to its last
+    uplink_bytes: int | None = None
+    uplink_wait_s: float | None = None  # of uplink_s: behind the device's earlier pictures
+    uplink_late_s: float | None = None  # achieved minus commanded
     transfer_wait_s: float | None = None  # of transfer_s: behind the device's earlier frames
     device_wait_s: float | None = None  # of device_s: behind the device's earlier pictures
     transfer_late_s: float | None = None  # achieved minus commanded

@@ -223,7 +223,7 @@ class RunMetrics:
 class UserMetrics:
     """Metrics of a host of devices."""
 
-    STATES = ("thinking", "waiting", "receiving", "computing")
+    STATES = ("thinking", "sending", "waiting", "receiving", "computing")
 
     def __init__(self, edge: str, policy: str) -> None:
         self._edge = edge
@@ -264,7 +264,9 @@ class UserMetrics:
         if row.result != "done":
             return
         for stage in STAGES:
-            histogram("request_seconds", self._edge, stage).observe(getattr(row, f"{stage}_s"))
+            spent_s = getattr(row, f"{stage}_s")
+            if spent_s is not None:  # nothing goes up where there is no start picture
+                histogram("request_seconds", self._edge, stage).observe(spent_s)
         counter("frame_bytes_total", self._edge).inc(row.frame_bytes or 0)
         counter("device_joules_total", self._edge).inc(row.joules or 0)
         _observe_error(

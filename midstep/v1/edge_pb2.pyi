@@ -55,7 +55,7 @@ class Description(_message.Message):
     def __init__(self, edge: _Optional[str] = ..., pipeline: _Optional[_Union[Pipeline, _Mapping]] = ..., split_step: _Optional[int] = ..., scenario_seed: _Optional[int] = ..., step_seconds: _Optional[float] = ..., decode_seconds: _Optional[float] = ..., process_id: _Optional[int] = ..., tick_seconds: _Optional[_Iterable[float]] = ..., whole_prompt: _Optional[bool] = ...) -> None: ...
 
 class OutputRequest(_message.Message):
-    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds", "kind", "quality", "negative")
+    __slots__ = ("request_id", "prompt", "pipeline", "private_seed", "limit", "user", "rate_bps", "step_seconds", "backlog_seconds", "kind", "quality", "negative", "start")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class OutputRequest(_message.Message):
     KIND_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt: str
     pipeline: str
@@ -80,7 +81,16 @@ class OutputRequest(_message.Message):
     kind: str
     quality: Quality
     negative: str
-    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., kind: _Optional[str] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., negative: _Optional[str] = ...) -> None: ...
+    start: StartPicture
+    def __init__(self, request_id: _Optional[str] = ..., prompt: _Optional[str] = ..., pipeline: _Optional[str] = ..., private_seed: _Optional[int] = ..., limit: _Optional[int] = ..., user: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., kind: _Optional[str] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., negative: _Optional[str] = ..., start: _Optional[_Union[StartPicture, _Mapping]] = ...) -> None: ...
+
+class StartPicture(_message.Message):
+    __slots__ = ("png", "strength")
+    PNG_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    png: bytes
+    strength: float
+    def __init__(self, png: _Optional[bytes] = ..., strength: _Optional[float] = ...) -> None: ...
 
 class Quality(_message.Message):
     __slots__ = ("metric", "floor", "share")

@@ -17,6 +17,7 @@ from midstep.wire.messages import (
     Request,
     Reuse,
 )
+from midstep.wire.start import Start
 
 __all__ = [
     "ID_LIMIT",
@@ -77,6 +78,7 @@ def request_to(value: Request) -> pb.OutputRequest:
         kind=value.kind,
         quality=None if value.quality is None else pb.Quality(**asdict(value.quality)),
         negative=value.negative,
+        start=None if value.start is None else _start_to(value.start),
     )
 
 
@@ -99,6 +101,7 @@ def request_from(message: pb.OutputRequest) -> Request:
         kind=message.kind,
         quality=_quality_from(message.quality) if message.HasField("quality") else None,
         negative=message.negative,
+        start=_start_from(message.start) if message.HasField("start") else None,
     )
 
 
@@ -161,6 +164,14 @@ def sample_from(message: pb.QualitySample) -> QualitySample:
         quality=_quality_from(message.quality),
         good=message.good,
     )
+
+
+def _start_to(value: Start) -> pb.StartPicture:
+    return pb.StartPicture(png=value.png, strength=value.strength)
+
+
+def _start_from(message: pb.StartPicture) -> Start:
+    return Start(png=message.png, strength=message.strength)
 
 
 def _quality_from(message: pb.Quality) -> Quality:

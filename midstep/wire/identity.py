@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from midstep.wire.start import StartKey
+
 __all__ = [
     "PROMPT_LIMIT",
     "OutputKey",
@@ -71,7 +73,8 @@ class OutputKey:
     """The complete identity of one intermediate output: pipeline, conditioning, seed, step.
 
     `private` marks an output made from a user's own seed: it must never serve anybody else.
-    `negative` is the negative prompt, empty: none. The noise does not depend on it.
+    `negative` is the negative prompt, empty: none; `start` a start picture with its strength, None:
+    noise alone. The noise depends on neither.
     """
 
     pipeline: str
@@ -79,6 +82,7 @@ class OutputKey:
     seed: int
     private: bool = False
     negative: str = ""
+    start: StartKey | None = None
 
     @classmethod
     def of(
@@ -88,19 +92,22 @@ class OutputKey:
         private_seed: int | None,
         scenario_seed: int,
         negative: str = "",
+        start: StartKey | None = None,
     ) -> OutputKey:
         """The output that a request gets: the user's own where it names a `private_seed`, else the
         one that everybody in the scenario shares."""
         if private_seed is None:
             seed = shared_seed(prompt, scenario_seed)
-            return cls(pipeline, prompt, seed, negative=negative)
-        return cls(pipeline, prompt, private_seed, private=True, negative=negative)
+            return cls(pipeline, prompt, seed, negative=negative, start=start)
+        return cls(pipeline, prompt, private_seed, True, negative, start)
 
     def digest(self) -> str:
         """The prompt_key of the record: all but the step, in 32 hex digits."""
-        fields = [self.pipeline, self.prompt, self.seed, self.private]
+        fields: list[Any] = [self.pipeline, self.prompt, self.seed, self.private]
         if self.negative:
             fields.append(self.negative)
+        if self.start is not None:
+            fields.append([self.start.digest, self.start.strength])
         return digest(fields)
 
 

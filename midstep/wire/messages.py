@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.start import Start
 
 __all__ = [
     "Access",
@@ -75,7 +76,9 @@ class Request:
 
     `kind` is the reuse class of the user's own prompt against the edge prompt
     (midstep.reuse.limits), `quality` what its user wants; None: no other prompt's output may serve.
-    `negative` is the user's negative prompt, empty: none; it is part of the output's identity.
+    `negative` is the user's negative prompt, empty: none, `start` the picture to begin from, None:
+    noise alone; both are part of the output's identity. With a start the limit is past its first
+    step, and no other prompt's output may serve.
     """
 
     request_id: str
@@ -90,11 +93,13 @@ class Request:
     kind: str = ""
     quality: Quality | None = None
     negative: str = ""
+    start: Start | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An edge's answer and how it was made; edge_steps + saved_steps is the frame's step.
+    """An edge's answer and how it was made; edge_steps + saved_steps is the frame's step, less the
+    first step of the request's start picture where it has one.
 
     `edge_steps` are the computed steps that are charged to this request: each to the one that first
     needed it. `reused_step` is the step of the held output that it began from, 0: from noise.

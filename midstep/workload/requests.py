@@ -22,12 +22,13 @@ from midstep.draws import (
     uniform,
 )
 from midstep.errors import ScenarioError
-from midstep.scenario import Arrivals, Recorded, Scenario
+from midstep.scenario import CATALOGUE_PICTURES, Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from midstep.workload.core import open_core_rule, with_cores
 from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
 from midstep.workload.slot_items import SlotLaw
+from midstep.workload.start_choice import WithStarts
 from midstep.workload.trace import Trace, TraceWorkload, with_negative
 from midstep.workload.trace_file import read_trace
 from midstep.workload.user_request import UserRequest, Workload
@@ -182,8 +183,30 @@ def open_workload(scenario: Scenario, trace: Trace | None = None) -> Workload:
         if trace is None:
             trace = read_requests(scenario)
         assert trace is not None
-        return TraceWorkload(trace.by_user(scenario.users))
-    return CatalogueWorkload(find_catalogue(scenario), scenario.workload, scenario.seed)
+        listed = TraceWorkload(trace.by_user(scenario.users))
+        return _with_starts(scenario, listed, trace)
+    workload = CatalogueWorkload(find_catalogue(scenario), scenario.workload, scenario.seed)
+    return _with_starts(scenario, workload)
+
+
+def _with_starts(scenario: Scenario, workload: Workload, trace: Trace | None = None) -> Workload:
+    """The workload with the scenario's start pictures. Raises ScenarioError where a catalogue is to
+    draw them that has none of the prompts of a `trace`."""
+    settings = scenario.workload.start
+    if settings is None:
+        return workload
+    numbers: dict[str, int] = {}
+    if settings.pictures == CATALOGUE_PICTURES:
+        prompts = find_catalogue(scenario).edge_prompts
+        numbers = {prompt: number for number, prompt in enumerate(prompts)}
+        if trace is not None and not any(
+            one.request.edge_prompt in numbers for one in trace.requests
+        ):
+            raise ScenarioError(
+                f"workload.start.pictures: {CATALOGUE_PICTURES} has no picture for the prompts of "
+                f"{trace.source}; give a folder of pictures"
+            )
+    return WithStarts(workload, settings, scenario.seed, numbers)
 
 
 def find_catalogue(scenario: Scenario) -> Catalogue:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
-__all__ = ["UserRequest", "Workload"]
+__all__ = ["StartChoice", "UserRequest", "Workload"]
+
+
+class StartChoice(NamedTuple):
+    """A picture to begin from, by its number, and the strength."""
+
+    picture: int
+    strength: float
 
 
 @dataclass(frozen=True)
 class UserRequest:
     """What a user wants: the prompt in full, its semantic core, the user's own seeds where it has
-    any, and a `negative` prompt, empty where there is none."""
+    any, a `negative` prompt, empty where there is none, and a `start` picture, None: from noise
+    alone."""
 
     prompt: str
     edge_prompt: str
     variation_seed: int | None = None
     private_seed: int | None = None
     negative: str = ""
+    start: StartChoice | None = None
+
+    def with_start(self, start: StartChoice) -> UserRequest:
+        """The same from that picture."""
+        return replace(self, start=start)
 
 
 class Workload(Protocol):

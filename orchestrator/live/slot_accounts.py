@@ -139,6 +139,7 @@ def _in_time(ended: EndedRequest) -> bool:
     row = ended.row
     pairs = (
         (row.arrival_late_s, row.total_s),
+        (row.uplink_late_s, row.uplink_s),
         (row.transfer_late_s, row.transfer_s),
         (row.device_late_s, row.device_s),
     )

@@ -18,6 +18,7 @@ RATE_ERROR = 0.01  # median
 CHANGES = {
     "arrival": "give each host fewer devices (hosts.devices_per_host) where cores are free, else "
     "ask for fewer users or requests",
+    "uplink": "give the machine fewer devices, or devices less uplink_w or larger start pictures",
     "link": "give the machine fewer devices, or the link less bandwidth or larger frames",
     "device": "ask for fewer users or slower devices (devices.speed_ratio or step_ms), or use "
     "modes.denoiser: paced",
@@ -46,12 +47,13 @@ class Error:
 def measure(
     rows: Sequence[dict[str, Any]], slots: Sequence[dict[str, Any]], slot_seconds: float
 ) -> list[Error]:
-    """The error of arrivals, link, device and slot over a run's rows; parts that commanded nothing
+    """The error of arrivals, links, device and slot over a run's rows; parts that commanded nothing
     are left out. What an arrival's lateness is held against is the response that it is in front
     of."""
     done = [row for row in rows if row["result"] == "done"]
     pairs: dict[str, list[tuple[Any, Any]]] = {
         "arrival": [_arrival(row) for row in done],
+        "uplink": [_without_wait(row, "uplink") for row in done],
         "link": [_without_wait(row, "transfer") for row in done],
         "device": [_without_wait(row, "device") for row in done],
         "slot": [(slot["late_s"], slot_seconds) for slot in slots],
@@ -97,9 +99,9 @@ def verdict(
 
 def _without_wait(row: dict[str, Any], stage: str) -> tuple[float | None, float | None]:
     """A stage's lateness, and its own seconds: less the wait behind the device's earlier ones."""
-    took = row[f"{stage}_s"]
+    took = row.get(f"{stage}_s")
     wait = row.get(f"{stage}_wait_s") or 0.0
-    return row[f"{stage}_late_s"], None if took is None else took - wait
+    return row.get(f"{stage}_late_s"), None if took is None else took - wait
 
 
 def _arrival(row: dict[str, Any]) -> tuple[float | None, float]:

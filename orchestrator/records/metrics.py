@@ -185,6 +185,7 @@ METRICS: dict[str, Metric] = {
         *(
             Metric(f"stage_{stage}_ms", "requests", meaning, (EXPERIMENT,))
             for stage, meaning in (
+                ("uplink", "a start picture's way to the edge"),
                 ("queue", "from the arrival at the edge to the first tick"),
                 ("edge", "from there to the frame being ready"),
                 ("transfer", "the frame's way over the link"),

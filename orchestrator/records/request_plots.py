@@ -28,6 +28,7 @@ Rows = Sequence[dict[str, Any]]
 Groups = Mapping[str, Rows]
 
 STAGES = {
+    "uplink": GREEN,
     "queue": GREY,
     "edge": RED,
     "transfer": SAND,
@@ -91,7 +92,9 @@ def stages(name: str, what: str, groups: Groups) -> Plot:
         form="{:.2f} s",
         colours=STAGES,
     )
-    return bars.draw(groups, {stage: f"{stage}_s" for stage in STAGES})
+    sends = any(row.get("uplink_s") is not None for rows in groups.values() for row in rows)
+    shown = [stage for stage in STAGES if sends or stage != "uplink"]
+    return bars.draw(groups, {stage: f"{stage}_s" for stage in shown})
 
 
 def steps(name: str, what: str, groups: Groups) -> Plot:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["COLUMNS", "Slice", "lanes", "microseconds", "request_slices", "span"]
 
-STAGES = ("queue", "edge", "transfer", "device")
-WAITS = ("transfer", "device")
+STAGES = ("uplink", "queue", "edge", "transfer", "device")
+WAITS = ("uplink", "transfer", "device")
 # what a row says of its request, beside its times
 DETAILS = (
     "request_id",
@@ -32,6 +32,8 @@ DETAILS = (
     "device_steps",
     "seed",
     "variation_seed",
+    "start_digest",
+    "strength",
     "frame_bytes",
     "link_rate_bps",
     "transfer_late_s",
@@ -135,6 +137,7 @@ def _boundaries(row: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
     at_s = _begin_s(row)
     passed: Sequence[tuple[str, float | None]] = (
         ("late", late_s),
+        ("uplink", row.get("uplink_s") or 0.0),
         ("plan wait", plan_wait_s),
         ("queue", row["queue_s"]),
         ("edge", row["edge_s"]),

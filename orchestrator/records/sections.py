@@ -86,7 +86,8 @@ def stages(done: Rows) -> str:
         return ""
     classes = by_class(done)
     groups = {"all": done, **by_reuse(done), **(classes if len(classes) > 1 else {})}
-    columns = {stage: stage for stage in STAGES}
+    sends = any(row.get("uplink_s") is not None for row in done)
+    columns = {stage: stage for stage in STAGES if sends or stage != "uplink"}
     if any(row.get("plan_wait_s") for row in done):
         columns["plan_wait"] = "of overhead: for the slot's plan"
     means = {name: stage_means(rows, columns) for name, rows in groups.items()}

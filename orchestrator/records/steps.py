@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from midstep.wire.start import first_step
+
 __all__ = ["COLUMNS", "cut_step", "fault", "faults"]
 
-COLUMNS = ("edge_steps", "saved_steps", "device_steps")  # add up to S
+COLUMNS = ("edge_steps", "saved_steps", "device_steps")  # add up to S, or what a start leaves of it
 
 Row = Mapping[str, Any]
 
@@ -23,14 +25,16 @@ def cut_step(row: Row) -> int | None:
 
 def fault(row: Row, steps: int) -> str | None:
     """What is wrong with the steps of a finished request, of which the model does `steps`; None
-    where they add up and its cut is within its reuse limit. An older run's row has fewer columns to
-    be wrong in."""
+    where they add up and its cut is within its reuse limit. Of a request with a start picture the
+    last ones alone count. An older run's row has fewer columns to be wrong in."""
+    strength = row.get("strength")
+    first = 0 if strength is None else first_step(steps, strength)
     edge, saved, device = (row.get(column) for column in COLUMNS)
-    if edge is None or saved is None or device is None or edge + saved + device != steps:
-        return f"edge {edge} + saved {saved} + device {device} is not {steps}"
+    if edge is None or saved is None or device is None or edge + saved + device != steps - first:
+        return f"edge {edge} + saved {saved} + device {device} is not {steps - first}"
     cut = cut_step(row)
-    if cut != edge + saved:
-        return f"edge {edge} + saved {saved}, and yet cut at {cut}"
+    if cut != first + edge + saved:
+        return f"{first} left out + edge {edge} + saved {saved}, and yet cut at {cut}"
     limit = row.get("reuse_limit")
     if limit is not None and cut > limit:
         return f"cut at {cut}, past its reuse limit {limit}"

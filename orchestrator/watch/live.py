@@ -19,7 +19,7 @@ from orchestrator.watch.tally import Tally
 
 __all__ = ["Progress"]
 
-STAGES = ("queue", "edge", "transfer", "device", "overhead")
+STAGES = ("uplink", "queue", "edge", "transfer", "device", "overhead")
 REDRAW_S = 0.5  # of the wall: slots of virtual time would have it drawn all the time
 
 
@@ -104,5 +104,6 @@ class Progress:
             ("Q", f"{max(backlogs):.2f} s" if backlogs else "-"),
             ("edge queue", f"{queue}+{at_work}" if waiting else "-"),
         ]
-        cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):z.0f} ms") for stage in STAGES]
+        stages = STAGES if tally.mean_s("uplink") else STAGES[1:]  # nobody has start pictures
+        cells += [(stage, f"{1e3 * (tally.mean_s(stage) or 0.0):z.0f} ms") for stage in stages]
         return cells

@@ -92,6 +92,8 @@ def _stages(figures: RunFigures, total: Tally) -> list[Cells]:
     # of fewer requests than a percentile needs, the largest says as much
     enough_for = [*(total.done >= smallest_count(q) for q in PERCENTILES), True]
     for stage in STAGES:
+        if stage == "uplink" and not total.mean_s(stage):
+            continue  # nobody has start pictures
         quantiles = total.quantiles_s(stage, shares)
         pairs = zip(quantiles, enough_for, strict=True)
         rows.append([stage, *(_seconds(value if enough else None) for value, enough in pairs)])

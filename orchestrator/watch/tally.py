@@ -58,7 +58,7 @@ class Tally:
         self.saved_steps += row["saved_steps"] or 0
         self.reuse[row["reuse"] or "none"] += 1
         for stage in STAGES:
-            seconds = row[f"{stage}_s"] or 0.0
+            seconds = row.get(f"{stage}_s") or 0.0
             self._seconds[stage] += seconds
             self._buckets[stage][math.ceil(math.log(max(seconds, _SMALLEST_S)) / _GROWTH)] += 1
 

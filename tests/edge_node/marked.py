@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 from midstep.diffusion.denoise import Trajectory, Variation
 from midstep.diffusion.paced import PacedDenoiser
 from midstep.wire.frame import Frame
+from midstep.wire.start import Start
 from tests import paced
 from tests.edge_node.world import FRAME
 
-__all__ = ["MarkedDenoiser", "mark"]
+__all__ = ["MarkedDenoiser", "mark", "started"]
 
 
 def mark(prompt: str, seed: int, step: int) -> bytes:
     """The payload of that output."""
     return f"{prompt}|{seed}|{step}".encode().ljust(FRAME)
+
+
+def started(seed: int, start: Start) -> int:
+    """What stands in a mark for a seed where the trajectory began from a picture."""
+    return seed + zlib.crc32(repr(start.key).encode())
 
 
 class MarkedDenoiser(PacedDenoiser):
@@ -26,10 +33,21 @@ class MarkedDenoiser(PacedDenoiser):
         self.batched = batched  # type: ignore[misc]
         self.fails = False  # every call from now on
 
-    def begin(self, prompt: str, seed: int, until: int, *, negative: str = "") -> Trajectory:
+    def begin(
+        self,
+        prompt: str,
+        seed: int,
+        until: int,
+        *,
+        negative: str = "",
+        start: Start | None = None,
+    ) -> Trajectory:
         self._check()
         trajectory = super().begin(prompt, seed, until, negative=negative)
         trajectory.body = seed
+        if start is not None:
+            trajectory.step = trajectory.ended = start.first_step(self.identity.steps)
+            trajectory.body = started(seed, start)
         return trajectory
 
     def resume(

@@ -14,12 +14,12 @@ from orchestrator.records.statistics import batch_means
 
 __all__ = ["COLUMNS", "FIGURES", "STAGES", "Difference", "means", "paired", "values"]
 
-STAGES = ("queue", "edge", "transfer", "device", "overhead")
+STAGES = ("uplink", "queue", "edge", "transfer", "device", "overhead")
 
 
 def _stage(name: str) -> Callable[[Row], float]:
     def milliseconds(row: Row) -> float:
-        return 1e3 * _number(row[f"{name}_s"])
+        return 1e3 * _number(row.get(f"{name}_s"))
 
     return milliseconds
 

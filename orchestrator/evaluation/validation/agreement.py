@@ -229,7 +229,7 @@ def _stage_error(
 
 
 def _seconds(done: Rows, stage: str) -> Floats:
-    return np.array([row[f"{stage}_s"] or 0.0 for row in done], np.float64)
+    return np.array([row.get(f"{stage}_s") or 0.0 for row in done], np.float64)
 
 
 def _quantities(values: Floats) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from orchestrator.evaluation.validation.agreement import Agreement, StageError
 __all__ = ["explain"]
 
 REASONS = {
+    "uplink": "the way of start pictures to the edge",
     "queue": "the wait for the edge's engine, which follows from when requests meet there",
     "edge": "steps at the edge: other batches, or other hits",
     "transfer": "the link, with the wait behind a device's earlier frames",
@@ -14,7 +15,7 @@ REASONS = {
     "overhead": "gRPC, scheduling and the learner, which take no time in the prediction",
 }
 SMALL = 0.005  # of the total: not worth a sentence
-PARTS = ("queue", "edge", "transfer", "device", "overhead")  # which add up to the total
+PARTS = ("uplink", "queue", "edge", "transfer", "device", "overhead")  # which add up to the total
 
 
 def explain(agreement: Agreement) -> list[str]:

@@ -15,6 +15,7 @@ from midstep.v1 import edge_pb2 as pb
 from midstep.wire import convert, convert_control, messages
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
+from midstep.wire.start import Start
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 UINT32 = st.integers(0, 2**32 - 1)
@@ -43,6 +44,7 @@ def values(kind: type) -> st.SearchStrategy[Any]:
 PARTS = (
     Frame,
     PipelineIdentity,
+    Start,
     messages.CachedOutput,
     messages.EdgeWork,
     messages.PlannedStep,
@@ -86,7 +88,7 @@ def test_every_message_of_the_wire_is_in_this_test() -> None:
         for name in messages.__all__
         if dataclasses.is_dataclass(value := getattr(messages, name)) and isinstance(value, type)
     }
-    assert kinds == {*CROSSINGS, *PARTS} - {Frame, PipelineIdentity}
+    assert kinds == {*CROSSINGS, *PARTS} - {Frame, PipelineIdentity, Start}
 
 
 def test_every_field_of_the_wire_is_filled() -> None:

@@ -23,7 +23,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 # parts of total_s; the wait for the plan is in overhead_s
-STAGE_COLUMNS = (*(f"{stage}_s" for stage in STAGES if stage != "total"), "plan_wait_s")
+NO_PARTS = ("total", "uplink")  # nothing goes up to a coupled edge
+STAGE_COLUMNS = (*(f"{stage}_s" for stage in STAGES if stage not in NO_PARTS), "plan_wait_s")
 COLUMNS = ("due_s", "edge_prompt", "reuse", "total_s", "result", *STAGE_COLUMNS)
 # what engine and simulator both have, so that they can be told apart
 COMPARED = (
