@@ -72,9 +72,16 @@ class EdgeActor:
         node = self._node
         return f"{host}:{port}", exporter, description, node.frame_bytes, node.pace
 
+    async def meet(self, neighbours: Mapping[str, str], credentials: Credentials) -> None:
+        """Know the edges of these names, at their addresses, as neighbours."""
+        from edge_node.neighbour_client import GrpcNeighbour
+
+        ports = {name: GrpcNeighbour(address, credentials) for name, address in neighbours.items()}
+        self._node.meet(ports)
+
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
-        self._clock.begin(epoch_s)
+        self._node.start(epoch_s)
 
     async def status(self) -> EdgeStatus:
         """The edge's current load."""

@@ -35,7 +35,7 @@ class LocalEdge:
         self._node = node
 
     async def start(self, epoch_s: float) -> None:
-        self._node.edge.clock.begin(epoch_s)
+        self._node.start(epoch_s)
 
     async def status(self) -> EdgeStatus:
         return edge_status(self._node)
@@ -103,6 +103,7 @@ class InProcess:
         self._stack = contextlib.AsyncExitStack()
         self._hosts = 0
         self._references = 0  # of each host
+        self._nodes: dict[str, EdgeNode] = {}
 
     async def open(self, say: Callable[[str], None]) -> Parts:
         say(f"loading {self._scenario.model.path} for every edge and host, measuring its steps")
@@ -110,9 +111,11 @@ class InProcess:
         groups = grouped(specs(self._scenario), names, self._scenario.hosts.devices_per_host)
         hosts = sum(len(of_edge) for of_edge in groups.values())
         self._references = -(-self._scenario.report.references // max(1, hosts))
-        return Parts(
-            [await self._cell(self._scenario.at(name), groups[name]) for name in names], []
-        )
+        cells = [await self._cell(self._scenario.at(name), groups[name]) for name in names]
+        for edge in self._scenario.edges:
+            near = {name: self._nodes[name].edge for name in edge.neighbours}
+            self._nodes[edge.name].meet(near)
+        return Parts(cells, [])
 
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
         clock = self._clock
@@ -122,6 +125,7 @@ class InProcess:
             split_step=run_split_step(scenario),
             whole_prompt=asks_whole_prompt(scenario),
         )
+        self._nodes[scenario.edge.name] = node
         self._stack.push_async_callback(node.close)
         band = open_band(scenario, clock)
         hosts = [await self._host(node, group, band) for group in groups]
