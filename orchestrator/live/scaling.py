@@ -10,7 +10,8 @@ from midstep.apportion import apportion
 from midstep.clock import Clock
 from midstep.errors import OptionError, PartDied, ScenarioError
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
-from midstep.scenario import MOST_USERS, Scenario
+from midstep.scenario import Scenario
+from midstep.tree import MOST_USERS
 from midstep.units import excerpt
 from orchestrator.live.cell import Cell, Parts
 
@@ -26,7 +27,7 @@ class Scaler:
     so that none is lost. A new device gets a number that no device had before; hosts are filled up
     to devices_per_host before new ones are started. Hosts without devices stay until the run ends,
     with what they have measured. The arrivals of a new device count from when its host is told of
-    it, by the run's `clock`. `announce` gets the result in words; `renew_targets` is called
+    it, by the run's `clock`. `announce` gets what `scale` did, in words; `renew_targets` is called
     when hosts were added.
     """
 
@@ -55,14 +56,25 @@ class Scaler:
     @property
     def users(self) -> int:
         """Devices that the run has now."""
-        return sum(len(cell.devices) for cell in self._parts.alive)
+        return self.count()
+
+    def count(self, edge: str | None = None) -> int:
+        """Devices that the run, or one edge of it, has now."""
+        return sum(len(cell.devices) for cell in self._parts.alive if edge in (None, cell.name))
 
     async def scale(self, users: int, edge: str | None = None) -> int:
+        """`bring`, and announce what came of it."""
+        return await self._change(users, edge, self._announce)
+
+    async def bring(self, users: int, edge: str | None = None) -> int:
         """Bring the run, or one edge of it, to `users` devices; returns how many the run then has.
 
         Raises OptionError or ScenarioError, one line, where that is impossible: if possible before
         anything is changed; otherwise the changes made so far stay.
         """
+        return await self._change(users, edge, lambda _: None)
+
+    async def _change(self, users: int, edge: str | None, announce: Callable[[str], None]) -> int:
         if users < 0:
             raise OptionError(f"--users {users}: a run cannot have fewer than 0")
         if users > MOST_USERS:
@@ -86,7 +98,7 @@ class Scaler:
                 for cell, count in pairs:
                     await self._bring(cell, count)
             finally:
-                self._announce(f"scaled from {before} to {self.users} users")
+                announce(f"scaled from {before} to {self.users} users")
             return self.users
 
     def _more_hosts(self, cell: Cell, users: int) -> int:

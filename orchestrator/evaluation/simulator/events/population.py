@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from midstep.apportion import apportion
 from midstep.errors import ScenarioError
+from midstep.events import ScaleEvent
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
-from midstep.scenario import ScaleEvent, Scenario
+from midstep.scenario import Scenario
 
 __all__ = ["Member", "Presence", "population"]
 
