@@ -24,6 +24,8 @@ __all__ = [
     "CHECK",
     "DRIFT",
     "ENDING",
+    "EVENT",
+    "EVENT_CHANCE",
     "EXPLORE",
     "GAIN",
     "PAUSE",
@@ -65,12 +67,14 @@ BURST = 18  # number of a stay: how long it is; 0, 1: whether the first is a bur
 THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate is one
 CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
 CHECK = 22  # of a request's id: whether its picture is checked
+EVENT_CHANCE = 23  # times before, place in the timeline: whether an event happens
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue
 BULK_DRIFT = 41  # how its law drifts
 BULK_START = 42  # how its law begins
 BULK_FACTOR = 43  # each prompt's own factor
+EVENT = 44  # place in the timeline x 2^32 + times before: what an event draws for itself
 BULK_SESSION = 140  # what sessions ask for (training.streams)
 
 _ALL = 0xFFFFFFFFFFFFFFFF

@@ -13,7 +13,8 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from midstep import units
-from midstep.scenario import Range, Scenario, Tree
+from midstep.scenario import Scenario
+from midstep.tree import Range, Tree
 
 __all__ = ["Key", "Section", "keys", "sections", "trees_in", "unit"]
 

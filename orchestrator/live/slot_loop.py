@@ -20,7 +20,7 @@ from orchestrator.live.setting import learner_setting
 from orchestrator.live.slot_accounts import SlotAccounts
 from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
-from orchestrator.records.rows import SlotProgress, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
 
 __all__ = ["CENSUS_EVERY", "SlotLoop"]
 
@@ -108,7 +108,7 @@ class SlotLoop:
             late_s = max(0.0, late_s)
             self._accounts.note_slot_end(late_s)
             rows = await self._end_slot(slot, late_s)
-            show(self._progress(rows))
+            show(self._progress(rows, ended))
             self._take_census(slot)
             slot += 1
             if boundary >= end - ROUNDING * tau:
@@ -186,10 +186,11 @@ class SlotLoop:
             self._hosts.dismiss(cell)
         return None
 
-    def _progress(self, rows: list[SlotRow]) -> SlotProgress:
+    def _progress(self, rows: list[SlotRow], ended: list[EndedRequest]) -> SlotProgress:
         hosts = self._parts.hosts
         devices = sum(len(host.devices) for host in hosts)
-        return SlotProgress(self._clock.now(), rows, len(hosts), devices)
+        requests = [one.row for one in ended if not one.again]
+        return SlotProgress(self._clock.now(), rows, len(hosts), devices, requests)
 
     def _take_census(self, slot: int) -> None:
         """Count the cluster's nodes and resources in a task: no slot waits for its head."""

@@ -99,7 +99,7 @@ def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Pat
     _, slots = rows_of(tmp_path / "a", **changes)
     assert {slot["users"] for slot in slots} == {4}
     assert (
-        "timeline at 3 s: a list of prompts is dealt out"
+        "scale: it could not be done: a list of prompts is dealt out"
         in (tmp_path / "a" / "report.html").read_text()
     )
 

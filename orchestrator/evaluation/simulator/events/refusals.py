@@ -10,7 +10,8 @@ from edge_node.similar import open_similar
 from midstep.diffusion.factory import paced_identity
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import open_limits
-from midstep.scenario import Scenario, Tree
+from midstep.scenario import Scenario
+from midstep.tree import Tree
 from orchestrator.live.setting import run_split_step
 
 __all__ = ["check"]

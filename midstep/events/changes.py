@@ -1,0 +1,39 @@
+"""Changes that an event makes to a part of a run, as they cross to the part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DeviceChange", "EdgeChange"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceChange:
+    """A change of devices and of their links; what is None stays as it is.
+
+    `rate_factor` multiplies the link's rate R_n, `down` takes the link away; `bit_error_rate` is a
+    probability a bit, `frame_loss` one a frame; `distance_m` is the new distance from the edge;
+    `gains` are (instant in scenario seconds, gain) pairs that replace the drawn ones;
+    `speed_factor` multiplies the device's speed f_n.
+    """
+
+    rate_factor: float | None = None
+    down: bool | None = None
+    bit_error_rate: float | None = None
+    frame_loss: float | None = None
+    distance_m: float | None = None
+    gains: tuple[tuple[float, float], ...] | None = None
+    speed_factor: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeChange:
+    """A change of an edge; what is None stays as it is.
+
+    `speed_factor` multiplies the speed of its engine, `capacity` is its store's, bytes; `wipe`
+    empties the store.
+    """
+
+    speed_factor: float | None = None
+    capacity: int | None = None
+    wipe: bool = False
