@@ -670,8 +670,9 @@ class Scenario(Tree):
             *((f"devices.{i}.edge", devices.edge) for i, devices in enumerate(self.devices)),
             *((f"edges.{i}.neighbours", n) for i, e in enumerate(self.edges) for n in e.neighbours),
             *(
-                (f"timeline.{i}.edge", getattr(event, "edge", None))
+                (f"timeline.{i}.{key}", getattr(event, key, None))
                 for i, event in enumerate(self.timeline)
+                for key in ("edge", "from_edge")
             ),
         ]:
             if name is not None and name not in names:

@@ -40,13 +40,14 @@ class PictureCheck:
 @dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received, None where the device made the whole picture; and the check that the edge asked
-    for."""
+    received, None where the device made the whole picture; and the check that the edge, at `port`,
+    asked for."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
     check: PictureCheck | None = None
+    port: EdgePort | None = None
 
 
 class Device:
@@ -79,7 +80,7 @@ class Device:
         self._clock = clock
         self._description = description
         self.edge_name = description.edge
-        self._metrics = metrics
+        self.metrics = metrics
         self._whole_pictures = description.split_step == description.pipeline.steps
         self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
         channel = DeviceChannel(scenario.channel, spec, scenario.seed)
@@ -95,12 +96,30 @@ class Device:
         """Until then no frame that is on its air will have passed; infinity where none is."""
         return self._link.arrival_s
 
+    def leave(self) -> None:
+        """Count the device as gone."""
+        self.metrics.left(self.state)
+
+    def hand_over(self, edge: EdgePort, description: Description, metrics: UserMetrics) -> None:
+        """Ask another edge from now on, which serves the same pipeline; requests that have been
+        sent end at the one that they were sent to."""
+        self.metrics.left(self.state)
+        self._edge = edge
+        self._description = description
+        self.metrics = metrics
+        self.edge_name = description.edge
+        self.spec = replace(self.spec, edge=description.edge)
+        metrics.joined()
+        metrics.moved("thinking", self.state)
+
     async def request(
         self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
     ) -> Finished:
         """Carry one request to its end; without an `arrival` it is due now. Never raises: an error,
         a cancellation too, is written in the row."""
         now = self._clock.now()
+        port = self._edge
+        metrics = self.metrics
         if arrival is None:
             arrival = Arrival(now)
         late_s = now - arrival.due_s
@@ -148,8 +167,8 @@ class Device:
         finally:
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
-        self._metrics.ended(row)
-        return Finished(row, picture, frame, check)
+        metrics.ended(row)
+        return Finished(row, picture, frame, check, port)
 
     async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
         """The edge's answer to one request, its frame checked."""
@@ -323,5 +342,5 @@ class Device:
 
     def _move(self, state: str) -> None:
         if state != self.state:
-            self._metrics.moved(self.state, state)
+            self.metrics.moved(self.state, state)
             self.state = state

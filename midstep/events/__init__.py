@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 
 from midstep.events.base import SIGNALS, Condition, Event, Signal
 from midstep.events.changes import DeviceChange, EdgeChange
+from midstep.events.hand_over import HandOverEvent
 from midstep.events.leave import LeaveEvent
 from midstep.events.run import FaultyRun
 from midstep.events.scale import ScaleEvent
@@ -23,6 +24,7 @@ __all__ = [
     "EdgeChange",
     "Event",
     "FaultyRun",
+    "HandOverEvent",
     "LeaveEvent",
     "ScaleEvent",
     "Signal",
@@ -41,7 +43,8 @@ def _kind(event: Any) -> str | None:
 
 
 TimelineEvent = Annotated[
-    Annotated[LeaveEvent, Tag("leave")]
+    Annotated[HandOverEvent, Tag("hand_over")]
+    | Annotated[LeaveEvent, Tag("leave")]
     | Annotated[ScaleEvent, Tag("scale")]
     | Annotated[SurgeEvent, Tag("surge")],
     Discriminator(_kind),

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-__all__ = ["FaultyRun", "FaultyUsers"]
+__all__ = ["FaultyHandover", "FaultyRun", "FaultyUsers"]
 
 
 class FaultyUsers(Protocol):
@@ -27,5 +28,16 @@ class FaultyUsers(Protocol):
         """Let those come back that left by the same words; how many."""
 
 
-class FaultyRun(FaultyUsers, Protocol):
+class FaultyHandover(Protocol):
+    """Users who ask another edge. Calls raise MidstepError, one line."""
+
+    def asking(self, kind: str | None = None, edge: str | None = None) -> dict[int, str]:
+        """The edge that each user asks, by user number; of a class, of one edge."""
+
+    async def hand_over(self, users: Sequence[int], edge: str) -> int:
+        """Let these ask that edge from now on; how many did not before. Requests that have been
+        sent end where they were sent."""
+
+
+class FaultyRun(FaultyHandover, FaultyUsers, Protocol):
     """A run in which events happen."""

@@ -120,6 +120,7 @@ class HostActor:
             scenario = scenario.model_copy(
                 update={"model": scenario.model.model_copy(update={"device": "cpu"})}
             )
+        self._credentials = credentials
         self._host = await DeviceHost.open(
             scenario,
             devices,
@@ -142,6 +143,11 @@ class HostActor:
 
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
+
+    async def hand_over(self, users: list[int], address: str) -> None:
+        from user_agent.client import GrpcEdge
+
+        await self._host.hand_over(users, GrpcEdge(address, self._credentials))
 
     async def in_flight(self) -> int:
         return self._host.in_flight
@@ -235,6 +241,9 @@ class RemoteHost(_Remote):
 
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))
+
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        await self.call(self.actor.hand_over.remote(list(users), address))
 
     async def in_flight(self) -> int:
         return await self.call(self.actor.in_flight.remote())

@@ -11,6 +11,7 @@ from edge_node.node import EdgeNode
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
+from midstep.wire.messages import EdgePort
 from midstep.workload.arrivals import open_law
 from midstep.workload.requests import open_workload
 from orchestrator.decision.problem import Served
@@ -45,12 +46,18 @@ class LocalHost:
     """See HostPart."""
 
     def __init__(
-        self, name: str, host: DeviceHost, devices: Sequence[DeviceSpec], late: bool
+        self,
+        name: str,
+        host: DeviceHost,
+        devices: Sequence[DeviceSpec],
+        late: bool,
+        edges: Mapping[str, EdgePort],
     ) -> None:
         self.name = name
         self._host = host
         self.devices = list(devices)
         self._late = late
+        self._edges = edges  # all of the run
 
     async def start(self, epoch_s: float, since_s: float = 0.0) -> None:
         self._host.start(None if self._late else epoch_s, since_s)
@@ -63,6 +70,9 @@ class LocalHost:
 
     async def leave(self, users: Sequence[int]) -> None:
         self._host.leave(users)
+
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        await self._host.hand_over(users, self._edges[edge])
 
     async def in_flight(self) -> int:
         return self._host.in_flight
@@ -104,6 +114,7 @@ class InProcess:
         self._hosts = 0
         self._references = 0  # of each host
         self._nodes: dict[str, EdgeNode] = {}
+        self._edges: dict[str, EdgePort] = {}
 
     async def open(self, say: Callable[[str], None]) -> Parts:
         say(f"loading {self._scenario.model.path} for every edge and host, measuring its steps")
@@ -126,6 +137,7 @@ class InProcess:
             whole_prompt=asks_whole_prompt(scenario),
         )
         self._nodes[scenario.edge.name] = node
+        self._edges[scenario.edge.name] = node.edge
         self._stack.push_async_callback(node.close)
         band = open_band(scenario, clock)
         hosts = [await self._host(node, group, band) for group in groups]
@@ -169,7 +181,7 @@ class InProcess:
             band=band,
         )
         self._stack.push_async_callback(host.close)
-        return LocalHost(f"host-{number}", host, devices, late)
+        return LocalHost(f"host-{number}", host, devices, late, self._edges)
 
     async def close(self) -> None:
         await self._stack.aclose()
