@@ -8,24 +8,36 @@ from typing import Annotated, Any, get_args
 from pydantic import Discriminator, Tag
 
 from midstep.events.base import SIGNALS, Condition, Event, Signal
+from midstep.events.capacity import CapacityEvent
 from midstep.events.changes import DeviceChange, EdgeChange
+from midstep.events.kill import KillEvent
+from midstep.events.pause_learner import PauseLearnerEvent
+from midstep.events.restart_edge import RestartEdgeEvent
 from midstep.events.run import FaultyRun
 from midstep.events.scale import ScaleEvent
+from midstep.events.slow_edge import SlowEdgeEvent
 from midstep.events.surge import SurgeEvent
+from midstep.events.wipe import WipeEvent
 
 __all__ = [
     "DEFAULT_KIND",
     "KINDS",
     "SIGNALS",
+    "CapacityEvent",
     "Condition",
     "DeviceChange",
     "EdgeChange",
     "Event",
     "FaultyRun",
+    "KillEvent",
+    "PauseLearnerEvent",
+    "RestartEdgeEvent",
     "ScaleEvent",
     "Signal",
+    "SlowEdgeEvent",
     "SurgeEvent",
     "TimelineEvent",
+    "WipeEvent",
 ]
 
 DEFAULT_KIND = "scale"  # of an event that does not say
@@ -40,7 +52,13 @@ def _kind(event: Any) -> str | None:
 
 TimelineEvent = Annotated[
     Annotated[ScaleEvent, Tag("scale")]
-    | Annotated[SurgeEvent, Tag("surge")],
+    | Annotated[SurgeEvent, Tag("surge")]
+    | Annotated[SlowEdgeEvent, Tag("slow_edge")]
+    | Annotated[CapacityEvent, Tag("capacity")]
+    | Annotated[WipeEvent, Tag("wipe")]
+    | Annotated[RestartEdgeEvent, Tag("restart_edge")]
+    | Annotated[PauseLearnerEvent, Tag("pause_learner")]
+    | Annotated[KillEvent, Tag("kill")],
     Discriminator(_kind),
 ]  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from orchestrator.live.faults.edges import Edges
+from orchestrator.live.faults.kills import Kills
 from orchestrator.live.faults.users import Users
 
 __all__ = ["Injector"]
 
 
-class Injector(Users):
+class Injector(Users, Edges, Kills):
     """Implements `midstep.events.FaultyRun`, a base class for each of its protocols."""
