@@ -11,6 +11,7 @@ from midstep.events.base import SIGNALS, Condition, Event, Signal
 from midstep.events.capacity import CapacityEvent
 from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.events.kill import KillEvent
+from midstep.events.leave import LeaveEvent
 from midstep.events.pause_learner import PauseLearnerEvent
 from midstep.events.restart_edge import RestartEdgeEvent
 from midstep.events.run import FaultyRun
@@ -30,6 +31,7 @@ __all__ = [
     "Event",
     "FaultyRun",
     "KillEvent",
+    "LeaveEvent",
     "PauseLearnerEvent",
     "RestartEdgeEvent",
     "ScaleEvent",
@@ -51,14 +53,15 @@ def _kind(event: Any) -> str | None:
 
 
 TimelineEvent = Annotated[
-    Annotated[ScaleEvent, Tag("scale")]
-    | Annotated[SurgeEvent, Tag("surge")]
-    | Annotated[SlowEdgeEvent, Tag("slow_edge")]
-    | Annotated[CapacityEvent, Tag("capacity")]
-    | Annotated[WipeEvent, Tag("wipe")]
-    | Annotated[RestartEdgeEvent, Tag("restart_edge")]
+    Annotated[CapacityEvent, Tag("capacity")]
+    | Annotated[KillEvent, Tag("kill")]
+    | Annotated[LeaveEvent, Tag("leave")]
     | Annotated[PauseLearnerEvent, Tag("pause_learner")]
-    | Annotated[KillEvent, Tag("kill")],
+    | Annotated[RestartEdgeEvent, Tag("restart_edge")]
+    | Annotated[ScaleEvent, Tag("scale")]
+    | Annotated[SlowEdgeEvent, Tag("slow_edge")]
+    | Annotated[SurgeEvent, Tag("surge")]
+    | Annotated[WipeEvent, Tag("wipe")],
     Discriminator(_kind),
 ]  # fmt: skip
 
