@@ -136,6 +136,10 @@ class EdgeNode:
     def start(self, epoch_s: float) -> None:
         """Let the run's time begin at this Unix time."""
         self.edge.clock.begin(epoch_s)
+        self.follow_neighbours()
+
+    def follow_neighbours(self) -> None:
+        """Ask the neighbours for digests from now on, in a run whose time has begun."""
         if self.edge.neighbours is not None:
             self.edge.neighbours.start(self._until_s)
 
@@ -151,9 +155,12 @@ class EdgeNode:
         return self._pace if ticks is None else replace(self._pace, ticks=replace(ticks.totals))
 
     async def close(self) -> None:
-        """Stop ticking; what is in flight is cancelled. What the store keeps for a later run is
-        written."""
+        """Stop ticking; what is in flight, or waits, is cancelled. What the store keeps for a later
+        run is written."""
         self._task.cancel()
+        if self.edge.gate is not None:
+            self.edge.gate.close()
+        self.edge.watchers.close()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
         if self.edge.neighbours is not None:

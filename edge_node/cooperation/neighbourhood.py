@@ -17,7 +17,7 @@ from typing import Any
 from edge_node.cache.base import Entry
 from edge_node.cooperation.backhaul import Backhaul
 from midstep.clock import Clock
-from midstep.errors import CacheCorrupted, EdgeUnreachable, FrameError
+from midstep.errors import CacheCorrupted, EdgeUnreachable, FrameError, PartDied
 from midstep.telemetry.writers import BackhaulMetrics
 from midstep.wire.messages import Neighbouring, NeighbourPort
 
@@ -186,7 +186,7 @@ class Neighbourhood:
                 neighbour.damaged = True
                 self._notices.append(f"the neighbour {offer.edge} lent what is no good: {error}")
             return None
-        except (EdgeUnreachable, CacheCorrupted) as error:
+        except (EdgeUnreachable, PartDied, CacheCorrupted) as error:
             metrics.fetched("failed")
             self._lost(offer.edge, str(error))
             return None
@@ -232,7 +232,7 @@ class Neighbourhood:
         asked_s = self._clock.now()
         try:
             digest = await neighbour.port.digest(neighbour.state)
-        except (EdgeUnreachable, CacheCorrupted) as error:
+        except (EdgeUnreachable, PartDied, CacheCorrupted) as error:
             self._lost(name, str(error))
             return
         passage = self._line.book(digest.nbytes, asked_s)

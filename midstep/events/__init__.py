@@ -8,28 +8,40 @@ from typing import Annotated, Any, get_args
 from pydantic import Discriminator, Tag
 
 from midstep.events.base import SIGNALS, Condition, Event, Signal
+from midstep.events.capacity import CapacityEvent
 from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.events.hand_over import HandOverEvent
+from midstep.events.kill import KillEvent
 from midstep.events.leave import LeaveEvent
+from midstep.events.pause_learner import PauseLearnerEvent
+from midstep.events.restart_edge import RestartEdgeEvent
 from midstep.events.run import FaultyRun
 from midstep.events.scale import ScaleEvent
+from midstep.events.slow_edge import SlowEdgeEvent
 from midstep.events.surge import SurgeEvent
+from midstep.events.wipe import WipeEvent
 
 __all__ = [
     "DEFAULT_KIND",
     "KINDS",
     "SIGNALS",
+    "CapacityEvent",
     "Condition",
     "DeviceChange",
     "EdgeChange",
     "Event",
     "FaultyRun",
     "HandOverEvent",
+    "KillEvent",
     "LeaveEvent",
+    "PauseLearnerEvent",
+    "RestartEdgeEvent",
     "ScaleEvent",
     "Signal",
+    "SlowEdgeEvent",
     "SurgeEvent",
     "TimelineEvent",
+    "WipeEvent",
 ]
 
 DEFAULT_KIND = "scale"  # of an event that does not say
@@ -43,10 +55,16 @@ def _kind(event: Any) -> str | None:
 
 
 TimelineEvent = Annotated[
-    Annotated[HandOverEvent, Tag("hand_over")]
+    Annotated[CapacityEvent, Tag("capacity")]
+    | Annotated[HandOverEvent, Tag("hand_over")]
+    | Annotated[KillEvent, Tag("kill")]
     | Annotated[LeaveEvent, Tag("leave")]
+    | Annotated[PauseLearnerEvent, Tag("pause_learner")]
+    | Annotated[RestartEdgeEvent, Tag("restart_edge")]
     | Annotated[ScaleEvent, Tag("scale")]
-    | Annotated[SurgeEvent, Tag("surge")],
+    | Annotated[SlowEdgeEvent, Tag("slow_edge")]
+    | Annotated[SurgeEvent, Tag("surge")]
+    | Annotated[WipeEvent, Tag("wipe")],
     Discriminator(_kind),
 ]  # fmt: skip
 

@@ -377,7 +377,8 @@ class ControlPort(Protocol):
 
 
 class NeighbourPort(Protocol):
-    """An edge server as its neighbours reach it. Raises EdgeUnreachable, CacheCorrupted."""
+    """An edge server as its neighbours reach it. Calls raise EdgeUnreachable, PartDied,
+    CacheCorrupted."""
 
     async def digest(self, known: int) -> Digest:
         """What the store holds; `known` is the state of the caller's last digest, 0: none."""
