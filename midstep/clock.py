@@ -10,7 +10,15 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Clock", "StoppableSleep", "VirtualClock", "VirtualLoop", "WallClock", "run_virtual"]
+__all__ = [
+    "Alarm",
+    "Clock",
+    "StoppableSleep",
+    "VirtualClock",
+    "VirtualLoop",
+    "WallClock",
+    "run_virtual",
+]
 
 T = TypeVar("T")
 
@@ -110,6 +118,51 @@ class StoppableSleep:
                 if timer is not None:
                     timer.cancel()
         return self.stopped
+
+
+class Alarm:
+    """An instant that may move, also while one task waits for it; infinity as long as nobody knows
+    when."""
+
+    def __init__(self, instant_s: float) -> None:
+        self._instant_s = instant_s
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def instant_s(self) -> float:
+        """When it is, scenario seconds."""
+        return self._instant_s
+
+    def move(self, instant_s: float) -> None:
+        """Let it be at another instant; who waits looks again."""
+        if instant_s != self._instant_s:
+            self._instant_s = instant_s
+            if self._waiter is not None:
+                _wake(self._waiter)
+
+    async def wait(self, clock: Clock, patience_s: float = math.inf) -> bool:
+        """Return when it has come, True; or False at `patience_s` where it is not known by then
+        when it will. At once where it has passed, as `Clock.sleep_until`."""
+        loop = asyncio.get_running_loop()
+        while (left := self._until_s(patience_s) - clock.now()) > 0:
+            instant_s = self._instant_s
+            self._waiter = loop.create_future()
+            timer = None
+            if math.isfinite(left):
+                timer = loop.call_later(left / clock.scale, _wake, self._waiter)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                if timer is not None:
+                    timer.cancel()
+            # a virtual timer may be a nanosecond early: no other follows, as in `sleep_until`
+            if clock.virtual and self._instant_s == instant_s:
+                break
+        return math.isfinite(self._instant_s)
+
+    def _until_s(self, patience_s: float) -> float:
+        return self._instant_s if math.isfinite(self._instant_s) else patience_s
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
