@@ -27,6 +27,8 @@ _UNITS = {
     "_m": "m",
     "_w": "W",
     "watts": "W",
+    "_nj_per_bit": "nJ/bit",
+    "_j": "J",
     "_bytes": "bytes",
     "_per_minute": "1/min",
     "_per_slot": "1/slot",

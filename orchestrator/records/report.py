@@ -14,6 +14,7 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.air_and_energy import air, energy
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
@@ -109,6 +110,7 @@ def _as_begun(tree: Mapping[str, Any]) -> MachinePace:
 def _page(
     folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> str:
+    every = rows
     rows, slots = summary.measured(scenario, rows, slots)
     done = _done(rows)
     title = html.escape(sections.heading(scenario))
@@ -127,6 +129,8 @@ def _page(
         reuse_limits(scenario, tree["run"], done),
         like_prompts(scenario, done),
         guarantee(done),
+        air(rows),
+        energy(scenario, rows, every),
     ]
     for name, drawn in _draw(folder, scenario, rows, slots).items():
         of_several = len(scenario.edges) > 1
