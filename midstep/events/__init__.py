@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 
 from midstep.events.base import SIGNALS, Condition, Event, Signal
 from midstep.events.changes import DeviceChange, EdgeChange
+from midstep.events.leave import LeaveEvent
 from midstep.events.run import FaultyRun
 from midstep.events.scale import ScaleEvent
 from midstep.events.surge import SurgeEvent
@@ -22,6 +23,7 @@ __all__ = [
     "EdgeChange",
     "Event",
     "FaultyRun",
+    "LeaveEvent",
     "ScaleEvent",
     "Signal",
     "SurgeEvent",
@@ -39,7 +41,8 @@ def _kind(event: Any) -> str | None:
 
 
 TimelineEvent = Annotated[
-    Annotated[ScaleEvent, Tag("scale")]
+    Annotated[LeaveEvent, Tag("leave")]
+    | Annotated[ScaleEvent, Tag("scale")]
     | Annotated[SurgeEvent, Tag("surge")],
     Discriminator(_kind),
 ]  # fmt: skip

@@ -20,6 +20,12 @@ class FaultyUsers(Protocol):
         """Let the run, or one edge of it, have `users` devices; how many the run has then, in
         all."""
 
+    async def leave(self, kind: str, share: float = 1.0, edge: str | None = None) -> int:
+        """Let a share of the devices of a class leave, of the run or of one edge; how many."""
+
+    async def come_back(self, kind: str, edge: str | None = None) -> int:
+        """Let those come back that left by the same words; how many."""
+
 
 class FaultyRun(FaultyUsers, Protocol):
     """A run in which events happen."""

@@ -38,13 +38,13 @@ class SurgeEvent(Event):
         return self
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
-        there = run.users(self.edge)
+        present = run.users(self.edge)
         before = run.users()
-        target = there + (self.users or 0)
+        target = present + (self.users or 0)
         if self.factor is not None:
-            target = round(there * self.factor)
+            target = round(present * self.factor)
         after = await run.scale(target, self.edge)
-        self._newcomers = run.users(self.edge) - there
+        self._newcomers = run.users(self.edge) - present
         return f"from {before} to {after} users"
 
     async def undo(self, run: FaultyRun) -> str:

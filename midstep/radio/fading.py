@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from midstep.draws import BANDWIDTH, GAIN, PLACE, SPEED, uniform
 from midstep.errors import ScenarioError
@@ -89,6 +89,12 @@ class Newcomers:
             counts[group] += 1
         self._next += number
         return newcomers
+
+    def renumbered(self, devices: Iterable[DeviceSpec]) -> list[DeviceSpec]:
+        """Devices that have left, as they come back: each as it was, with a number of its own."""
+        back = [replace(spec, user=self._next + n) for n, spec in enumerate(devices)]
+        self._next += len(back)
+        return back
 
 
 def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: float) -> DeviceSpec:

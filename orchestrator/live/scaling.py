@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from midstep.apportion import apportion
@@ -79,10 +80,6 @@ class Scaler:
             raise OptionError(f"--users {users}: a run cannot have fewer than 0")
         if users > MOST_USERS:
             raise OptionError(f"--users {excerpt(users)}: a run has at most {MOST_USERS}")
-        if self._scenario.workload.prompts is not None:
-            raise ScenarioError(
-                "a list of prompts is dealt out to its users when a run starts: none can come or go"
-            )
         async with self._turn:
             self._check(None)
             cells = [cell for cell in self._parts.alive if edge in (None, cell.name)]
@@ -101,6 +98,42 @@ class Scaler:
                 announce(f"scaled from {before} to {self.users} users")
             return self.users
 
+    async def leave(self, kind: str, share: float, edge: str | None) -> list[DeviceSpec]:
+        """Let a `share` of the devices of a class leave, of the run or of one edge, of each edge
+        those that came last; returns them. Raises ScenarioError where none can."""
+        async with self._turn:
+            self._check(None)
+            leaving = list[DeviceSpec]()
+            for cell in self._parts.alive:
+                if edge in (None, cell.name):
+                    of_class = [spec for spec in cell.devices if spec.kind == kind]
+                    of_class.sort(key=lambda spec: spec.user)
+                    some = of_class[len(of_class) - math.ceil(share * len(of_class)) :]
+                    await self._dismiss(cell, some)
+                    leaving += some
+            return leaving
+
+    async def come_back(self, devices: Sequence[DeviceSpec]) -> list[DeviceSpec]:
+        """Let devices come that have left, each to its edge where that is alive, under a new
+        number: none is used twice. Returns them with those. Raises ScenarioError as `scale`."""
+        async with self._turn:
+            self._check(None)
+            coming = self._newcomers.renumbered(devices)
+            of_cell = {
+                cell.name: [spec for spec in coming if spec.edge == cell.name]
+                for cell in self._parts.alive
+            }
+            if self._parts.check_room is not None:
+                self._parts.check_room(
+                    sum(
+                        self._more_hosts(cell, len(cell.devices) + len(of_cell[cell.name]))
+                        for cell in self._parts.alive
+                    )
+                )
+            for cell in self._parts.alive:
+                await self._admit(cell, of_cell[cell.name])
+            return [spec for some in of_cell.values() for spec in some]
+
     def _more_hosts(self, cell: Cell, users: int) -> int:
         """How many hosts must be started for a cell to have `users` users."""
         per = self._scenario.hosts.devices_per_host
@@ -111,20 +144,21 @@ class Scaler:
     async def _bring(self, cell: Cell, users: int) -> None:
         surplus = len(cell.devices) - users
         if surplus > 0:
-            await self._fewer(cell, surplus)
+            await self._dismiss(cell, sorted(cell.devices, key=lambda spec: spec.user)[-surplus:])
         elif surplus < 0:
-            await self._more(cell, -surplus)
+            await self._admit(cell, self._newcomers.come(cell.name, cell.devices, -surplus))
 
-    async def _fewer(self, cell: Cell, number: int) -> None:
-        leaving = {spec.user for spec in sorted(cell.devices, key=lambda spec: spec.user)[-number:]}
+    async def _dismiss(self, cell: Cell, devices: Sequence[DeviceSpec]) -> None:
+        """Let devices of a cell leave."""
+        leaving = {spec.user for spec in devices}
         for host in list(cell.hosts):
             going = [spec.user for spec in host.devices if spec.user in leaving]
             if going:
                 host.devices = [spec for spec in host.devices if spec.user not in leaving]
                 await _or_dead(host.leave(going))
 
-    async def _more(self, cell: Cell, number: int) -> None:
-        coming = self._newcomers.come(cell.name, cell.devices, number)
+    async def _admit(self, cell: Cell, coming: Sequence[DeviceSpec]) -> None:
+        """Let devices come to a cell: to hosts with room, and to new ones."""
         per = self._scenario.hosts.devices_per_host
         for host in list(cell.hosts):
             some = coming[: max(0, per - len(host.devices))]
@@ -161,6 +195,10 @@ class Scaler:
     def _check(self, cell: Cell | None) -> None:
         """Raise ScenarioError where no device can join any more. Call it right before each call
         that adds devices: the run may have ended during the last `await`."""
+        if self._scenario.workload.prompts is not None:
+            raise ScenarioError(
+                "a list of prompts is dealt out to its users when a run starts: none can come or go"
+            )
         if self._parts.ending:
             raise ScenarioError("the run is ending: nobody comes or goes any more")
         if cell is not None and cell.over is not None:
