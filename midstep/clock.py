@@ -121,12 +121,12 @@ class StoppableSleep:
 
 
 class Alarm:
-    """An instant that may move, also while one task waits for it; infinity as long as nobody knows
+    """An instant that may move, also while tasks wait for it; infinity as long as nobody knows
     when."""
 
     def __init__(self, instant_s: float) -> None:
         self._instant_s = instant_s
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiters: dict[asyncio.Future[None], None] = {}  # no set: they wake in this order
 
     @property
     def instant_s(self) -> float:
@@ -137,8 +137,8 @@ class Alarm:
         """Let it be at another instant; who waits looks again."""
         if instant_s != self._instant_s:
             self._instant_s = instant_s
-            if self._waiter is not None:
-                _wake(self._waiter)
+            for waiter in self._waiters:
+                _wake(waiter)
 
     async def wait(self, clock: Clock, patience_s: float = math.inf) -> bool:
         """Return when it has come, True; or False at `patience_s` where it is not known by then
@@ -146,14 +146,15 @@ class Alarm:
         loop = asyncio.get_running_loop()
         while (left := self._until_s(patience_s) - clock.now()) > 0:
             instant_s = self._instant_s
-            self._waiter = loop.create_future()
+            waiter = loop.create_future()
+            self._waiters[waiter] = None
             timer = None
             if math.isfinite(left):
-                timer = loop.call_later(left / clock.scale, _wake, self._waiter)
+                timer = loop.call_later(left / clock.scale, _wake, waiter)
             try:
-                await self._waiter
+                await waiter
             finally:
-                self._waiter = None
+                del self._waiters[waiter]
                 if timer is not None:
                     timer.cancel()
             # a virtual timer may be a nanosecond early: no other follows, as in `sleep_until`

@@ -137,12 +137,12 @@ def test_a_link_that_stays_down_costs_the_deadline_and_no_more(shared: bool) -> 
     played(scenario, play)
 
 
-def test_a_request_waits_until_its_link_is_up() -> None:
+def test_requests_wait_until_their_link_is_up() -> None:
     async def play(device: Device, other: Device) -> None:
         await device.change(0.0, DOWN)
-        waiting = asyncio.create_task(device.link.ready())
+        waiting = [asyncio.create_task(device.link.ready()) for _ in range(2)]
         await device.change(2.5, UP)
-        assert await waiting == pytest.approx(2.5)
+        assert await asyncio.gather(*waiting) == pytest.approx([2.5, 2.5])
 
     played(world_of(), play)
 
