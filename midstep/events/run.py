@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from midstep.events.changes import EdgeChange
+from midstep.events.changes import DeviceChange, EdgeChange
 
 __all__ = [
+    "FaultyDevices",
     "FaultyEdges",
     "FaultyHandover",
     "FaultyProcesses",
@@ -82,5 +83,23 @@ class FaultyProcesses(Protocol):
         """Kill one, whose death is then expected; in words what dies, and how."""
 
 
-class FaultyRun(FaultyUsers, FaultyHandover, FaultyEdges, FaultyProcesses, Protocol):
+class FaultyDevices(Protocol):
+    """Devices and links that change. Calls raise MidstepError, one line."""
+
+    async def change_devices(
+        self,
+        change: DeviceChange,
+        *,
+        kind: str | None = None,
+        users: Sequence[int] | None = None,
+        edge: str | None = None,
+    ) -> int:
+        """Let a change come now to the devices of a class, of some users, of one edge, and to those
+        that come while it lasts; how many there are now. One that lifts its cause comes to all who
+        may have that."""
+
+
+class FaultyRun(
+    FaultyUsers, FaultyDevices, FaultyHandover, FaultyEdges, FaultyProcesses, Protocol
+):
     """A run in which events happen."""

@@ -17,7 +17,7 @@ from midstep.address import split_address
 from midstep.clock import WallClock
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import MidstepError, PartDied
-from midstep.events.changes import EdgeChange
+from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -217,6 +217,9 @@ class HostActor(_Process):
 
         await self._host.hand_over(users, GrpcEdge(address, self._credentials))
 
+    async def change(self, change: DeviceChange, users: list[int]) -> int:
+        return self._host.change(change, users)
+
     async def in_flight(self) -> int:
         return self._host.in_flight
 
@@ -323,6 +326,9 @@ class RemoteHost(Remote):
 
     async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
         await self.call(self.actor.hand_over.remote(list(users), address))
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return await self.call(self.actor.change.remote(change, list(users)))
 
     async def in_flight(self) -> int:
         return await self.call(self.actor.in_flight.remote())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
-from midstep.events.changes import EdgeChange
+from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
@@ -103,6 +103,9 @@ class HostPart(Protocol):
         """Let these devices ask the edge of that name, at that address, from now on. Raises
         EdgeUnreachable, PipelineMismatch, ScenarioError where they cannot, and nothing is
         changed."""
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        """Let a change come now to those of these devices that are still there; how many are."""
 
     async def in_flight(self) -> int:
         """Requests that its devices have sent and wait for."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_node.node import EdgeNode
 from midstep.errors import PartDied, ScenarioError
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -62,6 +63,9 @@ class LocalHost:
 
     async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
         await self._host.hand_over(users, self._edges[edge])
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return self._host.change(change, users)
 
     async def in_flight(self) -> int:
         return self._host.in_flight
