@@ -21,17 +21,21 @@ says what it did to response times, hit ratio and backlog, and when the run was 
 """
 EXAMPLE = """\
     timeline:
-      - {at_s: 30, users: 200}                                               # kind scale where none is named
-      - {kind: surge, at_s: 60, factor: 1.5, for_s: 20}                      # half as many more, for 20 s
-      - {kind: leave, class: tablet, every_s: 60, chance: 0.3, for_s: 15}    # from 0 s on, three times in ten
-      - {kind: surge, users: 20, when: {metric: hit_ratio, above: 0.7}}      # once, when the cache has filled
+      # kind scale where none is named
+      - {at_s: 30, users: 200}
+      # half as many users more, for 20 s
+      - {kind: surge, at_s: 60, factor: 1.5, for_s: 20}
+      # every minute from the start on, three times in ten
+      - {kind: leave, class: tablet, every_s: 60, chance: 0.3, for_s: 15}
+      # once, when the cache has filled
+      - {kind: surge, users: 20, when: {metric: hit_ratio, above: 0.7}}
 """
 WHEN = """\
 **When.** `at_s`; with `every_s` again and again until `until_s`. With `chance` each time is drawn,
 from the scenario's seed, the event's place in the list and how many times it came before: the same
 seed brings the same events, whatever else is in the list, in virtual time and live. With `when` the
-event waits for a condition, `{metric: NAME, above: X}` or `below`, which is looked at from `at_s` on
-at each slot's end: once, or with `every_s` again so long after the last time. What was done is
+event waits for a condition, `{metric: NAME, above: X}` or `below`, which is looked at from `at_s`
+on at each slot's end: once, or with `every_s` again so long after the last time. What was done is
 undone after `for_s`, by the kinds that can end; without it it lasts to the run's end.
 
 **Order.** Events due at one instant are applied in the order of the list. One that takes time keeps
@@ -49,7 +53,7 @@ of fewer than 20 the largest.
 
 **Again.** A run with events in virtual time leaves the same record each time. The seed stands in
 the report's first line and in the run's `scenario.yaml`: `midstep run RUN/scenario.yaml` plays the
-same events again, and so does `midstep run SCENARIO --seed N`. Where events are drawn, a run that
+same events again, and so does `midstep run SCENARIO --seed 8`. Where events are drawn, a run that
 was not VALID or did not end in order says its seed as its last line.
 
 **The simulators** (`midstep simulate`, replays) play users who come or go by number at an instant,
