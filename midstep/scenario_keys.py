@@ -66,13 +66,28 @@ class Section:
     keys: tuple[Key, ...]
 
 
-def sections(tree: type[Tree] = Scenario, path: str = "") -> Iterator[Section]:
-    """A tree and all trees within it, each before its own."""
-    section = Section(path=path, tree=tree, keys=tuple(keys(tree)))
+def sections(
+    tree: type[Tree] = Scenario, path: str = "", base: type[Tree] | None = None
+) -> Iterator[Section]:
+    """A tree and all trees within it, each before its own. Where one of several kinds may stand,
+    first what all have, their base class; each kind then without the keys of that `base`, but with
+    the first, which tells kinds apart."""
+    known = [] if base is None else [key.name for key in keys(base)][1:]
+    section = Section(
+        path=path, tree=tree, keys=tuple(key for key in keys(tree) if key.name not in known)
+    )
     yield section
     for key in section.keys:
+        below = f"{path}.{key.name}{key.part}".lstrip(".")
+        if len(key.trees) < 2:
+            for inner in key.trees:
+                yield from sections(inner, below)
+            continue
+        common = key.trees[0].__mro__[1]
+        assert issubclass(common, Tree)
+        yield from sections(common, below)
         for inner in key.trees:
-            yield from sections(inner, f"{path}.{key.name}{key.part}".lstrip("."))
+            yield from sections(inner, below, common)
 
 
 def keys(tree: type[Tree]) -> list[Key]:

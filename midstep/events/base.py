@@ -59,14 +59,13 @@ class Condition(Tree):
 
 
 class Event(Tree):
-    """Base class of what a timeline holds.
+    """An event: when it happens, how often, and how long what it does lasts; docs/faults.md says
+    what each kind does."""
 
-    A kind says what it does in `apply`, and in `undo` where it can last for a while (`for_s`). A
-    kind that acts on one edge has the field `edge`, on one class of devices the field `of_class`
-    (key `class`): the scenario checks those names. `virtual`: whether it works in virtual time;
-    `plays_virtually` says so of one event where that depends on its keys.
-    """
-
+    # A kind, a subclass, says what it does in `apply`, and in `undo` where it can last for a while
+    # (`for_s`). One that acts on one edge has the field `edge`, on one class of devices `of_class`
+    # (key `class`): the scenario checks those names. `virtual` is whether it works in virtual time;
+    # it overrides `plays_virtually` where that depends on its keys.
     virtual: ClassVar[bool] = True
 
     kind: str

@@ -187,7 +187,7 @@ SPECS: dict[str, Spec] = {
         Counter, "Energy of device computing, as the scenario's watts have it.", ("edge",)
     ),
     "users": Spec(Gauge, "Devices that the run has now, as its centre counts them.", ("edge",)),
-    "scenario_events_total": Spec(Counter, "Events of the run, see EVENTS.", ("event",)),
+    "scenario_events_total": Spec(Counter, "What happened in the run.", ("event",)),
     "run_valid": Spec(Gauge, "1 while the emulator keeps its own bounds, else 0."),
     "cluster_nodes": Spec(Gauge, "Ray's nodes that are alive; 0 where no Ray is used."),
     "cluster_resource": Spec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from midstep.telemetry.metrics import EVENTS, counter, gauge, histogram
 from midstep.telemetry.record import STAGES, RequestRow
@@ -187,16 +187,18 @@ def on_tick(edge: str, where: str) -> Callable[[int, float, float], None]:
 
 
 class RunMetrics:
-    """Metrics of a run's orchestrator."""
+    """Metrics of a run's orchestrator. `kinds` are those of its timeline's events."""
 
-    def __init__(self) -> None:
-        for event in EVENTS:
+    def __init__(self, kinds: Iterable[str] = ()) -> None:
+        ends = [(kind, f"{kind} over") for kind in kinds]
+        self._events = {*EVENTS, *(event for pair in ends for event in pair)}
+        for event in sorted(self._events):
             counter("scenario_events_total", event)
         gauge("cluster_nodes")
 
     def event(self, event: str) -> None:
-        """Something of EVENTS happened."""
-        assert event in EVENTS, event
+        """Something of EVENTS happened; or an event of the timeline, or what it did is over."""
+        assert event in self._events, event
         counter("scenario_events_total", event).inc()
 
     def users(self, edge: str, number: int) -> None:

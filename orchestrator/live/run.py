@@ -112,7 +112,7 @@ class _Run:
         self.cluster = cluster
         self.recorder = recorder
         self.stopping = asyncio.Event()
-        self.metrics = RunMetrics()
+        self.metrics = RunMetrics(event.kind for event in self.scenario.timeline)
         self.facts = RunFacts(resumed_from=options.resume)
         self.deaths: list[str] = []
         self.began = False  # whether the run's time has begun
@@ -330,6 +330,9 @@ class _Run:
 
     def _happened(self, happening: Happening) -> None:
         """Tell of an event of the timeline."""
+        if happening.phase != "failed":
+            over = " over" if happening.phase == "over" else ""
+            self.metrics.event(f"{happening.kind}{over}")
         text = f"{happening.kind}: {happening.text}"
         self.progress.say(f"midstep: {text}")
         self.recorder.event(

@@ -14,6 +14,7 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.event_effects import effects_section
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
@@ -83,7 +84,7 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
 
 
 def _draw(
-    folder: Path, scenario: Scenario, rows: Rows, slots: Rows
+    folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> dict[str, list[canvas.Plot]]:
     """Draw the plots of each edge, and write them beside the page. Raises OSError."""
     by_edge = dict[str, list[canvas.Plot]]()
@@ -92,6 +93,7 @@ def _draw(
         its_slots = SlotPlots(
             slots=[slot for slot in slots if slot["edge"] == edge.name],
             slot_seconds=scenario.slot_seconds,
+            events_s=[entry["at_s"] for entry in tree.get("effects", [])],
         )
         done = [row for row in _done(rows) if row["edge"] == edge.name]
         by_edge[edge.name] = plots.draw(done, its_slots, prefix)
@@ -127,8 +129,9 @@ def _page(
         reuse_limits(scenario, tree["run"], done),
         like_prompts(scenario, done),
         guarantee(done),
+        effects_section(tree.get("effects", [])),
     ]
-    for name, drawn in _draw(folder, scenario, rows, slots).items():
+    for name, drawn in _draw(folder, scenario, tree, rows, slots).items():
         of_several = len(scenario.edges) > 1
         parts.append(sections.plotted(name if of_several else "Plots", drawn, PLOTS))
     parts += [

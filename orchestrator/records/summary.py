@@ -17,6 +17,7 @@ from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity, machine_pace, steps
+from orchestrator.records.event_effects import effects
 from orchestrator.records.folders import write_at_once
 from orchestrator.records.kept_quality import good_shares
 from orchestrator.records.metrics import METRICS
@@ -61,6 +62,7 @@ def summarise(
     scenario: Scenario, rows: Rows, slots: Rows, events: Rows, facts: RunFacts
 ) -> dict[str, Any]:
     """The summary's tree (docs/record.md), of what came after the warm-up."""
+    around = effects(scenario, rows, slots, events)
     rows, slots = measured(scenario, rows, slots)
     errors = fidelity.measure(rows, slots, scenario.slot_seconds)
     done = [row for row in rows if row["result"] == "done"]
@@ -103,6 +105,7 @@ def summarise(
             "not_done": _not_done(rows),
             "events": list(events),
         },
+        **({"effects": around} if around else {}),
         "fidelity": {error.part: error.dict() for error in errors},
         "verdict": fidelity.verdict(
             errors,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from math import ceil
+from collections.abc import Callable, Iterable
 
 from midstep.events import Signal
-from midstep.telemetry.record import RequestRow
 from midstep.wire.messages import HITS
 from orchestrator.records.rows import SlotProgress, SlotRow
+from orchestrator.records.statistics import nearest_rank
 
 __all__ = ["signals"]
 
@@ -20,18 +19,12 @@ def signals(progress: SlotProgress) -> dict[Signal, float | None]:
         "requests": len(progress.requests),
         "failed": len(progress.requests) - len(done),
         "hit_ratio": sum(row.reuse in HITS for row in done) / len(done) if done else None,
-        "p95_s": _p95_s(done),
+        "p95_s": nearest_rank([row.total_s for row in done if row.total_s is not None], 95),
         "queue": _of_edges(progress.rows, "edge_queue", sum),
         "in_flight": _of_edges(progress.rows, "edge_in_flight", sum),
         "backlog_s": _of_edges(progress.rows, "queue_s", max),
         "users": progress.devices,
     }
-
-
-def _p95_s(done: Sequence[RequestRow]) -> float | None:
-    """Nearest rank: with fewer than 20 requests the largest."""
-    times = sorted(row.total_s for row in done if row.total_s is not None)
-    return times[ceil(0.95 * len(times)) - 1] if times else None
 
 
 def _of_edges(
