@@ -28,10 +28,10 @@ class CapacityEvent(Event):
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         left = await run.change_edge(EdgeChange(capacity=self.capacity), self.edge)
-        return f"{run.called(self.edge)} can hold {self.capacity:,} bytes; {left} outputs left"
+        return f"{self.capacity:,} bytes at {run.called(self.edge)}; {left} outputs left"
 
     async def undo(self, run: FaultyRun) -> str:
         left = 0
         for edge in await run.names("edge") if self.edge is None else [self.edge]:
             left += await run.change_edge(EdgeChange(capacity=run.capacity(edge)), edge)
-        return f"{run.called(self.edge)} can hold as much as before; {left} outputs left"
+        return f"as before at {run.called(self.edge)}; {left} outputs left"

@@ -29,4 +29,4 @@ class PauseLearnerEvent(Event):
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         await run.pause_learner(self.edge, self.seconds)
-        return f"the learner of {run.called(self.edge)} pauses for {self.seconds:g} s"
+        return f"for {self.seconds:g} s at {run.called(self.edge)}"

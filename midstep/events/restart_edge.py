@@ -36,4 +36,4 @@ class RestartEdgeEvent(Event):
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         store = await run.restart_edge(self.edge, self.store, self.down_s)
-        return f"{run.called(self.edge)} restarts with {store}; down for {self.down_s:g} s"
+        return f"{run.called(self.edge)}, with {store}; down for {self.down_s:g} s"

@@ -99,7 +99,5 @@ class FaultyDevices(Protocol):
         may have that."""
 
 
-class FaultyRun(
-    FaultyUsers, FaultyDevices, FaultyHandover, FaultyEdges, FaultyProcesses, Protocol
-):
+class FaultyRun(FaultyUsers, FaultyDevices, FaultyHandover, FaultyEdges, FaultyProcesses, Protocol):
     """A run in which events happen."""

@@ -29,8 +29,8 @@ class SlowEdgeEvent(Event):
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         await run.change_edge(EdgeChange(speed_factor=1 / self.factor), self.edge)
-        return f"{run.called(self.edge)} needs {self.factor:g} times as long for a tick"
+        return f"{self.factor:g} times as long a tick at {run.called(self.edge)}"
 
     async def undo(self, run: FaultyRun) -> str:
         await run.change_edge(EdgeChange(speed_factor=1.0), self.edge)
-        return f"{run.called(self.edge)} ticks as fast as before"
+        return f"ticks as before at {run.called(self.edge)}"

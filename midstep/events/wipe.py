@@ -25,4 +25,4 @@ class WipeEvent(Event):
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         left = await run.change_edge(EdgeChange(wipe=True), self.edge)
-        return f"{run.called(self.edge)} lost {left} outputs"
+        return f"{left} outputs lost at {run.called(self.edge)}"

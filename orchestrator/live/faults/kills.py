@@ -26,7 +26,7 @@ class Kills(Room):
             dying = await nodes.parts(name)
             expected.update(dying)
             await nodes.kill(name, hard)
-            return f"node {name} ends {how}, with {', '.join(dying)}"
+            return f"node {name}, {how}, with {', '.join(dying)}"
         parts = self._parts(part)
         if name not in parts:
             raise ScenarioError(
@@ -39,7 +39,7 @@ class Kills(Room):
         except MidstepError:
             expected.discard(one.name)
             raise
-        return f"{one.name} ends {how}"
+        return f"{one.name}, {how}"
 
     def _parts(self, part: Part) -> dict[str, EdgePart | HostPart | LearnerPart]:
         """The parts of a kind that live, by the names that an event knows them by."""

@@ -64,8 +64,8 @@ def test_what_a_restarting_edge_has_not_answered_fails_and_devices_ask_until_it_
     assert [at for at in served if at > 9]
     assert [slot["slot"] for slot in slots if slot["edge_queue"] is None] == [6, 7]
     assert texts(tmp_path / "cold")[1:3] == [
-        "restart_edge: edge-0 restarts with an empty store; down for 2 s",
-        "slow_edge: edge-0 ticks as fast as before",
+        "restart_edge: edge-0, with an empty store; down for 2 s",
+        "slow_edge: ticks as before at edge-0",
     ]
     assert "edge-0 serves again after 2.0 s, with 0 outputs" in texts(tmp_path / "cold")
 
@@ -127,7 +127,7 @@ def test_a_learner_killed_by_an_event_is_followed_by_another_and_counts_as_no_de
     kill = {"kind": "kill", "part": "learner", "at_s": 11.5}
     _, slots = play(tmp_path / "run", [kill], policy={"name": "drc"}, duration_s=18)
     assert texts(tmp_path / "run") == [
-        "kill: the learner ends at once",
+        "kill: the learner, at once",
         "the learner died: the edge goes on with the last plan, another learner is started",
         "another learner goes on from its state after slot 9",
     ]
