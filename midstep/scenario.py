@@ -84,8 +84,8 @@ class Model(Tree):
 class Backhaul(Tree):
     """The line over which neighbours reach an edge; what comes passes one after the other."""
 
-    mbps: float = Field(1000.0, gt=0)
-    """Rate of the line, Mbit/s."""
+    mbps: float = Field(1000.0, ge=0)
+    """Rate of the line, Mbit/s; 0: there is none, and each edge is on its own."""
     latency_ms: float = Field(1.0, ge=0)
     """Time of one way over the line, milliseconds; a fetch takes two, and its bytes' time."""
 
@@ -123,8 +123,9 @@ class EdgeSettings(Tree):
     neighbours: tuple[str, ...] = ()
     """Names of the edges whose outputs this one may fetch where it misses; none: it computes what
     it has not."""
-    backhaul: Backhaul = Backhaul()
-    """The line over which the neighbours' outputs come to this edge."""
+    backhaul: Backhaul | None = None
+    """The line over which the neighbours' outputs come to this edge; null: as the scenario's
+    `backhaul`."""
 
     @model_validator(mode="after")
     def _folder_of_a_tier(self) -> EdgeSettings:
@@ -623,6 +624,8 @@ class Scenario(Tree):
     """The pipeline, and where it is cut."""
     edges: tuple[EdgeSettings, ...] = (EdgeSettings(),)
     """The edge servers, a list."""
+    backhaul: Backhaul = Backhaul()
+    """The line to each edge that has neighbours and no line of its own."""
     devices: tuple[Devices, ...] = (Devices(),)
     """Classes of devices, a list."""
     hosts: Hosts = Hosts()

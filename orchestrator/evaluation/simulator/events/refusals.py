@@ -20,7 +20,7 @@ __all__ = ["check"]
 # and what it reports
 KNOWN: dict[str, str] = {
     "Scenario": "name seed duration_s warmup_s slot_seconds deadline_s grace_s model edges devices "
-    "hosts channel workload cut policy reuse modes report thresholds timeline",
+    "hosts channel workload cut policy reuse modes report thresholds timeline backhaul",
     "Model": "path steps split_step guidance scheduler dtype device height width profile",
     "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources",
     "Devices": "kind count speed_ratio step_ms bandwidth_mhz distance_m watts "
