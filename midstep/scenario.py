@@ -120,6 +120,10 @@ class EdgeSettings(Tree):
     disk_path: str | None = None
     """Folder of the disk tier, which a later run finds warm, one an edge; null: a folder that ends
     with the run."""
+    place_m: tuple[float, float] | None = None
+    """Where the edge stands, metres to the east and to the north of any point: a device stands in a
+    direction drawn from the seed, devices.N.distance_m from the edge that it begins with. null:
+    every edge is equally far from a device."""
     neighbours: tuple[str, ...] = ()
     """Names of the edges whose outputs this one may fetch where it misses; none: it computes what
     it has not."""
@@ -205,6 +209,9 @@ class Devices(Tree):
     leaves. null: mains."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
+    choose: Literal["nearest"] | None = None
+    """Which edge they ask instead, once they have their places: the `nearest` by edges.N.place_m.
+    null: the one that they were dealt."""
     quality: QualityFloor | None = None
     """Quality that these users want of a reused picture; null: that of reuse."""
 
@@ -689,6 +696,16 @@ class Scenario(Tree):
                 raise ValueError(
                     f"{key}: there is no edge {name[:60]}; the scenario has {', '.join(names)}"
                 )
+        placed = [edge.place_m is not None for edge in self.edges]
+        if any(placed) and not all(placed):
+            raise ValueError(
+                f"edges.{placed.index(False)}.place_m: give every edge a place, or none"
+            )
+        chooser = next((i for i, group in enumerate(self.devices) if group.choose), None)
+        if chooser is not None and not any(placed):
+            raise ValueError(
+                f"devices.{chooser}.choose: nearest by what? give every edge its edges.N.place_m"
+            )
         for i, edge in enumerate(self.edges):
             if edge.name in edge.neighbours or len(set(edge.neighbours)) < len(edge.neighbours):
                 raise ValueError(
