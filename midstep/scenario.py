@@ -179,7 +179,14 @@ class Devices(Tree):
     """Whether a device's own requests and frames do not wait for each other, as in (5) and (8):
     each takes its amount over the rate of the slot in which it was due."""
     watts: float = Field(4.0, ge=0)
-    """Power while a device computes, watts: the record's energy is this times the time."""
+    """Power while a device computes, watts: the record's energy of computing is this times the
+    time."""
+    receive_nj_per_bit: float = Field(0.0, ge=0)
+    """Energy that a device takes to receive a bit, nanojoules; frames that are sent again count
+    each time."""
+    battery_j: float | None = Field(None, gt=0)
+    """Energy in a device's battery when it comes, joules; the device whose battery runs empty
+    leaves. null: mains."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
     quality: QualityFloor | None = None

@@ -15,6 +15,7 @@ from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import open_computing
 from midstep.diffusion.paced import PacedDenoiser
 from midstep.errors import MidstepError, PartDied, PipelineMismatch, ScenarioError
+from midstep.events.changes import DeviceChange
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
 from midstep.reuse.device_limits import open_device_limits
@@ -203,6 +204,13 @@ class DeviceHost:
             else:
                 member.task.add_done_callback(lambda _, member=member: self._gone(member))  # type: ignore[misc]
 
+    def change(self, change: DeviceChange, users: Iterable[int]) -> int:
+        """Let a change come now to those of these devices that live here; how many do."""
+        members = [self._members[user] for user in users if user in self._members]
+        for member in members:
+            member.device.change(change)
+        return len(members)
+
     def _gone(self, member: _Member) -> None:
         if self._members.pop(member.device.spec.user, None) is not None:
             self._metrics.left(member.device.state)
@@ -259,6 +267,8 @@ class DeviceHost:
     async def close(self) -> None:
         """End the engine and its thread, and devices that nobody has stopped."""
         await self.stop(0.0)
+        for member in self._members.values():
+            member.device.close()
         if self._checker is not None:
             await self._checker.close()
         self._engine_task.cancel()
@@ -329,6 +339,8 @@ class DeviceHost:
         finished = await device.request(request_id, user_request, arrival)
         self.in_flight -= 1
         self._ended.append(finished)
+        if device.empty and device.spec.user in self._members:
+            self.leave([device.spec.user])
         self._samples.add(finished)
         if self._checker is not None:
             self._checker.add(finished)

@@ -8,24 +8,36 @@ from typing import Annotated, Any, get_args
 from pydantic import Discriminator, Tag
 
 from midstep.events.base import SIGNALS, Condition, Event, Signal
+from midstep.events.bit_errors import BitErrorsEvent
 from midstep.events.changes import DeviceChange, EdgeChange
+from midstep.events.drop import DropEvent
+from midstep.events.fade import FadeEvent
 from midstep.events.leave import LeaveEvent
+from midstep.events.lost_frames import LostFramesEvent
+from midstep.events.move import MoveEvent
 from midstep.events.run import FaultyRun
 from midstep.events.scale import ScaleEvent
+from midstep.events.slow_devices import SlowDevicesEvent
 from midstep.events.surge import SurgeEvent
 
 __all__ = [
     "DEFAULT_KIND",
     "KINDS",
     "SIGNALS",
+    "BitErrorsEvent",
     "Condition",
     "DeviceChange",
+    "DropEvent",
     "EdgeChange",
     "Event",
+    "FadeEvent",
     "FaultyRun",
     "LeaveEvent",
+    "LostFramesEvent",
+    "MoveEvent",
     "ScaleEvent",
     "Signal",
+    "SlowDevicesEvent",
     "SurgeEvent",
     "TimelineEvent",
 ]
@@ -43,6 +55,12 @@ def _kind(event: Any) -> str | None:
 TimelineEvent = Annotated[
     Annotated[LeaveEvent, Tag("leave")]
     | Annotated[ScaleEvent, Tag("scale")]
+    | Annotated[BitErrorsEvent, Tag("bit_errors")]
+    | Annotated[DropEvent, Tag("drop")]
+    | Annotated[FadeEvent, Tag("fade")]
+    | Annotated[LostFramesEvent, Tag("lost_frames")]
+    | Annotated[MoveEvent, Tag("move")]
+    | Annotated[SlowDevicesEvent, Tag("slow_devices")]
     | Annotated[SurgeEvent, Tag("surge")],
     Discriminator(_kind),
 ]  # fmt: skip

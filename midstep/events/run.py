@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-__all__ = ["FaultyRun", "FaultyUsers"]
+from midstep.events.changes import DeviceChange
+
+__all__ = ["FaultyDevices", "FaultyRun", "FaultyUsers"]
 
 
 class FaultyUsers(Protocol):
@@ -27,5 +30,21 @@ class FaultyUsers(Protocol):
         """Let those come back that left by the same words; how many."""
 
 
-class FaultyRun(FaultyUsers, Protocol):
+class FaultyDevices(Protocol):
+    """Devices and links that change. Calls raise MidstepError, one line."""
+
+    async def change_devices(
+        self,
+        change: DeviceChange,
+        *,
+        kind: str | None = None,
+        users: Sequence[int] | None = None,
+        edge: str | None = None,
+    ) -> int:
+        """Let a change come now to the devices of a class, of some users, of one edge, and to those
+        that come while it lasts; how many there are now. One that lifts its cause comes to all who
+        may have that."""
+
+
+class FaultyRun(FaultyUsers, FaultyDevices, Protocol):
     """A run in which events happen."""

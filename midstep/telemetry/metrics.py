@@ -184,7 +184,18 @@ SPECS: dict[str, Spec] = {
     "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", ("edge",), SECONDS),
     "devices": Spec(Gauge, "Devices by what they are doing.", ("edge", "state")),
     "device_joules_total": Spec(
-        Counter, "Energy of device computing, as the scenario's watts have it.", ("edge",)
+        Counter,
+        "Energy of devices for computing and for receiving, as the scenario's classes have it.",
+        ("edge", "work"),
+    ),
+    "batteries_empty_total": Spec(
+        Counter, "Devices that left because their battery was empty.", ("edge",)
+    ),
+    "frames_resent_total": Spec(
+        Counter,
+        "Times that a frame did not pass whole and was sent again, by what was wrong: lost, "
+        "damaged.",
+        ("edge", "fault"),
     ),
     "users": Spec(Gauge, "Devices that the run has now, as its centre counts them.", ("edge",)),
     "scenario_events_total": Spec(Counter, "What happened in the run.", ("event",)),

@@ -8,9 +8,10 @@ from typing import Any
 
 from midstep.wire.messages import Answer
 
-__all__ = ["COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
+__all__ = ["BATTERY_EMPTY", "COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
 
 RESULTS = ("done", "rejected", "failed", "unfinished", "dropped")
+BATTERY_EMPTY = "its battery is empty"  # the error of a request whose device has run out
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
@@ -56,8 +57,10 @@ class RequestRow:
     device_s: float | None = None
     overhead_s: float | None = None
     plan_wait_s: float | None = None  # of overhead_s: until the slot's plan was there
+    link_wait_s: float | None = None  # of overhead_s: until its link was up and it could be sent
     total_s: float | None = None  # from due_s; of a closed arrival from arrived_s
-    frame_bytes: int | None = None  # on the air
+    frame_bytes: int | None = None  # on the air, once
+    resent: int | None = None  # how many times the frame was sent again
     link_rate_bps: float | None = None  # commanded, mean from the frame's first bit to its last
     transfer_wait_s: float | None = None  # of transfer_s: behind the device's earlier frames
     device_wait_s: float | None = None  # of device_s: behind the device's earlier pictures
@@ -67,7 +70,8 @@ class RequestRow:
     ssim: float | None = None
     fidelity: float | None = None  # 1: the picture shows what its prompt says, 0: it does not
     quality_kept: float | None = None  # 1: it has the quality asked for, 0: not; where checked
-    joules: float | None = None
+    joules: float | None = None  # that its device took for it
+    receive_joules: float | None = None  # of joules: for receiving, the rest is for computing
     error: str | None = None
 
     def record_answer(self, answer: Answer, steps: int) -> None:

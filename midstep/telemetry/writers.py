@@ -232,6 +232,9 @@ class UserMetrics:
         self._policy = policy
         self._states = {state: gauge("devices", edge, state) for state in self.STATES}
         counter("arrivals_dropped_total", edge)
+        for fault in ("lost", "damaged"):
+            counter("frames_resent_total", edge, fault)
+        counter("batteries_empty_total", edge)
         for reuse in ("computed", "exact", "resumed", "shared"):
             counter("requests_total", edge, policy, "done", reuse)
 
@@ -255,11 +258,24 @@ class UserMetrics:
         if ssim is not None:
             histogram("reuse_ssim", self._edge, kind).observe(ssim)
 
+    def frame_fault(self, fault: str) -> None:
+        """A frame came lost or damaged, so that it is sent again."""
+        counter("frames_resent_total", self._edge, fault).inc()
+
+    def battery_empty(self) -> None:
+        """A device's battery is empty."""
+        counter("batteries_empty_total", self._edge).inc()
+
     def ended(self, row: RequestRow) -> None:
         """One request ended, somehow; or was never sent."""
         if row.result == "dropped":
             counter("arrivals_dropped_total", self._edge).inc()
             return
+        receiving = row.receive_joules or 0.0
+        counter("device_joules_total", self._edge, "receiving").inc(receiving)
+        counter("device_joules_total", self._edge, "computing").inc(
+            max(0.0, (row.joules or 0.0) - receiving)
+        )
         counter("requests_total", self._edge, self._policy, row.result, row.reuse or "none").inc()
         if row.arrival_late_s is not None:
             histogram("lateness_seconds", "arrival").observe(row.arrival_late_s)
@@ -268,7 +284,6 @@ class UserMetrics:
         for stage in STAGES:
             histogram("request_seconds", self._edge, stage).observe(getattr(row, f"{stage}_s"))
         counter("frame_bytes_total", self._edge).inc(row.frame_bytes or 0)
-        counter("device_joules_total", self._edge).inc(row.joules or 0)
         _observe_error(
             "link",
             "link_rate_error_ratio",

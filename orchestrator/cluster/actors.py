@@ -14,6 +14,7 @@ from midstep.address import split_address
 from midstep.clock import WallClock
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import MidstepError, PartDied
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -136,6 +137,9 @@ class HostActor:
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
 
+    async def change(self, change: DeviceChange, users: list[int]) -> int:
+        return self._host.change(change, users)
+
     async def in_flight(self) -> int:
         return self._host.in_flight
 
@@ -228,6 +232,9 @@ class RemoteHost(_Remote):
 
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return await self.call(self.actor.change.remote(change, list(users)))
 
     async def in_flight(self) -> int:
         return await self.call(self.actor.in_flight.remote())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
@@ -80,6 +81,9 @@ class HostPart(Protocol):
 
     async def leave(self, users: Sequence[int]) -> None:
         """Let these ask no more; they are gone when their requests in flight have ended."""
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        """Let a change come now to those of these devices that are still there; how many are."""
 
     async def in_flight(self) -> int:
         """Requests that its devices have sent and wait for."""

@@ -7,6 +7,7 @@ import contextlib
 
 from midstep.clock import Clock
 from midstep.errors import PartDied
+from midstep.telemetry.record import BATTERY_EMPTY
 from orchestrator.live.cell import Cell, HostPart, Parts
 from orchestrator.live.inquiry import Inquiries
 from orchestrator.live.lost_hosts import LostHost
@@ -33,6 +34,7 @@ class HostCollector:
         self._observer = observer
         self._drains: Inquiries[Drained] = Inquiries(SILENT_S, observer.announce)
         self._dismissals: list[asyncio.Task[None]] = []
+        self._empty: set[str] = set()  # classes of devices of which it has been said
         self.lost: list[LostHost] = []
 
     async def collect(self) -> Drained:
@@ -41,7 +43,23 @@ class HostCollector:
         pairs = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
         answers = await asyncio.gather(*(self._drain(cell, host) for cell, host in pairs))
         ended = [one for answer in answers if answer is not None for one in answer[0]]
+        self._note_empty(ended)
         return ended, all(answer[1] for answer in answers if answer is not None)
+
+    def _note_empty(self, ended: list[EndedRequest]) -> None:
+        """Count devices out whose battery is empty; of the first of each class it is said."""
+        gone = {one.row.user for one in ended if one.row.error == BATTERY_EMPTY}
+        if not gone:
+            return
+        for host in self._parts.hosts:
+            for spec in host.devices:
+                if spec.user in gone and spec.kind not in self._empty:
+                    self._empty.add(spec.kind)
+                    self._observer.announce(
+                        f"the battery of a {spec.kind} is empty: user {spec.user} leaves; the "
+                        f"report counts those that follow"
+                    )
+            host.devices = [spec for spec in host.devices if spec.user not in gone]
 
     async def stop(self) -> list[EndedRequest]:
         """Stop all hosts, let their requests in flight end, and return the last rows."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_node.node import EdgeNode
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -63,6 +64,9 @@ class LocalHost:
 
     async def leave(self, users: Sequence[int]) -> None:
         self._host.leave(users)
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return self._host.change(change, users)
 
     async def in_flight(self) -> int:
         return self._host.in_flight

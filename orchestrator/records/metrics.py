@@ -2,7 +2,7 @@
 
 Every name that summary.json, seeds.csv or a figure's table has is in `METRICS`; docs/record.md
 shows the same table. The unit is the name's ending: `_ms` and `_s` are times, `_db` decibels,
-everything else is a share or a count.
+`joules` joules, everything else is a share or a count.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """ms, s, dB, 1/s, or 1 for shares and counts."""
+        """ms, s, dB, J, 1/s, or 1 for shares and counts."""
         if self.name.endswith("_per_s"):
             return "1/s"
         ending = self.name.rpartition("_")[2]
-        return {"ms": "ms", "s": "s", "db": "dB"}.get(ending, "1")
+        return {"ms": "ms", "s": "s", "db": "dB", "joules": "J"}.get(ending, "1")
 
 
 _ALL = (RUN, CLOSED, OPEN)
@@ -175,11 +175,15 @@ METRICS: dict[str, Metric] = {
             "without reuse",
             (RUN,),
         ),
+        Metric("resent", "requests", "times that its frame was sent again", (RUN,)),
+        Metric("joules", "requests", "energy that its device took for it", (RUN,)),
+        Metric("receive_joules", "requests", "of that for receiving", (RUN,)),
         Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
         Metric("failed", "", "requests that failed", (RUN,)),
         Metric("rejected", "", "requests that the edge rejected", (RUN,)),
         Metric("unfinished", "", "requests that the run cut off, grace_s after its end", (RUN,)),
         Metric("dropped", "", "arrivals that were due within the run and never sent", (RUN,)),
+        Metric("batteries_empty", "", "devices that left because their battery was empty", (RUN,)),
         Metric("hits", "", "requests served from the store", (REPLAY,)),
         Metric("rows_per_s", "", "requests replayed a second on this machine", (REPLAY,)),
         *(

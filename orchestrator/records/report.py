@@ -14,6 +14,7 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.air_and_energy import air, energy
 from orchestrator.records.event_effects import effects_section
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
@@ -111,6 +112,7 @@ def _as_begun(tree: Mapping[str, Any]) -> MachinePace:
 def _page(
     folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> str:
+    every = rows
     rows, slots = summary.measured(scenario, rows, slots)
     done = _done(rows)
     title = html.escape(sections.heading(scenario))
@@ -130,6 +132,8 @@ def _page(
         like_prompts(scenario, done),
         guarantee(done),
         effects_section(tree.get("effects", [])),
+        air(rows),
+        energy(scenario, rows, every),
     ]
     for name, drawn in _draw(folder, scenario, tree, rows, slots).items():
         of_several = len(scenario.edges) > 1

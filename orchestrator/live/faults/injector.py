@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from orchestrator.live.faults.links import Links
 from orchestrator.live.faults.users import Users
 
 __all__ = ["Injector"]
 
 
-class Injector(Users):
+class Injector(Users, Links):
     """Implements `midstep.events.FaultyRun`, a base class for each of its protocols."""
