@@ -41,6 +41,29 @@ undone after `for_s`, by the kinds that can end; without it it lasts to the run'
 **Order.** Events due at one instant are applied in the order of the list. One that takes time keeps
 no later one waiting. One that cannot be done is told in one line, and the run goes on.
 """
+EDGES = """\
+**Edges that restart.** What an edge has not answered when it goes fails, and so does at once what
+comes while it is away; devices ask again as after any failure. In one process, and in virtual time,
+the restart is modelled: another edge opens after `down_s`. Otherwise its process ends and another
+takes its place on the same machine, at the same address; `down_s` is then the least time, and the
+line "serves again after" has the real one: 2 to 4 s of a paced edge, of a real one what its model
+takes to load. A `warm` edge ends in order and writes what memory holds to `edges.N.disk_path`,
+where the next finds it; without that folder a process comes back empty, which the event's line
+says, and a modelled edge keeps its memory. The speed and the capacity that an event has set hold
+for the next edge, too.
+
+**Edges that change.** `slow_edge` is emulated where steps are real: an edge computes as ever, and
+waits the rest of each tick. A store that becomes too large for its capacity loses what was admitted
+first. After that, a wipe or a restart the learner looks at the store anew, and its policy is told
+of the capacity (`Policy.resize`).
+
+**Parts that are killed.** `kill` ends a process by SIGKILL, with `hard: false` by SIGTERM. Such a
+death is told, and is no failure: the run ends with status 0, and its verdict is about the rest. An
+edge does not come back: its devices are gone, and the run goes on with the others or ends. A
+learner's successor goes on from the state that is saved every ten slots; the edge has the last plan
+meanwhile. What a host had open becomes `failed` rows. A node takes all that lives there with it;
+those of Ray's head and of the run's centre cannot be killed.
+"""
 RECORD = """\
 **What is seen.** Each event is a line in the terminal and in the report's "What happened"; a mark
 in its plots over time and in Grafana (`midstep_scenario_events_total`, by kind); and a line in the
@@ -76,6 +99,7 @@ def page() -> str:
             "\nUnits, bounds and defaults of the keys: [scenario.md](scenario.md#timelinen).\n",
             "\n".join(signals),
             "\nThey are of the slot that has just ended, and of all edges together.\n",
+            f"{paragraphs(EDGES)}\n",
             f"{paragraphs(RECORD)}\n",
         )
     )

@@ -131,9 +131,12 @@ class EdgeNode:
         return self._pace if ticks is None else replace(self._pace, ticks=replace(ticks.totals))
 
     async def close(self) -> None:
-        """Stop ticking; what is in flight is cancelled. What the store keeps for a later run is
-        written."""
+        """Stop ticking; what is in flight, or waits, is cancelled. What the store keeps for a later
+        run is written."""
         self._task.cancel()
+        if self.edge.gate is not None:
+            self.edge.gate.close()
+        self.edge.watchers.close()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
         await self.edge.store.close()

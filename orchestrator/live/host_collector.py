@@ -112,7 +112,7 @@ class HostCollector:
             target for target in self._parts.targets if target.process != host.name
         ]
         self._observer.renew_targets()
-        self._observer.death(f"{why}: {len(host.devices)} devices fewer")
+        self._observer.part_died(host.name, f"{why}: {len(host.devices)} devices fewer")
         if not cell.hosts and cell.over is None:
             cell.over = why
 

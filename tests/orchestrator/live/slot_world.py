@@ -203,7 +203,7 @@ class World:
         clock.begin(0.0)
         self.loop = SlotLoop(
             scenario,
-            Parts(cells, [], census=self.census),
+            Parts(cells=cells, targets=[], census=self.census),
             clock,
             recorder,
             RunMetrics(),
