@@ -13,6 +13,7 @@ from midstep.events.capacity import CapacityEvent
 from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.events.drop import DropEvent
 from midstep.events.fade import FadeEvent
+from midstep.events.hand_over import HandOverEvent
 from midstep.events.kill import KillEvent
 from midstep.events.leave import LeaveEvent
 from midstep.events.lost_frames import LostFramesEvent
@@ -39,6 +40,7 @@ __all__ = [
     "Event",
     "FadeEvent",
     "FaultyRun",
+    "HandOverEvent",
     "KillEvent",
     "LeaveEvent",
     "LostFramesEvent",
@@ -69,6 +71,7 @@ TimelineEvent = Annotated[
     | Annotated[CapacityEvent, Tag("capacity")]
     | Annotated[DropEvent, Tag("drop")]
     | Annotated[FadeEvent, Tag("fade")]
+    | Annotated[HandOverEvent, Tag("hand_over")]
     | Annotated[KillEvent, Tag("kill")]
     | Annotated[LeaveEvent, Tag("leave")]
     | Annotated[LostFramesEvent, Tag("lost_frames")]

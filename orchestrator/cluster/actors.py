@@ -131,9 +131,16 @@ class EdgeActor(_Process):
         node = self._node
         return f"{host}:{port}", exporter, description, node.frame_bytes, node.pace
 
+    async def meet(self, neighbours: Mapping[str, str], credentials: Credentials) -> None:
+        """Know the edges of these names, at their addresses, as neighbours."""
+        from edge_node.neighbour_client import GrpcNeighbour
+
+        ports = {name: GrpcNeighbour(address, credentials) for name, address in neighbours.items()}
+        self._node.meet(ports)
+
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
-        self._clock.begin(epoch_s)
+        self._node.start(epoch_s)
 
     async def status(self) -> EdgeStatus:
         """The edge's current load."""
@@ -181,6 +188,7 @@ class HostActor(_Process):
             scenario = scenario.model_copy(
                 update={"model": scenario.model.model_copy(update={"device": "cpu"})}
             )
+        self._credentials = credentials
         self._host = await DeviceHost.open(
             scenario,
             devices,
@@ -203,6 +211,11 @@ class HostActor(_Process):
 
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
+
+    async def hand_over(self, users: list[int], address: str) -> None:
+        from user_agent.client import GrpcEdge
+
+        await self._host.hand_over(users, GrpcEdge(address, self._credentials))
 
     async def change(self, change: DeviceChange, users: list[int]) -> int:
         return self._host.change(change, users)
@@ -310,6 +323,9 @@ class RemoteHost(Remote):
 
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))
+
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        await self.call(self.actor.hand_over.remote(list(users), address))
 
     async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
         return await self.call(self.actor.change.remote(change, list(users)))

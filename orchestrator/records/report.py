@@ -20,6 +20,7 @@ from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
+from orchestrator.records.neighbours import neighbours
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.slot_plots import SlotPlots
@@ -130,10 +131,11 @@ def _page(
         sections.stages(done),
         reuse_limits(scenario, tree["run"], done),
         like_prompts(scenario, done),
+        neighbours(done),
         guarantee(done),
-        effects_section(tree.get("effects", [])),
         air(rows),
         energy(scenario, rows, every),
+        effects_section(tree.get("effects", [])),
     ]
     for name, drawn in _draw(folder, scenario, tree, rows, slots).items():
         of_several = len(scenario.edges) > 1
