@@ -44,13 +44,14 @@ class PictureCheck:
 @dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received, None where the device made the whole picture; and the check that the edge asked
-    for."""
+    received, None where the device made the whole picture; and the check that the edge, at `port`,
+    asked for."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
     check: PictureCheck | None = None
+    port: EdgePort | None = None
 
 
 class Device:
@@ -83,7 +84,7 @@ class Device:
         self._clock = clock
         self._description = description
         self.edge_name = description.edge
-        self._metrics = metrics
+        self.metrics = metrics
         self._whole_pictures = description.split_step == description.pipeline.steps
         self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
         slot = scenario.slot_seconds
@@ -102,6 +103,22 @@ class Device:
     def arrival_s(self) -> float:
         """Until then no frame that is on its air will have passed; infinity where none is."""
         return self._link.arrival_s
+
+    def leave(self) -> None:
+        """Count the device as gone."""
+        self.metrics.left(self.state)
+
+    def hand_over(self, edge: EdgePort, description: Description, metrics: UserMetrics) -> None:
+        """Ask another edge from now on, which serves the same pipeline; requests that have been
+        sent end at the one that they were sent to."""
+        self.metrics.left(self.state)
+        self._edge = edge
+        self._description = description
+        self.metrics = metrics
+        self.edge_name = description.edge
+        self.spec = replace(self.spec, edge=description.edge)
+        metrics.joined()
+        metrics.moved("thinking", self.state)
 
     @property
     def empty(self) -> bool:
@@ -123,7 +140,7 @@ class Device:
 
     def _run_empty(self) -> None:
         """End all open requests: the battery is empty."""
-        self._metrics.battery_empty()
+        self.metrics.battery_empty()
         for task in self._asking:
             task.cancel()
 
@@ -133,6 +150,8 @@ class Device:
         """Carry one request to its end; without an `arrival` it is due now. Never raises: an error,
         a cancellation too, is written in the row."""
         now = self._clock.now()
+        port = self._edge
+        metrics = self.metrics
         if arrival is None:
             arrival = Arrival(now)
         late_s = now - arrival.due_s
@@ -189,8 +208,8 @@ class Device:
             del self._asking[task]
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
-        self._metrics.ended(row)
-        return Finished(row, picture, frame, check)
+        metrics.ended(row)
+        return Finished(row, picture, frame, check, port)
 
     async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
         """The edge's answer to one request, its frame checked."""
@@ -312,7 +331,7 @@ class Device:
         self._energy.receive(row, nbytes)
         fault = self._air.fault(frame, nbytes, row.request_id, resent)
         if fault is not None:
-            self._metrics.frame_fault(fault)
+            self.metrics.frame_fault(fault)
         return fault is None
 
     async def _finish(
@@ -385,5 +404,5 @@ class Device:
 
     def _move(self, state: str) -> None:
         if state != self.state:
-            self._metrics.moved(self.state, state)
+            self.metrics.moved(self.state, state)
             self.state = state

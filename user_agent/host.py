@@ -67,6 +67,7 @@ class DeviceHost:
         thread: ThreadPoolExecutor | None,
         references: int,
     ) -> None:
+        self._of_edges: dict[str, UserMetrics] = {}  # of edges that devices were handed over to
         self._scenario = scenario
         self._make = make
         self._engine = engine
@@ -204,6 +205,25 @@ class DeviceHost:
             else:
                 member.task.add_done_callback(lambda _, member=member: self._gone(member))  # type: ignore[misc]
 
+    async def hand_over(self, users: Iterable[int], edge: EdgePort) -> None:
+        """Let devices ask another edge from now on; those that are not here any more are passed
+        over. Raises EdgeUnreachable, CredentialsError, PipelineMismatch, ScenarioError, with
+        nothing changed."""
+        if self._scenario.channel.total_mhz is not None:
+            raise ScenarioError(
+                "channel.total_mhz: a device shares its edge's band and cannot be handed over; "
+                "leave it out"
+            )
+        description = await edge.describe()
+        _check_pipeline(self._engine.denoiser, description)
+        _check_privacy(self._scenario, description)
+        name = description.edge
+        if name not in self._of_edges:
+            self._of_edges[name] = UserMetrics(name, self._scenario.policy.name)
+        for user in users:
+            if (member := self._members.get(user)) is not None:
+                member.device.hand_over(edge, description, self._of_edges[name])
+
     def change(self, change: DeviceChange, users: Iterable[int]) -> int:
         """Let a change come now to those of these devices that live here; how many do."""
         members = [self._members[user] for user in users if user in self._members]
@@ -213,7 +233,7 @@ class DeviceHost:
 
     def _gone(self, member: _Member) -> None:
         if self._members.pop(member.device.spec.user, None) is not None:
-            self._metrics.left(member.device.state)
+            member.device.leave()
 
     def drain(self) -> list[Finished]:
         """Requests that ended since the last call. Once they are returned, raises the error that
@@ -329,7 +349,7 @@ class DeviceHost:
         until_s = member.until_s
         error = "it was never sent: its host had no time for it before the end"
         for row in arrivals.rows(device.spec, device.edge_name, index, since_s, until_s, error):
-            self._metrics.ended(row)
+            device.metrics.ended(row)
             self._ended.append(Finished(row))
 
     async def _ask(

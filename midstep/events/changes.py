@@ -35,10 +35,18 @@ class DeviceChange:
 class EdgeChange:
     """A change of an edge; what is None stays as it is.
 
-    `speed_factor` multiplies the speed of its engine, `capacity` is its store's, bytes; `wipe`
-    empties the store.
+    `speed_factor` is the speed of its engine as a multiple of its own, `capacity` its store's,
+    bytes; `wipe` empties store and staging.
     """
 
     speed_factor: float | None = None
     capacity: int | None = None
     wipe: bool = False
+
+    def then(self, later: EdgeChange) -> EdgeChange:
+        """What still holds of this change once `later` has been made, such as for an edge that is
+        started again: its speed and its capacity."""
+        return EdgeChange(
+            speed_factor=later.speed_factor or self.speed_factor,
+            capacity=later.capacity or self.capacity,
+        )

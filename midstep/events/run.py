@@ -6,11 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
-from midstep.events.changes import DeviceChange
+from midstep.events.changes import DeviceChange, EdgeChange
 
-__all__ = ["FaultyDevices", "FaultyRun", "FaultyUsers"]
+__all__ = [
+    "FaultyDevices",
+    "FaultyEdges",
+    "FaultyHandover",
+    "FaultyProcesses",
+    "FaultyRun",
+    "FaultyUsers",
+    "Part",
+]
+
+Part = Literal["edge", "host", "learner", "node"]
 
 
 class FaultyUsers(Protocol):
@@ -30,6 +40,49 @@ class FaultyUsers(Protocol):
         """Let those come back that left by the same words; how many."""
 
 
+class FaultyHandover(Protocol):
+    """Users who ask another edge. Calls raise MidstepError, one line."""
+
+    def asking(self, kind: str | None = None, edge: str | None = None) -> dict[int, str]:
+        """The edge that each user asks, by user number; of a class, of one edge."""
+
+    async def hand_over(self, users: Sequence[int], edge: str) -> int:
+        """Let these ask that edge from now on; how many did not before. Requests that have been
+        sent end where they were sent."""
+
+
+class FaultyEdges(Protocol):
+    """Edges and their learners; `edge` None: all that live. Calls raise MidstepError, one line."""
+
+    def called(self, edge: str | None) -> str:
+        """The edges that live, in words; such as "edge-0", or "5 edges"."""
+
+    def capacity(self, edge: str) -> int:
+        """Size of the store that the scenario gives an edge, bytes."""
+
+    async def change_edge(self, change: EdgeChange, edge: str | None = None) -> int:
+        """Change an edge; how many outputs have left its store for it."""
+
+    async def restart_edge(
+        self, edge: str | None, store: Literal["cold", "warm"], down_s: float
+    ) -> str:
+        """Begin to restart an edge, which serves again `down_s` later or when it can; what it will
+        hold, in words."""
+
+    async def pause_learner(self, edge: str | None, seconds: float) -> None:
+        """Let the learner of an edge do nothing for so long; returns at once."""
+
+
+class FaultyProcesses(Protocol):
+    """Processes that can be killed. Calls raise MidstepError, one line."""
+
+    async def names(self, part: Part) -> list[str]:
+        """The parts of a kind that live and can be killed; of learners, their edges' names."""
+
+    async def kill(self, part: Part, name: str, hard: bool) -> str:
+        """Kill one, whose death is then expected; in words what dies, and how."""
+
+
 class FaultyDevices(Protocol):
     """Devices and links that change. Calls raise MidstepError, one line."""
 
@@ -46,5 +99,5 @@ class FaultyDevices(Protocol):
         may have that."""
 
 
-class FaultyRun(FaultyUsers, FaultyDevices, Protocol):
+class FaultyRun(FaultyUsers, FaultyDevices, FaultyHandover, FaultyEdges, FaultyProcesses, Protocol):
     """A run in which events happen."""

@@ -145,6 +145,19 @@ SPECS: dict[str, Spec] = {
     "disk_read_seconds": Spec(
         Histogram, "Reads of outputs that were served from disk.", ("edge",), SECONDS
     ),
+    "fetches_total": Spec(
+        Counter,
+        "Outputs asked of a neighbour, by outcome: done, gone (it held it no more), failed.",
+        ("edge", "neighbour", "outcome"),
+    ),
+    "fetch_seconds": Spec(
+        Histogram, "From asking a neighbour to having its output.", ("edge", "neighbour"), SECONDS
+    ),
+    "backhaul_bytes_total": Spec(
+        Counter,
+        "Bytes over the backhaul from a neighbour: outputs, and digests of its store.",
+        ("edge", "neighbour", "what"),
+    ),
     "staging_bytes": Spec(Gauge, "Bytes of outputs that wait for the policy.", ("edge",)),
     "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices.", ("edge",)),
     "arrivals_dropped_total": Spec(

@@ -48,6 +48,9 @@ class RequestRow:
     reuse_limit: int | None = None  # the last step from which its own picture comes out
     cut_step: int | None = None  # at which it was handed over
     reused_step: int | None = None  # of the held output that it began from; 0: from noise
+    from_edge: str | None = None  # neighbour whose store had the held output; null: none
+    backhaul_s: float | None = None  # of edge_s: until that was here
+    backhaul_bytes: int | None = None  # that this request brought over the backhaul
     edge_steps: int | None = None
     saved_steps: int | None = None
     device_steps: int | None = None
@@ -86,6 +89,9 @@ class RequestRow:
         self.donor_prompt = answer.donor_prompt
         self.cut_step = cut
         self.reused_step = answer.reused_step
+        self.from_edge = answer.from_edge or None
+        self.backhaul_s = answer.backhaul_s if answer.from_edge else None
+        self.backhaul_bytes = answer.backhaul_bytes if answer.from_edge else None
         self.edge_steps = answer.edge_steps
         self.saved_steps = answer.saved_steps
         self.device_steps = steps - cut

@@ -9,6 +9,7 @@ from midstep.telemetry.metrics import EVENTS, counter, gauge, histogram
 from midstep.telemetry.record import STAGES, RequestRow
 
 __all__ = [
+    "BackhaulMetrics",
     "DiskMetrics",
     "EdgeMetrics",
     "GuardMetrics",
@@ -105,6 +106,32 @@ class DiskMetrics:
         """What the tier holds now."""
         self._entries.set(entries)
         self._bytes.set(nbytes)
+
+
+class BackhaulMetrics:
+    """Metrics of what an edge has from one neighbour."""
+
+    def __init__(self, edge: str, neighbour: str) -> None:
+        self._outcomes = {
+            outcome: counter("fetches_total", edge, neighbour, outcome)
+            for outcome in ("done", "gone", "failed")
+        }
+        self._seconds = histogram("fetch_seconds", edge, neighbour)
+        self._outputs = counter("backhaul_bytes_total", edge, neighbour, "outputs")
+        self._digests = counter("backhaul_bytes_total", edge, neighbour, "digests")
+
+    def fetched(self, outcome: str) -> None:
+        """One output was asked for: done, gone, failed."""
+        self._outcomes[outcome].inc()
+
+    def passed(self, nbytes: int, seconds: float) -> None:
+        """One output is here, after so many scenario seconds."""
+        self._outputs.inc(nbytes)
+        self._seconds.observe(seconds)
+
+    def digested(self, nbytes: int) -> None:
+        """One digest is here."""
+        self._digests.inc(nbytes)
 
 
 class GuardMetrics:

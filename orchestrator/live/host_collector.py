@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from midstep.clock import Clock
 from midstep.errors import PartDied
+from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.record import BATTERY_EMPTY
 from orchestrator.live.cell import Cell, HostPart, Parts
 from orchestrator.live.inquiry import Inquiries
@@ -69,8 +71,13 @@ class HostCollector:
         return [one for ended in last for one in ended]
 
     def dismiss(self, cell: Cell) -> None:
-        """Stop the hosts of a dead edge in the background, while the run goes on."""
-        self._dismissals += [asyncio.create_task(self._dismiss(cell, host)) for host in cell.hosts]
+        """Stop the devices of a dead edge in the background, while the run goes on."""
+        for home in self._parts.cells:
+            for host in home.hosts:
+                leaving = [spec for spec in host.devices if spec.edge == cell.name]
+                if leaving:
+                    task = asyncio.create_task(self._dismiss(cell.name, home, host, leaving))
+                    self._dismissals.append(task)
 
     async def _drain(self, cell: Cell, host: HostPart) -> Drained | None:
         """A host's answer; None where it is dead."""
@@ -83,7 +90,8 @@ class HostCollector:
 
     async def _stop(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
         """A host's last rows; one that stays silent is given up."""
-        grace_s = self._grace_s if cell.over is None else 1.0
+        # some devices may have been handed over to an edge that lives
+        grace_s = self._grace_s if cell.over is None or host.devices else 1.0
         open_drain = self._drains.withdraw(host.name)
         ended = list[EndedRequest]()
         try:
@@ -98,29 +106,36 @@ class HostCollector:
             self._lose(cell, host, str(error))
         return ended
 
-    async def _dismiss(self, cell: Cell, host: HostPart) -> None:
-        self._enter_lost(cell, host, cell.name, dismissed=True)
-        host.devices = []
+    async def _dismiss(
+        self, edge: str, home: Cell, host: HostPart, leaving: Sequence[DeviceSpec]
+    ) -> None:
+        """Let devices of a dead edge leave, and end their host where it has no others."""
+        self._enter_lost(home, leaving, edge, dismissed=True)
+        host.devices = [spec for spec in host.devices if spec.edge != edge]
         with contextlib.suppress(PartDied, TimeoutError):
             async with asyncio.timeout(self._grace_s / self._clock.scale + LAST_S):
-                await host.stop(self._grace_s)  # what the edge has already answered can be finished
+                if host.devices:
+                    await host.leave([spec.user for spec in leaving])
+                else:  # what the edge has already answered can be finished
+                    await host.stop(self._grace_s)
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)
-        self._enter_lost(cell, host, host.name)
+        self._enter_lost(cell, host.devices, host.name)
         self._parts.targets[:] = [
             target for target in self._parts.targets if target.process != host.name
         ]
         self._observer.renew_targets()
-        self._observer.death(f"{why}: {len(host.devices)} devices fewer")
-        if not cell.hosts and cell.over is None:
+        self._observer.part_died(host.name, f"{why}: {len(host.devices)} devices fewer")
+        if not cell.hosts and not cell.devices and cell.over is None:
             cell.over = why
 
-    def _enter_lost(self, cell: Cell, host: HostPart, who: str, dismissed: bool = False) -> None:
+    def _enter_lost(
+        self, cell: Cell, devices: Sequence[DeviceSpec], who: str, dismissed: bool = False
+    ) -> None:
         """Note whose arrivals nobody sends any more."""
         lost = LostHost(
-            edge=cell.name,
-            devices=tuple(host.devices),
+            devices=tuple(devices),
             since_s=cell.since_s,
             at_s=self._clock.now(),
             who=who,

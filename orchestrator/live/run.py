@@ -227,6 +227,7 @@ class _Run:
             death=self._death,
             renew_targets=renew_targets,
             ending=self._ending,
+            expects=parts.expects,
         )
         scaler = Scaler(self.scenario, parts, epoch, self.clock, self._scaled, renew_targets)
         world = World(

@@ -111,7 +111,7 @@ class Scaler:
                     of_class = [spec for spec in cell.devices if spec.kind == kind]
                     of_class.sort(key=lambda spec: spec.user)
                     some = of_class[len(of_class) - math.ceil(share * len(of_class)) :]
-                    await self._dismiss(cell, some)
+                    await self._dismiss(some)
                     leaving += some
             return leaving
 
@@ -146,14 +146,14 @@ class Scaler:
     async def _bring(self, cell: Cell, users: int) -> None:
         surplus = len(cell.devices) - users
         if surplus > 0:
-            await self._dismiss(cell, sorted(cell.devices, key=lambda spec: spec.user)[-surplus:])
+            await self._dismiss(sorted(cell.devices, key=lambda spec: spec.user)[-surplus:])
         elif surplus < 0:
             await self._admit(cell, self._newcomers.come(cell.name, cell.devices, -surplus))
 
-    async def _dismiss(self, cell: Cell, devices: Sequence[DeviceSpec]) -> None:
-        """Let devices of a cell leave."""
+    async def _dismiss(self, devices: Sequence[DeviceSpec]) -> None:
+        """Let devices leave."""
         leaving = {spec.user for spec in devices}
-        for host in list(cell.hosts):
+        for host in self._parts.hosts:  # who was handed over lives with another cell
             going = [spec.user for spec in host.devices if spec.user in leaving]
             if going:
                 host.devices = [spec for spec in host.devices if spec.user not in leaving]

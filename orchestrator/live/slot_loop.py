@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from midstep.clock import Clock
-from midstep.errors import PartDied
+from midstep.errors import EdgeUnreachable, PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
@@ -166,7 +166,8 @@ class SlotLoop:
         return self._accounts.write(cell, slot, late_s, served, status, decision)
 
     async def _status(self, cell: Cell) -> EdgeStatus | None:
-        """An edge's status; None where it is silent, or dead: its hosts are then stopped."""
+        """An edge's status; None where it is silent, restarts, or is dead: its hosts are then
+        stopped."""
         if cell.over is not None:
             return None
         try:
@@ -176,12 +177,15 @@ class SlotLoop:
                 for notice in status.notices:
                     self._observer.announce(f"{cell.name}: {notice}")
             return status
+        except EdgeUnreachable:
+            return None
         except PartDied as error:
             cell.over = str(error)
         others = len(self._parts.alive)
         devices = len(cell.devices)
         follows = f"{devices} devices fewer, {others} edges go on" if others else "the run ends"
-        self._observer.death(f"{cell.over}: {follows}; what was measured is kept")
+        text = f"{cell.over}: {follows}; what was measured is kept"
+        self._observer.part_died(cell.name, text)
         if others:
             self._hosts.dismiss(cell)
         return None

@@ -20,6 +20,7 @@ from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
+from orchestrator.records.neighbours import neighbours
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.slot_plots import SlotPlots
@@ -130,6 +131,7 @@ def _page(
         sections.stages(done),
         reuse_limits(scenario, tree["run"], done),
         like_prompts(scenario, done),
+        neighbours(done),
         guarantee(done),
         air(rows),
         energy(scenario, rows, every),

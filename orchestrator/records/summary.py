@@ -176,6 +176,8 @@ def metrics(
         "hit_ratio_in_slot": batch_means([float(row["reuse"] in REUSED) for row in done]),
         "partial_ratio": batch_means([float(row["reuse"] == "resumed") for row in done]),
         "similar_ratio": batch_means([float(row.get("donor_key") is not None) for row in done]),
+        "neighbour_ratio": batch_means([float(row.get("from_edge") is not None) for row in done]),
+        "backhaul_kb": batch_means([(row.get("backhaul_bytes") or 0) / 1e3 for row in done]),
         "saved_steps": _known(row["saved_steps"] for row in done),
         "edge_steps": _known(row["edge_steps"] for row in done),
         "cut_step": _known(map(steps.cut_step, done)),

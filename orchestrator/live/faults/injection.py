@@ -21,10 +21,11 @@ class Injection:
 
     def __init__(self, world: World, tell: Callable[[Happening], None]) -> None:
         scenario = world.scenario
+        self._injector = Injector(world)
         self._timeline = Timeline(
             scenario.timeline,
             world.clock,
-            Injector(world),
+            self._injector,
             tell,
             seed=scenario.seed,
             ends_s=scenario.duration_s,
@@ -45,6 +46,7 @@ class Injection:
         traceback: TracebackType | None,
     ) -> None:
         self._task.cancel()
+        await self._injector.close()
         (failure,) = await asyncio.gather(self._task, return_exceptions=True)
         if error is None and isinstance(failure, ExceptionGroup):
             first = failure.exceptions[0]

@@ -34,3 +34,7 @@ class Room:
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    async def close(self) -> None:
+        """End what events have begun and is still going on: the run has ended. One that has such
+        extends it."""

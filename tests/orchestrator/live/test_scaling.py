@@ -214,7 +214,11 @@ def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
     hosts: list[Any] = [FakeHost(device_specs[:2]), FakeHost(device_specs[2:])]
     cell = Cell(description=about, edge=nobody, address="", learner=nobody, hosts=hosts, host=host)
     lines: list[str] = []
-    return Scaler(scenario, Parts([cell], []), 0.0, WallClock(), lines.append), cell, lines
+    return (
+        Scaler(scenario, Parts(cells=[cell], targets=[]), 0.0, WallClock(), lines.append),
+        cell,
+        lines,
+    )
 
 
 async def test_hosts_are_filled_before_new_ones_are_started() -> None:
