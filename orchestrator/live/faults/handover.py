@@ -52,3 +52,6 @@ class Handover(Room):
                 replace(spec, edge=target.name) if spec.user in moving else spec
                 for spec in host.devices
             ]
+            if self.world.scaler.greet is not None:
+                moved = [spec for spec in host.devices if spec.user in moving]
+                await self.world.scaler.greet(host, moved)
