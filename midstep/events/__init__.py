@@ -67,20 +67,20 @@ def _kind(event: Any) -> str | None:
 
 
 TimelineEvent = Annotated[
-    Annotated[CapacityEvent, Tag("capacity")]
+    Annotated[BitErrorsEvent, Tag("bit_errors")]
+    | Annotated[CapacityEvent, Tag("capacity")]
+    | Annotated[DropEvent, Tag("drop")]
+    | Annotated[FadeEvent, Tag("fade")]
     | Annotated[HandOverEvent, Tag("hand_over")]
     | Annotated[KillEvent, Tag("kill")]
     | Annotated[LeaveEvent, Tag("leave")]
+    | Annotated[LostFramesEvent, Tag("lost_frames")]
+    | Annotated[MoveEvent, Tag("move")]
     | Annotated[PauseLearnerEvent, Tag("pause_learner")]
     | Annotated[RestartEdgeEvent, Tag("restart_edge")]
     | Annotated[ScaleEvent, Tag("scale")]
-    | Annotated[SlowEdgeEvent, Tag("slow_edge")]
-    | Annotated[BitErrorsEvent, Tag("bit_errors")]
-    | Annotated[DropEvent, Tag("drop")]
-    | Annotated[FadeEvent, Tag("fade")]
-    | Annotated[LostFramesEvent, Tag("lost_frames")]
-    | Annotated[MoveEvent, Tag("move")]
     | Annotated[SlowDevicesEvent, Tag("slow_devices")]
+    | Annotated[SlowEdgeEvent, Tag("slow_edge")]
     | Annotated[SurgeEvent, Tag("surge")]
     | Annotated[WipeEvent, Tag("wipe")],
     Discriminator(_kind),

@@ -60,6 +60,9 @@ class Handover(Room):
                 if spec.user in some and spec.place_m is not None:
                     change = DeviceChange(cause="hand over", distance_m=spec.distance_m)
                     await host.change(change, [spec.user])
+            if self.world.scaler.greet is not None:
+                moved = [spec for spec in host.devices if spec.user in moving]
+                await self.world.scaler.greet(host, moved)
 
 
 def _at(spec: DeviceSpec, edge: str, place_m: tuple[float, float] | None) -> DeviceSpec:
