@@ -41,13 +41,19 @@ class Cutter:
         that it could join."""
         first = 0 if request.start is None else request.start.first_step(self.steps)
         # steps before a start picture's first have not to be computed either
-        situation = self._situation(request, prompt_key, max(held, first), flight)
+        situation = self.situation(request, prompt_key, max(held, first), flight)
         wanted = self._rule.cut(situation)
         return max(first + 1, min(wanted, request.limit))
 
-    def _situation(
+    @property
+    def step_price_s(self) -> float:
+        """Lambda of the last plan, 0 where there is none: what a step to be computed costs."""
+        return self._rule.step_price_s
+
+    def situation(
         self, request: Request, prompt_key: str, held: int, flight: Flight | None
     ) -> Situation:
+        """What the edge knows when it cuts a request (see `cut`)."""
         step_s = request.step_s or UNKNOWN_SLOWNESS * self.tick_s[1]
         rate_bps = request.rate_bps
         batch = min(self._engine.in_flight, self._max_batch)

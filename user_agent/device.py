@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 
 from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
 from midstep.errors import FrameError, MidstepError, PipelineMismatch, PromptError, QueueFull
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceChannel, DeviceSpec
 from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
-from midstep.telemetry.record import RequestRow
+from midstep.telemetry.record import BATTERY_EMPTY, RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, mixed_key
@@ -20,6 +22,8 @@ from midstep.wire.messages import Answer, Description, EdgePort, Quality, Reques
 from midstep.wire.start import Start
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
+from user_agent.air import Air
+from user_agent.energy import Energy
 from user_agent.pictures import AllSteps, LastSteps
 from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
@@ -42,13 +46,14 @@ class PictureCheck:
 @dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received, None where the device made the whole picture; and the check that the edge asked
-    for, and the picture that it began from, None: from noise alone."""
+    received, None where the device made the whole picture; the check that the edge, at `port`,
+    asked for; and the picture that it began from, None: from noise alone."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
     check: PictureCheck | None = None
+    port: EdgePort | None = None
     start: Start | None = None
 
 
@@ -84,15 +89,19 @@ class Device:
         self._clock = clock
         self._description = description
         self.edge_name = description.edge
-        self._metrics = metrics
+        self.metrics = metrics
         self._whole_pictures = description.split_step == description.pipeline.steps
         self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
-        channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
+        channel = DeviceChannel(scenario.channel, spec, scenario.seed, slot)
+        self._channel = channel
+        self._air = Air(channel.conditions, scenario.seed, spec.user)
         self._link = open_link(channel, spec, scenario, clock, band)
         self._uplink = uplink
         step_s = description.step_s if spec.step_s is None else spec.step_s
         self._throttle = Throttle(channel, clock, slot, step_s, parallel=spec.parallel)
+        self._energy = Energy(spec, clock, self._run_empty)
+        self._asking: dict[asyncio.Task[Any], None] = {}  # no set: they are ended in this order
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
@@ -101,12 +110,56 @@ class Device:
         """Until then no frame that is on its air will have passed; infinity where none is."""
         return self._link.arrival_s
 
+    def leave(self) -> None:
+        """Count the device as gone."""
+        self.metrics.left(self.state)
+
+    def hand_over(self, edge: EdgePort, description: Description, metrics: UserMetrics) -> None:
+        """Ask another edge from now on, which serves the same pipeline; requests that have been
+        sent end at the one that they were sent to."""
+        self.metrics.left(self.state)
+        self._edge = edge
+        self._description = description
+        self.metrics = metrics
+        self.edge_name = description.edge
+        self.spec = replace(self.spec, edge=description.edge)
+        metrics.joined()
+        metrics.moved("thinking", self.state)
+
+    @property
+    def empty(self) -> bool:
+        """Whether its battery is empty: it asks for nothing any more."""
+        return self._energy.empty
+
+    def change(self, change: DeviceChange) -> None:
+        """Let a change come now; what is on the air, or being computed, goes on under it."""
+        self._link.settle()
+        self._throttle.settle()
+        self._channel.change(change, self._clock.now())
+        self._link.resume()
+        self._throttle.resume()
+        if self._uplink is not None:
+            self._uplink.change(change)
+        self._energy.expect()
+
+    def close(self) -> None:
+        """End what waits for later."""
+        self._energy.close()
+
+    def _run_empty(self) -> None:
+        """End all open requests: the battery is empty."""
+        self.metrics.battery_empty()
+        for task in self._asking:
+            task.cancel()
+
     async def request(
         self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
     ) -> Finished:
         """Carry one request to its end; without an `arrival` it is due now. Never raises: an error,
         a cancellation too, is written in the row."""
         now = self._clock.now()
+        port = self._edge
+        metrics = self.metrics
         if arrival is None:
             arrival = Arrival(now)
         late_s = now - arrival.due_s
@@ -131,7 +184,13 @@ class Device:
         frame = None
         check = None
         start = None
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking[task] = None
         try:
+            if self.empty:
+                raise asyncio.CancelledError
+            row.link_wait_s = await self._link.ready()
             if self._uplink is not None and user_request.start is not None:
                 self._move("sending")
                 start = await self._uplink.send(row, user_request.start)
@@ -149,17 +208,20 @@ class Device:
             row.error = f"no output within the deadline of {self._scenario.deadline_s:g} s"
         # the run ended: the slowest requests must not vanish from its record
         except asyncio.CancelledError:
-            row.result = "unfinished"
-            row.error = "it was stopped before it was finished"
+            row.result = "failed" if self.empty else "unfinished"
+            row.error = BATTERY_EMPTY if self.empty else "it was stopped before it was finished"
+            if not self.empty:  # how much more it would have taken nobody knows
+                row.joules = row.receive_joules = None
         except MidstepError as error:
             row.error = str(error)
         except Exception as error:  # a device's failure is one row, not the host's end
             row.error = f"{type(error).__name__}: {error}"
         finally:
+            del self._asking[task]
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
-        self._metrics.ended(row)
-        return Finished(row, picture, frame, check, start)
+        metrics.ended(row)
+        return Finished(row, picture, frame, check, port, start)
 
     def _limit(self, row: RequestRow, user_request: UserRequest, start: Start | None) -> int:
         """The reuse limit of a request. One that begins from a start picture past it can share
@@ -282,14 +344,28 @@ class Device:
         return PictureCheck(row.reuse_class or "", answer.frame.step, quality)
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:
-        """Hold a frame until it has passed over the link."""
+        """Hold a frame until it has passed over the link, as often as it takes."""
         self._move("receiving")
-        transfer = await self._link.transmit(frame.nbytes, row.due_s)
+
+        def arrives(resent: int, nbytes: int) -> bool:
+            return self._came(row, frame, resent, nbytes)
+
+        transfer = await self._link.transmit(frame.nbytes, row.due_s, arrives)
         row.transfer_s = transfer.achieved_s
         row.transfer_wait_s = transfer.booking.wait_s
         row.transfer_late_s = transfer.late_s
         row.frame_bytes = transfer.nbytes
         row.link_rate_bps = transfer.rate_bps
+
+    def _came(self, row: RequestRow, frame: Frame, resent: int, nbytes: int) -> bool:
+        """Whether a frame of `nbytes` that has passed is whole; receiving it takes its energy in
+        any case."""
+        row.resent = resent
+        self._energy.receive(row, nbytes)
+        fault = self._air.fault(frame, nbytes, row.request_id, resent)
+        if fault is not None:
+            self.metrics.frame_fault(fault)
+        return fault is None
 
     async def _finish(
         self, row: RequestRow, user_request: UserRequest, frame: Frame | None
@@ -301,25 +377,32 @@ class Device:
             row.transfer_s = 0.0
             row.transfer_wait_s = 0.0
             row.frame_bytes = 0
+            row.resent = 0
+            row.receive_joules = 0.0
         done = 0 if frame is None else frame.step
         steps = self._description.pipeline.steps
         decoding = self._description.decode_s / self._description.step_s
         booking = self._throttle.book(self._clock.now(), steps - done + decoding, row.due_s)
+        self._energy.begin(booking)
         variation = None
         # a finished picture has no steps left that could denoise a variation's fresh noise
         if user_request.variation_seed is not None and done < steps:
             variation = Variation(user_request.variation_seed)
         job = self._job(row, frame, variation)
-        if done < steps:
-            picture, truncated = (await self._engine.submit(job)).value
-        else:  # decoding alone must not wait for the next step of the host's other devices
-            picture, truncated = await self._engine.compute(lambda: job.finish(job.begin()))
-        row.truncated = None if truncated is None else bool(row.truncated) or truncated
-        stage = await self._throttle.hold(booking)
+        try:
+            if done < steps:
+                picture, truncated = (await self._engine.submit(job)).value
+            else:  # decoding alone must not wait for the next step of the host's other devices
+                picture, truncated = await self._engine.compute(lambda: job.finish(job.begin()))
+            row.truncated = None if truncated is None else bool(row.truncated) or truncated
+            stage = await self._throttle.hold(booking)
+        except BaseException:
+            self._energy.end(row, booking, self._clock.now())
+            raise
+        self._energy.end(row, booking, booking.due_s)
         row.device_s = stage.achieved_s
         row.device_wait_s = stage.booking.wait_s
         row.device_late_s = stage.late_s
-        row.joules = self.spec.watts * stage.booking.work_s
         row.total_s = self._clock.now() - row.arrived_s
         if row.think_s is None and row.arrival_late_s is not None:  # an open arrival
             row.total_s += row.arrival_late_s
@@ -354,5 +437,5 @@ class Device:
 
     def _move(self, state: str) -> None:
         if state != self.state:
-            self._metrics.moved(self.state, state)
+            self.metrics.moved(self.state, state)
             self.state = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from midstep.clock import Clock
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec, UplinkChannel
 from midstep.scenario import Scenario
 from midstep.telemetry.record import RequestRow
@@ -29,9 +30,16 @@ class Uplink:
         self._starts = starts
         channel = scenario.channel.model_copy(update={"frame_bytes": None})
         scenario = scenario.model_copy(update={"channel": channel})
-        uplink = UplinkChannel(channel, spec, scenario.seed)
+        self._clock = clock
+        self._channel = UplinkChannel(channel, spec, scenario.seed, scenario.slot_seconds)
         paired = None if band is None else band.uplink
-        self._link = open_link(uplink, spec, scenario, clock, paired)
+        self._link = open_link(self._channel, spec, scenario, clock, paired)
+
+    def change(self, change: DeviceChange) -> None:
+        """Let a change come now; what is on the air goes on under it."""
+        self._link.settle()
+        self._channel.change(change, self._clock.now())
+        self._link.resume()
 
     async def send(self, row: RequestRow, choice: StartChoice) -> Start:
         """Return a start picture once it has passed, behind the device's earlier ones. Raises

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from midstep.clock import Clock
-from midstep.errors import PartDied
+from midstep.errors import EdgeUnreachable, PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
@@ -20,7 +20,7 @@ from orchestrator.live.setting import learner_setting
 from orchestrator.live.slot_accounts import SlotAccounts
 from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
-from orchestrator.records.rows import SlotProgress, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
 
 __all__ = ["CENSUS_EVERY", "SlotLoop"]
 
@@ -108,7 +108,7 @@ class SlotLoop:
             late_s = max(0.0, late_s)
             self._accounts.note_slot_end(late_s)
             rows = await self._end_slot(slot, late_s)
-            show(self._progress(rows))
+            show(self._progress(rows, ended))
             self._take_census(slot)
             slot += 1
             if boundary >= end - ROUNDING * tau:
@@ -166,7 +166,8 @@ class SlotLoop:
         return self._accounts.write(cell, slot, late_s, served, status, decision)
 
     async def _status(self, cell: Cell) -> EdgeStatus | None:
-        """An edge's status; None where it is silent, or dead: its hosts are then stopped."""
+        """An edge's status; None where it is silent, restarts, or is dead: its hosts are then
+        stopped."""
         if cell.over is not None:
             return None
         try:
@@ -176,20 +177,24 @@ class SlotLoop:
                 for notice in status.notices:
                     self._observer.announce(f"{cell.name}: {notice}")
             return status
+        except EdgeUnreachable:
+            return None
         except PartDied as error:
             cell.over = str(error)
         others = len(self._parts.alive)
         devices = len(cell.devices)
         follows = f"{devices} devices fewer, {others} edges go on" if others else "the run ends"
-        self._observer.death(f"{cell.over}: {follows}; what was measured is kept")
+        text = f"{cell.over}: {follows}; what was measured is kept"
+        self._observer.part_died(cell.name, text)
         if others:
             self._hosts.dismiss(cell)
         return None
 
-    def _progress(self, rows: list[SlotRow]) -> SlotProgress:
+    def _progress(self, rows: list[SlotRow], ended: list[EndedRequest]) -> SlotProgress:
         hosts = self._parts.hosts
         devices = sum(len(host.devices) for host in hosts)
-        return SlotProgress(self._clock.now(), rows, len(hosts), devices)
+        requests = [one.row for one in ended if not one.again]
+        return SlotProgress(self._clock.now(), rows, len(hosts), devices, requests)
 
     def _take_census(self, slot: int) -> None:
         """Count the cluster's nodes and resources in a task: no slot waits for its head."""

@@ -81,7 +81,7 @@ def edges(summary: Tree) -> str:
 
 def stages(done: Rows) -> str:
     """Mean time of each stage, over all finished requests, by kind of reuse, and by device class;
-    where requests waited for plans, that part of the overhead too."""
+    where requests waited for plans or links, that part of the overhead too."""
     if not done:
         return ""
     classes = by_class(done)
@@ -90,6 +90,8 @@ def stages(done: Rows) -> str:
     columns = {stage: stage for stage in STAGES if sends or stage != "uplink"}
     if any(row.get("plan_wait_s") for row in done):
         columns["plan_wait"] = "of overhead: for the slot's plan"
+    if any(row.get("link_wait_s") for row in done):
+        columns["link_wait"] = "of overhead: for the link"
     means = {name: stage_means(rows, columns) for name, rows in groups.items()}
     unit = time_unit(value for values in means.values() for value in values)
     head = ["requests", "n", *(f"{label} ({unit.name})" for label in columns.values())]
@@ -163,10 +165,18 @@ def modes(scenario: Scenario, summary: Tree) -> str:
         ["time", time],
         ["wire", f"{mode.wire}; radio link emulated by (6)"],
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
-        ["energy", "modelled: the scenario's watts times the device's time"],
+        ["energy", "modelled: the scenario's watts times the device's time, and what a bit takes"],
         ["edge step", number(step_ms, "{:.1f} ms a request alone")],
         *([f"pace of {edge}", _pace(pace)] for edge, pace in run.get("pace", {}).items()),
     ]
+    kinds = {event.kind for event in scenario.timeline}
+    if "slow_edge" in kinds:
+        lines.append(["slow edge", "emulated: it computes as ever, and waits the rest of a tick"])
+    if "restart_edge" in kinds:
+        restart = "real: a process ends, and another takes its place"
+        if mode.wire == "inprocess":
+            restart = "modelled: an edge opens anew in this process when its time is over"
+        lines.append(["restart of an edge", restart])
     if not virtual:  # which keeps every machine busy
         lines.append(["this machine", number(run["cpu_share"], "{:.0%} busy while users asked")])
     return section("What was real, emulated and modelled", table(["", ""], lines))
