@@ -4,7 +4,6 @@ that start together each has its own; and files in it that are whole or not ther
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.whole_file import write_at_once
 
 __all__ = [
     "BROKEN",
@@ -96,17 +96,6 @@ def read_scenario(folder: Path) -> Scenario:
     if not isinstance(tree, dict):
         raise RecordError(f"{path}: holds no scenario: the run's record is damaged, or it starts")
     return parse(tree, (), str(folder))
-
-
-def write_at_once(path: Path, content: bytes | str) -> None:
-    """A reader sees the old file or the new one, whole. Raises OSError."""
-    unfinished = path.with_suffix(".tmp")
-    try:
-        unfinished.write_bytes(content if isinstance(content, bytes) else content.encode())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)  # a full disk: its room is the journals'
-        raise
 
 
 def _new_folder(name: str) -> Path:

@@ -18,6 +18,7 @@ import yaml
 from midstep import __version__
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import PolicyFailed, RecordError
+from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
 from midstep.telemetry.ticks import Tick
@@ -145,7 +146,7 @@ class Recorder:
         """A policy's own traceback, below the line that says what failed."""
         path = self.folder / traceback_file(edge, self._edges)
         with contextlib.suppress(OSError):  # a full disk ends the run through the rows
-            path.write_text(f"{error}\n\n{error.traceback}")
+            write_at_once(path, f"{error}\n\n{error.traceback}")
 
     def compared(self, gallery: Iterable[Gallery]) -> None:
         """Pictures made again without reuse: what they say of quality goes into the rows, they into
@@ -191,7 +192,7 @@ class Recorder:
             release_folder(self.folder, SCENARIO)
 
     def _image(self, name: str, data: bytes) -> None:
-        (self.folder / "images" / f"{name}.png").write_bytes(data)
+        write_at_once(self.folder / "images" / f"{name}.png", data)
 
     def _write(self, journal: str, row: dict[str, Any]) -> None:
         self._journals[journal].write(json.dumps(row) + "\n")
@@ -255,7 +256,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 def read_begin(folder: Path) -> dict[str, Any]:
     """Read what `Recorder.began` wrote; nothing where it is not there, or damaged."""
     try:
-        tree = json.loads((folder / BEGIN).read_bytes())
+        tree = parse_json((folder / BEGIN).read_bytes())
     except (OSError, ValueError):
         return {}
     return tree if isinstance(tree, dict) else {}
