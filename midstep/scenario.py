@@ -54,6 +54,8 @@ __all__ = [
 ]
 
 MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
+LONGEST_NAME = 64  # characters: names stand in the names of files
+LONGEST_TEXT = 8192  # characters of any other text: a path, a prompt
 
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
@@ -73,6 +75,9 @@ class Tree(BaseModel):
     def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
         field = cls.model_fields[str(info.field_name)]
+        # a policy's file is in the record as a text
+        if isinstance(value, str) and len(value) > LONGEST_TEXT and info.field_name != "source":
+            raise ValueError(f"a text of {len(value)} characters, the limit is {LONGEST_TEXT}")
         if isinstance(value, bool) and field.annotation not in (bool, bool | None):
             raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
         return value
@@ -118,7 +123,7 @@ class EdgeSettings(Tree):
     `resources` are what its process takes of a Ray cluster's own resources, beside its CPU and GPU.
     """
 
-    name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$", max_length=LONGEST_NAME)
     """Name in the record, the report and the metrics."""
     capacity: Bytes = 256_000
     """Size of the store of outputs, bytes; a run's first lines say how many outputs fit."""
@@ -195,7 +200,7 @@ class Devices(Tree):
     `step_ms`; bandwidth is per device, W_n of (6); `edge` is the one that they ask, null deals them
     out over all edges in turn."""
 
-    kind: str = Field("phone", alias="class")
+    kind: str = Field("phone", alias="class", max_length=LONGEST_NAME)
     """Name of the class in the record and the report."""
     count: int = Field(10, ge=1, le=MOST_USERS)
     """Devices of this class, each of one user."""
@@ -643,7 +648,7 @@ class Threshold(Tree):
 class Scenario(Tree):
     """Everything about a run. Immutable; `seed` decides every draw that is not a measurement."""
 
-    name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$", max_length=LONGEST_NAME)
     """Name of the scenario, and the start of its runs' folders."""
     seed: int = Field(7, ge=0, lt=2**32)
     """Seed of every draw that is not a measurement."""
