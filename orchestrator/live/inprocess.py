@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +125,10 @@ class InProcess:
         )
         self._stack.push_async_callback(node.close)
         band = open_band(scenario, clock)
-        hosts = [await self._host(node, group, band) for group in groups]
+        hosts = []
+        for group in groups:
+            hosts.append(await self._host(node, group, band))
+            await asyncio.sleep(0)  # of many, a Ctrl-C is heard between two
         state = self._states.get(scenario.edge.name)
         learner = await open_learner(
             scenario, node.edge, node.frame_bytes, state, beside=not clock.virtual

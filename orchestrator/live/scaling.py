@@ -13,6 +13,7 @@ from midstep.radio.fading import DeviceSpec, Newcomers, specs
 from midstep.scenario import MOST_USERS, Scenario
 from midstep.units import excerpt
 from orchestrator.live.cell import Cell, Parts
+from orchestrator.live.device_bounds import check_devices
 
 __all__ = ["PATIENCE_S", "Scaler"]
 
@@ -67,6 +68,7 @@ class Scaler:
             raise OptionError(f"--users {users}: a run cannot have fewer than 0")
         if users > MOST_USERS:
             raise OptionError(f"--users {excerpt(users)}: a run has at most {MOST_USERS}")
+        check_devices(self._scenario, users)
         if self._scenario.workload.prompts is not None:
             raise ScenarioError(
                 "a list of prompts is dealt out to its users when a run starts: none can come or go"
