@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import yaml
-
 from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.scenario_yaml import read_yaml
 from midstep.whole_file import write_at_once
 
 __all__ = [
@@ -86,12 +85,12 @@ def read_scenario(folder: Path) -> Scenario:
     """The scenario of the run in a folder. Raises RecordError, ScenarioError."""
     path = folder / SCENARIO
     try:
-        tree = yaml.safe_load(path.read_bytes())
+        tree = read_yaml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RecordError(f"{folder}: no run is in there (no {SCENARIO})") from error
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RecordError(f"{path}: is no YAML any more: the run's record is damaged") from error
     if not isinstance(tree, dict):
         raise RecordError(f"{path}: holds no scenario: the run's record is damaged, or it starts")

@@ -20,6 +20,7 @@ from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
+from orchestrator.records.row_journal import RESERVE
 from orchestrator.records.slot_plots import SlotPlots
 
 __all__ = ["write"]
@@ -37,6 +38,8 @@ def write(folder: Path) -> Path:
     scenario = read_scenario(folder)
     path = folder / "report.html"
     try:
+        if not (folder / "control.json").exists():  # of a live run it is the rows'
+            (folder / RESERVE).unlink(missing_ok=True)
         tree = _read_summary(folder, scenario)
         if tree is None:
             tree = _summarise(folder, scenario, rows, slots)
