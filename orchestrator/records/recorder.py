@@ -219,7 +219,7 @@ class Recorder:
         if not self._reserve.release():
             return False
         self.announce(
-            f"the disk is full: rows go into the {nbytes / 1e6:.1f} MB that were kept for them"
+            f"the disk is full: rows go into the {nbytes:,} bytes that were kept for them"
         )
         return True
 
