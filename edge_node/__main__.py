@@ -3,7 +3,6 @@ key=value]`."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import os
@@ -17,6 +16,7 @@ from edge_node.service import serve, stop
 from midstep import scenario_file as scenarios
 from midstep.address import split_address
 from midstep.clock import WallClock
+from midstep.command_line import CommandLine
 from midstep.diffusion.factory import without_foreign_profile
 from midstep.errors import EXIT_INTERRUPTED, MidstepError, OptionError
 from midstep.scenario import Scenario
@@ -32,7 +32,7 @@ __all__ = ["main"]
 def main(argv: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM. Exit status: 0 ended in order, 2 bad input, 130 interrupted
     before it served."""
-    parser = argparse.ArgumentParser(prog="python -m edge_node", description=__doc__)
+    parser = CommandLine(prog="python -m edge_node", description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:50051", help="HOST:PORT of the gRPC service")
     parser.add_argument(
         "--credentials",

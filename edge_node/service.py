@@ -26,6 +26,7 @@ from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert, convert_control, convert_neighbours
 from midstep.wire.grpc_channels import TokenCheck, add_port
+from midstep.wire.message_check import MessageCheck
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import SERVER_OPTIONS
 
@@ -144,7 +145,7 @@ async def serve(
         if credentials is None
         else [TokenCheck(credentials, lambda: edge.metrics.rejected("token"))]
     )
-    server = grpc.aio.server(interceptors=checks, options=SERVER_OPTIONS)
+    server = grpc.aio.server(interceptors=[*checks, MessageCheck()], options=SERVER_OPTIONS)
     service = EdgeService(edge)
     rpc.add_EdgeServicer_to_server(service, server)
     rpc.add_ControlServicer_to_server(service, server)

@@ -25,6 +25,7 @@ __all__ = [
     "EXIT_INPUT",
     "EXIT_INTERRUPTED",
     "EXIT_MISSED",
+    "LONGEST_LINE",
     "AddressError",
     "CacheCorrupted",
     "CredentialsError",
@@ -41,6 +42,7 @@ __all__ = [
     "QueueFull",
     "RecordError",
     "ScenarioError",
+    "one_line",
 ]
 
 EXIT_MISSED = 1  # a threshold or a check was missed
@@ -48,11 +50,38 @@ EXIT_INPUT = 2  # bad input
 EXIT_DIED = 3  # a part died
 EXIT_INTERRUPTED = 130  # a signal ended it before its time
 
+LONGEST_LINE = 300  # characters of an error's line
+_WORDS = (80, 60, 40, 25)  # characters that long words are cut to, in turn
+_END = 120  # of those, from the text's end: what would be right stands there
+
+
+def one_line(text: str, most: int = LONGEST_LINE) -> str:
+    """A text on one line of at most `most` characters, with blanks for what no terminal prints. Of
+    a longer one long words, such as paths, are cut in their middles, and then the line is."""
+    # a long text is cut before it is looked at: it may have megabytes
+    if len(text) > 4 * LONGEST_LINE:
+        text = f"{text[: 2 * LONGEST_LINE]} ... {text[-2 * LONGEST_LINE :]}"
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    for width in _WORDS:
+        if len(line) > most:
+            line = " ".join(_shortened(word, width) for word in line.split(" "))
+    if len(line) <= most:
+        return line
+    return f"{line[: most - _END - 5]} ... {line[-_END:]}"
+
+
+def _shortened(word: str, width: int) -> str:
+    half = (width - 3) // 2
+    return word if len(word) <= width else f"{word[:half]}...{word[-half:]}"
+
 
 class MidstepError(Exception):
     """Base of all errors that end a command with one clear line. `exit_status` is the command's."""
 
     exit_status = EXIT_INPUT
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ScenarioError(MidstepError):
@@ -126,4 +155,4 @@ class PolicyFailed(PartDied):
         self.traceback = traceback
 
     def __reduce__(self) -> tuple[type[PolicyFailed], tuple[str, str]]:
-        return type(self), (str(self), self.traceback)
+        return type(self), (self.args[0], self.traceback)

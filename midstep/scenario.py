@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 CATALOGUE_PICTURES = "catalogue"  # start pictures that are drawn, not read
+LONGEST_NAME = 64  # characters: names stand in the names of files
 
 
 class Model(Tree):
@@ -99,7 +100,7 @@ class EdgeSettings(Tree):
     `resources` are what its process takes of a Ray cluster's own resources, beside its CPU and GPU.
     """
 
-    name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field("edge-0", pattern=r"^[A-Za-z0-9._-]+$", max_length=LONGEST_NAME)
     """Name in the record, the report and the metrics."""
     capacity: Bytes = 256_000
     """Size of the store of outputs, bytes; a run's first lines say how many outputs fit."""
@@ -186,7 +187,7 @@ class Devices(Tree):
     `step_ms`; bandwidth is per device, W_n of (6); `edge` is the one that they ask, null deals them
     out over all edges in turn."""
 
-    kind: str = Field("phone", alias="class")
+    kind: str = Field("phone", alias="class", max_length=LONGEST_NAME)
     """Name of the class in the record and the report."""
     count: int = Field(10, ge=1, le=MOST_USERS)
     """Devices of this class, each of one user."""
@@ -632,7 +633,7 @@ class Threshold(Tree):
 class Scenario(Tree):
     """Everything about a run. Immutable; `seed` decides every draw that is not a measurement."""
 
-    name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$", max_length=LONGEST_NAME)
     """Name of the scenario, and the start of its runs' folders."""
     seed: int = Field(7, ge=0, lt=2**32)
     """Seed of every draw that is not a measurement."""

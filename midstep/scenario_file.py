@@ -14,7 +14,7 @@ from midstep.errors import OptionError, ScenarioError
 from midstep.events import KINDS
 from midstep.scenario import CATALOGUE_PICTURES, Scenario
 from midstep.scenario_keys import trees_in
-from midstep.scenario_yaml import copy_tree, read_yaml
+from midstep.scenario_yaml import LONGEST, copy_tree, read_yaml
 from midstep.units import excerpt
 
 __all__ = ["SHIPPED", "load", "own_tree", "parse", "put", "read", "shipped"]
@@ -43,7 +43,8 @@ def read(name: str | None) -> dict[str, Any]:
             f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}"
         )
     try:
-        tree = read_yaml(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            tree = read_yaml(file.read(LONGEST + 1))
     except (ValueError, OSError) as error:
         raise ScenarioError(f"{path}: not YAML: {error}") from error
     if tree is None:

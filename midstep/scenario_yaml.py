@@ -12,10 +12,14 @@ __all__ = ["copy_tree", "read_yaml"]
 
 DEEPEST = 50  # trees within trees; a scenario has five
 MOST_VALUES = 100_000  # of a tree, each alias counted as often as it stands for something
+MOST_NODES = 20_000  # of a text: PyYAML reads so many in a second
+LONGEST = 1 << 20  # characters of a text
 
 
 def read_yaml(text: str) -> Any:
     """The tree of a YAML text. Raises ValueError, one line, for whatever is wrong with it."""
+    if len(text) > LONGEST:
+        raise ValueError(f"it has {len(text)} characters, the limit is {LONGEST}")
     try:
         return copy_tree(yaml.load(text, Loader=_Loader))
     except (yaml.YAMLError, ArithmeticError, AttributeError, TypeError, ValueError) as error:
@@ -54,10 +58,14 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._nodes = 0
         self._merged = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self._depth += 1
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise ValueError(f"it holds more than {MOST_NODES} keys and values")
         if self._depth > DEEPEST:
             raise ValueError(f"it is nested more than {DEEPEST} deep")
         node: yaml.Node | None = super().compose_node(parent, index)

@@ -11,6 +11,7 @@ from midstep import units
 __all__ = ["MOST_USERS", "Bytes", "Range", "Resources", "Seconds", "Tree"]
 
 MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
+LONGEST_TEXT = 8192  # characters of a text: a path, a prompt
 
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
@@ -30,6 +31,9 @@ class Tree(BaseModel):
     def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
         field = cls.model_fields[str(info.field_name)]
+        # a policy's file is in the record as a text
+        if isinstance(value, str) and len(value) > LONGEST_TEXT and info.field_name != "source":
+            raise ValueError(f"a text of {len(value)} characters, the limit is {LONGEST_TEXT}")
         if isinstance(value, bool) and field.annotation not in (bool, bool | None):
             raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
         return value

@@ -49,6 +49,7 @@ def _with_negative_values(words: list[str]) -> list[str]:
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     from midstep import __version__
+    from midstep.command_line import CommandLine
     from orchestrator.commands import (
         comparing,
         evaluating,
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         running,
     )
 
-    top = argparse.ArgumentParser(
+    top = CommandLine(
         prog="midstep",
         description="A testbed for caching diffusion at mid-step.",
         epilog="Exit status: 0 done, 1 a threshold or check was missed, 2 bad input, 3 a part of a "

@@ -4,13 +4,13 @@ called."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midstep.errors import EXIT_INTERRUPTED, EXIT_MISSED, OptionError, PartDied, ScenarioError
+from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _ended(status: int, folder: Path) -> None:
     if status in (0, EXIT_MISSED):
         return
     try:
-        events = json.loads((folder / "summary.json").read_bytes())["run"]["events"]
+        events = parse_json((folder / "summary.json").read_bytes())["run"]["events"]
         reason = events[-1]["text"]
     except (OSError, ValueError, KeyError, IndexError):
         reason = "before its time began"

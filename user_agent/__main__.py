@@ -14,6 +14,7 @@ from pathlib import Path
 from midstep import scenario_file as scenarios
 from midstep.address import split_address
 from midstep.clock import WallClock
+from midstep.command_line import CommandLine
 from midstep.errors import EXIT_INTERRUPTED, MidstepError, OptionError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
@@ -33,7 +34,7 @@ JOURNAL = "requests.jsonl"
 def main(argv: list[str] | None = None) -> int:
     """Run the scenario's devices against an edge. Exit status: 0 done, 2 bad input, 3 no edge,
     130 interrupted before it began."""
-    parser = argparse.ArgumentParser(prog="python -m user_agent", description=__doc__)
+    parser = CommandLine(prog="python -m user_agent", description=__doc__)
     parser.add_argument("--join", required=True, metavar="HOST:PORT", help="the edge")
     parser.add_argument(
         "--credentials", metavar="DIR", help="the device's part of what midstep certs made"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from edge_node.similar.base import BySimilarity, check_step
 from midstep.errors import ScenarioError
+from midstep.json_text import parse_json
 from midstep.reuse.likeness import FloatArray, IntArray
 from midstep.reuse.table import ReuseTable
 
@@ -96,7 +96,7 @@ def _load(path: Path) -> dict[int, float]:
     """Least scores by step from a file. Raises ScenarioError."""
     where = f"reuse.similar_params.fit: {path}"
     try:
-        tree = json.loads(path.read_text())
+        tree = parse_json(path.read_bytes())
         return {int(step): float(least) for step, least in tree.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ScenarioError(

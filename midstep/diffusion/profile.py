@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from midstep.errors import ScenarioError
+from midstep.json_text import parse_json
+from midstep.whole_file import write_at_once
 
 __all__ = ["BUSY", "StepProfile"]
 
@@ -63,13 +65,13 @@ class StepProfile:
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_at_once(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> StepProfile:
         """Read what `save` wrote. Raises ScenarioError where the file is not a profile."""
         try:
-            data = json.loads(path.read_text())
+            data = parse_json(path.read_bytes())
             step_s = {int(batch): float(seconds) for batch, seconds in data["step_s"].items()}
             if not step_s or min(step_s.values()) <= 0:
                 raise ValueError("step_s must hold at least one time above 0")

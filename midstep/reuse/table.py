@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from midstep.errors import ScenarioError
+from midstep.json_text import parse_json
 from midstep.reuse.proportions import wilson
+from midstep.whole_file import write_at_once
 
 __all__ = ["FLOORS", "GRID", "METRICS", "Cell", "Curve", "ReuseTable", "bins"]
 
@@ -166,15 +168,13 @@ class ReuseTable:
             del tree["frame"]
         head = json.dumps(tree, indent=1).removesuffix("\n}")
         text = f'{head},\n "cells": [\n  ' + ",\n  ".join(cells) + "\n ]\n}\n"
-        fresh = path.with_name(f"{path.name}.new")
-        fresh.write_text(text)
-        fresh.replace(path)
+        write_at_once(path, text)
 
     @classmethod
     def load(cls, path: Path) -> ReuseTable:
         """Read what `save` wrote. Raises ScenarioError where the file is no such table."""
         try:
-            tree: dict[str, Any] = json.loads(path.read_text())
+            tree: dict[str, Any] = parse_json(path.read_bytes())
             cells = tuple(_cell(cell) for cell in tree.pop("cells"))
             curves = {name: Curve(**_tuples(curve)) for name, curve in tree.pop("curves").items()}
             table = cls(cells=cells, curves=curves, **tree)

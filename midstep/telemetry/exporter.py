@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from midstep import __version__
 from midstep.address import split_address
 from midstep.errors import AddressError
 from midstep.telemetry.metrics import REGISTRY, gauge
+from midstep.whole_file import write_at_once
 
 __all__ = ["Target", "export", "export_at", "write_targets"]
 
@@ -85,6 +85,4 @@ def write_targets(path: Path, targets: Sequence[Target], run: str) -> None:
         }
         for target in targets
     ]
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(groups, indent=2) + "\n")
-    os.replace(fresh, path)
+    write_at_once(path, json.dumps(groups, indent=2) + "\n")

@@ -75,4 +75,6 @@ class Frame:
 
 
 def _checksum(pipeline: str, prompt_key: str, step: int, steps: int, payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(f"{pipeline}|{prompt_key}|{step}|{steps}".encode()))
+    about = f"{pipeline}|{prompt_key}|{step}|{steps}"
+    # in-process an answer may hold a lone surrogate, which is no UTF-8
+    return zlib.crc32(payload, zlib.crc32(about.encode("utf-8", "surrogatepass")))

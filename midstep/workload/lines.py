@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["read_lines", "unreadable"]
+__all__ = ["LONGEST", "read_lines", "unreadable"]
+
+LONGEST = 20_000  # characters of a line: ten times what an edge takes for a prompt
+MOST_BYTES = 1 << 30  # of a file
 
 
 def read_lines(path: str | Path) -> list[str]:
     """A UTF-8 file's lines without their ends, LF or CR LF, and without a byte order mark. Nothing
-    else ends a line: a prompt may hold a form feed or U+2028. Raises OSError, UnicodeDecodeError.
-    """
-    text = Path(path).expanduser().read_bytes().decode("utf-8-sig")
+    else ends a line: a prompt may hold a form feed or U+2028. Raises OSError, ValueError
+    (UnicodeDecodeError) for what is no list of prompts."""
+    with Path(path).expanduser().open("rb") as file:
+        data = file.read(MOST_BYTES + 1)  # a device's file has no end
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"holds more than {MOST_BYTES >> 20} MiB")
+    text = data.decode("utf-8-sig")
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if not lines[-1]:
         lines.pop()  # what follows the last line's end is no line
+    for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST:
+            raise ValueError(f"line {number} has {len(line)} characters, the limit is {LONGEST}")
     return lines
 
 
-def unreadable(error: OSError | UnicodeDecodeError) -> str:
+def unreadable(error: OSError | ValueError) -> str:
     """Why `read_lines` raised, in a few words that follow the file's name."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
@@ -26,4 +36,6 @@ def unreadable(error: OSError | UnicodeDecodeError) -> str:
         return "is a folder; a text file is wanted"
     if isinstance(error, UnicodeDecodeError):
         return f"is no UTF-8 text: {error.reason} at byte {error.start}"
-    return f"cannot be read: {error.strerror or error}"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or error}"
+    return str(error)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from midstep.errors import ScenarioError
+from midstep.json_text import parse_json
 from midstep.tree import MOST_USERS
 from midstep.units import excerpt
-from midstep.workload.lines import read_lines, unreadable
+from midstep.workload.lines import LONGEST, read_lines, unreadable
 from midstep.workload.trace import Trace, TracedRequest
 from midstep.workload.user_request import UserRequest
 
@@ -92,7 +92,7 @@ def _of_lines(path: str, key: str) -> Trace:
     """A text's prompts, one a line. Empty ones stay in: they are asked for, and rejected."""
     try:
         lines = read_lines(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ScenarioError(f"{key}: {path}: {unreadable(error)}") from error
     if not any(line.strip() for line in lines):
         raise ScenarioError(f"{key}: {path} holds no prompt")
@@ -147,15 +147,21 @@ def _run_rows(folder: Path, where: str) -> Iterator[Row]:
     table = folder / "requests.parquet"
     journal = folder / "requests.jsonl"
     if table.is_file():
-        yield from _read_parquet(table, where)
-        return
+        try:
+            rows = _read_parquet(table, where)
+        except ScenarioError:
+            if not journal.is_file():
+                raise
+        else:
+            yield from rows
+            return
     try:
         lines = journal.read_bytes().split(b"\n")
     except OSError as error:
         raise ScenarioError(f"{where}: no run is in there (no requests.parquet)") from error
     for line in lines:
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             continue  # torn or damaged: as `midstep report` leaves it out
         if isinstance(row, dict):
@@ -277,9 +283,7 @@ class _Users:
 
 
 def _request(row: Row, where: str, users: _Users) -> TracedRequest:
-    prompt = row.get("prompt")
-    if not isinstance(prompt, str):
-        raise ScenarioError(f"{where}: prompt {excerpt(str(prompt))} is no text")
+    prompt = _text_of(row, "prompt", None, where)
     core = _text_of(row, "core", prompt, where)
     return TracedRequest(
         request=UserRequest(
@@ -295,10 +299,14 @@ def _request(row: Row, where: str, users: _Users) -> TracedRequest:
     )
 
 
-def _text_of(row: Row, column: str, default: str, where: str) -> str:
+def _text_of(row: Row, column: str, default: str | None, where: str) -> str:
     value = row.get(column, default)
     if not isinstance(value, str):
-        raise ScenarioError(f"{where}: {column} {excerpt(str(value))} is no text")
+        raise ScenarioError(f"{where}: {column} {excerpt(value)} is no text")
+    if len(value) > LONGEST:
+        raise ScenarioError(
+            f"{where}: {column} has {len(value)} characters, the limit is {LONGEST}"
+        )
     return value
 
 

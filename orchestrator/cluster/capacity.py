@@ -8,6 +8,7 @@ from midstep.diffusion.pipelines import weight_bytes
 from midstep.errors import ScenarioError
 from midstep.machine import usable_cores
 from midstep.scenario import Scenario
+from orchestrator.live.device_bounds import DEVICE_BYTES, MOST_DEVICES
 
 __all__ = [
     "BUSY_PER_CORE",
@@ -45,8 +46,9 @@ def hosts(scenario: Scenario) -> int:
 
 
 def memory_bytes(scenario: Scenario, hosts: int) -> float:
-    """Memory that `hosts` hosts and the scenario's edges need on this machine."""
-    return _process_bytes(scenario) * (hosts + len(scenario.edges)) + REST_BYTES
+    """Memory that `hosts` hosts, their devices and the scenario's edges need on this machine."""
+    devices = min(scenario.users, hosts * scenario.hosts.devices_per_host) * DEVICE_BYTES
+    return _process_bytes(scenario) * (hosts + len(scenario.edges)) + devices + REST_BYTES
 
 
 def check_memory(scenario: Scenario, hosts: int, users: int) -> None:
@@ -61,6 +63,10 @@ def check_memory(scenario: Scenario, hosts: int, users: int) -> None:
             f"{free / 1e9:.1f} GB free: raise hosts.devices_per_host (now "
             f"{scenario.hosts.devices_per_host}) "
             f"so that at most {max(1, most)} hosts are needed, or ask for fewer --users"
+        )
+    if users > MOST_DEVICES:
+        raise ScenarioError(
+            f"{users:,} devices on one machine, it carries {MOST_DEVICES:,}: ask for fewer --users"
         )
 
 

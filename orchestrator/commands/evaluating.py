@@ -315,7 +315,7 @@ def _replay(args: argparse.Namespace) -> int:
     from orchestrator.evaluation.replay import replay
 
     capacities = names(args.capacity)
-    if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
+    if not all(n.isascii() and n.isdigit() and len(n) < 19 and int(n) > 0 for n in capacities):
         raise OptionError(f"--capacity {args.capacity}: give numbers above 0, such as 25,100")
     return replay(
         args.trace, [*map(int, capacities)], policy_names(args.policies), args.seed, args.out

@@ -121,7 +121,7 @@ def _add_hard_negatives(commands: Commands) -> None:
 
 def _reuse_curve(args: argparse.Namespace) -> int:
     capacities = names(args.capacity)
-    if not all(n.isascii() and n.isdigit() and int(n) > 0 for n in capacities):
+    if not all(n.isascii() and n.isdigit() and len(n) < 19 and int(n) > 0 for n in capacities):
         raise OptionError(f"--capacity {args.capacity}: give numbers above 0, such as 25,100")
     for name, least in (("requests", 1), ("warm_up", 0), ("sample", 0), ("hours", 0)):
         if not vars(args)[name] >= least:

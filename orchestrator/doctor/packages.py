@@ -161,6 +161,8 @@ def ray(plan: PlannedRun) -> Iterator[Finding]:
     if plan.cluster is not None:
         yield from _token()
         yield _reachable(plan.cluster)
+    elif _is_open(path := _token_path()):
+        yield _token_file(path)
     if plan.deep and plan.ray:
         status, line = first_line(
             [sys.executable, "-c", _START_RAY, plan.cluster or ""], RAY_START_S
@@ -181,11 +183,11 @@ def _token() -> Iterator[Finding]:
             "Ray's token", "RAY_AUTH_MODE is not set: a cluster with tokens lets nobody in", do
         )
     elif mode == "token":
-        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+        path = _token_path()
         if os.environ.get("RAY_AUTH_TOKEN"):
             yield ok("Ray's token", "from RAY_AUTH_TOKEN")
         elif path.is_file():
-            yield ok("Ray's token", "from a file")
+            yield _token_file(path)
         else:
             do = "copy the head's ~/.ray/auth_token here, or set RAY_AUTH_TOKEN_PATH"
             yield fail("Ray's token", "RAY_AUTH_MODE is token, and there is none", do)
@@ -195,6 +197,27 @@ def _token() -> Iterator[Finding]:
             f"RAY_AUTH_MODE is {mode}",
             "only where nobody else reaches the cluster's ports",
         )
+
+
+def _token_file(path: Path) -> Finding:
+    """Whether others on this machine can read the token: who has it runs code as its owner."""
+    if _is_open(path):
+        text = f"others on this machine can read {path}, and run code as you with it"
+        return warn("Ray's token", text, f"chmod 600 {path}")
+    return ok("Ray's token", "from a file")
+
+
+def _token_path() -> Path:
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a file is there that others can come to and read."""
+    try:
+        reachable = all(folder.stat().st_mode & 0o011 for folder in path.absolute().parents)
+        return reachable and bool(path.stat().st_mode & 0o044)
+    except OSError:
+        return False
 
 
 def _reachable(address: str) -> Finding:

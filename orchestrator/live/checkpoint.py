@@ -1,8 +1,9 @@
 """A learner's state as bytes and back: arrays as safetensors, everything else as JSON in its
-header. Never pickle."""
+header, with a checksum over both. Never pickle."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from midstep.errors import OptionError
 
 __all__ = ["of_run", "pack", "unpack"]
 
-FORMAT = 1
+FORMAT = 2  # 1 had no checksum
 # marks of types that JSON does not have
 _ARRAY = "\x00array"
 _TENSOR = "\x00tensor"
@@ -31,7 +32,8 @@ def pack(tree: Mapping[str, Any]) -> bytes:
     Raises ValueError that names the first value of another kind.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    text = json.dumps({"format": FORMAT, "tree": _flat(tree, "", arrays)})
+    flat = json.dumps(_flat(tree, "", arrays))
+    text = json.dumps({"format": FORMAT, "sha256": _checksum(flat, arrays), "tree": flat})
     # a single metadata entry: safetensors does not keep the order of several
     blob: bytes = safetensors.numpy.save(arrays, metadata={"state": text})
     return blob
@@ -39,14 +41,17 @@ def pack(tree: Mapping[str, Any]) -> bytes:
 
 def unpack(blob: bytes) -> dict[str, Any]:
     """Restore what `pack` packed, in fresh arrays. Loads torch only where it holds a tensor.
-    Raises ValueError."""
+    Raises ValueError, also where a single bit is not as it was packed."""
     try:
         length = int.from_bytes(blob[:8], "little")
         header = json.loads(blob[8 : 8 + length]) if length <= len(blob) else {}
         state = json.loads(header["__metadata__"]["state"])
         if state["format"] != FORMAT:
             raise ValueError(f"its format is {state['format']}, this version reads {FORMAT}")
-        tree: dict[str, Any] = _restored(state["tree"], safetensors.numpy.load(blob))
+        arrays = safetensors.numpy.load(blob)
+        if _checksum(state["tree"], arrays) != state["sha256"]:
+            raise ValueError("it is damaged: its checksum differs")
+        tree: dict[str, Any] = _restored(json.loads(state["tree"]), arrays)
         return tree
     except (
         safetensors.SafetensorError,
@@ -74,6 +79,8 @@ def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt")
         ) from error
     except (ValueError, KeyError) as error:
         raise OptionError(f"--resume {folder}: {name} cannot be read: {error}") from error
+    if not isinstance(earlier, dict):
+        raise OptionError(f"--resume {folder}: {name} says nothing of its run's setting")
     for key in setting:
         if earlier.get(key) != setting[key]:
             raise OptionError(
@@ -81,6 +88,16 @@ def of_run(folder: Path, setting: Mapping[str, Any], name: str = "learner.ckpt")
                 f"here; what was learnt does not fit"
             )
     return blob
+
+
+def _checksum(text: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """SHA-256 of the tree's text and of each array: its name, type, shape and bytes."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"|{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _flat(value: Any, at: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

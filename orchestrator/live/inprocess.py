@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -157,7 +158,10 @@ class InProcess:
         self._edges[edge.name] = edge
         self._stack.push_async_callback(edge.close)
         band = open_band(scenario, clock)
-        hosts = [await self._host(edge, group, band) for group in groups]
+        hosts = []
+        for group in groups:
+            hosts.append(await self._host(edge, group, band))
+            await asyncio.sleep(0)  # of many, a Ctrl-C is heard between two
         state = self._states.get(scenario.edge.name)
         learner = await self._learner(scenario, edge, node.frame_bytes, state)
         description = await edge.describe()

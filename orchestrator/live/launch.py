@@ -23,6 +23,7 @@ from midstep.workload.trace import Trace
 from orchestrator import policies
 from orchestrator.live import checkpoint
 from orchestrator.live.cell import Cluster
+from orchestrator.live.device_bounds import check_devices
 from orchestrator.live.setting import (
     asks_whole_prompt,
     learner_setting,
@@ -80,6 +81,7 @@ ClusterKind = Callable[[Launch], Cluster]
 def check(scenario: Scenario, options: Options) -> Launch:
     """The launch of a scenario. Raises MidstepError, one line, for what is wrong from the start."""
     _check_options(scenario, options)
+    check_devices(scenario, scenario.users)
     requests = read_requests(scenario)
     scenario = with_requests(scenario, requests)
     policies.check(scenario.policy.name, run_problem(scenario), "live")

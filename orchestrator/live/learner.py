@@ -33,6 +33,7 @@ from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.decision.problem import Problem, Served, SlotCost, VirtualQueue, slot_cost
 from orchestrator.live import checkpoint
 from orchestrator.live.slot_decision import Decision
+from orchestrator.live.state_schema import check_policy_state, check_state
 from orchestrator.live.step_regret import open_regret
 from orchestrator.live.updates import check_targets, merge, naming
 from orchestrator.live.warm_up import warm_up
@@ -42,6 +43,7 @@ from orchestrator.policies.kinds.driver import drive
 __all__ = ["Learner"]
 
 T = TypeVar("T")
+MOST_COUNT = 2**63  # of what the record's columns hold
 
 
 class Learner:
@@ -129,12 +131,14 @@ class Learner:
         if saved is not None:
             try:
                 state = checkpoint.unpack(saved)
+                check_state(state)
+                check_policy_state(self.policy.state_dict(), state["policy"])
                 self._restore(state)
                 self.policy.load_state_dict(state["policy"])
             except Exception as error:
+                why = error if type(error) is ValueError else repr(error)
                 raise RecordError(
-                    f"policy {self.policy.name} cannot go on from the state that was kept: "
-                    f"{error!r}"
+                    f"policy {self.policy.name} cannot go on from the state that was kept: {why}"
                 ) from error
         self._show(await self._control.snapshot())
 
@@ -296,13 +300,14 @@ class Learner:
 
         def learn() -> LearnerStats | None:
             with self._named():
-                return self._driver.learn()
+                stats = self._driver.learn()
+                return None if stats is None else _plausible(stats)
 
         async with self._turn:
             stats = await self._aside(learn)
         if stats is not None:
             self._metrics.trained(stats.loss, stats.k, stats.updates - self._updates)
-            self._stats = LearnerStats(float(stats.loss), int(stats.k), int(stats.updates))
+            self._stats = stats
             self._updates = stats.updates
 
     async def _aside(self, call: Callable[[], T]) -> T:
@@ -364,3 +369,11 @@ class Learner:
             stats=stats,
             gap_to_exact=gap,
         )
+
+
+def _plausible(stats: LearnerStats) -> LearnerStats:
+    """The statistics as the record's columns hold them. Raises ValueError where they cannot."""
+    plain = LearnerStats(float(stats.loss), int(stats.k), int(stats.updates))
+    if not max(abs(plain.k), abs(plain.updates)) < MOST_COUNT:
+        raise ValueError("its statistics have a k or updates of more than 63 bits")
+    return plain

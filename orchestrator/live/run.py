@@ -120,6 +120,7 @@ class _Run:
         self.monitor = Monitor(folder) if options.monitor else None
         self.interrupts: Interrupts | None = None
         self.error: MidstepError | None = None  # what ended the run
+        recorder.announce = self._announce
 
     async def main(self, interrupts: Interrupts | None) -> int:
         start = time.monotonic()

@@ -19,12 +19,14 @@ from midstep.errors import (
     OptionError,
     RecordError,
 )
+from midstep.json_text import parse_json
 from midstep.tree import MOST_USERS
 from midstep.units import excerpt
 from midstep.v1 import run_pb2 as pb
 from midstep.v1 import run_pb2_grpc as rpc
 from midstep.wire.certificates import ephemeral
 from midstep.wire.grpc_channels import TokenCheck, add_port, bearer, open_channel
+from midstep.wire.message_check import MessageCheck
 from midstep.wire.security import Credentials, write_secret
 from midstep.wire.tuning import SERVER_OPTIONS
 from orchestrator.live.scaling import Scaler
@@ -76,7 +78,7 @@ class Control:
     async def __aenter__(self) -> Control:
         credentials = ephemeral(tls=False)
         self._server = grpc.aio.server(
-            interceptors=[TokenCheck(credentials)], options=SERVER_OPTIONS
+            interceptors=[TokenCheck(credentials), MessageCheck()], options=SERVER_OPTIONS
         )
         rpc.add_RunServicer_to_server(RunService(self._scaler), self._server)
         port = add_port(self._server, "127.0.0.1:0", credentials)
@@ -97,7 +99,7 @@ def find_endpoint(folder: Path) -> RunEndpoint:
     try:
         if not (folder / "scenario.yaml").is_file():
             raise RecordError(f"{folder}: no run is in there (no scenario.yaml)")
-        endpoint = RunEndpoint(**json.loads(path.read_text()))
+        endpoint = RunEndpoint(**parse_json(path.read_text()))
     except FileNotFoundError as error:
         ended = (folder / "summary.json").is_file()
         what = (

@@ -15,6 +15,7 @@ from midstep.scenario import Scenario
 from midstep.tree import MOST_USERS
 from midstep.units import excerpt
 from orchestrator.live.cell import Cell, HostPart, Parts
+from orchestrator.live.device_bounds import check_devices
 
 __all__ = ["PATIENCE_S", "Scaler", "or_dead"]
 
@@ -82,6 +83,7 @@ class Scaler:
             raise OptionError(f"--users {users}: a run cannot have fewer than 0")
         if users > MOST_USERS:
             raise OptionError(f"--users {excerpt(users)}: a run has at most {MOST_USERS}")
+        check_devices(self._scenario, users)
         async with self._turn:
             self._check(None)
             cells = [cell for cell in self._parts.alive if edge in (None, cell.name)]

@@ -4,16 +4,15 @@ that start together each has its own; and files in it that are whole or not ther
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import yaml
-
 from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
+from midstep.scenario_yaml import read_yaml
+from midstep.whole_file import write_at_once
 
 __all__ = [
     "BROKEN",
@@ -86,27 +85,16 @@ def read_scenario(folder: Path) -> Scenario:
     """The scenario of the run in a folder. Raises RecordError, ScenarioError."""
     path = folder / SCENARIO
     try:
-        tree = yaml.safe_load(path.read_bytes())
+        tree = read_yaml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RecordError(f"{folder}: no run is in there (no {SCENARIO})") from error
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RecordError(f"{path}: is no YAML any more: the run's record is damaged") from error
     if not isinstance(tree, dict):
         raise RecordError(f"{path}: holds no scenario: the run's record is damaged, or it starts")
     return parse(tree, (), str(folder))
-
-
-def write_at_once(path: Path, content: bytes | str) -> None:
-    """A reader sees the old file or the new one, whole. Raises OSError."""
-    unfinished = path.with_suffix(".tmp")
-    try:
-        unfinished.write_bytes(content if isinstance(content, bytes) else content.encode())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)  # a full disk: its room is the journals'
-        raise
 
 
 def _new_folder(name: str) -> Path:

@@ -36,7 +36,7 @@ def record_table(folder: Path, name: str, columns: Sequence[str] | None = None) 
         raise RecordError(f"{folder}: neither {parquet.name} nor {journal.name} is there{hint}")
     try:
         table = table_of(JOURNALS[name], read_journal(folder, name)[0])
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise RecordError(f"{journal}: is damaged: {error}") from error
     return (
         table if columns is None else table.select([n for n in columns if n in table.schema.names])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from midstep.errors import RecordError
+from midstep.json_text import parse_json
 from midstep.telemetry.record import RequestRow
 from orchestrator.records.rows import CheckRow, EventRow, SlotRow, TickRow
 
-__all__ = ["JOURNALS", "journal_row", "optional_columns", "read_journal"]
+__all__ = ["JOURNALS", "fits", "journal_row", "optional_columns", "read_journal"]
 
 JOURNALS: dict[str, type] = {
     "requests": RequestRow,
@@ -21,6 +22,7 @@ JOURNALS: dict[str, type] = {
     "checks": CheckRow,  # only where pictures are checked
     "ticks": TickRow,  # only where the scenario has them recorded
 }
+MOST = 2**63
 
 
 @cache
@@ -30,14 +32,42 @@ def optional_columns(kind: type) -> dict[str, Any]:
 
 
 def journal_row(line: bytes, kind: type) -> dict[str, Any] | None:
-    """A line's row; None for a line that was torn, is no UTF-8 or JSON, or lacks a column."""
+    """A line's row; None for a line that was torn, is no UTF-8 or JSON, lacks a column, or has a
+    value that its column cannot hold."""
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     if not isinstance(row, dict) or not _required_columns(kind) <= row.keys():
         return None
-    return {**optional_columns(kind), **row}
+    row = {**optional_columns(kind), **row}
+    return row if fits(row, kind) else None
+
+
+def fits(row: Mapping[str, Any], kind: type) -> bool:
+    """Whether every value of a row is one that its column can hold. A column that the dataclass
+    does not have, as of a newer version, holds anything."""
+    types = _types(kind)
+    for name, value in row.items():
+        allowed = types.get(name)
+        if allowed is None:
+            continue
+        if type(value) not in allowed:
+            return False
+        # finite, and of 64 bits as a table's columns are
+        if isinstance(value, (int, float)) and not -MOST <= value < MOST:
+            return False
+    return True
+
+
+@cache
+def _types(kind: type) -> dict[str, frozenset[type]]:
+    """The types of a row's columns; a whole number may stand for another."""
+    types = dict[str, frozenset[type]]()
+    for name, hint in get_type_hints(kind).items():
+        options = set(getattr(hint, "__args__", (hint,)))
+        types[name] = frozenset(options | ({int} if float in options else set()))
+    return types
 
 
 @cache

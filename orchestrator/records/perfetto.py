@@ -8,7 +8,6 @@ devices takes no more memory than its columns.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from midstep.errors import RecordError
+from midstep.json_text import parse_json
+from midstep.whole_file import replacing
 from orchestrator.records.folders import read_scenario
 from orchestrator.records.frames import record_table
 from orchestrator.records.recorder import read_events
@@ -42,9 +43,8 @@ def write(folder: Path) -> Path:
     and ScenarioError for the folder's scenario."""
     scenario = read_scenario(folder)
     path = folder / TRACE
-    unfinished = path.with_suffix(".tmp")
     try:
-        with unfinished.open("w") as file:
+        with replacing(path) as unfinished, unfinished.open("w") as file:
             about = {"run": str(folder), "scenario": scenario.name, "policy": scenario.policy.name}
             trace = _Trace(file, about)
             _events(trace, folder)
@@ -52,12 +52,9 @@ def write(folder: Path) -> Path:
                 _edge(trace, folder, edge.name, scenario.slot_seconds)
             _requests(trace, record_table(folder, "requests", COLUMNS))
             trace.close()
-        os.replace(unfinished, path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise RecordError(f"{folder}: the trace cannot be written: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        unfinished.unlink(missing_ok=True)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecordError(
             f"{folder}: the run's record is damaged: {type(error).__name__}: {error}"
         ) from error
@@ -129,7 +126,7 @@ def _events(trace: _Trace, folder: Path) -> None:
     group = trace.group("run")
     track = trace.track(group, "events")
     try:
-        events = json.loads((folder / "summary.json").read_bytes())["run"]["events"]
+        events = parse_json((folder / "summary.json").read_bytes())["run"]["events"]
     except (OSError, ValueError, KeyError, TypeError):  # it goes on, or it broke off
         events = read_events(folder)
     for event in events:

@@ -8,21 +8,23 @@ import contextlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 
 from midstep import __version__
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import PolicyFailed, RecordError
+from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
 from midstep.telemetry.ticks import Tick
 from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
 from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
+from orchestrator.records.row_journal import RESERVE, Reserve, RowJournal, is_full
 from orchestrator.records.rows import CheckRow, EndedRequest, EventRow, SlotRow, TickRow
 from orchestrator.records.tables import read_parquet, write_parquet
 
@@ -54,6 +56,7 @@ RESULTS = (
     "targets.json",
     "control.json",
     "prometheus",
+    RESERVE,
 )
 
 
@@ -66,7 +69,9 @@ class Recorder:
         self._scenario = scenario
         self._images = scenario.report.images
         self._edges = [edge.name for edge in scenario.edges]
-        self._journals: dict[str, TextIO] = {}
+        self._journals: dict[str, RowJournal] = {}
+        self._given_up = 0  # pictures, since the disk is full
+        self.announce: Callable[[str], None] = lambda _: None  # hears what was given up
         self.rows: dict[str, RequestRow] = {}
         self.slots: list[SlotRow] = []
         self.gallery: list[Gallery] = []
@@ -83,7 +88,8 @@ class Recorder:
                     continue
                 if name == "checks" and not _checks(scenario):
                     continue
-                self._journals[name] = (folder / f"{name}.jsonl").open("x")
+                self._journals[name] = RowJournal(folder / f"{name}.jsonl", self._make_room)
+            self._reserve = Reserve(folder)
         except OSError as error:
             self.discard()
             raise RecordError(f"{folder}: the run's folder cannot be written: {error}") from error
@@ -154,7 +160,7 @@ class Recorder:
         """A policy's own traceback, below the line that says what failed."""
         path = self.folder / traceback_file(edge, self._edges)
         with contextlib.suppress(OSError):  # a full disk ends the run through the rows
-            path.write_text(f"{error}\n\n{error.traceback}")
+            write_at_once(path, f"{error}\n\n{error.traceback}")
 
     def compared(self, gallery: Iterable[Gallery]) -> None:
         """Pictures made again without reuse: what they say of quality goes into the rows, they into
@@ -176,6 +182,9 @@ class Recorder:
 
     def close(self) -> None:
         """Make the parquet files; the journals go once those are on disk."""
+        self._reserve.release()
+        if self._given_up:
+            self.announce(f"{self._given_up} pictures were given up: the disk was full")
         for journal in self._journals.values():
             journal.close()
         requests = [row.dict() for row in self.rows.values()]
@@ -194,17 +203,37 @@ class Recorder:
             journal.close()
             (self.folder / f"{name}.jsonl").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
+            (self.folder / RESERVE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
             (self.folder / BEGIN).unlink(missing_ok=True)
             (self.folder / "images").rmdir()
         with contextlib.suppress(OSError):
             release_folder(self.folder, SCENARIO)
 
     def _image(self, name: str, data: bytes) -> None:
-        (self.folder / "images" / f"{name}.png").write_bytes(data)
+        if self._given_up:
+            self._given_up += 1
+            return
+        try:
+            write_at_once(self.folder / "images" / f"{name}.png", data)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self._given_up = 1
+            self.announce("the disk is full: pictures are given up, what room is left is the rows'")
+
+    def _make_room(self) -> bool:
+        """Give the rows the room that was kept for them; False where it is used up."""
+        nbytes = self._reserve.nbytes
+        if not self._reserve.release():
+            return False
+        self.announce(
+            f"the disk is full: rows go into the {nbytes:,} bytes that were kept for them"
+        )
+        return True
 
     def _write(self, journal: str, row: dict[str, Any]) -> None:
-        self._journals[journal].write(json.dumps(row) + "\n")
-        self._journals[journal].flush()
+        self._journals[journal].write(row)
 
 
 def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
@@ -264,7 +293,7 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 def read_begin(folder: Path) -> dict[str, Any]:
     """Read what `Recorder.began` wrote; nothing where it is not there, or damaged."""
     try:
-        tree = json.loads((folder / BEGIN).read_bytes())
+        tree = parse_json((folder / BEGIN).read_bytes())
     except (OSError, ValueError):
         return {}
     return tree if isinstance(tree, dict) else {}

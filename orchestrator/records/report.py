@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import html
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
+from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
 from orchestrator.records.air_and_energy import air, energy
@@ -23,6 +23,7 @@ from orchestrator.records.like_prompts import like_prompts
 from orchestrator.records.neighbours import neighbours
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
+from orchestrator.records.row_journal import RESERVE
 from orchestrator.records.slot_plots import SlotPlots
 
 __all__ = ["write"]
@@ -40,11 +41,13 @@ def write(folder: Path) -> Path:
     scenario = read_scenario(folder)
     path = folder / "report.html"
     try:
+        if not (folder / "control.json").exists():  # of a live run it is the rows'
+            (folder / RESERVE).unlink(missing_ok=True)
         tree = _read_summary(folder, scenario)
         if tree is None:
             tree = _summarise(folder, scenario, rows, slots)
             summary.write(folder, tree)
-        path.write_text(_page(folder, scenario, tree, rows, slots))
+        write_at_once(path, _page(folder, scenario, tree, rows, slots))
     except OSError as error:
         raise RecordError(f"{folder}: the report cannot be written: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -57,7 +60,7 @@ def write(folder: Path) -> Path:
 def _read_summary(folder: Path, scenario: Scenario) -> dict[str, Any] | None:
     """The summary's tree; None where it is not there or is not whole."""
     try:
-        tree = json.loads((folder / "summary.json").read_bytes())
+        tree = parse_json((folder / "summary.json").read_bytes())
         whole = tree["verdict"] and tree["run"] and tree["policies"][scenario.policy.name]
     except (OSError, ValueError, KeyError, TypeError):
         return None

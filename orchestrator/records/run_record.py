@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from midstep.errors import RecordError
+from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from orchestrator.records import perfetto
 from orchestrator.records.folders import read_scenario
@@ -44,7 +44,7 @@ class Run:
         if not path.is_file():
             _write_report(self.folder)
         try:
-            tree: dict[str, Any] = json.loads(path.read_bytes())
+            tree: dict[str, Any] = parse_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise RecordError(f"{path}: cannot be read: {error}") from error
         return tree

@@ -13,6 +13,7 @@ import numpy as np
 
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
+from midstep.json_text import parse_json
 from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
@@ -240,7 +241,7 @@ def read(folder: Path) -> dict[str, Any]:
     """The tree of a folder's summary.json. Raises RecordError."""
     path = folder / "summary.json"
     try:
-        tree = json.loads(path.read_bytes())
+        tree = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read: {error}") from error
     if not isinstance(tree, dict):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from midstep.errors import RecordError
+from midstep.whole_file import replacing
 
 __all__ = ["read_parquet", "read_table", "table_of", "write_parquet"]
 
@@ -30,19 +31,20 @@ def table_of(kind: type, rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 def write_parquet(path: Path, kind: type, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows of a dataclass as parquet; a reader sees the whole file or none."""
-    unfinished = path.with_suffix(".parquet.tmp")
-    try:
+    """Rows of a dataclass as parquet, on the disk when this returns; a reader sees the whole file
+    or none. Raises OSError."""
+    with replacing(path) as unfinished:
         pq.write_table(table_of(kind, rows), unfinished)
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)  # a full disk: its room is the journals'
-        raise
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
     """Its rows. Raises RecordError."""
-    rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    try:
+        rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    except ValueError as error:  # a text that is no UTF-8
+        raise RecordError(f"{path}: cannot be read: {error}") from error
     return rows
 
 

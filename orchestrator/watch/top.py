@@ -4,7 +4,6 @@ after it."""
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from midstep.errors import RecordError
+from midstep.json_text import parse_json
 from orchestrator.records.folders import SCENARIO, read_scenario
 from orchestrator.records.journals import JOURNALS, journal_row
 from orchestrator.watch.run_figures import RunFigures
@@ -102,7 +102,7 @@ class Watch:
         path = self._folder / "summary.json"
         while True:
             try:
-                tree = json.loads(path.read_bytes())
+                tree = parse_json(path.read_bytes())
                 return tree if isinstance(tree, dict) else {}
             except (OSError, ValueError):
                 if time.time() - (self._folder / "slots.parquet").stat().st_mtime > SUMMARY_S:
@@ -113,7 +113,7 @@ class Watch:
         """By the process that control.json names; without one, a run on the wall clock starts, or,
         where a slot has ended, compares pictures at its end."""
         try:
-            endpoint = json.loads((self._folder / "control.json").read_bytes())
+            endpoint = parse_json((self._folder / "control.json").read_bytes())
             alive = psutil.pid_exists(endpoint["pid"])
             self.state = "running"
         except (OSError, ValueError, KeyError, TypeError, OverflowError):

@@ -217,8 +217,8 @@ async def headers_of_1_mb(edge: Served) -> None:
 async def messages_that_are_none(edge: Served) -> None:
     async with open_channel(edge.address, edge.credentials) as channel:
         for content, code in (
-            (b"\xff" * 1000, grpc.StatusCode.UNKNOWN),
-            (b"\0" * 10, grpc.StatusCode.UNKNOWN),
+            (b"\xff" * 1000, grpc.StatusCode.INVALID_ARGUMENT),
+            (b"\0" * 10, grpc.StatusCode.INVALID_ARGUMENT),
             (b"", grpc.StatusCode.INVALID_ARGUMENT),  # an empty prompt
         ):
             with pytest.raises(grpc.aio.AioRpcError) as error:

@@ -214,3 +214,19 @@ async def test_an_edit_larger_than_a_message_is_applied_whole_and_in_order() -> 
         )
         assert await control.apply(update) == CacheUpdateResult(1, 1, 70_000)
         assert [h.prompt_key for h in (await control.snapshot()).store] == [keys[1]]
+
+
+async def test_a_caller_that_sends_no_message_and_goes_leaves_no_traceback(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served() as (_, address), grpc.aio.insecure_channel(address) as channel:
+        apply: Any = channel.unary_unary("/midstep.v1.Control/Apply", None, None)
+        for number in range(200):
+            call = apply(b"\xff\xff", timeout=5)
+            await asyncio.sleep(0.0005 * (number % 4))
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await apply(b"\xff\xff", timeout=5)
+        assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "Traceback" not in capfd.readouterr().err and not caplog.records

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from midstep.errors import OptionError, RecordError
 from midstep.scenario import Scenario
+from midstep.whole_file import replacing
 from orchestrator.evaluation import pages
 from orchestrator.evaluation.comparison.differences import Difference, means, paired
 from orchestrator.evaluation.comparison.matching import Matching, Row, match
@@ -225,7 +226,7 @@ def _show(one: Pair) -> None:
 
 
 def _write(folder: Path, baseline: Run, pairs: Sequence[Pair]) -> None:
-    with (folder / TABLE).open("w", newline="") as file:
+    with replacing(folder / TABLE) as fresh, fresh.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEAD)
         for one in pairs:

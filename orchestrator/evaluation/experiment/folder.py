@@ -106,7 +106,7 @@ class Folder:
         folder = self.of(point)
         folder.mkdir(parents=True, exist_ok=True)
         if outcome.error is not None:
-            (folder / TRACEBACK).write_text(f"{outcome.error}\n\n{outcome.traceback}")
+            write_at_once(folder / TRACEBACK, f"{outcome.error}\n\n{outcome.traceback}")
             return
         tree = {
             "settings": dict(point.settings),

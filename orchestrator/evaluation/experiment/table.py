@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from midstep.whole_file import replacing
 from orchestrator.evaluation.experiment.measured import Measured
 from orchestrator.evaluation.experiment.paired import (
     Against,
@@ -113,13 +114,15 @@ def remove(folder: Path, name: str) -> None:
 def write(folder: Path, name: str, rows: Sequence[Row]) -> None:
     """Rows as NAME.csv and NAME.parquet. Raises OSError."""
     names = list(rows[0]) if rows else []
-    with (folder / f"{name}.csv").open("w", newline="") as file:
+    text = folder / f"{name}.csv"
+    with replacing(text) as fresh, fresh.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
     columns = {column: [row[column] for row in rows] for column in names}
     table = pa.table({column: _array(values) for column, values in columns.items()})
-    pq.write_table(table, folder / f"{name}.parquet")
+    with replacing(folder / f"{name}.parquet") as fresh:
+        pq.write_table(table, fresh)
 
 
 def _estimates(runs: Sequence[Measured]) -> dict[str, Estimate]:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from midstep.whole_file import replacing
 from orchestrator.evaluation.figures import claims, convergence, quality, sweeps
 from orchestrator.evaluation.figures.values import Effort, Values
 
@@ -58,7 +59,8 @@ def draw(values: Values, effort: Effort, path: Path) -> None:
 def save(figure: Figure, note: str, path: Path, warn: bool = False) -> None:
     """Write a figure with a note below it; `warn`: in the colour that stands out."""
     figure.supxlabel(note, fontsize=7, color=MARK if warn else "#555555", x=0.995, ha="right")
-    figure.savefig(path, dpi=DPI)
+    with replacing(path) as fresh:
+        figure.savefig(fresh, dpi=DPI, format=path.suffix[1:])
 
 
 def panels(count: int) -> tuple[Figure, Sequence[Axes]]:

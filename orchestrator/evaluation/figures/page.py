@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from midstep.whole_file import write_at_once
 from orchestrator.evaluation.figures.claims import Claim
 from orchestrator.evaluation.figures.verdicts import CRITERIA, IN_FORM, NOT, REPRODUCED
 
@@ -35,8 +36,8 @@ def write(folder: Path, claims: Sequence[Claim], run: Mapping[str, Any]) -> None
         for c in claims
     ]
     text = json.dumps({"claims": rows, "run": dict(run)}, indent=1, allow_nan=False)
-    (folder / "claims.json").write_text(text + "\n")
-    (folder / "claims.md").write_text(markdown(claims, run))
+    write_at_once(folder / "claims.json", text + "\n")
+    write_at_once(folder / "claims.md", markdown(claims, run))
 
 
 def markdown(claims: Sequence[Claim], run: Mapping[str, Any]) -> str:

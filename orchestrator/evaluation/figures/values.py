@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from midstep.json_text import parse_json
+from midstep.whole_file import replacing, write_at_once
 from orchestrator.records.metrics import METRICS
 from orchestrator.records.statistics import Floats, over_seeds
 
@@ -71,8 +73,10 @@ class Values:
         """FIGURE.values.json, from which everything else can be made again, and FIGURE.csv, for
         people."""
         tree = asdict(self) | {"points": [_known(point) for point in self.points]}
-        (folder / f"{self.figure}.values.json").write_text(json.dumps(tree, allow_nan=False) + "\n")
-        with (folder / f"{self.figure}.csv").open("w", newline="") as file:
+        text = json.dumps(tree, allow_nan=False)
+        write_at_once(folder / f"{self.figure}.values.json", text + "\n")
+        table = folder / f"{self.figure}.csv"
+        with replacing(table) as fresh, fresh.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["point", "policy", "metric", "mean", "ci95", "seeds"])
             for x, point in zip(self.x, self.points, strict=True):
@@ -92,7 +96,7 @@ def load(folder: Path, figure: str, seeds: int, slots: int) -> Values | None:
     """What `save` wrote, where it is there with as many seeds and slots; None for what is of an
     older version, whose metrics had other names."""
     try:
-        tree: dict[str, Any] = json.loads((folder / f"{figure}.values.json").read_text())
+        tree: dict[str, Any] = parse_json((folder / f"{figure}.values.json").read_bytes())
         for point in tree["points"]:
             for metrics in point.values():
                 if not metrics.keys() <= METRICS.keys():

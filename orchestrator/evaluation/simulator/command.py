@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from midstep.errors import OptionError, RecordError
+from midstep.whole_file import replacing
 from orchestrator import policies
 from orchestrator.evaluation.simulator.many import play_lanes, summarised
 from orchestrator.evaluation.simulator.presets import Preset
@@ -122,7 +123,8 @@ def write(
     """seeds.csv, every value of every seed, and summary.json. Raises RecordError where they cannot
     be written."""
     try:
-        with (folder / "seeds.csv").open("w", newline="") as file:
+        table = folder / "seeds.csv"
+        with replacing(table) as fresh, fresh.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["policy", "metric", "seed", "value"])
             for name, metrics in results.items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from midstep.whole_file import replacing
 from orchestrator.evaluation.validation.agreement import Agreement
 from orchestrator.evaluation.validation.loads import JUDGED, Point
 from orchestrator.records.folders import write_at_once
@@ -159,7 +160,7 @@ def _stage_row(agreement: Agreement, stage: str) -> str:
 
 
 def _write_table(path: Path, findings: Sequence[Finding]) -> None:
-    with path.open("w", newline="") as file:
+    with replacing(path) as fresh, fresh.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for finding in findings:

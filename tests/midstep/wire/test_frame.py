@@ -249,3 +249,9 @@ def test_a_cut_payload_is_refused() -> None:
 def test_a_solver_that_keeps_code_cannot_travel() -> None:
     with pytest.raises(FrameError, match="noise_sampler as function"):
         pack(Payload(torch.zeros(1), {"noise_sampler": lambda: 0}))
+
+
+def test_a_text_that_is_no_utf_8_is_damage_and_no_traceback() -> None:
+    odd = dataclasses.replace(frame(), prompt_key="\ud800")
+    with pytest.raises(FrameError, match="damaged"):
+        odd.verify("pipeline", "key")

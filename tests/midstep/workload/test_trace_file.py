@@ -12,6 +12,7 @@ import pytest
 
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
+from midstep.workload import lines
 from midstep.workload.load import load
 from midstep.workload.requests import UserRequest
 from midstep.workload.trace import Trace, with_negative
@@ -137,3 +138,28 @@ def test_what_is_no_trace_is_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"cannot be read|no run is in there") as error:
         read_trace(str(tmp_path / name), "workload.trace")
     assert "\n" not in str(error.value)
+
+
+def test_a_torn_table_gives_way_to_the_journal_beside_it(tmp_path: Path) -> None:
+    row = dict.fromkeys(RECORDED) | {"request_id": "u-00000", "user": 0, "prompt": "a cow"}
+    row |= {"edge_prompt": "a cow", "think_s": 1.0}
+    (tmp_path / "requests.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "requests.parquet").write_bytes(b"PAR1")
+    assert read_trace(str(tmp_path), "workload.trace").requests[0].request.prompt == "a cow"
+    (tmp_path / "requests.jsonl").unlink()
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        read_trace(str(tmp_path), "workload.trace")
+
+
+def test_a_prompt_without_end_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    for name, head in (("asked.txt", ""), ("asked.csv", "prompt\n")):
+        with pytest.raises(ScenarioError, match="30000 characters, the limit is 20000"):
+            table(tmp_path, f"{head}a cow\n{'x' * 30_000}\n", name)
+    assert len(table(tmp_path, "x" * 20_000, "long.txt").requests) == 1
+
+
+def test_a_list_that_has_no_end_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="/dev/zero: holds more than 1 MiB"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lines, "MOST_BYTES", 1 << 20)
+            read_trace("/dev/zero", "workload.prompts")

@@ -3,6 +3,7 @@ do."""
 
 import importlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -162,3 +163,18 @@ def test_a_cluster_with_tokens_and_no_token_here(
     (tmp_path / "token").write_text("secret")
     assert finding(packages.ray, of, "Ray's token").state == "ok"
     assert all("secret" not in one.text for one in packages.ray(of))
+
+
+def test_a_token_that_others_can_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with TemporaryDirectory() as folder:  # tmp_path is below a folder that is closed to others
+        token = Path(folder) / "auth_token"
+        token.write_text("secret")
+        token.chmod(0o644)
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+        for of in (planned_run(REAL, address="127.0.0.1:1"), planned_run(REAL)):
+            one = finding(packages.ray, of, "Ray's token")
+            assert one.state == "warn" and one.do == f"chmod 600 {token}"
+        Path(folder).chmod(0o700)  # whoever cannot come to it cannot read it
+        assert not any(one.name == "Ray's token" for one in packages.ray(planned_run(REAL)))

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from midstep.errors import OptionError
 from orchestrator.live import checkpoint
 from orchestrator.live.checkpoint import of_run, pack, unpack
+from orchestrator.live.state_schema import check_policy_state, check_state
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?", ">f8", ">i4"]
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
@@ -147,3 +148,47 @@ def test_only_what_was_learnt_for_the_same_setting_is_resumed(tmp_path: Path) ->
     (tmp_path / "learner.ckpt").write_bytes(b"\x80\x04N.")
     with pytest.raises(OptionError, match=r"learner.ckpt cannot be read"):
         of_run(tmp_path, {})
+
+
+def test_no_single_flipped_bit_is_believed() -> None:
+    blob = pack({"policy": {"weights": np.arange(40.0), "updates": 3, "name": "lru"}, "slot": 7})
+    for bit in range(0, 8 * len(blob), 3):
+        flipped = bytearray(blob)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError):
+            unpack(bytes(flipped))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"updates": "x"}, "updates is no whole number"),
+        ({"updates": 10**29}, "updates is no whole number"),
+        ({"slot": -1}, "slot is no whole number"),
+        ({"backlog": {"target_s": [], "queue_s": 0.0, "seen": []}}, "target_s is no number"),
+        ({"backlog": {"target_s": None, "queue_s": math.nan, "seen": []}}, "queue_s is no number"),
+        ({"backlog": {"target_s": None, "queue_s": 0.0, "seen": [None]}}, "seen is no number"),
+        ({"known": [1, "a"]}, "known is no list"),
+    ],
+)
+def test_a_state_of_another_schema_is_refused(change: dict[str, Any], reason: str) -> None:
+    backlog = {"target_s": 1.0, "queue_s": 0.0, "seen": [1.0]}
+    state = {"slot": 3, "updates": 4, "known": ["a"], "backlog": backlog, "policy": {}}
+    check_state(state)
+    with pytest.raises(ValueError, match=reason):
+        check_state({**state, **change})
+
+
+def test_a_policys_state_has_the_kinds_of_a_fresh_one() -> None:
+    fresh = {"updates": 0, "weights": np.zeros((2, 3)), "best": None, "keys": {}, "name": "a"}
+    check_policy_state(fresh, {**fresh, "updates": 2.5, "best": [1], "keys": {"k": "v"}})
+    for change, reason in (
+        ({"updates": "x"}, "policy.updates is a text, a number is wanted"),
+        ({"weights": np.zeros(3)}, "an array of numbers with 1 dimensions, .* 2 dimensions"),
+        ({"weights": np.zeros((2, 3), int)}, "whole numbers with 2"),
+        ({"name": 1}, "policy.name is a number, a text is wanted"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            check_policy_state(fresh, {**fresh, **change})
+    with pytest.raises(ValueError, match=r"policy\.name is missing"):
+        check_policy_state(fresh, {k: v for k, v in fresh.items() if k != "name"})

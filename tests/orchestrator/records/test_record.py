@@ -303,3 +303,39 @@ def test_a_rows_dict_is_its_own() -> None:
     assert tuple(columns) == COLUMNS
     columns["total_s"] = None
     assert first.total_s == 2.71
+
+
+def test_lines_whose_columns_cannot_hold_their_values_hide_no_good_ones(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    broken_off(scenario, tmp_path / "run")
+    journal = tmp_path / "run" / "requests.jsonl"
+    line = json.loads(journal.read_text().splitlines()[0])
+    odd: list[tuple[str, object]] = [
+        ("total_s", "x"),
+        ("total_s", [1]),
+        ("total_s", float("nan")),
+        ("total_s", float("inf")),
+        ("total_s", 10**400),
+        ("user", 10**29),
+        ("user", True),
+        ("user", 1.5),
+        ("result", None),
+        ("prompt", 7),
+    ]
+    with journal.open("a") as file:
+        for column, value in odd:
+            file.write(json.dumps({**line, "request_id": "odd", column: value}) + "\n")
+    page = report.write(tmp_path / "run").read_text()
+    assert f"requests.jsonl: {len(odd)} damaged lines are left out" in page
+    assert len(read_run(tmp_path / "run")[0]) == 3
+
+
+def test_json_that_is_nested_without_end_is_damage(scenario: Scenario, tmp_path: Path) -> None:
+    broken_off(scenario, tmp_path / "run")
+    deep = "[" * 100_000
+    (tmp_path / "run" / "summary.json").write_text(deep)
+    (tmp_path / "run" / "begin.json").write_text(deep)
+    with (tmp_path / "run" / "slots.jsonl").open("a") as journal:
+        journal.write(deep + "\n")
+    assert "slots.jsonl: 1 damaged" in report.write(tmp_path / "run").read_text()

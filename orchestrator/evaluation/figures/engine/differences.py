@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from midstep.whole_file import replacing
 from orchestrator.evaluation.figures.engine.accounts import COMPARED
 from orchestrator.evaluation.figures.values import Values
 from orchestrator.evaluation.figures.verdicts import middle
@@ -63,7 +64,7 @@ def largest(rows: Iterable[Difference], metric: str) -> Difference | None:
 
 def write(path: Path, rows: Sequence[Difference]) -> None:
     """A table for people and programs. Raises OSError."""
-    with path.open("w", newline="") as file:
+    with replacing(path) as fresh, fresh.open("w", newline="") as file:
         table = csv.writer(file)
         head = ["point", "policy", "metric", "simulated", "ci95", "engine", "ci95"]
         table.writerow([*head, "engine above simulated, %", "ci95"])
