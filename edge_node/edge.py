@@ -88,6 +88,7 @@ class Edge:
         self.gate = gate
         self.discreet = discreet
         self.checks = checks
+        self.answers = 0  # that it has given
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
         self._supply = Supply(
@@ -168,6 +169,7 @@ class Edge:
 
     def _count(self, request: Request, delivery: Delivery) -> None:
         """Count a request that was answered."""
+        self.answers += 1
         if delivery.reuse == "resumed":
             self.metrics.hit(delivery.reuse)
         if delivery.donor is not None:

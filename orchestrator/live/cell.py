@@ -34,13 +34,15 @@ __all__ = [
 class EdgeStatus:
     """Load of an edge: requests in its queue and in the engine's batch; its machine against its
     profile so far, None where it does not say; the engine's ticks since the last answer, where the
-    scenario records them; and what a user should know, a line each."""
+    scenario records them; what a user should know, a line each; and how many answers it has
+    given."""
 
     queue: int
     in_flight: int
     pace: MachinePace | None = None
     ticks: Sequence[Tick] = ()
     notices: Sequence[str] = ()
+    answers: int = 0
 
 
 @dataclass(frozen=True)

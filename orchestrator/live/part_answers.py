@@ -27,7 +27,9 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
         raise PartDied(f"{edge.name} failed: {error}") from error
     ticks = node.ticks.drain() if node.ticks is not None else ()
     notices = () if edge.checks is None else edge.checks.notices()
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices)
+    return EdgeStatus(
+        edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices, edge.answers
+    )
 
 
 def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:

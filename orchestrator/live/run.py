@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
-from orchestrator.live.lost_hosts import rows_lost_with
+from orchestrator.live.lost_hosts import LostHost, rows_lost_with
 from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
@@ -44,6 +45,7 @@ from orchestrator.live.signals import Interrupts, own_handlers, stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import follow
+from orchestrator.records.reconciliation import answers_lines, loss_line
 from orchestrator.records.recorder import Recorder, run_folder
 from orchestrator.records.summary import RunFacts
 from orchestrator.watch.live import Progress
@@ -84,9 +86,14 @@ def carry_out(
     it is interrupted before it is under way.
     """
     launch = check(scenario, options)
-    parts = cluster(launch)
     folder = run_folder(launch.scenario, options.out)
+    launch = replace(launch, folder=folder)
     recorder = Recorder(folder, launch.scenario)
+    try:
+        parts = cluster(launch)
+    except MidstepError:
+        recorder.discard()
+        raise
     try:
         one = _Run(launch, options, folder, parts, recorder)
         with own_handlers():
@@ -275,10 +282,26 @@ class _Run:
             stack.callback(timeline.cancel)
             await loop.run(self.stopping, self.progress.show)
         lost = loop.lost_hosts
-        rows = self.recorder.rows
-        self.recorder.ended(rows_lost_with(lost, self.launch, rows, loop.until_s))
+        self._account_for(lost, loop.until_s)
+        for line in answers_lines(loop.answers, self.recorder.rows.values()):
+            self._announce(line)
         self.facts.undisturbed = not lost and not self.stopping.is_set()
         self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
+
+    def _account_for(self, lost: Sequence[LostHost], end_s: float) -> None:
+        """Give what was lost with hosts its rows, and say what a death that nobody planned has
+        cost."""
+        lines = []
+        for host in lost:
+            rows = rows_lost_with(
+                [host], self.scenario, self.launch.requests, self.recorder.rows, end_s
+            )
+            self.recorder.ended(rows)
+            line = loss_line((one.row.dict() for one in rows), host.who)
+            if line is not None and not host.planned:
+                lines.append(line)
+                self._announce(line)
+        self.facts.lost = lines
 
     def _compares(self) -> bool:
         """Whether there are pictures to compare; paced runs make none."""

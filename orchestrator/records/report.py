@@ -14,10 +14,12 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.centre import CENTRE_NAME
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
+from orchestrator.records.reconciliation import died, loss_line
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.slot_plots import SlotPlots
@@ -77,9 +79,16 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
         pipeline=begin.get("pipeline"),
         resumed_from=begin.get("resumed_from"),
         policy_failures=policy_failures(folder),
+        lost=_lost_with_centre(rows),
     )
     events = [*read_events(folder), {"at_s": at_s, "text": text}]
     return summary.summarise(scenario, rows, slots, events, facts)
+
+
+def _lost_with_centre(rows: Rows) -> list[str]:
+    """What the death of the run's centre has cost, a line."""
+    line = loss_line([row for row in rows if row["error"] == died(CENTRE_NAME)], CENTRE_NAME)
+    return [] if line is None else [line]
 
 
 def _draw(
