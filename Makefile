@@ -30,6 +30,7 @@ check: setup  ## style, types, import directions, stubs up to date
 	$(BIN)/python -m deploy.dashboards --check
 	$(BIN)/python -m deploy.metrics_page --check
 	$(BIN)/python -m deploy.scenario_page --check
+	$(BIN)/python -m deploy.faults_page --check
 	$(BIN)/python -m deploy.reuse_page --check
 	$(BIN)/python -m deploy.check
 

@@ -77,7 +77,10 @@ def _values() -> str:
     """List the values of the labels that have few."""
     values = {
         "stage": (*STAGES,),
-        "event": EVENTS,
+        "event": (
+            *EVENTS,
+            "and each kind of the timeline's events, with `over` behind it when ended",
+        ),
         "result": tuple(result for result in RESULTS if result != "dropped"),
         "reuse": (*get_args(Reuse), "none"),
     }

@@ -50,7 +50,8 @@ def _section(section: Section, is_one_of_several: bool) -> str:
 def _title(section: Section, is_one_of_several: bool) -> str:
     if not section.path:
         return "The whole"
-    kind = f" of kind {section.keys[0].default}" if is_one_of_several else ""
+    default = section.keys[0].default  # none: what all kinds have
+    kind = f" of kind {default}" if is_one_of_several and default is not None else ""
     return f"`{section.path}`{kind}"
 
 

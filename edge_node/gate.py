@@ -115,6 +115,14 @@ class Gate:
             for waiting in list(self._waiting[slot]):
                 self._release(waiting, Verdict(self._steps.get(waiting.prompt_key), True))
 
+    def close(self) -> None:
+        """Let nobody wait any longer: the edge is going. Who waited is cancelled."""
+        for gathering in self._gatherings:
+            _end(gathering.over)
+        for of_slot in self._waiting.values():
+            for waiting in of_slot:
+                waiting.verdict.cancel()
+
     def _give_up(self, waiting: _Waiting) -> None:
         """Let a request go whose slot has had no plan for so long."""
         self._longest = WITHOUT_PLANS

@@ -6,27 +6,22 @@ text below a key is its meaning in docs/scenario.md and in `midstep scenario sho
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-from midstep import units
 from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
+from midstep.events import TimelineEvent
+from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
+from midstep.units import excerpt
 
 __all__ = [
     "MOST_USERS",
     "Arrivals",
+    "Backhaul",
     "Channel",
     "Closed",
     "Cut",
@@ -43,39 +38,12 @@ __all__ = [
     "QualityFloor",
     "Report",
     "Reuse",
-    "Scalable",
-    "ScaleEvent",
     "Scenario",
     "Slotted",
     "Threshold",
-    "TimelineEvent",
     "Tree",
     "Workload",
 ]
-
-MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
-
-Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
-Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
-Range = tuple[float, float]
-Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or no
-
-
-class Tree(BaseModel):
-    """Base class of a scenario's parts: immutable, and strict about its keys."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
-        """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
-        field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and field.annotation not in (bool, bool | None):
-            raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
-        return value
 
 
 class Model(Tree):
@@ -113,6 +81,15 @@ class Model(Tree):
         return self
 
 
+class Backhaul(Tree):
+    """The line over which neighbours reach an edge; what comes passes one after the other."""
+
+    mbps: float = Field(1000.0, gt=0)
+    """Rate of the line, Mbit/s."""
+    latency_ms: float = Field(1.0, ge=0)
+    """Time of one way over the line, milliseconds; a fetch takes two, and its bytes' time."""
+
+
 class EdgeSettings(Tree):
     """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy;
     `resources` are what its process takes of a Ray cluster's own resources, beside its CPU and GPU.
@@ -136,13 +113,18 @@ class EdgeSettings(Tree):
     address: str | None = None
     """HOST:PORT to listen on; null: a free port on loopback, or on the machine's own address in a
     cluster."""
-    resources: Resources = {}
+    resources: Resources = Field({})
     """What the edge's process takes of a Ray cluster's own resources, by their names."""
     disk: Bytes | None = None
     """Size of a second tier on disk, where outputs go that leave the store, bytes; null: none."""
     disk_path: str | None = None
     """Folder of the disk tier, which a later run finds warm, one an edge; null: a folder that ends
     with the run."""
+    neighbours: tuple[str, ...] = ()
+    """Names of the edges whose outputs this one may fetch where it misses; none: it computes what
+    it has not."""
+    backhaul: Backhaul = Backhaul()
+    """The line over which the neighbours' outputs come to this edge."""
 
     @model_validator(mode="after")
     def _folder_of_a_tier(self) -> EdgeSettings:
@@ -212,7 +194,14 @@ class Devices(Tree):
     """Whether a device's own requests and frames do not wait for each other, as in (5) and (8):
     each takes its amount over the rate of the slot in which it was due."""
     watts: float = Field(4.0, ge=0)
-    """Power while a device computes, watts: the record's energy is this times the time."""
+    """Power while a device computes, watts: the record's energy of computing is this times the
+    time."""
+    receive_nj_per_bit: float = Field(0.0, ge=0)
+    """Energy that a device takes to receive a bit, nanojoules; frames that are sent again count
+    each time."""
+    battery_j: float | None = Field(None, gt=0)
+    """Energy in a device's battery when it comes, joules; the device whose battery runs empty
+    leaves. null: mains."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
     quality: QualityFloor | None = None
@@ -260,7 +249,7 @@ class Hosts(Tree):
     """CPU threads of a host's steps."""
     gpus: float = Field(0.0, ge=0, le=1)
     """GPUs of each host's process; 0: its devices compute on the CPU."""
-    resources: Resources = {}
+    resources: Resources = Field({})
     """What each host takes of a Ray cluster's own resources, by their names."""
 
 
@@ -479,7 +468,7 @@ class PolicySettings(Tree):
 
     name: str = "lru"
     """Name of a policy (`midstep policies`), or FILE.py, or FILE.py:Class."""
-    params: dict[str, bool | int | float | str] = {}
+    params: dict[str, bool | int | float | str] = Field({})
     """Parameters of the policy's own, by name."""
     source: PolicySource | None = None
     """The file that `name` named, which a run puts here; null: a policy of the package."""
@@ -526,7 +515,7 @@ class Reuse(Tree):
     """Rule by which other prompts' outputs serve a request, and up to which step: `calibrated` (as
     far as was measured for pairs that are alike in this way), `any`, `fixed`, `nirvana`, `ramp`,
     `staircase`. null: only the same prompt's outputs serve. Goes with modes.edge `shared`."""
-    similar_params: dict[str, bool | int | float | str] = {}
+    similar_params: dict[str, bool | int | float | str] = Field({})
     """Parameters of the rule's own, by name."""
     embedding: Literal["auto", "encoder", "words", "wordllama"] = "auto"
     """What prompts are compared by: the pipeline's text `encoder`, hashed `words`, or the package
@@ -584,36 +573,6 @@ class Report(Tree):
     """Whether pictures are written to the run's folder."""
     perfetto: bool = False
     """Whether ticks of the edges' engines are recorded, and trace.json is written at the end."""
-
-
-class Scalable(Protocol):
-    """A live run whose number of users can be changed (orchestrator.live.scaling.Scaler)."""
-
-    async def scale(self, users: int, edge: str | None = None) -> int:
-        """Let the run, or one edge of it, have `users` devices; how many it has then, in all."""
-
-
-class ScaleEvent(Tree):
-    """At `at_s`, let the run (or one `edge`) have `users` devices: what `midstep scale` does by
-    hand."""
-
-    kind: Literal["scale"] = "scale"
-    """Kind of the event."""
-    at_s: Seconds
-    """When, seconds of the scenario after its start."""
-    users: int = Field(ge=0, le=MOST_USERS)
-    """Devices from then on, of the run or of one `edge`."""
-    edge: str | None = None
-    """Name of the edge whose devices change; null: of the whole run."""
-
-    async def apply(self, run: Scalable) -> None:
-        """Do it. Raises MidstepError, one line, where it cannot be done."""
-        await run.scale(self.users, self.edge)
-
-
-# What a timeline may hold, told apart by `kind`; without one an event is a ScaleEvent. An event has
-# `at_s`, and an `apply` that is called then. The second kind makes this a union.
-TimelineEvent = ScaleEvent
 
 
 class Threshold(Tree):
@@ -682,7 +641,7 @@ class Scenario(Tree):
     """Which parts are real, emulated or modelled."""
     report: Report = Report()
     """What is made at the end of a run."""
-    thresholds: dict[str, Threshold] = {}
+    thresholds: dict[str, Threshold] = Field({})
     """Bounds on metrics of summary.json, by name, such as {p95_s: {max: 8}}; a run outside them
     ends with status 1."""
     timeline: tuple[TimelineEvent, ...] = ()
@@ -716,11 +675,44 @@ class Scenario(Tree):
         names = [edge.name for edge in self.edges]
         for key, name in [
             *((f"devices.{i}.edge", devices.edge) for i, devices in enumerate(self.devices)),
-            *((f"timeline.{i}.edge", event.edge) for i, event in enumerate(self.timeline)),
+            *((f"edges.{i}.neighbours", n) for i, e in enumerate(self.edges) for n in e.neighbours),
+            *(
+                (f"timeline.{i}.{key}", getattr(event, key, None))
+                for i, event in enumerate(self.timeline)
+                for key in ("edge", "from_edge")
+            ),
         ]:
             if name is not None and name not in names:
                 raise ValueError(
                     f"{key}: there is no edge {name[:60]}; the scenario has {', '.join(names)}"
+                )
+        for i, edge in enumerate(self.edges):
+            if edge.name in edge.neighbours or len(set(edge.neighbours)) < len(edge.neighbours):
+                raise ValueError(
+                    f"edges.{i}.neighbours: {edge.name} has others as neighbours, each once; leave "
+                    f"out what is itself, or there twice"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_there(self) -> Scenario:
+        names = dict.fromkeys(devices.kind for devices in self.devices)
+        for number, event in enumerate(self.timeline):
+            name = getattr(event, "of_class", None)
+            if name is not None and name not in names:
+                raise ValueError(
+                    f"timeline.{number}.class: there is no class {name[:60]}; the scenario has "
+                    f"{', '.join(names)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _events_play_in_this_time(self) -> Scenario:
+        for number, event in enumerate(self.timeline):
+            if self.modes.clock == "virtual" and not event.plays_virtually():
+                raise ValueError(
+                    f"timeline.{number}: {event.kind} does not work in virtual time; set "
+                    f"modes.clock: wall, or leave it out"
                 )
         return self
 
@@ -820,7 +812,7 @@ class Scenario(Tree):
         """The same mix of classes with `users` devices in all, each class at least one. Raises
         OptionError."""
         if not 1 <= users <= MOST_USERS:
-            raise OptionError(f"--users {units.excerpt(users)}: give 1 to {MOST_USERS}")
+            raise OptionError(f"--users {excerpt(users)}: give 1 to {MOST_USERS}")
         if users < len(self.devices):
             raise OptionError(
                 f"--users {users}: the scenario has {len(self.devices)} device classes, each needs "
@@ -875,6 +867,12 @@ def _coupled_problem(scenario: Scenario) -> str | None:
         return (
             f"edges.{tiered}.disk: where modes.edge is coupled only what the slot's plan keeps in "
             f"the store serves; leave it out"
+        )
+    near = next((i for i, edge in enumerate(scenario.edges) if edge.neighbours), None)
+    if near is not None:
+        return (
+            f"edges.{near}.neighbours: where modes.edge is coupled only what the slot's plan keeps "
+            f"in the store serves; leave it out"
         )
     if policy.steps_per_prompt != "one":
         return "policy.steps_per_prompt: a coupled edge holds one step of a prompt, (11); set one"

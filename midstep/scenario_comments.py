@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from midstep.scenario import Scenario, Tree
+from midstep.scenario import Scenario
 from midstep.scenario_keys import Key, keys
+from midstep.tree import Tree
 
 __all__ = ["commented"]
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from midstep.errors import OptionError, ScenarioError
+from midstep.events import KINDS
 from midstep.scenario import Scenario
 from midstep.scenario_keys import trees_in
 from midstep.scenario_yaml import copy_tree, read_yaml
@@ -142,21 +143,32 @@ def _index(node: list[Any], part: str, setting: str) -> int:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    place = first["loc"]
+    kind = _kind(first["loc"])
+    place = first["loc"] if kind is None else (*first["loc"][:2], *first["loc"][3:])
     path = ".".join(_shorten(str(part)) for part in place)
     if first["type"] == "extra_forbidden":
-        known = _keys(place[:-1])
+        known = _keys(place[:-1], kind)
         near = difflib.get_close_matches(_shorten(str(place[-1])), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
         return f"{path}: unknown key; {hint}"
-    if first["type"] == "model_type":
+    if first["type"] == "union_tag_invalid":
+        return f"{path}.kind: there is no such event; known are {', '.join(KINDS)}"
+    if first["type"] in ("model_type", "union_tag_not_found"):
         return f"{path}: a tree of keys belongs here; known are {', '.join(_keys(place))}"
     reason = " ".join(first["msg"].removeprefix("Value error, ").split())
     return f"{path}: {reason}" if path else reason
 
 
-def _keys(parents: tuple[int | str, ...]) -> list[str]:
-    """The keys that may stand at a path of the tree."""
+def _kind(place: tuple[int | str, ...]) -> str | None:
+    """The kind of the event in which an error is; pydantic has it in its place."""
+    is_event = len(place) > 2 and place[0] == "timeline" and place[2] in KINDS
+    return str(place[2]) if is_event else None
+
+
+def _keys(parents: tuple[int | str, ...], kind: str | None = None) -> list[str]:
+    """The keys that may stand at a path of the tree; `kind` is that of an event in it."""
+    if kind is not None and len(parents) == 2:
+        return [field.alias or name for name, field in KINDS[kind].model_fields.items()]
     node: Any = Scenario
     named = False  # whether the next part is a name of the user's own, as in `thresholds`
     for part in parents:

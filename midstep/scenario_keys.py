@@ -13,7 +13,8 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from midstep import units
-from midstep.scenario import Range, Scenario, Tree
+from midstep.scenario import Scenario
+from midstep.tree import Range, Tree
 
 __all__ = ["Key", "Section", "keys", "sections", "trees_in", "unit"]
 
@@ -26,6 +27,8 @@ _UNITS = {
     "_m": "m",
     "_w": "W",
     "watts": "W",
+    "_nj_per_bit": "nJ/bit",
+    "_j": "J",
     "_bytes": "bytes",
     "_per_minute": "1/min",
     "_per_slot": "1/slot",
@@ -65,13 +68,37 @@ class Section:
     keys: tuple[Key, ...]
 
 
-def sections(tree: type[Tree] = Scenario, path: str = "") -> Iterator[Section]:
-    """A tree and all trees within it, each before its own."""
-    section = Section(path=path, tree=tree, keys=tuple(keys(tree)))
+def sections(
+    tree: type[Tree] = Scenario, path: str = "", base: type[Tree] | None = None
+) -> Iterator[Section]:
+    """A tree and all trees within it, each before its own. Where one of several kinds may stand,
+    first what all have, their base class; each kind then without the keys of that `base`, but with
+    the first, which tells kinds apart."""
+    known = [] if base is None else [key.name for key in keys(base)][1:]
+    section = Section(
+        path=path, tree=tree, keys=tuple(key for key in keys(tree) if key.name not in known)
+    )
     yield section
     for key in section.keys:
+        below = f"{path}.{key.name}{key.part}".lstrip(".")
+        if len(key.trees) < 2:
+            for inner in key.trees:
+                yield from sections(inner, below)
+            continue
+        common = _common(key.trees)
+        yield from sections(common, below)
         for inner in key.trees:
-            yield from sections(inner, f"{path}.{key.name}{key.part}".lstrip("."))
+            yield from sections(inner, below, common)
+
+
+def _common(trees: tuple[type[Tree], ...]) -> type[Tree]:
+    """The nearest base class of several trees."""
+    first, *others = trees
+    return next(
+        base
+        for base in first.__mro__
+        if issubclass(base, Tree) and all(issubclass(tree, base) for tree in others)
+    )
 
 
 def keys(tree: type[Tree]) -> list[Key]:

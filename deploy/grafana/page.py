@@ -35,8 +35,8 @@ their own.
 At the top of each dashboard: **Data source**, **Run** (the folder's name), **Edge** (one, several
 or all), and **Rates over**: how long rates and quantiles look back. *So far* means over the range
 shown: let it reach back to the run's start. Purple marks are the run's events: started, scaled,
-died, stopping, ended. A gap in a line means that nothing happened in that time, such as a quantile
-of no requests.
+died, stopping, ended, and those of its timeline (`surge`, and `surge over` when it ends).
+A gap in a line means that nothing happened in that time, such as a quantile of no requests.
 
 The same figures without Grafana: `midstep top RUN`.
 

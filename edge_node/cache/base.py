@@ -16,7 +16,7 @@ from midstep.wire.messages import CachedOutput
 
 __all__ = ["Cache", "Entry", "Held", "Hit", "Tier", "check_bounds", "check_entries"]
 
-Tier = Literal["store", "disk"]
+Tier = Literal["store", "disk", "neighbour"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class Cache(ABC):
         """As `lookup`, also in tiers that take time."""
         return self.lookup(prompt_key, limit)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether what it holds when it is closed is found by the next process."""
+        return False
+
     def names(self) -> set[tuple[str, int]]:
         """prompt_key and step of all entries of all tiers."""
         return {(output.prompt_key, output.step) for output in self.snapshot()}
@@ -101,9 +106,27 @@ class Cache(ABC):
     def evict(self, prompt_key: str, step: int | None = None) -> int:
         """Remove an entry, None: the prompt's entries at every step; how many there were."""
 
+    def resize(self, capacity: int) -> int:
+        """Bound memory anew; entries that it has no room for any more leave, those that were
+        admitted first. How many left."""
+        count = 0
+        for output in self.snapshot():
+            if self.nbytes <= capacity:
+                break
+            count += self.evict(output.prompt_key, output.step)
+        self.capacity = capacity
+        return count
+
+    def clear(self) -> int:
+        """Lose every entry of every tier; how many there were."""
+        names = sorted(self.names())
+        for name in names:
+            self.evict(*name)
+        return len(names)
+
     @abstractmethod
     def snapshot(self) -> tuple[CachedOutput, ...]:
-        """All entries as policies see them, in no meaningful order."""
+        """All entries as policies see them, in the order of their admission."""
 
     @abstractmethod
     def check(self) -> None:

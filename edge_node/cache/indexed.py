@@ -72,6 +72,10 @@ class IndexedStore(Cache):
     async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
         return await self._cache.fetch(prompt_key, limit)
 
+    @property
+    def lasting(self) -> bool:
+        return self._cache.lasting
+
     def names(self) -> set[Name]:
         return self._cache.names()
 
@@ -90,6 +94,14 @@ class IndexedStore(Cache):
 
     def evict(self, prompt_key: str, step: int | None = None) -> int:
         return self._cache.evict(prompt_key, step)
+
+    def resize(self, capacity: int) -> int:
+        count = self._cache.resize(capacity)
+        self.capacity = capacity
+        return count
+
+    def clear(self) -> int:
+        return self._cache.clear()
 
     def snapshot(self) -> tuple[CachedOutput, ...]:
         return self._cache.snapshot()

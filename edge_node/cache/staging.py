@@ -44,6 +44,11 @@ class Staging:
             self.nbytes -= entry.frame.nbytes
         return entry
 
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+        self.nbytes = 0
+
     def snapshot(self) -> tuple[CachedOutput, ...]:
         """All entries as policies see them, oldest first."""
         return tuple(entry.output for entry in self._entries.values())

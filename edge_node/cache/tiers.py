@@ -66,8 +66,25 @@ class TieredCache(Cache):
                 self.dropped(prompt_key, entry.frame.step)
         return count
 
+    def resize(self, capacity: int) -> int:
+        count = super().resize(capacity)
+        self.memory.capacity = capacity
+        return count
+
+    def clear(self) -> int:
+        names = sorted(self.names())
+        self.memory.clear()
+        for name in names:
+            self.disk.remove(name)
+            self.dropped(*name)
+        return len(names)
+
     def snapshot(self) -> tuple[CachedOutput, ...]:
         return self.memory.snapshot()
+
+    @property
+    def lasting(self) -> bool:
+        return not self.disk.file.temporary
 
     def names(self) -> set[tuple[str, int]]:
         return self.memory.names().union(self.disk.names())

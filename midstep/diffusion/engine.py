@@ -114,6 +114,7 @@ class Engine:
         self._executor = executor
         computes = denoiser.profile is None
         self.pace = None if profile is None else TickPace(profile, clock, computes=computes)
+        self._slowness = 1.0
         self._stats = stats or EngineStats()
         self._queue: deque[_Entry] = deque()
         self._active: list[_Entry] = []
@@ -128,6 +129,17 @@ class Engine:
     def has_thread(self) -> bool:
         """Whether computing is off the event loop."""
         return self._executor is not None
+
+    @property
+    def slowness(self) -> float:
+        """How many times as long as it would a tick takes, from the next one on."""
+        return self._slowness
+
+    @slowness.setter
+    def slowness(self, factor: float) -> None:
+        self._slowness = factor
+        if self.pace is not None:
+            self.pace.slowness = factor
 
     @property
     def queue_depth(self) -> int:
@@ -222,6 +234,9 @@ class Engine:
                     if self.pace is not None:
                         self.pace.rest()
                 await self._tick()
+        except asyncio.CancelledError:
+            self._failure = PartDied("it was stopped")
+            raise
         # an error outside the jobs: the engine cannot go on
         except Exception as error:
             self._failure = error
@@ -262,6 +277,9 @@ class Engine:
             calls = 1 if self.denoiser.batched else steps
             commanded = await self.pace.hold(start, len(batch), len(entering), calls)
             measured = measured if commanded is None else commanded
+        elif self._slowness > 1:
+            spent_s = self.clock.now() - start
+            await self.clock.sleep_until(start + self._slowness * spent_s)
         end = self.clock.now()
         self.ticks += 1
         self.busy_s += end - start

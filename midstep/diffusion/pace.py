@@ -13,7 +13,8 @@ __all__ = ["MachinePace", "TickPace", "TickTotals"]
 @dataclass(kw_only=True)
 class TickTotals:
     """Ticks of a real denoiser under a profile, scenario seconds: what they took to compute, what
-    the profile says of the same batches, and how long they were held."""
+    the profile says of the same batches (an edge that is slowed down has longer), and how long they
+    were held."""
 
     ticks: int = 0
     computed_s: float = 0.0
@@ -31,6 +32,7 @@ class TickPace:
     """
 
     def __init__(self, profile: StepProfile, clock: Clock, *, computes: bool) -> None:
+        self.slowness = 1.0  # how many times as long as the profile says a tick takes
         self._profile = profile
         self._clock = clock
         self._computes = computes and not clock.virtual
@@ -46,7 +48,7 @@ class TickPace:
         requests, `entering` of which had their text encoded. Its commanded seconds where nothing
         was computed, None where the denoiser's own count."""
         step_s = calls * self._profile.step(batch)
-        tick_s = step_s + self._profile.encode_s * entering
+        tick_s = self.slowness * (step_s + self._profile.encode_s * entering)
         begins = start_s if self._due_s is None or self._clock.virtual else self._due_s
         due = begins + tick_s
         self._due_s = due

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from midstep.draws import BANDWIDTH, uniforms
 from midstep.radio import physics
-from midstep.scenario import Radio, Range
+from midstep.scenario import Radio
+from midstep.tree import Range
 
 __all__ = [
     "LEAST_FADE",

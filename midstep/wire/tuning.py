@@ -30,6 +30,8 @@ CLIENT_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_send_message_length", REQUEST_LIMIT),
     ("grpc.max_receive_message_length", REPLY_LIMIT),
+    # an edge that restarts is found again within a second; gRPC's own bound is two minutes
+    ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 SERVER_OPTIONS = [
     ("grpc.max_send_message_length", REPLY_LIMIT),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from midstep.errors import ScenarioError
-from midstep.scenario import MOST_USERS
+from midstep.tree import MOST_USERS
 from midstep.units import excerpt
 from midstep.workload.lines import read_lines, unreadable
 from midstep.workload.trace import Trace, TracedRequest

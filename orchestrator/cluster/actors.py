@@ -3,8 +3,11 @@ speaks with them."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
@@ -14,6 +17,7 @@ from midstep.address import split_address
 from midstep.clock import WallClock
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import MidstepError, PartDied
+from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -21,6 +25,7 @@ from midstep.wire.messages import Description
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import bind_threads, keep_pages
 from midstep.workload.trace import Trace
+from orchestrator.cluster.processes import process_name, until_gone
 from orchestrator.decision.problem import Served
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.part_answers import edge_status, ended_requests
@@ -29,25 +34,71 @@ from orchestrator.live.slot_decision import Decision
 from orchestrator.records.rows import EndedRequest
 
 __all__ = [
+    "ANSWER_S",
     "EdgeActor",
     "HostActor",
     "LearnerActor",
-    "RemoteEdge",
+    "Place",
+    "Remote",
     "RemoteHost",
     "RemoteLearner",
+    "Successor",
 ]
 
 T = TypeVar("T")
+ANSWER_S = 3.0  # wall seconds for what an actor does at once
 
 
-class EdgeActor:
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an actor lives: its node in Ray's words, and its process there."""
+
+    node: str
+    process_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Successor:
+    """What an edge's process goes on from that comes after another one, `before`: the port, the
+    run's start (Unix time), the `change` that holds, and whether its store begins `empty`."""
+
+    before: int
+    port: int
+    epoch_s: float
+    change: EdgeChange
+    empty: bool
+
+
+class _Process:
+    """What an event may do to any actor's process."""
+
+    async def place(self) -> Place:
+        """Where it lives."""
+        return Place(node=ray.get_runtime_context().get_node_id(), process_id=os.getpid())
+
+    async def end(self, hard: bool) -> None:
+        """End by SIGKILL, or by SIGTERM."""
+        os.kill(os.getpid(), signal.SIGKILL if hard else signal.SIGTERM)
+
+    async def end_node(self, hard: bool) -> None:
+        """End the raylet that this process belongs to, and which all of a node's depend on. Raises
+        PartDied where there is none above it."""
+        raylet = os.getppid()
+        if not process_name(raylet).startswith("raylet"):
+            raise PartDied(f"no raylet has started process {os.getpid()}")
+        os.kill(raylet, signal.SIGKILL if hard else signal.SIGTERM)
+
+
+class EdgeActor(_Process):
     """An edge server's process."""
 
     async def open(
-        self, scenario: Scenario, credentials: Credentials
+        self, scenario: Scenario, credentials: Credentials, successor: Successor | None = None
     ) -> tuple[str, str, Description, int, MachinePace]:
         """Serve; the service's address, the exporter's, what is served, the bytes of an output, and
-        the machine against its profile."""
+        the machine against its profile. A successor waits until the process before it is gone, and
+        serves where that did."""
+        from edge_node.changing import change_edge
         from edge_node.node import EdgeNode
         from edge_node.service import serve
         from midstep.telemetry.exporter import export
@@ -55,6 +106,9 @@ class EdgeActor:
         bind_threads(scenario.edge.threads)
         keep_pages()
         self._clock = WallClock(scenario.modes.time_scale)
+        if successor is not None:
+            self._clock.begin(successor.epoch_s)
+            await until_gone(successor.before)
         self._node = await EdgeNode.open(
             scenario,
             self._clock,
@@ -63,8 +117,13 @@ class EdgeActor:
         )
         here = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{here}:0"
-        self._server, port = await serve(self._node.edge, listen, credentials)
         host = split_address(listen)[0]
+        if successor is not None:
+            if successor.empty:
+                self._node.edge.store.clear()
+            change_edge(self._node.edge, successor.change)
+            listen = f"{host}:{successor.port}"
+        self._server, port = await serve(self._node.edge, listen, credentials)
         if host in ("0.0.0.0", "[::]"):  # nobody can dial these
             host = here
         description = await self._node.edge.describe()
@@ -72,13 +131,29 @@ class EdgeActor:
         node = self._node
         return f"{host}:{port}", exporter, description, node.frame_bytes, node.pace
 
+    async def meet(self, neighbours: Mapping[str, str], credentials: Credentials) -> None:
+        """Know the edges of these names, at their addresses, as neighbours."""
+        from edge_node.neighbour_client import GrpcNeighbour
+
+        ports = {name: GrpcNeighbour(address, credentials) for name, address in neighbours.items()}
+        self._node.meet(ports)
+
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
-        self._clock.begin(epoch_s)
+        self._node.start(epoch_s)
 
     async def status(self) -> EdgeStatus:
         """The edge's current load."""
         return edge_status(self._node)
+
+    async def change(self, change: EdgeChange) -> int:
+        from edge_node.changing import change_edge
+
+        return change_edge(self._node.edge, change)
+
+    async def held(self) -> int:
+        """How many outputs it holds, in all tiers."""
+        return self._node.edge.store.total
 
     async def close(self) -> None:
         """End in order."""
@@ -88,7 +163,7 @@ class EdgeActor:
         await self._node.close()
 
 
-class HostActor:
+class HostActor(_Process):
     """A host of devices' process."""
 
     async def open(
@@ -113,6 +188,7 @@ class HostActor:
             scenario = scenario.model_copy(
                 update={"model": scenario.model.model_copy(update={"device": "cpu"})}
             )
+        self._credentials = credentials
         self._host = await DeviceHost.open(
             scenario,
             devices,
@@ -136,6 +212,14 @@ class HostActor:
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
 
+    async def hand_over(self, users: list[int], address: str) -> None:
+        from user_agent.client import GrpcEdge
+
+        await self._host.hand_over(users, GrpcEdge(address, self._credentials))
+
+    async def change(self, change: DeviceChange, users: list[int]) -> int:
+        return self._host.change(change, users)
+
     async def in_flight(self) -> int:
         return self._host.in_flight
 
@@ -146,7 +230,7 @@ class HostActor:
         return await self._host.gallery()
 
 
-class LearnerActor:
+class LearnerActor(_Process):
     """The process of the learner that is in charge of an edge."""
 
     async def open(
@@ -178,8 +262,14 @@ class LearnerActor:
     async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
         return await self._learner.checkpoint(setting)
 
+    async def refresh(self) -> None:
+        self._learner.refresh()
 
-class _Remote:
+    async def pause(self, wall_s: float) -> None:
+        await self._learner.pause(wall_s)
+
+
+class Remote:
     """An actor's handle that speaks of a dead process in one line."""
 
     def __init__(self, name: str, actor: Any) -> None:
@@ -199,18 +289,23 @@ class _Remote:
         except ray.exceptions.RayError as error:
             raise PartDied(f"{self.name} died") from error
 
+    async def place(self) -> Place:
+        """Where it lives. Raises PartDied, TimeoutError."""
+        async with asyncio.timeout(ANSWER_S):
+            return await self.call(self.actor.place.remote())
 
-class RemoteEdge(_Remote):
-    """See EdgePart."""
+    async def kill(self, hard: bool) -> None:
+        """End its process; one that does not hear it is ended by Ray."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self.call(self.actor.end.remote(hard))
+        except PartDied:
+            return
+        except TimeoutError:
+            ray.kill(self.actor)
 
-    async def start(self, epoch_s: float) -> None:
-        await self.call(self.actor.start.remote(epoch_s))
 
-    async def status(self) -> EdgeStatus:
-        return await self.call(self.actor.status.remote())
-
-
-class RemoteHost(_Remote):
+class RemoteHost(Remote):
     """See HostPart."""
 
     def __init__(self, name: str, actor: Any, devices: Sequence[DeviceSpec]) -> None:
@@ -229,6 +324,12 @@ class RemoteHost(_Remote):
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))
 
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        await self.call(self.actor.hand_over.remote(list(users), address))
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return await self.call(self.actor.change.remote(change, list(users)))
+
     async def in_flight(self) -> int:
         return await self.call(self.actor.in_flight.remote())
 
@@ -239,7 +340,7 @@ class RemoteHost(_Remote):
         return await self.call(self.actor.gallery.remote())
 
 
-class RemoteLearner(_Remote):
+class RemoteLearner(Remote):
     """See LearnerPart."""
 
     process_id = 0  # until it is open
@@ -252,3 +353,9 @@ class RemoteLearner(_Remote):
 
     async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
         return await self.call(self.actor.checkpoint.remote(dict(setting)))
+
+    async def refresh(self) -> None:
+        await self.call(self.actor.refresh.remote())
+
+    async def pause(self, wall_s: float) -> None:
+        await self.call(self.actor.pause.remote(wall_s))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
@@ -26,9 +27,11 @@ def spawn(
     gpus: float = 0.0,
     resources: Mapping[str, float] = NOTHING,
     spread: bool = False,
+    node: str | None = None,
 ) -> Any:
     """An actor where its role belongs: on a node that has the resource midstep-<role>, if any has,
-    and those that the scenario asks for. Raises ScenarioError where no node has them."""
+    and those that the scenario asks for; on just that `node`, an id of Ray's, where there is one.
+    Raises ScenarioError where no node has them."""
     needed = dict(resources)
     available = ray.cluster_resources()
     if f"midstep-{role}" in available:
@@ -41,7 +44,9 @@ def spawn(
         lacks = f"{needed[missing]:g} of {missing}"
         has = ", ".join(sorted(name for name in available if not name.startswith("node:")))
         raise ScenarioError(f"{key}.resources: the cluster has no {lacks}; it has {has}")
-    options = {"scheduling_strategy": "SPREAD"} if spread else {}
+    options: dict[str, Any] = {"scheduling_strategy": "SPREAD"} if spread else {}
+    if node is not None:
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
     kind = ray.remote(num_cpus=cpus, num_gpus=gpus, resources=needed, max_restarts=0, **options)
     return kind(cls).remote()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ from orchestrator.cluster.actors import (
     EdgeActor,
     HostActor,
     LearnerActor,
-    RemoteEdge,
+    Remote,
     RemoteHost,
     RemoteLearner,
 )
@@ -46,6 +46,7 @@ from orchestrator.cluster.head import check_reachable, surrounding
 from orchestrator.cluster.head_life import head_dies, head_is_silent, unless
 from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.leavings import end_processes, forget, note, processes_of
+from orchestrator.cluster.nodes import ClusterNodes
 from orchestrator.cluster.placement import (
     EDGE_CPUS,
     HOST_CPUS,
@@ -54,7 +55,8 @@ from orchestrator.cluster.placement import (
     edge_gpus,
     spawn,
 )
-from orchestrator.live.cell import Cell, HostPart, LearnerPart, Parts, grouped
+from orchestrator.cluster.remote_edge import RemoteEdge
+from orchestrator.live.cell import Cell, HostPart, LearnerPart, Parts, grouped, learner_name
 from orchestrator.live.launch import Launch
 from orchestrator.records.centre import Centre
 
@@ -91,6 +93,12 @@ async def _at_most(outcome: Awaitable[object], seconds: float) -> None:
     """Await what Ray does at a run's end, so long; what it raises then changes nothing."""
     with contextlib.suppress(ray.exceptions.RayError, TimeoutError, RuntimeError, ValueError):
         await asyncio.wait_for(outcome, seconds)
+
+
+def _remotes(parts: Parts) -> list[Remote]:
+    """The run's processes, those of cells that have ended left out."""
+    processes = [part for cell in parts.alive for part in (cell.edge, cell.learner, *cell.hosts)]
+    return [part for part in processes if isinstance(part, Remote)]
 
 
 class RayCluster:
@@ -137,34 +145,37 @@ class RayCluster:
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         opened = asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
         cells = await unless(opened, head_is_silent())
-        return Parts(
+        await self._meet({cell.name: cell.address for cell in cells})
+        parts = Parts(
             cells=list(cells),
             targets=self._targets,
             here=ray.util.get_node_ip_address(),
             census=take_census,
             check_room=self._check_room,
         )
+        parts.nodes = ClusterNodes(lambda: _remotes(parts))
+        return parts
 
     async def _cell(self, number: int, groups: Sequence[Sequence[DeviceSpec]]) -> Cell:
         """Everything of one edge; its processes start side by side, and meet when the edge
         serves."""
         scenario = self._scenario.at(self._scenario.edges[number].name)
         settings = scenario.edge
+        gpus = edge_gpus(self._scenario, number)
         edge = RemoteEdge(
-            settings.name,
-            self._spawn(
-                EdgeActor, "edge", EDGE_CPUS, edge_gpus(self._scenario, number), settings.resources
+            scenario,
+            lambda node: self._spawn(
+                EdgeActor, "edge", EDGE_CPUS, gpus, settings.resources, node=node
             ),
+            opening,
+            self._targets,
         )
         self._edges.append(edge)
         learner = self._spawn_learner(scenario)
         hosts = [self._spawn_host(group, HOST_CPUS) for group in groups]
         assert self._credentials is not None
         self._say(f"{settings.name}: loading {scenario.model.path}, measuring its steps")
-        ref = edge.actor.open.remote(scenario, self._credentials)
-        served = await opening(edge.call(ref), edge.name)
-        address, exporter, description, frame_bytes, pace = served
-        self._targets.append(Target(exporter, "edge", edge.name))
+        address, _, description, frame_bytes, pace = await edge.open(self._credentials)
         introduce = partial(self._introduce, scenario, address, frame_bytes)
         of_devices = "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
         self._say(f"{settings.name}: loading the learner and {of_devices} of devices")
@@ -210,9 +221,14 @@ class RayCluster:
             pace=pace,
         )
 
+    async def _meet(self, addresses: Mapping[str, str]) -> None:
+        """Let the edges meet their neighbours, all at these addresses."""
+        for edge in self._edges:
+            names = self._scenario.at(edge.name).edge.neighbours
+            await edge.meet({name: addresses[name] for name in names})
+
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
-        one = len(self._scenario.edges) == 1
-        name = "the learner" if one else f"the learner of {scenario.edge.name}"
+        name = learner_name(scenario.edge.name, len(self._scenario.edges))
         return RemoteLearner(name, self._spawn(LearnerActor, None, LEARNER_CPUS))
 
     def _spawn_host(self, devices: Sequence[DeviceSpec], cpus: float) -> RemoteHost:
@@ -276,7 +292,7 @@ class RayCluster:
         await _at_most(in_thread(ray.shutdown, "ray-shutdown"), SHUTDOWN_S)
 
     async def _end_edge(self, edge: RemoteEdge) -> None:
-        await _at_most(_settled(edge.actor.close.remote()), EDGE_END_S)
+        await _at_most(edge.close(), EDGE_END_S)
 
     def _end_ray(self, guard: Guard) -> None:
         """End by force what is left of the Ray that this run started."""

@@ -70,7 +70,9 @@ def doctor(plan: PlannedRun, as_json: bool = False) -> int:
 
 def at_most(scenario: Scenario) -> Scenario:
     """With as many users as its timeline ever lets the whole run have."""
-    peak = max((event.users for event in scenario.timeline if event.edge is None), default=0)
+    peak = scenario.users
+    for event in scenario.timeline:
+        peak = event.most_users(peak)
     return scenario.with_users(peak) if peak > scenario.users else scenario
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "headline",
     "profile_doubt",
     "requests_line",
+    "seed_line",
     "start_line",
     "store_line",
     "truncation_line",
@@ -123,6 +124,17 @@ def _other_seed(trace: Trace, scenario: Scenario) -> str:
     if recorded == scenario.seed:
         return ""
     return f"; the seed is {scenario.seed}, recorded with {recorded}: other gains and speeds"
+
+
+def seed_line(scenario: Scenario, verdict: str, status: int, folder: Path) -> str | None:
+    """How to play the same events again, where they were drawn and the run was not in order."""
+    drawn = any(event.chance is not None for event in scenario.timeline)
+    if not drawn or (verdict == "VALID" and status == 0):
+        return None
+    return (
+        f"its events were drawn from seed {scenario.seed}; the same again: midstep run "
+        f"{folder}/scenario.yaml"
+    )
 
 
 def headline(summary: Mapping[str, Any], policy: str) -> str:

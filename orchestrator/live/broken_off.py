@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,7 @@ def _hosts(members: Sequence[Member], scenario: Scenario, at_s: float) -> list[L
         spec = of_user.get(one.user) or _stranger(one)
         until_s = at_s if one.until_s is None else min(one.until_s, at_s)
         host = LostHost(
-            edge=one.edge,
-            devices=(spec,),
+            devices=(replace(spec, edge=one.edge),),
             since_s={one.user: one.since_s},
             at_s=until_s,
             until_s=until_s,

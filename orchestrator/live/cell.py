@@ -3,11 +3,13 @@ process."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
+from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
@@ -27,6 +29,7 @@ __all__ = [
     "LearnerPart",
     "Parts",
     "grouped",
+    "learner_name",
 ]
 
 
@@ -57,15 +60,30 @@ class Census:
 class EdgePart(Protocol):
     """An edge of the run. Every call raises PartDied where its process is gone."""
 
+    name: str
+
     async def start(self, epoch_s: float) -> None:
         """Let the run's time begin at this Unix time."""
 
-    async def status(self) -> EdgeStatus: ...
+    async def status(self) -> EdgeStatus:
+        """Its load. Raises EdgeUnreachable while it restarts."""
+
+    async def change(self, change: EdgeChange) -> int:
+        """Change it, as it is and as it will be after a restart; how many outputs have left the
+        store for it. Raises EdgeUnreachable where it is to be wiped while it restarts."""
+
+    async def restart(self, warm: bool, down_s: float) -> int:
+        """End it and, `down_s` scenario seconds later, open another in its place, with an empty
+        store, or `warm`; returns when that serves: how many outputs it holds. What the edge has not
+        answered until then fails. Raises PartDied where it does not come back."""
+
+    async def kill(self, hard: bool) -> None:
+        """End its process: at once, or in order. Raises ScenarioError where it has none."""
 
 
 class HostPart(Protocol):
     """A host of devices of the run. Every call raises PartDied where its process is gone. `devices`
-    are those that live there and still ask."""
+    are those that live there and still ask, each its own `edge`."""
 
     name: str
     devices: list[DeviceSpec]
@@ -83,17 +101,29 @@ class HostPart(Protocol):
     async def leave(self, users: Sequence[int]) -> None:
         """Let these ask no more; they are gone when their requests in flight have ended."""
 
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        """Let these devices ask the edge of that name, at that address, from now on. Raises
+        EdgeUnreachable, PipelineMismatch, ScenarioError where they cannot, and nothing is
+        changed."""
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        """Let a change come now to those of these devices that are still there; how many are."""
+
     async def in_flight(self) -> int:
         """Requests that its devices have sent and wait for."""
 
     async def stop(self, grace_s: float) -> None: ...
     async def gallery(self) -> list[Gallery]: ...
 
+    async def kill(self, hard: bool) -> None:
+        """End its process: at once, or in order. Raises ScenarioError where it has none."""
+
 
 class LearnerPart(Protocol):
     """The learner of the run. Calls raise PartDied where its process is gone, EdgeUnreachable where
     its edge is."""
 
+    name: str
     process_id: int
 
     async def begin_slot(self, slot: int, expected: int) -> None:
@@ -105,6 +135,15 @@ class LearnerPart(Protocol):
     async def checkpoint(self, setting: Mapping[str, Any]) -> bytes:
         """Its state, from which another can go on (orchestrator.live.checkpoint), with the
         `setting` it is of (orchestrator.live.setting). Raises PolicyFailed where it has none."""
+
+    async def refresh(self) -> None:
+        """Let it look at its edge anew, which has changed without it."""
+
+    async def pause(self, wall_s: float) -> None:
+        """Let it do nothing for so long; returns then."""
+
+    async def kill(self, hard: bool) -> None:
+        """End it: at once, or in order."""
 
 
 @dataclass(kw_only=True)
@@ -128,7 +167,13 @@ class Cell:
     output_bytes: int = 0
     since_s: dict[int, float] = field(default_factory=dict)
     pace: MachinePace | None = None  # as the edge last said
+    parts: Parts | None = None  # among which its devices are looked for; None: its own hosts
     over: str | None = None  # why the cell has ended: how its edge, or its last host, died
+    learner_pause: asyncio.Task[None] | None = None  # until it has ended nobody asks the learner
+
+    @property
+    def learner_is_paused(self) -> bool:
+        return self.learner_pause is not None and not self.learner_pause.done()
 
     @property
     def name(self) -> str:
@@ -136,11 +181,12 @@ class Cell:
 
     @property
     def devices(self) -> list[DeviceSpec]:
-        """The devices of all its hosts."""
-        return [spec for host in self.hosts for spec in host.devices]
+        """The devices that ask its edge, on whichever cell's host they began."""
+        hosts = self.hosts if self.parts is None else self.parts.hosts
+        return [spec for host in hosts for spec in host.devices if spec.edge == self.name]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Parts:
     """A run's parts, started and connected: one cell for each edge, and the targets of their
     metrics."""
@@ -152,7 +198,22 @@ class Parts:
     census: Callable[[], Coroutine[Any, Any, Census]] | None = None
     # raises ScenarioError where that many more hosts do not fit; None where hosts need no resources
     check_room: Callable[[int], None] | None = None
+    nodes: Nodes | None = None  # None where no Ray is used
     ending: bool = False  # nobody joins any more
+    expected_deaths: set[str] = field(default_factory=set)  # names of parts that an event kills
+
+    restarted: set[str] = field(default_factory=set)  # edges, which count from 0 again
+
+    def expects(self, name: str) -> bool:
+        """Whether a death is one that an event has brought about; it is expected once."""
+        if name not in self.expected_deaths:
+            return False
+        self.expected_deaths.remove(name)
+        return True
+
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            cell.parts = self
 
     @property
     def alive(self) -> list[Cell]:
@@ -165,6 +226,21 @@ class Parts:
         return [host for cell in self.cells for host in cell.hosts]
 
 
+class Nodes(Protocol):
+    """The machines of a Ray cluster, or what stands for them, by the ids that Ray gives them. Calls
+    raise ScenarioError for a node that there is not, or that cannot be killed."""
+
+    async def names(self) -> list[str]:
+        """Nodes on which parts of the run live, and that can be killed: not the cluster's head, and
+        not where the run's centre lives."""
+
+    async def parts(self, name: str) -> list[str]:
+        """The parts of the run that live there."""
+
+    async def kill(self, name: str, hard: bool) -> None:
+        """End what all of Ray's processes there depend on."""
+
+
 class Cluster(Protocol):
     """Starts the parts of a run and ends them."""
 
@@ -174,6 +250,11 @@ class Cluster(Protocol):
 
     async def close(self) -> None:
         """End everything that `open` started, as far as it came."""
+
+
+def learner_name(edge: str, edges: int) -> str:
+    """What the learner of an edge is called, in a run of so many edges."""
+    return "the learner" if edges == 1 else f"the learner of {edge}"
 
 
 def grouped(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from midstep.errors import EXIT_MISSED
 from midstep.scenario import Scenario
-from orchestrator.live.announcer import headline, truncation_line
+from orchestrator.live.announcer import headline, seed_line, truncation_line
 from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import perfetto, summary
@@ -62,4 +62,6 @@ def close_record(
             print(f"trace: {trace}")
         for line in missed:
             print(line, file=sys.stderr)
+        if (line := seed_line(scenario, tree["verdict"], status, folder)) is not None:
+            print(line)
     return status

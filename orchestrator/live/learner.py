@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
@@ -137,13 +138,24 @@ class Learner:
                 ) from error
         self._show(await self._control.snapshot())
 
+    def refresh(self) -> None:
+        """The edge has changed without this learner: show the policy its store, and how large it
+        is, before it goes on. Raises PolicyFailed."""
+        self._check_tasks()
+        self._must_reconcile = True
+
+    async def pause(self, wall_s: float) -> None:
+        """Do nothing for so long: neither follow, nor plan, nor train."""
+        async with self._turn:
+            await asyncio.sleep(wall_s)
+
     async def begin_slot(self, slot: int, expected: int) -> None:
         """Plan the slot that begins, for `expected` requests that are to come at its start: nothing
         to do where slots are planned ahead."""
 
     def _show(self, snapshot: CacheSnapshot) -> None:
         """Show what the edge holds at the start."""
-        self._reconcile(snapshot.store)
+        self._reconcile(snapshot)
         self._regret.planned((), snapshot, snapshot, self.virtual_queue.queue_s)
 
     def _warm_up(self) -> None:
@@ -230,13 +242,23 @@ class Learner:
     async def _reconcile_if_lost(self) -> None:
         """Show the policy the store, where an update was lost or accesses were missed."""
         if self._must_reconcile:
-            self._reconcile((await self._control.snapshot()).store)
+            self._reconcile(await self._control.snapshot())
             self._must_reconcile = False
 
-    def _reconcile(self, held: Sequence[CachedOutput]) -> None:
-        """Show the policy what the store holds. Raises PolicyFailed."""
+    def _reconcile(self, snapshot: CacheSnapshot) -> None:
+        """Show the policy what the store holds, and how much it can hold. Raises PolicyFailed."""
         with self._named():
-            self.policy.reconcile(tuple(held))
+            if snapshot.capacity != self._problem.capacity:
+                self._resize(snapshot.capacity)
+            self.policy.reconcile(self._known_outputs(snapshot.store))
+
+    def _known_outputs(self, held: Sequence[CachedOutput]) -> tuple[CachedOutput, ...]:
+        """Outputs as the policy knows them."""
+        return tuple(held)
+
+    def _resize(self, capacity: int) -> None:
+        self._problem = replace(self._problem, capacity=capacity)
+        self.policy.resize(capacity)
 
     async def _store_after(self, before: CacheSnapshot, update: CacheUpdate) -> CacheSnapshot:
         """Apply an update and return what the edge then has: computed by the model of its cache,
@@ -297,7 +319,7 @@ class Learner:
             self._must_reconcile = True
             raise
         if not is_whole(update, result, self._problem.several):
-            self._reconcile((await self._control.snapshot()).store)
+            self._reconcile(await self._control.snapshot())
         self._done += result
         if (targets := update.targets) is not None:
             wanted = sum(bool(key) for key, _ in targets.steps)  # "": all that are not named

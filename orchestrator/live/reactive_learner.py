@@ -94,6 +94,7 @@ class ReactiveLearner(Learner):
         self._check_tasks()
         cost = slot_cost(served)
         async with self._turn:
+            await self._reconcile_if_lost()
             before = after = await self._control.snapshot()
             # (33) has Q(t): the queue before this slot's update
             objective = self.virtual_queue.drift_plus_penalty(cost)
@@ -125,10 +126,14 @@ class ReactiveLearner(Learner):
     def _show(self, snapshot: CacheSnapshot) -> None:
         self._held = snapshot.store
         self._ticks.observe(snapshot.work)
-        self._reconcile(snapshot.store)
+        self._reconcile(snapshot)
 
-    def _reconcile(self, held: Sequence[CachedOutput]) -> None:
-        super()._reconcile(self._planner.known(held))
+    def _known_outputs(self, held: Sequence[CachedOutput]) -> tuple[CachedOutput, ...]:
+        return self._planner.known(held)
+
+    def _resize(self, capacity: int) -> None:
+        super()._resize(capacity)
+        self._planner.resize(capacity)
 
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "planner": self._planner.state_dict()}

@@ -35,6 +35,7 @@ from orchestrator.live.announcer import (
 from orchestrator.live.cell import Cluster, Parts
 from orchestrator.live.closing import close_record
 from orchestrator.live.comparison import compare_pictures
+from orchestrator.live.faults import Injection, World
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
 from orchestrator.live.lost_hosts import LostHost, rows_lost_with
@@ -44,9 +45,10 @@ from orchestrator.live.scaling import Scaler
 from orchestrator.live.signals import Interrupts, own_handlers, stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
-from orchestrator.live.timeline import follow
+from orchestrator.live.timeline import Happening
 from orchestrator.records.reconciliation import answers_lines, loss_line
 from orchestrator.records.recorder import Recorder, run_folder
+from orchestrator.records.rows import SlotProgress
 from orchestrator.records.summary import RunFacts
 from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor
@@ -117,7 +119,7 @@ class _Run:
         self.cluster = cluster
         self.recorder = recorder
         self.stopping = asyncio.Event()
-        self.metrics = RunMetrics()
+        self.metrics = RunMetrics(event.kind for event in self.scenario.timeline)
         self.facts = RunFacts(resumed_from=options.resume)
         self.deaths: list[str] = []
         self.began = False  # whether the run's time has begun
@@ -232,10 +234,20 @@ class _Run:
             death=self._death,
             renew_targets=renew_targets,
             ending=self._ending,
+            expects=parts.expects,
         )
         scaler = Scaler(self.scenario, parts, epoch, self.clock, self._scaled, renew_targets)
+        world = World(
+            scenario=self.scenario,
+            parts=parts,
+            clock=self.clock,
+            scaler=scaler,
+            epoch_s=epoch,
+            announce=self._announce,
+            renew_targets=renew_targets,
+        )
         try:
-            await self._slots(parts, scaler, observer)
+            await self._slots(parts, observer, world)
         finally:
             self._note_pace(parts)
         if parts.alive and self._compares() and not self.stopping.is_set():
@@ -260,8 +272,8 @@ class _Run:
         await asyncio.gather(*starts)
         return epoch
 
-    async def _slots(self, parts: Parts, scaler: Scaler, observer: Observer) -> None:
-        """Drive the slots, while users may come and go."""
+    async def _slots(self, parts: Parts, observer: Observer, world: World) -> None:
+        """Drive the slots, while users may come and go and events happen."""
         loop = SlotLoop(
             self.scenario,
             parts,
@@ -274,16 +286,17 @@ class _Run:
         psutil.cpu_percent()  # the next call returns the share since this one
         async with AsyncExitStack() as stack:
             if not self.clock.virtual:
-                await stack.enter_async_context(Control(self.folder, scaler))
-            timeline = asyncio.create_task(
-                follow(self.scenario.timeline, self.clock, scaler, self._announce),
-                name="timeline",
-            )
-            stack.callback(timeline.cancel)
-            await loop.run(self.stopping, self.progress.show)
+                await stack.enter_async_context(Control(self.folder, world.scaler))
+            injection = await stack.enter_async_context(Injection(world, self._happened))
+
+            def show(progress: SlotProgress) -> None:
+                self.progress.show(progress)
+                injection.slot_ended(progress)
+
+            await loop.run(self.stopping, show)
         lost = loop.lost_hosts
         self._account_for(lost, loop.until_s)
-        for line in answers_lines(loop.answers, self.recorder.rows.values()):
+        for line in answers_lines(loop.answers, self.recorder.rows.values(), parts.restarted):
             self._announce(line)
         self.facts.undisturbed = not lost and not self.stopping.is_set()
         self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
@@ -337,6 +350,17 @@ class _Run:
     def _scaled(self, text: str) -> None:
         self.metrics.event("scaled")
         self._announce(text)
+
+    def _happened(self, happening: Happening) -> None:
+        """Tell of an event of the timeline."""
+        if happening.phase != "failed":
+            over = " over" if happening.phase == "over" else ""
+            self.metrics.event(f"{happening.kind}{over}")
+        text = f"{happening.kind}: {happening.text}"
+        self.progress.say(f"midstep: {text}")
+        self.recorder.event(
+            self.clock.now(), text, happening.kind, happening.place, happening.phase
+        )
 
     def _interrupted(self) -> None:
         if not self.began:

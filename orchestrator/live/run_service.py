@@ -19,7 +19,7 @@ from midstep.errors import (
     OptionError,
     RecordError,
 )
-from midstep.scenario import MOST_USERS
+from midstep.tree import MOST_USERS
 from midstep.units import excerpt
 from midstep.v1 import run_pb2 as pb
 from midstep.v1 import run_pb2_grpc as rpc

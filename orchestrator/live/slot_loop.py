@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from midstep.clock import Clock
-from midstep.errors import PartDied
+from midstep.errors import EdgeUnreachable, PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
@@ -22,7 +22,7 @@ from orchestrator.live.setting import learner_setting
 from orchestrator.live.slot_accounts import SlotAccounts
 from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
-from orchestrator.records.rows import SlotProgress, SlotRow
+from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
 
 __all__ = ["SlotLoop"]
 
@@ -112,7 +112,7 @@ class SlotLoop:
             late_s = max(0.0, late_s)
             self._accounts.note_slot_end(late_s)
             rows = await self._end_slot(slot, late_s)
-            show(self._progress(rows))
+            show(self._progress(rows, ended))
             self._membership.note(self._parts.cells, self._clock.now())
             slot += 1
             if boundary >= end - ROUNDING * tau:
@@ -179,7 +179,8 @@ class SlotLoop:
         return self._accounts.write(cell, slot, late_s, served, status, decision)
 
     async def _status(self, cell: Cell) -> EdgeStatus | None:
-        """An edge's status; None where it is silent, or dead: its hosts are then stopped."""
+        """An edge's status; None where it is silent, restarts, or is dead: its hosts are then
+        stopped."""
         if cell.over is not None:
             return None
         try:
@@ -189,6 +190,8 @@ class SlotLoop:
                 for notice in status.notices:
                     self._observer.announce(f"{cell.name}: {notice}")
             return status
+        except EdgeUnreachable:
+            return None
         except PartDied as error:
             cell.over = str(error)
         others = len(self._parts.alive)
@@ -196,12 +199,14 @@ class SlotLoop:
         follows = f"{devices} devices fewer, {others} edges go on" if others else "the run ends"
         if self._parts.ending:
             follows = "the run was ending"
-        self._observer.death(f"{cell.over}: {follows}; what was measured is kept")
+        text = f"{cell.over}: {follows}; what was measured is kept"
+        planned = self._observer.part_died(cell.name, text)
         if others and not self._parts.ending:
-            self._hosts.dismiss(cell)
+            self._hosts.dismiss(cell, planned)
         return None
 
-    def _progress(self, rows: list[SlotRow]) -> SlotProgress:
+    def _progress(self, rows: list[SlotRow], ended: list[EndedRequest]) -> SlotProgress:
         hosts = self._parts.hosts
         devices = sum(len(host.devices) for host in hosts)
-        return SlotProgress(self._clock.now(), rows, len(hosts), devices)
+        requests = [one.row for one in ended if not one.again]
+        return SlotProgress(self._clock.now(), rows, len(hosts), devices, requests)

@@ -10,7 +10,7 @@ place in the catalogue.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,10 @@ class SlotPlanner:
         users = len(setting.bandwidth_hz)
         self._rate_bps = np.zeros(users)  # as each user last said
         self._guarded = bool(getattr(policy, "guarded", False))
+
+    def resize(self, capacity: int) -> None:
+        """The store has `capacity` bytes from now on."""
+        self.problem = replace(self.problem, capacity=capacity)
 
     def cached(self, held: Sequence[CachedOutput]) -> Choice:
         """The step held of each place (R,), 0 for none."""

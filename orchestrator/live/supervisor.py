@@ -4,6 +4,7 @@ started where it died."""
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ class LearnerSupervisor:
         its edge does not answer it."""
         self._welcome()
         learner = self._learner
-        if learner is None:
+        if learner is None or self._cell.learner_is_paused:
             return None
         late = self._decision.open  # the answer, if it comes, is of an earlier slot
         try:
@@ -84,7 +85,9 @@ class LearnerSupervisor:
         waits for it. A learner that still plans an earlier one leaves this one out."""
         self._welcome()
         learner = self._learner
-        if learner is None or (self._beginning is not None and not self._beginning.done()):
+        if learner is None or self._cell.learner_is_paused:
+            return
+        if self._beginning is not None and not self._beginning.done():
             return
         self._beginning = asyncio.create_task(
             self._begin(learner, slot, expected), name="learner-begin"
@@ -108,7 +111,7 @@ class LearnerSupervisor:
             self._observer.death(f"{error}: the edge goes on with what it holds")
         elif isinstance(error, PartDied):
             self._learner = None
-            self._replace(str(error))
+            self._replace(str(error), self._observer.expects(learner.name))
 
     async def close(self) -> None:
         """Keep the learner's last state. Raises OSError where the run's folder cannot be
@@ -123,7 +126,13 @@ class LearnerSupervisor:
             await asyncio.wait(
                 {self._saving}, timeout=PATIENCE_S
             )  # a silent learner is not waited for
-        if self._learner is not None and not self._decision.open:
+        if self._cell.learner_pause is not None:
+            await asyncio.wait({self._cell.learner_pause}, timeout=PATIENCE_S)
+        if self._learner is None or self._cell.learner_is_paused:
+            return
+        if self._decision.open:
+            self._tell_last(self._learner, TimeoutError())
+        else:
             await self._save(self._learner, None)
 
     async def _save(self, learner: LearnerPart, slot: int | None) -> None:
@@ -138,7 +147,7 @@ class LearnerSupervisor:
         except (MidstepError, TimeoutError) as error:
             # the last state stays; the next slot's end shows whether the learner is dead
             if slot is None:
-                self._tell_last(error)
+                self._tell_last(learner, error)
         else:
             self._origin = f"its state after slot {slot}"
             try:
@@ -148,31 +157,33 @@ class LearnerSupervisor:
                     raise
                 self._observer.announce(f"the learner's state cannot be kept: {error}")
 
-    def _tell_last(self, error: Exception) -> None:
+    def _tell_last(self, learner: LearnerPart, error: Exception) -> None:
         """Say that the learner was gone, or silent, when the run ended."""
         if isinstance(error, PartDied):
-            self._observer.death(f"{error}; its last state is {self._origin}")
+            self._observer.part_died(learner.name, f"{error}; its last state is {self._origin}")
         elif isinstance(error, TimeoutError):
             self._observer.death(
                 f"the learner of {self._cell.name} is silent at the run's end; its last state is "
                 f"{self._origin}"
             )
 
-    def _replace(self, why: str) -> None:
-        """Have a successor started in the background, while the slots go on."""
-        if self._cell.another is None or self._restarts == RESTARTS:
+    def _replace(self, why: str, expected: bool) -> None:
+        """Have a successor started in the background, while the slots go on. `expected`: an event
+        has killed the learner, which counts as no death."""
+        tell = self._observer.announce if expected else self._observer.death
+        if self._cell.another is None or (self._restarts == RESTARTS and not expected):
             more = (
                 ""
                 if self._cell.another is None
                 else f"; {RESTARTS} others were started before, no more are"
             )
-            self._observer.death(f"{why}: the edge goes on with what it holds{more}")
+            tell(f"{why}: the edge goes on with what it holds{more}")
             return
-        self._restarts += 1
-        self._observer.death(
-            f"{why}: the edge goes on with the last plan, another learner is started "
-            f"({self._restarts} of {RESTARTS})"
-        )
+        count = ""
+        if not expected:
+            self._restarts += 1
+            count = f" ({self._restarts} of {RESTARTS})"
+        tell(f"{why}: the edge goes on with the last plan, another learner is started{count}")
         self._successor = asyncio.create_task(
             self._cell.another(self._state), name="learner-another"
         )
@@ -186,10 +197,10 @@ class LearnerSupervisor:
         try:
             learner = successor.result()
         except MidstepError as error:
-            self._replace(f"no other learner ({error})")
+            self._replace(f"no other learner ({error})", expected=False)
             return
         self._learner = self._cell.learner = learner
         self._observer.renew_targets()
-        self._observer.announce(
-            f"another learner (pid {learner.process_id}) goes on from {self._origin}"
-        )
+        here = learner.process_id == os.getpid()
+        process = "" if here else f" (pid {learner.process_id})"
+        self._observer.announce(f"another learner{process} goes on from {self._origin}")

@@ -116,6 +116,10 @@ class Policy:
         """Correct the policy's view: `held` is what the store holds, after an update was not
         carried out in full."""
 
+    def resize(self, capacity: int) -> None:
+        """The store has `capacity` bytes from now on; `reconcile` says next what it then holds.
+        Planners that go by `SlotRecord.available` have nothing to do."""
+
     def price_twin(self) -> Policy | None:
         """The planner by price that stands for this policy where a slot's prices are known before
         its plan (`reactive`); None: the policy itself plans there, too."""

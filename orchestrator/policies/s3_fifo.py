@@ -50,12 +50,20 @@ class S3Fifo(Rule):
 
     def reset(self, problem: Problem, seed: int) -> None:
         super().reset(problem, seed)
-        small = int(self.capacity * SMALL)
-        self._small = _Queue(small)
-        self._main = _Queue(self.capacity - small)
-        self._ghost = _Queue(int(self.capacity * GHOST))
+        self._small = _Queue(0)
+        self._main = _Queue(0)
+        self._ghost = _Queue(0)
+        self.resize(problem.capacity)
         self._uses: dict[str, int] = {}
         self._evicted = self._returns = False
+
+    def resize(self, capacity: int) -> None:
+        super().resize(capacity)
+        self._small.capacity = int(capacity * SMALL)
+        self._main.capacity = capacity - self._small.capacity
+        self._ghost.capacity = int(capacity * GHOST)
+        while self._ghost.used > self._ghost.capacity:
+            self._ghost.take(next(iter(self._ghost)))
 
     def coming(self, key: str) -> None:
         # asked before room is made: the victims may push it out of the ghost

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from midstep.events import Event
 from midstep.scenario import Devices, EdgeSettings, Model, Scenario, Workload
 from orchestrator.records.arrivals import arrivals_with_keys
 
@@ -24,6 +25,7 @@ def describe(scenario: Scenario, run: Mapping[str, Any], slots: Rows) -> list[Li
         ("time", _time(scenario)),
         *(("devices", _devices(group)) for group in scenario.devices),
         ("users", _users(scenario)),
+        *(("event", _event(event)) for event in scenario.timeline),
         ("arrivals", _arrivals(scenario)),
         ("prompts", _prompts(scenario.workload)),
         ("link", _link(scenario)),
@@ -63,11 +65,20 @@ def _devices(group: Devices) -> str:
 
 
 def _users(scenario: Scenario) -> str:
-    changes = "".join(
-        f"; {event.users}{'' if event.edge is None else f' at {event.edge}'} from {event.at_s:g} s"
-        for event in scenario.timeline
-    )
-    return f"{scenario.users} in all, {scenario.hosts.devices_per_host} a process{changes}"
+    return f"{scenario.users} in all, {scenario.hosts.devices_per_host} a process"
+
+
+def _event(event: Event) -> str:
+    """An event with the keys that its scenario sets."""
+    keys = event.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"kind"})
+    return f"{event.kind} ({', '.join(f'{key} {_value(value)}' for key, value in keys.items())})"
+
+
+def _value(value: Any) -> str:
+    """A value of an event; a tree on one line."""
+    if isinstance(value, dict):
+        return " ".join(f"{key} {_value(inner)}" for key, inner in value.items())
+    return _plain(value) if isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def _arrivals(scenario: Scenario) -> str:

@@ -24,7 +24,7 @@ from midstep.telemetry.ticks import Tick
 from orchestrator.records.centre import Centre
 from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
 from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
-from orchestrator.records.rows import CheckRow, EndedRequest, SlotRow, TickRow
+from orchestrator.records.rows import CheckRow, EndedRequest, EventRow, SlotRow, TickRow
 from orchestrator.records.tables import read_parquet, write_parquet
 
 __all__ = [
@@ -147,9 +147,18 @@ class Recorder:
         for row in rows:
             self._write("ticks", vars(row))
 
-    def event(self, at_s: float, text: str) -> None:
-        """Something a reader of the report should know: a part that died, an interruption."""
-        self.events.append({"at_s": round(at_s, 3), "text": text})
+    def event(
+        self,
+        at_s: float,
+        text: str,
+        kind: str | None = None,
+        place: int | None = None,
+        phase: str | None = None,
+    ) -> None:
+        """Something a reader of the report should know: a part that died, an interruption; or an
+        event of the timeline, see EventRow."""
+        row = EventRow(at_s=round(at_s, 3), text=text, kind=kind, place=place, phase=phase)
+        self.events.append(vars(row))
         if not self._journals["events"].closed:
             with contextlib.suppress(OSError):  # a full disk ends the run through the rows
                 self._write("events", self.events[-1])

@@ -14,11 +14,14 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.air_and_energy import air, energy
 from orchestrator.records.centre import CENTRE_NAME
+from orchestrator.records.event_effects import effects_section
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
+from orchestrator.records.neighbours import neighbours
 from orchestrator.records.reconciliation import died, loss_line
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
@@ -92,7 +95,7 @@ def _lost_with_centre(rows: Rows) -> list[str]:
 
 
 def _draw(
-    folder: Path, scenario: Scenario, rows: Rows, slots: Rows
+    folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> dict[str, list[canvas.Plot]]:
     """Draw the plots of each edge, and write them beside the page. Raises OSError."""
     by_edge = dict[str, list[canvas.Plot]]()
@@ -101,6 +104,7 @@ def _draw(
         its_slots = SlotPlots(
             slots=[slot for slot in slots if slot["edge"] == edge.name],
             slot_seconds=scenario.slot_seconds,
+            events_s=[entry["at_s"] for entry in tree.get("effects", [])],
         )
         done = [row for row in _done(rows) if row["edge"] == edge.name]
         by_edge[edge.name] = plots.draw(done, its_slots, prefix)
@@ -118,6 +122,7 @@ def _as_begun(tree: Mapping[str, Any]) -> MachinePace:
 def _page(
     folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> str:
+    every = rows
     rows, slots = summary.measured(scenario, rows, slots)
     done = _done(rows)
     title = html.escape(sections.heading(scenario))
@@ -135,9 +140,13 @@ def _page(
         sections.stages(done),
         reuse_limits(scenario, tree["run"], done),
         like_prompts(scenario, done),
+        neighbours(done),
         guarantee(done),
+        air(rows),
+        energy(scenario, rows, every),
+        effects_section(tree.get("effects", [])),
     ]
-    for name, drawn in _draw(folder, scenario, rows, slots).items():
+    for name, drawn in _draw(folder, scenario, tree, rows, slots).items():
         of_several = len(scenario.edges) > 1
         parts.append(sections.plotted(name if of_several else "Plots", drawn, PLOTS))
     parts += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from midstep.telemetry.record import RequestRow
@@ -67,10 +68,15 @@ class SlotRow:
 
 @dataclass(frozen=True, kw_only=True)
 class EventRow:
-    """One line of events.jsonl: something that a reader of the report should know."""
+    """One line of events.jsonl: something that a reader of the report should know. Of an event of
+    the timeline also its `kind`, its `place` there, and the `phase`: it `happened`, what it did is
+    `over`, or it `failed`."""
 
     at_s: float
     text: str
+    kind: str | None = None
+    place: int | None = None
+    phase: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +92,11 @@ class TickRow:
 
 @dataclass(frozen=True)
 class SlotProgress:
-    """A slot that ended, for whoever shows a run's progress."""
+    """A slot that ended, for whoever follows a run: its rows, one an edge, and the requests that
+    ended since the one before."""
 
     at_s: float
     rows: list[SlotRow]  # one an edge
     hosts: int
     devices: int
+    requests: Sequence[RequestRow] = ()

@@ -162,10 +162,18 @@ def modes(scenario: Scenario, summary: Tree) -> str:
         ["time", time],
         ["wire", f"{mode.wire}; radio link emulated by (6)"],
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
-        ["energy", "modelled: the scenario's watts times the device's time"],
+        ["energy", "modelled: the scenario's watts times the device's time, and what a bit takes"],
         ["edge step", number(step_ms, "{:.1f} ms a request alone")],
         *([f"pace of {edge}", _pace(pace)] for edge, pace in run.get("pace", {}).items()),
     ]
+    kinds = {event.kind for event in scenario.timeline}
+    if "slow_edge" in kinds:
+        lines.append(["slow edge", "emulated: it computes as ever, and waits the rest of a tick"])
+    if "restart_edge" in kinds:
+        restart = "real: a process ends, and another takes its place"
+        if mode.wire == "inprocess":
+            restart = "modelled: an edge opens anew in this process when its time is over"
+        lines.append(["restart of an edge", restart])
     if not virtual:  # which keeps every machine busy
         lines.append(["this machine", number(run["cpu_share"], "{:.0%} busy while users asked")])
     return section("What was real, emulated and modelled", table(["", ""], lines))

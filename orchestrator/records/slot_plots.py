@@ -35,10 +35,11 @@ SIDEROOM = 1.01
 @dataclass(frozen=True, kw_only=True)
 class SlotPlots:
     """The slots of one edge, `slot_seconds` long each. What lies before the first of them is a
-    warm-up."""
+    warm-up. `events_s`: when events of the timeline happened."""
 
     slots: Rows
     slot_seconds: float
+    events_s: Sequence[float] = ()
 
     def hits(self, name: str) -> Plot:
         """Hit ratio (moving over WINDOW slots) and the store's fill."""
@@ -136,6 +137,9 @@ class SlotPlots:
         begin_s = self.slots[0]["start_s"]
         if begin_s > 0:
             axes.axvspan(0, begin_s, color=GREY, alpha=0.2, lw=0, label="not measured")
+        for number, at_s in enumerate(self.events_s):
+            label = "an event" if number == 0 else None
+            axes.axvline(at_s, color=GREY, lw=0.8, ls=":", label=label)
         return figure, axes
 
     def _ends(self, slots: Rows) -> np.ndarray[Any, Any]:

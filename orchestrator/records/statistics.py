@@ -8,6 +8,7 @@ waits because another does, so that s / sqrt(n) over requests would be much too 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "P99_FROM",
     "Floats",
     "batch_means",
+    "nearest_rank",
     "over_seeds",
     "percentile",
     "plain",
@@ -85,6 +87,13 @@ def percentile(values: Sequence[float] | Floats, q: float) -> float | None:
     if array.size < max(1, smallest_count(q)):
         return None
     return float(np.percentile(array, q))
+
+
+def nearest_rank(values: Sequence[float], q: float) -> float | None:
+    """The q-th percentile by nearest rank, where values are too few for `percentile`: of fewer than
+    100 / (100 - q) the largest. None of none."""
+    ordered = sorted(values)
+    return ordered[math.ceil(q / 100 * len(ordered)) - 1] if ordered else None
 
 
 def smallest_count(q: float) -> int:

@@ -7,7 +7,7 @@ import yaml
 
 from midstep import scenario_file
 from midstep.errors import MidstepError, OptionError, ScenarioError
-from midstep.scenario import MOST_USERS
+from midstep.tree import MOST_USERS
 
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "\n".join(
     f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]"
@@ -53,9 +53,12 @@ DIGITS = "1" * 5000
         ("edges=[]", "laptop: edges: at least one edge is needed"),
         ("edges=[{name: a}, {name: a}]", "laptop: edges: two edges have the name a"),
         ("devices.0.edge=west", "laptop: devices.0.edge: there is no edge west; the scenario has"),
+        ("edges.0.neighbours=[west]", "laptop: edges.0.neighbours: there is no edge west"),
+        ("edges.0.neighbours=[edge-0]", "edges.0.neighbours: edge-0 has others as neighbours"),
+        ("edges.0.backhaul.mbps=0", "edges.0.backhaul.mbps: Input should be greater than 0"),
         ("timeline=[{at_s: 1, users: 1, edge: west}]", "timeline.0.edge: there is no edge west"),
         ("timeline=[{at_s: 90, users: 1}]", "timeline.0.at_s: 90 s is not before the run's end"),
-        ("timeline=[{kind: dance, at_s: 1}]", "timeline.0.kind: Input should be 'scale'"),
+        ("timeline=[{kind: dance, at_s: 1}]", "timeline.0.kind: there is no such event; known are"),
         ("timeline=[{at_s: 1, user: 1}]", "timeline.0.users: Field required"),
         ("modes.clock=virtual", "modes.clock: virtual runs in one process; set modes.wire"),
         ("devices.0.step_ms=300", "laptop: devices.0: give exactly one of speed_ratio and step_ms"),

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from midstep import scenario_file, units
 from midstep.errors import OptionError
-from midstep.scenario import Tree
 from midstep.scenario_yaml import read_yaml
+from midstep.tree import Tree
 from midstep.units import excerpt
 
 __all__ = ["SHIPPED", "Plan", "Road", "find", "read", "shipped", "with_settings"]

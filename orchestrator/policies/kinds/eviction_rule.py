@@ -34,6 +34,9 @@ class Rule(Policy, ABC):
         self.steps: dict[str, int] = {}  # key -> denoising steps that a hit saves
         self.used = 0
 
+    def resize(self, capacity: int) -> None:
+        self.capacity = capacity
+
     @abstractmethod
     def victim(self) -> str:
         """The key to evict next. Called only while something is held; the key is dropped at

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -92,6 +93,9 @@ class PricePlanner(Policy, ABC):
         if place is None:
             raise IndexError(f"prompt {key} is one too many for a catalogue of {self.items}")
         return place
+
+    def resize(self, capacity: int) -> None:
+        self.problem = replace(self.problem, capacity=capacity)
 
     def plan(self, slot: SlotRecord) -> CacheUpdate:
         if slot.prices is not None:

@@ -4,11 +4,9 @@ import asyncio
 
 import pytest
 
-from midstep.clock import VirtualClock, run_virtual
+from midstep.clock import run_virtual
 from midstep.errors import PartDied
-from midstep.scenario import ScaleEvent
 from orchestrator.live.inquiry import Inquiries, Inquiry
-from orchestrator.live.timeline import follow
 
 
 class Part:
@@ -70,32 +68,5 @@ def test_a_part_that_is_silent_twice_is_announced_once_and_its_answer_can_be_tak
         answer = inquiries.withdraw("slow")
         assert answer is not None and await answer == 1 and inquiries.silent == []
         assert inquiries.withdraw("slow") is None and inquiries.withdraw("nobody") is None
-
-    run_virtual(main())
-
-
-def test_a_timeline_goes_on_after_an_event_that_could_not_be() -> None:
-    class Run:
-        def __init__(self) -> None:
-            self.calls: list[tuple[float, int, str | None]] = []
-
-        async def scale(self, users: int, edge: str | None = None) -> int:
-            self.calls.append((asyncio.get_running_loop().time(), users, edge))
-            if users == 2:
-                raise PartDied("no room")
-            return users
-
-    async def main() -> None:
-        run = Run()
-        news: list[str] = []
-        clock = VirtualClock()
-        clock.begin(0.0)
-        timeline = [
-            ScaleEvent(at_s=at_s, users=users, edge="a")
-            for at_s, users in ((5, 3), (1, 1), (2.5, 2))
-        ]
-        await follow(timeline, clock, run, news.append)
-        assert run.calls == [(1, 1, "a"), (2.5, 2, "a"), (5, 3, "a")]
-        assert news == ["timeline at 2.5 s: no room"]
 
     run_virtual(main())

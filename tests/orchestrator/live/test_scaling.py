@@ -99,7 +99,7 @@ def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Pat
     _, slots = rows_of(tmp_path / "a", **changes)
     assert {slot["users"] for slot in slots} == {4}
     assert (
-        "timeline at 3 s: a list of prompts is dealt out"
+        "scale: it could not be done: a list of prompts is dealt out"
         in (tmp_path / "a" / "report.html").read_text()
     )
 
@@ -216,7 +216,11 @@ def world(per_host: int, full: bool = False) -> tuple[Scaler, Cell, list[str]]:
     hosts: list[Any] = [FakeHost(device_specs[:2]), FakeHost(device_specs[2:])]
     cell = Cell(description=about, edge=nobody, address="", learner=nobody, hosts=hosts, host=host)
     lines: list[str] = []
-    return Scaler(scenario, Parts([cell], []), 0.0, WallClock(), lines.append), cell, lines
+    return (
+        Scaler(scenario, Parts(cells=[cell], targets=[]), 0.0, WallClock(), lines.append),
+        cell,
+        lines,
+    )
 
 
 async def test_hosts_are_filled_before_new_ones_are_started() -> None:

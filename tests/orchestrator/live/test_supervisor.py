@@ -26,6 +26,7 @@ class FakeLearner:
     """Dies when it is told to; its state says how many slots it has seen, and whose it was."""
 
     process_id: int
+    name: str = "the learner"
     slots: int = 0
     fails: Exception | None = None
     unkeepable: bool = False
@@ -62,7 +63,11 @@ class World:
     def __post_init__(self) -> None:
         self.learners = [FakeLearner(1)]
         cell: Any = SimpleNamespace(
-            name="edge-0", learner=self.learners[0], another=None if self.alone else self.another
+            name="edge-0",
+            learner=self.learners[0],
+            another=None if self.alone else self.another,
+            learner_pause=None,
+            learner_is_paused=False,
         )
         observer = Observer(
             announce=self.happened.append, death=self.died.append, renew_targets=self.count

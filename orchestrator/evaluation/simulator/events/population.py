@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from midstep.apportion import apportion
 from midstep.errors import ScenarioError
+from midstep.events import Event, ScaleEvent
 from midstep.radio.fading import DeviceSpec, Newcomers, specs
-from midstep.scenario import ScaleEvent, Scenario
+from midstep.scenario import Scenario
 
 __all__ = ["Member", "Presence", "population"]
 
@@ -41,16 +42,21 @@ def population(scenario: Scenario) -> list[Member]:
             "come or go"
         )
     for event in sorted(scenario.timeline, key=lambda event: event.at_s):
-        if not isinstance(event, ScaleEvent):
+        if not isinstance(event, ScaleEvent) or not _comes_once(event):
             raise ScenarioError(
-                f"timeline: the simulator has no event of kind {event.kind}; play the run with "
-                f"`midstep run --clock virtual`"
+                f"timeline: the simulator plays events of kind scale that come once, at an "
+                f"instant, and no {event.kind} of another sort; play the run with `midstep run "
+                f"--clock virtual`"
             )
         edges = [name for name in weights if event.edge in (None, name)]
         counts = apportion(event.users, [weights[name] for name in edges])
         for edge, count in zip(edges, counts, strict=True):
             _bring(members, newcomers, edge, count, event.at_s)
     return list(members.values())
+
+
+def _comes_once(event: Event) -> bool:
+    return event.every_s is None and event.chance is None and event.when is None
 
 
 class Presence:

@@ -1,0 +1,35 @@
+"""What a scenario's trees are made of: their base class, and values with units."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from midstep import units
+
+__all__ = ["MOST_USERS", "Bytes", "Range", "Resources", "Seconds", "Tree"]
+
+MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
+
+Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
+Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
+Range = tuple[float, float]
+Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or no
+
+
+class Tree(BaseModel):
+    """Base class of a scenario's parts: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and field.annotation not in (bool, bool | None):
+            raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
+        return value
