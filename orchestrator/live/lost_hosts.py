@@ -63,6 +63,7 @@ def rows_lost_with(
     )
     last = _last_rows(rows.values()) if law.closed else {}
     ended = list[EndedRequest]()
+    accounted = set(rows)  # a user who was handed over is a device of two edges
     for host in lost:
         if law.closed and host.dismissed:
             continue
@@ -74,7 +75,8 @@ def rows_lost_with(
                 index, since_s = _next(last[spec.user], scenario.slot_seconds)
             error = f"it was never sent: {host.who} had died"
             for row in arrivals.rows(spec, spec.edge, index, since_s, until_s, error):
-                if row.request_id not in rows:
+                if row.request_id not in accounted:
+                    accounted.add(row.request_id)
                     ended.append(EndedRequest(_judged(row, host, scenario), None))
     return ended
 

@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
-from tests.chaos.plan import DURATION_S, PAUSE_S, Blow, Plan
+from tests.chaos.plan import PAUSE_S, Blow
 
-__all__ = ["Patient"]
+__all__ = ["Patient", "part_of"]
 
 LOOK_S = 0.1  # between two looks at the processes
 TITLES = {"edge": "ray::EdgeActor", "host": "ray::HostActor", "learner": "ray::LearnerActor"}
@@ -31,12 +32,21 @@ SIGNALS = {
 Process = tuple[int, float]  # its id, and when it began: ids are used again
 
 
+class Wanted(Protocol):
+    """A run that is wanted: for how long its users ask, and the arguments of `midstep run`."""
+
+    @property
+    def duration_s(self) -> float: ...
+    def arguments(self) -> list[str]: ...
+
+
 class Patient:
     """A run that is going on. `log` is what it says; `seen` every process that it has had below
     it, and what those are."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Wanted, folder: Path) -> None:
         self.folder = folder
+        self._duration_s = plan.duration_s
         self.log = folder.with_suffix(".log")
         self.seen: dict[Process, str] = {}
         self.hit: list[str] = []  # what was done, in words
@@ -128,14 +138,14 @@ class Patient:
             return time.monotonic() if there else None
         if self.due is None:
             return None
-        return self.due if blow.moment == "end" else self.due - DURATION_S
+        return self.due if blow.moment == "end" else self.due - self._duration_s
 
     def _part(self, blow: Blow) -> psutil.Process | None:
         if blow.part == "centre":
             return self.centre
         parts = []
         for process in self._below():
-            if _kind(process) == blow.part:
+            if part_of(process) == blow.part:
                 parts.append(process)
         parts.sort(key=lambda process: process.pid)
         return parts[int(blow.which * len(parts))] if parts else None
@@ -151,10 +161,10 @@ class Patient:
         self.seen[self.centre.pid, self.centre.create_time()] = "centre"
         while not self._over.wait(LOOK_S):
             if self.due is None and "the store of" in self.text():
-                self.due = time.monotonic() + DURATION_S
+                self.due = time.monotonic() + self._duration_s
             for process in self._below():
                 try:
-                    what = _kind(process) or " ".join(process.cmdline())[:100]
+                    what = part_of(process) or " ".join(process.cmdline())[:100]
                     key = (process.pid, process.create_time())
                 except psutil.Error:
                     continue
@@ -162,7 +172,7 @@ class Patient:
                     self.seen[key] = what
 
 
-def _kind(process: psutil.Process) -> str | None:
+def part_of(process: psutil.Process) -> str | None:
     """Which part a process is; None where it is none."""
     try:
         words = process.cmdline()

@@ -50,6 +50,11 @@ class Plan:
     policy: str
     blows: tuple[Blow, ...]
 
+    @property
+    def duration_s(self) -> float:
+        """How long users ask."""
+        return DURATION_S
+
     def arguments(self) -> list[str]:
         """Arguments of `midstep run`."""
         words = [self.scenario, "--policy", self.policy, "--duration", f"{DURATION_S:g}s"]

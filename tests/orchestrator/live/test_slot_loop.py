@@ -115,8 +115,14 @@ def test_a_dead_edge_takes_those_who_ask_it_wherever_they_live(tmp_path: Path) -
     world = World(tmp_path / "run")
     world.edges[0].dies_s = 9.0
     north, south = world.hosts[0], world.hosts[2]
-    north.devices = [SimpleNamespace(user=0, kind="phone", edge="north"), SimpleNamespace(user=1, edge="south")]
-    south.devices = [SimpleNamespace(user=2, kind="phone", edge="south"), SimpleNamespace(user=3, edge="north")]
+    north.devices = [
+        SimpleNamespace(user=0, kind="phone", edge="north"),
+        SimpleNamespace(user=1, kind="phone", edge="south"),
+    ]
+    south.devices = [
+        SimpleNamespace(user=2, kind="phone", edge="south"),
+        SimpleNamespace(user=3, kind="phone", edge="north"),
+    ]
     world.play()
     assert world.deaths == ["north died: 3 devices fewer, 1 edges go on; what was measured is kept"]
     assert [host.stopped_s for host in world.hosts] == [20.0, 10.0, 20.0, 20.0]
