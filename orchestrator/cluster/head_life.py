@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
@@ -11,13 +12,14 @@ import psutil
 
 from midstep.errors import PartDied
 from orchestrator.cluster.census import take_census
+from orchestrator.cluster.leavings import processes_of
 from orchestrator.live.head_watch import CENSUS_S
 
-__all__ = ["head_dies", "head_is_silent", "unless"]
+__all__ = ["head_dies", "start_fails", "unless"]
 
 T = TypeVar("T")
 LOOK_S = 0.5  # between two looks at a head that starts
-STOPPED_S = 10.0  # that it may be stopped meanwhile
+STOPPED_S = 10.0  # that a process may be stopped meanwhile
 ASK_S = 3.0  # between two questions to one that runs
 HEAD = "gcs_server"
 
@@ -54,9 +56,12 @@ async def head_dies() -> NoReturn:
         await asyncio.sleep(LOOK_S)
 
 
-async def head_is_silent() -> NoReturn:
-    """Ask the head of the running Ray now and then. Raises PartDied where it does not answer."""
+async def start_fails(centre_pid: int) -> NoReturn:
+    """Watch a running Ray while parts start. Raises PartDied where its head does not answer, or
+    where a process of the Ray that the process of this id has started stays stopped."""
+    stopped_since: dict[int, float] = {}
     while True:
+        stopped_since = await asyncio.to_thread(_stopped, centre_pid, stopped_since)
         try:
             await asyncio.wait_for(take_census(), CENSUS_S)
         except (TimeoutError, PartDied) as error:
@@ -64,6 +69,23 @@ async def head_is_silent() -> NoReturn:
                 f"the cluster's head has not answered for {CENSUS_S:g} s while parts started"
             ) from error
         await asyncio.sleep(ASK_S)
+
+
+def _stopped(centre_pid: int, before: dict[int, float]) -> dict[int, float]:
+    """Which processes of a Ray are stopped, and since when, as far as earlier looks show. Raises
+    PartDied for one that has been so for too long."""
+    now = time.monotonic()
+    since: dict[int, float] = {}
+    for process in processes_of(centre_pid):
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_STOPPED:
+                continue
+            since[process.pid] = before.get(process.pid, now)
+            if now - since[process.pid] > STOPPED_S:
+                raise PartDied(
+                    f"{process.name()} (pid {process.pid}) has been stopped while parts started"
+                )
+    return since
 
 
 def _head_status() -> str | None:

@@ -43,7 +43,7 @@ from orchestrator.cluster.actors import (
 from orchestrator.cluster.census import take_census
 from orchestrator.cluster.guard import Guard
 from orchestrator.cluster.head import check_reachable, surrounding
-from orchestrator.cluster.head_life import head_dies, head_is_silent, unless
+from orchestrator.cluster.head_life import head_dies, start_fails, unless
 from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.leavings import end_processes, forget, note, processes_of
 from orchestrator.cluster.nodes import ClusterNodes
@@ -144,7 +144,7 @@ class RayCluster:
             listens += [edge.address for edge in scenario.edges if edge.address]
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         opened = asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
-        cells = await unless(opened, head_is_silent())
+        cells = await unless(opened, start_fails(self._centre.pid))
         await self._meet({cell.name: cell.address for cell in cells})
         parts = Parts(
             cells=list(cells),
@@ -312,6 +312,8 @@ class RayCluster:
                 # a laptop may be asked for more processes than cores
                 cpus = max(os.cpu_count() or 1, int(needed + 1))
                 ray.init(
+                    # "local": without it Ray would join one that a killed run has noted here
+                    address="local",
                     num_cpus=cpus,
                     include_dashboard=False,
                     log_to_driver=False,
