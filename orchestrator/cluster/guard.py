@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 
 
 class Guard:
-    """The guard of this process's run, as the run sees it."""
+    """The guard of this process's run, as the run sees it. Raises OSError where none can be
+    started."""
 
     def __init__(self, centre: Centre) -> None:
         call = (

@@ -132,7 +132,8 @@ class RayCluster:
         say("starting Ray" if self._address is None else f"joining Ray at {self._address}")
         if self._address is None:
             note(self._centre)
-            self._guard = Guard(self._centre)
+            with contextlib.suppress(OSError):  # a run can do without
+                self._guard = Guard(self._centre)
         self._init_call = in_thread(lambda: self._init(hosts), "ray-init", stays=True)
         # a thread cannot be cancelled: close waits for it
         await unless(asyncio.shield(self._init_call), head_dies())
@@ -282,8 +283,8 @@ class RayCluster:
                 elif self._started:
                     await self._end_actors()
         finally:
-            if self._guard is not None:
-                await asyncio.to_thread(self._end_ray, self._guard)
+            if self._address is None:
+                await asyncio.to_thread(self._end_ray)
 
     async def _end_actors(self) -> None:
         await asyncio.gather(*(self._end_edge(edge) for edge in self._edges))
@@ -294,12 +295,13 @@ class RayCluster:
     async def _end_edge(self, edge: RemoteEdge) -> None:
         await _at_most(edge.close(), EDGE_END_S)
 
-    def _end_ray(self, guard: Guard) -> None:
+    def _end_ray(self) -> None:
         """End by force what is left of the Ray that this run started."""
         left = processes_of(self._centre.pid)
         if left:
             end_processes(left)
-        guard.release()
+        if self._guard is not None:
+            self._guard.release()
         forget(self._centre)
 
     def _init(self, hosts: int) -> None:
