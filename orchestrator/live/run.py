@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from midstep.errors import (
     EXIT_INPUT,
     EXIT_INTERRUPTED,
     MidstepError,
+    PartDied,
     PolicyFailed,
     RecordError,
 )
@@ -57,6 +58,7 @@ from orchestrator.watch.waiting import Waiting
 __all__ = ["CENTRE", "LEAD_S", "Ending", "Options", "carry_out", "run"]
 
 LEAD_S = 0.3  # between telling everybody when the run starts and its start
+BEGIN_S = 10.0  # wall seconds that a part has to answer when it is told so
 CENTRE = "orchestrator"
 
 
@@ -105,6 +107,14 @@ def carry_out(
         recorder.discard()
         raise
     return Ending(status=status, folder=folder, error=one.error)
+
+
+async def _in_time(name: str, start: Awaitable[None]) -> None:
+    """Let a part begin. Raises PartDied where it is silent, as a stopped process is."""
+    try:
+        await asyncio.wait_for(start, BEGIN_S)
+    except TimeoutError as error:
+        raise PartDied(f"{name} is silent as the run should begin") from error
 
 
 class _Run:
@@ -267,9 +277,9 @@ class _Run:
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
         self.began = True
-        starts = [cell.edge.start(epoch) for cell in parts.cells]
-        starts += [host.start(epoch) for host in parts.hosts]
-        await asyncio.gather(*starts)
+        starts = {cell.name: cell.edge.start(epoch) for cell in parts.cells}
+        starts |= {host.name: host.start(epoch) for host in parts.hosts}
+        await asyncio.gather(*(_in_time(name, start) for name, start in starts.items()))
         return epoch
 
     async def _slots(self, parts: Parts, observer: Observer, world: World) -> None:
