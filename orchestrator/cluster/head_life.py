@@ -13,13 +13,13 @@ import psutil
 from midstep.errors import PartDied
 from orchestrator.cluster.census import take_census
 from orchestrator.cluster.leavings import processes_of
-from orchestrator.live.head_watch import CENSUS_S
 
 __all__ = ["head_dies", "start_fails", "unless"]
 
 T = TypeVar("T")
 LOOK_S = 0.5  # between two looks at a head that starts
 STOPPED_S = 10.0  # that a process may be stopped meanwhile
+SILENT_S = 30.0  # that a head may take to answer while a machine loads everything
 ASK_S = 3.0  # between two questions to one that runs
 HEAD = "gcs_server"
 
@@ -63,10 +63,10 @@ async def start_fails(centre_pid: int) -> NoReturn:
     while True:
         stopped_since = await asyncio.to_thread(_stopped, centre_pid, stopped_since)
         try:
-            await asyncio.wait_for(take_census(), CENSUS_S)
+            await asyncio.wait_for(take_census(), SILENT_S)
         except (TimeoutError, PartDied) as error:
             raise PartDied(
-                f"the cluster's head has not answered for {CENSUS_S:g} s while parts started"
+                f"the cluster's head has not answered for {SILENT_S:g} s while parts started"
             ) from error
         await asyncio.sleep(ASK_S)
 

@@ -16,7 +16,6 @@ __all__ = ["CENSUS_EVERY_S", "CENSUS_S", "HeadWatch"]
 
 CENSUS_EVERY_S = 5.0  # wall seconds between two looks at what the cluster has
 CENSUS_S = 10.0  # wall seconds that the cluster's head has to answer
-LAST_S = 3.0  # at the run's end
 
 
 class HeadWatch:
@@ -48,7 +47,7 @@ class HeadWatch:
         if self.gone.is_set():
             return
         try:
-            await asyncio.wait_for(self._census(), LAST_S)
+            await asyncio.wait_for(self._census(), CENSUS_S)
         except (TimeoutError, PartDied):
             self._observer.death("the cluster's head does not answer at the run's end")
 

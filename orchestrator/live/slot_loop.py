@@ -12,7 +12,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
 from orchestrator.live.head_watch import HeadWatch
-from orchestrator.live.host_collector import SILENT_S, HostCollector
+from orchestrator.live.host_collector import LAST_S, SILENT_S, HostCollector
 from orchestrator.live.in_flight import requests_in_flight
 from orchestrator.live.inquiry import Inquiries
 from orchestrator.live.lost_hosts import LostHost
@@ -157,11 +157,18 @@ class SlotLoop:
 
     async def _count_answers(self) -> None:
         """Ask every edge how many answers it has given; one that has died meanwhile is told."""
-        for cell in self._parts.cells:
+        await asyncio.gather(*(self._count_of(cell) for cell in self._parts.alive))
+
+    async def _count_of(self, cell: Cell) -> None:
+        """One edge's answers; one that has not been silent before has some time for it."""
+        silent = cell.name in self._edges.silent
+        status = await self._status(cell)
+        if status is None and cell.over is None and not silent:
+            await self._edges.settle(cell.name, LAST_S)
             status = await self._status(cell)
-            if status is not None:
-                self.answers[cell.name] = status.answers
-                self._accounts.ticks(cell, status)
+        if status is not None:
+            self.answers[cell.name] = status.answers
+            self._accounts.ticks(cell, status)
 
     async def _end_slot(self, slot: int, late_s: float | None) -> list[SlotRow]:
         """A slot's rows, one an edge."""

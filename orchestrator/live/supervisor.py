@@ -130,10 +130,16 @@ class LearnerSupervisor:
             await asyncio.wait({self._cell.learner_pause}, timeout=PATIENCE_S)
         if self._learner is None or self._cell.learner_is_paused:
             return
-        if self._decision.open:
-            self._tell_last(self._learner, TimeoutError())
-        else:
-            await self._save(self._learner, None)
+        # one that still decides has the time that one has to hand over its state
+        answer = self._decision.withdraw()
+        if answer is not None:
+            await asyncio.wait({answer}, timeout=LAST_SAVE_S)
+            if not answer.done():
+                answer.cancel()
+                self._tell_last(self._learner, TimeoutError())
+                return
+            answer.exception()  # what it raised, the call for its state says again
+        await self._save(self._learner, None)
 
     async def _save(self, learner: LearnerPart, slot: int | None) -> None:
         if not self._can_save:
