@@ -36,9 +36,10 @@ def main() -> int:
     broken = sum(bool(outcome.faults) for outcome in outcomes)
     rows = sum(outcome.rows for outcome in outcomes)
     slowest = max(outcome.ended_after_s for outcome in outcomes)
+    struck = sum(outcome.struck for outcome in outcomes)
     print(
-        f"{len(outcomes)} runs, {rows} rows; {broken} runs broke a promise; the slowest end came "
-        f"{slowest:.0f} s after it was due"
+        f"{len(outcomes)} runs, {struck} of them struck, {rows} rows; {broken} runs broke a "
+        f"promise; the slowest end came {slowest:.0f} s after it was due"
     )
     return 1 if broken else 0
 

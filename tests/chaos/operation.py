@@ -33,6 +33,7 @@ class Outcome:
     plan: str
     hit: list[str]
     status: int | None
+    struck: bool = False  # whether a blow has met its part
     ended_after_s: float = 0.0  # from when its end was due
     rows: int = 0
     lost: int = 0  # rows that are not done
@@ -85,7 +86,8 @@ def _limit(patient: Patient) -> float:
 
 
 def _judge_end(patient: Patient, outcome: Outcome, ended: float) -> None:
-    due = max(patient.hit_at or patient.began, patient.due or patient.began)
+    due = max(patient.hit_at or 0.0, patient.due or 0.0) or ended  # 0: no blow, and no run
+    outcome.struck = patient.hit_at is not None
     outcome.ended_after_s = max(0.0, ended - due)
     if outcome.status is None:
         outcome.faults.append(f"it has not ended {ended - due:.0f} s after it should have")
