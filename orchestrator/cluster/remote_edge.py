@@ -51,6 +51,8 @@ class RemoteEdge(Remote):
         self._lasting = EdgeChange()  # what holds for the next process, too
         self._restarting = False
         self._lost: str | None = None  # why no process will serve any more
+        self._pace: MachinePace | None = None  # of the process that serves, as it last said
+        self._before: MachinePace | None = None  # of those before it
 
     async def open(self, credentials: Credentials) -> Served:
         """Let it serve; see EdgeActor.open. Raises ScenarioError where it does not start."""
@@ -65,7 +67,9 @@ class RemoteEdge(Remote):
     async def status(self) -> EdgeStatus:
         actor = self._serving()
         try:
-            return await self.call(actor.status.remote())
+            status: EdgeStatus = await self.call(actor.status.remote())
+            self._pace = status.pace
+            return status.since(self._before)
         except PartDied as error:
             if self._restarting or actor is not self.actor:
                 raise self._unreachable() from error
@@ -90,7 +94,7 @@ class RemoteEdge(Remote):
             if warm or self._scenario.edge.disk is not None:
                 with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
                     await asyncio.wait_for(_settled(old.close.remote()), CLOSE_S)
-            await self.kill(hard=True)
+            await super().kill(hard=True)
             successor = Successor(
                 before=place.process_id,
                 port=self._port,
@@ -105,6 +109,7 @@ class RemoteEdge(Remote):
             if self._lasting != successor.change:  # it was changed meanwhile
                 await self.call(fresh.change.remote(self._lasting))
             self.actor = fresh
+            self._before = self._pace if self._pace is None else self._pace.since(self._before)
         except MidstepError as error:
             self._lost = f"{self.name} did not come back: {error}"
             raise PartDied(self._lost) from error
@@ -112,6 +117,10 @@ class RemoteEdge(Remote):
             self._restarting = False
         held: int = await self.call(fresh.held.remote())
         return held
+
+    async def kill(self, hard: bool) -> None:
+        self._serving()
+        await super().kill(hard)
 
     async def close(self) -> None:
         """End it in order, as far as it is there."""

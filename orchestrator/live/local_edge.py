@@ -12,6 +12,7 @@ from edge_node.cache.base import Cache, Hit
 from edge_node.changing import change_edge
 from edge_node.node import EdgeNode
 from midstep.clock import Clock
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import EdgeUnreachable, MidstepError, PartDied, ScenarioError
 from midstep.events.changes import EdgeChange
 from midstep.telemetry.ticks import Tick
@@ -52,6 +53,7 @@ class LocalEdge:
         self._lasting = EdgeChange()  # what holds for the next node, too
         self._lost: str | None = None  # why no node will serve any more
         self._ticks: list[Tick] = []  # of nodes that are gone
+        self._before: MachinePace | None = None  # of nodes that are gone
 
     # EdgePart
 
@@ -59,7 +61,7 @@ class LocalEdge:
         self._clock.begin(epoch_s)
 
     async def status(self) -> EdgeStatus:
-        status = edge_status(self._serving())
+        status = edge_status(self._serving()).since(self._before)
         ticks = self._ticks
         self._ticks = []
         return replace(status, ticks=[*ticks, *status.ticks])
@@ -86,6 +88,7 @@ class LocalEdge:
             hits = await _held(store)
         if node.ticks is not None:
             self._ticks += node.ticks.drain()
+        self._before = node.pace.since(self._before)
         await node.close()
         await self._clock.sleep_until(ends_s)
         try:
