@@ -84,23 +84,25 @@ class RemoteEdge(Remote):
         return left
 
     async def restart(self, warm: bool, down_s: float) -> int:
-        """See EdgePart. A warm one finds what its folder on the disk holds: a process that has a
-        disk tier, or is to be followed by a warm one, ends in order."""
+        """See EdgePart. A warm one that has a disk finds everything there. A process that has one
+        ends in order."""
         ends_s = time.monotonic() + down_s / self._scenario.modes.time_scale
         old = self._serving()
         place = await self.place()
         self._restarting = True
         try:
-            if warm or self._scenario.edge.disk is not None:
+            folder = None
+            if self._scenario.edge.disk is not None:
+                closing = old.close_warm.remote() if warm else old.close.remote()
                 with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
-                    await asyncio.wait_for(_settled(old.close.remote()), CLOSE_S)
+                    folder = await asyncio.wait_for(_settled(closing), CLOSE_S)
             await super().kill(hard=True)
             successor = Successor(
                 before=place.process_id,
                 port=self._port,
                 epoch_s=self._epoch_s,
                 change=self._lasting,
-                empty=not warm,
+                left_behind=folder,
             )
             fresh = self._spawn(place.node)
             await asyncio.sleep(max(0.0, ends_s - time.monotonic()))

@@ -29,7 +29,6 @@ def test_an_edge_restarts_a_learner_and_a_host_are_killed_and_nothing_else_happe
         "workload.catalogue_size": 30,
         "edges.0.capacity": "64KiB",
         "edges.0.disk": "1MiB",
-        "edges.0.disk_path": str(tmp_path / "outputs"),
         "timeline": json.dumps(timeline),
     }
     given = [text for key, value in settings.items() for text in ("--set", f"{key}={value}")]

@@ -79,19 +79,14 @@ def test_a_warm_edge_serves_what_it_held_and_a_cold_one_must_compute_it_again(
     on_disk, _ = play(
         tmp_path / "disk",
         [{"kind": "restart_edge", "at_s": 6.1, "store": "warm", "down_s": 2}],
-        edges=[
-            {
-                "capacity": "64KiB",
-                "staging": "256KiB",
-                "disk": "1MiB",
-                "disk_path": str(tmp_path / "outputs"),
-            }
-        ],
+        edges=[{"capacity": "64KiB", "staging": "256KiB", "disk": "1MiB"}],
     )
     assert "edge-0 serves again after 2.0 s, with 8 outputs" in texts(tmp_path / "warm")
     assert hits(warm, 8.1, 9.1) > hits(cold, 8.1, 9.1)
-    # found where memory was written to before it ended
+    # memory was written to the disk, and what the disk held before is there, too
     assert hits(on_disk, 8.1, 9.1) >= hits(warm, 8.1, 9.1)
+    back = next(text for text in texts(tmp_path / "disk") if "serves again" in text)
+    assert int(back.split()[-2]) > 8
 
 
 @pytest.mark.parametrize("policy", ["lru", "s3-fifo", "drc"])
