@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 
+from edge_node.neighbour_client import GrpcNeighbour
 from edge_node.node import EdgeNode
 from edge_node.service import serve, stop
 from midstep import scenario_file as scenarios
@@ -18,6 +21,7 @@ from midstep.diffusion.factory import without_foreign_profile
 from midstep.errors import EXIT_INTERRUPTED, MidstepError, OptionError
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
+from midstep.units import excerpt
 from midstep.wire.certificates import load_credentials
 from midstep.wire.security import Credentials, check_listen, is_loopback
 from midstep.wire.tuning import bind_threads, keep_pages
@@ -45,6 +49,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--edge", metavar="NAME", help="which of the scenario's edges this is (default: the first)"
     )
+    parser.add_argument(
+        "--neighbour",
+        action="append",
+        default=[],
+        metavar="NAME=HOST:PORT",
+        help="where one of this edge's neighbours (edges.N.neighbours) serves; once for each",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="where the model runs")
     parser.add_argument(
         "--dtype", choices=["float32", "float16", "bfloat16"], help="precision of the model"
@@ -64,8 +75,9 @@ def main(argv: list[str] | None = None) -> int:
         credentials = load_credentials(args.credentials) if args.credentials else None
         check_listen(args.listen, credentials, args.insecure)
         scenario = _at(_scenario(args.scenario, settings), args.edge)
+        neighbours = _neighbours(args.neighbour, scenario.edge.neighbours)
         bind_threads(scenario.edge.threads)
-        asyncio.run(_serve(scenario, args.listen, args.metrics, credentials))
+        asyncio.run(_serve(scenario, args.listen, args.metrics, credentials, neighbours))
     except MidstepError as error:
         print(f"edge_node: {error}", file=sys.stderr)
         return error.exit_status
@@ -93,11 +105,34 @@ def _at(scenario: Scenario, edge: str | None) -> Scenario:
     return scenario.at(edge or names[0])
 
 
+def _neighbours(texts: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Addresses by name. Raises OptionError, and AddressError for what is none."""
+    addresses = {}
+    for text in texts:
+        name, _, address = text.partition("=")
+        if name not in known:
+            raise OptionError(
+                f"--neighbour {excerpt(text)}: NAME=HOST:PORT, and the scenario's "
+                f"edges.N.neighbours has the name: {', '.join(known) or 'none'}"
+            )
+        split_address(address)
+        addresses[name] = address
+    return addresses
+
+
 async def _serve(
-    scenario: Scenario, listen: str, metrics: str, credentials: Credentials | None
+    scenario: Scenario,
+    listen: str,
+    metrics: str,
+    credentials: Credentials | None,
+    neighbours: Mapping[str, str],
 ) -> None:
     keep_pages()
     node = await EdgeNode.open(scenario, WallClock(scenario.modes.time_scale))
+    ports = {name: GrpcNeighbour(address, credentials) for name, address in neighbours.items()}
+    node.meet(ports)
+    if node.edge.neighbours is not None:
+        node.edge.neighbours.start(math.inf)
     server, port = await serve(node.edge, listen, credentials)
     exporter = export_at("edge", metrics)
     pace = node.pace

@@ -38,12 +38,18 @@ class Cutter:
     def cut(self, request: Request, prompt_key: str, held: int, flight: Flight | None) -> int:
         """The step wanted for a request, within 1..limit. `held` is the furthest held step within
         its limit, 0: none; `flight` a trajectory that it could join."""
-        wanted = self._rule.cut(self._situation(request, prompt_key, held, flight))
+        wanted = self._rule.cut(self.situation(request, prompt_key, held, flight))
         return max(1, min(wanted, request.limit))
 
-    def _situation(
+    @property
+    def step_price_s(self) -> float:
+        """Lambda of the last plan, 0 where there is none: what a step to be computed costs."""
+        return self._rule.step_price_s
+
+    def situation(
         self, request: Request, prompt_key: str, held: int, flight: Flight | None
     ) -> Situation:
+        """What the edge knows when it cuts a request (see `cut`)."""
         step_s = request.step_s or UNKNOWN_SLOWNESS * self.tick_s[1]
         rate_bps = request.rate_bps
         batch = min(self._engine.in_flight, self._max_batch)

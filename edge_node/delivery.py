@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_node.cache.base import Entry
+from edge_node.cooperation.neighbourhood import Fetched
 from edge_node.similar import Donor
 from midstep.wire.frame import Frame
 from midstep.wire.messages import Access, Answer, Request, Reuse
@@ -16,7 +17,7 @@ __all__ = ["LOCAL", "Delivery"]
 class Delivery:
     """An output for one request, and how it was made; no `entry`: its device makes the whole
     picture. `donor`: another prompt's output that it is, or began from. `staged`: a held output
-    that waits in staging all the same."""
+    that waits in staging all the same. `fetched`: the held output is a neighbour's."""
 
     entry: Entry | None
     reuse: Reuse
@@ -26,6 +27,7 @@ class Delivery:
     plan_wait_s: float = 0.0
     donor: Donor | None = None
     staged: bool = False
+    fetched: Fetched | None = None
 
     @property
     def frame(self) -> Frame | None:
@@ -60,6 +62,11 @@ class Delivery:
         return self.donor.entry.prompt
 
     @property
+    def from_edge(self) -> str:
+        """The neighbour whose output it is, or began from; empty where it is this edge's own."""
+        return "" if self.fetched is None else self.fetched.edge
+
+    @property
     def likeness(self) -> str:
         """In which way the donor's prompt is like the request's; empty where there is none."""
         return "" if self.donor is None else self.donor.kind
@@ -82,6 +89,9 @@ class Delivery:
             donor_key=self.donor_key,
             donor_prompt=None if discreet else self.donor_prompt,
             likeness=self.likeness,
+            from_edge=self.from_edge,
+            backhaul_s=0.0 if self.fetched is None else self.fetched.waited_s,
+            backhaul_bytes=0 if self.fetched is None else self.fetched.nbytes,
         )
 
     def access(
@@ -110,6 +120,7 @@ class Delivery:
             donor_key=self.donor_key,
             likeness=self.likeness,
             staged=self.staged,
+            from_edge=self.from_edge,
         )
 
 

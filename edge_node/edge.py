@@ -11,6 +11,8 @@ from edge_node.cache.base import Cache, Entry
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.cache.staging import Staging
 from edge_node.checks import Checks
+from edge_node.cooperation.lender import Lender
+from edge_node.cooperation.neighbourhood import Neighbourhood
 from edge_node.cut.base import CutRule
 from edge_node.cutter import Cutter
 from edge_node.delivery import Delivery
@@ -35,7 +37,9 @@ from midstep.wire.messages import (
     CacheUpdateResult,
     Demand,
     Description,
+    Digest,
     EdgeWork,
+    LentOutput,
     QualitySample,
     Request,
     SlotPlan,
@@ -49,7 +53,7 @@ class Edge:
     has a `gate`, requests wait there for their slot's plan, which alone says what they get
     (modes.edge: coupled). A `finder` lets other prompts' outputs serve (reuse.similar); `discreet`:
     no device is told of which prompt (reuse.privacy: core). `checks`: reused pictures are checked,
-    and limits follow what is found."""
+    and limits follow what is found. `neighbours`: the edges whose outputs it may fetch."""
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Edge:
         finder: Finder | None = None,
         discreet: bool = False,
         checks: Checks | None = None,
+        neighbours: Neighbourhood | None = None,
         metrics: EdgeMetrics | None = None,
     ) -> None:
         self.name = name
@@ -88,8 +93,10 @@ class Edge:
         self.gate = gate
         self.discreet = discreet
         self.checks = checks
+        self.neighbours = neighbours
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
+        self._lender = Lender(store)
         self._supply = Supply(
             store,
             Lookup(store, finder, rule, engine, seed),
@@ -98,6 +105,7 @@ class Edge:
             clock,
             self.metrics,
             finishes=split_step == self.identity.steps,
+            neighbours=neighbours,
         )
         self.metrics.capacity(store.capacity)
 
@@ -168,7 +176,7 @@ class Edge:
 
     def _count(self, request: Request, delivery: Delivery) -> None:
         """Count a request that was answered."""
-        if delivery.reuse == "resumed":
+        if delivery.reuse == "resumed" and delivery.fetched is None:
             self.metrics.hit(delivery.reuse)
         if delivery.donor is not None:
             self.metrics.donated(delivery.likeness, delivery.similarity)
@@ -181,6 +189,16 @@ class Edge:
         """See EdgePort; of no effect where nothing is checked."""
         if self.checks is not None:
             self.checks.report(sample)
+
+    async def digest(self, known: int) -> Digest:
+        """See NeighbourPort."""
+        self.integrity.require()
+        return self._lender.digest(known)
+
+    async def lend(self, prompt_key: str, step: int) -> LentOutput | None:
+        """See NeighbourPort."""
+        self.integrity.require()
+        return await self._lender.lend(prompt_key, step)
 
     def watch(self) -> AsyncIterator[Access]:
         """Accesses from now on, as they end, until the caller closes the stream."""
@@ -237,6 +255,7 @@ class Edge:
                 queue=self.engine.queue_depth,
                 in_flight=self.engine.in_flight,
             ),
+            neighbours=() if self.neighbours is None else self.neighbours.held,
         )
 
     def refresh(self) -> None:

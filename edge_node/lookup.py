@@ -38,6 +38,12 @@ class Usable:
             return self.donor.step
         return 0 if self.hit is None else self.hit.step
 
+    def lent(self, entry: Entry) -> Usable:
+        """A neighbour's output of the request's own prompt in its place."""
+        entry = replace(entry, embedding=self.vector)
+        hit = Hit(entry=entry, step=entry.frame.step, tier="neighbour")
+        return Usable(hit=hit, vector=self.vector)
+
     @property
     def entry(self) -> Entry | None:
         if self.donor is not None:

@@ -4,6 +4,8 @@ staging."""
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,8 @@ from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
 from edge_node.checks import Checks
+from edge_node.cooperation.backhaul import Backhaul
+from edge_node.cooperation.neighbourhood import Neighbourhood
 from edge_node.cut import CutRule, open_rule
 from edge_node.edge import Edge
 from edge_node.gate import Gate
@@ -34,6 +38,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
 from midstep.telemetry.writers import GuardMetrics, on_tick
 from midstep.wire.identity import OutputKey, PipelineIdentity
+from midstep.wire.messages import NeighbourPort
 from midstep.workload.catalogue import load_catalogue
 
 __all__ = ["EdgeNode"]
@@ -58,7 +63,7 @@ class EdgeNode:
     """Owns the engine's task and its computing thread. Build with `open`, end with `close`.
 
     `frame_bytes` is an output's size as the store counts it, `ticks` the engine's where the
-    scenario records them.
+    scenario records them. Digests of neighbours are asked for up to `until_s` of the run.
     """
 
     def __init__(
@@ -69,12 +74,14 @@ class EdgeNode:
         frame_bytes: int,
         pace: MachinePace,
         ticks: TickLog | None = None,
+        until_s: float = math.inf,
     ) -> None:
         self.edge = edge
         self.ticks = ticks
         self._thread = thread
         self._pace = pace
         self.frame_bytes = frame_bytes
+        self._until_s = until_s
         self._task = asyncio.create_task(engine.run(), name=f"engine-{edge.name}")
 
     @classmethod
@@ -130,7 +137,24 @@ class EdgeNode:
             if disk is not None:
                 await disk.close()
             raise
-        return cls(edge, edge.engine, thread, times.frame_bytes, _pace(scenario, times), ticks)
+        pace = _pace(scenario, times)
+        until_s = scenario.duration_s
+        return cls(edge, edge.engine, thread, times.frame_bytes, pace, ticks, until_s)
+
+    def start(self, epoch_s: float) -> None:
+        """Let the run's time begin at this Unix time."""
+        self.edge.clock.begin(epoch_s)
+        self.follow_neighbours()
+
+    def follow_neighbours(self) -> None:
+        """Ask the neighbours for digests from now on, in a run whose time has begun."""
+        if self.edge.neighbours is not None:
+            self.edge.neighbours.start(self._until_s)
+
+    def meet(self, ports: Mapping[str, NeighbourPort]) -> None:
+        """Know the edges of these names as neighbours, where the scenario has them as such."""
+        if self.edge.neighbours is not None:
+            self.edge.neighbours.meet(ports)
 
     @property
     def pace(self) -> MachinePace:
@@ -147,6 +171,8 @@ class EdgeNode:
         self.edge.watchers.close()
         # an engine's error has already been raised to the callers of `submit`
         await asyncio.gather(self._task, return_exceptions=True)
+        if self.edge.neighbours is not None:
+            await self.edge.neighbours.close()
         await self.edge.store.close()
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
@@ -195,6 +221,7 @@ def _edge(
         gate=Gate(clock, scenario.slot_seconds) if scenario.modes.edge == "coupled" else None,
         finder=finder,
         checks=checks,
+        neighbours=_neighbourhood(scenario, denoiser, clock, times.frame_bytes),
         discreet=scenario.reuse.privacy == "core",
     )
 
@@ -218,6 +245,23 @@ def _open_finder(
         lambda prompt: OutputKey.of(pipeline, prompt, None, scenario.seed, negative).digest(),
     )
     return indexed, Finder(indexed, rule, embedder, grammar)
+
+
+def _neighbourhood(
+    scenario: Scenario, denoiser: Denoiser, clock: Clock, frame_bytes: int
+) -> Neighbourhood | None:
+    """The edge's neighbours, not met yet; None where it has none."""
+    settings = scenario.edge
+    if not settings.neighbours:
+        return None
+    return Neighbourhood(
+        settings.name,
+        Backhaul(settings.backhaul, clock),
+        clock,
+        pipeline=denoiser.identity.digest(),
+        frame_bytes=frame_bytes,
+        slot_seconds=scenario.slot_seconds,
+    )
 
 
 def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:

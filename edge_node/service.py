@@ -24,7 +24,7 @@ from midstep.errors import (
 )
 from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
-from midstep.wire import convert, convert_control
+from midstep.wire import convert, convert_control, convert_neighbours
 from midstep.wire.grpc_channels import TokenCheck, add_port
 from midstep.wire.security import Credentials
 from midstep.wire.tuning import SERVER_OPTIONS
@@ -47,8 +47,8 @@ REFUSALS: tuple[tuple[type[Exception], str, grpc.StatusCode], ...] = (
 )
 
 
-class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
-    """Both services of proto/midstep/v1/edge.proto."""
+class EdgeService(rpc.EdgeServicer, rpc.ControlServicer, rpc.NeighbourServicer):
+    """The services of proto/midstep/v1/edge.proto."""
 
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
@@ -92,6 +92,20 @@ class EdgeService(rpc.EdgeServicer, rpc.ControlServicer):
     async def Contents(self, request: pb.ContentsRequest, context: Context) -> pb.ContentsReply:
         return convert_control.snapshot_to(await self.edge.snapshot())
 
+    async def Digest(self, request: pb.DigestRequest, context: Context) -> pb.DigestReply:
+        try:
+            digest = await self.edge.digest(request.known)
+        except CacheCorrupted as error:
+            await context.abort(grpc.StatusCode.ABORTED, str(error))
+        return convert_neighbours.digest_to(digest)
+
+    async def Lend(self, request: pb.LendRequest, context: Context) -> pb.LendReply:
+        try:
+            lent = await self.edge.lend(request.prompt_key, request.step)
+        except CacheCorrupted as error:
+            await context.abort(grpc.StatusCode.ABORTED, str(error))
+        return convert_neighbours.lent_to(lent)
+
     async def Gather(self, request: pb.GatherRequest, context: Context) -> pb.GatherReply:
         try:
             demand = await self.edge.gather(request.slot, request.expected, request.wait_seconds)
@@ -134,11 +148,12 @@ async def serve(
     service = EdgeService(edge)
     rpc.add_EdgeServicer_to_server(service, server)
     rpc.add_ControlServicer_to_server(service, server)
+    rpc.add_NeighbourServicer_to_server(service, server)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     port = add_port(server, address, credentials)
     await server.start()
-    for name in ("", "midstep.v1.Edge", "midstep.v1.Control"):
+    for name in ("", "midstep.v1.Edge", "midstep.v1.Control", "midstep.v1.Neighbour"):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
     return server, port
 

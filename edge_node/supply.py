@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge_node.cache.base import Cache
+from edge_node.cooperation.neighbourhood import Fetched, Neighbourhood
+from edge_node.cooperation.price import fetch_pays
 from edge_node.cutter import Cutter
 from edge_node.delivery import LOCAL, Delivery
 from edge_node.flight import Flight, Origin
@@ -24,7 +26,7 @@ __all__ = ["Supply"]
 
 class Supply:
     """Supplies requests with outputs, as the cut says (`by_cut`) or a slot's plan (`by_plan`).
-    `finishes`: the edge makes whole pictures."""
+    `finishes`: the edge makes whole pictures. `neighbours`: whose outputs may be fetched."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Supply:
         metrics: EdgeMetrics,
         *,
         finishes: bool,
+        neighbours: Neighbourhood | None = None,
     ) -> None:
         self._store = store
         self._lookup = lookup
@@ -44,15 +47,52 @@ class Supply:
         self._clock = clock
         self._metrics = metrics
         self._finishes = finishes
+        self._neighbours = neighbours
 
     async def by_cut(self, request: Request, output: OutputKey, key: str) -> Delivery:
-        """A held output where it is at or past the request's cut, else the one at its cut. Raises
-        QueueFull, and what the engine raises."""
+        """A held output where it is at or past the request's cut, else the one at its cut, gone on
+        from a neighbour's where that costs less. Raises QueueFull, and what the engine raises."""
         self._metrics.lookup()
         usable = await self._lookup.usable(request, output, key)
         held = usable.step
         flight = None if output.private else self._flights.usable(key, request.limit, held)
         cut = self._cutter.cut(request, key, held, flight)
+        fetched = None
+        if held < cut and not output.private:
+            fetched = await self._fetch(request, key, held, flight, cut)
+        if fetched is not None:
+            usable = usable.lent(fetched.entry)
+            held = usable.step
+            flight = self._flights.usable(key, request.limit, held)
+        delivery = await self._from(usable, request, output, key, flight, cut)
+        return delivery if fetched is None else replace(delivery, fetched=fetched)
+
+    async def _fetch(
+        self, request: Request, key: str, held: int, flight: Flight | None, cut: int
+    ) -> Fetched | None:
+        """A neighbour's output past the `held` one, where that costs less than to compute the one
+        at the cut; None where nobody has one, or it could not be had."""
+        if self._neighbours is None:
+            return None
+        offer = self._neighbours.offer(key, request.limit, held)
+        if offer is None:
+            return None
+        situation = self._cutter.situation(request, key, held, flight)
+        if not fetch_pays(situation, cut, offer.step, offer.ready_s, self._cutter.step_price_s):
+            return None
+        return await self._neighbours.fetch(offer, request.prompt)
+
+    async def _from(
+        self,
+        usable: Usable,
+        request: Request,
+        output: OutputKey,
+        key: str,
+        flight: Flight | None,
+        cut: int,
+    ) -> Delivery:
+        """What is usable where it is at or past the cut, else the output at the cut."""
+        held = usable.step
         if held >= cut:
             return self._hand_over(usable)
         origin = usable.origin(output, key)
@@ -87,9 +127,10 @@ class Supply:
         return replace(delivery, plan_wait_s=plan_wait_s)
 
     def _hand_over(self, usable: Usable) -> Delivery:
-        """A held output as it is. The policy says whether memory gets back what was on disk."""
+        """A held output as it is. The policy says whether memory gets back what was on disk, or
+        keeps what was a neighbour's."""
         hit = usable.hit if usable.donor is None else None
-        staged = hit is not None and hit.tier == "disk"
+        staged = hit is not None and hit.tier != "store"
         if hit is not None and staged:
             self._flights.frozen(hit.entry)
         reuse: Reuse = "exact"
@@ -97,7 +138,8 @@ class Supply:
             reuse = "similar"
         elif self._finishes and usable.step == self._cutter.steps:
             reuse = "final"
-        self._metrics.hit(reuse)
+        if hit is None or hit.tier != "neighbour":
+            self._metrics.hit(reuse)
         return Delivery(
             entry=usable.entry,
             reuse=reuse,

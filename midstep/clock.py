@@ -10,7 +10,15 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Clock", "StoppableSleep", "VirtualClock", "VirtualLoop", "WallClock", "run_virtual"]
+__all__ = [
+    "Alarm",
+    "Clock",
+    "StoppableSleep",
+    "VirtualClock",
+    "VirtualLoop",
+    "WallClock",
+    "run_virtual",
+]
 
 T = TypeVar("T")
 
@@ -110,6 +118,52 @@ class StoppableSleep:
                 if timer is not None:
                     timer.cancel()
         return self.stopped
+
+
+class Alarm:
+    """An instant that may move, also while tasks wait for it; infinity as long as nobody knows
+    when."""
+
+    def __init__(self, instant_s: float) -> None:
+        self._instant_s = instant_s
+        self._waiters: dict[asyncio.Future[None], None] = {}  # no set: they wake in this order
+
+    @property
+    def instant_s(self) -> float:
+        """When it is, scenario seconds."""
+        return self._instant_s
+
+    def move(self, instant_s: float) -> None:
+        """Let it be at another instant; who waits looks again."""
+        if instant_s != self._instant_s:
+            self._instant_s = instant_s
+            for waiter in self._waiters:
+                _wake(waiter)
+
+    async def wait(self, clock: Clock, patience_s: float = math.inf) -> bool:
+        """Return when it has come, True; or False at `patience_s` where it is not known by then
+        when it will. At once where it has passed, as `Clock.sleep_until`."""
+        loop = asyncio.get_running_loop()
+        while (left := self._until_s(patience_s) - clock.now()) > 0:
+            instant_s = self._instant_s
+            waiter = loop.create_future()
+            self._waiters[waiter] = None
+            timer = None
+            if math.isfinite(left):
+                timer = loop.call_later(left / clock.scale, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                del self._waiters[waiter]
+                if timer is not None:
+                    timer.cancel()
+            # a virtual timer may be a nanosecond early: no other follows, as in `sleep_until`
+            if clock.virtual and self._instant_s == instant_s:
+                break
+        return math.isfinite(self._instant_s)
+
+    def _until_s(self, patience_s: float) -> float:
+        return self._instant_s if math.isfinite(self._instant_s) else patience_s
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

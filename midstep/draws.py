@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "AIR",
     "BANDWIDTH",
+    "BIT_ERRORS",
     "BULK_DRIFT",
     "BULK_FACTOR",
     "BULK_REQUEST",
@@ -68,6 +70,7 @@ THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate i
 CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
 CHECK = 22  # of a request's id: whether its picture is checked
 EVENT_CHANCE = 23  # times before, place in the timeline: whether an event happens
+AIR = 25  # of a request's id, user, twice the times sent: whether a frame is lost; 1 more: damaged
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue
@@ -75,6 +78,7 @@ BULK_DRIFT = 41  # how its law drifts
 BULK_START = 42  # how its law begins
 BULK_FACTOR = 43  # each prompt's own factor
 EVENT = 44  # place in the timeline x 2^32 + times before: what an event draws for itself
+BIT_ERRORS = 45  # of a request's id and the times sent: which bits of a damaged frame are wrong
 BULK_SESSION = 140  # what sessions ask for (training.streams)
 
 _ALL = 0xFFFFFFFFFFFFFFFF

@@ -11,6 +11,7 @@ MidstepError
   QueueFull           a request that the edge has no room for
   FrameError          a damaged frame
     PipelineMismatch  a frame, or a request, of another pipeline or prompt
+  LinkLost            a device's link that passes nothing any more
   CacheCorrupted      an edge's cache that does not add up any more
   EdgeUnreachable     an edge that does not answer any more
   PartDied            a process of the run
@@ -29,6 +30,7 @@ __all__ = [
     "CredentialsError",
     "EdgeUnreachable",
     "FrameError",
+    "LinkLost",
     "MidstepError",
     "ModelError",
     "OptionError",
@@ -91,6 +93,10 @@ class FrameError(MidstepError):
 
 class PipelineMismatch(FrameError):
     """A frame or a request is of another pipeline, prompt or step than this end can continue."""
+
+
+class LinkLost(MidstepError):
+    """A device's link passed no frame whole for as long as the scenario's deadline."""
 
 
 class CacheCorrupted(MidstepError):

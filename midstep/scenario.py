@@ -21,6 +21,7 @@ from midstep.units import excerpt
 __all__ = [
     "MOST_USERS",
     "Arrivals",
+    "Backhaul",
     "Channel",
     "Closed",
     "Cut",
@@ -80,6 +81,15 @@ class Model(Tree):
         return self
 
 
+class Backhaul(Tree):
+    """The line over which neighbours reach an edge; what comes passes one after the other."""
+
+    mbps: float = Field(1000.0, gt=0)
+    """Rate of the line, Mbit/s."""
+    latency_ms: float = Field(1.0, ge=0)
+    """Time of one way over the line, milliseconds; a fetch takes two, and its bytes' time."""
+
+
 class EdgeSettings(Tree):
     """An edge server. `capacity` bounds the store, `staging` the outputs that wait for the policy;
     `resources` are what its process takes of a Ray cluster's own resources, beside its CPU and GPU.
@@ -110,6 +120,11 @@ class EdgeSettings(Tree):
     disk_path: str | None = None
     """Folder of the disk tier, which a later run finds warm, one an edge; null: a folder that ends
     with the run."""
+    neighbours: tuple[str, ...] = ()
+    """Names of the edges whose outputs this one may fetch where it misses; none: it computes what
+    it has not."""
+    backhaul: Backhaul = Backhaul()
+    """The line over which the neighbours' outputs come to this edge."""
 
     @model_validator(mode="after")
     def _folder_of_a_tier(self) -> EdgeSettings:
@@ -179,7 +194,14 @@ class Devices(Tree):
     """Whether a device's own requests and frames do not wait for each other, as in (5) and (8):
     each takes its amount over the rate of the slot in which it was due."""
     watts: float = Field(4.0, ge=0)
-    """Power while a device computes, watts: the record's energy is this times the time."""
+    """Power while a device computes, watts: the record's energy of computing is this times the
+    time."""
+    receive_nj_per_bit: float = Field(0.0, ge=0)
+    """Energy that a device takes to receive a bit, nanojoules; frames that are sent again count
+    each time."""
+    battery_j: float | None = Field(None, gt=0)
+    """Energy in a device's battery when it comes, joules; the device whose battery runs empty
+    leaves. null: mains."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
     quality: QualityFloor | None = None
@@ -653,14 +675,22 @@ class Scenario(Tree):
         names = [edge.name for edge in self.edges]
         for key, name in [
             *((f"devices.{i}.edge", devices.edge) for i, devices in enumerate(self.devices)),
+            *((f"edges.{i}.neighbours", n) for i, e in enumerate(self.edges) for n in e.neighbours),
             *(
-                (f"timeline.{i}.edge", getattr(event, "edge", None))
+                (f"timeline.{i}.{key}", getattr(event, key, None))
                 for i, event in enumerate(self.timeline)
+                for key in ("edge", "from_edge")
             ),
         ]:
             if name is not None and name not in names:
                 raise ValueError(
                     f"{key}: there is no edge {name[:60]}; the scenario has {', '.join(names)}"
+                )
+        for i, edge in enumerate(self.edges):
+            if edge.name in edge.neighbours or len(set(edge.neighbours)) < len(edge.neighbours):
+                raise ValueError(
+                    f"edges.{i}.neighbours: {edge.name} has others as neighbours, each once; leave "
+                    f"out what is itself, or there twice"
                 )
         return self
 
@@ -856,6 +886,12 @@ def _coupled_problem(scenario: Scenario) -> str | None:
         return (
             f"edges.{tiered}.disk: where modes.edge is coupled only what the slot's plan keeps in "
             f"the store serves; leave it out"
+        )
+    near = next((i for i, edge in enumerate(scenario.edges) if edge.neighbours), None)
+    if near is not None:
+        return (
+            f"edges.{near}.neighbours: where modes.edge is coupled only what the slot's plan keeps "
+            f"in the store serves; leave it out"
         )
     if policy.steps_per_prompt != "one":
         return "policy.steps_per_prompt: a coupled edge holds one step of a prompt, (11); set one"

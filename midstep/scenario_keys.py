@@ -27,6 +27,8 @@ _UNITS = {
     "_m": "m",
     "_w": "W",
     "watts": "W",
+    "_nj_per_bit": "nJ/bit",
+    "_j": "J",
     "_bytes": "bytes",
     "_per_minute": "1/min",
     "_per_slot": "1/slot",
@@ -83,11 +85,20 @@ def sections(
             for inner in key.trees:
                 yield from sections(inner, below)
             continue
-        common = key.trees[0].__mro__[1]
-        assert issubclass(common, Tree)
+        common = _common(key.trees)
         yield from sections(common, below)
         for inner in key.trees:
             yield from sections(inner, below, common)
+
+
+def _common(trees: tuple[type[Tree], ...]) -> type[Tree]:
+    """The nearest base class of several trees."""
+    first, *others = trees
+    return next(
+        base
+        for base in first.__mro__
+        if issubclass(base, Tree) and all(issubclass(tree, base) for tree in others)
+    )
 
 
 def keys(tree: type[Tree]) -> list[Key]:

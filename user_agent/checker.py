@@ -130,7 +130,8 @@ class Checker:
         )
         if good is None:
             return
-        await self._edge.report(
+        edge = finished.port or self._edge
+        await edge.report(
             QualitySample(
                 request_id=row.request_id,
                 kind=check.kind,

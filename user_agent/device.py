@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 
 from midstep.diffusion.denoise import Variation
 from midstep.diffusion.engine import Engine
 from midstep.errors import FrameError, MidstepError, PipelineMismatch, PromptError, QueueFull
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceChannel, DeviceSpec
 from midstep.reuse.limits import ReuseLimits
 from midstep.scenario import Scenario
-from midstep.telemetry.record import RequestRow
+from midstep.telemetry.record import BATTERY_EMPTY, RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, mixed_key
 from midstep.wire.messages import Answer, Description, EdgePort, Quality, Request
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
+from user_agent.air import Air
+from user_agent.battery import Battery
+from user_agent.booking import Booking
 from user_agent.pictures import AllSteps, LastSteps
 from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
@@ -40,13 +45,14 @@ class PictureCheck:
 @dataclass(frozen=True)
 class Finished:
     """An ended request: its row, and of a finished one the picture (PNG) and the frame as it was
-    received, None where the device made the whole picture; and the check that the edge asked
-    for."""
+    received, None where the device made the whole picture; and the check that the edge, at `port`,
+    asked for."""
 
     row: RequestRow
     picture: bytes | None = None
     frame: Frame | None = None
     check: PictureCheck | None = None
+    port: EdgePort | None = None
 
 
 class Device:
@@ -79,14 +85,20 @@ class Device:
         self._clock = clock
         self._description = description
         self.edge_name = description.edge
-        self._metrics = metrics
+        self.metrics = metrics
         self._whole_pictures = description.split_step == description.pipeline.steps
         self.asks_whole_prompt = description.whole_prompt or self._whole_pictures
-        channel = DeviceChannel(scenario.channel, spec, scenario.seed)
         slot = scenario.slot_seconds
+        channel = DeviceChannel(scenario.channel, spec, scenario.seed, slot)
+        self._channel = channel
+        self._air = Air(channel.conditions, scenario.seed, spec.user)
         self._link = open_link(channel, spec, scenario, clock, band)
         step_s = description.step_s if spec.step_s is None else spec.step_s
         self._throttle = Throttle(channel, clock, slot, step_s, parallel=spec.parallel)
+        self._battery: Battery | None = None
+        if spec.battery_j is not None:
+            self._battery = Battery(spec.battery_j, spec.watts, clock, self._run_empty)
+        self._asking: dict[asyncio.Task[Any], None] = {}  # no set: they are ended in this order
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
 
@@ -95,12 +107,56 @@ class Device:
         """Until then no frame that is on its air will have passed; infinity where none is."""
         return self._link.arrival_s
 
+    def leave(self) -> None:
+        """Count the device as gone."""
+        self.metrics.left(self.state)
+
+    def hand_over(self, edge: EdgePort, description: Description, metrics: UserMetrics) -> None:
+        """Ask another edge from now on, which serves the same pipeline; requests that have been
+        sent end at the one that they were sent to."""
+        self.metrics.left(self.state)
+        self._edge = edge
+        self._description = description
+        self.metrics = metrics
+        self.edge_name = description.edge
+        self.spec = replace(self.spec, edge=description.edge)
+        metrics.joined()
+        metrics.moved("thinking", self.state)
+
+    @property
+    def empty(self) -> bool:
+        """Whether its battery is empty: it asks for nothing any more."""
+        return self._battery is not None and self._battery.empty
+
+    def change(self, change: DeviceChange) -> None:
+        """Let a change come now; what is on the air, or being computed, goes on under it."""
+        self._link.settle()
+        self._throttle.settle()
+        self._channel.change(change, self._clock.now())
+        self._link.resume()
+        self._throttle.resume()
+        if self._battery is not None:
+            self._battery.expect()
+
+    def close(self) -> None:
+        """End what waits for later."""
+        if self._battery is not None:
+            self._battery.close()
+
+    def _run_empty(self) -> None:
+        """End all open requests: the battery is empty."""
+        self.metrics.battery_empty()
+        for task in self._asking:
+            task.cancel()
+
     async def request(
         self, request_id: str, user_request: UserRequest, arrival: Arrival | None = None
     ) -> Finished:
         """Carry one request to its end; without an `arrival` it is due now. Never raises: an error,
         a cancellation too, is written in the row."""
         now = self._clock.now()
+        port = self._edge
+        metrics = self.metrics
         if arrival is None:
             arrival = Arrival(now)
         late_s = now - arrival.due_s
@@ -124,7 +180,13 @@ class Device:
         picture = None
         frame = None
         check = None
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking[task] = None
         try:
+            if self.empty:
+                raise asyncio.CancelledError
+            row.link_wait_s = await self._link.ready()
             answer = await self._ask(row, user_request)
             if answer.frame is not None:
                 await self._receive(row, answer.frame)
@@ -139,17 +201,20 @@ class Device:
             row.error = f"no output within the deadline of {self._scenario.deadline_s:g} s"
         # the run ended: the slowest requests must not vanish from its record
         except asyncio.CancelledError:
-            row.result = "unfinished"
-            row.error = "it was stopped before it was finished"
+            row.result = "failed" if self.empty else "unfinished"
+            row.error = BATTERY_EMPTY if self.empty else "it was stopped before it was finished"
+            if not self.empty:  # how much more it would have taken nobody knows
+                row.joules = row.receive_joules = None
         except MidstepError as error:
             row.error = str(error)
         except Exception as error:  # a device's failure is one row, not the host's end
             row.error = f"{type(error).__name__}: {error}"
         finally:
+            del self._asking[task]
             self._move("thinking")
         row.slot = int(self._clock.now() // self._scenario.slot_seconds)
-        self._metrics.ended(row)
-        return Finished(row, picture, frame, check)
+        metrics.ended(row)
+        return Finished(row, picture, frame, check, port)
 
     async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
         """The edge's answer to one request, its frame checked."""
@@ -251,14 +316,32 @@ class Device:
         return PictureCheck(row.reuse_class or "", answer.frame.step, quality)
 
     async def _receive(self, row: RequestRow, frame: Frame) -> None:
-        """Hold a frame until it has passed over the link."""
+        """Hold a frame until it has passed over the link, as often as it takes."""
         self._move("receiving")
-        transfer = await self._link.transmit(frame.nbytes, row.due_s)
+
+        def arrives(resent: int, nbytes: int) -> bool:
+            return self._came(row, frame, resent, nbytes)
+
+        transfer = await self._link.transmit(frame.nbytes, row.due_s, arrives)
         row.transfer_s = transfer.achieved_s
         row.transfer_wait_s = transfer.booking.wait_s
         row.transfer_late_s = transfer.late_s
         row.frame_bytes = transfer.nbytes
         row.link_rate_bps = transfer.rate_bps
+
+    def _came(self, row: RequestRow, frame: Frame, resent: int, nbytes: int) -> bool:
+        """Whether a frame of `nbytes` that has passed is whole; what receiving it took, in any
+        case."""
+        joules = self.spec.joules_per_bit * 8 * nbytes
+        if self._battery is not None:
+            joules = self._battery.draw(joules)
+        row.resent = resent
+        row.receive_joules = (row.receive_joules or 0.0) + joules
+        row.joules = row.receive_joules
+        fault = self._air.fault(frame, nbytes, row.request_id, resent)
+        if fault is not None:
+            self.metrics.frame_fault(fault)
+        return fault is None
 
     async def _finish(
         self, row: RequestRow, user_request: UserRequest, frame: Frame | None
@@ -270,25 +353,33 @@ class Device:
             row.transfer_s = 0.0
             row.transfer_wait_s = 0.0
             row.frame_bytes = 0
+            row.resent = 0
+            row.receive_joules = 0.0
         done = 0 if frame is None else frame.step
         steps = self._description.pipeline.steps
         decoding = self._description.decode_s / self._description.step_s
         booking = self._throttle.book(self._clock.now(), steps - done + decoding, row.due_s)
+        if self._battery is not None:
+            self._battery.begin(booking)
         variation = None
         # a finished picture has no steps left that could denoise a variation's fresh noise
         if user_request.variation_seed is not None and done < steps:
             variation = Variation(user_request.variation_seed)
         job = self._job(row, frame, variation)
-        if done < steps:
-            picture, truncated = (await self._engine.submit(job)).value
-        else:  # decoding alone must not wait for the next step of the host's other devices
-            picture, truncated = await self._engine.compute(lambda: job.finish(job.begin()))
-        row.truncated = None if truncated is None else bool(row.truncated) or truncated
-        stage = await self._throttle.hold(booking)
+        try:
+            if done < steps:
+                picture, truncated = (await self._engine.submit(job)).value
+            else:  # decoding alone must not wait for the next step of the host's other devices
+                picture, truncated = await self._engine.compute(lambda: job.finish(job.begin()))
+            row.truncated = None if truncated is None else bool(row.truncated) or truncated
+            stage = await self._throttle.hold(booking)
+        except BaseException:
+            self._spend(row, booking, self._clock.now())
+            raise
+        self._spend(row, booking, booking.due_s)
         row.device_s = stage.achieved_s
         row.device_wait_s = stage.booking.wait_s
         row.device_late_s = stage.late_s
-        row.joules = self.spec.watts * stage.booking.work_s
         row.total_s = self._clock.now() - row.arrived_s
         if row.think_s is None and row.arrival_late_s is not None:  # an open arrival
             row.total_s += row.arrival_late_s
@@ -297,6 +388,14 @@ class Device:
         for spent in stages:
             row.overhead_s -= spent or 0.0
         return picture
+
+    def _spend(self, row: RequestRow, booking: Booking, until_s: float) -> None:
+        """Enter what computing took until an instant."""
+        work_s = booking.work_s if until_s >= booking.due_s else until_s - booking.begins_s
+        joules = self.spec.watts * max(0.0, work_s)
+        row.joules = (row.joules or 0.0) + joules
+        if self._battery is not None:
+            self._battery.end(booking, joules)
 
     def _job(
         self, row: RequestRow, frame: Frame | None, variation: Variation | None
@@ -323,5 +422,5 @@ class Device:
 
     def _move(self, state: str) -> None:
         if state != self.state:
-            self._metrics.moved(self.state, state)
+            self.metrics.moved(self.state, state)
             self.state = state

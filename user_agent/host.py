@@ -15,6 +15,7 @@ from midstep.diffusion.engine import Engine, EngineStats
 from midstep.diffusion.factory import open_computing
 from midstep.diffusion.paced import PacedDenoiser
 from midstep.errors import MidstepError, PartDied, PipelineMismatch, ScenarioError
+from midstep.events.changes import DeviceChange
 from midstep.radio import physics
 from midstep.radio.fading import DeviceSpec
 from midstep.reuse.device_limits import open_device_limits
@@ -66,6 +67,7 @@ class DeviceHost:
         thread: ThreadPoolExecutor | None,
         references: int,
     ) -> None:
+        self._of_edges: dict[str, UserMetrics] = {}  # of edges that devices were handed over to
         self._scenario = scenario
         self._make = make
         self._engine = engine
@@ -203,9 +205,35 @@ class DeviceHost:
             else:
                 member.task.add_done_callback(lambda _, member=member: self._gone(member))  # type: ignore[misc]
 
+    async def hand_over(self, users: Iterable[int], edge: EdgePort) -> None:
+        """Let devices ask another edge from now on; those that are not here any more are passed
+        over. Raises EdgeUnreachable, CredentialsError, PipelineMismatch, ScenarioError, with
+        nothing changed."""
+        if self._scenario.channel.total_mhz is not None:
+            raise ScenarioError(
+                "channel.total_mhz: a device shares its edge's band and cannot be handed over; "
+                "leave it out"
+            )
+        description = await edge.describe()
+        _check_pipeline(self._engine.denoiser, description)
+        _check_privacy(self._scenario, description)
+        name = description.edge
+        if name not in self._of_edges:
+            self._of_edges[name] = UserMetrics(name, self._scenario.policy.name)
+        for user in users:
+            if (member := self._members.get(user)) is not None:
+                member.device.hand_over(edge, description, self._of_edges[name])
+
+    def change(self, change: DeviceChange, users: Iterable[int]) -> int:
+        """Let a change come now to those of these devices that live here; how many do."""
+        members = [self._members[user] for user in users if user in self._members]
+        for member in members:
+            member.device.change(change)
+        return len(members)
+
     def _gone(self, member: _Member) -> None:
         if self._members.pop(member.device.spec.user, None) is not None:
-            self._metrics.left(member.device.state)
+            member.device.leave()
 
     def drain(self) -> list[Finished]:
         """Requests that ended since the last call. Once they are returned, raises the error that
@@ -259,6 +287,8 @@ class DeviceHost:
     async def close(self) -> None:
         """End the engine and its thread, and devices that nobody has stopped."""
         await self.stop(0.0)
+        for member in self._members.values():
+            member.device.close()
         if self._checker is not None:
             await self._checker.close()
         self._engine_task.cancel()
@@ -319,7 +349,7 @@ class DeviceHost:
         until_s = member.until_s
         error = "it was never sent: its host had no time for it before the end"
         for row in arrivals.rows(device.spec, device.edge_name, index, since_s, until_s, error):
-            self._metrics.ended(row)
+            device.metrics.ended(row)
             self._ended.append(Finished(row))
 
     async def _ask(
@@ -329,6 +359,8 @@ class DeviceHost:
         finished = await device.request(request_id, user_request, arrival)
         self.in_flight -= 1
         self._ended.append(finished)
+        if device.empty and device.spec.user in self._members:
+            self.leave([device.spec.user])
         self._samples.add(finished)
         if self._checker is not None:
             self._checker.add(finished)

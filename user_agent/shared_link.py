@@ -14,7 +14,7 @@ from midstep.radio.fading import DeviceChannel, DeviceSpec, specs
 from midstep.radio.shared_band import Passage, SharedBand
 from midstep.scenario import Scenario
 from user_agent.booking import Booking
-from user_agent.link import Link, Transfer
+from user_agent.link import Link
 
 __all__ = ["Band", "SharedLink", "check_together", "open_band", "open_link"]
 
@@ -43,9 +43,9 @@ class Band:
         change_s = self._band.next_change_s()
         return math.inf if change_s is None else change_s
 
-    async def send(self, passage: Passage) -> Booking:
-        """Return when a frame that is sent from now on has passed. A caller that is cancelled takes
-        it off the air."""
+    async def send(self, passage: Passage) -> bool:
+        """Send a frame, or what is left of it, from now on; whether it has passed: False where it
+        was taken off the air. A caller that is cancelled takes it off the air."""
         self._tell(self._band.begin(passage, self._clock.now()))
         waiting = self._waiting[passage] = asyncio.get_running_loop().create_future()
         self._expect()
@@ -56,11 +56,25 @@ class Band:
             self._tell(self._band.leave(passage, self._clock.now()))
             self._expect()
             raise
-        assert passage.begins_s is not None and passage.ended_s is not None
-        return Booking(asked_s=passage.asked_s, begins_s=passage.begins_s, due_s=passage.ended_s)
+        return passage.ended_s is not None
+
+    def withdraw(self, passage: Passage) -> None:
+        """Take a frame off the air, with what is left of it."""
+        self._tell(self._band.leave(passage, self._clock.now()))
+        waiting = self._waiting.pop(passage, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        self._expect()
+
+    def settle(self) -> None:
+        """Let all happen that is due by now: rates are about to change."""
+        self._settle(self._clock.now())
+
+    def resume(self) -> None:
+        """Go on at the rates that there are now."""
+        self._expect()
 
     def _settle(self, now_s: float) -> None:
-        """Let all happen that is due by now."""
         self._tell(self._band.advance(now_s))
 
     def _tell(self, ended: Iterable[Passage]) -> None:
@@ -86,8 +100,9 @@ class Band:
         self._expect()
 
 
-class SharedLink:
-    """One device's downlink on a band that it shares. Otherwise as Link."""
+class SharedLink(Link):
+    """One device's downlink on a band that it shares. A frame is off the air while the link is
+    down: the others then have its share. Otherwise as Link."""
 
     def __init__(
         self,
@@ -97,12 +112,18 @@ class SharedLink:
         clock: Clock,
         scenario: Scenario,
     ) -> None:
-        self._channel = channel
+        super().__init__(
+            channel,
+            clock,
+            scenario.slot_seconds,
+            scenario.channel.frame_bytes,
+            parallel=spec.parallel,
+            patience_s=scenario.deadline_s,
+        )
         self._spec = spec
         self._band = band
-        self._clock = clock
         self._slot_seconds = scenario.slot_seconds
-        self._frame_bytes = scenario.channel.frame_bytes
+        self._passing: list[Passage] = []
 
     @property
     def rate_bps(self) -> float:
@@ -115,21 +136,43 @@ class SharedLink:
         """See Link.arrival_s; of all who share the band, and no later than that."""
         return self._band.change_s
 
-    async def transmit(self, nbytes: int, due_s: float | None = None) -> Transfer:
-        """Hold a frame that arrives now until its bits have passed; see Link.transmit."""
-        on_air = self._frame_bytes or nbytes
-        efficiency: Callable[[int], float] = self._channel.efficiency
-        if self._spec.parallel and due_s is not None:
-            efficiency = partial(_always, efficiency(self._slot(due_s)))
+    def settle(self) -> None:
+        self._band.settle()
+
+    def resume(self) -> None:
+        if self._channel.down:
+            for passage in list(self._passing):
+                self._band.withdraw(passage)
+        self._band.resume()
+        self._see()
+
+    async def _pass(self, on_air: int, asked_s: float, due_s: float | None) -> Booking:
         passage = Passage(
             user=self._spec.user,
             left=8.0 * on_air,
-            efficiency=efficiency,
+            efficiency=self._efficiency(due_s),
             parallel=self._spec.parallel,
         )
-        booking = await self._band.send(passage)
-        achieved = self._clock.now() - booking.asked_s
-        return Transfer(booking=booking, achieved_s=achieved, nbytes=on_air)
+        if self._channel.down:
+            passage.asked_s = self._clock.now()
+        while True:
+            await self._wait_for_link(asked_s)
+            self._passing.append(passage)
+            try:
+                passed = await self._band.send(passage)
+            finally:
+                self._passing.remove(passage)
+            if passed:
+                break
+        assert passage.asked_s is not None
+        assert passage.begins_s is not None and passage.ended_s is not None
+        return Booking(asked_s=passage.asked_s, begins_s=passage.begins_s, due_s=passage.ended_s)
+
+    def _efficiency(self, due_s: float | None) -> Callable[[int], float]:
+        """(bit/s)/Hz by slot, of a frame whose request was due at `due_s`."""
+        if not self._spec.parallel or due_s is None:
+            return self._channel.efficiency
+        return partial(_always, self._channel.efficiency, self._slot(due_s))
 
     def _slot(self, now_s: float) -> int:
         return int(now_s // self._slot_seconds)
@@ -158,14 +201,20 @@ def check_together(scenario: Scenario, here: Iterable[DeviceSpec], edge: str) ->
 
 def open_link(
     channel: DeviceChannel, spec: DeviceSpec, scenario: Scenario, clock: Clock, band: Band | None
-) -> Link | SharedLink:
+) -> Link:
     """The link of a device; on the `band` that it shares with others, or on one of its own."""
     if band is not None:
         return SharedLink(channel, spec, band, clock, scenario)
-    on_air = scenario.channel.frame_bytes
-    return Link(channel, clock, scenario.slot_seconds, on_air, parallel=spec.parallel)
+    return Link(
+        channel,
+        clock,
+        scenario.slot_seconds,
+        scenario.channel.frame_bytes,
+        parallel=spec.parallel,
+        patience_s=scenario.deadline_s,
+    )
 
 
-def _always(efficiency: float, slot: int) -> float:
-    """An efficiency that every slot has."""
-    return efficiency
+def _always(efficiency: Callable[[int], float], always: int, slot: int) -> float:
+    """The efficiency of one slot in every slot."""
+    return efficiency(always)

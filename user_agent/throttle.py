@@ -44,8 +44,16 @@ class Throttle:
         of the slot in which their request was due, at `due_s` (None: at `start_s`)."""
         return self._work.book(start_s, steps * self._step_s, start_s if due_s is None else due_s)
 
+    def settle(self) -> None:
+        """Account for what is computed: the channel's speed is about to change."""
+        self._work.settle(self._clock.now())
+
+    def resume(self) -> None:
+        """Go on at the speed that there is now."""
+        self._work.resume(self._clock.now())
+
     async def hold(self, booking: Booking) -> Stage:
         """Return when the booking is due, or at once where the host was too slow; the difference is
         recorded."""
-        await self._clock.sleep_until(booking.due_s)
+        await booking.due.wait(self._clock)
         return Stage(booking=booking, achieved_s=self._clock.now() - booking.asked_s)

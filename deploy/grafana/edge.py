@@ -173,6 +173,42 @@ EDGE = Row(
             beside=True,
         ),
         Panel(
+            title="Outputs from neighbours",
+            unit="ops",
+            queries=(Query(f"sum by (outcome) ({rate(of_edge('fetches_total'))})", "{{outcome}}"),),
+            tells=(
+                "Outputs that an edge asked of a neighbour: had (done), not there any more (gone), "
+                "or the neighbour did not answer (failed)."
+            ),
+            bad="gone: neighbours let go what others count on; failed: one of them is dead.",
+            only="a run with edges.N.neighbours",
+            base="blue",
+        ),
+        Panel(
+            title="Backhaul",
+            unit="Bps",
+            queries=(
+                Query(
+                    f"sum by (edge, what) ({rate(of_edge('backhaul_bytes_total'))})",
+                    "{{edge}} {{what}}",
+                ),
+            ),
+            tells="Bytes that come to an edge from its neighbours: outputs, and what they hold.",
+            bad="near edges.N.backhaul.mbps: outputs wait for the line, and are computed instead.",
+            only="a run with edges.N.neighbours",
+            base="blue",
+        ),
+        Panel(
+            title="Time of a fetch",
+            unit="s",
+            queries=quantiles((0.5, 0.95), rate(of_edge("fetch_seconds_bucket")), "edge"),
+            tells="From asking a neighbour to having its output: round trip, line, its bytes.",
+            bad="a p95 far over the p50: outputs wait for each other on the line.",
+            only="a run with edges.N.neighbours",
+            base="blue",
+            beside=True,
+        ),
+        Panel(
             title="Devices by what they do",
             unit=COUNT,
             queries=(Query(f"sum by (state) ({of_edge('devices')})", "{{state}}"),),
@@ -190,7 +226,7 @@ EDGE = Row(
             title="Devices' power",
             unit="watt",
             queries=(Query(f"sum by (edge) ({rate(of_edge('device_joules_total'))})", "{{edge}}"),),
-            tells="Energy that devices spend on computing, as the scenario's watts have it.",
+            tells="Energy that devices spend on computing and receiving, as their classes have it.",
             bad=("it follows the steps that are left to devices: an earlier cut costs them more."),
             base="blue",
             width=12,

@@ -17,7 +17,7 @@ from midstep.wire.messages import CachedOutput
 
 __all__ = ["Cache", "Entry", "Held", "Hit", "Tier", "check_bounds", "check_entries"]
 
-Tier = Literal["store", "disk"]
+Tier = Literal["store", "disk", "neighbour"]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,21 @@ from typing import Annotated, Any, get_args
 from pydantic import Discriminator, Tag
 
 from midstep.events.base import SIGNALS, Condition, Event, Signal
+from midstep.events.bit_errors import BitErrorsEvent
 from midstep.events.capacity import CapacityEvent
 from midstep.events.changes import DeviceChange, EdgeChange
+from midstep.events.drop import DropEvent
+from midstep.events.fade import FadeEvent
+from midstep.events.hand_over import HandOverEvent
 from midstep.events.kill import KillEvent
 from midstep.events.leave import LeaveEvent
+from midstep.events.lost_frames import LostFramesEvent
+from midstep.events.move import MoveEvent
 from midstep.events.pause_learner import PauseLearnerEvent
 from midstep.events.restart_edge import RestartEdgeEvent
 from midstep.events.run import FaultyRun
 from midstep.events.scale import ScaleEvent
+from midstep.events.slow_devices import SlowDevicesEvent
 from midstep.events.slow_edge import SlowEdgeEvent
 from midstep.events.surge import SurgeEvent
 from midstep.events.wipe import WipeEvent
@@ -24,18 +31,25 @@ __all__ = [
     "DEFAULT_KIND",
     "KINDS",
     "SIGNALS",
+    "BitErrorsEvent",
     "CapacityEvent",
     "Condition",
     "DeviceChange",
+    "DropEvent",
     "EdgeChange",
     "Event",
+    "FadeEvent",
     "FaultyRun",
+    "HandOverEvent",
     "KillEvent",
     "LeaveEvent",
+    "LostFramesEvent",
+    "MoveEvent",
     "PauseLearnerEvent",
     "RestartEdgeEvent",
     "ScaleEvent",
     "Signal",
+    "SlowDevicesEvent",
     "SlowEdgeEvent",
     "SurgeEvent",
     "TimelineEvent",
@@ -53,12 +67,19 @@ def _kind(event: Any) -> str | None:
 
 
 TimelineEvent = Annotated[
-    Annotated[CapacityEvent, Tag("capacity")]
+    Annotated[BitErrorsEvent, Tag("bit_errors")]
+    | Annotated[CapacityEvent, Tag("capacity")]
+    | Annotated[DropEvent, Tag("drop")]
+    | Annotated[FadeEvent, Tag("fade")]
+    | Annotated[HandOverEvent, Tag("hand_over")]
     | Annotated[KillEvent, Tag("kill")]
     | Annotated[LeaveEvent, Tag("leave")]
+    | Annotated[LostFramesEvent, Tag("lost_frames")]
+    | Annotated[MoveEvent, Tag("move")]
     | Annotated[PauseLearnerEvent, Tag("pause_learner")]
     | Annotated[RestartEdgeEvent, Tag("restart_edge")]
     | Annotated[ScaleEvent, Tag("scale")]
+    | Annotated[SlowDevicesEvent, Tag("slow_devices")]
     | Annotated[SlowEdgeEvent, Tag("slow_edge")]
     | Annotated[SurgeEvent, Tag("surge")]
     | Annotated[WipeEvent, Tag("wipe")],

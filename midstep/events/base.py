@@ -109,6 +109,10 @@ class Event(Tree):
         """End it, `for_s` after `apply`; in words what was done. Raises as `apply`."""
         raise NotImplementedError
 
+    def check(self) -> None:
+        """Look at what it needs beside its keys, such as a file, before a run begins. Raises
+        MidstepError, one line."""
+
     @classmethod
     def can_end(cls) -> bool:
         """Whether the kind can last for a while and be undone."""

@@ -9,19 +9,24 @@ __all__ = ["DeviceChange", "EdgeChange"]
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceChange:
-    """A change of devices and of their links; what is None stays as it is.
+    """A change of devices and of their links, for a `cause`: it takes the place of the one before
+    it of the same cause, and one that says nothing lifts that. Changes of several causes act
+    together.
 
     `rate_factor` multiplies the link's rate R_n, `down` takes the link away; `bit_error_rate` is a
-    probability a bit, `frame_loss` one a frame; `distance_m` is the new distance from the edge;
-    `gains` are (instant in scenario seconds, gain) pairs that replace the drawn ones;
-    `speed_factor` multiplies the device's speed f_n.
+    probability a bit, `frame_loss` one a frame; `gains` are (seconds from now, gain) pairs that
+    replace path loss and fading of (6), each until the next; `speed_factor` multiplies the device's
+    speed f_n. `distance_m` is where the device stands from now on, or goes to within `over_s`
+    seconds; that stays, whatever its cause does later.
     """
 
+    cause: str = ""
     rate_factor: float | None = None
     down: bool | None = None
     bit_error_rate: float | None = None
     frame_loss: float | None = None
     distance_m: float | None = None
+    over_s: float = 0.0
     gains: tuple[tuple[float, float], ...] | None = None
     speed_factor: float | None = None
 

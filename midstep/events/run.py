@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from midstep.events.changes import EdgeChange
+from midstep.events.changes import DeviceChange, EdgeChange
 
-__all__ = ["FaultyEdges", "FaultyProcesses", "FaultyRun", "FaultyUsers", "Part"]
+__all__ = [
+    "FaultyDevices",
+    "FaultyEdges",
+    "FaultyHandover",
+    "FaultyProcesses",
+    "FaultyRun",
+    "FaultyUsers",
+    "Part",
+]
 
 Part = Literal["edge", "host", "learner", "node"]
 
@@ -29,6 +38,17 @@ class FaultyUsers(Protocol):
 
     async def come_back(self, kind: str, edge: str | None = None) -> int:
         """Let those come back that left by the same words; how many."""
+
+
+class FaultyHandover(Protocol):
+    """Users who ask another edge. Calls raise MidstepError, one line."""
+
+    def asking(self, kind: str | None = None, edge: str | None = None) -> dict[int, str]:
+        """The edge that each user asks, by user number; of a class, of one edge."""
+
+    async def hand_over(self, users: Sequence[int], edge: str) -> int:
+        """Let these ask that edge from now on; how many did not before. Requests that have been
+        sent end where they were sent."""
 
 
 class FaultyEdges(Protocol):
@@ -63,5 +83,21 @@ class FaultyProcesses(Protocol):
         """Kill one, whose death is then expected; in words what dies, and how."""
 
 
-class FaultyRun(FaultyUsers, FaultyEdges, FaultyProcesses, Protocol):
+class FaultyDevices(Protocol):
+    """Devices and links that change. Calls raise MidstepError, one line."""
+
+    async def change_devices(
+        self,
+        change: DeviceChange,
+        *,
+        kind: str | None = None,
+        users: Sequence[int] | None = None,
+        edge: str | None = None,
+    ) -> int:
+        """Let a change come now to the devices of a class, of some users, of one edge, and to those
+        that come while it lasts; how many there are now. One that lifts its cause comes to all who
+        may have that."""
+
+
+class FaultyRun(FaultyUsers, FaultyDevices, FaultyHandover, FaultyEdges, FaultyProcesses, Protocol):
     """A run in which events happen."""

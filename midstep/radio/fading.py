@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from midstep.draws import BANDWIDTH, GAIN, PLACE, SPEED, uniform
 from midstep.errors import ScenarioError
-from midstep.radio import channel_law
+from midstep.events.changes import DeviceChange
+from midstep.radio import channel_law, physics
+from midstep.radio.conditions import Conditions
 from midstep.scenario import Channel, Scenario
 
 __all__ = ["DeviceChannel", "DeviceSpec", "Newcomers", "specs"]
@@ -21,7 +23,8 @@ class DeviceSpec:
     """What one device is: its class (`group` is its number in the scenario, `kind` its name), the
     edge that it asks, its place, its share of the spectrum (Hz), and its top speed: f_max / f_es,
     or where that is None the seconds of one step at f_max. `parallel`: its own requests do not wait
-    for each other."""
+    for each other. `joules_per_bit` is what receiving takes, `battery_j` what it has, None: mains.
+    """
 
     user: int
     group: int
@@ -33,6 +36,8 @@ class DeviceSpec:
     watts: float
     step_s: float | None = None
     parallel: bool = False
+    joules_per_bit: float = 0.0
+    battery_j: float | None = None
 
 
 def specs(scenario: Scenario) -> list[DeviceSpec]:
@@ -107,25 +112,53 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
         watts=group.watts,
         step_s=None if group.step_ms is None else group.step_ms / 1e3,
         parallel=group.parallel,
+        joules_per_bit=1e-9 * group.receive_nj_per_bit,
+        battery_j=group.battery_j,
     )
 
 
 class DeviceChannel:
-    """One device's link rate and speed in each slot."""
+    """One device's link rate and speed in each slot of `slot_seconds`, and what events have changed
+    of them."""
 
-    def __init__(self, channel: Channel, spec: DeviceSpec, seed: int) -> None:
+    def __init__(
+        self, channel: Channel, spec: DeviceSpec, seed: int, slot_seconds: float = 1.0
+    ) -> None:
         self._channel = channel
         self._spec = spec
         self._seed = seed
         self._mean_gain = float(channel_law.mean_gain(channel, spec.distance_m))
+        self.conditions = Conditions(spec.distance_m, slot_seconds)
         self.rate_bps = functools.lru_cache(maxsize=4096)(self._rate_bps)
         self.speed = functools.lru_cache(maxsize=4096)(self._speed)
 
+    def change(self, change: DeviceChange, now_s: float) -> None:
+        """Let a change come now."""
+        self.conditions.change(change, now_s)
+        self.rate_bps.cache_clear()
+        self.speed.cache_clear()
+
+    @property
+    def down(self) -> bool:
+        """Whether nothing passes."""
+        return self.conditions.rate_factor == 0
+
     def _rate_bps(self, slot: int) -> float:
         """R_n(t) of (6)."""
+        return self.conditions.rate_factor * float(self._undimmed_bps(slot))
+
+    def _undimmed_bps(self, slot: int) -> physics.Floats:
+        """R_n(t) by its gain."""
+        radio = self._channel
+        bandwidth_hz = self._spec.bandwidth_hz
+        gain = self.conditions.gain(slot)
+        if gain is not None:
+            return physics.rate_bps(bandwidth_hz, radio.power_w, gain, radio.noise_w)
         draw = uniform(self._seed, GAIN, slot, self._spec.user)
-        spec = self._spec
-        return float(channel_law.rate_bps(self._channel, spec.bandwidth_hz, self._mean_gain, draw))
+        mean_gain = self._mean_gain
+        if self.conditions.moved:
+            mean_gain = float(channel_law.mean_gain(radio, self.conditions.distance_m(slot)))
+        return channel_law.rate_bps(radio, bandwidth_hz, mean_gain, draw)
 
     def efficiency(self, slot: int) -> float:
         """log2(1 + SNR) of (6), (bit/s)/Hz: R_n(t) / W_n."""
@@ -135,4 +168,4 @@ class DeviceChannel:
         """f_n(t) / f_es, or f_n(t) / f_max of a device that has a step time of its own."""
         draw = uniform(self._seed, SPEED, slot, self._spec.user)
         ratio = 1.0 if self._spec.speed_ratio is None else self._spec.speed_ratio
-        return float(ratio * channel_law.speed_share(draw))
+        return self.conditions.speed_factor * float(ratio * channel_law.speed_share(draw))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from midstep.errors import ScenarioError
 
-__all__ = ["LONGEST", "finish"]
+__all__ = ["LONGEST", "finish", "progress"]
 
 LONGEST = 10_000  # slots
 
@@ -37,3 +37,19 @@ def finish(
         f"{amount:.3g} bits (or edge-seconds) are not done within {LONGEST} slots at about "
         f"{pace:.3g} a second: look at channel.* (units?), devices.speed_ratio and slot_seconds"
     )
+
+
+def progress(
+    start_s: float, until_s: float, rate: Callable[[int], float], slot_seconds: float
+) -> float:
+    """How many units are done between two instants, at `rate` as `finish` has it; 0 where it is
+    0."""
+    now = start_s
+    done = 0.0
+    slot = int(start_s // slot_seconds)
+    while now < until_s:
+        end = min(until_s, (slot + 1) * slot_seconds)
+        done += rate(slot) * max(0.0, end - now)
+        now = end
+        slot += 1
+    return done

@@ -3,6 +3,7 @@ literally, as a fluid."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,15 +17,15 @@ SMOOTHING = 0.1
 @dataclass(eq=False, kw_only=True)
 class Passage:
     """One frame on the air: whose it is, how many of its bits are `left`, (bit/s)/Hz of its link by
-    slot, above 0, and whether it passes beside its user's other frames. Instants are scenario
-    seconds, None as long as they have not come: when it was `asked_s` for, when its first bit
-    passed, when its last."""
+    slot, above 0 while it is on the air, and whether it passes beside its user's other frames.
+    Instants are scenario seconds, None as long as they have not come: when it was `asked_s` for,
+    when its first bit passed, when its last."""
 
     user: int
     left: float
     efficiency: Callable[[int], float]
     parallel: bool = False
-    asked_s: float = 0.0
+    asked_s: float | None = None
     begins_s: float | None = None
     ended_s: float | None = None
 
@@ -61,9 +62,10 @@ class SharedBand:
     _mean: float = 0.0  # of the slots before
 
     def begin(self, passage: Passage, now_s: float) -> list[Passage]:
-        """Let a frame be sent from now on; those that ended until now."""
+        """Let a frame be sent from now on, or what is left of it; those that ended until now."""
         ended = self.advance(now_s)
-        passage.asked_s = self.now_s
+        if passage.asked_s is None:
+            passage.asked_s = self.now_s
         self._frames.setdefault(passage.user, []).append(passage)
         self._begin_next(passage.user)
         return ended
@@ -125,8 +127,9 @@ class SharedBand:
         return passage.efficiency(self._slot) * self.total_hz / self.receivers
 
     def _end_s(self, passage: Passage) -> float:
-        """When a frame would end if nothing changed."""
-        return self.now_s + passage.left / self._rate_bps(passage)
+        """When a frame would end if nothing changed; infinity where its link has gone down."""
+        rate_bps = self._rate_bps(passage)
+        return self.now_s + passage.left / rate_bps if rate_bps else math.inf
 
     def _pass(self, until_s: float) -> None:
         """Let bits pass until an instant before which nothing changes."""

@@ -145,6 +145,19 @@ SPECS: dict[str, Spec] = {
     "disk_read_seconds": Spec(
         Histogram, "Reads of outputs that were served from disk.", ("edge",), SECONDS
     ),
+    "fetches_total": Spec(
+        Counter,
+        "Outputs asked of a neighbour, by outcome: done, gone (it held it no more), failed.",
+        ("edge", "neighbour", "outcome"),
+    ),
+    "fetch_seconds": Spec(
+        Histogram, "From asking a neighbour to having its output.", ("edge", "neighbour"), SECONDS
+    ),
+    "backhaul_bytes_total": Spec(
+        Counter,
+        "Bytes over the backhaul from a neighbour: outputs, and digests of its store.",
+        ("edge", "neighbour", "what"),
+    ),
     "staging_bytes": Spec(Gauge, "Bytes of outputs that wait for the policy.", ("edge",)),
     "frame_bytes_total": Spec(Counter, "Bytes over the air, to devices.", ("edge",)),
     "arrivals_dropped_total": Spec(
@@ -184,7 +197,18 @@ SPECS: dict[str, Spec] = {
     "decision_seconds": Spec(Histogram, "Time the policy takes to decide.", ("edge",), SECONDS),
     "devices": Spec(Gauge, "Devices by what they are doing.", ("edge", "state")),
     "device_joules_total": Spec(
-        Counter, "Energy of device computing, as the scenario's watts have it.", ("edge",)
+        Counter,
+        "Energy of devices for computing and for receiving, as the scenario's classes have it.",
+        ("edge", "work"),
+    ),
+    "batteries_empty_total": Spec(
+        Counter, "Devices that left because their battery was empty.", ("edge",)
+    ),
+    "frames_resent_total": Spec(
+        Counter,
+        "Times that a frame did not pass whole and was sent again, by what was wrong: lost, "
+        "damaged.",
+        ("edge", "fault"),
     ),
     "users": Spec(Gauge, "Devices that the run has now, as its centre counts them.", ("edge",)),
     "scenario_events_total": Spec(Counter, "What happened in the run.", ("event",)),

@@ -8,9 +8,10 @@ from typing import Any
 
 from midstep.wire.messages import Answer
 
-__all__ = ["COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
+__all__ = ["BATTERY_EMPTY", "COLUMNS", "RESULTS", "STAGES", "Gallery", "RequestRow"]
 
 RESULTS = ("done", "rejected", "failed", "unfinished", "dropped")
+BATTERY_EMPTY = "its battery is empty"  # the error of a request whose device has run out
 STAGES = ("queue", "edge", "transfer", "device", "overhead", "total")
 
 
@@ -47,6 +48,9 @@ class RequestRow:
     reuse_limit: int | None = None  # the last step from which its own picture comes out
     cut_step: int | None = None  # at which it was handed over
     reused_step: int | None = None  # of the held output that it began from; 0: from noise
+    from_edge: str | None = None  # neighbour whose store had the held output; null: none
+    backhaul_s: float | None = None  # of edge_s: until that was here
+    backhaul_bytes: int | None = None  # that this request brought over the backhaul
     edge_steps: int | None = None
     saved_steps: int | None = None
     device_steps: int | None = None
@@ -56,8 +60,10 @@ class RequestRow:
     device_s: float | None = None
     overhead_s: float | None = None
     plan_wait_s: float | None = None  # of overhead_s: until the slot's plan was there
+    link_wait_s: float | None = None  # of overhead_s: until its link was up and it could be sent
     total_s: float | None = None  # from due_s; of a closed arrival from arrived_s
-    frame_bytes: int | None = None  # on the air
+    frame_bytes: int | None = None  # on the air, once
+    resent: int | None = None  # how many times the frame was sent again
     link_rate_bps: float | None = None  # commanded, mean from the frame's first bit to its last
     transfer_wait_s: float | None = None  # of transfer_s: behind the device's earlier frames
     device_wait_s: float | None = None  # of device_s: behind the device's earlier pictures
@@ -67,7 +73,8 @@ class RequestRow:
     ssim: float | None = None
     fidelity: float | None = None  # 1: the picture shows what its prompt says, 0: it does not
     quality_kept: float | None = None  # 1: it has the quality asked for, 0: not; where checked
-    joules: float | None = None
+    joules: float | None = None  # that its device took for it
+    receive_joules: float | None = None  # of joules: for receiving, the rest is for computing
     error: str | None = None
 
     def record_answer(self, answer: Answer, steps: int) -> None:
@@ -82,6 +89,9 @@ class RequestRow:
         self.donor_prompt = answer.donor_prompt
         self.cut_step = cut
         self.reused_step = answer.reused_step
+        self.from_edge = answer.from_edge or None
+        self.backhaul_s = answer.backhaul_s if answer.from_edge else None
+        self.backhaul_bytes = answer.backhaul_bytes if answer.from_edge else None
         self.edge_steps = answer.edge_steps
         self.saved_steps = answer.saved_steps
         self.device_steps = steps - cut

@@ -9,6 +9,7 @@ from midstep.telemetry.metrics import EVENTS, counter, gauge, histogram
 from midstep.telemetry.record import STAGES, RequestRow
 
 __all__ = [
+    "BackhaulMetrics",
     "DiskMetrics",
     "EdgeMetrics",
     "GuardMetrics",
@@ -105,6 +106,32 @@ class DiskMetrics:
         """What the tier holds now."""
         self._entries.set(entries)
         self._bytes.set(nbytes)
+
+
+class BackhaulMetrics:
+    """Metrics of what an edge has from one neighbour."""
+
+    def __init__(self, edge: str, neighbour: str) -> None:
+        self._outcomes = {
+            outcome: counter("fetches_total", edge, neighbour, outcome)
+            for outcome in ("done", "gone", "failed")
+        }
+        self._seconds = histogram("fetch_seconds", edge, neighbour)
+        self._outputs = counter("backhaul_bytes_total", edge, neighbour, "outputs")
+        self._digests = counter("backhaul_bytes_total", edge, neighbour, "digests")
+
+    def fetched(self, outcome: str) -> None:
+        """One output was asked for: done, gone, failed."""
+        self._outcomes[outcome].inc()
+
+    def passed(self, nbytes: int, seconds: float) -> None:
+        """One output is here, after so many scenario seconds."""
+        self._outputs.inc(nbytes)
+        self._seconds.observe(seconds)
+
+    def digested(self, nbytes: int) -> None:
+        """One digest is here."""
+        self._digests.inc(nbytes)
 
 
 class GuardMetrics:
@@ -232,6 +259,9 @@ class UserMetrics:
         self._policy = policy
         self._states = {state: gauge("devices", edge, state) for state in self.STATES}
         counter("arrivals_dropped_total", edge)
+        for fault in ("lost", "damaged"):
+            counter("frames_resent_total", edge, fault)
+        counter("batteries_empty_total", edge)
         for reuse in ("computed", "exact", "resumed", "shared"):
             counter("requests_total", edge, policy, "done", reuse)
 
@@ -255,11 +285,24 @@ class UserMetrics:
         if ssim is not None:
             histogram("reuse_ssim", self._edge, kind).observe(ssim)
 
+    def frame_fault(self, fault: str) -> None:
+        """A frame came lost or damaged, so that it is sent again."""
+        counter("frames_resent_total", self._edge, fault).inc()
+
+    def battery_empty(self) -> None:
+        """A device's battery is empty."""
+        counter("batteries_empty_total", self._edge).inc()
+
     def ended(self, row: RequestRow) -> None:
         """One request ended, somehow; or was never sent."""
         if row.result == "dropped":
             counter("arrivals_dropped_total", self._edge).inc()
             return
+        receiving = row.receive_joules or 0.0
+        counter("device_joules_total", self._edge, "receiving").inc(receiving)
+        counter("device_joules_total", self._edge, "computing").inc(
+            max(0.0, (row.joules or 0.0) - receiving)
+        )
         counter("requests_total", self._edge, self._policy, row.result, row.reuse or "none").inc()
         if row.arrival_late_s is not None:
             histogram("lateness_seconds", "arrival").observe(row.arrival_late_s)
@@ -268,7 +311,6 @@ class UserMetrics:
         for stage in STAGES:
             histogram("request_seconds", self._edge, stage).observe(getattr(row, f"{stage}_s"))
         counter("frame_bytes_total", self._edge).inc(row.frame_bytes or 0)
-        counter("device_joules_total", self._edge).inc(row.joules or 0)
         _observe_error(
             "link",
             "link_rate_error_ratio",

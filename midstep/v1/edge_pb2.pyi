@@ -109,7 +109,7 @@ class Frame(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., steps: _Optional[int] = ..., payload: _Optional[bytes] = ..., checksum: _Optional[int] = ...) -> None: ...
 
 class OutputReply(_message.Message):
-    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds", "donor_key", "donor_prompt", "likeness", "check")
+    __slots__ = ("frame", "reuse", "similarity", "edge_steps", "saved_steps", "queue_seconds", "edge_seconds", "seed", "truncated", "reused_step", "plan_wait_seconds", "donor_key", "donor_prompt", "likeness", "check", "from_edge", "backhaul_seconds", "backhaul_bytes")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     REUSE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,9 @@ class OutputReply(_message.Message):
     DONOR_PROMPT_FIELD_NUMBER: _ClassVar[int]
     LIKENESS_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
+    FROM_EDGE_FIELD_NUMBER: _ClassVar[int]
+    BACKHAUL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BACKHAUL_BYTES_FIELD_NUMBER: _ClassVar[int]
     frame: Frame
     reuse: str
     similarity: float
@@ -140,7 +143,10 @@ class OutputReply(_message.Message):
     donor_prompt: str
     likeness: str
     check: bool
-    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., donor_prompt: _Optional[str] = ..., likeness: _Optional[str] = ..., check: _Optional[bool] = ...) -> None: ...
+    from_edge: str
+    backhaul_seconds: float
+    backhaul_bytes: int
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., reuse: _Optional[str] = ..., similarity: _Optional[float] = ..., edge_steps: _Optional[int] = ..., saved_steps: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., seed: _Optional[int] = ..., truncated: _Optional[bool] = ..., reused_step: _Optional[int] = ..., plan_wait_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., donor_prompt: _Optional[str] = ..., likeness: _Optional[str] = ..., check: _Optional[bool] = ..., from_edge: _Optional[str] = ..., backhaul_seconds: _Optional[float] = ..., backhaul_bytes: _Optional[int] = ...) -> None: ...
 
 class QualitySample(_message.Message):
     __slots__ = ("request_id", "kind", "step", "quality", "good")
@@ -165,7 +171,7 @@ class WatchRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Access(_message.Message):
-    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds", "donor_key", "likeness", "staged")
+    __slots__ = ("request_id", "prompt_key", "prompt", "step", "bytes", "reuse", "at_seconds", "edge_seconds", "user", "limit", "edge_steps", "reused_step", "rate_bps", "step_seconds", "backlog_seconds", "donor_key", "likeness", "staged", "from_edge")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +190,7 @@ class Access(_message.Message):
     DONOR_KEY_FIELD_NUMBER: _ClassVar[int]
     LIKENESS_FIELD_NUMBER: _ClassVar[int]
     STAGED_FIELD_NUMBER: _ClassVar[int]
+    FROM_EDGE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     prompt_key: str
     prompt: str
@@ -202,7 +209,8 @@ class Access(_message.Message):
     donor_key: str
     likeness: str
     staged: bool
-    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., likeness: _Optional[str] = ..., staged: _Optional[bool] = ...) -> None: ...
+    from_edge: str
+    def __init__(self, request_id: _Optional[str] = ..., prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ..., reuse: _Optional[str] = ..., at_seconds: _Optional[float] = ..., edge_seconds: _Optional[float] = ..., user: _Optional[int] = ..., limit: _Optional[int] = ..., edge_steps: _Optional[int] = ..., reused_step: _Optional[int] = ..., rate_bps: _Optional[float] = ..., step_seconds: _Optional[float] = ..., backlog_seconds: _Optional[float] = ..., donor_key: _Optional[str] = ..., likeness: _Optional[str] = ..., staged: _Optional[bool] = ..., from_edge: _Optional[str] = ...) -> None: ...
 
 class Admission(_message.Message):
     __slots__ = ("prompt_key", "step")
@@ -265,20 +273,32 @@ class Held(_message.Message):
     def __init__(self, prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class ContentsReply(_message.Message):
-    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes", "work")
+    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes", "work", "neighbours")
     STORE_FIELD_NUMBER: _ClassVar[int]
     STAGING_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
     STORE_BYTES_FIELD_NUMBER: _ClassVar[int]
     STAGING_BYTES_FIELD_NUMBER: _ClassVar[int]
     WORK_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
     store: _containers.RepeatedCompositeFieldContainer[Held]
     staging: _containers.RepeatedCompositeFieldContainer[Held]
     capacity_bytes: int
     store_bytes: int
     staging_bytes: int
     work: Work
-    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ..., work: _Optional[_Union[Work, _Mapping]] = ...) -> None: ...
+    neighbours: _containers.RepeatedCompositeFieldContainer[Neighbouring]
+    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Neighbouring, _Mapping]]] = ...) -> None: ...
+
+class Neighbouring(_message.Message):
+    __slots__ = ("edge", "prompt_key", "step")
+    EDGE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    edge: str
+    prompt_key: str
+    step: int
+    def __init__(self, edge: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("at_seconds", "busy_seconds", "ticks", "steps", "queue", "in_flight")
@@ -351,3 +371,39 @@ class SlotPlan(_message.Message):
 class ServeReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class DigestRequest(_message.Message):
+    __slots__ = ("known",)
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    known: int
+    def __init__(self, known: _Optional[int] = ...) -> None: ...
+
+class DigestReply(_message.Message):
+    __slots__ = ("state", "held")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    state: int
+    held: OutputNames
+    def __init__(self, state: _Optional[int] = ..., held: _Optional[_Union[OutputNames, _Mapping]] = ...) -> None: ...
+
+class OutputNames(_message.Message):
+    __slots__ = ("outputs",)
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    outputs: _containers.RepeatedCompositeFieldContainer[Admission]
+    def __init__(self, outputs: _Optional[_Iterable[_Union[Admission, _Mapping]]] = ...) -> None: ...
+
+class LendRequest(_message.Message):
+    __slots__ = ("prompt_key", "step")
+    PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    prompt_key: str
+    step: int
+    def __init__(self, prompt_key: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+
+class LendReply(_message.Message):
+    __slots__ = ("frame", "truncated")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    frame: Frame
+    truncated: bool
+    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ..., truncated: _Optional[bool] = ...) -> None: ...

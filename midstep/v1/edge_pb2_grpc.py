@@ -439,3 +439,123 @@ class Control:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class NeighbourStub:
+    """What edge servers ask of each other.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Digest = channel.unary_unary(
+                '/midstep.v1.Neighbour/Digest',
+                request_serializer=midstep_dot_v1_dot_edge__pb2.DigestRequest.SerializeToString,
+                response_deserializer=midstep_dot_v1_dot_edge__pb2.DigestReply.FromString,
+                _registered_method=True)
+        self.Lend = channel.unary_unary(
+                '/midstep.v1.Neighbour/Lend',
+                request_serializer=midstep_dot_v1_dot_edge__pb2.LendRequest.SerializeToString,
+                response_deserializer=midstep_dot_v1_dot_edge__pb2.LendReply.FromString,
+                _registered_method=True)
+
+
+class NeighbourServicer:
+    """What edge servers ask of each other.
+    """
+
+    def Digest(self, request, context):
+        """Which outputs the store holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Lend(self, request, context):
+        """An output of the store, as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_NeighbourServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Digest': grpc.unary_unary_rpc_method_handler(
+                    servicer.Digest,
+                    request_deserializer=midstep_dot_v1_dot_edge__pb2.DigestRequest.FromString,
+                    response_serializer=midstep_dot_v1_dot_edge__pb2.DigestReply.SerializeToString,
+            ),
+            'Lend': grpc.unary_unary_rpc_method_handler(
+                    servicer.Lend,
+                    request_deserializer=midstep_dot_v1_dot_edge__pb2.LendRequest.FromString,
+                    response_serializer=midstep_dot_v1_dot_edge__pb2.LendReply.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'midstep.v1.Neighbour', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('midstep.v1.Neighbour', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Neighbour:
+    """What edge servers ask of each other.
+    """
+
+    @staticmethod
+    def Digest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/midstep.v1.Neighbour/Digest',
+            midstep_dot_v1_dot_edge__pb2.DigestRequest.SerializeToString,
+            midstep_dot_v1_dot_edge__pb2.DigestReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Lend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/midstep.v1.Neighbour/Lend',
+            midstep_dot_v1_dot_edge__pb2.LendRequest.SerializeToString,
+            midstep_dot_v1_dot_edge__pb2.LendReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -24,6 +24,8 @@ __all__ = [
     "answer_to",
     "description_from",
     "description_to",
+    "frame_from",
+    "frame_to",
     "request_from",
     "request_to",
     "sample_from",
@@ -104,7 +106,7 @@ def request_from(message: pb.OutputRequest) -> Request:
 
 def answer_to(value: Answer) -> pb.OutputReply:
     return pb.OutputReply(
-        frame=None if value.frame is None else _frame_to(value.frame),
+        frame=None if value.frame is None else frame_to(value.frame),
         reuse=value.reuse,
         similarity=value.similarity,
         edge_steps=value.edge_steps,
@@ -119,13 +121,16 @@ def answer_to(value: Answer) -> pb.OutputReply:
         donor_prompt=value.donor_prompt,
         likeness=value.likeness,
         check=value.check,
+        from_edge=value.from_edge,
+        backhaul_seconds=value.backhaul_s,
+        backhaul_bytes=value.backhaul_bytes,
     )
 
 
 def answer_from(message: pb.OutputReply) -> Answer:
     """Raises FrameError for a payload above the limit; the content is checked by Frame.verify."""
     return Answer(
-        frame=_frame_from(message.frame) if message.HasField("frame") else None,
+        frame=frame_from(message.frame) if message.HasField("frame") else None,
         reuse=cast(Reuse, message.reuse),
         similarity=message.similarity,
         edge_steps=message.edge_steps,
@@ -140,6 +145,9 @@ def answer_from(message: pb.OutputReply) -> Answer:
         donor_prompt=message.donor_prompt if message.HasField("donor_prompt") else None,
         likeness=message.likeness,
         check=message.check,
+        from_edge=message.from_edge,
+        backhaul_s=message.backhaul_seconds,
+        backhaul_bytes=message.backhaul_bytes,
     )
 
 
@@ -167,7 +175,7 @@ def _quality_from(message: pb.Quality) -> Quality:
     return Quality(metric=message.metric, floor=message.floor, share=message.share)
 
 
-def _frame_to(value: Frame) -> pb.Frame:
+def frame_to(value: Frame) -> pb.Frame:
     return pb.Frame(
         pipeline=value.pipeline,
         prompt_key=value.prompt_key,
@@ -178,7 +186,7 @@ def _frame_to(value: Frame) -> pb.Frame:
     )
 
 
-def _frame_from(message: pb.Frame) -> Frame:
+def frame_from(message: pb.Frame) -> Frame:
     """Raises FrameError for a payload above the limit."""
     size = len(message.payload)
     if size > PAYLOAD_LIMIT:

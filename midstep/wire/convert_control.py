@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import cast
 
 from midstep.v1 import edge_pb2 as pb
@@ -14,6 +15,7 @@ from midstep.wire.messages import (
     Demand,
     EdgeWork,
     Eviction,
+    Neighbouring,
     PlannedStep,
     Reuse,
     SlotPlan,
@@ -56,6 +58,7 @@ def access_to(value: Access) -> pb.Access:
         donor_key=value.donor_key,
         likeness=value.likeness,
         staged=value.staged,
+        from_edge=value.from_edge,
     )
 
 
@@ -79,6 +82,7 @@ def access_from(message: pb.Access) -> Access:
         donor_key=message.donor_key,
         likeness=message.likeness,
         staged=message.staged,
+        from_edge=message.from_edge,
     )
 
 
@@ -138,6 +142,7 @@ def snapshot_to(value: CacheSnapshot) -> pb.ContentsReply:
         store_bytes=value.store_bytes,
         staging_bytes=value.staging_bytes,
         work=None if value.work is None else _work_to(value.work),
+        neighbours=[pb.Neighbouring(**asdict(one)) for one in value.neighbours],
     )
 
 
@@ -149,6 +154,9 @@ def snapshot_from(message: pb.ContentsReply) -> CacheSnapshot:
         store_bytes=message.store_bytes,
         staging_bytes=message.staging_bytes,
         work=_work_from(message.work) if message.HasField("work") else None,
+        neighbours=tuple(
+            Neighbouring(one.edge, one.prompt_key, one.step) for one in message.neighbours
+        ),
     )
 
 

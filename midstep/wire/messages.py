@@ -20,9 +20,13 @@ __all__ = [
     "ControlPort",
     "Demand",
     "Description",
+    "Digest",
     "EdgePort",
     "EdgeWork",
     "Eviction",
+    "LentOutput",
+    "NeighbourPort",
+    "Neighbouring",
     "PlannedStep",
     "Quality",
     "QualitySample",
@@ -107,6 +111,10 @@ class Answer:
     where no device is to know another's prompt. `seed` is the trajectory's: the donor's.
 
     `check`: the edge asks for a QualitySample of this picture, when the device's host is idle.
+
+    `from_edge` is the neighbour whose store had the held output, empty where it was this edge's own
+    or there was none; it took `backhaul_s` of `edge_s`, and this request brought `backhaul_bytes`,
+    0 where it waited for what another one brought.
     """
 
     frame: Frame | None
@@ -124,6 +132,9 @@ class Answer:
     donor_prompt: str | None = None
     likeness: str = ""
     check: bool = False
+    from_edge: str = ""
+    backhaul_s: float = 0.0
+    backhaul_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +159,8 @@ class Access:
     `step` is where it was handed over, at most at its `limit` (0: not known); `edge_steps`,
     `reused_step` as in Answer; `rate_bps`, `step_s`, `backlog_s` as the device of `user` said.
     `prompt_key` is always the requested prompt's; `donor_key`, `likeness` as in Answer. `staged`:
-    the store served it from a slower tier, and a policy may admit it from staging.
+    the store served it from a slower tier, or a neighbour, `from_edge`, did, and a policy may admit
+    it from staging.
     """
 
     request_id: str
@@ -169,10 +181,11 @@ class Access:
     donor_key: str = ""
     likeness: str = ""
     staged: bool = False
+    from_edge: str = ""
 
     @property
     def hit(self) -> bool:
-        """Whether the store served it."""
+        """Whether the store served it, or a neighbour's."""
         return self.reuse in HITS
 
 
@@ -276,10 +289,20 @@ class EdgeWork:
     in_flight: int
 
 
+@dataclass(frozen=True)
+class Neighbouring:
+    """An output that a neighbour's store holds."""
+
+    edge: str
+    prompt_key: str
+    step: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class CacheSnapshot:
     """The outputs in store and staging, and their bytes; `capacity` is the store's. `work` is the
-    edge's, None where there is no edge."""
+    edge's, None where there is no edge. `neighbours`: what the stores of its neighbours hold, as
+    their last digests said."""
 
     store: tuple[CachedOutput, ...]
     staging: tuple[CachedOutput, ...]
@@ -287,6 +310,29 @@ class CacheSnapshot:
     store_bytes: int
     staging_bytes: int
     work: EdgeWork | None = None
+    neighbours: tuple[Neighbouring, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digest:
+    """The names of a store's outputs, prompt_key and step; None: as in the state that the caller
+    knows. `state` is the same as long as they are, and never 0."""
+
+    state: int
+    held: tuple[tuple[str, int], ...] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of it on a backhaul: keys in hexadecimal, a few for steps and lengths."""
+        return 16 + sum(len(key) + 8 for key, _ in self.held or ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class LentOutput:
+    """An output of a neighbour's store, as it is."""
+
+    frame: Frame
+    truncated: bool
 
 
 class EdgePort(Protocol):
@@ -328,3 +374,14 @@ class ControlPort(Protocol):
     async def serve(self, plan: SlotPlan) -> None:
         """Serve all who wait for the plan of that slot, and who comes later in it, at once. Raises
         ScenarioError where the edge does not plan by slot (modes.edge)."""
+
+
+class NeighbourPort(Protocol):
+    """An edge server as its neighbours reach it. Calls raise EdgeUnreachable, PartDied,
+    CacheCorrupted."""
+
+    async def digest(self, known: int) -> Digest:
+        """What the store holds; `known` is the state of the caller's last digest, 0: none."""
+
+    async def lend(self, prompt_key: str, step: int) -> LentOutput | None:
+        """The output of just that step; None where the store has it no more."""

@@ -18,7 +18,7 @@ from midstep.address import split_address
 from midstep.clock import WallClock
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import MidstepError, PartDied
-from midstep.events.changes import EdgeChange
+from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
@@ -134,9 +134,16 @@ class EdgeActor(_Process):
         node = self._node
         return f"{host}:{port}", exporter, description, node.frame_bytes, node.pace
 
+    async def meet(self, neighbours: Mapping[str, str], credentials: Credentials) -> None:
+        """Know the edges of these names, at their addresses, as neighbours."""
+        from edge_node.neighbour_client import GrpcNeighbour
+
+        ports = {name: GrpcNeighbour(address, credentials) for name, address in neighbours.items()}
+        self._node.meet(ports)
+
     async def start(self, epoch_s: float) -> None:
         """See EdgePart."""
-        self._clock.begin(epoch_s)
+        self._node.start(epoch_s)
 
     async def status(self) -> EdgeStatus:
         """The edge's current load."""
@@ -191,6 +198,7 @@ class HostActor(_Process):
             scenario = scenario.model_copy(
                 update={"model": scenario.model.model_copy(update={"device": "cpu"})}
             )
+        self._credentials = credentials
         self._host = await DeviceHost.open(
             scenario,
             devices,
@@ -213,6 +221,14 @@ class HostActor(_Process):
 
     async def leave(self, users: list[int]) -> None:
         self._host.leave(users)
+
+    async def hand_over(self, users: list[int], address: str) -> None:
+        from user_agent.client import GrpcEdge
+
+        await self._host.hand_over(users, GrpcEdge(address, self._credentials))
+
+    async def change(self, change: DeviceChange, users: list[int]) -> int:
+        return self._host.change(change, users)
 
     async def in_flight(self) -> int:
         return self._host.in_flight
@@ -317,6 +333,12 @@ class RemoteHost(Remote):
 
     async def leave(self, users: Sequence[int]) -> None:
         await self.call(self.actor.leave.remote(list(users)))
+
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        await self.call(self.actor.hand_over.remote(list(users), address))
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return await self.call(self.actor.change.remote(change, list(users)))
 
     async def in_flight(self) -> int:
         return await self.call(self.actor.in_flight.remote())

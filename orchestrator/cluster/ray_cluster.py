@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -119,6 +119,7 @@ class RayCluster:
             listens += [edge.address for edge in scenario.edges if edge.address]
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
         cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
+        await self._meet({cell.name: cell.address for cell in cells})
         parts = Parts(
             cells=list(cells),
             targets=self._targets,
@@ -193,6 +194,12 @@ class RayCluster:
             output_bytes=frame_bytes,
             pace=pace,
         )
+
+    async def _meet(self, addresses: Mapping[str, str]) -> None:
+        """Let the edges meet their neighbours, all at these addresses."""
+        for edge in self._edges:
+            names = self._scenario.at(edge.name).edge.neighbours
+            await edge.meet({name: addresses[name] for name in names})
 
     def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
         name = learner_name(scenario.edge.name, len(self._scenario.edges))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import ray
@@ -53,12 +53,18 @@ class RemoteEdge(Remote):
         self._lost: str | None = None  # why no process will serve any more
         self._pace: MachinePace | None = None  # of the process that serves, as it last said
         self._before: MachinePace | None = None  # of those before it
+        self._neighbours: Mapping[str, str] = {}
 
     async def open(self, credentials: Credentials) -> Served:
         """Let it serve; see EdgeActor.open. Raises ScenarioError where it does not start."""
         self._credentials = credentials
         ref = self.actor.open.remote(self._scenario, credentials)
         return self._note(await self._opened(self.call(ref), self.name))
+
+    async def meet(self, neighbours: Mapping[str, str]) -> None:
+        """Let it, and who comes after it, know the edges at these addresses as neighbours."""
+        self._neighbours = neighbours
+        await self._introduce(self.actor)
 
     async def start(self, epoch_s: float) -> None:
         self._epoch_s = epoch_s
@@ -108,6 +114,8 @@ class RemoteEdge(Remote):
             await asyncio.sleep(max(0.0, ends_s - time.monotonic()))
             ref = fresh.open.remote(self._scenario, self._credentials, successor)
             self._note(await self._opened(self.call(ref), self.name))
+            await self._introduce(fresh)
+            await self.call(fresh.start.remote(self._epoch_s))
             if self._lasting != successor.change:  # it was changed meanwhile
                 await self.call(fresh.change.remote(self._lasting))
             self.actor = fresh
@@ -127,6 +135,13 @@ class RemoteEdge(Remote):
     async def close(self) -> None:
         """End it in order, as far as it is there."""
         await asyncio.wait_for(_settled(self.actor.close.remote()), 3)
+
+    async def _introduce(self, actor: Any) -> None:
+        """Let an actor meet the neighbours."""
+        if self._neighbours:
+            assert self._credentials is not None
+            public = self._credentials.public()
+            await self.call(actor.meet.remote(dict(self._neighbours), public))
 
     def _note(self, served: Served) -> Served:
         address, exporter, *_ = served

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
-from midstep.events.changes import EdgeChange
+from midstep.events.changes import DeviceChange, EdgeChange
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.exporter import Target
 from midstep.telemetry.record import Gallery
@@ -87,7 +87,7 @@ class EdgePart(Protocol):
 
 class HostPart(Protocol):
     """A host of devices of the run. Every call raises PartDied where its process is gone. `devices`
-    are those that live there and still ask."""
+    are those that live there and still ask, each its own `edge`."""
 
     name: str
     devices: list[DeviceSpec]
@@ -104,6 +104,14 @@ class HostPart(Protocol):
 
     async def leave(self, users: Sequence[int]) -> None:
         """Let these ask no more; they are gone when their requests in flight have ended."""
+
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        """Let these devices ask the edge of that name, at that address, from now on. Raises
+        EdgeUnreachable, PipelineMismatch, ScenarioError where they cannot, and nothing is
+        changed."""
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        """Let a change come now to those of these devices that are still there; how many are."""
 
     async def in_flight(self) -> int:
         """Requests that its devices have sent and wait for."""
@@ -163,6 +171,7 @@ class Cell:
     output_bytes: int = 0
     since_s: dict[int, float] = field(default_factory=dict)
     pace: MachinePace | None = None  # as the edge last said
+    parts: Parts | None = None  # among which its devices are looked for; None: its own hosts
     over: str | None = None  # why the cell has ended: how its edge, or its last host, died
     learner_pause: asyncio.Task[None] | None = None  # until it has ended nobody asks the learner
 
@@ -176,8 +185,9 @@ class Cell:
 
     @property
     def devices(self) -> list[DeviceSpec]:
-        """The devices of all its hosts."""
-        return [spec for host in self.hosts for spec in host.devices]
+        """The devices that ask its edge, on whichever cell's host they began."""
+        hosts = self.hosts if self.parts is None else self.parts.hosts
+        return [spec for host in hosts for spec in host.devices if spec.edge == self.name]
 
 
 @dataclass(kw_only=True)
@@ -204,6 +214,10 @@ class Parts:
             return False
         self.expected_deaths.remove(name)
         return True
+
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            cell.parts = self
 
     @property
     def alive(self) -> list[Cell]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from midstep.clock import Clock
 from midstep.errors import PartDied
+from midstep.radio.fading import DeviceSpec
+from midstep.telemetry.record import BATTERY_EMPTY
 from orchestrator.live.cell import Cell, HostPart, Parts
 from orchestrator.live.inquiry import Inquiries
 from orchestrator.live.lost_hosts import LostHost
@@ -33,6 +36,7 @@ class HostCollector:
         self._observer = observer
         self._drains: Inquiries[Drained] = Inquiries(SILENT_S, observer.announce)
         self._dismissals: list[asyncio.Task[None]] = []
+        self._empty: set[str] = set()  # classes of devices of which it has been said
         self.lost: list[LostHost] = []
 
     async def collect(self) -> Drained:
@@ -41,7 +45,23 @@ class HostCollector:
         pairs = [(cell, host) for cell in self._parts.cells for host in cell.hosts]
         answers = await asyncio.gather(*(self._drain(cell, host) for cell, host in pairs))
         ended = [one for answer in answers if answer is not None for one in answer[0]]
+        self._note_empty(ended)
         return ended, all(answer[1] for answer in answers if answer is not None)
+
+    def _note_empty(self, ended: list[EndedRequest]) -> None:
+        """Count devices out whose battery is empty; of the first of each class it is said."""
+        gone = {one.row.user for one in ended if one.row.error == BATTERY_EMPTY}
+        if not gone:
+            return
+        for host in self._parts.hosts:
+            for spec in host.devices:
+                if spec.user in gone and spec.kind not in self._empty:
+                    self._empty.add(spec.kind)
+                    self._observer.announce(
+                        f"the battery of a {spec.kind} is empty: user {spec.user} leaves; the "
+                        f"report counts those that follow"
+                    )
+            host.devices = [spec for spec in host.devices if spec.user not in gone]
 
     async def stop(self) -> list[EndedRequest]:
         """Stop all hosts, let their requests in flight end, and return the last rows."""
@@ -51,8 +71,13 @@ class HostCollector:
         return [one for ended in last for one in ended]
 
     def dismiss(self, cell: Cell) -> None:
-        """Stop the hosts of a dead edge in the background, while the run goes on."""
-        self._dismissals += [asyncio.create_task(self._dismiss(cell, host)) for host in cell.hosts]
+        """Stop the devices of a dead edge in the background, while the run goes on."""
+        for home in self._parts.cells:
+            for host in home.hosts:
+                leaving = [spec for spec in host.devices if spec.edge == cell.name]
+                if leaving:
+                    task = asyncio.create_task(self._dismiss(cell.name, home, host, leaving))
+                    self._dismissals.append(task)
 
     async def _drain(self, cell: Cell, host: HostPart) -> Drained | None:
         """A host's answer; None where it is dead."""
@@ -65,7 +90,8 @@ class HostCollector:
 
     async def _stop(self, cell: Cell, host: HostPart) -> list[EndedRequest]:
         """A host's last rows; one that stays silent is given up."""
-        grace_s = self._grace_s if cell.over is None else 1.0
+        # some devices may have been handed over to an edge that lives
+        grace_s = self._grace_s if cell.over is None or host.devices else 1.0
         open_drain = self._drains.withdraw(host.name)
         ended = list[EndedRequest]()
         try:
@@ -80,29 +106,36 @@ class HostCollector:
             self._lose(cell, host, str(error))
         return ended
 
-    async def _dismiss(self, cell: Cell, host: HostPart) -> None:
-        self._enter_lost(cell, host, cell.name, dismissed=True)
-        host.devices = []
+    async def _dismiss(
+        self, edge: str, home: Cell, host: HostPart, leaving: Sequence[DeviceSpec]
+    ) -> None:
+        """Let devices of a dead edge leave, and end their host where it has no others."""
+        self._enter_lost(home, leaving, edge, dismissed=True)
+        host.devices = [spec for spec in host.devices if spec.edge != edge]
         with contextlib.suppress(PartDied, TimeoutError):
             async with asyncio.timeout(self._grace_s / self._clock.scale + LAST_S):
-                await host.stop(self._grace_s)  # what the edge has already answered can be finished
+                if host.devices:
+                    await host.leave([spec.user for spec in leaving])
+                else:  # what the edge has already answered can be finished
+                    await host.stop(self._grace_s)
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)
-        self._enter_lost(cell, host, host.name)
+        self._enter_lost(cell, host.devices, host.name)
         self._parts.targets[:] = [
             target for target in self._parts.targets if target.process != host.name
         ]
         self._observer.renew_targets()
         self._observer.part_died(host.name, f"{why}: {len(host.devices)} devices fewer")
-        if not cell.hosts and cell.over is None:
+        if not cell.hosts and not cell.devices and cell.over is None:
             cell.over = why
 
-    def _enter_lost(self, cell: Cell, host: HostPart, who: str, dismissed: bool = False) -> None:
+    def _enter_lost(
+        self, cell: Cell, devices: Sequence[DeviceSpec], who: str, dismissed: bool = False
+    ) -> None:
         """Note whose arrivals nobody sends any more."""
         lost = LostHost(
-            edge=cell.name,
-            devices=tuple(host.devices),
+            devices=tuple(devices),
             since_s=cell.since_s,
             at_s=self._clock.now(),
             who=who,

@@ -10,9 +10,11 @@ from typing import Any
 
 from edge_node.node import EdgeNode
 from midstep.errors import PartDied, ScenarioError
+from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery
+from midstep.wire.messages import EdgePort
 from midstep.workload.arrivals import open_law
 from midstep.workload.requests import open_workload
 from orchestrator.decision.problem import Served
@@ -35,12 +37,18 @@ class LocalHost:
     """See HostPart."""
 
     def __init__(
-        self, name: str, host: DeviceHost, devices: Sequence[DeviceSpec], late: bool
+        self,
+        name: str,
+        host: DeviceHost,
+        devices: Sequence[DeviceSpec],
+        late: bool,
+        edges: Mapping[str, EdgePort],
     ) -> None:
         self.name = name
         self._host = host
         self.devices = list(devices)
         self._late = late
+        self._edges = edges  # all of the run
 
     async def start(self, epoch_s: float, since_s: float = 0.0) -> None:
         self._host.start(None if self._late else epoch_s, since_s)
@@ -53,6 +61,12 @@ class LocalHost:
 
     async def leave(self, users: Sequence[int]) -> None:
         self._host.leave(users)
+
+    async def hand_over(self, users: Sequence[int], edge: str, address: str) -> None:
+        await self._host.hand_over(users, self._edges[edge])
+
+    async def change(self, change: DeviceChange, users: Sequence[int]) -> int:
+        return self._host.change(change, users)
 
     async def in_flight(self) -> int:
         return self._host.in_flight
@@ -114,6 +128,7 @@ class InProcess:
         self._stack = contextlib.AsyncExitStack()
         self._hosts = 0
         self._references = 0  # of each host
+        self._edges: dict[str, LocalEdge] = {}
 
     async def open(self, say: Callable[[str], None]) -> Parts:
         say(f"loading {self._scenario.model.path} for every edge and host, measuring its steps")
@@ -122,6 +137,9 @@ class InProcess:
         hosts = sum(len(of_edge) for of_edge in groups.values())
         self._references = -(-self._scenario.report.references // max(1, hosts))
         cells = [await self._cell(self._scenario.at(name), groups[name]) for name in names]
+        for settings in self._scenario.edges:
+            near = {name: self._edges[name] for name in settings.neighbours}
+            self._edges[settings.name].meet(near)
         return Parts(cells=cells, targets=[])
 
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
@@ -138,6 +156,7 @@ class InProcess:
 
         node = await opened(None)
         edge = LocalEdge(node, clock, opened)
+        self._edges[edge.name] = edge
         self._stack.push_async_callback(edge.close)
         band = open_band(scenario, clock)
         hosts = [await self._host(edge, group, band) for group in groups]
@@ -189,7 +208,7 @@ class InProcess:
             band=band,
         )
         self._stack.push_async_callback(host.close)
-        return LocalHost(f"host-{number}", host, devices, late)
+        return LocalHost(f"host-{number}", host, devices, late, self._edges)
 
     async def close(self) -> None:
         await self._stack.aclose()

@@ -88,6 +88,8 @@ def check(scenario: Scenario, options: Options) -> Launch:
     limits = open_device_limits(scenario)
     open_similar(scenario)
     _check_thresholds(scenario)
+    for event in scenario.timeline:
+        event.check()
     locate(scenario.model.path)
     open_workload(scenario, requests)
     open_law(scenario, requests)

@@ -4,7 +4,7 @@ the moment."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,9 @@ from midstep.wire.messages import (
     CacheUpdateResult,
     Demand,
     Description,
+    Digest,
+    LentOutput,
+    NeighbourPort,
     QualitySample,
     Request,
     SlotPlan,
@@ -38,8 +41,8 @@ T = TypeVar("T")
 
 
 class LocalEdge:
-    """See EdgePart; as EdgePort and as ControlPort the node behind it. `reopen` opens another node,
-    which finds on its disk what the one before left there, in that folder."""
+    """See EdgePart; as EdgePort, ControlPort and NeighbourPort the node behind it. `reopen` opens
+    another node, which finds on its disk what the one before left there, in that folder."""
 
     def __init__(
         self,
@@ -55,11 +58,19 @@ class LocalEdge:
         self._lost: str | None = None  # why no node will serve any more
         self._ticks: list[Tick] = []  # of nodes that are gone
         self._before: MachinePace | None = None  # of nodes that are gone
+        self._neighbours: Mapping[str, NeighbourPort] = {}
+        self._begun = False
+
+    def meet(self, neighbours: Mapping[str, NeighbourPort]) -> None:
+        """Let the node, and those that come after it, know these as neighbours."""
+        self._neighbours = neighbours
+        self._serving().meet(neighbours)
 
     # EdgePart
 
     async def start(self, epoch_s: float) -> None:
-        self._clock.begin(epoch_s)
+        self._begun = True
+        self._serving().start(epoch_s)
 
     async def status(self) -> EdgeStatus:
         status = edge_status(self._serving()).since(self._before)
@@ -102,6 +113,9 @@ class LocalEdge:
         for entry in outputs:
             fresh.edge.store.admit(entry)
         fresh.edge.refresh()
+        fresh.meet(self._neighbours)
+        if self._begun:
+            fresh.follow_neighbours()
         self._node = fresh
         return fresh.edge.store.total
 
@@ -126,6 +140,15 @@ class LocalEdge:
 
     async def report(self, sample: QualitySample) -> None:
         await self._serving().edge.report(sample)
+
+    # NeighbourPort
+
+    async def digest(self, known: int) -> Digest:
+        return await self._serving().edge.digest(known)
+
+    async def lend(self, prompt_key: str, step: int) -> LentOutput | None:
+        node = self._serving()
+        return await self._from(node, node.edge.lend(prompt_key, step))
 
     # ControlPort
 

@@ -23,11 +23,10 @@ __all__ = ["LostHost", "rows_lost_with"]
 
 @dataclass(frozen=True, kw_only=True)
 class LostHost:
-    """A host that died, or that was dismissed as its edge had died: its edge, its devices, the
-    instants from which their arrivals count (0 where it has none), when the death was noticed, and
-    `who` died. A dismissed host still hands over the rows of what it has sent."""
+    """A host that died, or of which devices were dismissed as their edge had died: those devices,
+    the instants from which their arrivals count (0 where it has none), when the death was noticed,
+    and `who` died. A dismissed host still hands over the rows of what it has sent."""
 
-    edge: str
     devices: Sequence[DeviceSpec]
     since_s: Mapping[int, float]
     at_s: float
@@ -65,7 +64,7 @@ def rows_lost_with(
             if spec.user in last:
                 index, since_s = _next(last[spec.user], scenario.slot_seconds)
             error = f"it was never sent: {host.who} had died"
-            for row in arrivals.rows(spec, host.edge, index, since_s, until_s, error):
+            for row in arrivals.rows(spec, spec.edge, index, since_s, until_s, error):
                 if row.request_id not in rows:
                     ended.append(EndedRequest(_judged(row, host, scenario), None))
     return ended
@@ -75,13 +74,13 @@ def _judged(row: RequestRow, host: LostHost, scenario: Scenario) -> RequestRow:
     """A missing row, failed where it was due before the death was noticed; counted."""
     assert row.due_s is not None
     if row.due_s > host.at_s:
-        counter("arrivals_dropped_total", host.edge).inc()
+        counter("arrivals_dropped_total", row.edge).inc()
         return row
     row.result = "failed"
     row.error = f"{host.who} died before it was finished"
     row.arrived_s = row.due_s
     row.slot = int(host.at_s // scenario.slot_seconds)
-    counter("requests_total", host.edge, scenario.policy.name, row.result, "none").inc()
+    counter("requests_total", row.edge, scenario.policy.name, row.result, "none").inc()
     return row
 
 

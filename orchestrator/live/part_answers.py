@@ -26,7 +26,9 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
     except CacheCorrupted as error:
         raise PartDied(f"{edge.name} failed: {error}") from error
     ticks = node.ticks.drain() if node.ticks is not None else ()
-    notices = () if edge.checks is None else edge.checks.notices()
+    notices = [] if edge.checks is None else edge.checks.notices()
+    if edge.neighbours is not None:
+        notices += edge.neighbours.notices()
     return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices)
 
 

@@ -14,9 +14,9 @@ from midstep.radio.fading import DeviceSpec, Newcomers, specs
 from midstep.scenario import Scenario
 from midstep.tree import MOST_USERS
 from midstep.units import excerpt
-from orchestrator.live.cell import Cell, Parts
+from orchestrator.live.cell import Cell, HostPart, Parts
 
-__all__ = ["PATIENCE_S", "Scaler"]
+__all__ = ["PATIENCE_S", "Scaler", "or_dead"]
 
 PATIENCE_S = 10.0  # wall seconds that a host has to let devices come or go
 
@@ -29,7 +29,8 @@ class Scaler:
     to devices_per_host before new ones are started. Hosts without devices stay until the run ends,
     with what they have measured. The arrivals of a new device count from when its host is told of
     it, by the run's `clock`. `announce` gets what `scale` did, in words; `renew_targets` is called
-    when hosts were added.
+    when hosts were added. `greet`, which others may set, is called with devices that have come and
+    their host, before they ask where the host is new.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Scaler:
             edge.name: sum(spec.edge == edge.name for spec in first) for edge in scenario.edges
         }
         self._turn = asyncio.Lock()
+        self.greet: Callable[[HostPart, Sequence[DeviceSpec]], Awaitable[None]] | None = None
 
     @property
     def users(self) -> int:
@@ -109,7 +111,7 @@ class Scaler:
                     of_class = [spec for spec in cell.devices if spec.kind == kind]
                     of_class.sort(key=lambda spec: spec.user)
                     some = of_class[len(of_class) - math.ceil(share * len(of_class)) :]
-                    await self._dismiss(cell, some)
+                    await self._dismiss(some)
                     leaving += some
             return leaving
 
@@ -144,18 +146,18 @@ class Scaler:
     async def _bring(self, cell: Cell, users: int) -> None:
         surplus = len(cell.devices) - users
         if surplus > 0:
-            await self._dismiss(cell, sorted(cell.devices, key=lambda spec: spec.user)[-surplus:])
+            await self._dismiss(sorted(cell.devices, key=lambda spec: spec.user)[-surplus:])
         elif surplus < 0:
             await self._admit(cell, self._newcomers.come(cell.name, cell.devices, -surplus))
 
-    async def _dismiss(self, cell: Cell, devices: Sequence[DeviceSpec]) -> None:
-        """Let devices of a cell leave."""
+    async def _dismiss(self, devices: Sequence[DeviceSpec]) -> None:
+        """Let devices leave."""
         leaving = {spec.user for spec in devices}
-        for host in list(cell.hosts):
+        for host in self._parts.hosts:  # who was handed over lives with another cell
             going = [spec.user for spec in host.devices if spec.user in leaving]
             if going:
                 host.devices = [spec for spec in host.devices if spec.user not in leaving]
-                await _or_dead(host.leave(going))
+                await or_dead(host.leave(going))
 
     async def _admit(self, cell: Cell, coming: Sequence[DeviceSpec]) -> None:
         """Let devices come to a cell: to hosts with room, and to new ones."""
@@ -166,7 +168,9 @@ class Scaler:
             if some:
                 self._check(cell)
                 host.devices = [*host.devices, *some]
-                await _or_dead(host.join(some, self._come(cell, some)))
+                await or_dead(host.join(some, self._come(cell, some)))
+                if self.greet is not None:
+                    await self.greet(host, some)
         if not coming:
             return
         groups = [coming[i : i + per] for i in range(0, len(coming), per)]
@@ -184,7 +188,9 @@ class Scaler:
         # before `start`: a host whose devices send requests must be drained and stopped at the end,
         # even where this call fails
         cell.hosts.append(host)
-        await _or_dead(host.start(self._epoch_s, self._come(cell, group)))
+        if self.greet is not None:
+            await self.greet(host, group)
+        await or_dead(host.start(self._epoch_s, self._come(cell, group)))
 
     def _come(self, cell: Cell, devices: Sequence[DeviceSpec]) -> float:
         """Note that devices come now; the instant, scenario seconds."""
@@ -205,7 +211,7 @@ class Scaler:
             raise ScenarioError(f"{cell.name} has died meanwhile ({cell.over})")
 
 
-async def _or_dead(call: Awaitable[None]) -> None:
+async def or_dead(call: Awaitable[object]) -> None:
     """Await a call to a host, unless the host is dead or silent: a death is noticed at the slot's
     end, and a host that was silent carries the call out when it runs again."""
     with contextlib.suppress(PartDied, TimeoutError):

@@ -1,8 +1,8 @@
 """The vocabulary of metrics: one name for one thing, in runs, simulations, figures and replays.
 
 Every name that summary.json, seeds.csv or a figure's table has is in `METRICS`; docs/record.md
-shows the same table. The unit is the name's ending: `_ms` and `_s` are times, `_db` decibels,
-everything else is a share or a count.
+shows the same table. The unit is the name's ending: `_ms` and `_s` are times, `_db` decibels, `_kb`
+kilobytes, `joules` joules, everything else is a share or a count.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """ms, s, dB, 1/s, or 1 for shares and counts."""
+        """ms, s, dB, kB, J, 1/s, or 1 for shares and counts."""
         if self.name.endswith("_per_s"):
             return "1/s"
         ending = self.name.rpartition("_")[2]
-        return {"ms": "ms", "s": "s", "db": "dB"}.get(ending, "1")
+        return {"ms": "ms", "s": "s", "db": "dB", "kb": "kB", "joules": "J"}.get(ending, "1")
 
 
 _ALL = (RUN, CLOSED, OPEN)
@@ -71,6 +71,18 @@ METRICS: dict[str, Metric] = {
             "requests",
             "share that another prompt's output served, as it was (hit) or gone on from (resumed)",
             (RUN,),
+        ),
+        Metric(
+            "neighbour_ratio",
+            "requests",
+            "share that a neighbour's output served, as it was (hit) or gone on from (resumed)",
+            (RUN, EXPERIMENT),
+        ),
+        Metric(
+            "backhaul_kb",
+            "requests",
+            "what came over the backhaul from neighbours for it",
+            (RUN, EXPERIMENT),
         ),
         Metric(
             "hit_ratio_in_slot",
@@ -175,11 +187,15 @@ METRICS: dict[str, Metric] = {
             "without reuse",
             (RUN,),
         ),
+        Metric("resent", "requests", "times that its frame was sent again", (RUN,)),
+        Metric("joules", "requests", "energy that its device took for it", (RUN,)),
+        Metric("receive_joules", "requests", "of that for receiving", (RUN,)),
         Metric("requests", "", "requests that were answered", (RUN, REPLAY)),
         Metric("failed", "", "requests that failed", (RUN,)),
         Metric("rejected", "", "requests that the edge rejected", (RUN,)),
         Metric("unfinished", "", "requests that the run cut off, grace_s after its end", (RUN,)),
         Metric("dropped", "", "arrivals that were due within the run and never sent", (RUN,)),
+        Metric("batteries_empty", "", "devices that left because their battery was empty", (RUN,)),
         Metric("hits", "", "requests served from the store", (REPLAY,)),
         Metric("rows_per_s", "", "requests replayed a second on this machine", (REPLAY,)),
         *(

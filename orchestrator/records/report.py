@@ -14,11 +14,13 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import RecordError
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
+from orchestrator.records.air_and_energy import air, energy
 from orchestrator.records.event_effects import effects_section
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
+from orchestrator.records.neighbours import neighbours
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.slot_plots import SlotPlots
@@ -111,6 +113,7 @@ def _as_begun(tree: Mapping[str, Any]) -> MachinePace:
 def _page(
     folder: Path, scenario: Scenario, tree: Mapping[str, Any], rows: Rows, slots: Rows
 ) -> str:
+    every = rows
     rows, slots = summary.measured(scenario, rows, slots)
     done = _done(rows)
     title = html.escape(sections.heading(scenario))
@@ -128,7 +131,10 @@ def _page(
         sections.stages(done),
         reuse_limits(scenario, tree["run"], done),
         like_prompts(scenario, done),
+        neighbours(done),
         guarantee(done),
+        air(rows),
+        energy(scenario, rows, every),
         effects_section(tree.get("effects", [])),
     ]
     for name, drawn in _draw(folder, scenario, tree, rows, slots).items():

@@ -162,7 +162,7 @@ def modes(scenario: Scenario, summary: Tree) -> str:
         ["time", time],
         ["wire", f"{mode.wire}; radio link emulated by (6)"],
         ["devices", "computed by their hosts, held to each device's own pace (emulated)"],
-        ["energy", "modelled: the scenario's watts times the device's time"],
+        ["energy", "modelled: the scenario's watts times the device's time, and what a bit takes"],
         ["edge step", number(step_ms, "{:.1f} ms a request alone")],
         *([f"pace of {edge}", _pace(pace)] for edge, pace in run.get("pace", {}).items()),
     ]

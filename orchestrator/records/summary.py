@@ -17,6 +17,7 @@ from midstep.scenario import Scenario, Threshold
 from midstep.telemetry.record import RESULTS
 from midstep.wire.messages import HITS
 from orchestrator.records import fidelity, machine_pace, steps
+from orchestrator.records.air_and_energy import out_of_battery
 from orchestrator.records.event_effects import effects
 from orchestrator.records.folders import write_at_once
 from orchestrator.records.kept_quality import good_shares
@@ -175,6 +176,8 @@ def metrics(
         "hit_ratio_in_slot": batch_means([float(row["reuse"] in REUSED) for row in done]),
         "partial_ratio": batch_means([float(row["reuse"] == "resumed") for row in done]),
         "similar_ratio": batch_means([float(row.get("donor_key") is not None) for row in done]),
+        "neighbour_ratio": batch_means([float(row.get("from_edge") is not None) for row in done]),
+        "backhaul_kb": batch_means([(row.get("backhaul_bytes") or 0) / 1e3 for row in done]),
         "saved_steps": _known(row["saved_steps"] for row in done),
         "edge_steps": _known(row["edge_steps"] for row in done),
         "cut_step": _known(map(steps.cut_step, done)),
@@ -189,6 +192,9 @@ def metrics(
         "ssim": _known(row.get("ssim") for row in done),
         "fidelity": _known(row.get("fidelity") for row in done),
         "quality_kept": _known(row.get("quality_kept") for row in done),
+        "resent": _known(row.get("resent") for row in done),
+        "joules": _known(row.get("joules") for row in done),
+        "receive_joules": _known(row.get("receive_joules") for row in done),
         "psnr_db": plain(_pooled([r["psnr_db"] for r in done if r["psnr_db"] is not None])),
     }
     for q in (50, 95, 99):
@@ -197,6 +203,7 @@ def metrics(
     counts = Counter(row["result"] for row in rows)
     for result in RESULTS:
         by_name["requests" if result == "done" else result] = plain(float(counts[result]))
+    by_name["batteries_empty"] = plain(float(len(out_of_battery(rows))))
     return by_name
 
 

@@ -38,6 +38,7 @@ NEVER = (
     "a run with reuse.similar",
     "a run of real pictures with reuse.check_share above 0",
     "a run with edges.N.disk",
+    "a run with edges.N.neighbours",
     "a run whose limits were lowered",
 )
 FILLED = [(name, panel) for name, panel in PANELS if panel.only not in NEVER]

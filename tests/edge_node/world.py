@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.cooperation.neighbourhood import Neighbourhood
 from edge_node.cut import CutRule, FixedStep, Situation
 from edge_node.edge import Edge
 from edge_node.gate import Gate
@@ -38,6 +39,7 @@ def make_edge(
     rule: CutRule | None = None,
     denoiser: Denoiser | None = None,
     coupled: bool = False,
+    neighbours: Neighbourhood | None = None,
     **engine: Any,
 ) -> Edge:
     """An edge of ten steps, cut at six, whose paced frames have FRAME bytes; `coupled`: requests
@@ -56,6 +58,7 @@ def make_edge(
         profile=paced.PROFILE,
         frame_bytes=FRAME,
         gate=Gate(clock, 1.0) if coupled else None,
+        neighbours=neighbours,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstep.v1 import edge_pb2 as pb
-from midstep.wire import convert, convert_control, messages
+from midstep.wire import convert, convert_control, convert_neighbours, messages
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 
@@ -28,6 +28,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str | None: st.none() | TEXT,
     messages.Reuse: st.sampled_from(get_args(messages.Reuse)),
     tuple[tuple[str, int], ...]: st.lists(st.tuples(TEXT, UINT32), max_size=4).map(tuple),
+    tuple[tuple[str, int], ...] | None: (
+        st.none() | st.lists(st.tuples(TEXT, UINT32), max_size=4).map(tuple)
+    ),
     tuple[messages.Eviction, ...]: st.lists(TEXT | st.tuples(TEXT, UINT32), max_size=4).map(tuple),
     tuple[float, ...]: st.lists(st.floats(allow_nan=False), max_size=4).map(tuple),
 }
@@ -45,6 +48,7 @@ PARTS = (
     PipelineIdentity,
     messages.CachedOutput,
     messages.EdgeWork,
+    messages.Neighbouring,
     messages.PlannedStep,
     messages.Quality,
     messages.Targets,
@@ -52,7 +56,7 @@ PARTS = (
 for kind in PARTS:
     BY_TYPE[kind] = values(kind)
     BY_TYPE[kind | None] = st.none() | BY_TYPE[kind]
-for kind in (messages.CachedOutput, messages.PlannedStep):
+for kind in (messages.CachedOutput, messages.Neighbouring, messages.PlannedStep):
     BY_TYPE[tuple[kind, ...]] = st.lists(BY_TYPE[kind], max_size=3).map(tuple)
 
 CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -66,6 +70,8 @@ CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     messages.CacheSnapshot: (convert_control.snapshot_to, convert_control.snapshot_from),
     messages.Demand: (convert_control.demand_to, convert_control.demand_from),
     messages.SlotPlan: (convert_control.plan_to, convert_control.plan_from),
+    messages.Digest: (convert_neighbours.digest_to, convert_neighbours.digest_from),
+    messages.LentOutput: (convert_neighbours.lent_to, convert_neighbours.lent_from),
 }
 
 
@@ -101,6 +107,7 @@ def test_every_field_of_the_wire_is_filled() -> None:
         str | None: "x",
         messages.Reuse: "exact",
         tuple[tuple[str, int], ...]: (("x", 3),),
+        tuple[tuple[str, int], ...] | None: (("x", 3),),
         tuple[messages.Eviction, ...]: (("x", 3),),
         tuple[float, ...]: (0.5,),
     }
@@ -112,7 +119,7 @@ def test_every_field_of_the_wire_is_filled() -> None:
 
     for kind in PARTS:
         examples[kind] = examples[kind | None] = example(kind)
-    for kind in (messages.CachedOutput, messages.PlannedStep):
+    for kind in (messages.CachedOutput, messages.Neighbouring, messages.PlannedStep):
         examples[tuple[kind, ...]] = (examples[kind],)
     for kind, (to, _) in CROSSINGS.items():
         message = to(example(kind))

@@ -62,6 +62,14 @@ class FakeHost(Part):
     ends: list[float] = field(default_factory=list)
     drained: int = 0
     stopped_s: float | None = None
+    gone: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for spec in self.devices:
+            spec.edge = self.edge
+
+    async def leave(self, users: list[int]) -> None:
+        self.gone += users
 
     async def drain(self) -> tuple[list[EndedRequest], bool]:
         now = await self.answer()

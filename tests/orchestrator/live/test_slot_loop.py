@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,6 +109,21 @@ def test_a_dead_edge_takes_its_own_hosts_and_the_other_goes_on(tmp_path: Path) -
     assert [row.users for row in world.of("north")][-1] == 0
     assert [row.requests for row in world.of("south")] == [2, *[4] * 9, 4]
     assert sum(row.requests for row in world.slots) == len(world.rows)
+
+
+def test_a_dead_edge_takes_those_who_ask_it_wherever_they_live(tmp_path: Path) -> None:
+    world = World(tmp_path / "run")
+    world.edges[0].dies_s = 9.0
+    north, south = world.hosts[0], world.hosts[2]
+    north.devices = [SimpleNamespace(user=0, edge="north"), SimpleNamespace(user=1, edge="south")]
+    south.devices = [SimpleNamespace(user=2, edge="south"), SimpleNamespace(user=3, edge="north")]
+    world.play()
+    assert world.deaths == ["north died: 3 devices fewer, 1 edges go on; what was measured is kept"]
+    assert [host.stopped_s for host in world.hosts] == [20.0, 10.0, 20.0, 20.0]
+    assert (north.gone, south.gone) == ([0], [3])
+    assert [row.users for row in world.of("south")] == [3] * 11
+    lost = {spec.user for host in world.loop.lost_hosts for spec in host.devices}
+    assert lost == {0, 3} and len(world.loop.lost_hosts) == 3
 
 
 def test_a_run_whose_edges_are_all_dead_ends(tmp_path: Path) -> None:

@@ -130,7 +130,10 @@ def test_what_is_not_known_meets_no_condition() -> None:
         ({"users": 1, "until_s": 3}, "until_s: it happens once"),
         ({"users": 1, "when": {"metric": "queue"}}, "a condition has one side"),
         ({"users": 1, "when": {"metric": "moon", "above": 1}}, "when.metric: Input should be"),
-        ({"kind": "dance"}, "timeline.0.kind: there is no such event; known are leave, scale"),
+        (
+            {"kind": "dance"},
+            "timeline.0.kind: there is no such event; known are bit_errors, capacity",
+        ),
         ({"users": 1, "chances": 1}, "timeline.0.chances: unknown key; did you mean chance?"),
         ({"users": 1, "edge": "west"}, "timeline.0.edge: there is no edge west"),
     ],

@@ -111,6 +111,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.saved_steps = one.step - one.edge_steps
     row.device_steps = steps - one.step
     row.plan_wait_s = 0.0  # nobody waits for a plan at a shared edge
+    row.link_wait_s = 0.0
     row.queue_s = one.queue_s
     row.edge_s = one.answered_s - one.arrived_s - one.queue_s
     if one.sent_s > ended_s:
@@ -118,12 +119,14 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.transfer_s = one.sent_s - one.answered_s
     row.transfer_wait_s = one.sends_s - one.answered_s
     row.frame_bytes = one.bytes_on_air
+    row.resent = 0
     row.link_rate_bps = 8 * one.bytes_on_air / (one.sent_s - one.sends_s)
     if one.result != "done":
         return row
     row.device_s = ended_s - one.sent_s
     row.device_wait_s = one.computes_s - one.sent_s
-    row.joules = one.spec.watts * (ended_s - one.computes_s)
+    row.receive_joules = one.spec.joules_per_bit * 8 * one.bytes_on_air
+    row.joules = row.receive_joules + one.spec.watts * (ended_s - one.computes_s)
     row.total_s = ended_s - one.arrived_s
     row.overhead_s = 0.0
     return row

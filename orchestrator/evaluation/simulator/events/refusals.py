@@ -23,7 +23,8 @@ KNOWN: dict[str, str] = {
     "hosts channel workload cut policy reuse modes report thresholds timeline",
     "Model": "path steps split_step guidance scheduler dtype device height width profile",
     "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources",
-    "Devices": "kind count speed_ratio step_ms bandwidth_mhz distance_m watts edge",
+    "Devices": "kind count speed_ratio step_ms bandwidth_mhz distance_m watts "
+    "receive_nj_per_bit edge",
     "Hosts": "devices_per_host max_batch threads gpus resources",
     "Channel": "power_w noise_w carrier_mhz path_loss_exponent antenna_gain fading frame_bytes",
     "Workload": "catalogue catalogue_size prompts trace within_catalogue popularity "
