@@ -97,6 +97,7 @@ class RemoteEdge(Remote):
         place = await self.place()
         self._restarting = True
         try:
+            fresh = self._spawn(place.node)  # it starts while the old one ends
             folder = None
             if self._scenario.edge.disk is not None:
                 closing = old.close_warm.remote() if warm else old.close.remote()
@@ -110,7 +111,6 @@ class RemoteEdge(Remote):
                 change=self._lasting,
                 left_behind=folder,
             )
-            fresh = self._spawn(place.node)
             await asyncio.sleep(max(0.0, ends_s - time.monotonic()))
             ref = fresh.open.remote(self._scenario, self._credentials, successor)
             self._note(await self._opened(self.call(ref), self.name))
