@@ -52,10 +52,10 @@ comes while it is away; devices ask again as after any failure. In one process, 
 the restart is modelled: another edge opens after `down_s`. Otherwise its process ends and another
 takes its place on the same machine, at the same address; `down_s` is then the least time, and the
 line "serves again after" has the real one: 2 to 4 s of a paced edge, of a real one what its model
-takes to load. A `warm` edge ends in order and writes what memory holds to `edges.N.disk_path`,
-where the next finds it; without that folder a process comes back empty, which the event's line
-says, and a modelled edge keeps its memory. The speed and the capacity that an event has set hold
-for the next edge, too.
+takes to load. A `warm` edge with a disk tier (`edges.N.disk`) ends in order and writes what
+memory holds to it, where the next finds it; without a disk a process comes back empty, which the
+event's line says, and a modelled edge keeps its memory. The speed and the capacity that an event
+has set hold for the next edge, too.
 
 **Edges that change.** `slow_edge` is emulated where steps are real: an edge computes as ever, and
 waits the rest of each tick. A store that becomes too large for its capacity loses what was admitted
