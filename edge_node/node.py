@@ -252,11 +252,12 @@ def _neighbourhood(
 ) -> Neighbourhood | None:
     """The edge's neighbours, not met yet; None where it has none."""
     settings = scenario.edge
-    if not settings.neighbours:
+    line = settings.backhaul or scenario.backhaul
+    if not settings.neighbours or line.mbps == 0:
         return None
     return Neighbourhood(
         settings.name,
-        Backhaul(settings.backhaul, clock),
+        Backhaul(line, clock),
         clock,
         pipeline=denoiser.identity.digest(),
         frame_bytes=frame_bytes,
