@@ -258,6 +258,7 @@ class Edge:
                 in_flight=self.engine.in_flight,
             ),
             neighbours=() if self.neighbours is None else self.neighbours.held,
+            fetch_s=0.0 if self.neighbours is None else self.neighbours.fetch_s,
         )
 
     def refresh(self) -> None:

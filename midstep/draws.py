@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "AIR",
+    "ANGLE",
     "BANDWIDTH",
     "BIT_ERRORS",
     "BULK_DRIFT",
@@ -71,6 +72,7 @@ CALIBRATION = 20  # pair, place: the noise that prompts share and the like (mids
 CHECK = 22  # of a request's id: whether its picture is checked
 EVENT_CHANCE = 23  # times before, place in the timeline: whether an event happens
 AIR = 25  # of a request's id, user, twice the times sent: whether a frame is lost; 1 more: damaged
+ANGLE = 26  # 0, user: in which direction from its edge a device stands
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
-from midstep.events import TimelineEvent
+from midstep.events import KillEvent, TimelineEvent
 from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
 from midstep.units import excerpt
 
@@ -84,8 +84,8 @@ class Model(Tree):
 class Backhaul(Tree):
     """The line over which neighbours reach an edge; what comes passes one after the other."""
 
-    mbps: float = Field(1000.0, gt=0)
-    """Rate of the line, Mbit/s."""
+    mbps: float = Field(1000.0, ge=0)
+    """Rate of the line, Mbit/s; 0: there is none, and each edge is on its own."""
     latency_ms: float = Field(1.0, ge=0)
     """Time of one way over the line, milliseconds; a fetch takes two, and its bytes' time."""
 
@@ -120,11 +120,16 @@ class EdgeSettings(Tree):
     disk_path: str | None = None
     """Folder of the disk tier, which a later run finds warm, one an edge; null: a folder that ends
     with the run."""
+    place_m: tuple[float, float] | None = None
+    """Where the edge stands, metres to the east and to the north of any point: a device stands in a
+    direction drawn from the seed, devices.N.distance_m from the edge that it begins with. null:
+    every edge is equally far from a device."""
     neighbours: tuple[str, ...] = ()
     """Names of the edges whose outputs this one may fetch where it misses; none: it computes what
     it has not."""
-    backhaul: Backhaul = Backhaul()
-    """The line over which the neighbours' outputs come to this edge."""
+    backhaul: Backhaul | None = None
+    """The line over which the neighbours' outputs come to this edge; null: as the scenario's
+    `backhaul`."""
 
     @model_validator(mode="after")
     def _folder_of_a_tier(self) -> EdgeSettings:
@@ -204,6 +209,9 @@ class Devices(Tree):
     leaves. null: mains."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
+    choose: Literal["nearest"] | None = None
+    """Which edge they ask instead, once they have their places: the `nearest` by edges.N.place_m.
+    null: the one that they were dealt."""
     quality: QualityFloor | None = None
     """Quality that these users want of a reused picture; null: that of reuse."""
 
@@ -623,6 +631,8 @@ class Scenario(Tree):
     """The pipeline, and where it is cut."""
     edges: tuple[EdgeSettings, ...] = (EdgeSettings(),)
     """The edge servers, a list."""
+    backhaul: Backhaul = Backhaul()
+    """The line to each edge that has neighbours and no line of its own."""
     devices: tuple[Devices, ...] = (Devices(),)
     """Classes of devices, a list."""
     hosts: Hosts = Hosts()
@@ -686,6 +696,16 @@ class Scenario(Tree):
                 raise ValueError(
                     f"{key}: there is no edge {name[:60]}; the scenario has {', '.join(names)}"
                 )
+        placed = [edge.place_m is not None for edge in self.edges]
+        if any(placed) and not all(placed):
+            raise ValueError(
+                f"edges.{placed.index(False)}.place_m: give every edge a place, or none"
+            )
+        chooser = next((i for i, group in enumerate(self.devices) if group.choose), None)
+        if chooser is not None and not any(placed):
+            raise ValueError(
+                f"devices.{chooser}.choose: nearest by what? give every edge its edges.N.place_m"
+            )
         for i, edge in enumerate(self.edges):
             if edge.name in edge.neighbours or len(set(edge.neighbours)) < len(edge.neighbours):
                 raise ValueError(
@@ -713,6 +733,25 @@ class Scenario(Tree):
                 raise ValueError(
                     f"timeline.{number}: {event.kind} does not work in virtual time; set "
                     f"modes.clock: wall, or leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _kills_find_somebody(self) -> Scenario:
+        names = [edge.name for edge in self.edges]
+        for number, event in enumerate(self.timeline):
+            if not isinstance(event, KillEvent):
+                continue
+            of_edge = event.part in ("edge", "learner")
+            if of_edge and event.name is not None and event.name not in names:
+                raise ValueError(
+                    f"timeline.{number}.name: there is no edge {event.name[:60]}; the scenario has "
+                    f"{', '.join(names)}"
+                )
+            if self.modes.wire == "inprocess" and event.part != "learner":
+                raise ValueError(
+                    f"timeline.{number}.part: a run in one process has no {event.part} that could "
+                    f"be killed; set modes.wire: grpc, or take learner"
                 )
         return self
 

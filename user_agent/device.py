@@ -22,8 +22,7 @@ from midstep.wire.messages import Answer, Description, EdgePort, Quality, Reques
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.air import Air
-from user_agent.battery import Battery
-from user_agent.booking import Booking
+from user_agent.energy import Energy
 from user_agent.pictures import AllSteps, LastSteps
 from user_agent.shared_link import Band, open_link
 from user_agent.throttle import Throttle
@@ -95,9 +94,7 @@ class Device:
         self._link = open_link(channel, spec, scenario, clock, band)
         step_s = description.step_s if spec.step_s is None else spec.step_s
         self._throttle = Throttle(channel, clock, slot, step_s, parallel=spec.parallel)
-        self._battery: Battery | None = None
-        if spec.battery_j is not None:
-            self._battery = Battery(spec.battery_j, spec.watts, clock, self._run_empty)
+        self._energy = Energy(spec, clock, self._run_empty)
         self._asking: dict[asyncio.Task[Any], None] = {}  # no set: they are ended in this order
         self._pipeline = description.pipeline.digest()
         self.state = "thinking"
@@ -126,7 +123,7 @@ class Device:
     @property
     def empty(self) -> bool:
         """Whether its battery is empty: it asks for nothing any more."""
-        return self._battery is not None and self._battery.empty
+        return self._energy.empty
 
     def change(self, change: DeviceChange) -> None:
         """Let a change come now; what is on the air, or being computed, goes on under it."""
@@ -135,13 +132,11 @@ class Device:
         self._channel.change(change, self._clock.now())
         self._link.resume()
         self._throttle.resume()
-        if self._battery is not None:
-            self._battery.expect()
+        self._energy.expect()
 
     def close(self) -> None:
         """End what waits for later."""
-        if self._battery is not None:
-            self._battery.close()
+        self._energy.close()
 
     def _run_empty(self) -> None:
         """End all open requests: the battery is empty."""
@@ -330,14 +325,10 @@ class Device:
         row.link_rate_bps = transfer.rate_bps
 
     def _came(self, row: RequestRow, frame: Frame, resent: int, nbytes: int) -> bool:
-        """Whether a frame of `nbytes` that has passed is whole; what receiving it took, in any
-        case."""
-        joules = self.spec.joules_per_bit * 8 * nbytes
-        if self._battery is not None:
-            joules = self._battery.draw(joules)
+        """Whether a frame of `nbytes` that has passed is whole; receiving it takes its energy in
+        any case."""
         row.resent = resent
-        row.receive_joules = (row.receive_joules or 0.0) + joules
-        row.joules = row.receive_joules
+        self._energy.receive(row, nbytes)
         fault = self._air.fault(frame, nbytes, row.request_id, resent)
         if fault is not None:
             self.metrics.frame_fault(fault)
@@ -359,8 +350,7 @@ class Device:
         steps = self._description.pipeline.steps
         decoding = self._description.decode_s / self._description.step_s
         booking = self._throttle.book(self._clock.now(), steps - done + decoding, row.due_s)
-        if self._battery is not None:
-            self._battery.begin(booking)
+        self._energy.begin(booking)
         variation = None
         # a finished picture has no steps left that could denoise a variation's fresh noise
         if user_request.variation_seed is not None and done < steps:
@@ -374,9 +364,9 @@ class Device:
             row.truncated = None if truncated is None else bool(row.truncated) or truncated
             stage = await self._throttle.hold(booking)
         except BaseException:
-            self._spend(row, booking, self._clock.now())
+            self._energy.end(row, booking, self._clock.now())
             raise
-        self._spend(row, booking, booking.due_s)
+        self._energy.end(row, booking, booking.due_s)
         row.device_s = stage.achieved_s
         row.device_wait_s = stage.booking.wait_s
         row.device_late_s = stage.late_s
@@ -388,14 +378,6 @@ class Device:
         for spent in stages:
             row.overhead_s -= spent or 0.0
         return picture
-
-    def _spend(self, row: RequestRow, booking: Booking, until_s: float) -> None:
-        """Enter what computing took until an instant."""
-        work_s = booking.work_s if until_s >= booking.due_s else until_s - booking.begins_s
-        joules = self.spec.watts * max(0.0, work_s)
-        row.joules = (row.joules or 0.0) + joules
-        if self._battery is not None:
-            self._battery.end(booking, joules)
 
     def _job(
         self, row: RequestRow, frame: Frame | None, variation: Variation | None

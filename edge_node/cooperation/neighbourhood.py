@@ -10,6 +10,7 @@ of what a neighbour has let go since its last digest a request hears in vain, an
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,11 +117,16 @@ class Neighbourhood:
     def held(self) -> tuple[Neighbouring, ...]:
         """What the neighbours hold, as their last digests said."""
         return tuple(
-            Neighbouring(name, key, step)
+            Neighbouring(name, key, step, _draw(name, key) > _draw(self._edge, key))
             for name, neighbour in self._neighbours.items()
             for key, steps in neighbour.steps.items()
             for step in steps
         )
+
+    @property
+    def fetch_s(self) -> float:
+        """What one output takes to be here, if it were asked for now."""
+        return self._line.ready_s(self._frame_bytes)
 
     def notices(self) -> list[str]:
         """What a user should know since the last call, a line each."""
@@ -248,3 +254,8 @@ class Neighbourhood:
         for key, step in digest.held:
             steps[key] = (*steps.get(key, ()), step)
         neighbour.steps = steps
+
+
+def _draw(edge: str, prompt_key: str) -> bytes:
+    """The edge of the largest draw is the one to keep a prompt's output."""
+    return hashlib.blake2b(f"{edge} {prompt_key}".encode(), digest_size=8).digest()

@@ -43,7 +43,8 @@ class Conditions:
     def change(self, change: DeviceChange, now_s: float) -> None:
         """Enter a change that comes now."""
         self._changes.pop(change.cause, None)
-        self._changes[change.cause] = (change, now_s)
+        if change != DeviceChange(cause=change.cause):
+            self._changes[change.cause] = (change, now_s)
         if change.distance_m is not None:
             self.moved = True
             self._walk = _Walk(self._walk.at(now_s), change.distance_m, now_s, change.over_s)

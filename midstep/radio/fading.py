@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from midstep.draws import BANDWIDTH, GAIN, PLACE, SPEED, uniform
 from midstep.errors import ScenarioError
 from midstep.events.changes import DeviceChange
-from midstep.radio import channel_law, physics
+from midstep.radio import channel_law, physics, places
 from midstep.radio.conditions import Conditions
 from midstep.scenario import Channel, Scenario
 
@@ -24,6 +24,7 @@ class DeviceSpec:
     edge that it asks, its place, its share of the spectrum (Hz), and its top speed: f_max / f_es,
     or where that is None the seconds of one step at f_max. `parallel`: its own requests do not wait
     for each other. `joules_per_bit` is what receiving takes, `battery_j` what it has, None: mains.
+    `place_m` is where it stands, None where edges have no places.
     """
 
     user: int
@@ -38,11 +39,13 @@ class DeviceSpec:
     parallel: bool = False
     joules_per_bit: float = 0.0
     battery_j: float | None = None
+    place_m: tuple[float, float] | None = None
 
 
 def specs(scenario: Scenario) -> list[DeviceSpec]:
     """All devices of a scenario, user 0 first. Distances are evenly spaced within each class,
-    bandwidths uniform; classes without an edge are dealt out over all edges in turn."""
+    bandwidths uniform; classes without an edge are dealt out over all edges in turn, and who
+    chooses the nearest then asks that."""
     devices: list[DeviceSpec] = []
     unassigned = 0
     for number, group in enumerate(scenario.devices):
@@ -51,7 +54,12 @@ def specs(scenario: Scenario) -> list[DeviceSpec]:
             if edge is None:
                 edge = scenario.edges[unassigned % len(scenario.edges)].name
                 unassigned += 1
-            devices.append(_spec(scenario, number, edge, len(devices), distance_m))
+            spec = _spec(scenario, number, edge, len(devices), distance_m)
+            if group.choose == "nearest" and spec.place_m is not None:
+                chosen, far_m = places.nearest(scenario, spec.place_m)
+                if chosen != edge:
+                    spec = replace(spec, edge=chosen, distance_m=far_m)
+            devices.append(spec)
     return devices
 
 
@@ -114,6 +122,7 @@ def _spec(scenario: Scenario, number: int, edge: str, user: int, distance_m: flo
         parallel=group.parallel,
         joules_per_bit=1e-9 * group.receive_nj_per_bit,
         battery_j=group.battery_j,
+        place_m=places.place_of(scenario, edge, distance_m, user),
     )
 
 

@@ -273,7 +273,7 @@ class Held(_message.Message):
     def __init__(self, prompt_key: _Optional[str] = ..., prompt: _Optional[str] = ..., step: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class ContentsReply(_message.Message):
-    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes", "work", "neighbours")
+    __slots__ = ("store", "staging", "capacity_bytes", "store_bytes", "staging_bytes", "work", "neighbours", "fetch_seconds")
     STORE_FIELD_NUMBER: _ClassVar[int]
     STAGING_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -281,6 +281,7 @@ class ContentsReply(_message.Message):
     STAGING_BYTES_FIELD_NUMBER: _ClassVar[int]
     WORK_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    FETCH_SECONDS_FIELD_NUMBER: _ClassVar[int]
     store: _containers.RepeatedCompositeFieldContainer[Held]
     staging: _containers.RepeatedCompositeFieldContainer[Held]
     capacity_bytes: int
@@ -288,17 +289,20 @@ class ContentsReply(_message.Message):
     staging_bytes: int
     work: Work
     neighbours: _containers.RepeatedCompositeFieldContainer[Neighbouring]
-    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Neighbouring, _Mapping]]] = ...) -> None: ...
+    fetch_seconds: float
+    def __init__(self, store: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., staging: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., capacity_bytes: _Optional[int] = ..., store_bytes: _Optional[int] = ..., staging_bytes: _Optional[int] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Neighbouring, _Mapping]]] = ..., fetch_seconds: _Optional[float] = ...) -> None: ...
 
 class Neighbouring(_message.Message):
-    __slots__ = ("edge", "prompt_key", "step")
+    __slots__ = ("edge", "prompt_key", "step", "keeps")
     EDGE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_KEY_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_FIELD_NUMBER: _ClassVar[int]
     edge: str
     prompt_key: str
     step: int
-    def __init__(self, edge: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+    keeps: bool
+    def __init__(self, edge: _Optional[str] = ..., prompt_key: _Optional[str] = ..., step: _Optional[int] = ..., keeps: _Optional[bool] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("at_seconds", "busy_seconds", "ticks", "steps", "queue", "in_flight")

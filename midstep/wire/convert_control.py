@@ -143,6 +143,7 @@ def snapshot_to(value: CacheSnapshot) -> pb.ContentsReply:
         staging_bytes=value.staging_bytes,
         work=None if value.work is None else _work_to(value.work),
         neighbours=[pb.Neighbouring(**asdict(one)) for one in value.neighbours],
+        fetch_seconds=value.fetch_s,
     )
 
 
@@ -155,8 +156,10 @@ def snapshot_from(message: pb.ContentsReply) -> CacheSnapshot:
         staging_bytes=message.staging_bytes,
         work=_work_from(message.work) if message.HasField("work") else None,
         neighbours=tuple(
-            Neighbouring(one.edge, one.prompt_key, one.step) for one in message.neighbours
+            Neighbouring(one.edge, one.prompt_key, one.step, one.keeps)
+            for one in message.neighbours
         ),
+        fetch_s=message.fetch_seconds,
     )
 
 

@@ -291,18 +291,21 @@ class EdgeWork:
 
 @dataclass(frozen=True)
 class Neighbouring:
-    """An output that a neighbour's store holds."""
+    """An output that a neighbour's store holds. `keeps`: where both hold it, the neighbour is the
+    one to keep it, by a draw on the key: both edges say the same, so that never both let it go for
+    the other's sake."""
 
     edge: str
     prompt_key: str
     step: int
+    keeps: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheSnapshot:
     """The outputs in store and staging, and their bytes; `capacity` is the store's. `work` is the
     edge's, None where there is no edge. `neighbours`: what the stores of its neighbours hold, as
-    their last digests said."""
+    their last digests said, and `fetch_s` what one of those outputs takes to be here, seconds."""
 
     store: tuple[CachedOutput, ...]
     staging: tuple[CachedOutput, ...]
@@ -311,6 +314,7 @@ class CacheSnapshot:
     staging_bytes: int
     work: EdgeWork | None = None
     neighbours: tuple[Neighbouring, ...] = ()
+    fetch_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "StepTerms",
     "choice_costs_s",
+    "count_neighbours",
     "cut_price_s",
     "free_cut",
     "held_prices_s",
@@ -149,3 +150,20 @@ def choice_costs_s(
     once_s[:, 0] = 0.0
     cost_s += once_s
     return cost_s.astype(np.float64)
+
+
+def count_neighbours(
+    cost_s: Floats,
+    terms: StepTerms,
+    limits: NDArray[np.float32] | Floats,
+    near: NDArray[np.int64],
+    fetch_s: float,
+) -> None:
+    """Lower `cost_s` (n, S+1), as `choice_costs_s` gives it, of prompts that a neighbour keeps at
+    step `near` (n,), 0: none. Where nothing is kept here a request has that step after `fetch_s`
+    seconds, if its limit reaches so far and that costs less than to compute."""
+    held_s = held_prices_s(terms, limits.shape[1])
+    for k in np.unique(near[near > 0]).tolist():
+        rows = np.flatnonzero(near == k)
+        fetched_s = np.minimum(held_s[0], fetch_s + held_s[k])
+        cost_s[rows, 0] = np.minimum(cost_s[rows, 0], limits.take(rows, axis=0) @ fetched_s)

@@ -29,8 +29,8 @@ class Scaler:
     to devices_per_host before new ones are started. Hosts without devices stay until the run ends,
     with what they have measured. The arrivals of a new device count from when its host is told of
     it, by the run's `clock`. `announce` gets what `scale` did, in words; `renew_targets` is called
-    when hosts were added. `greet`, which others may set, is called with devices that have come and
-    their host, before they ask where the host is new.
+    when hosts were added. `greet`, which others may set, is called with devices that have come, or
+    that ask another edge from now on, and their host; before they ask where the host is new.
     """
 
     def __init__(

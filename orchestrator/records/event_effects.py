@@ -41,8 +41,10 @@ class _Record:
     """A run's rows in the order in which they ended, and its slots by when they did."""
 
     def __init__(self, rows: Rows, slots: Rows, slot_seconds: float) -> None:
-        self._rows = sorted(rows, key=_end_s)
-        self._ended_s = [_end_s(row) for row in self._rows]
+        ended = [(_end_s(row, slot_seconds), row) for row in rows]
+        ended.sort(key=lambda one: one[0])
+        self._ended_s = [end_s for end_s, _ in ended]
+        self._rows = [row for _, row in ended]
         by_end = defaultdict[float, list[dict[str, Any]]](list)
         for slot in slots:
             by_end[slot["start_s"] + slot_seconds].append(slot)
@@ -197,11 +199,14 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _end_s(row: Mapping[str, Any]) -> float:
-    """When a request ended; of one that has no times when it was sent."""
+def _end_s(row: Mapping[str, Any], slot_seconds: float) -> float:
+    """When a request ended; of one without a total time, when the slot began in which it did."""
+    arrived_s: float = row["arrived_s"]
+    if row["total_s"] is None:
+        began_s: float = row["slot"] * slot_seconds
+        return max(arrived_s, began_s)
     late_s = row["arrival_late_s"] if row["think_s"] is None else None  # it is in total_s
-    end_s: float = row["arrived_s"] + (row["total_s"] or 0.0) - (late_s or 0.0)
-    return end_s
+    return arrived_s + float(row["total_s"]) - float(late_s or 0.0)
 
 
 def _known(slots: Rows, column: str) -> list[float]:

@@ -34,7 +34,6 @@ DETAILS = (
     "variation_seed",
     "frame_bytes",
     "resent",
-    "link_wait_s",
     "link_rate_bps",
     "transfer_late_s",
     "device_late_s",
@@ -56,6 +55,7 @@ COLUMNS = (
     "think_s",
     "overhead_s",
     "plan_wait_s",
+    "link_wait_s",
     *(f"{stage}_s" for stage in STAGES),
     *(f"{stage}_wait_s" for stage in WAITS),
     *DETAILS,
@@ -135,13 +135,15 @@ def _boundaries(row: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:
     hand-overs on the way to the edge are drawn with those on the way back."""
     late_s = _late_s(row)
     plan_wait_s: float = row.get("plan_wait_s") or 0.0
+    link_wait_s: float = row.get("link_wait_s") or 0.0
     at_s = _begin_s(row)
     passed: Sequence[tuple[str, float | None]] = (
         ("late", late_s),
+        ("link wait", link_wait_s),
         ("plan wait", plan_wait_s),
         ("queue", row["queue_s"]),
         ("edge", row["edge_s"]),
-        ("overhead", max(0.0, (row["overhead_s"] or 0.0) - late_s - plan_wait_s)),
+        ("overhead", max(0.0, (row["overhead_s"] or 0.0) - late_s - link_wait_s - plan_wait_s)),
         ("transfer", row["transfer_s"]),
         ("device", row["device_s"]),
     )

@@ -81,7 +81,7 @@ def edges(summary: Tree) -> str:
 
 def stages(done: Rows) -> str:
     """Mean time of each stage, over all finished requests, by kind of reuse, and by device class;
-    where requests waited for plans, that part of the overhead too."""
+    where requests waited for plans or links, that part of the overhead too."""
     if not done:
         return ""
     classes = by_class(done)
@@ -89,6 +89,8 @@ def stages(done: Rows) -> str:
     columns = {stage: stage for stage in STAGES}
     if any(row.get("plan_wait_s") for row in done):
         columns["plan_wait"] = "of overhead: for the slot's plan"
+    if any(row.get("link_wait_s") for row in done):
+        columns["link_wait"] = "of overhead: for the link"
     means = {name: stage_means(rows, columns) for name, rows in groups.items()}
     unit = time_unit(value for values in means.values() for value in values)
     head = ["requests", "n", *(f"{label} ({unit.name})" for label in columns.values())]

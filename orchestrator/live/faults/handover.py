@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from midstep.errors import PartDied, ScenarioError
+from midstep.events.changes import DeviceChange
+from midstep.radio import places
+from midstep.radio.fading import DeviceSpec
 from orchestrator.live.cell import Cell, HostPart
 from orchestrator.live.faults.room import Room
 from orchestrator.live.scaling import PATIENCE_S
@@ -48,7 +51,23 @@ class Handover(Room):
         with contextlib.suppress(PartDied, TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 await host.hand_over(some, target.name, target.address)
+            place_m = self.world.scenario.at(target.name).edge.place_m
             host.devices = [
-                replace(spec, edge=target.name) if spec.user in moving else spec
+                _at(spec, target.name, place_m) if spec.user in moving else spec
                 for spec in host.devices
             ]
+            if self.world.scaler.greet is not None:
+                moved = [spec for spec in host.devices if spec.user in moving]
+                await self.world.scaler.greet(host, moved)
+            for spec in host.devices:
+                if spec.user in some and spec.place_m is not None:
+                    change = DeviceChange(cause="hand over", distance_m=spec.distance_m)
+                    await host.change(change, [spec.user])
+
+
+def _at(spec: DeviceSpec, edge: str, place_m: tuple[float, float] | None) -> DeviceSpec:
+    """A device that asks another edge, which stands there; without places it is as far as
+    before."""
+    if spec.place_m is None or place_m is None:
+        return replace(spec, edge=edge)
+    return replace(spec, edge=edge, distance_m=places.distance_m(spec.place_m, place_m))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from midstep.errors import ScenarioError
 from midstep.events.changes import DeviceChange
@@ -16,13 +16,14 @@ __all__ = ["Links"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """A change, and whose devices it is for."""
+class _Lasting:
+    """A change that lasts: whose devices it is for, and the users whose devices have it."""
 
     change: DeviceChange
     kind: str | None
     users: frozenset[int] | None
     edge: str | None
+    having: set[int] = field(default_factory=set)
 
     def meets(self, spec: DeviceSpec) -> bool:
         """Whether a device is meant."""
@@ -34,11 +35,12 @@ class _Wanted:
 
 
 class Links(Room):
-    """See FaultyDevices. Who comes while a change lasts has it from the start, but for a walk."""
+    """See FaultyDevices. Who comes while a change lasts has it from the start, but for a walk; who
+    is handed over has the changes of the edge that it asks then."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._lasting: dict[str, _Wanted] = {}  # by cause
+        self._lasting: dict[str, _Lasting] = {}  # by cause
         world.scaler.greet = self._greet
 
     async def change_devices(
@@ -49,28 +51,40 @@ class Links(Room):
         users: Sequence[int] | None = None,
         edge: str | None = None,
     ) -> int:
+        hosts = self.world.parts.hosts
+        former = self._lasting.pop(change.cause, None)
+        if change == DeviceChange(cause=change.cause):
+            having = set() if former is None else former.having
+            return sum([await self._change(host, change, having) for host in hosts])
         chosen = None if users is None else frozenset(users)
-        wanted = _Wanted(change=change, kind=kind, users=chosen, edge=edge)
-        lifted = change == DeviceChange(cause=change.cause)
-        pairs = [
-            (host, [spec.user for spec in host.devices if wanted.meets(spec)])
-            for host in self.world.parts.hosts
-        ]
-        number = sum(len(members) for _, members in pairs)
-        if lifted:
-            self._lasting.pop(change.cause, None)
-        elif not number:
+        lasting = _Lasting(change=change, kind=kind, users=chosen, edge=edge)
+        lasting.having.update(
+            spec.user for host in hosts for spec in host.devices if lasting.meets(spec)
+        )
+        if not lasting.having:
             raise ScenarioError("no such device is there")
-        elif change.distance_m is None:  # who comes later has not walked
-            self._lasting[change.cause] = wanted
-        for host, members in pairs:
-            if members:
-                await or_dead(host.change(change, members))
-        return number
+        if change.distance_m is None:  # who comes later has not walked
+            self._lasting[change.cause] = lasting
+        return sum([await self._change(host, change, lasting.having) for host in hosts])
+
+    async def _change(self, host: HostPart, change: DeviceChange, users: set[int]) -> int:
+        """Change those devices of a host that are among some users'; how many."""
+        members = [spec.user for spec in host.devices if spec.user in users]
+        if members:
+            await or_dead(host.change(change, members))
+        return len(members)
 
     async def _greet(self, host: HostPart, devices: Sequence[DeviceSpec]) -> None:
-        """Let devices that come have the changes that last."""
-        for wanted in self._lasting.values():
-            members = [spec.user for spec in devices if wanted.meets(spec)]
-            if members:
-                await or_dead(host.change(wanted.change, members))
+        """Let devices that come, or ask another edge from now on, have the changes that are for
+        them, and no others."""
+        for lasting in self._lasting.values():
+            meant = {spec.user for spec in devices if lasting.meets(spec)}
+            former = {spec.user for spec in devices} - meant
+            for change, users in (
+                (lasting.change, meant - lasting.having),
+                (DeviceChange(cause=lasting.change.cause), former & lasting.having),
+            ):
+                if users:
+                    await or_dead(host.change(change, sorted(users)))
+            lasting.having.difference_update(former)
+            lasting.having.update(meant)

@@ -19,7 +19,7 @@ from midstep.wire.messages import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
 from orchestrator.decision.step_meter import StepMeter
-from orchestrator.decision.step_prices import choice_costs_s, saved_s
+from orchestrator.decision.step_prices import choice_costs_s, count_neighbours, saved_s
 from orchestrator.decision.step_sets import best_sets
 from orchestrator.decision.step_store import Available, StepPlan, carry_out
 from orchestrator.policies.base import Kind, Policy, SlotRecord
@@ -232,6 +232,13 @@ class PricePlanner(Policy, ABC):
         cost_s = choice_costs_s(
             meter.terms(), meter.limits(rows), held[rows], ready[rows], requests
         )
+        if snapshot.neighbours:
+            near = np.zeros(len(rows), np.int64)
+            for one in snapshot.neighbours:
+                place = self._numbers.get(one.prompt_key)
+                if one.keeps and place is not None:
+                    near[place] = max(near[place], one.step)
+            count_neighbours(cost_s, meter.terms(), meter.limits(rows), near, snapshot.fetch_s)
         # relative to the mean demand, so that a slot's length does not matter
         lane.count[0, rows] = rate / max(1e-9, float(rate.mean()) if len(rows) else 1.0)
         lane.weight[0, rows] = np.maximum(1e-9, -np.expm1(-rate))

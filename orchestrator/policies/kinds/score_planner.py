@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_meter import StepMeter
-from orchestrator.decision.step_prices import choice_costs_s, saved_s
+from orchestrator.decision.step_prices import choice_costs_s, count_neighbours, saved_s
 from orchestrator.decision.step_sets import best_sets
 from orchestrator.decision.step_store import Available, StepPlan, carry_out, fits
 from orchestrator.policies.base import Kind, Policy, SlotRecord
@@ -164,6 +164,9 @@ class ScorePlanner(Policy, ABC):
         requests = np.maximum(FEWEST, share * STAY_SLOTS * meter.requests_per_slot)
         limits = meter.limits(ids)
         cost_s = choice_costs_s(meter.terms(), limits, held[ids], ready, requests)
+        if snapshot.neighbours:
+            near = self._kept_near(snapshot, ids, row_of)
+            count_neighbours(cost_s, meter.terms(), limits, near, snapshot.fetch_s)
         gain_s = np.subtract(cost_s[:, :1].copy(), cost_s, out=cost_s)
         gain_s *= score[:, None]
         gain_s[:, 1] = 0.0  # J_{r,1} = 0 (34)
@@ -192,6 +195,15 @@ class ScorePlanner(Policy, ABC):
         self._left = [outputs[i].prompt_key for i in left.tolist()]
         self._left_ids = available.prompt[left]
         return update
+
+    def _kept_near(self, snapshot: CacheSnapshot, ids: Ids, row_of: Ids) -> Ids:
+        """(n,): the furthest step of each of `ids` that a neighbour keeps, 0: none."""
+        near = np.zeros(len(ids), np.int64)
+        for one in snapshot.neighbours:
+            number = self._numbers.get(one.prompt_key, len(row_of))
+            if one.keeps and number < len(row_of) and ids[row := row_of[number]] == number:
+                near[row] = max(near[row], one.step)
+        return near
 
     def _wanted(self, gain_s: Floats, nbytes: Floats, capacity: int) -> NDArray[np.bool_]:
         """(n, S+1): the best step of each prompt, for those that gain most a byte and fit."""

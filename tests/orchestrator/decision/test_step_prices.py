@@ -12,6 +12,7 @@ from orchestrator.decision.edge_price import EdgePrice, balance_price_s, congest
 from orchestrator.decision.step_prices import (
     StepTerms,
     choice_costs_s,
+    count_neighbours,
     cut_price_s,
     free_cut,
     held_prices_s,
@@ -136,3 +137,19 @@ def test_lambda_rises_under_overload_and_the_mean_cut_is_steady() -> None:
     again = EdgePrice(())
     again.load_state_dict(crowded.state_dict())
     assert again.price_s == crowded.price_s and again.correction == crowded.correction
+
+
+def test_what_a_neighbour_keeps_is_worth_the_fetch_and_no_more() -> None:
+    limits = np.zeros((3, S))
+    limits[:, 5] = 1.0  # everybody may reuse up to step 6
+    ready = np.ones((3, S + 1), np.bool_)
+    cost_s = choice_costs_s(TERMS, limits, np.zeros(3, np.int64), ready, np.full(3, 10.0))
+    alone_s = cost_s.copy()
+    count_neighbours(cost_s, TERMS, limits, np.array([0, 6, 8]), 0.1)
+    # nobody has the first, a request must not have the third past its limit
+    assert (cost_s[[0, 2]] == alone_s[[0, 2]]).all()
+    assert cost_s[1, 0] - cost_s[1, 6] == pytest.approx(0.1)
+    assert (cost_s[1, 1:] == alone_s[1, 1:]).all()
+    dear_s = alone_s.copy()
+    count_neighbours(dear_s, TERMS, limits, np.array([0, 6, 8]), 60.0)
+    assert (dear_s == alone_s).all()

@@ -45,7 +45,10 @@ def only(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_the_ten_seconds_before_and_after_are_told_apart() -> None:
     table = rows(*range(32, 36), total_s=3.0, reuse="computed", result="done")
-    table += rows(31, end_s=32, result="failed", total_s=None)[-2:]
+    # sent before the event, and failed by it
+    table += rows(31, end_s=32, result="failed", total_s=None, slot=31)[-2:]
+    for lost in table[-2:]:
+        lost["arrived_s"] = 29.0
     entry = only(effects(SCENARIO, table, slots(), [DEATH, EVENT, OVER]))
     assert entry["before"] == {
         "requests": 20,

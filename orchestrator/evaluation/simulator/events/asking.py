@@ -89,6 +89,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         arrived_s=one.arrived_s,
         arrival_late_s=0.0,
         think_s=one.think_s,
+        link_wait_s=0.0,  # no link is ever down here
         result=one.result,
         error=one.error,
         reuse_class=one.reuse_class,
@@ -111,7 +112,6 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
     row.saved_steps = one.step - one.edge_steps
     row.device_steps = steps - one.step
     row.plan_wait_s = 0.0  # nobody waits for a plan at a shared edge
-    row.link_wait_s = 0.0
     row.queue_s = one.queue_s
     row.edge_s = one.answered_s - one.arrived_s - one.queue_s
     if one.sent_s > ended_s:

@@ -20,11 +20,12 @@ __all__ = ["check"]
 # and what it reports
 KNOWN: dict[str, str] = {
     "Scenario": "name seed duration_s warmup_s slot_seconds deadline_s grace_s model edges devices "
-    "hosts channel workload cut policy reuse modes report thresholds timeline",
+    "hosts channel workload cut policy reuse modes report thresholds timeline backhaul",
     "Model": "path steps split_step guidance scheduler dtype device height width profile",
-    "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources",
+    "EdgeSettings": "name capacity staging queue_limit max_batch threads gpus address resources "
+    "place_m",
     "Devices": "kind count speed_ratio step_ms bandwidth_mhz distance_m watts "
-    "receive_nj_per_bit edge",
+    "receive_nj_per_bit edge choose",
     "Hosts": "devices_per_host max_batch threads gpus resources",
     "Channel": "power_w noise_w carrier_mhz path_loss_exponent antenna_gain fading frame_bytes",
     "Workload": "catalogue catalogue_size prompts trace within_catalogue popularity "

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from midstep.errors import ScenarioError
+from midstep.radio.fading import specs
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
@@ -71,6 +72,28 @@ def test_who_was_handed_over_can_be_sent_away_and_nobody_is_left_to_hand_over(
     assert users(slots, "south")[10:16] == [6] * 5 + [2]
     assert max(row["arrived_s"] for row in rows.values() if row["user"] > 1) < 15.5
     assert events[-1] == ("hand_over: it could not be done: nobody asks another edge than south")
+
+
+def test_who_chooses_the_nearest_is_nearer_and_a_hand_over_takes_it_far_away(
+    tmp_path: Path,
+) -> None:
+    edges = [{**edge, "place_m": [300 * n, 0]} for n, edge in enumerate(EDGES)]
+    devices = [{"class": "phone", "count": 40, "distance_m": [100, 250], "choose": "nearest"}]
+    placed = specs(parse(paced.tree(edges=edges, devices=devices)))
+    dealt = specs(parse(paced.tree(edges=edges, devices=[{**devices[0], "choose": None}])))
+    assert [spec.place_m for spec in placed] == [spec.place_m for spec in dealt]
+    moved = [(a, b) for a, b in zip(placed, dealt, strict=True) if a.edge != b.edge]
+    assert 0 < len(moved) < 40
+    assert all(a.distance_m < b.distance_m for a, b in moved)
+    assert all(a == b for a, b in zip(placed, dealt, strict=True) if a.edge == b.edge)
+    quiet = {"fading": False}
+    here = {"edges": edges, "devices": devices, "channel": quiet}
+    rows, _, _ = play(tmp_path / "a", {**OVER, "from_edge": None}, **here)
+    still, _, _ = play(tmp_path / "b", **here)
+    over = [n for n, row in rows.items() if row["edge"] != still[n]["edge"]]
+    assert over
+    for name in over:
+        assert rows[name]["link_rate_bps"] < still[name]["link_rate_bps"]
 
 
 def test_a_band_that_is_shared_is_no_place_to_leave(tmp_path: Path) -> None:

@@ -175,6 +175,31 @@ def test_who_comes_during_a_fade_has_it(tmp_path: Path) -> None:
     assert max(rates[True]) < min(rates[False])
 
 
+def test_who_is_handed_over_has_the_links_of_its_new_edge(tmp_path: Path) -> None:
+    edges = [{"name": name, "capacity": "64KiB"} for name in ("north", "south")]
+    fade = {"kind": "fade", "edge": "north", "factor": 0.2, "at_s": 5, "for_s": 20}
+    over = {"kind": "hand_over", "class": "phone", "edge": "south", "at_s": 12}
+    back = {"kind": "hand_over", "class": "phone", "edge": "north", "at_s": 18}
+    quiet = Played(tmp_path / "a", over, back, edges=edges)
+    played = Played(tmp_path / "b", over, back, fade, edges=edges)
+    spans = {  # when each user, of whom 0, 2 and 4 began at north, has a slower link
+        **{user: [(5, 12), (18, 25)] for user in (0, 2)},
+        1: [(18, 25)],
+        3: [],
+        4: [(5, 25)],
+    }
+    seen = set()
+    for name, row in played.rows.items():
+        at = (sent_s(row), received_s(row))
+        ratio = row["link_rate_bps"] / quiet.rows[name]["link_rate_bps"]
+        if any(begin <= at[0] and at[1] <= end for begin, end in spans[row["user"]]):
+            assert ratio == pytest.approx(0.2)
+            seen.add((row["user"], at[0] > 18))
+        elif all(at[1] <= begin or end <= at[0] for begin, end in spans[row["user"]]):
+            assert ratio == pytest.approx(1)
+    assert {(0, True), (1, True), (4, False)} <= seen
+
+
 def test_the_same_seed_and_events_leave_the_same_rows(tmp_path: Path) -> None:
     events = [
         {"kind": "fade", "factor": 0.5, "chance": 0.5, "at_s": 2, "every_s": 5, "for_s": 2},
