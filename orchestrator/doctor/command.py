@@ -32,7 +32,6 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "processes": (
         packages.stubs,
         packages.ray,
-        leftovers.token,
         leftovers.leftovers,
         machine.memory,
         machine.files,
