@@ -95,6 +95,7 @@ class Edge:
         self.gate = gate
         self.discreet = discreet
         self.checks = checks
+        self.answers = 0  # that it has given
         self.neighbours = neighbours
         self.watchers = Watchers()
         self.metrics = metrics or EdgeMetrics(name)
@@ -208,6 +209,7 @@ class Edge:
 
     def _count(self, request: Request, delivery: Delivery) -> None:
         """Count a request that was answered."""
+        self.answers += 1
         if delivery.reuse == "resumed" and delivery.fetched is None:
             self.metrics.hit(delivery.reuse)
         if delivery.donor is not None:

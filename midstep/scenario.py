@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
-from midstep.events import TimelineEvent
+from midstep.events import KillEvent, TimelineEvent
 from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
 from midstep.units import excerpt
 
@@ -756,6 +756,25 @@ class Scenario(Tree):
                 raise ValueError(
                     f"timeline.{number}: {event.kind} does not work in virtual time; set "
                     f"modes.clock: wall, or leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _kills_find_somebody(self) -> Scenario:
+        names = [edge.name for edge in self.edges]
+        for number, event in enumerate(self.timeline):
+            if not isinstance(event, KillEvent):
+                continue
+            of_edge = event.part in ("edge", "learner")
+            if of_edge and event.name is not None and event.name not in names:
+                raise ValueError(
+                    f"timeline.{number}.name: there is no edge {event.name[:60]}; the scenario has "
+                    f"{', '.join(names)}"
+                )
+            if self.modes.wire == "inprocess" and event.part != "learner":
+                raise ValueError(
+                    f"timeline.{number}.part: a run in one process has no {event.part} that could "
+                    f"be killed; set modes.wire: grpc, or take learner"
                 )
         return self
 

@@ -13,7 +13,11 @@ def main() -> None:
     import ray
 
     context = ray.init(
-        num_cpus=16, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+        address="local",
+        num_cpus=16,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
     )
     print(context.address_info["gcs_address"], flush=True)
     sys.stdin.read()

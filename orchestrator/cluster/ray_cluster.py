@@ -15,6 +15,8 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
 # Ray's default is 15: an edge or a host would wait for whatever else this machine computes
 os.environ.setdefault("RAY_worker_niceness", "0")
+# without its head Ray would end this process in the middle of a run's end; we notice it sooner
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "600")
 # what died is said by us, in one line
 os.environ.setdefault(
     "RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead"
@@ -39,7 +41,11 @@ from orchestrator.cluster.actors import (
     RemoteLearner,
 )
 from orchestrator.cluster.census import take_census
+from orchestrator.cluster.guard import Guard
 from orchestrator.cluster.head import check_reachable, surrounding
+from orchestrator.cluster.head_life import head_dies, start_fails, unless
+from orchestrator.cluster.in_thread import in_thread
+from orchestrator.cluster.leavings import end_processes, forget, note, processes_of
 from orchestrator.cluster.nodes import ClusterNodes
 from orchestrator.cluster.placement import (
     EDGE_CPUS,
@@ -52,11 +58,18 @@ from orchestrator.cluster.placement import (
 from orchestrator.cluster.remote_edge import RemoteEdge
 from orchestrator.live.cell import Cell, HostPart, LearnerPart, Parts, grouped, learner_name
 from orchestrator.live.launch import Launch
+from orchestrator.records.centre import Centre
 
 __all__ = ["OPEN_S", "RayCluster", "opening"]
 
 T = TypeVar("T")
 OPEN_S = 300  # a large model is read, and perhaps downloaded, in this time
+# wall seconds at a run's end; who takes longer, as a stopped process or Ray without its head does,
+# is ended by force
+INIT_END_S = 10.0  # for Ray to have started, where that was interrupted
+EDGE_END_S = 3.0
+KILL_S = 3.0
+SHUTDOWN_S = 8.0
 
 
 async def opening(opened: Awaitable[T], what: str) -> T:
@@ -74,6 +87,12 @@ async def opening(opened: Awaitable[T], what: str) -> T:
 
 async def _settled(ref: Awaitable[T]) -> T:
     return await ref
+
+
+async def _at_most(outcome: Awaitable[object], seconds: float) -> None:
+    """Await what Ray does at a run's end, so long; what it raises then changes nothing."""
+    with contextlib.suppress(ray.exceptions.RayError, TimeoutError, RuntimeError, ValueError):
+        await asyncio.wait_for(outcome, seconds)
 
 
 def _remotes(parts: Parts) -> list[Remote]:
@@ -98,6 +117,8 @@ class RayCluster:
         self._targets: list[Target] = []
         self._hosts = self._starting = 0
         self._init_call: asyncio.Future[None] | None = None
+        self._centre = Centre.here(str(launch.folder))
+        self._guard: Guard | None = None  # where a Ray is started
         self._started = False
         self._say: Callable[[str], None] = print  # until `open` is told where to
 
@@ -109,8 +130,13 @@ class RayCluster:
         self._check_memory(hosts, scenario.users)  # before anything is made for each user
         groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
         say("starting Ray" if self._address is None else f"joining Ray at {self._address}")
-        self._init_call = asyncio.get_running_loop().run_in_executor(None, self._init, hosts)
-        await asyncio.shield(self._init_call)  # a thread cannot be cancelled: close waits for it
+        if self._address is None:
+            note(self._centre)
+            with contextlib.suppress(OSError):  # a run can do without
+                self._guard = Guard(self._centre)
+        self._init_call = in_thread(lambda: self._init(hosts), "ray-init", stays=True)
+        # a thread cannot be cancelled: close waits for it
+        await unless(asyncio.shield(self._init_call), head_dies())
         check_gpus(
             sum(edge_gpus(scenario, n) for n in range(len(names))) + scenario.hosts.gpus * hosts
         )
@@ -118,7 +144,8 @@ class RayCluster:
             listens = [f"{node['NodeManagerAddress']}:0" for node in ray.nodes() if node["Alive"]]
             listens += [edge.address for edge in scenario.edges if edge.address]
             self._credentials = ephemeral(tls=not all(map(is_loopback, listens)))
-        cells = await asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
+        opened = asyncio.gather(*(self._cell(n, groups[name]) for n, name in enumerate(names)))
+        cells = await unless(opened, start_fails(self._centre.pid))
         await self._meet({cell.name: cell.address for cell in cells})
         parts = Parts(
             cells=list(cells),
@@ -247,15 +274,35 @@ class RayCluster:
         self._targets.append(Target(await host.call(ref), "host", host.name))
 
     async def close(self) -> None:
-        if self._init_call is not None:
-            await asyncio.gather(self._init_call, return_exceptions=True)
-        for edge in self._edges:
-            with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
-                await edge.close()
-        for actor in self._actors:
-            ray.kill(actor)
-        if self._started:
-            await asyncio.get_running_loop().run_in_executor(None, ray.shutdown)
+        """See Cluster. What does not end in time is ended by force; nothing waits for ever."""
+        try:
+            if self._init_call is not None:
+                await asyncio.wait({self._init_call}, timeout=INIT_END_S)
+                if not self._init_call.done():
+                    self._init_call.cancel()  # the rest of it is told to nobody
+                elif self._started:
+                    await self._end_actors()
+        finally:
+            if self._address is None:
+                await asyncio.to_thread(self._end_ray)
+
+    async def _end_actors(self) -> None:
+        await asyncio.gather(*(self._end_edge(edge) for edge in self._edges))
+        actors = list(self._actors)
+        await _at_most(in_thread(lambda: [ray.kill(actor) for actor in actors], "ray-kill"), KILL_S)
+        await _at_most(in_thread(ray.shutdown, "ray-shutdown"), SHUTDOWN_S)
+
+    async def _end_edge(self, edge: RemoteEdge) -> None:
+        await _at_most(edge.close(), EDGE_END_S)
+
+    def _end_ray(self) -> None:
+        """End by force what is left of the Ray that this run started."""
+        left = processes_of(self._centre.pid)
+        if left:
+            end_processes(left)
+        if self._guard is not None:
+            self._guard.release()
+        forget(self._centre)
 
     def _init(self, hosts: int) -> None:
         """Start or join Ray. Raises AddressError, ScenarioError, one line."""
@@ -267,6 +314,8 @@ class RayCluster:
                 # a laptop may be asked for more processes than cores
                 cpus = max(os.cpu_count() or 1, int(needed + 1))
                 ray.init(
+                    # "local": without it Ray would join one that a killed run has noted here
+                    address="local",
                     num_cpus=cpus,
                     include_dashboard=False,
                     log_to_driver=False,

@@ -111,6 +111,9 @@ def _add_doctor(commands: Commands) -> None:
         "--deep", action="store_true", help="load the model and start Ray as well: half a minute"
     )
     doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.add_argument(
+        "--end", action="store_true", help="end what killed runs have left here, and nothing else"
+    )
     doctor.set_defaults(call=_doctor)
 
 
@@ -192,6 +195,10 @@ def _hours(text: str) -> float:
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.end:
+        from orchestrator.doctor.leftovers import end_leftovers
+
+        return end_leftovers()
     from orchestrator.doctor import PlannedRun, doctor
 
     return doctor(PlannedRun(load_scenario(args), args.address, args.deep), args.json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from midstep import units
@@ -118,6 +119,7 @@ def _run(args: argparse.Namespace) -> int:
     from orchestrator.live.run import run
     from orchestrator.roads import calibrated, cluster_of
 
+    _say_what_is_left()
     read = load_scenario(args) if args.replay is None else load_replay(args)
     scenario = calibrated(read)
     if scenario is not read:
@@ -134,6 +136,17 @@ def _run(args: argparse.Namespace) -> int:
         monitor=args.monitor,
     )
     return run(scenario, options, cluster_of(scenario))
+
+
+def _say_what_is_left() -> None:
+    """A line for each killed run that has left processes on this machine."""
+    from orchestrator.cluster.leavings import leavings
+
+    for one in leavings():
+        print(
+            f"midstep: {one}: still here; `midstep doctor --end` ends what is left",
+            file=sys.stderr,
+        )
 
 
 def _scale(args: argparse.Namespace) -> int:
@@ -154,9 +167,12 @@ def _top(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
+    from orchestrator.live.broken_off import complete
     from orchestrator.records import perfetto, report
 
     folder = Path(args.run)
+    _say_what_is_left()
+    complete(folder)
     print(report.write(folder))
     if args.perfetto:
         print(perfetto.write(folder))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from midstep.errors import EXIT_MISSED
 from midstep.scenario import Scenario
-from orchestrator.doctor import machine, model, packages, tools
+from orchestrator.doctor import leftovers, machine, model, packages, tools
 from orchestrator.doctor.findings import Check, Finding, PlannedRun, fail
 
 __all__ = ["CHECKS", "Findings", "at_most", "doctor", "examine"]
@@ -29,7 +29,13 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         machine.priority,
         machine.load,
     ),
-    "processes": (packages.stubs, packages.ray, machine.memory, machine.files),
+    "processes": (
+        packages.stubs,
+        packages.ray,
+        leftovers.leftovers,
+        machine.memory,
+        machine.files,
+    ),
     "machine": (machine.clock, machine.disk, machine.ports),
     "beside it": (tools.prometheus, tools.grafana, tools.docker, tools.shaping),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
@@ -37,13 +37,21 @@ __all__ = [
 class EdgeStatus:
     """Load of an edge: requests in its queue and in the engine's batch; its machine against its
     profile so far, None where it does not say; the engine's ticks since the last answer, where the
-    scenario records them; and what a user should know, a line each."""
+    scenario records them; what a user should know, a line each; and how many answers it has
+    given."""
 
     queue: int
     in_flight: int
     pace: MachinePace | None = None
     ticks: Sequence[Tick] = ()
     notices: Sequence[str] = ()
+    answers: int = 0
+
+    def since(self, before: MachinePace | None) -> EdgeStatus:
+        """The status of an edge that has taken another's place, whose ticks count, too."""
+        if self.pace is None or before is None:
+            return self
+        return replace(self, pace=self.pace.since(before))
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,15 @@ class HostCollector:
         await asyncio.gather(*self._dismissals)
         return [one for ended in last for one in ended]
 
-    def dismiss(self, cell: Cell) -> None:
-        """Stop the devices of a dead edge in the background, while the run goes on."""
+    def dismiss(self, cell: Cell, planned: bool = False) -> None:
+        """Stop the devices of a dead edge in the background, while the run goes on; `planned`: an
+        event killed it."""
         for home in self._parts.cells:
             for host in home.hosts:
                 leaving = [spec for spec in host.devices if spec.edge == cell.name]
                 if leaving:
-                    task = asyncio.create_task(self._dismiss(cell.name, home, host, leaving))
+                    self._enter_lost(home, leaving, cell.name, dismissed=True, planned=planned)
+                    task = asyncio.create_task(self._dismiss(cell.name, host, leaving))
                     self._dismissals.append(task)
 
     async def _drain(self, cell: Cell, host: HostPart) -> Drained | None:
@@ -106,11 +108,8 @@ class HostCollector:
             self._lose(cell, host, str(error))
         return ended
 
-    async def _dismiss(
-        self, edge: str, home: Cell, host: HostPart, leaving: Sequence[DeviceSpec]
-    ) -> None:
+    async def _dismiss(self, edge: str, host: HostPart, leaving: Sequence[DeviceSpec]) -> None:
         """Let devices of a dead edge leave, and end their host where it has no others."""
-        self._enter_lost(home, leaving, edge, dismissed=True)
         host.devices = [spec for spec in host.devices if spec.edge != edge]
         with contextlib.suppress(PartDied, TimeoutError):
             async with asyncio.timeout(self._grace_s / self._clock.scale + LAST_S):
@@ -121,17 +120,24 @@ class HostCollector:
 
     def _lose(self, cell: Cell, host: HostPart, why: str) -> None:
         cell.hosts.remove(host)
-        self._enter_lost(cell, host.devices, host.name)
+        text = f"{why}: {len(host.devices)} devices fewer"
+        planned = self._observer.part_died(host.name, text)
+        self._enter_lost(cell, host.devices, host.name, planned=planned)
         self._parts.targets[:] = [
             target for target in self._parts.targets if target.process != host.name
         ]
         self._observer.renew_targets()
-        self._observer.part_died(host.name, f"{why}: {len(host.devices)} devices fewer")
         if not cell.hosts and not cell.devices and cell.over is None:
             cell.over = why
 
     def _enter_lost(
-        self, cell: Cell, devices: Sequence[DeviceSpec], who: str, dismissed: bool = False
+        self,
+        cell: Cell,
+        devices: Sequence[DeviceSpec],
+        who: str,
+        *,
+        dismissed: bool = False,
+        planned: bool = False,
     ) -> None:
         """Note whose arrivals nobody sends any more."""
         lost = LostHost(
@@ -140,5 +146,6 @@ class HostCollector:
             at_s=self._clock.now(),
             who=who,
             dismissed=dismissed,
+            planned=planned,
         )
         self.lost.append(lost)

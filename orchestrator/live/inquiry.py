@@ -39,6 +39,11 @@ class Inquiry(Generic[T]):
         self.unanswered = 0
         return answer.result()
 
+    async def settle(self, patience_s: float) -> None:
+        """Wait for the answer to the open call, if there is one; the next `ask` returns it."""
+        if self._answer is not None:
+            await asyncio.wait({self._answer}, timeout=patience_s)
+
     def withdraw(self) -> asyncio.Future[T] | None:
         """Hand the open call's answer over to the caller, and forget it."""
         answer = self._answer
@@ -64,6 +69,12 @@ class Inquiries(Generic[T]):
             self._announced.add(name)
             self._announce(f"{name} is silent; the others do not wait for it")
         return answer
+
+    async def settle(self, name: str, patience_s: float) -> None:
+        """Wait for the answer to an open call; a later `ask` returns it."""
+        inquiry = self._of.get(name)
+        if inquiry is not None:
+            await inquiry.settle(patience_s)
 
     def withdraw(self, name: str) -> asyncio.Future[T] | None:
         """See Inquiry.withdraw."""

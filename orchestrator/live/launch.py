@@ -63,7 +63,7 @@ class Launch:
     `requests` are those of the list of prompts or the trace that the scenario names; `notice` is
     what a user should know of the requests' reuse limits; `states` what the edges' learners go on
     from, by edge; `address` the Ray to join, None to start one; `credentials` None makes fresh
-    ones.
+    ones; `folder` is the run's, once it has one.
     """
 
     scenario: Scenario
@@ -73,6 +73,7 @@ class Launch:
     states: Mapping[str, bytes] = field(default_factory=dict)
     address: str | None = None
     credentials: Credentials | None = None
+    folder: Path | None = None
 
 
 ClusterKind = Callable[[Launch], Cluster]

@@ -3,6 +3,7 @@ nobody sent for their devices."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from midstep.telemetry.metrics import counter
 from midstep.telemetry.record import RequestRow
 from midstep.workload.arrivals import open_law
 from midstep.workload.requests import open_workload
-from orchestrator.live.launch import Launch
+from midstep.workload.trace import Trace
 from orchestrator.live.setting import asks_whole_prompt
+from orchestrator.records.reconciliation import died
 from orchestrator.records.rows import EndedRequest
 from user_agent.dropped import DroppedArrivals
 from user_agent.host import RETRY_S
@@ -25,39 +27,47 @@ __all__ = ["LostHost", "rows_lost_with"]
 class LostHost:
     """A host that died, or of which devices were dismissed as their edge had died: those devices,
     the instants from which their arrivals count (0 where it has none), when the death was noticed,
-    and `who` died. A dismissed host still hands over the rows of what it has sent."""
+    and `who` died. A dismissed host still hands over the rows of what it has sent. `planned`:
+    an event of the timeline killed it. Its devices asked until `until_s`, if not until the run's
+    end."""
 
     devices: Sequence[DeviceSpec]
     since_s: Mapping[int, float]
     at_s: float
     who: str
     dismissed: bool = False
+    planned: bool = False
+    until_s: float = math.inf
 
 
 def rows_lost_with(
-    lost: Iterable[LostHost], launch: Launch, rows: Mapping[str, RequestRow], end_s: float
+    lost: Iterable[LostHost],
+    scenario: Scenario,
+    requests: Trace | None,
+    rows: Mapping[str, RequestRow],
+    end_s: float,
 ) -> list[EndedRequest]:
     """The rows that a run lacks as hosts have died, where users asked until `end_s`; `rows`, by
-    request id, are those that it has.
+    request id, are those that it has; `requests` those of the scenario's list or trace.
 
     When an open arrival is due follows from the law alone: one that has no row is failed where it
     was due before the death was noticed, and dropped where it was due later. A closed user waits
     for its picture: it had one request in flight at most, and nothing of it is due later.
     """
-    scenario = launch.scenario
-    law = open_law(scenario, launch.requests)
+    law = open_law(scenario, requests)
     arrivals = DroppedArrivals(
         law=law,
-        workload=open_workload(scenario, launch.requests),
+        workload=open_workload(scenario, requests),
         slot_seconds=scenario.slot_seconds,
         whole_prompt=asks_whole_prompt(scenario),
     )
     last = _last_rows(rows.values()) if law.closed else {}
     ended = list[EndedRequest]()
+    accounted = set(rows)  # a user who was handed over is a device of two edges
     for host in lost:
         if law.closed and host.dismissed:
             continue
-        until_s = min(host.at_s, end_s) if law.closed else end_s
+        until_s = min(host.at_s if law.closed else host.until_s, end_s)
         for spec in host.devices:
             index = 0
             since_s = host.since_s.get(spec.user, 0.0)
@@ -65,7 +75,8 @@ def rows_lost_with(
                 index, since_s = _next(last[spec.user], scenario.slot_seconds)
             error = f"it was never sent: {host.who} had died"
             for row in arrivals.rows(spec, spec.edge, index, since_s, until_s, error):
-                if row.request_id not in rows:
+                if row.request_id not in accounted:
+                    accounted.add(row.request_id)
                     ended.append(EndedRequest(_judged(row, host, scenario), None))
     return ended
 
@@ -77,7 +88,7 @@ def _judged(row: RequestRow, host: LostHost, scenario: Scenario) -> RequestRow:
         counter("arrivals_dropped_total", row.edge).inc()
         return row
     row.result = "failed"
-    row.error = f"{host.who} died before it was finished"
+    row.error = died(host.who)
     row.arrived_s = row.due_s
     row.slot = int(host.at_s // scenario.slot_seconds)
     counter("requests_total", row.edge, scenario.policy.name, row.result, "none").inc()

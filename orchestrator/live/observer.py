@@ -34,9 +34,12 @@ class Observer:
     ending: Callable[[int], None] = _nothing
     expects: Callable[[str], bool] = _never
 
-    def part_died(self, name: str, text: str) -> None:
-        """Tell of a part's death, and of what follows from it."""
-        if self.expects(name):
+    def part_died(self, name: str, text: str) -> bool:
+        """Tell of a part's death, and of what follows from it; whether an event has brought it
+        about."""
+        planned = self.expects(name)
+        if planned:
             self.announce(text)
         else:
             self.death(text)
+        return planned

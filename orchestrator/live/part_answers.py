@@ -29,7 +29,9 @@ def edge_status(node: EdgeNode) -> EdgeStatus:
     notices = [] if edge.checks is None else edge.checks.notices()
     if edge.neighbours is not None:
         notices += edge.neighbours.notices()
-    return EdgeStatus(edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices)
+    return EdgeStatus(
+        edge.engine.queue_depth, edge.engine.in_flight, node.pace, ticks, notices, edge.answers
+    )
 
 
 def ended_requests(host: DeviceHost) -> tuple[list[EndedRequest], bool]:

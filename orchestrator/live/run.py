@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from midstep.errors import (
     EXIT_INPUT,
     EXIT_INTERRUPTED,
     MidstepError,
+    PartDied,
     PolicyFailed,
     RecordError,
 )
@@ -37,7 +39,7 @@ from orchestrator.live.comparison import compare_pictures
 from orchestrator.live.faults import Injection, World
 from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import ClusterKind, Launch, Options, check
-from orchestrator.live.lost_hosts import rows_lost_with
+from orchestrator.live.lost_hosts import LostHost, rows_lost_with
 from orchestrator.live.observer import Observer
 from orchestrator.live.run_service import Control
 from orchestrator.live.scaling import Scaler
@@ -45,6 +47,7 @@ from orchestrator.live.signals import Interrupts, own_handlers, stop_on_signals
 from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import Happening
+from orchestrator.records.reconciliation import answers_lines, loss_line
 from orchestrator.records.recorder import Recorder, run_folder
 from orchestrator.records.rows import SlotProgress
 from orchestrator.records.summary import RunFacts
@@ -55,6 +58,7 @@ from orchestrator.watch.waiting import Waiting
 __all__ = ["CENTRE", "LEAD_S", "Ending", "Options", "carry_out", "run"]
 
 LEAD_S = 0.3  # between telling everybody when the run starts and its start
+BEGIN_S = 10.0  # wall seconds that a part has to answer when it is told so
 CENTRE = "orchestrator"
 
 
@@ -86,9 +90,14 @@ def carry_out(
     it is interrupted before it is under way.
     """
     launch = check(scenario, options)
-    parts = cluster(launch)
     folder = run_folder(launch.scenario, options.out)
+    launch = replace(launch, folder=folder)
     recorder = Recorder(folder, launch.scenario)
+    try:
+        parts = cluster(launch)
+    except MidstepError:
+        recorder.discard()
+        raise
     try:
         one = _Run(launch, options, folder, parts, recorder)
         with own_handlers():
@@ -98,6 +107,14 @@ def carry_out(
         recorder.discard()
         raise
     return Ending(status=status, folder=folder, error=one.error)
+
+
+async def _in_time(name: str, start: Awaitable[None]) -> None:
+    """Let a part begin. Raises PartDied where it is silent, as a stopped process is."""
+    try:
+        await asyncio.wait_for(start, BEGIN_S)
+    except TimeoutError as error:
+        raise PartDied(f"{name} is silent as the run should begin") from error
 
 
 class _Run:
@@ -261,9 +278,9 @@ class _Run:
         epoch = time.time() + (0.0 if self.clock.virtual else LEAD_S)
         self.clock.begin(epoch)
         self.began = True
-        starts = [cell.edge.start(epoch) for cell in parts.cells]
-        starts += [host.start(epoch) for host in parts.hosts]
-        await asyncio.gather(*starts)
+        starts = {cell.name: cell.edge.start(epoch) for cell in parts.cells}
+        starts |= {host.name: host.start(epoch) for host in parts.hosts}
+        await asyncio.gather(*(_in_time(name, start) for name, start in starts.items()))
         return epoch
 
     async def _slots(self, parts: Parts, observer: Observer, world: World) -> None:
@@ -289,10 +306,26 @@ class _Run:
 
             await loop.run(self.stopping, show)
         lost = loop.lost_hosts
-        rows = self.recorder.rows
-        self.recorder.ended(rows_lost_with(lost, self.launch, rows, loop.until_s))
+        self._account_for(lost, loop.until_s)
+        for line in answers_lines(loop.answers, self.recorder.rows.values(), parts.restarted):
+            self._announce(line)
         self.facts.undisturbed = not lost and not self.stopping.is_set()
         self.facts.cpu_share = round(psutil.cpu_percent() / 100, 3)
+
+    def _account_for(self, lost: Sequence[LostHost], end_s: float) -> None:
+        """Give what was lost with hosts its rows, and say what a death that nobody planned has
+        cost."""
+        lines = []
+        for host in lost:
+            rows = rows_lost_with(
+                [host], self.scenario, self.launch.requests, self.recorder.rows, end_s
+            )
+            self.recorder.ended(rows)
+            line = loss_line((one.row.dict() for one in rows), host.who)
+            if line is not None and not host.planned:
+                lines.append(line)
+                self._announce(line)
+        self.facts.lost = lines
 
     def _compares(self) -> bool:
         """Whether there are pictures to compare; paced runs make none."""

@@ -97,11 +97,15 @@ class SlotAccounts:
         if status is not None:
             row.edge_queue = status.queue
             row.edge_in_flight = status.in_flight
-            self._recorder.ticks(cell.name, status.ticks)
+            self.ticks(cell, status)
         if decision is not None:
             _enter(row, decision)
         self._recorder.slot(row)
         return row
+
+    def ticks(self, cell: Cell, status: EdgeStatus) -> None:
+        """Record an edge's ticks since its last status."""
+        self._recorder.ticks(cell.name, status.ticks)
 
     def close(self, slot: int) -> None:
         """Drop the requests of a slot that is accounted for at every edge."""

@@ -11,10 +11,12 @@ from midstep.errors import EdgeUnreachable, PartDied
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import RunMetrics
 from orchestrator.live.cell import Cell, EdgeStatus, Parts
-from orchestrator.live.host_collector import SILENT_S, HostCollector
+from orchestrator.live.head_watch import HeadWatch
+from orchestrator.live.host_collector import LAST_S, SILENT_S, HostCollector
 from orchestrator.live.in_flight import requests_in_flight
 from orchestrator.live.inquiry import Inquiries
 from orchestrator.live.lost_hosts import LostHost
+from orchestrator.live.membership import Membership
 from orchestrator.live.observer import Observer
 from orchestrator.live.setting import learner_setting
 from orchestrator.live.slot_accounts import SlotAccounts
@@ -22,10 +24,8 @@ from orchestrator.live.supervisor import LearnerSupervisor
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest, SlotProgress, SlotRow
 
-__all__ = ["CENSUS_EVERY", "SlotLoop"]
+__all__ = ["SlotLoop"]
 
-CENSUS_EVERY = 5  # slots between two looks at what the cluster has
-CENSUS_S = 10.0  # wall seconds that the cluster's head has to answer
 ROUNDING = 1e-6  # of a slot: an end that is nearer to a boundary is on it
 
 
@@ -58,28 +58,32 @@ class SlotLoop:
             )
             for cell in parts.cells
         }
+        self._membership = Membership(parts.cells, recorder)
+        self._recorder = recorder
         self._accounts = SlotAccounts(scenario, recorder, metrics)
         self._hosts = HostCollector(parts, clock, observer, scenario.grace_s)
         self._edges: Inquiries[EdgeStatus] = Inquiries(SILENT_S, observer.announce)
-        self._census: asyncio.Task[None] | None = None
-        self._headless = False  # the cluster's head does not answer
+        self._head = HeadWatch(parts.census, metrics, observer)
         self.until_s = scenario.duration_s  # users asked until then, once the run has ended
+        self.answers: dict[str, int] = {}  # that each edge has given, of those that lived to say
 
     async def run(self, stopping: asyncio.Event, show: Callable[[SlotProgress], None]) -> None:
         """Run until the duration is over, no device has requests left, `stopping` is set, every
         edge is dead, or the cluster's head does not answer; `show` gets each whole slot."""
         self._metrics.event("started")
+        self._head.start()
         slots, cut = await self._whole_slots(stopping, show)
         self._parts.ending = True  # no device may join any more
         self.until_s = min(self._clock.now(), self._scenario.duration_s)
+        self._recorder.asking_ended(self.until_s)
         self._metrics.event("stopping")
-        if self._census is not None:
-            self._census.cancel()
         await self._end(slots, cut)
+        await self._count_answers()
         for name in self._edges.silent:
             self._observer.death(f"{name} is silent at the run's end")
         for supervisor in self._supervisors.values():
             await supervisor.close()
+        await self._head.close()
         self._metrics.event("ended")
 
     @property
@@ -95,7 +99,7 @@ class SlotLoop:
         tau = self._scenario.slot_seconds
         end = self._scenario.duration_s
         self._begin_slot(slot)
-        while not stopping.is_set() and self._parts.alive and not self._headless:
+        while not stopping.is_set() and self._parts.alive and not self._head.gone.is_set():
             boundary = (slot + 1) * tau
             await self._until(min(boundary, end), stopping)
             late_s = self._clock.now() - boundary
@@ -109,7 +113,7 @@ class SlotLoop:
             self._accounts.note_slot_end(late_s)
             rows = await self._end_slot(slot, late_s)
             show(self._progress(rows, ended))
-            self._take_census(slot)
+            self._membership.note(self._parts.cells, self._clock.now())
             slot += 1
             if boundary >= end - ROUNDING * tau:
                 break
@@ -135,6 +139,7 @@ class SlotLoop:
         waits = {
             asyncio.ensure_future(self._clock.sleep_until(instant_s)),
             asyncio.ensure_future(stopping.wait()),
+            asyncio.ensure_future(self._head.gone.wait()),
         }
         _, rest = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
@@ -149,6 +154,21 @@ class SlotLoop:
         last = max(self._accounts.last_slot, slots if cut else slots - 1)
         for slot in range(slots, last + 1):
             await self._end_slot(slot, None)
+
+    async def _count_answers(self) -> None:
+        """Ask every edge how many answers it has given; one that has died meanwhile is told."""
+        await asyncio.gather(*(self._count_of(cell) for cell in self._parts.alive))
+
+    async def _count_of(self, cell: Cell) -> None:
+        """One edge's answers; one that has not been silent before has some time for it."""
+        silent = cell.name in self._edges.silent
+        status = await self._status(cell)
+        if status is None and cell.over is None and not silent:
+            await self._edges.settle(cell.name, LAST_S)
+            status = await self._status(cell)
+        if status is not None:
+            self.answers[cell.name] = status.answers
+            self._accounts.ticks(cell, status)
 
     async def _end_slot(self, slot: int, late_s: float | None) -> list[SlotRow]:
         """A slot's rows, one an edge."""
@@ -184,10 +204,12 @@ class SlotLoop:
         others = len(self._parts.alive)
         devices = len(cell.devices)
         follows = f"{devices} devices fewer, {others} edges go on" if others else "the run ends"
+        if self._parts.ending:
+            follows = "the run was ending"
         text = f"{cell.over}: {follows}; what was measured is kept"
-        self._observer.part_died(cell.name, text)
-        if others:
-            self._hosts.dismiss(cell)
+        planned = self._observer.part_died(cell.name, text)
+        if others and not self._parts.ending:
+            self._hosts.dismiss(cell, planned)
         return None
 
     def _progress(self, rows: list[SlotRow], ended: list[EndedRequest]) -> SlotProgress:
@@ -195,23 +217,3 @@ class SlotLoop:
         devices = sum(len(host.devices) for host in hosts)
         requests = [one.row for one in ended if not one.again]
         return SlotProgress(self._clock.now(), rows, len(hosts), devices, requests)
-
-    def _take_census(self, slot: int) -> None:
-        """Count the cluster's nodes and resources in a task: no slot waits for its head."""
-        if self._parts.census is None or slot % CENSUS_EVERY != 0:
-            return
-        if self._census is None or self._census.done():
-            self._census = asyncio.create_task(self._count(), name="census")
-
-    async def _count(self) -> None:
-        assert self._parts.census is not None
-        try:
-            census = await asyncio.wait_for(self._parts.census(), CENSUS_S)
-        except (TimeoutError, PartDied):
-            self._headless = True
-            self._observer.death(
-                f"the cluster's head has not answered for {CENSUS_S:g} s: the run ends; what was "
-                f"measured is kept"
-            )
-            return
-        self._metrics.cluster(census.nodes, census.total, census.free)

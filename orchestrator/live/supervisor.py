@@ -16,9 +16,10 @@ from orchestrator.live.observer import Observer
 from orchestrator.live.slot_decision import Decision
 from orchestrator.records.recorder import Recorder
 
-__all__ = ["EVERY", "PATIENCE_S", "RESTARTS", "SAVE_S", "LearnerSupervisor"]
+__all__ = ["EVERY", "LAST_SAVE_S", "PATIENCE_S", "RESTARTS", "SAVE_S", "LearnerSupervisor"]
 
 SAVE_S = 60.0  # wall seconds that a learner has to hand over its state
+LAST_SAVE_S = 15.0  # at the run's end, which waits for it
 EVERY = 10  # slots between two checkpoints
 RESTARTS = 3
 # wall seconds that a learner has for a decision; later, slots go on without it until it answers
@@ -127,20 +128,32 @@ class LearnerSupervisor:
             )  # a silent learner is not waited for
         if self._cell.learner_pause is not None:
             await asyncio.wait({self._cell.learner_pause}, timeout=PATIENCE_S)
-        reachable = not (self._decision.open or self._cell.learner_is_paused)
-        if self._learner is not None and reachable:
-            await self._save(self._learner, None)
+        if self._learner is None or self._cell.learner_is_paused:
+            return
+        # one that still decides has the time that one has to hand over its state
+        answer = self._decision.withdraw()
+        if answer is not None:
+            await asyncio.wait({answer}, timeout=LAST_SAVE_S)
+            if not answer.done():
+                answer.cancel()
+                self._tell_last(self._learner, TimeoutError())
+                return
+            answer.exception()  # what it raised, the call for its state says again
+        await self._save(self._learner, None)
 
     async def _save(self, learner: LearnerPart, slot: int | None) -> None:
         if not self._can_save:
             return
         try:
-            self._state = await asyncio.wait_for(learner.checkpoint(self._setting), SAVE_S)
+            patience_s = SAVE_S if slot is not None else LAST_SAVE_S
+            self._state = await asyncio.wait_for(learner.checkpoint(self._setting), patience_s)
         except PolicyFailed as error:
             self._can_save = False
             self._observer.announce(str(error))
-        except (MidstepError, TimeoutError):
-            pass  # the last state stays; the next slot's end shows whether the learner is dead
+        except (MidstepError, TimeoutError) as error:
+            # the last state stays; the next slot's end shows whether the learner is dead
+            if slot is None:
+                self._tell_last(learner, error)
         else:
             self._origin = f"its state after slot {slot}"
             try:
@@ -149,6 +162,16 @@ class LearnerSupervisor:
                 if slot is None:  # at the run's end the error decides its exit status
                     raise
                 self._observer.announce(f"the learner's state cannot be kept: {error}")
+
+    def _tell_last(self, learner: LearnerPart, error: Exception) -> None:
+        """Say that the learner was gone, or silent, when the run ended."""
+        if isinstance(error, PartDied):
+            self._observer.part_died(learner.name, f"{error}; its last state is {self._origin}")
+        elif isinstance(error, TimeoutError):
+            self._observer.death(
+                f"the learner of {self._cell.name} is silent at the run's end; its last state is "
+                f"{self._origin}"
+            )
 
     def _replace(self, why: str, expected: bool) -> None:
         """Have a successor started in the background, while the slots go on. `expected`: an event

@@ -81,12 +81,15 @@ def verdict(
     failures: Sequence[str] = (),
     slow: Sequence[str] = (),
     dropped: int = 0,
+    lost: Sequence[str] = (),
 ) -> str:
-    """`VALID`, or `INVALID` with the reason: a policy that failed, machines too slow for their
-    profile, or an overloaded emulator and what to change. `dropped`: arrivals that hosts which
-    lived never sent."""
+    """`VALID`, or `INVALID` with the reason: a policy that failed, requests `lost` by deaths, which
+    makes the rest look better than it was, machines too slow for their profile, or an overloaded
+    emulator and what to change. `dropped`: arrivals that hosts which lived never sent."""
     if failures:
         return f"INVALID: {'; '.join(failures)}"
+    if lost:
+        return f"INVALID: {'; '.join(lost)}"
     if slow:
         return f"INVALID: a machine is too slow for its profile: {'; '.join(slow)}"
     broken = [_why(error) for error in errors if not error.within_bound]

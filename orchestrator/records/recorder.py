@@ -22,6 +22,7 @@ from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
 from midstep.telemetry.ticks import Tick
+from orchestrator.records.centre import Centre
 from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
 from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
 from orchestrator.records.row_journal import RESERVE, Reserve, RowJournal, is_full
@@ -77,6 +78,7 @@ class Recorder:
         self.gallery: list[Gallery] = []
         self.events: list[dict[str, Any]] = []
         self._ticks: list[TickRow] = []
+        self._begin: dict[str, Any] = {}
         if _is_filled(folder / SCENARIO):
             raise RecordError(f"{folder}: a run is in there already")
         try:
@@ -103,14 +105,30 @@ class Recorder:
     ) -> None:
         """What the summary needs of a run that breaks off: each edge's seconds for one step of one
         request, the identity of the outputs, the run whose learner's state it began with, each
-        edge's machine against its profile."""
-        tree = {
+        edge's machine against its profile; and this process, without which it has broken off."""
+        self._begin = {
+            "centre": asdict(Centre.here(str(self.folder))),
             "step_s": dict(step_s),
             "pipeline": dict(pipeline),
             "resumed_from": resumed,
             "pace": {edge: asdict(one) for edge, one in (pace or {}).items()},
         }
-        write_at_once(self.folder / BEGIN, json.dumps(tree) + "\n")
+        self._write_begin()
+
+    def members(self, members: Sequence[Mapping[str, Any]]) -> None:
+        """Who has asked since when and until when, where users have come or gone
+        (orchestrator.live.membership)."""
+        self._begin["members"] = members
+        self._write_begin()
+
+    def asking_ended(self, until_s: float) -> None:
+        """Users asked until then, scenario seconds: nothing is due later."""
+        self._begin["until_s"] = until_s
+        self._write_begin()
+
+    def _write_begin(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk ends the run through the rows
+            write_at_once(self.folder / BEGIN, json.dumps(self._begin) + "\n")
 
     def ended(self, ended: Iterable[EndedRequest]) -> None:
         """Requests that ended, with their pictures; and those whose row comes again."""

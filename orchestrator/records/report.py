@@ -15,12 +15,14 @@ from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from orchestrator.records import canvas, figures, plots, sections, summary
 from orchestrator.records.air_and_energy import air, energy
+from orchestrator.records.centre import CENTRE_NAME
 from orchestrator.records.event_effects import effects_section
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.gallery import gallery
 from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
 from orchestrator.records.neighbours import neighbours
+from orchestrator.records.reconciliation import died, loss_line
 from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.row_journal import RESERVE
@@ -83,9 +85,16 @@ def _summarise(folder: Path, scenario: Scenario, rows: Rows, slots: Rows) -> dic
         pipeline=begin.get("pipeline"),
         resumed_from=begin.get("resumed_from"),
         policy_failures=policy_failures(folder),
+        lost=_lost_with_centre(rows),
     )
     events = [*read_events(folder), {"at_s": at_s, "text": text}]
     return summary.summarise(scenario, rows, slots, events, facts)
+
+
+def _lost_with_centre(rows: Rows) -> list[str]:
+    """What the death of the run's centre has cost, a line."""
+    line = loss_line([row for row in rows if row["error"] == died(CENTRE_NAME)], CENTRE_NAME)
+    return [] if line is None else [line]
 
 
 def _draw(

@@ -57,6 +57,7 @@ class RunFacts:
     pipeline: Mapping[str, Any] | None = None
     resumed_from: str | None = None
     policy_failures: Sequence[str] = ()
+    lost: Sequence[str] = ()  # what deaths that nobody planned have cost, a line each
     undisturbed: bool = False  # every host lived, and nobody interrupted the run
 
 
@@ -115,6 +116,7 @@ def summarise(
             [*facts.policy_failures, *steps.faults(rows, scenario.model.steps)],
             machine_pace.too_slow(facts.pace),
             fidelity.never_sent(rows) if facts.undisturbed else 0,
+            facts.lost,
         ),
     }
 

@@ -1,11 +1,17 @@
-"""The start of a run's parts, interrupted."""
+"""The start of a run's parts, interrupted, or with a fault meanwhile."""
 
 import asyncio
 import contextlib
 import gc
-from typing import Any
+import threading
+from typing import Any, NoReturn
+
+import pytest
 
 from midstep.clock import run_virtual
+from midstep.errors import PartDied
+from orchestrator.cluster.head_life import unless
+from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.ray_cluster import opening
 
 
@@ -26,3 +32,35 @@ def test_an_interrupted_start_complains_of_nothing() -> None:
 
     run_virtual(start())
     assert not complaints
+
+
+async def test_who_waits_for_parts_hears_of_a_fault_and_the_work_is_ended() -> None:
+    ended: list[bool] = []
+
+    async def work(seconds: float) -> str:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            ended.append(True)
+            raise
+        return "done"
+
+    async def fault(seconds: float) -> NoReturn:
+        await asyncio.sleep(seconds)
+        raise PartDied("the head is gone")
+
+    assert await unless(work(0.0), fault(1e6)) == "done"
+    with pytest.raises(PartDied, match="the head is gone"):
+        await unless(work(1e6), fault(0.0))
+    assert ended == [True]
+
+
+async def test_a_call_that_hangs_in_a_thread_holds_nobody_up() -> None:
+    never = threading.Event()
+    outcome = in_thread(never.wait, "hangs")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(outcome, 0.01)
+    never.set()
+    assert await in_thread(lambda: 3, "answers") == 3
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(lambda: 1 // 0, "fails")

@@ -57,7 +57,7 @@ class FakeHost(Part):
     edge: str = "edge-0"
     each_s: float = 1.0
     in_flight_s: float = 0.5
-    devices: list[Any] = field(default_factory=lambda: [SimpleNamespace(user=0)])
+    devices: list[Any] = field(default_factory=lambda: [SimpleNamespace(user=0, kind="phone")])
     slot_seconds: float = 2.0
     ends: list[float] = field(default_factory=list)
     drained: int = 0

@@ -144,6 +144,8 @@ def test_a_silent_host_costs_the_others_one_second_and_ends_as_a_death(
     assert [event["text"] for event in events] == [
         "host-1 is silent; the others do not wait for it",
         "host-1 is silent, what it measured last is lost: 2 devices fewer",
+        "2 requests in flight were lost as host-1 died",
+        "edge-0 counted 39 answers, the record has 24: 15 reached no device that lived to use them",
     ]
 
 

@@ -115,8 +115,14 @@ def test_a_dead_edge_takes_those_who_ask_it_wherever_they_live(tmp_path: Path) -
     world = World(tmp_path / "run")
     world.edges[0].dies_s = 9.0
     north, south = world.hosts[0], world.hosts[2]
-    north.devices = [SimpleNamespace(user=0, edge="north"), SimpleNamespace(user=1, edge="south")]
-    south.devices = [SimpleNamespace(user=2, edge="south"), SimpleNamespace(user=3, edge="north")]
+    north.devices = [
+        SimpleNamespace(user=0, kind="phone", edge="north"),
+        SimpleNamespace(user=1, kind="phone", edge="south"),
+    ]
+    south.devices = [
+        SimpleNamespace(user=2, kind="phone", edge="south"),
+        SimpleNamespace(user=3, kind="phone", edge="north"),
+    ]
     world.play()
     assert world.deaths == ["north died: 3 devices fewer, 1 edges go on; what was measured is kept"]
     assert [host.stopped_s for host in world.hosts] == [20.0, 10.0, 20.0, 20.0]
@@ -212,9 +218,10 @@ def test_a_cluster_without_a_head_ends_the_run_in_order_and_nobody_waits_for_it(
         raise AssertionError("nobody waits so long")
 
     world = World(tmp_path / "run", duration_s=60, census=census).play()
-    assert asked_s == [2.0, 12.0], "every fifth slot"
-    last = 14 if gone else 22  # the slot in whose course it is noticed is gone through
-    assert [row.slot for row in world.of("north")] == list(range(last // 2 + 1))
+    assert asked_s == [0.0, 5.0], "by the wall, however long slots are"
+    noticed_s = 5 if gone else 15
+    assert {host.stopped_s for host in world.hosts} == {noticed_s}, "no slot is waited for"
+    assert [row.slot for row in world.of("north")] == list(range(noticed_s // 2 + 1))
     assert all(row.late_s in (0.0, None) for row in world.slots)
     assert len(world.deaths) == 1 and "has not answered for 10 s: the run ends" in world.deaths[0]
     assert sum(row.requests for row in world.slots) == len(world.rows)

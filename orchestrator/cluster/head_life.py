@@ -1,0 +1,97 @@
+"""Death and silence of Ray's head while a run's parts start: Ray itself would wait for minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import psutil
+
+from midstep.errors import PartDied
+from orchestrator.cluster.census import take_census
+from orchestrator.cluster.leavings import processes_of
+
+__all__ = ["head_dies", "start_fails", "unless"]
+
+T = TypeVar("T")
+LOOK_S = 0.5  # between two looks at a head that starts
+STOPPED_S = 10.0  # that a process may be stopped meanwhile
+SILENT_S = 30.0  # that a head may take to answer while a machine loads everything
+ASK_S = 3.0  # between two questions to one that runs
+HEAD = "gcs_server"
+
+
+async def unless(work: Awaitable[T], fault: Coroutine[Any, Any, NoReturn]) -> T:
+    """Await `work`, unless `fault` raises first: its error then ends the waiting."""
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(fault)
+    either: set[asyncio.Future[Any]] = {working, watching}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        return watching.result()
+    finally:
+        for one in either:
+            one.cancel()
+        await asyncio.gather(*either, return_exceptions=True)
+
+
+async def head_dies() -> NoReturn:
+    """Watch the head's process, below this one, while Ray starts. Raises PartDied where it dies or
+    stays stopped. Without one, as where a run joins a Ray, it watches for ever."""
+    started = False
+    stopped_s = 0.0
+    while True:
+        status = _head_status()
+        started = started or status is not None
+        if started and status in (None, psutil.STATUS_ZOMBIE):
+            raise PartDied("Ray cannot be started: its head died meanwhile")
+        stopped_s = stopped_s + LOOK_S if status == psutil.STATUS_STOPPED else 0.0
+        if stopped_s > STOPPED_S:
+            raise PartDied("Ray cannot be started: its head was stopped meanwhile")
+        await asyncio.sleep(LOOK_S)
+
+
+async def start_fails(centre_pid: int) -> NoReturn:
+    """Watch a running Ray while parts start. Raises PartDied where its head does not answer, or
+    where a process of the Ray that the process of this id has started stays stopped."""
+    stopped_since: dict[int, float] = {}
+    while True:
+        stopped_since = await asyncio.to_thread(_stopped, centre_pid, stopped_since)
+        try:
+            await asyncio.wait_for(take_census(), SILENT_S)
+        except (TimeoutError, PartDied) as error:
+            raise PartDied(
+                f"the cluster's head has not answered for {SILENT_S:g} s while parts started"
+            ) from error
+        await asyncio.sleep(ASK_S)
+
+
+def _stopped(centre_pid: int, before: dict[int, float]) -> dict[int, float]:
+    """Which processes of a Ray are stopped, and since when, as far as earlier looks show. Raises
+    PartDied for one that has been so for too long."""
+    now = time.monotonic()
+    since: dict[int, float] = {}
+    for process in processes_of(centre_pid):
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_STOPPED:
+                continue
+            since[process.pid] = before.get(process.pid, now)
+            if now - since[process.pid] > STOPPED_S:
+                raise PartDied(
+                    f"{process.name()} (pid {process.pid}) has been stopped while parts started"
+                )
+    return since
+
+
+def _head_status() -> str | None:
+    """Status of the head's process; None where there is none."""
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process().children():
+            if process.name() == HEAD:
+                return process.status()
+    return None
