@@ -209,9 +209,11 @@ class DeviceHost:
 
     def leave(self, users: Iterable[int]) -> None:
         """Remove devices: they send no more requests, and are gone when those in flight have
-        ended."""
+        ended. Who has gone already, as its battery was empty, is passed over."""
         for user in users:
-            member = self._members[user]
+            member = self._members.get(user)
+            if member is None:
+                continue
             self._end(member)
             if member.task is None:
                 self._gone(member)
@@ -372,7 +374,7 @@ class DeviceHost:
         finished = await device.request(request_id, user_request, arrival)
         self.in_flight -= 1
         self._ended.append(finished)
-        if device.empty and device.spec.user in self._members:
+        if device.empty:
             self.leave([device.spec.user])
         self._samples.add(finished)
         if self._checker is not None:

@@ -90,6 +90,24 @@ def test_a_device_whose_battery_is_empty_leaves_with_a_row_for_all_it_had_open(
     assert empty._value.get() - before == 1
 
 
+def test_who_is_gone_can_be_sent_away() -> None:
+    """The centre hears of an empty battery at the slot's end, and may send its device away before
+    that."""
+
+    async def world() -> list[RequestRow]:
+        phones = world_of(battery_j=1.0)
+        host = await DeviceHost.open(phones, specs(phones), FakeEdge(), VirtualClock(), Foxes())
+        host.start(0.0)
+        await asyncio.sleep(20)
+        assert host.idle
+        host.leave([0])
+        await host.close()
+        return [finished.row for finished in host.drain()]
+
+    (row,) = run_virtual(world())
+    assert row.error == BATTERY_EMPTY
+
+
 def test_receiving_empties_a_battery_too() -> None:
     rows = rows_of(world_of(battery_j=1.0, receive_nj_per_bit=100.0, watts=0.0))
     assert [row.receive_joules for row in rows] == pytest.approx([0.4, 0.4, 0.2])
