@@ -110,7 +110,8 @@ def test_a_node_killed_by_an_event_takes_its_devices_and_is_no_failure_of_the_ru
 ) -> None:
     name = nodes["nodes"]["others"]["id"]
     timeline = json.dumps([{"kind": "kill", "part": "node", "name": name[:20], "at_s": 2}])
-    settings = ("--set", "edges.0.resources.gpu_like=1", "--set", f"timeline={timeline}")
+    keys = ("edges.0.resources.gpu_like=1", "policy.name=lru", f"timeline={timeline}")
+    settings = [text for key in keys for text in ("--set", key)]
     with live(
         tmp_path / "run", nodes["address"], *PACED, *settings, "--duration", "120s"
     ) as running:
