@@ -182,7 +182,7 @@ class Device:
             if self.empty:
                 raise asyncio.CancelledError
             row.link_wait_s = await self._link.ready()
-            answer = await self._ask(row, user_request)
+            answer = await self._ask(row, user_request, port)
             if answer.frame is not None:
                 await self._receive(row, answer.frame)
             picture = await self._finish(row, user_request, answer.frame)
@@ -211,7 +211,7 @@ class Device:
         metrics.ended(row)
         return Finished(row, picture, frame, check, port)
 
-    async def _ask(self, row: RequestRow, user_request: UserRequest) -> Answer:
+    async def _ask(self, row: RequestRow, user_request: UserRequest, port: EdgePort) -> Answer:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
@@ -240,7 +240,7 @@ class Device:
             quality=quality,
             negative=user_request.negative,
         )
-        answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
+        answer = await port.obtain(request, self._scenario.deadline_s / self._clock.scale)
         scenario_seed = self._description.scenario_seed
         output = OutputKey.of(
             self._pipeline, row.edge_prompt, private, scenario_seed, user_request.negative
