@@ -1,5 +1,5 @@
-"""Users of a class with `choose: fastest`: at each slot's end some are handed over to the edge where
-their requests would take least."""
+"""Users of a class with `choose: fastest`: at each slot's end some are handed over to the edge
+where their requests would take least."""
 
 from __future__ import annotations
 
