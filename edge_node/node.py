@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from edge_node.cache.base import Cache
 from edge_node.cache.disk import DiskTier
 from edge_node.cache.indexed import IndexedStore
-from edge_node.cache.opening import open_disk
+from edge_node.cache.opening import in_folder, open_disk
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
@@ -91,6 +92,7 @@ class EdgeNode:
         *,
         split_step: int | None = None,
         whole_prompt: bool | None = None,
+        left_behind: Path | None = None,
     ) -> EdgeNode:
         """Load the model, warm up, measure the step time, check that the store can hold an output.
 
@@ -98,8 +100,12 @@ class EdgeNode:
 
         `split_step` is the step of a fixed cut, S of an edge that makes whole pictures; None: the
         scenario's model.split_step. `whole_prompt`: it is asked for users' prompts in full; None:
-        where it makes whole pictures. Raises ModelError, ScenarioError.
+        where it makes whole pictures. `left_behind`: the folder that an edge before this one has
+        left on its disk, which is this one's then. Raises ModelError, ScenarioError.
         """
+        own_folder = scenario.edge.disk_path
+        if left_behind is not None:
+            scenario = in_folder(scenario, left_behind)
         step = split_step or scenario.model.split_step
         rule = open_rule(scenario, step)
         denoiser, thread = await open_computing(scenario, scenario.edge.threads, clock)
@@ -121,6 +127,8 @@ class EdgeNode:
             edge = _edge(scenario, denoiser, clock, thread, times, rule, stats)
             await _fill(edge.store, times.embedder, thread)
             edge.check_capacity(times.frame_bytes, _fresh_outputs(scenario))
+            if own_folder is None:
+                edge.store.vanish()
             if whole_prompt is not None:
                 edge.whole_prompt = whole_prompt
         except BaseException:

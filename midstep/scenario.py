@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
-from midstep.events import TimelineEvent
+from midstep.events import MOST_TIMES, KillEvent, TimelineEvent
 from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
 from midstep.units import excerpt
 
@@ -744,12 +744,36 @@ class Scenario(Tree):
         return self
 
     @model_validator(mode="after")
+    def _kills_find_somebody(self) -> Scenario:
+        names = [edge.name for edge in self.edges]
+        for number, event in enumerate(self.timeline):
+            if not isinstance(event, KillEvent):
+                continue
+            of_edge = event.part in ("edge", "learner")
+            if of_edge and event.name is not None and event.name not in names:
+                raise ValueError(
+                    f"timeline.{number}.name: there is no edge {event.name[:60]}; the scenario has "
+                    f"{', '.join(names)}"
+                )
+            if self.modes.wire == "inprocess" and event.part != "learner":
+                raise ValueError(
+                    f"timeline.{number}.part: a run in one process has no {event.part} that could "
+                    f"be killed; set modes.wire: grpc, or take learner"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _events_within_the_run(self) -> Scenario:
         for number, event in enumerate(self.timeline):
             if event.at_s >= self.duration_s:
                 raise ValueError(
                     f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
                     f"duration_s is {self.duration_s:g}"
+                )
+            if event.most_times(self.duration_s) > MOST_TIMES:
+                raise ValueError(
+                    f"timeline.{number}.every_s: it would come more than {MOST_TIMES:,} times in "
+                    f"the run; give it more time between"
                 )
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -83,10 +84,14 @@ class Cache(ABC):
         """As `lookup`, also in tiers that take time."""
         return self.lookup(prompt_key, limit)
 
-    @property
-    def lasting(self) -> bool:
-        """Whether what it holds when it is closed is found by the next process."""
-        return False
+    def leave_behind(self) -> Path | None:
+        """Let what it holds outlive `close`, in the folder of its disk, where the next finds it;
+        None where it has no disk."""
+        return None
+
+    def vanish(self) -> None:
+        """Let nothing outlive `close`."""
+        return
 
     def names(self) -> set[tuple[str, int]]:
         """prompt_key and step of all entries of all tiers."""

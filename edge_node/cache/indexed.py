@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,9 +73,11 @@ class IndexedStore(Cache):
     async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
         return await self._cache.fetch(prompt_key, limit)
 
-    @property
-    def lasting(self) -> bool:
-        return self._cache.lasting
+    def leave_behind(self) -> Path | None:
+        return self._cache.leave_behind()
+
+    def vanish(self) -> None:
+        self._cache.vanish()
 
     def names(self) -> set[Name]:
         return self._cache.names()

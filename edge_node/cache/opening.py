@@ -16,10 +16,16 @@ from midstep.scenario import Scenario
 from midstep.telemetry.writers import DiskMetrics
 from midstep.wire.identity import PipelineIdentity
 
-__all__ = ["open_disk"]
+__all__ = ["in_folder", "open_disk"]
 
 PAGES_BYTES = 16 << 10  # of lmdb: what one output takes beside its own bytes
 READERS = 2  # threads: one slow read does not keep all others waiting
+
+
+def in_folder(scenario: Scenario, folder: Path) -> Scenario:
+    """The scenario of one edge, whose disk tier is in that folder."""
+    edge = scenario.edge.model_copy(update={"disk_path": str(folder)})
+    return scenario.model_copy(update={"edges": (edge,)})
 
 
 async def open_disk(

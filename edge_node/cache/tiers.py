@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from edge_node.cache.base import Cache, Entry, Held, Hit
 from edge_node.cache.disk import DiskTier
@@ -82,9 +83,12 @@ class TieredCache(Cache):
     def snapshot(self) -> tuple[CachedOutput, ...]:
         return self.memory.snapshot()
 
-    @property
-    def lasting(self) -> bool:
-        return not self.disk.file.temporary
+    def leave_behind(self) -> Path | None:
+        self.disk.file.temporary = False
+        return self.disk.file.path
+
+    def vanish(self) -> None:
+        self.disk.file.temporary = True
 
     def names(self) -> set[tuple[str, int]]:
         return self.memory.names().union(self.disk.names())

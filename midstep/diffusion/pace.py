@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from midstep.clock import Clock
 from midstep.diffusion.profile import StepProfile
@@ -20,6 +20,15 @@ class TickTotals:
     computed_s: float = 0.0
     profiled_s: float = 0.0
     held_s: float = 0.0
+
+    def plus(self, other: TickTotals) -> TickTotals:
+        """The totals of both."""
+        return TickTotals(
+            ticks=self.ticks + other.ticks,
+            computed_s=self.computed_s + other.computed_s,
+            profiled_s=self.profiled_s + other.profiled_s,
+            held_s=self.held_s + other.held_s,
+        )
 
 
 class TickPace:
@@ -80,6 +89,12 @@ class MachinePace:
     measured_s: float | None = None
     spread: float | None = None
     ticks: TickTotals | None = None
+
+    def since(self, before: MachinePace | None) -> MachinePace:
+        """The same with the ticks of one whose place this one has taken."""
+        if before is None or before.ticks is None or self.ticks is None:
+            return self
+        return replace(self, ticks=self.ticks.plus(before.ticks))
 
     @property
     def slowness(self) -> float | None:

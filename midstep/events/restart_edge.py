@@ -20,9 +20,9 @@ class RestartEdgeEvent(Event):
 
     In one process (virtual time, too) the restart is modelled, and it takes `down_s`. Otherwise a
     process ends and another one takes its place at the same address, which lasts as long as it
-    takes, and `down_s` at least. A `warm` edge finds what its folder on the disk
-    (edges.N.disk_path) holds, where what memory held is written first; without one a process finds
-    nothing, and a modelled edge keeps what it held.
+    takes, and `down_s` at least. A `warm` edge that has a disk tier (edges.N.disk) finds there all
+    that it held, which is written first; without one a process finds nothing, and a modelled edge
+    keeps what memory held.
     """
 
     kind: Literal["restart_edge"] = "restart_edge"

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -60,13 +61,14 @@ class Place:
 @dataclass(frozen=True, kw_only=True)
 class Successor:
     """What an edge's process goes on from that comes after another one, `before`: the port, the
-    run's start (Unix time), the `change` that holds, and whether its store begins `empty`."""
+    run's start (Unix time), the `change` that holds, and the folder on the disk that was
+    `left_behind`; None: its store begins empty."""
 
     before: int
     port: int
     epoch_s: float
     change: EdgeChange
-    empty: bool
+    left_behind: Path | None
 
 
 class _Process:
@@ -114,12 +116,13 @@ class EdgeActor(_Process):
             self._clock,
             split_step=run_split_step(scenario),
             whole_prompt=asks_whole_prompt(scenario),
+            left_behind=None if successor is None else successor.left_behind,
         )
         here = ray.util.get_node_ip_address()
         listen = scenario.edge.address or f"{here}:0"
         host = split_address(listen)[0]
         if successor is not None:
-            if successor.empty:
+            if successor.left_behind is None:
                 self._node.edge.store.clear()
             change_edge(self._node.edge, successor.change)
             listen = f"{host}:{successor.port}"
@@ -154,6 +157,13 @@ class EdgeActor(_Process):
     async def held(self) -> int:
         """How many outputs it holds, in all tiers."""
         return self._node.edge.store.total
+
+    async def close_warm(self) -> Path | None:
+        """End in order; the folder on the disk where a successor finds what this one held, None
+        where it has no disk."""
+        folder = self._node.edge.store.leave_behind()
+        await self.close()
+        return folder
 
     async def close(self) -> None:
         """End in order."""

@@ -51,6 +51,8 @@ class RemoteEdge(Remote):
         self._lasting = EdgeChange()  # what holds for the next process, too
         self._restarting = False
         self._lost: str | None = None  # why no process will serve any more
+        self._pace: MachinePace | None = None  # of the process that serves, as it last said
+        self._before: MachinePace | None = None  # of those before it
         self._neighbours: Mapping[str, str] = {}
 
     async def open(self, credentials: Credentials) -> Served:
@@ -71,7 +73,9 @@ class RemoteEdge(Remote):
     async def status(self) -> EdgeStatus:
         actor = self._serving()
         try:
-            return await self.call(actor.status.remote())
+            status: EdgeStatus = await self.call(actor.status.remote())
+            self._pace = status.pace
+            return status.since(self._before)
         except PartDied as error:
             if self._restarting or actor is not self.actor:
                 raise self._unreachable() from error
@@ -86,25 +90,27 @@ class RemoteEdge(Remote):
         return left
 
     async def restart(self, warm: bool, down_s: float) -> int:
-        """See EdgePart. A warm one finds what its folder on the disk holds: a process that has a
-        disk tier, or is to be followed by a warm one, ends in order."""
+        """See EdgePart. A warm one that has a disk finds everything there. A process that has one
+        ends in order."""
         ends_s = time.monotonic() + down_s / self._scenario.modes.time_scale
         old = self._serving()
         place = await self.place()
         self._restarting = True
         try:
-            if warm or self._scenario.edge.disk is not None:
+            fresh = self._spawn(place.node)  # it starts while the old one ends
+            folder = None
+            if self._scenario.edge.disk is not None:
+                closing = old.close_warm.remote() if warm else old.close.remote()
                 with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
-                    await asyncio.wait_for(_settled(old.close.remote()), CLOSE_S)
-            await self.kill(hard=True)
+                    folder = await asyncio.wait_for(_settled(closing), CLOSE_S)
+            await super().kill(hard=True)
             successor = Successor(
                 before=place.process_id,
                 port=self._port,
                 epoch_s=self._epoch_s,
                 change=self._lasting,
-                empty=not warm,
+                left_behind=folder,
             )
-            fresh = self._spawn(place.node)
             await asyncio.sleep(max(0.0, ends_s - time.monotonic()))
             ref = fresh.open.remote(self._scenario, self._credentials, successor)
             self._note(await self._opened(self.call(ref), self.name))
@@ -113,6 +119,7 @@ class RemoteEdge(Remote):
             if self._lasting != successor.change:  # it was changed meanwhile
                 await self.call(fresh.change.remote(self._lasting))
             self.actor = fresh
+            self._before = self._pace if self._pace is None else self._pace.since(self._before)
         except MidstepError as error:
             self._lost = f"{self.name} did not come back: {error}"
             raise PartDied(self._lost) from error
@@ -120,6 +127,10 @@ class RemoteEdge(Remote):
             self._restarting = False
         held: int = await self.call(fresh.held.remote())
         return held
+
+    async def kill(self, hard: bool) -> None:
+        self._serving()
+        await super().kill(hard)
 
     async def close(self) -> None:
         """End it in order, as far as it is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from midstep.diffusion.pace import MachinePace
@@ -44,6 +44,12 @@ class EdgeStatus:
     pace: MachinePace | None = None
     ticks: Sequence[Tick] = ()
     notices: Sequence[str] = ()
+
+    def since(self, before: MachinePace | None) -> EdgeStatus:
+        """The status of an edge that has taken another's place, whose ticks count, too."""
+        if self.pace is None or before is None:
+            return self
+        return replace(self, pace=self.pace.since(before))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from edge_node.node import EdgeNode
@@ -144,15 +145,16 @@ class InProcess:
     async def _cell(self, scenario: Scenario, groups: list[list[DeviceSpec]]) -> Cell:
         clock = self._clock
 
-        def opened() -> Coroutine[Any, Any, EdgeNode]:
+        def opened(left_behind: Path | None) -> Coroutine[Any, Any, EdgeNode]:
             return EdgeNode.open(
                 scenario,
                 clock,
                 split_step=run_split_step(scenario),
                 whole_prompt=asks_whole_prompt(scenario),
+                left_behind=left_behind,
             )
 
-        node = await opened()
+        node = await opened(None)
         edge = LocalEdge(node, clock, opened)
         self._edges[edge.name] = edge
         self._stack.push_async_callback(edge.close)

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
-from edge_node.cache.base import Cache, Hit
+from edge_node.cache.base import Cache, Entry
 from edge_node.changing import change_edge
 from edge_node.node import EdgeNode
 from midstep.clock import Clock
+from midstep.diffusion.pace import MachinePace
 from midstep.errors import EdgeUnreachable, MidstepError, PartDied, ScenarioError
 from midstep.events.changes import EdgeChange
 from midstep.telemetry.ticks import Tick
@@ -40,13 +42,13 @@ T = TypeVar("T")
 
 class LocalEdge:
     """See EdgePart; as EdgePort, ControlPort and NeighbourPort the node behind it. `reopen` opens
-    another node."""
+    another node, which finds on its disk what the one before left there, in that folder."""
 
     def __init__(
         self,
         node: EdgeNode,
         clock: Clock,
-        reopen: Callable[[], Coroutine[Any, Any, EdgeNode]],
+        reopen: Callable[[Path | None], Coroutine[Any, Any, EdgeNode]],
     ) -> None:
         self.name = node.edge.name
         self._node: EdgeNode | None = node
@@ -55,6 +57,7 @@ class LocalEdge:
         self._lasting = EdgeChange()  # what holds for the next node, too
         self._lost: str | None = None  # why no node will serve any more
         self._ticks: list[Tick] = []  # of nodes that are gone
+        self._before: MachinePace | None = None  # of nodes that are gone
         self._neighbours: Mapping[str, NeighbourPort] = {}
         self._begun = False
 
@@ -70,7 +73,7 @@ class LocalEdge:
         self._serving().start(epoch_s)
 
     async def status(self) -> EdgeStatus:
-        status = edge_status(self._serving())
+        status = edge_status(self._serving()).since(self._before)
         ticks = self._ticks
         self._ticks = []
         return replace(status, ticks=[*ticks, *status.ticks])
@@ -84,28 +87,31 @@ class LocalEdge:
         return left
 
     async def restart(self, warm: bool, down_s: float) -> int:
-        """See EdgePart. A warm one finds what its folder on the disk holds; one that has none keeps
-        its outputs where they were."""
+        """See EdgePart. A warm one that has a disk finds everything there; one that has none keeps
+        what memory held."""
         node = self._serving()
         ends_s = self._clock.now() + down_s
         self._node = None
         store = node.edge.store
-        hits: list[Hit] = []
+        outputs: list[Entry] = []
+        folder = None
         if not warm:
             store.clear()
-        elif not store.lasting:
-            hits = await _held(store)
+        elif (folder := store.leave_behind()) is None:
+            outputs = _in_memory(store)
         if node.ticks is not None:
             self._ticks += node.ticks.drain()
+        self._before = node.pace.since(self._before)
         await node.close()
         await self._clock.sleep_until(ends_s)
         try:
-            fresh = await self._reopen()
+            fresh = await self._reopen(folder)
         except MidstepError as error:
             self._lost = f"{self.name} did not come back: {error}"
             raise PartDied(self._lost) from error
         change_edge(fresh.edge, self._lasting)
-        _put(hits, fresh.edge.store)
+        for entry in outputs:
+            fresh.edge.store.admit(entry)
         fresh.edge.refresh()
         fresh.meet(self._neighbours)
         if self._begun:
@@ -188,17 +194,7 @@ class LocalEdge:
         return EdgeUnreachable(f"{self.name} restarted before it had answered")
 
 
-async def _held(store: Cache) -> list[Hit]:
-    """What a store holds in all its tiers, memory last, in the order of admission."""
-    memory = [(output.prompt_key, output.step) for output in store.snapshot()]
-    slower = sorted(store.names().difference(memory))
-    hits = [await store.fetch(*name) for name in (*slower, *memory)]
-    return [hit for hit in hits if hit is not None]
-
-
-def _put(hits: list[Hit], store: Cache) -> None:
-    """Let a store hold what another one held, each in its tier."""
-    for hit in hits:
-        store.admit(hit.entry)
-        if hit.tier == "disk":
-            store.evict(hit.entry.frame.prompt_key, hit.step)
+def _in_memory(store: Cache) -> list[Entry]:
+    """What a store holds in memory, in the order of admission."""
+    hits = [store.lookup(output.prompt_key, output.step) for output in store.snapshot()]
+    return [hit.entry for hit in hits if hit is not None]

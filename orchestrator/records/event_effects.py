@@ -203,7 +203,8 @@ def _end_s(row: Mapping[str, Any], slot_seconds: float) -> float:
     """When a request ended; of one without a total time, when the slot began in which it did."""
     arrived_s: float = row["arrived_s"]
     if row["total_s"] is None:
-        return max(arrived_s, row["slot"] * slot_seconds)
+        began_s: float = row["slot"] * slot_seconds
+        return max(arrived_s, began_s)
     late_s = row["arrival_late_s"] if row["think_s"] is None else None  # it is in total_s
     return arrived_s + float(row["total_s"]) - float(late_s or 0.0)
 

@@ -72,6 +72,13 @@ class Run:
         events: list[dict[str, Any]] = self.summary["run"]["events"]
         return events
 
+    @property
+    def effects(self) -> list[dict[str, Any]]:
+        """What each event of the timeline did, in their order: what changed around it, and how long
+        after it the run was as before (docs/faults.md)."""
+        effects: list[dict[str, Any]] = self.summary.get("effects", [])
+        return effects
+
     @cached_property
     def requests(self) -> Any:
         """requests.parquet as a pandas frame. Raises ImportError without pandas."""

@@ -178,3 +178,15 @@ def test_a_private_request_counts_and_is_not_shown() -> None:
         return seen, at_s
 
     assert at_gate(use) == ((), 0.0)
+
+
+def test_nobody_waits_at_the_gate_of_an_edge_that_goes() -> None:
+    async def use(gate: Gate) -> Any:
+        request = comes(gate, "r", 0.01)
+        gathering = asyncio.create_task(gate.gather(0, 9, 0.4))
+        await asyncio.sleep(0.02)
+        gate.close()
+        await asyncio.wait([request, gathering])
+        return request.cancelled(), len(gathering.result()), now()
+
+    assert at_gate(use) == (True, 1, pytest.approx(0.02))

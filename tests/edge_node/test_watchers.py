@@ -34,3 +34,15 @@ async def test_a_slow_watcher_loses_the_oldest_and_a_closed_one_leaves() -> None
     assert len(watchers) == 1
     await stream.aclose()  # type: ignore[attr-defined]
     assert len(watchers) == 0
+
+
+async def test_a_stream_ends_where_the_edge_goes_with_what_was_sent_before() -> None:
+    watchers = Watchers()
+    stream = watchers.watch()
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    watchers.publish(access(0))
+    watchers.publish(access(1))
+    watchers.close()
+    assert [(await first).request_id, *[one.request_id async for one in stream]] == ["r-0", "r-1"]
+    assert len(watchers) == 0

@@ -57,9 +57,9 @@ class Edges(Room):
         if not warm:
             return "an empty store"
         forgets = self.world.scenario.modes.wire == "grpc" and any(
-            self.world.scenario.at(cell.name).edge.disk_path is None for cell in cells
+            self.world.scenario.at(cell.name).edge.disk is None for cell in cells
         )
-        return "an empty store (warm needs edges.N.disk_path)" if forgets else "what it kept"
+        return "an empty store (warm needs edges.N.disk)" if forgets else "what it kept"
 
     async def pause_learner(self, edge: str | None, seconds: float) -> None:
         wall_s = seconds / self.world.clock.scale

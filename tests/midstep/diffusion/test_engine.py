@@ -190,3 +190,18 @@ def test_an_engine_that_failed_refuses_new_requests_at_once() -> None:
 
     waited, text = run_virtual(world())
     assert waited == 0 and "no meter" in text and "\n" not in text
+
+
+def test_an_engine_that_was_stopped_keeps_nobody_waiting() -> None:
+    async def world() -> list[str]:
+        running = open_engine()
+        task = asyncio.create_task(running.run())
+        before = asyncio.create_task(running.submit(Steps(running, 3)))
+        await asyncio.sleep(0.015)
+        task.cancel()
+        await asyncio.wait([task, before])
+        with pytest.raises(PartDied, match="it was stopped"):
+            await running.submit(Steps(running, 3))
+        return ["cancelled" if before.cancelled() else "answered"]
+
+    assert run_virtual(world()) == ["cancelled"]

@@ -161,3 +161,19 @@ def test_shipped_scenarios_keep_to_a_profile() -> None:
     assert all(load(name).model.profile == own.get(name, "cpu") for name in shipped())
     formula = named_profile(Model(profile="paper"))
     assert {formula.step(batch) for batch in (1, 7, 100, 5000)} == {0.0002}
+
+
+def test_a_slowed_engine_waits_the_rest_of_what_it_computed_with_a_profile_and_without() -> None:
+    async def took(profile: StepProfile | None) -> float:
+        engine = Engine(
+            Computing(0.004), MachineClock(), queue_limit=9, max_batch=4, profile=profile
+        )
+        engine.slowness = 5.0
+        task = asyncio.create_task(engine.run())
+        began = asyncio.get_running_loop().time()
+        await engine.submit(Steps(engine, STEPS))
+        task.cancel()
+        return asyncio.get_running_loop().time() - began
+
+    assert run_virtual(took(None)) == pytest.approx(5 * 0.004 * STEPS)
+    assert run_virtual(took(paced.PROFILE)) == pytest.approx(5 * PROFILED_S)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
@@ -78,19 +79,14 @@ def test_a_warm_edge_serves_what_it_held_and_a_cold_one_must_compute_it_again(
     on_disk, _ = play(
         tmp_path / "disk",
         [{"kind": "restart_edge", "at_s": 6.1, "store": "warm", "down_s": 2}],
-        edges=[
-            {
-                "capacity": "64KiB",
-                "staging": "256KiB",
-                "disk": "1MiB",
-                "disk_path": str(tmp_path / "outputs"),
-            }
-        ],
+        edges=[{"capacity": "64KiB", "staging": "256KiB", "disk": "1MiB"}],
     )
     assert "edge-0 serves again after 2.0 s, with 8 outputs" in texts(tmp_path / "warm")
     assert hits(warm, 8.1, 9.1) > hits(cold, 8.1, 9.1)
-    # found where memory was written to before it ended
+    # memory was written to the disk, and what the disk held before is there, too
     assert hits(on_disk, 8.1, 9.1) >= hits(warm, 8.1, 9.1)
+    back = next(text for text in texts(tmp_path / "disk") if "serves again" in text)
+    assert int(back.split()[-2]) > 8
 
 
 @pytest.mark.parametrize("policy", ["lru", "s3-fifo", "drc"])
@@ -150,3 +146,32 @@ def test_a_run_with_every_fault_leaves_the_same_record_twice(tmp_path: Path) -> 
     for slot in (*first[1], *second[1]):
         del slot["decision_s"]  # measured
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ({"part": "learner", "name": "edge-7"}, "timeline.0.name: there is no edge edge-7; the"),
+        ({"part": "host"}, "timeline.0: kill does not work in virtual time"),
+    ],
+)
+def test_a_kill_that_finds_nobody_is_refused(event: dict[str, Any], text: str) -> None:
+    with pytest.raises(ScenarioError, match=text):
+        parse(paced.tree(timeline=[{"kind": "kill", "at_s": 1, **event}]))
+
+
+def test_a_coupled_edge_restarts(tmp_path: Path) -> None:
+    rows, slots = play(
+        tmp_path / "run",
+        [{"kind": "restart_edge", "at_s": 4.05, "down_s": 1}],
+        workload={"catalogue_size": 20, "arrivals": {"slotted": {"per_user": 1}}},
+        policy={"name": "drc", "timing": "reactive"},
+        modes={**paced.TREE["modes"], "edge": "coupled"},
+        duration_s=10,
+    )
+    results = {
+        slot: {row["result"] for row in rows if int(row["due_s"]) == slot} for slot in range(10)
+    }
+    assert results[5] == {"failed"}
+    assert all(results[slot] == {"done"} for slot in (*range(4), *range(6, 10)))
+    assert [slot["admitted"] is None for slot in slots[4:6]] == [True, False]

@@ -180,6 +180,7 @@ def test_a_store_holds_what_the_models_outputs_leave_room_for(tmp_path: Path) ->
         ("model.profile=null", "^model.profile: a simulation needs measured step times"),
         ("channel.total_mhz=90", "^channel.total_mhz: the simulator does not have it"),
         ("devices.0.parallel=true", "^devices.0.parallel: the simulator does not have it"),
+        ("devices.0.battery_j=5", "^devices.0.battery_j: the simulator does not have it"),
         ("edges.0.capacity=8000", "^edges.N.capacity of edge-0: 8000 bytes cannot hold one output"),
         ("policy.name=bayes", "^policy.name: bayes needs the true request rates"),
         ("workload.prompts=nowhere.txt", "^workload.prompts: nowhere.txt"),

@@ -99,7 +99,12 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> str:
             "limit",
             ["duration_s=10s", "workload.arrivals={mmpp: {}}", "policy.steps_per_prompt=several"],
         ),
-        ("laptop", "lru", "fastest", ["duration_s=10s", "devices.0={count: 9, step_ms: 400}"]),
+        (
+            "laptop",
+            "lru",
+            "fastest",
+            ["duration_s=10s", "devices.0={count: 9, step_ms: 400, receive_nj_per_bit: 50}"],
+        ),
         ("crowd", "lru", "fastest", ["duration_s=5s", "workload.arrivals.closed.think_s=8s"]),
         # what a learner sees differs by last bits, which turn none of its decisions here
         ("laptop", "drc", "planned", ["duration_s=12s"]),
