@@ -216,8 +216,9 @@ class Devices(Tree):
     leaves. null: mains."""
     edge: str | None = None
     """Name of the edge that they ask; null: they are dealt out over all edges in turn."""
-    choose: Literal["nearest"] | None = None
-    """Which edge they ask instead, once they have their places: the `nearest` by edges.N.place_m.
+    choose: Literal["nearest", "fastest"] | None = None
+    """Which edge they ask instead, once they have their places: the `nearest` by edges.N.place_m;
+    or, anew at each slot's end, the `fastest`, by the link and by what requests took there lately.
     null: the one that they were dealt."""
     quality: QualityFloor | None = None
     """Quality that these users want of a reused picture; null: that of reuse."""
@@ -724,7 +725,13 @@ class Scenario(Tree):
             raise ValueError(
                 f"edges.{placed.index(False)}.place_m: give every edge a place, or none"
             )
-        chooser = next((i for i, group in enumerate(self.devices) if group.choose), None)
+        choices = [group.choose for group in self.devices]
+        if "fastest" in choices and self.channel.total_mhz is not None:
+            raise ValueError(
+                f"devices.{choices.index('fastest')}.choose: fastest hands users over, and who "
+                f"shares an edge's band stays there; leave channel.total_mhz out"
+            )
+        chooser = choices.index("nearest") if "nearest" in choices else None
         if chooser is not None and not any(placed):
             raise ValueError(
                 f"devices.{chooser}.choose: nearest by what? give every edge its edges.N.place_m"

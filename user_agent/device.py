@@ -194,7 +194,7 @@ class Device:
             if self._uplink is not None and user_request.start is not None:
                 self._move("sending")
                 start = await self._uplink.send(row, user_request.start)
-            answer = await self._ask(row, user_request, start)
+            answer = await self._ask(row, user_request, start, port)
             if answer.frame is not None:
                 await self._receive(row, answer.frame)
             picture = await self._finish(row, user_request, answer.frame)
@@ -238,7 +238,9 @@ class Device:
         limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
         return max(first + 1, limit)  # a variation cannot be turned in before
 
-    async def _ask(self, row: RequestRow, user_request: UserRequest, start: Start | None) -> Answer:
+    async def _ask(
+        self, row: RequestRow, user_request: UserRequest, start: Start | None, port: EdgePort
+    ) -> Answer:
         """The edge's answer to one request, its frame checked."""
         self._move("waiting")
         private = user_request.private_seed
@@ -267,7 +269,7 @@ class Device:
             negative=user_request.negative,
             start=start,
         )
-        answer = await self._edge.obtain(request, self._scenario.deadline_s / self._clock.scale)
+        answer = await port.obtain(request, self._scenario.deadline_s / self._clock.scale)
         scenario_seed = self._description.scenario_seed
         output = OutputKey.of(
             self._pipeline,

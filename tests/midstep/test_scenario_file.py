@@ -56,6 +56,7 @@ DIGITS = "1" * 5000
         ("edges.0.neighbours=[west]", "laptop: edges.0.neighbours: there is no edge west"),
         ("edges.0.neighbours=[edge-0]", "edges.0.neighbours: edge-0 has others as neighbours"),
         ("edges=[{name: a, place_m: [0, 0]}, {name: b}]", "edges.1.place_m: give every edge a"),
+        ("devices.0.choose=quickest", "devices.0.choose: Input should be 'nearest' or 'fastest'"),
         ("devices.0.choose=nearest", "devices.0.choose: nearest by what? give every edge its"),
         ("backhaul.mbps=-1", "laptop: backhaul.mbps: Input should be greater than or equal to 0"),
         ("timeline=[{at_s: 1, users: 1, edge: west}]", "timeline.0.edge: there is no edge west"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from midstep.errors import PartDied
+from orchestrator.live.faults.choosing import Choosing
 from orchestrator.live.faults.injector import Injector
 from orchestrator.live.faults.room import World
 from orchestrator.live.faults.signals import signals
@@ -22,6 +23,7 @@ class Injection:
     def __init__(self, world: World, tell: Callable[[Happening], None]) -> None:
         scenario = world.scenario
         self._injector = Injector(world)
+        self._choosing = Choosing(world, self._injector)
         self._timeline = Timeline(
             scenario.timeline,
             world.clock,
@@ -36,7 +38,8 @@ class Injection:
         return self
 
     def slot_ended(self, progress: SlotProgress) -> None:
-        """Look at the events' conditions."""
+        """Look at the events' conditions, and let users choose their edge."""
+        self._choosing.slot_ended(progress)
         self._timeline.slot_ended(signals(progress))
 
     async def __aexit__(
@@ -46,6 +49,7 @@ class Injection:
         traceback: TracebackType | None,
     ) -> None:
         self._task.cancel()
+        await self._choosing.close()
         await self._injector.close()
         (failure,) = await asyncio.gather(self._task, return_exceptions=True)
         if error is None and isinstance(failure, ExceptionGroup):

@@ -63,6 +63,8 @@ def check(scenario: Scenario) -> None:
             "model.profile: a simulation needs measured step times; set model.profile=cpu"
         )
     _check(scenario, "")
+    if any(group.choose == "fastest" for group in scenario.devices):
+        raise ScenarioError(f"devices.N.choose: the simulator does not have fastest; {HINT}")
     open_rule(scenario, run_split_step(scenario))
     identity = paced_identity(scenario.model)
     open_limits(scenario, identity)

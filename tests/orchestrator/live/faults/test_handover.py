@@ -96,6 +96,19 @@ def test_who_chooses_the_nearest_is_nearer_and_a_hand_over_takes_it_far_away(
         assert rows[name]["link_rate_bps"] < still[name]["link_rate_bps"]
 
 
+def test_who_chooses_the_fastest_leaves_a_crowded_edge(tmp_path: Path) -> None:
+    crowd = {"catalogue_size": 500, "arrivals": {"poisson": {"per_user_per_minute": 90}}}
+    group = {"count": 12, "edge": "north", "speed_ratio": 4.0, "bandwidth_mhz": [20, 20]}
+    edges = [{**edge, "max_batch": 1} for edge in EDGES]
+    here = {"edges": edges, "workload": crowd}
+    fast, slots, _ = play(tmp_path / "a", devices=[{**group, "choose": "fastest"}], **here)
+    still, _, _ = play(tmp_path / "b", devices=[group], **here)
+    north = users(slots, "north")
+    assert north[0] >= 10 and 3 <= min(north) < 9
+    mean_s = [sum(r["total_s"] or 60.0 for r in rows.values()) for rows in (fast, still)]
+    assert mean_s[0] < 0.5 * mean_s[1] and fast.keys() == still.keys()
+
+
 def test_a_band_that_is_shared_is_no_place_to_leave(tmp_path: Path) -> None:
     _, slots, events = play(tmp_path / "a", OVER, channel={"total_mhz": 5})
     assert users(slots, "north") == [3] * 30
