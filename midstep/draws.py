@@ -27,6 +27,7 @@ __all__ = [
     "EXPLORE",
     "GAIN",
     "HARD_PAIR",
+    "OWN_ENDING",
     "PAUSE",
     "PLACE",
     "PLAIN",
@@ -70,6 +71,7 @@ THINNING = 19  # index, user, candidate: whether an arrival at the peak's rate i
 CALIBRATION = 20  # pair, place: the noise that prompts share and the like (midstep calibrate)
 CHECK = 22  # of a request's id: whether its picture is checked
 HARD_PAIR = 24  # pair, place: what two prompts that differ in one attribute ask for
+OWN_ENDING = 28  # core prompt, user: what a user adds (midstep own-endings)
 START = 25  # index, user: whether the request begins from a picture
 START_PICTURE = 26  # index, user: which
 UPLINK_GAIN = 27  # slot, user: the fade of a link on the way up
