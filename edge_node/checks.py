@@ -9,7 +9,7 @@ from math import isfinite
 
 from midstep.draws import CHECK, uniform
 from midstep.errors import PromptError
-from midstep.reuse.guard import Guard
+from midstep.reuse.guard import MOST, Guard
 from midstep.reuse.likeness import LIKENESS
 from midstep.reuse.limits import CORE, KINDS
 from midstep.reuse.table import METRICS
@@ -78,7 +78,14 @@ class Checks:
                 f"the sample of {sample.request_id[:NAME_LIMIT]} cannot be: it has a kind, a step "
                 f"from 1 to {self._steps}, and a quality of {', '.join(METRICS)}"
             )
+        before = self.guard.unwatched
         lowered = self.guard.observe(sample.kind, quality, sample.step, sample.good)
+        if self.guard.unwatched > before == 0:
+            self._notices.append(
+                f"users ask for more than {MOST} qualities: limits of {quality.metric} "
+                f"{quality.floor:g} with a share of {quality.share:g}, and of others that come "
+                f"after, are not watched, and stay the table's"
+            )
         self._metrics.checked(sample.kind, sample.good)
         if lowered:
             self._metrics.lowered()

@@ -32,6 +32,7 @@ __all__ = [
     "EXPLORE",
     "GAIN",
     "HARD_PAIR",
+    "OWN_ENDING",
     "PAUSE",
     "PLACE",
     "PLAIN",
@@ -81,6 +82,7 @@ ANGLE = 26  # 0, user: in which direction from its edge a device stands
 START = 27  # index, user: whether the request begins from a picture
 START_PICTURE = 28  # index, user: which
 UPLINK_GAIN = 29  # slot, user: the fade of a link on the way up
+OWN_ENDING = 30  # core prompt, user: what a user adds (midstep own-endings)
 
 # kinds of `generator`, drawn by slot
 BULK_REQUEST = 40  # the requests of a slot in an open catalogue

@@ -11,7 +11,7 @@ from edge_node.cache.disk_file import DiskFile
 from edge_node.cache.disk_head import Contents
 from midstep.clock import Clock
 from midstep.errors import ScenarioError
-from midstep.reuse.embedding import Embedder
+from midstep.reuse.embedding import Embedder, fingerprint
 from midstep.scenario import Scenario
 from midstep.telemetry.writers import DiskMetrics
 from midstep.wire.identity import PipelineIdentity
@@ -55,7 +55,7 @@ async def open_disk(
         contents = Contents(
             pipeline=identity.digest(),
             numbers=scenario.reuse.frame,
-            embedder="" if embedder is None else f"{embedder.name} {embedder.dimensions}",
+            embedder="" if embedder is None else fingerprint(embedder),
         )
         file = DiskFile(path, capacity, contents, durable=durable)
         tier = DiskTier(file, threads, metrics)

@@ -27,6 +27,7 @@ __all__ = [
     "Vector",
     "WordllamaEmbedder",
     "WordsEmbedder",
+    "fingerprint",
     "open_embedder",
 ]
 
@@ -157,6 +158,13 @@ class WordllamaEmbedder:
 
     def embed(self, prompt: str) -> Vector:
         return _unit(self._model.embed([prompt], norm=False)[0])
+
+
+def fingerprint(embedder: Embedder) -> str:
+    """What tells an embedder from another one, also of the same name and length: the signs of a
+    prompt's vector. Computes where the embedder does."""
+    signs = np.packbits(embedder.embed(REFERENCE[0]) > 0).tobytes()
+    return f"{embedder.name} {embedder.dimensions} {signs.hex()}"
 
 
 def open_embedder(scenario: Scenario, denoiser: Denoiser) -> Embedder:

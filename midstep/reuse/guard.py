@@ -11,7 +11,7 @@ from midstep.reuse.evidence import BadShareTest
 from midstep.reuse.proportions import all_right, wilson
 from midstep.wire.messages import Quality
 
-__all__ = ["FALSE_ALARMS", "Count", "Guard"]
+__all__ = ["FALSE_ALARMS", "MOST", "Count", "Guard"]
 
 FALSE_ALARMS = 0.05
 """Probability at most that a limit is ever lowered while all keep their promise, in a run of any
@@ -45,10 +45,13 @@ class Guard:
     half of the step or to what is proved to be right, and raised by a step after as many right
     ones as prove the share, twice as many for each time that it was lowered. `check_share` is the
     share of pictures to check once there is evidence; 0: none is checked, and nothing lowered.
+
+    `unwatched` counts the pictures of qualities beyond the first MOST, which nobody watches.
     """
 
     def __init__(self, check_share: float) -> None:
         self.check_share = check_share
+        self.unwatched = 0
         self._wards: dict[Quality, _Ward] = {}
 
     def limit(self, kind: str, quality: Quality, limit: int) -> int:
@@ -77,6 +80,7 @@ class Guard:
         ward = self._wards.get(quality)
         if ward is None:
             if len(self._wards) == MOST:
+                self.unwatched += 1
                 return False
             level = FALSE_ALARMS * _shares(len(self._wards) + 1)
             ward = self._wards[quality] = _Ward(1 - quality.share, level)

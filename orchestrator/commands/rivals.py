@@ -1,4 +1,5 @@
-"""What reuse across prompts does to pictures: `reuse-curve`, `hard-negatives`."""
+"""What reuse across prompts does to pictures: `reuse-curve`, `hard-negatives`,
+`own-endings`."""
 
 from __future__ import annotations
 
@@ -117,6 +118,47 @@ def _add_hard_negatives(commands: Commands) -> None:
         help="where tables and pictures go (default %(default)s)",
     )
     hard.set_defaults(call=_hard_negatives)
+    _add_own_endings(commands)
+
+
+def _add_own_endings(commands: Commands) -> None:
+    own = commands.add_parser(
+        "own-endings",
+        help="how different two users' pictures of one output are, by the step of the hand-over",
+    )
+    add_scenario(own)
+    add_model(own)
+    own.add_argument(
+        "--prompts",
+        dest="cores",
+        type=int,
+        default=64,
+        metavar="N",
+        help="core prompts (%(default)s)",
+    )
+    own.add_argument(
+        "--users", dest="sharers", type=int, default=5, metavar="N", help="of each (%(default)s)"
+    )
+    own.add_argument(
+        "--steps",
+        default="4,8,10,12,14,16,18,19",
+        metavar="N,N",
+        help="at which outputs are handed over (default %(default)s)",
+    )
+    own.add_argument(
+        "--hours",
+        type=float,
+        default=2.0,
+        metavar="H",
+        help="stop after so long (default %(default)s); the same command goes on",
+    )
+    own.add_argument(
+        "--out",
+        default="runs/own-endings",
+        metavar="DIR",
+        help="where tables and pictures go (default %(default)s)",
+    )
+    own.set_defaults(call=_own_endings)
 
 
 def _reuse_curve(args: argparse.Namespace) -> int:
@@ -154,9 +196,7 @@ def _hard_negatives(args: argparse.Namespace) -> int:
     for name, least in (("pairs", 1), ("hours", 0)):
         if not vars(args)[name] >= least:
             raise OptionError(f"--{name} {vars(args)[name]}: give {least} or more")
-    steps = names(args.steps) if args.steps else []
-    if not all(n.isascii() and n.isdigit() and len(n) < 5 for n in steps):
-        raise OptionError(f"--steps {args.steps[:60]}: give whole numbers, such as 8,10")
+    steps = _steps(args.steps)
     scenario = load_scenario(args)
     from orchestrator.evaluation.hard_negatives.command import HardNegatives, hard_negatives
 
@@ -165,7 +205,7 @@ def _hard_negatives(args: argparse.Namespace) -> int:
         out=Path(args.out),
         open_drawing=open_drawing,
         pairs=args.pairs,
-        steps=[*map(int, steps)],
+        steps=steps,
         hours=args.hours,
     )
     return hard_negatives(wish)
@@ -179,6 +219,34 @@ def _measured(
 
     share = scenario.workload.plain_share
     return lambda catalogue, embedder: samples_of(journal, catalogue, share, embedder)
+
+
+def _own_endings(args: argparse.Namespace) -> int:
+    for option, value, least in (("prompts", args.cores, 1), ("hours", args.hours, 0)):
+        if not value >= least:
+            raise OptionError(f"--{option} {value}: give {least} or more")
+    steps = _steps(args.steps)
+    scenario = load_scenario(args)
+    from orchestrator.evaluation.own_endings.command import OwnEndings, own_endings
+
+    wish = OwnEndings(
+        scenario=scenario,
+        out=Path(args.out),
+        open_drawing=open_drawing,
+        prompts=args.cores,
+        users=args.sharers,
+        steps=steps,
+        hours=args.hours,
+    )
+    return own_endings(wish)
+
+
+def _steps(text: str) -> list[int]:
+    """Steps between commas. Raises OptionError."""
+    steps = names(text) if text else []
+    if not all(n.isascii() and n.isdigit() and len(n) < 5 for n in steps):
+        raise OptionError(f"--steps {text[:60]}: give whole numbers, such as 8,10")
+    return [*map(int, steps)]
 
 
 def open_drawing(scenario: Scenario) -> tuple[Denoiser, Callable[[Iterable[Trip]], None]]:

@@ -148,4 +148,7 @@ def test_no_caller_fills_the_memory() -> None:
         quality = Quality(metric="psnr", floor=1.0 + number, share=0.95)
         one.report(replace(sample(), quality=quality))
     assert len(one.guard.qualities) <= 64
+    assert one.guard.unwatched > 200
+    said = [line for line in one.notices() if "are not watched" in line]
+    assert len(said) == 1 and "more than 64 qualities" in said[0]
     assert {count.kind for count in one.guard.counts(PSNR)} <= {sample().kind}

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from edge_node.cache.disk import DiskTier
+from edge_node.cache.disk_file import DiskFile
+from edge_node.cache.disk_head import Contents
 from edge_node.node import EdgeNode
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import ScenarioError
@@ -19,7 +22,7 @@ from orchestrator.live.run import run
 from orchestrator.policies.lru import Lru
 from tests import paced
 from tests.edge_node import world
-from tests.edge_node.cache.tiered_world import TieredWorld, make
+from tests.edge_node.cache.tiered_world import DISK, PIPELINE, TieredWorld, embed, make
 
 PROMPTS = [f"prompt {number}" for number in range(8)]
 
@@ -173,6 +176,23 @@ def test_a_like_prompt_is_served_from_the_disk_of_an_earlier_run(
         await node.close()
 
     run_virtual(second(run_virtual(first())))
+
+
+def test_vectors_of_another_embedder_are_not_taken(tmp_path: Path) -> None:
+    def held(embedder: str) -> list[Any]:
+        file = DiskFile(tmp_path, DISK, Contents(pipeline=PIPELINE, embedder=embedder))
+        tier = DiskTier(file, None)
+        tier.open()
+        if not tier.names():
+            tier.put(make("a panda", 4, 1, 100))
+        vectors = [one.embedding for one in tier.held()]
+        run_virtual(tier.close())
+        return vectors
+
+    (own,) = held("words 16 ab")
+    assert (own == embed("prompt of a panda")).all()
+    assert held("words 16 cd") == [None]  # of that name and length, and another one
+    assert len(held("words 16 ab")) == 1
 
 
 @pytest.mark.parametrize("order", [(4, 8), (8, 4)], ids=["low first", "high first"])

@@ -10,7 +10,14 @@ import pytest
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.factory import open_denoiser
 from midstep.errors import ScenarioError
-from midstep.reuse.embedding import Embedder, EncoderEmbedder, WordsEmbedder, open_embedder
+from midstep.reuse.embedding import (
+    Embedder,
+    EncoderEmbedder,
+    Vector,
+    WordsEmbedder,
+    fingerprint,
+    open_embedder,
+)
 from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
 from tests import paced, tiny
@@ -129,3 +136,12 @@ def test_a_package_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ScenarioError, match=r"pip install 'midstep\[similar\]'") as error:
         open_embedder(scenario_with("wordllama"), paced.denoiser())
     assert "\n" not in str(error.value)
+
+
+def test_a_fingerprint_tells_embedders_of_one_name_and_length_apart() -> None:
+    class Other(WordsEmbedder):
+        def embed(self, prompt: str) -> Vector:
+            return np.roll(super().embed(prompt), 1)
+
+    assert fingerprint(WordsEmbedder()) == fingerprint(WordsEmbedder())
+    assert fingerprint(Other()) != fingerprint(WordsEmbedder())

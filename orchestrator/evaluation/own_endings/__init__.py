@@ -1,0 +1,1 @@
+"""`midstep own-endings`: how different two users' pictures of one output are."""
