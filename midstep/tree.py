@@ -11,12 +11,23 @@ from midstep import units
 __all__ = ["MOST_USERS", "Bytes", "Range", "Resources", "Seconds", "Tree"]
 
 MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
-LONGEST_TEXT = 8192  # characters of a text: a path, a prompt
+LONGEST_TEXT = 4095  # bytes of any text but a name, which may be a path
+LONGEST_PART = 255  # bytes between two slashes of it
 
 Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
 Range = tuple[float, float]
 Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or no
+
+
+def _check_length(text: str) -> None:
+    """Raise ValueError for a text that no file can have as its name."""
+    data = text.encode("utf-8", "surrogatepass")
+    if len(data) > LONGEST_TEXT:
+        raise ValueError(f"a text of {len(data)} bytes, the limit is {LONGEST_TEXT}")
+    longest = max(map(len, data.split(b"/")))
+    if longest > LONGEST_PART:
+        raise ValueError(f"{longest} bytes without a slash, the limit is {LONGEST_PART}")
 
 
 class Tree(BaseModel):
@@ -31,9 +42,9 @@ class Tree(BaseModel):
     def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
         field = cls.model_fields[str(info.field_name)]
-        # a policy's file is in the record as a text
-        if isinstance(value, str) and len(value) > LONGEST_TEXT and info.field_name != "source":
-            raise ValueError(f"a text of {len(value)} characters, the limit is {LONGEST_TEXT}")
+        # a policy's file is in the record as a text, and a negative prompt is none of a file
+        if isinstance(value, str) and info.field_name not in ("source", "negative"):
+            _check_length(value)
         if isinstance(value, bool) and field.annotation not in (bool, bool | None):
             raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")
         return value

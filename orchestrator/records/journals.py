@@ -65,7 +65,7 @@ def _types(kind: type) -> dict[str, frozenset[type]]:
     """The types of a row's columns; a whole number may stand for another."""
     types = dict[str, frozenset[type]]()
     for name, hint in get_type_hints(kind).items():
-        options = set(getattr(hint, "__args__", (hint,)))
+        options = {getattr(one, "__origin__", one) for one in getattr(hint, "__args__", (hint,))}
         types[name] = frozenset(options | ({int} if float in options else set()))
     return types
 
