@@ -52,7 +52,10 @@ async def head_dies() -> NoReturn:
         for name in started:
             status = status_of.get(name)
             if status in (None, psutil.STATUS_ZOMBIE):
-                raise PartDied(f"Ray cannot be started: its {name} died meanwhile")
+                raise PartDied(
+                    f"Ray cannot be started: its {name} died meanwhile, as it does by itself where "
+                    f"a machine is too busy to start it within half a minute"
+                )
             stopped_s[name] = stopped_s[name] + LOOK_S if status == psutil.STATUS_STOPPED else 0.0
             if stopped_s[name] > STOPPED_S:
                 raise PartDied(f"Ray cannot be started: its {name} was stopped meanwhile")
