@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
-from midstep.events import KillEvent, TimelineEvent
+from midstep.events import MOST_TIMES, KillEvent, TimelineEvent
 from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
 from midstep.units import excerpt
 
@@ -762,6 +762,11 @@ class Scenario(Tree):
                 raise ValueError(
                     f"timeline.{number}.at_s: {event.at_s:g} s is not before the run's end, "
                     f"duration_s is {self.duration_s:g}"
+                )
+            if event.most_times(self.duration_s) > MOST_TIMES:
+                raise ValueError(
+                    f"timeline.{number}.every_s: it would come more than {MOST_TIMES:,} times in "
+                    f"the run; give it more time between"
                 )
         return self
 

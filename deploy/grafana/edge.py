@@ -231,5 +231,31 @@ EDGE = Row(
             base="blue",
             width=12,
         ),
+        Panel(
+            title="Frames sent again",
+            unit="ops",
+            queries=(
+                Query(
+                    f"sum by (edge, fault) ({rate(of_edge('frames_resent_total'))})",
+                    "{{edge}} {{fault}}",
+                ),
+            ),
+            tells="Frames that were lost on the air or came damaged, and had to pass once more.",
+            bad="each costs its device the time and the energy of a whole frame.",
+            only="a run with events bit_errors or lost_frames",
+            base="blue",
+            width=12,
+            beside=True,
+        ),
+        Panel(
+            title="Batteries empty",
+            unit=COUNT,
+            queries=(Query(f"sum by (edge) ({of_edge('batteries_empty_total')})", "{{edge}}"),),
+            tells="Devices that have left because their battery ran empty.",
+            bad="what they had asked for failed; who is left is not who began.",
+            only="a run with devices.N.battery_j",
+            base="blue",
+            width=12,
+        ),
     ),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Discriminator, Tag
 
-from midstep.events.base import SIGNALS, Condition, Event, Signal
+from midstep.events.base import MOST_TIMES, SIGNALS, Condition, Event, Signal
 from midstep.events.bit_errors import BitErrorsEvent
 from midstep.events.capacity import CapacityEvent
 from midstep.events.changes import DeviceChange, EdgeChange
@@ -30,6 +30,7 @@ from midstep.events.wipe import WipeEvent
 __all__ = [
     "DEFAULT_KIND",
     "KINDS",
+    "MOST_TIMES",
     "SIGNALS",
     "BitErrorsEvent",
     "CapacityEvent",

@@ -13,7 +13,9 @@ from midstep.tree import Seconds, Tree
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["SIGNALS", "Condition", "Event", "Signal"]
+__all__ = ["MOST_TIMES", "SIGNALS", "Condition", "Event", "Signal"]
+
+MOST_TIMES = 10_000  # that one event may come in a run
 
 Signal = Literal[
     "requests", "failed", "hit_ratio", "p95_s", "queue", "in_flight", "backlog_s", "users"
@@ -125,6 +127,10 @@ class Event(Tree):
     def most_users(self, before: int) -> int:
         """Users that the whole run has then at most, where it has `before` at most before it."""
         return before
+
+    def most_times(self, ends_s: float) -> float:
+        """How often it may come, in a run that ends at `ends_s`, seconds."""
+        return 1.0 if self.every_s is None else max(1.0, (ends_s - self.at_s) / self.every_s)
 
     def instants(self, ends_s: float) -> Iterator[float]:
         """When it comes, in a run that ends at `ends_s`, seconds; nothing where a condition says

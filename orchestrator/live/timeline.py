@@ -87,12 +87,11 @@ class Timeline:
     def _agenda(self) -> Iterator[tuple[float, int, int]]:
         """When events come that no condition holds back: instant, place in the list, and how many
         times before; in the order of instants, then of the list."""
-        return heapq.merge(
-            *(
-                [(at_s, number, time) for time, at_s in enumerate(event.instants(self._ends_s))]
-                for number, event in enumerate(self._events)
-            )
-        )
+        return heapq.merge(*(self._times(number) for number in range(len(self._events))))
+
+    def _times(self, number: int) -> Iterator[tuple[float, int, int]]:
+        for time, at_s in enumerate(self._events[number].instants(self._ends_s)):
+            yield at_s, number, time
 
     async def _watch(self, number: int, event: Event) -> None:
         """Apply an event each time its condition holds."""
@@ -117,7 +116,7 @@ class Timeline:
         try:
             rng = generator(self._seed, EVENT, (number << 32) + time)
             self._note(number, "happened", await event.apply(self._run, rng))
-            if event.for_s is None:
+            if event.for_s is None or began_s + event.for_s >= self._ends_s:
                 return
             await self._clock.sleep_until(began_s + event.for_s)
             self._note(number, "over", await event.undo(self._run))

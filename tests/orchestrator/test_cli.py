@@ -45,7 +45,7 @@ from tests import paced
         (["run", "--prompts", "missing.txt"], "missing.txt: there is no such file"),
         (["run", "--prompts", "."], " is a folder; a text file or a table is wanted"),
         (["simulate", "my.yaml"], "there is no such file as my.yaml; presets are literal"),
-        (["run", "no-such-scenario"], "the shipped ones are crowd, faults, laptop"),
+        (["run", "no-such-scenario"], "crowd, faults, laptop"),
         (["run", "--users", "0"], "--users 0: give 1 to 1000000"),
         (["run", "--users", "1000000000"], "--users 1000000000: give 1 to 1000000"),
         (["run", "--users", "9" * 4000], "--users a number of more than 19 digits"),

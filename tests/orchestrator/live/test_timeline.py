@@ -84,6 +84,11 @@ def test_what_leaves_after_a_surge_is_what_came_with_it() -> None:
     assert changes == [(10, 12), (20, 30), (30, 22)]
 
 
+def test_what_would_be_over_after_the_runs_end_lasts_to_it() -> None:
+    changes, news = play({"kind": "surge", "at_s": 50, "users": 2, "for_s": 10})
+    assert changes == [(50, 6)] and len(news) == 1
+
+
 def test_a_chance_is_drawn_from_the_seed_the_place_and_the_time() -> None:
     events = [
         {"kind": "surge", "at_s": 1, "users": 1, "every_s": 1, "chance": 0.3},
@@ -127,6 +132,7 @@ def test_what_is_not_known_meets_no_condition() -> None:
         ({"users": 1, "for_s": 3}, "for_s: what a scale does is not undone"),
         ({"kind": "surge"}, "write users or factor, one of them"),
         ({"kind": "surge", "users": 1, "every_s": 3, "for_s": 3}, "comes every 3 s; let it last"),
+        ({"users": 1, "every_s": 1e-9}, "every_s: it would come more than 10,000 times"),
         ({"users": 1, "until_s": 3}, "until_s: it happens once"),
         ({"users": 1, "when": {"metric": "queue"}}, "a condition has one side"),
         ({"users": 1, "when": {"metric": "moon", "above": 1}}, "when.metric: Input should be"),
