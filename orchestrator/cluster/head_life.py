@@ -21,7 +21,7 @@ LOOK_S = 0.5  # between two looks at a head that starts
 STOPPED_S = 10.0  # that a process may be stopped meanwhile
 SILENT_S = 30.0  # that a head may take to answer while a machine loads everything
 ASK_S = 3.0  # between two questions to one that runs
-HEAD = "gcs_server"
+ESSENTIAL = ("gcs_server", "raylet")
 
 
 async def unless(work: Awaitable[T], fault: Coroutine[Any, Any, NoReturn]) -> T:
@@ -41,18 +41,24 @@ async def unless(work: Awaitable[T], fault: Coroutine[Any, Any, NoReturn]) -> T:
 
 
 async def head_dies() -> NoReturn:
-    """Watch the head's process, below this one, while Ray starts. Raises PartDied where it dies or
-    stays stopped. Without one, as where a run joins a Ray, it watches for ever."""
-    started = False
-    stopped_s = 0.0
+    """Watch the processes of a Ray that is starting below this one. Raises PartDied where one that
+    it cannot be without dies or stays stopped. Where a run joins a Ray there is none, and it
+    watches for ever."""
+    started: set[str] = set()
+    stopped_s = dict.fromkeys(ESSENTIAL, 0.0)
     while True:
-        status = _head_status()
-        started = started or status is not None
-        if started and status in (None, psutil.STATUS_ZOMBIE):
-            raise PartDied("Ray cannot be started: its head died meanwhile")
-        stopped_s = stopped_s + LOOK_S if status == psutil.STATUS_STOPPED else 0.0
-        if stopped_s > STOPPED_S:
-            raise PartDied("Ray cannot be started: its head was stopped meanwhile")
+        status_of = _statuses()
+        started |= status_of.keys()
+        for name in started:
+            status = status_of.get(name)
+            if status in (None, psutil.STATUS_ZOMBIE):
+                raise PartDied(
+                    f"Ray cannot be started: its {name} died meanwhile, as it does by itself where "
+                    f"a machine is too busy to start it within half a minute"
+                )
+            stopped_s[name] = stopped_s[name] + LOOK_S if status == psutil.STATUS_STOPPED else 0.0
+            if stopped_s[name] > STOPPED_S:
+                raise PartDied(f"Ray cannot be started: its {name} was stopped meanwhile")
         await asyncio.sleep(LOOK_S)
 
 
@@ -88,10 +94,11 @@ def _stopped(centre_pid: int, before: dict[int, float]) -> dict[int, float]:
     return since
 
 
-def _head_status() -> str | None:
-    """Status of the head's process; None where there is none."""
-    with contextlib.suppress(psutil.Error):
-        for process in psutil.Process().children():
-            if process.name() == HEAD:
-                return process.status()
-    return None
+def _statuses() -> dict[str, str]:
+    """Status of each essential process of Ray's below this one, by name."""
+    status_of: dict[str, str] = {}
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if process.name() in ESSENTIAL:
+                status_of[process.name()] = process.status()
+    return status_of

@@ -24,6 +24,8 @@ from orchestrator.records.centre import Centre
 __all__ = ["Leavings", "end_processes", "forget", "leavings", "note", "processes_of"]
 
 SESSIONS = "ray"  # Ray's folder of sessions, in the one for temporary files
+TITLE = "ray::"  # how its workers call themselves
+PACKAGE = f"{os.sep}ray{os.sep}"  # where its programs lie
 END_S = 5.0  # that killed processes may take to be gone
 
 
@@ -107,11 +109,21 @@ def _sessions(process: psutil.Process) -> Iterator[str]:
     """The sessions of Ray whose files a process names or has open."""
     prefix = f"{_temporary() / SESSIONS}{os.sep}"
     words = process.cmdline()
+    if not _is_of_ray(words, prefix):
+        return
     paths = [word[word.index(prefix) :] for word in words if prefix in word]
     if not paths:
         paths = _open_paths(process.pid, prefix)
     for path in paths:
         yield path.removeprefix(prefix).partition(os.sep)[0].partition(" ")[0]
+
+
+def _is_of_ray(words: list[str], prefix: str) -> bool:
+    """Whether a command line is one of Ray's own programs; not that of who reads its logs."""
+    if not words:
+        return False
+    programs = (word for word in words if prefix not in word)
+    return words[0].startswith(TITLE) or any(PACKAGE in word for word in programs)
 
 
 def _open_paths(pid: int, prefix: str) -> list[str]:

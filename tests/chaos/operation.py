@@ -66,7 +66,8 @@ def operate(plan: Plan, folder: Path) -> Outcome:
     outcome = Outcome(plan=str(plan), hit=patient.hit, status=status)
     try:
         _judge_end(patient, outcome, ended)
-        time.sleep(LEFT_S if patient.left() else 0.0)
+        while patient.left() and time.monotonic() < ended + LEFT_S:
+            time.sleep(LOOK_S)
         for (pid, _), what in patient.left().items():
             outcome.faults.append(f"{what or 'a process'} (pid {pid}) is left after {LEFT_S:g} s")
     finally:

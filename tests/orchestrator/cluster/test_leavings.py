@@ -45,7 +45,8 @@ def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Killed]:
     logs = tmp_path / "ray" / f"session_2026-01-01_00-00-00_000000_{centre.pid}" / "logs"
     logs.mkdir(parents=True)
     left = subprocess.Popen(
-        [sys.executable, "-c", SESSION, str(logs / "worker.out")], stdout=subprocess.PIPE
+        [sys.executable, "-c", SESSION, str(logs / "worker.out"), "/opt/ray/worker.py"],
+        stdout=subprocess.PIPE,
     )
     assert left.stdout is not None and left.stdout.readline() == b"open\n"
     centre.kill()
@@ -59,7 +60,10 @@ def test_what_a_killed_run_left_is_named_and_ended(
     killed: Killed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     centre, left = killed
-    assert [process.pid for process in processes_of(centre.pid)] == [left.pid]
+    log = next(Path(centre.folder).parent.glob("ray/*/logs/*"))
+    with subprocess.Popen(["tail", "-f", str(log)]) as reader:
+        assert [process.pid for process in processes_of(centre.pid)] == [left.pid]
+        reader.kill()
     assert main(["report", str(Path(centre.folder))]) == 2
     said = capsys.readouterr().err.splitlines()[0]
     assert said == (
