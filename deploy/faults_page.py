@@ -115,8 +115,8 @@ def page() -> str:
             EXAMPLE,
             f"{paragraphs(WHEN)}\n",
             "\n".join(kinds),
-            "\nUnits, bounds and defaults of the keys: [scenario.md](scenario.md#timelinen). Frames "
-            "on the air: [model.md](model.md#what-happens-on-the-air).\n",
+            "\nUnits, bounds and defaults of the keys: [scenario.md](scenario.md#timelinen). "
+            "Frames on the air: [model.md](model.md#what-happens-on-the-air).\n",
             "\n".join(signals),
             "\nThey are of the slot that has just ended, and of all edges together.\n",
             f"{paragraphs(EDGES)}\n",
