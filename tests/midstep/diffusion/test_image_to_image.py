@@ -12,9 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
+from midstep.diffusion.factory import open_denoiser
 from midstep.diffusion.image_to_image import open_image_to_image
 from midstep.errors import PromptError
+from midstep.reuse.render import Spec, render
+from midstep.scenario_file import load
 from midstep.wire.start import Start, first_step
+from midstep.workload.requests import find_catalogue
 from tests import tiny
 from tests.midstep.diffusion.cuts import GUIDANCE, PROMPT, STEPS, Cut, finish, opened, run
 
@@ -109,3 +113,25 @@ def test_equal_pixels_are_one_start_however_they_are_packed() -> None:
     assert again.key == Start(png=png(), strength=0.5).key
     assert again.key != Start(png=png(4), strength=0.5).key
     assert again.key != Start(png=png(), strength=0.6).key
+
+
+def test_the_shipped_model_does_as_its_stock_pipeline() -> None:
+    d = open_denoiser(load("laptop"))
+    of = find_catalogue(load("laptop"))
+    pixels = render(of, Spec(of.edges[1]), 3)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    start = Start(png=buffer.getvalue(), strength=STRENGTH)
+    whole = open_image_to_image(d.pipe)  # type: ignore[attr-defined]
+    whole.scheduler = copy.deepcopy(whole.scheduler)
+    image = whole(
+        PROMPT,
+        image=Image.fromarray(pixels),
+        strength=STRENGTH,
+        num_inference_steps=d.identity.steps,
+        guidance_scale=d.identity.guidance,
+        generator=torch.Generator().manual_seed(SEED),
+    ).images[0]
+    frame = d.freeze(run(d, d.begin(PROMPT, SEED, 12, start=start)), "key")
+    rest = d.resume(frame, PROMPT, d.identity.steps, None)
+    assert np.array_equal(d.decode(run(d, rest)), np.asarray(image))
