@@ -123,8 +123,8 @@ def measure(
         requests = stream.requests[stream.warm_up :]
         order = sample(stream.counted, stream.counted)
         chosen: list[int] = []
-        found: list[Reuse] = []
-        while len(found) < count and len(chosen) < len(order):
+        pictures: list[Reuse] = []
+        while len(pictures) < count and len(chosen) < len(order):
             more = order[len(chosen) : len(chosen) + TOGETHER]
             places: list[Place] = []
             for n in more:
@@ -132,19 +132,19 @@ def measure(
                 places += [place._replace(step=0), place] if place.step else []
             measuring.measure(places)
             chosen += more
-            found = [*reused(replayed, stream, bench.journal, chosen, limits.kind)]
-        print(row(quality, found), flush=True)
+            pictures = [*reused(replayed, stream, bench.journal, chosen, limits.kind)]
+        print(row(quality, pictures), flush=True)
 
 
-def row(quality: Quality, found: Sequence[Reuse]) -> str:
+def row(quality: Quality, pictures: Sequence[Reuse]) -> str:
     """A line of the table."""
-    below = sum(not one.good for one in found)
-    low, high = wilson(below, len(found))
-    mean = sum(one.step for one in found) / max(1, len(found))
-    lowered = lowered_after(found, quality)
+    below = sum(not one.good for one in pictures)
+    low, high = wilson(below, len(pictures))
+    mean = sum(one.step for one in pictures) / max(1, len(pictures))
+    lowered = lowered_after(pictures, quality)
     return (
         f"| {quality.metric} {quality.floor:g}, share {quality.share:g} | {mean:.1f} | "
-        f"{len(found)} | {below} | {100 * below / max(1, len(found)):.1f} | "
+        f"{len(pictures)} | {below} | {100 * below / max(1, len(pictures)):.1f} | "
         f"{100 * low:.1f} to {100 * high:.1f} | {'-' if lowered is None else lowered} |"
     )
 
