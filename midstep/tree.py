@@ -42,8 +42,8 @@ class Tree(BaseModel):
     def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML's yes, no, on and off are truth values, and Python takes those for 1 and 0."""
         field = cls.model_fields[str(info.field_name)]
-        # a policy's file is in the record as a text, and a negative prompt is none of a file
-        if isinstance(value, str) and info.field_name not in ("source", "negative"):
+        # a policy's file is in the record as a text, and a negative prompt names no file
+        if isinstance(value, str) and info.field_name not in ("source", "text", "negative"):
             _check_length(value)
         if isinstance(value, bool) and field.annotation not in (bool, bool | None):
             raise ValueError("yes, no, on, off, true and false are truth values; none is wanted")

@@ -56,7 +56,9 @@ class Calls(Kind):
 
     async def _open(self) -> None:
         self._edge, address = await self._served.__aenter__()
-        scaler = Scaler(parse(paced.TREE), Parts([], []), 0.0, WallClock(1.0), lambda _: None)
+        scaler = Scaler(
+            parse(paced.TREE), Parts(cells=[], targets=[]), 0.0, WallClock(1.0), lambda _: None
+        )
         self._run = grpc.aio.server(interceptors=[MessageCheck()])
         run_rpc.add_RunServicer_to_server(RunService(scaler), self._run)
         port = self._run.add_insecure_port("127.0.0.1:0")

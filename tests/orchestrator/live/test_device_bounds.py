@@ -32,7 +32,7 @@ def test_a_run_of_a_million_is_refused_before_its_devices_are_made() -> None:
 
 async def test_a_live_run_is_not_scaled_to_a_million() -> None:
     scenario = parse(paced.TREE)
-    scaler = Scaler(scenario, Parts([], []), 0.0, VirtualClock(), lambda _: None)
+    scaler = Scaler(scenario, Parts(cells=[], targets=[]), 0.0, VirtualClock(), lambda _: None)
     with pytest.raises(ScenarioError, match="1,000,000 devices in one process"):
         await scaler.scale(MILLION)
 

@@ -83,7 +83,8 @@ def going(ended: Path, tmp_path: Path) -> Going:
 
 def test_a_half_written_line_waits_for_its_end_and_no_row_comes_twice(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    first, second, third = ({"at_s": n, "text": "a}b"} for n in (1, 2, 3))
+    told = {"kind": None, "place": None, "phase": None}  # of no event of the timeline
+    first, second, third = ({**told, "at_s": n, "text": "a}b"} for n in (1, 2, 3))
     lines = [json.dumps(row) + "\n" for row in (first, second, third)]
     path.write_text(lines[0] + lines[1][:-4])
     journal = Journal(tmp_path, "events")

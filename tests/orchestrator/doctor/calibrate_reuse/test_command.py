@@ -119,12 +119,12 @@ def test_what_cannot_be_written_is_one_line_and_loses_nothing(
         with pytest.raises(RecordError, match=r"No space left.*goes on from there"):
             measure(wish)
     begun = (wish.out / "reuse.journal.jsonl").read_bytes()
-    (wish.out / "reuse.json.new").mkdir()  # where the table is written first
+    (wish.out / "reuse.json.tmp").mkdir()  # where the table is written first
     with pytest.raises(RecordError, match="all measurements are in"):
         measure(wish)
     assert f"| words | {GOOD} |" in capsys.readouterr().out
     assert (wish.out / "reuse.journal.jsonl").read_bytes().startswith(begun)
-    (wish.out / "reuse.json.new").rmdir()
+    (wish.out / "reuse.json.tmp").rmdir()
     assert measure(wish).drawn.total() == 0
 
 

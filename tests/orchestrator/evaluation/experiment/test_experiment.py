@@ -169,7 +169,7 @@ def test_nothing_is_played_where_a_point_would_be_refused(
     assert not (tmp_path / "runs").exists()
     assert main(["experiment", "nowhere"]) == 2
     assert (
-        "the shipped ones are fixed-steps, own-endings, shared-band, six-policies"
+        "the shipped ones are cooperation, fixed-steps, own-endings, shared-band"
         in capsys.readouterr().err
     )
     assert main(["experiment", str(small(tmp_path, road="live")), "--jobs", "2"]) == 2
