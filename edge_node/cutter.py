@@ -39,11 +39,8 @@ class Cutter:
         """The step wanted for a request, within 1..limit, and past the first step of its start
         picture. `held` is the furthest held step within its limit, 0: none; `flight` a trajectory
         that it could join."""
-        first = 0 if request.start is None else request.start.first_step(self.steps)
-        # steps before a start picture's first have not to be computed either
-        situation = self.situation(request, prompt_key, max(held, first), flight)
-        wanted = self._rule.cut(situation)
-        return max(first + 1, min(wanted, request.limit))
+        wanted = self._rule.cut(self.situation(request, prompt_key, held, flight))
+        return max(self._first_step(request) + 1, min(wanted, request.limit))
 
     @property
     def step_price_s(self) -> float:
@@ -53,7 +50,8 @@ class Cutter:
     def situation(
         self, request: Request, prompt_key: str, held: int, flight: Flight | None
     ) -> Situation:
-        """What the edge knows when it cuts a request (see `cut`)."""
+        """What the edge knows when it cuts a request (see `cut`), or has to choose between making
+        its output and fetching one."""
         step_s = request.step_s or UNKNOWN_SLOWNESS * self.tick_s[1]
         rate_bps = request.rate_bps
         batch = min(self._engine.in_flight, self._max_batch)
@@ -62,7 +60,8 @@ class Cutter:
             prompt_key=prompt_key,
             limit=request.limit,
             steps=self.steps,
-            held=held,
+            # steps before a start picture's first have not to be computed either
+            held=max(held, self._first_step(request)),
             in_flight_step=None if flight is None else flight.step,
             until=0 if flight is None else flight.until,
             queue=queue,
@@ -75,3 +74,7 @@ class Cutter:
             decode_s=self._decode_s / self.tick_s[1] * step_s,
             backlog_s=request.backlog_s,
         )
+
+    def _first_step(self, request: Request) -> int:
+        """The step at which its trajectory begins."""
+        return 0 if request.start is None else request.start.first_step(self.steps)

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
-from midstep.events import MOST_TIMES, KillEvent, TimelineEvent
+from midstep.events import MOST_TIMES, HandOverEvent, KillEvent, TimelineEvent
 from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
 from midstep.units import excerpt
 
@@ -782,6 +782,16 @@ class Scenario(Tree):
                 raise ValueError(
                     f"timeline.{number}.part: a run in one process has no {event.part} that could "
                     f"be killed; set modes.wire: grpc, or take learner"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _handed_over_share_no_band(self) -> Scenario:
+        for number, event in enumerate(self.timeline):
+            if isinstance(event, HandOverEvent) and self.channel.total_mhz is not None:
+                raise ValueError(
+                    f"timeline.{number}: hand_over: who shares an edge's band stays there; leave "
+                    f"channel.total_mhz out"
                 )
         return self
 

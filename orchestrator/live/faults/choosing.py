@@ -55,7 +55,10 @@ class Choosing:
         for row in requests:
             if row.result == "done" and row.total_s is not None:
                 place = row.edge, row.device_class
-                spent_s[place].append(row.total_s - (row.transfer_s or 0.0))
+                on_link_s = (
+                    (row.link_wait_s or 0.0) + (row.uplink_s or 0.0) + (row.transfer_s or 0.0)
+                )
+                spent_s[place].append(row.total_s - on_link_s)
         for place, values in spent_s.items():
             mean = sum(values) / len(values)
             before = self._spent_s.get(place, mean)

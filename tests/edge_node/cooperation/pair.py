@@ -55,7 +55,7 @@ def with_pair(
             slot_seconds=1.0,
         )
         edge = make_edge(clock, neighbours=neighbours, **options)
-        other = Neighbour(make_edge(clock, several=True))
+        other = Neighbour(make_edge(clock, several=True, denoiser=options.get("denoiser")))
         tasks = [asyncio.create_task(one.engine.run()) for one in (edge, other.edge)]
         try:
             for step in holds:

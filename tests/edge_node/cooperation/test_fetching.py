@@ -12,6 +12,8 @@ from midstep.telemetry.metrics import REGISTRY
 from midstep.wire.frame import Frame
 from midstep.wire.messages import CacheUpdate, LentOutput
 from tests.edge_node.cooperation.pair import Neighbour, with_pair
+from tests.edge_node.marked import MarkedDenoiser
+from tests.edge_node.test_starts import start
 from tests.edge_node.world import FRAME, accesses, ask, keep, make_edge
 
 
@@ -177,3 +179,19 @@ def test_a_digest_is_sent_where_something_has_changed() -> None:
         task.cancel()
 
     run_virtual(use())
+
+
+def test_steps_that_a_start_picture_leaves_out_are_not_in_the_price_of_computing() -> None:
+    async def use(edge: Edge, other: Neighbour) -> None:
+        weak = replace(ask(edge), start=start(strength=0.5))  # one step to the cut, at 6
+        first = await other.edge.obtain(weak, 60)
+        await keep(other.edge, first)
+        await asyncio.sleep(1.0)  # a digest comes
+        answer = await edge.obtain(weak, 60)
+        assert (answer.reuse, answer.edge_steps, answer.from_edge) == ("computed", 1, "")
+        assert other.asked == []
+        plain = await edge.obtain(ask(edge), 60)  # from noise there are six
+        assert (plain.reuse, plain.from_edge) == ("exact", "edge-u")
+
+    # a fetch takes as long as two or three steps
+    with_pair(use, latency_ms=14.0, denoiser=MarkedDenoiser(batched=True))

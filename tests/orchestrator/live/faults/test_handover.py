@@ -109,10 +109,9 @@ def test_who_chooses_the_fastest_leaves_a_crowded_edge(tmp_path: Path) -> None:
     assert mean_s[0] < 0.5 * mean_s[1] and fast.keys() == still.keys()
 
 
-def test_a_band_that_is_shared_is_no_place_to_leave(tmp_path: Path) -> None:
-    _, slots, events = play(tmp_path / "a", OVER, channel={"total_mhz": 5})
-    assert users(slots, "north") == [3] * 30
-    assert "it could not be done: channel.total_mhz: a device shares its edge's band" in events[0]
+def test_a_band_that_is_shared_is_no_place_to_leave() -> None:
+    with pytest.raises(ScenarioError, match=r"timeline\.0: hand_over: .*; leave channel.total_mhz"):
+        parse(paced.tree(**BASE, channel={"total_mhz": 5}, timeline=[OVER]))
 
 
 @pytest.mark.parametrize(
