@@ -10,18 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-os.environ.setdefault("RAY_USE_UVLOOP", "0")  # uvloop fires timers up to 1 ms early
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a laptop's Ray stays on loopback
-# Ray's default is 15: an edge or a host would wait for whatever else this machine computes
-os.environ.setdefault("RAY_worker_niceness", "0")
-# without its head Ray would end this process in the middle of a run's end; we notice it sooner
-os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "600")
-# what died is said by us, in one line
-os.environ.setdefault(
-    "RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed|Raylet is terminated|marked dead"
-)
-
 import ray
 import ray.exceptions
 

@@ -309,7 +309,7 @@ def test_quantiles_agree_with_the_summary_within_one_bucket(monitored: Monitored
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "uplink"])
 def test_a_stages_mean_and_quantiles_agree_with_the_record(
     monitored: MonitoredRun, stage: str
 ) -> None:

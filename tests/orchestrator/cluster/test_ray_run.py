@@ -16,8 +16,10 @@ from tests.orchestrator.cluster.live_run import PACED, live, scrape
 pytestmark = pytest.mark.ray
 # of real pictures that are checked, of another prompt's outputs, of a second tier
 ELSEWHERE = (
+    "backhaul_",
     "disk_",
     "donor_",
+    "fetch",
     "reuse_ceiling_",
     "reuse_checks_",
     "reuse_limits_",
