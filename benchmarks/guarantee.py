@@ -15,12 +15,13 @@ shows what a wrong table does.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from midstep.draws import CHECK, uniform
-from midstep.errors import OptionError
+from midstep.errors import MidstepError, OptionError
 from midstep.reuse.guard import Guard
 from midstep.reuse.limits import open_limits
 from midstep.reuse.proportions import wilson
@@ -163,7 +164,12 @@ def main() -> None:
     changes = [*args.set, f"model.device={args.device}"]
     if args.model:
         changes.append(f"model.path={args.model}")
-    measure(load("laptop", changes), qualities(args.quality), args.reused, args.capacity, args.out)
+    try:
+        measure(
+            load("laptop", changes), qualities(args.quality), args.reused, args.capacity, args.out
+        )
+    except MidstepError as error:
+        sys.exit(f"midstep: {error}")
 
 
 if __name__ == "__main__":

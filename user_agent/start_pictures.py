@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,16 +23,16 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 HELD = 256  # pictures that are kept as they go up
 
 
-class StartSource:
+class StartSource(ABC):
     """Start pictures by number, at the size that a pipeline draws."""
 
     def __init__(self, height: int, width: int) -> None:
         self.size = width, height
         self.start = lru_cache(HELD)(self._start)
 
+    @abstractmethod
     def image(self, number: int) -> Image.Image:
         """The picture of that number, of any size. Raises PromptError where it cannot be read."""
-        raise NotImplementedError
 
     def _start(self, choice: StartChoice) -> Start:
         """A picture as it goes up: brought to the pipeline's size, PNG. Raises as `image`."""

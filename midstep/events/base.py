@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -101,15 +102,16 @@ class Event(Tree):
             raise ValueError(f"until_s: {self.until_s:g} s is not after at_s, {self.at_s:g} s")
         return self
 
+    @abstractmethod
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         """Do it; in words what was done, such as "60 to 90 users". What it draws it draws from
         `rng`, which depends on the seed, on the event's place in the timeline and on how many times
         it came before. Raises MidstepError, one line, where it cannot be done."""
-        raise NotImplementedError
 
     async def undo(self, run: FaultyRun) -> str:
-        """End it, `for_s` after `apply`; in words what was done. Raises as `apply`."""
-        raise NotImplementedError
+        """End it, `for_s` after `apply`; in words what was done. Raises as `apply`. Kinds without
+        an end do not have it, and are refused a `for_s`."""
+        raise AssertionError(f"{type(self).__name__} has no end")
 
     def check(self) -> None:
         """Look at what it needs beside its keys, such as a file, before a run begins. Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,13 +41,13 @@ class DeviceEvent(Event):
             raise ValueError("users: an empty list means nobody; leave it out for all")
         return self
 
+    @abstractmethod
     def change(self) -> DeviceChange:
         """What it changes. Raises ScenarioError, one line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self) -> str:
         """What there is from now on, in words."""
-        raise NotImplementedError
 
     async def apply(self, run: FaultyRun, rng: np.random.Generator) -> str:
         self._cause = f"{self.kind} {rng.integers(2**62)}"  # another one each time it comes
