@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.cli import main as midstep
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import midstep
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 
 COLUMNS = (
     "policy",

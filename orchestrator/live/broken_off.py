@@ -20,7 +20,7 @@ from orchestrator.live.run_service import FILE
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records.centre import CENTRE_NAME, Centre
 from orchestrator.records.folders import read_scenario
-from orchestrator.records.recorder import read_begin, read_events, read_run
+from orchestrator.records.run_reader import read_begin, read_events, read_run
 
 __all__ = ["complete"]
 

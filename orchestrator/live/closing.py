@@ -12,7 +12,8 @@ from orchestrator.live.launch import Options
 from orchestrator.live.target_files import write_target_files
 from orchestrator.records import perfetto, summary
 from orchestrator.records.kept_quality import checks_line
-from orchestrator.records.recorder import Recorder, policy_failures
+from orchestrator.records.recorder import Recorder
+from orchestrator.records.run_files import policy_failures
 
 __all__ = ["close_record"]
 

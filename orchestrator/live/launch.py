@@ -32,7 +32,7 @@ from orchestrator.live.setting import (
     run_split_step,
 )
 from orchestrator.records import summary
-from orchestrator.records.recorder import checkpoint_file
+from orchestrator.records.run_files import checkpoint_file
 
 __all__ = ["ClusterKind", "Launch", "Options", "check"]
 

@@ -48,8 +48,9 @@ from orchestrator.live.slot_loop import SlotLoop
 from orchestrator.live.target_files import write_target_files
 from orchestrator.live.timeline import Happening
 from orchestrator.records.reconciliation import answers_lines, loss_line
-from orchestrator.records.recorder import Recorder, run_folder
+from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import SlotProgress
+from orchestrator.records.run_files import run_folder
 from orchestrator.records.summary import RunFacts
 from orchestrator.watch.live import Progress
 from orchestrator.watch.monitor import Monitor

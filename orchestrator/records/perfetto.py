@@ -20,7 +20,6 @@ from midstep.json_text import parse_json
 from midstep.whole_file import replacing
 from orchestrator.records.folders import read_scenario
 from orchestrator.records.frames import record_table
-from orchestrator.records.recorder import read_events
 from orchestrator.records.request_slices import (
     COLUMNS,
     Slice,
@@ -29,6 +28,7 @@ from orchestrator.records.request_slices import (
     request_slices,
     span,
 )
+from orchestrator.records.run_reader import read_events
 
 __all__ = ["TRACE", "write"]
 

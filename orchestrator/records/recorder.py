@@ -1,13 +1,11 @@
 """Writes a run's record to disk. Rows go to a journal as they come, so that a failure loses
-nothing; the parquet files are made from it at the end. Of a run that broke off the journal stays,
-and `midstep report` reads that."""
+nothing and a long run takes no more memory than a short one; the parquet files are made from it at
+the end. Of a run that broke off the journal stays, and `midstep report` reads that."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,50 +13,21 @@ from typing import Any
 
 import yaml
 
-from midstep import __version__
 from midstep.diffusion.pace import MachinePace
 from midstep.errors import PolicyFailed, RecordError
-from midstep.json_text import parse_json
 from midstep.scenario import Scenario
 from midstep.telemetry.record import Gallery, RequestRow
 from midstep.telemetry.ticks import Tick
 from orchestrator.records.centre import Centre
-from orchestrator.records.folders import SCENARIO, claim_folder, release_folder, write_at_once
-from orchestrator.records.journals import JOURNALS, optional_columns, read_journal
+from orchestrator.records.folders import SCENARIO, release_folder, write_at_once
+from orchestrator.records.journals import JOURNALS, read_back
 from orchestrator.records.row_journal import RESERVE, Reserve, RowJournal, is_full
 from orchestrator.records.rows import CheckRow, EndedRequest, EventRow, SlotRow, TickRow
-from orchestrator.records.tables import read_parquet, write_parquet
+from orchestrator.records.run_files import BEGIN, checkpoint_file, is_filled, traceback_file
+from orchestrator.records.tables import write_parquet
+from orchestrator.records.versions import versions
 
-__all__ = [
-    "Recorder",
-    "checkpoint_file",
-    "policy_failures",
-    "read_begin",
-    "read_events",
-    "read_run",
-    "run_folder",
-    "traceback_file",
-    "versions",
-]
-
-BEGIN = "begin.json"
-RESULTS = (
-    *(f"{name}.jsonl" for name in JOURNALS),
-    BEGIN,
-    "requests.parquet",
-    "slots.parquet",
-    "ticks.parquet",
-    "trace.json",
-    "summary.json",
-    "judged.csv",
-    "report.html",
-    "plots",
-    "images",
-    "targets.json",
-    "control.json",
-    "prometheus",
-    RESERVE,
-)
+__all__ = ["Recorder"]
 
 
 class Recorder:
@@ -73,13 +42,12 @@ class Recorder:
         self._journals: dict[str, RowJournal] = {}
         self._given_up = 0  # pictures, since the disk is full
         self.announce: Callable[[str], None] = lambda _: None  # hears what was given up
-        self.rows: dict[str, RequestRow] = {}
-        self.slots: list[SlotRow] = []
-        self.gallery: list[Gallery] = []
         self.events: list[dict[str, Any]] = []
-        self._ticks: list[TickRow] = []
+        self._rows: dict[str, RequestRow] | None = None
+        self._slots: list[SlotRow] | None = None
+        self._unwritten: list[RequestRow] = []  # the disk was full
         self._begin: dict[str, Any] = {}
-        if _is_filled(folder / SCENARIO):
+        if is_filled(folder / SCENARIO):
             raise RecordError(f"{folder}: a run is in there already")
         try:
             (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -131,27 +99,53 @@ class Recorder:
             write_at_once(self.folder / BEGIN, json.dumps(self._begin) + "\n")
 
     def ended(self, ended: Iterable[EndedRequest]) -> None:
-        """Requests that ended, with their pictures; and those whose row comes again."""
-        for one in ended:
-            self.rows[one.row.request_id] = one.row
-            if one.again:
-                self._write("checks", vars(CheckRow.of(one.row)))
-                continue
-            self._write("requests", one.row.dict())
-            if one.picture is not None and self._images:
-                self._image(one.row.request_id, one.picture)
+        """Requests that ended, with their pictures; and those whose row comes again. Raises OSError
+        where the disk is full; their rows are not lost for that."""
+        rest = [*ended]
+        try:
+            while rest:
+                self._ended(rest[0])
+                del rest[0]
+        except OSError:
+            self._unwritten += [one.row for one in rest]
+            raise
+
+    def _ended(self, one: EndedRequest) -> None:
+        if self._rows is not None:
+            self._rows[one.row.request_id] = one.row
+        if one.again:
+            self._write("checks", vars(CheckRow.of(one.row)))
+            return
+        self._write("requests", one.row.dict())
+        if one.picture is not None and self._images:
+            self._image(one.row.request_id, one.picture)
+
+    @property
+    def rows(self) -> dict[str, RequestRow]:
+        """Every request's row by its id. They are read back from the journal when somebody first
+        asks, and kept from then on: a run asks when its users have stopped."""
+        if self._rows is None:
+            rows = [RequestRow(**row) for row in read_back(self.folder, "requests")]
+            self._rows = {row.request_id: row for row in [*rows, *self._unwritten]}
+        return self._rows
+
+    @property
+    def slots(self) -> list[SlotRow]:
+        """Every slot's row, read back as `rows` are."""
+        if self._slots is None:
+            self._slots = [SlotRow(**row) for row in read_back(self.folder, "slots")]
+        return self._slots
 
     def slot(self, row: SlotRow) -> None:
         """A slot that ended."""
-        self.slots.append(row)
+        if self._slots is not None:
+            self._slots.append(row)
         self._write("slots", vars(row))
 
     def ticks(self, edge: str, ticks: Iterable[Tick]) -> None:
         """Ticks of an edge's engine, where the scenario has them recorded."""
-        rows = [TickRow(edge=edge, **asdict(tick)) for tick in ticks]
-        self._ticks += rows
-        for row in rows:
-            self._write("ticks", vars(row))
+        for tick in ticks:
+            self._write("ticks", vars(TickRow(edge=edge, **asdict(tick))))
 
     def event(
         self,
@@ -184,7 +178,6 @@ class Recorder:
         """Pictures made again without reuse: what they say of quality goes into the rows, they into
         images/, and with them the picture that they are compared with."""
         gallery = [*gallery]
-        self.gallery += gallery
         for one in gallery:
             self.rows[one.request_id].psnr_db = one.psnr_db
             if one.frame is not None:
@@ -210,7 +203,7 @@ class Recorder:
         slots = [vars(row) for row in self.slots]
         write_parquet(self.folder / "slots.parquet", SlotRow, slots)
         if "ticks" in self._journals:
-            ticks = [vars(row) for row in self._ticks]
+            ticks = read_back(self.folder, "ticks")
             write_parquet(self.folder / "ticks.parquet", TickRow, ticks)
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()
@@ -254,103 +247,6 @@ class Recorder:
         self._journals[journal].write(row)
 
 
-def checkpoint_file(edge: str, edges: Sequence[str]) -> str:
-    """The name of the file that holds the state of an edge's learner, in a run of these edges."""
-    return "learner.ckpt" if len(edges) == 1 else f"learner-{edge}.ckpt"
-
-
-def traceback_file(edge: str | None, edges: Sequence[str]) -> str:
-    """The name of the file that holds the traceback of a policy that failed, by edge where a run
-    has several."""
-    one = edge is None or len(edges) == 1
-    return "policy-traceback.txt" if one else f"policy-traceback-{edge}.txt"
-
-
-def policy_failures(folder: Path) -> list[str]:
-    """Which policies failed in a run, a line each, with the file that holds the traceback."""
-    return [
-        f"{path.read_text().splitlines()[0]}; its traceback is in {path.name}"
-        for path in sorted(folder.glob("policy-traceback*.txt"))
-    ]
-
-
-def run_folder(scenario: Scenario, out: str | None) -> Path:
-    """Claim `--out`, or runs/<name>-<time>. Raises OptionError where a run is there already."""
-    edges = [edge.name for edge in scenario.edges]
-    states = [checkpoint_file(edge, edges) for edge in edges]
-    return claim_folder(scenario.name, out, SCENARIO, (*RESULTS, *states))
-
-
-def read_run(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Request and slot rows of a run, from parquet, or from the journal of one that broke off.
-    Raises RecordError."""
-    if not _is_filled(folder / SCENARIO):
-        raise RecordError(f"{folder}: no run is in there (no {SCENARIO})")
-    # an older run's rows have fewer columns
-    requests, slots = (
-        [{**optional_columns(kind), **row} for row in _rows(folder, name)]
-        for name, kind in (("requests", RequestRow), ("slots", SlotRow))
-    )
-    return requests, slots
-
-
-def read_events(folder: Path) -> list[dict[str, Any]]:
-    """What happened in a run that broke off, as far as its journals tell; damage to them is the
-    last event. Raises RecordError."""
-    present = [name for name in JOURNALS if (folder / f"{name}.jsonl").is_file()]
-    journals = {name: read_journal(folder, name) for name in present}
-    events = journals["events"][0] if "events" in journals else []
-    at_s = max((event["at_s"] for event in events), default=0.0)
-    for name, (_, damaged) in journals.items():
-        if damaged:
-            text = f"{name}.jsonl: {damaged} damaged lines are left out"
-            events.append({"at_s": at_s, "text": text})
-    return events
-
-
-def read_begin(folder: Path) -> dict[str, Any]:
-    """Read what `Recorder.began` wrote; nothing where it is not there, or damaged."""
-    try:
-        tree = parse_json((folder / BEGIN).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return tree if isinstance(tree, dict) else {}
-
-
-def versions() -> dict[str, str]:
-    """The versions of the program and of what it stands on."""
-    by_name = {"midstep": __version__, "python": platform.python_version()}
-    for name in ("torch", "diffusers", "transformers", "ray", "grpcio", "numpy"):
-        try:
-            by_name[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            by_name[name] = "not installed"
-    return by_name
-
-
-def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
-    """Read the table, or the journal where the table is missing or damaged by a kill."""
-    parquet = folder / f"{name}.parquet"
-    journal = folder / f"{name}.jsonl"
-    if not parquet.is_file() and not journal.is_file():
-        raise RecordError(f"{folder}: neither {name}.parquet nor {name}.jsonl is there")
-    if parquet.is_file():
-        try:
-            return read_parquet(parquet)
-        except RecordError:
-            if not journal.is_file():
-                raise
-    return read_journal(folder, name)[0]
-
-
 def _checks(scenario: Scenario) -> bool:
     """Whether pictures of a run are checked."""
     return scenario.modes.denoiser == "real" and scenario.reuse.check_share > 0
-
-
-def _is_filled(path: Path) -> bool:
-    """Whether a file is there that is no mere claim."""
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False

@@ -23,9 +23,10 @@ from orchestrator.records.kept_quality import guarantee
 from orchestrator.records.like_prompts import like_prompts
 from orchestrator.records.neighbours import neighbours
 from orchestrator.records.reconciliation import died, loss_line
-from orchestrator.records.recorder import policy_failures, read_begin, read_events, read_run
 from orchestrator.records.reuse_limits import reuse_limits
 from orchestrator.records.row_journal import RESERVE
+from orchestrator.records.run_files import policy_failures
+from orchestrator.records.run_reader import read_begin, read_events, read_run
 from orchestrator.records.slot_plots import SlotPlots
 
 __all__ = ["write"]

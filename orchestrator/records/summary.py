@@ -23,8 +23,8 @@ from orchestrator.records.event_effects import effects
 from orchestrator.records.folders import write_at_once
 from orchestrator.records.kept_quality import good_shares
 from orchestrator.records.metrics import METRICS
-from orchestrator.records.recorder import versions
 from orchestrator.records.statistics import batch_means, percentile, plain
+from orchestrator.records.versions import versions
 from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["RunFacts", "measured", "metrics", "missed", "read", "renew", "summarise", "write"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import islice
 
 from rich.console import Console
 from rich.live import Live
@@ -40,7 +39,7 @@ class Progress:
         )
         self._quiet = quiet
         self._figures = RunFigures(scenario)
-        self._counted = [0, 0, 0]  # rows, slots and events that the figures have
+        self._events = 0  # that the figures have
         self._drawn = -REDRAW_S
 
     def __enter__(self) -> Progress:
@@ -60,7 +59,7 @@ class Progress:
         """A slot has ended."""
         if self._quiet:
             return
-        self._take_in()
+        self._take_in(progress)
         if self._live is None:
             if self._figures.last_slot % 5 == 4:
                 self.say("  ".join(f"{name} {value}" for name, value in self._cells(progress)))
@@ -68,18 +67,14 @@ class Progress:
             self._live.update(Screen(self._figures, "running"), refresh=True)
             self._drawn = time.monotonic()
 
-    def _take_in(self) -> None:
-        rows = self._recorder.rows
-        slots = self._recorder.slots
+    def _take_in(self, progress: SlotProgress) -> None:
         events = self._recorder.events
-        # not a walk over all of them
-        newest = list(islice(reversed(rows.values()), len(rows) - self._counted[0]))
         self._figures.add(
-            (vars(row) for row in reversed(newest)),
-            (vars(slot) for slot in slots[self._counted[1] :]),
-            events[self._counted[2] :],
+            (vars(row) for row in progress.requests),
+            (vars(slot) for slot in progress.rows),
+            events[self._events :],
         )
-        self._counted = [len(rows), len(slots), len(events)]
+        self._events = len(events)
 
     def _cells(self, progress: SlotProgress) -> list[tuple[str, str]]:
         figures = self._figures

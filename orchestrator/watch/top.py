@@ -87,7 +87,7 @@ class Watch:
 
     def _read_whole(self) -> None:
         """The tables of a run that ended, in place of what was followed."""
-        from orchestrator.records.recorder import read_run  # pyarrow, which a live run needs not
+        from orchestrator.records.run_reader import read_run  # pyarrow, which a live run needs not
 
         rows, slots = read_run(self._folder)
         self.figures = RunFigures(self.figures.scenario, whole=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from midstep.workload.arrivals import next_arrival, open_law
 from orchestrator.records.folders import read_scenario
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 
 __all__ = ["of_record", "of_text"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from midstep.errors import EXIT_DIED, EXIT_INPUT, EXIT_INTERRUPTED, MidstepError
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.chaos.invariants import of_record, of_text
 from tests.chaos.patient import Patient
 from tests.chaos.plan import Plan

@@ -25,7 +25,7 @@ from deploy.grafana.panels import EVENTS, Panel, Query, of_edge, quantile, ratio
 from deploy.grafana.render import render
 from midstep.telemetry.metrics import SECONDS, SPECS
 from midstep.telemetry.record import STAGES
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from orchestrator.watch import programs
 from orchestrator.watch.supervised_process import SupervisedProcess
 from tests.deploy import promql

@@ -14,7 +14,7 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.live.run_service import find_endpoint
 from orchestrator.records import perfetto, report
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from orchestrator.records.run_record import Run
 from orchestrator.watch.top import Watch
 from tests import paced

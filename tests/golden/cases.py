@@ -17,7 +17,7 @@ from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.command import simulate
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced, tiny
 
 Tree = dict[str, Any]

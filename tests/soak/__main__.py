@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.chaos.invariants import of_record, of_text
 from tests.chaos.patient import Patient
 from tests.soak.samples import Samples, growths

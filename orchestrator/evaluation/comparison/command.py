@@ -27,7 +27,8 @@ from orchestrator.records.folders import (
     write_at_once,
 )
 from orchestrator.records.metrics import METRICS
-from orchestrator.records.recorder import read_run, versions
+from orchestrator.records.run_reader import read_run
+from orchestrator.records.versions import versions
 from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["Pair", "Run", "compare", "pair", "read"]

@@ -20,7 +20,7 @@ from midstep.errors import OptionError
 from orchestrator.evaluation.experiment.points import Point
 from orchestrator.evaluation.experiment.pool import Outcome
 from orchestrator.records.folders import BROKEN, RUNS, SCENARIO, write_at_once
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 
 __all__ = ["PLAN", "Folder"]
 

@@ -20,7 +20,7 @@ from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.many import Progress, Workers, summarised
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["FIGURES", "PAPER", "QUICK", "about", "chosen", "effort", "reproduce"]

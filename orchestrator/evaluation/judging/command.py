@@ -21,8 +21,8 @@ from orchestrator.evaluation.judging.shares import (
     share,
 )
 from orchestrator.evaluation.judging.verdicts import write_verdicts
-from orchestrator.records.recorder import read_run
 from orchestrator.records.request_plots import by_cut, by_reuse
+from orchestrator.records.run_reader import read_run
 from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["judge"]

@@ -14,7 +14,7 @@ from midstep.scenario import Scenario
 from orchestrator.evaluation.judging.shares import Outcome
 from orchestrator.records.folders import read_scenario
 from orchestrator.records.picture_judge import Finding, PictureJudge, Sample
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from orchestrator.records.warm_up import after_warm_up
 
 __all__ = ["Judged", "JudgedRun", "judge_run"]

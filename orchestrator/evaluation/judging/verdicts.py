@@ -13,7 +13,7 @@ from midstep.telemetry.record import RequestRow
 from orchestrator.records import report, summary
 from orchestrator.records.folders import read_scenario, write_at_once
 from orchestrator.records.picture_judge import Finding
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from orchestrator.records.tables import write_parquet
 
 __all__ = ["TABLE", "write_verdicts"]

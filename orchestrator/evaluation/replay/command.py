@@ -15,7 +15,7 @@ from orchestrator.evaluation.replay.drivers import Score, play
 from orchestrator.evaluation.replay.trace import Trace, problem, read_trace
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["replay"]

@@ -20,7 +20,7 @@ from orchestrator.evaluation.simulator.many import play_lanes, summarised
 from orchestrator.evaluation.simulator.presets import Preset
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["cell", "is_open", "run", "show", "simulate", "write"]

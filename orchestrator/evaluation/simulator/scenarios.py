@@ -23,7 +23,7 @@ from orchestrator.evaluation.simulator.presets import COMPARED
 from orchestrator.live.setting import run_problem
 from orchestrator.records import summary
 from orchestrator.records.folders import claim_folder, released_on_failure
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["compared", "simulate_scenario"]

@@ -20,7 +20,7 @@ from orchestrator.evaluation.validation.loads import Point, points
 from orchestrator.evaluation.validation.page import Finding
 from orchestrator.evaluation.validation.roads import LIVE, SIMULATED, VIRTUAL, Roads
 from orchestrator.records.folders import claim_folder, released_on_failure
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 
 __all__ = ["Validation", "validate"]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from midstep.scenario import Modes, Scenario
 from orchestrator.evaluation.simulator.events import VIRTUAL_MODES
 from orchestrator.records import summary
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 
 __all__ = ["LIVE", "SIMULATED", "VIRTUAL", "Record", "Road", "Roads"]
 

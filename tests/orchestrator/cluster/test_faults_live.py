@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.live.checkpoint import unpack
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.orchestrator.cluster.live_run import PACED, live
 
 pytestmark = pytest.mark.ray

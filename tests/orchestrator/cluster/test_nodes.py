@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.orchestrator.cluster.live_run import PACED, live
 
 pytestmark = pytest.mark.ray

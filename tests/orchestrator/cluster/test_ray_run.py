@@ -10,7 +10,7 @@ import pytest
 
 from midstep.telemetry.metrics import SPECS
 from orchestrator.live.checkpoint import unpack
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.orchestrator.cluster.live_run import PACED, live, scrape
 
 pytestmark = pytest.mark.ray

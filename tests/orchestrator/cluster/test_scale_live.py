@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from midstep.v1 import run_pb2, run_pb2_grpc
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.orchestrator.cluster.live_run import PACED, Live, live, scrape
 
 pytestmark = pytest.mark.ray

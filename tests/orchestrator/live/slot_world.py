@@ -91,17 +91,21 @@ class FakeHost(Part):
         await asyncio.sleep(min(grace_s, self.in_flight_s))
 
     def _row(self, number: int, at_s: float) -> RequestRow:
-        row = cast(Any, SimpleNamespace(**dict.fromkeys(RequestRow.__dataclass_fields__)))
-        row.request_id = f"{self.name}-{number}"
-        row.edge = self.edge
-        row.slot = int(at_s // self.slot_seconds)
-        row.result = "done"
-        row.prompt_key = "a"
-        row.reuse = "exact" if number % 2 else "computed"
-        row.total_s = 1.0
-        row.arrived_s = at_s
-        row.dict = lambda: {"request_id": row.request_id, "slot": row.slot}
-        return cast(RequestRow, row)
+        return RequestRow(
+            request_id=f"{self.name}-{number}",
+            edge=self.edge,
+            user=number,
+            device_class="phone",
+            process_id=1,
+            prompt="a panda",
+            edge_prompt="a panda",
+            prompt_key="a",
+            slot=int(at_s // self.slot_seconds),
+            result="done",
+            reuse="exact" if number % 2 else "computed",
+            arrived_s=at_s,
+            total_s=1.0,
+        )
 
 
 def _numbered(fresh: list[float], ends: list[float]) -> list[tuple[int, float]]:

@@ -13,7 +13,7 @@ from midstep.scenario_file import parse
 from midstep.workload.arrivals import next_arrival, open_law
 from orchestrator.cli import main
 from orchestrator.live.broken_off import complete
-from orchestrator.records.recorder import read_begin, read_run
+from orchestrator.records.run_reader import read_begin, read_run
 from tests import paced
 
 ARRIVALS = {"poisson": {"per_user_per_minute": 20}}

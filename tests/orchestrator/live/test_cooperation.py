@@ -8,7 +8,7 @@ from midstep.scenario_file import parse
 from midstep.telemetry.metrics import REGISTRY
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 POISSON = {"catalogue_size": 30, "arrivals": {"poisson": {"per_user_per_minute": 90}}}

@@ -12,7 +12,7 @@ from midstep.scenario_file import parse
 from orchestrator.live import inprocess
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from user_agent.device import Finished
 from user_agent.host import DeviceHost

@@ -13,7 +13,7 @@ from orchestrator.live.inprocess import InProcess
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records import fidelity, recorder
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 

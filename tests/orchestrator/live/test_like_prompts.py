@@ -14,7 +14,7 @@ from midstep.scenario_file import parse
 from orchestrator.evaluation.simulator.events.refusals import check as check_simulated
 from orchestrator.live.launch import Options, check
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 POISSON = {"catalogue_size": 40, "arrivals": {"poisson": {"per_user_per_minute": 40}}}

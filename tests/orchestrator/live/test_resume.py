@@ -15,7 +15,7 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.live.setting import learner_setting, pipeline_revision, run_problem
 from orchestrator.policies import Policy, base
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from tests.orchestrator.live.tiny_policy import Tiny, tiny
 

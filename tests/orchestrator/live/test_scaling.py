@@ -18,7 +18,7 @@ from orchestrator.live.inprocess import LocalHost
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.live.scaling import Scaler
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from user_agent.device import Device, Finished
 

@@ -10,7 +10,7 @@ from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records import steps
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.user_agent.starting import scenario
 
 

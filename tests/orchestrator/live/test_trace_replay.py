@@ -13,7 +13,7 @@ from midstep.scenario_file import parse
 from orchestrator.cli import main
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 POISSON = {"poisson": {"per_user_per_minute": 30}}

@@ -18,7 +18,9 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records import folders
 from orchestrator.records.folders import claim_folder, release_folder, released_on_failure
-from orchestrator.records.recorder import Recorder, read_run, run_folder
+from orchestrator.records.recorder import Recorder
+from orchestrator.records.run_files import run_folder
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 MARKER = "summary.json"

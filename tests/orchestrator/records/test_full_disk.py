@@ -11,9 +11,10 @@ import pytest
 from midstep.scenario_file import parse
 from orchestrator.records import report
 from orchestrator.records.journals import read_journal
-from orchestrator.records.recorder import Recorder, read_run
+from orchestrator.records.recorder import Recorder
 from orchestrator.records.row_journal import RESERVE, Reserve
 from orchestrator.records.rows import EndedRequest
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from tests.orchestrator.records.record_rows import row, slot
 
@@ -86,6 +87,14 @@ def test_a_row_without_room_leaves_whole_lines_and_a_report(recorder: Recorder) 
     assert written.endswith(b"}\n")
     report.write(recorder.folder)
     assert len(read_run(recorder.folder)[0]) == written.count(b"\n") > 5
+
+
+def test_rows_that_did_not_fit_the_journal_are_in_the_table(recorder: Recorder) -> None:
+    on_a_small_disk(recorder, 500)
+    with pytest.raises(OSError, match="No space"):
+        recorder.ended([EndedRequest(row(number), None) for number in range(100)])
+    recorder.close()  # by then somebody has made room
+    assert len(read_run(recorder.folder)[0]) == 100
 
 
 def test_pictures_are_given_up_before_rows(

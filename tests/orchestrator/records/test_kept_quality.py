@@ -11,8 +11,9 @@ import pytest
 from midstep.scenario_file import parse
 from orchestrator.records import report, summary
 from orchestrator.records.kept_quality import checks_line, good_shares, guarantee
-from orchestrator.records.recorder import Recorder, read_run
+from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from tests.orchestrator.records.record_rows import row, slot
 

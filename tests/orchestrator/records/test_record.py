@@ -1,6 +1,7 @@
 """Recorder, summary, fidelity, report: what a run leaves, and what it leaves when it breaks off."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,8 +13,9 @@ from midstep.scenario_file import parse
 from midstep.telemetry.record import COLUMNS, Gallery
 from orchestrator.cli import main
 from orchestrator.records import report, summary
-from orchestrator.records.recorder import Recorder, read_run
+from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from tests.orchestrator.records.record_rows import row, slot
 
@@ -36,6 +38,30 @@ def test_rows_are_on_disk_before_the_run_ends_and_parquet_after(
     assert table.schema.field("psnr_db").type == "double"  # typed although every value is null
     assert (tmp_path / "run" / "images" / "r-1.png").read_bytes() == b"png"
     assert not (tmp_path / "run" / "requests.jsonl").exists()
+
+
+def test_a_long_run_keeps_no_row_that_is_on_disk(scenario: Scenario, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run", scenario)
+    tracemalloc.start()
+    for number in range(1_000):
+        recorder.ended([EndedRequest(row(number), None)])
+        recorder.slot(slot(number))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 200_000  # a thousand rows take some 1.5 MB
+    assert len(recorder.rows) == len(recorder.slots) == 1_000
+
+
+def test_what_comes_after_the_rows_were_read_back_is_among_them(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    recorder = Recorder(tmp_path / "run", scenario)
+    recorder.ended([EndedRequest(row(1), None)])
+    assert [*recorder.rows] == ["r-1"]
+    recorder.ended([EndedRequest(row(2, result="failed"), None)])
+    recorder.close()
+    assert [*recorder.rows] == ["r-1", "r-2"]
+    assert [one["result"] for one in read_run(tmp_path / "run")[0]] == ["done", "failed"]
 
 
 def test_a_run_that_broke_off_still_gets_its_report(scenario: Scenario, tmp_path: Path) -> None:

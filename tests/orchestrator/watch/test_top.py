@@ -19,7 +19,7 @@ from midstep.scenario_file import parse
 from orchestrator.cli import main
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from orchestrator.watch import live, top
 from orchestrator.watch.top import Journal, Watch, newest_run
 from tests import paced

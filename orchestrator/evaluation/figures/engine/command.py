@@ -23,7 +23,7 @@ from orchestrator.evaluation.figures.engine.playing import Setups
 from orchestrator.evaluation.figures.values import Effort, Values
 from orchestrator.evaluation.simulator.many import Workers
 from orchestrator.records.folders import RUNS, write_at_once
-from orchestrator.records.recorder import versions
+from orchestrator.records.versions import versions
 from orchestrator.watch.progress_bar import progress_bar
 
 __all__ = ["EFFORT", "QUICK", "Options", "check", "compared", "made_with", "reproduce", "simulate"]

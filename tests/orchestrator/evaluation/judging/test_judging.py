@@ -22,8 +22,9 @@ from orchestrator.evaluation.judging.shares import Outcome, difference, share
 from orchestrator.evaluation.judging.verdicts import write_verdicts
 from orchestrator.records import report, summary
 from orchestrator.records.picture_judge import Finding
-from orchestrator.records.recorder import Recorder, read_run
+from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from tests.orchestrator.records.record_rows import row, slot
 from user_agent.pictures import png

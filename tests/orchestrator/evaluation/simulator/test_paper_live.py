@@ -17,7 +17,7 @@ from orchestrator.evaluation.simulator import accounts
 from orchestrator.evaluation.simulator.compare import _open
 from orchestrator.evaluation.simulator.scenario_preset import preset_of
 from orchestrator.evaluation.simulator.world import World
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 
 SLOTS = 12
 SHORT = [f"duration_s={SLOTS}", "warmup_s=2", "devices.0.count=6", "edges.0.capacity=98304"]

@@ -15,7 +15,7 @@ from orchestrator.cli import main
 from orchestrator.evaluation.simulator.events import simulate
 from orchestrator.evaluation.simulator.scenarios import compared
 from orchestrator.records.folders import read_scenario
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests.midstep.reuse.measured import table
 
 SHORT = ["simulate", "laptop", "--duration", "8s", "--seeds", "2", "--policies", "none,lru"]

@@ -11,7 +11,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 CLASS = {"class": "phone", "count": 8, "speed_ratio": 0.5}

@@ -7,7 +7,7 @@ from typing import Any
 from midstep.scenario_file import load
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 
 SMALL = [
     "modes.clock=virtual",

@@ -11,7 +11,7 @@ from midstep.radio.fading import specs
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 EDGES = [{"name": name, "capacity": "64KiB"} for name in ("north", "south")]

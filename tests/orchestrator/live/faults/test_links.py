@@ -13,7 +13,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 Row = dict[str, Any]

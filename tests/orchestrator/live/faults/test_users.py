@@ -8,7 +8,7 @@ from typing import Any
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 
 CLASSES = [{"class": "phone", "count": 4}, {"class": "tablet", "count": 3}]

@@ -19,7 +19,7 @@ from orchestrator.evaluation.simulator.events import simulate
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records import report
-from orchestrator.records.recorder import read_run
+from orchestrator.records.run_reader import read_run
 from tests import paced
 from tests.golden.cases import RUNS
 from tests.midstep.reuse.measured import table
