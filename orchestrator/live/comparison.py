@@ -12,14 +12,18 @@ from orchestrator.live.cell import HostPart
 
 __all__ = ["compare_pictures"]
 
+LOOK_S = 5.0  # wall seconds between two questions to a host that is at work
+SILENCES = 2  # questions without an answer, until its pictures are not waited for
+
 
 async def compare_pictures(
     hosts: Sequence[HostPart], stopping: asyncio.Event, died: Callable[[str], None]
 ) -> list[Gallery]:
     """Every host's pictures with their references; none where `stopping` is set first. `died`
-    is called with a line where a host died meanwhile; what else a host raises is raised."""
+    is called with a line where a host died meanwhile, or does not answer any more, as a stopped
+    process does not; what else a host raises is raised."""
     galleries: asyncio.Future[list[list[Gallery] | BaseException]] = asyncio.gather(
-        *(host.gallery() for host in hosts), return_exceptions=True
+        *(_gallery(host) for host in hosts), return_exceptions=True
     )
     stopped = asyncio.ensure_future(stopping.wait())
     waits: set[asyncio.Future[Any]] = {galleries, stopped}
@@ -37,3 +41,21 @@ async def compare_pictures(
         else:
             pictures += result
     return pictures
+
+
+async def _gallery(host: HostPart) -> list[Gallery]:
+    """A host's pictures, for as long as it answers. Raises PartDied."""
+    pictures = asyncio.ensure_future(host.gallery())
+    silences = 0
+    try:
+        while not (await asyncio.wait({pictures}, timeout=LOOK_S))[0]:
+            try:
+                await asyncio.wait_for(host.in_flight(), LOOK_S)
+                silences = 0
+            except TimeoutError:
+                silences += 1
+            if silences == SILENCES:
+                raise PartDied(f"{host.name} is silent")
+        return pictures.result()
+    finally:
+        pictures.cancel()
