@@ -79,9 +79,9 @@ before, which is the beginning of the first such window in which p95 and hit rat
 of what they were, or better. Windows of 10 seconds hold few requests: their p95 is by nearest rank,
 of fewer than 20 the largest.
 
-**Again.** A run with events in virtual time leaves the same record each time, but for what the
-machine took for it (`process_id`, `decision_s`, the command's time). `midstep run faults --clock
-virtual` is ten events in five minutes. The seed stands in the report's first line and in the run's
+**Again.** A run with events in virtual time leaves the same record each time, its tables byte for
+byte; the summary has the command's time besides. `midstep run faults --clock virtual` is ten events
+in five minutes. The seed stands in the report's first line and in the run's
 `scenario.yaml`: `midstep run RUN/scenario.yaml` plays the same events again, and so does `midstep
 run SCENARIO --seed 8`. Where events are drawn, a run that was not VALID or did not end in order
 says its seed as its last line.

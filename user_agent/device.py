@@ -168,7 +168,7 @@ class Device:
             edge=self.edge_name,
             user=self.spec.user,
             device_class=self.spec.kind,
-            process_id=os.getpid(),
+            process_id=0 if self._clock.virtual else os.getpid(),
             prompt=user_request.prompt,
             edge_prompt=user_request.prompt if self.asks_whole_prompt else user_request.edge_prompt,
             negative=user_request.negative or None,

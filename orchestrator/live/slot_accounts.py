@@ -29,6 +29,7 @@ class SlotAccounts:
     def __init__(self, scenario: Scenario, recorder: Recorder, metrics: RunMetrics) -> None:
         self._slot_seconds = scenario.slot_seconds
         self._warmup_s = scenario.warmup_s
+        self._virtual = scenario.modes.clock == "virtual"
         self._coupled = scenario.modes.edge == "coupled"
         self._ended_slots = 0
         self._recorder = recorder
@@ -100,6 +101,8 @@ class SlotAccounts:
             self.ticks(cell, status)
         if decision is not None:
             _enter(row, decision)
+            if not self._virtual:  # a wall clock's time is none of virtual time's
+                row.decision_s = decision.decision_s
         self._recorder.slot(row)
         return row
 
@@ -126,7 +129,6 @@ class SlotAccounts:
 def _enter(row: SlotRow, decision: Decision) -> None:
     """Write a decision's columns into a slot's row."""
     row.queue_s = decision.queue_s
-    row.decision_s = decision.decision_s
     row.store_bytes = decision.store_bytes
     row.store_entries = decision.store_entries
     row.admitted = decision.admitted

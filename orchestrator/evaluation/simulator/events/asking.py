@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +12,6 @@ from midstep.wire.messages import Quality, Reuse
 from midstep.workload.requests import UserRequest
 
 __all__ = ["Asking", "DeviceState", "row_of"]
-
-PROCESS = os.getpid()
 
 
 class DeviceState(NamedTuple):
@@ -77,7 +74,7 @@ def row_of(one: Asking, steps: int, slot_s: float) -> RequestRow:
         edge=one.spec.edge,
         user=one.spec.user,
         device_class=one.spec.kind,
-        process_id=PROCESS,
+        process_id=0,
         prompt=one.wanted.prompt,
         edge_prompt=one.edge_prompt,
         variation_seed=one.wanted.variation_seed,

@@ -34,7 +34,7 @@ VIRTUAL = [
     "report.references=0",
 ]
 # of this process, or lateness, which only what really waits has
-NOT_COMPARED = {"process_id", "decision_s", "late_s", "transfer_late_s", "device_late_s"}
+NOT_COMPARED = {"late_s", "transfer_late_s", "device_late_s"}
 SAME_S = 1e-6  # nothing in a row was off by more than 1e-12: sums in another order
 
 
