@@ -14,17 +14,20 @@ def fetch_pays(
 ) -> bool:
     """Whether it costs less to have a neighbour's output at `step` in `ready_s` seconds, and to go
     on from it where the `cut` is later, than to make the one at the cut here. Each step that has to
-    be computed counts what it delays the others by, at least the plan's `step_price_s` (lambda)."""
+    be computed counts what it delays the others by, at least the plan's `step_price_s` (lambda).
+
+    A line on which the output would come later than it can be made here is too slow, and is not
+    used, also where the device is at work so long that its user would not notice."""
     here = situation
     price_s = max(step_price_s, others_step_s(here))
-    computing_s = _response_s(here, cut, edge_s(here, cut, wait_s(here)))
-    computing_s += price_s * computed_steps(here, cut)
+    made_s = edge_s(here, cut, wait_s(here))
+    computing_s = _response_s(here, cut, made_s) + price_s * computed_steps(here, cut)
     rest = max(0, cut - step)
     if rest:
         batch = max(1, min(here.batch + 1, here.max_batch))
         ready_s += _place_s(here) + rest * here.tick_s[batch]
     fetching_s = _response_s(here, max(cut, step), ready_s) + price_s * rest
-    return fetching_s < computing_s
+    return ready_s <= made_s and fetching_s < computing_s
 
 
 def _place_s(situation: Situation) -> float:

@@ -10,7 +10,7 @@ from midstep.errors import EdgeUnreachable
 from midstep.scenario import Backhaul as Settings
 from midstep.telemetry.metrics import REGISTRY
 from midstep.wire.frame import Frame
-from midstep.wire.messages import CacheUpdate, LentOutput
+from midstep.wire.messages import CacheUpdate, LentOutput, Targets
 from tests.edge_node.cooperation.pair import Neighbour, with_pair
 from tests.edge_node.marked import MarkedDenoiser
 from tests.edge_node.test_starts import start
@@ -47,6 +47,17 @@ def test_a_slow_backhaul_is_not_used() -> None:
         assert other.asked == []
 
     with_pair(use, mbps=0.05)
+    with_pair(use, latency_ms=500.0)
+
+
+def test_a_slow_backhaul_is_not_used_behind_a_devices_backlog_either() -> None:
+    async def use(edge: Edge, other: Neighbour) -> None:
+        await edge.apply(CacheUpdate(targets=Targets(step_price_s=0.2)))  # steps cost the others
+        busy = replace(ask(edge), backlog_s=60.0)  # its user would not notice
+        answer = await edge.obtain(busy, 60)
+        assert (answer.reuse, answer.from_edge) == ("computed", "")
+        assert other.asked == []
+
     with_pair(use, latency_ms=500.0)
 
 
