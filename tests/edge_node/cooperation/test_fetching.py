@@ -42,6 +42,7 @@ def test_what_a_neighbour_holds_is_fetched_and_may_be_kept() -> None:
 
 def test_a_slow_backhaul_is_not_used() -> None:
     async def use(edge: Edge, other: Neighbour) -> None:
+        await asyncio.sleep(2.0)  # the digest takes its time, too
         answer = await edge.obtain(ask(edge), 60)
         assert (answer.reuse, answer.from_edge, answer.edge_steps) == ("computed", "", 6)
         assert other.asked == []
@@ -52,6 +53,7 @@ def test_a_slow_backhaul_is_not_used() -> None:
 
 def test_a_slow_backhaul_is_not_used_behind_a_devices_backlog_either() -> None:
     async def use(edge: Edge, other: Neighbour) -> None:
+        await asyncio.sleep(2.0)  # the digest takes its time, too
         await edge.apply(CacheUpdate(targets=Targets(step_price_s=0.2)))  # steps cost the others
         busy = replace(ask(edge), backlog_s=60.0)  # its user would not notice
         answer = await edge.obtain(busy, 60)
