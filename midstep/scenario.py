@@ -767,6 +767,16 @@ class Scenario(Tree):
         return self
 
     @model_validator(mode="after")
+    def _users_can_come_and_go(self) -> Scenario:
+        for number, event in enumerate(self.timeline):
+            if event.moves_users and self.workload.prompts is not None:
+                raise ValueError(
+                    f"timeline.{number}: {event.kind}: a list of prompts is dealt out to its users "
+                    f"when a run starts, none can come or go; leave it or workload.prompts out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _kills_find_somebody(self) -> Scenario:
         names = [edge.name for edge in self.edges]
         for number, event in enumerate(self.timeline):

@@ -68,8 +68,10 @@ class Event(Tree):
     # A kind, a subclass, says what it does in `apply`, and in `undo` where it can last for a while
     # (`for_s`). One that acts on one edge has the field `edge`, on one class of devices `of_class`
     # (key `class`): the scenario checks those names. `virtual` is whether it works in virtual time;
-    # it overrides `plays_virtually` where that depends on its keys.
+    # it overrides `plays_virtually` where that depends on its keys. `moves_users`: devices come or
+    # go by it.
     virtual: ClassVar[bool] = True
+    moves_users: ClassVar[bool] = False
 
     kind: str
     """Kind of the event."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ class LeaveEvent(Event):
     """Let a `share` of the devices of a `class` leave, of the run or of one `edge`: those that came
     last. They finish what they have asked for. After `for_s` the same devices are back, under new
     numbers: none is used twice."""
+
+    moves_users: ClassVar[bool] = True
 
     kind: Literal["leave"] = "leave"
     """Kind of the event."""

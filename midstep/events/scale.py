@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ __all__ = ["ScaleEvent"]
 
 class ScaleEvent(Event):
     """Let the run (or one `edge`) have `users` devices: what `midstep scale` does by hand."""
+
+    moves_users: ClassVar[bool] = True
 
     kind: Literal["scale"] = "scale"
     """Kind of the event."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -19,6 +19,8 @@ __all__ = ["SurgeEvent"]
 class SurgeEvent(Event):
     """More `users`, or `factor` times as many, of the run or of one `edge`; after `for_s` as many
     leave as came."""
+
+    moves_users: ClassVar[bool] = True
 
     kind: Literal["surge"] = "surge"
     """Kind of the event."""

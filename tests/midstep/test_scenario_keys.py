@@ -38,7 +38,7 @@ def test_sections_lie_where_their_keys_are_set() -> None:
 def test_comments_change_no_value() -> None:
     odd = [
         "thresholds.p95_s.max=8",
-        "timeline=[{at_s: 30, users: 20}]",
+        "timeline=[{kind: wipe, at_s: 30}]",
         "edges.0.resources={'on': 1, 'a # b': 2}",
         "policy.params={text: 'it: is # \"so\"', number: 1.0}",
         'workload.prompts="two\\nlines"',

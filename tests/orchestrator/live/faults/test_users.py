@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
@@ -60,3 +63,24 @@ def test_a_condition_lets_users_come_when_the_edge_has_time(tmp_path: Path) -> N
     hit = next(slot for slot in slots[4:] if slot["hits"])
     assert [event["at_s"] for event in events] == [max(5.0, hit["start_s"] + 1)]
     assert slots[-1]["users"] == 14
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": "scale", "users": 3},
+        {"kind": "surge", "users": 3, "for_s": 1},
+        {"kind": "leave", "class": "phone"},
+    ],
+)
+def test_users_of_a_list_neither_come_nor_go_and_that_is_said_before_the_run(
+    event: dict[str, Any], tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked.txt"
+    asked.write_text("a panda\n" * 9)
+    with pytest.raises(ScenarioError, match=f"timeline.0: {event['kind']}: a list of prompts is"):
+        parse(
+            paced.tree(
+                devices=CLASSES, workload={"prompts": str(asked)}, timeline=[{"at_s": 1, **event}]
+            )
+        )
