@@ -19,6 +19,7 @@ from midstep.errors import EXIT_INTERRUPTED, MidstepError, OptionError
 from midstep.radio.fading import DeviceSpec, specs
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import export_at
+from midstep.whole_file import write_at_once
 from midstep.wire.certificates import load_credentials
 from midstep.wire.tuning import bind_threads, keep_pages
 from midstep.workload.arrivals import open_law
@@ -154,7 +155,7 @@ def _write(host: DeviceHost, out: str | None) -> int:
             with (folder / JOURNAL).open("a") as journal:
                 journal.write(json.dumps(row.dict()) + "\n")
             if finished.picture is not None:
-                (folder / f"{row.request_id}.png").write_bytes(finished.picture)
+                write_at_once(folder / f"{row.request_id}.png", finished.picture)
         except OSError as error:
             raise OptionError(f"--out {out} cannot be written: {error}") from error
     return done

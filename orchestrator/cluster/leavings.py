@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from midstep.whole_file import write_at_once
 from orchestrator.records.centre import Centre
 
 __all__ = ["Leavings", "end_processes", "forget", "leavings", "note", "processes_of"]
@@ -51,7 +52,7 @@ def note(centre: Centre) -> None:
     if folder is None:
         return
     with contextlib.suppress(OSError):
-        (folder / f"{centre.pid}.json").write_text(json.dumps(asdict(centre)) + "\n")
+        write_at_once(folder / f"{centre.pid}.json", json.dumps(asdict(centre)) + "\n")
 
 
 def forget(centre: Centre) -> None:

@@ -3,6 +3,7 @@ get."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -27,17 +28,19 @@ def certs(folder: Path, days: int) -> int:
         )
     ca, certificate, key = make(days)
     token = ephemeral(tls=False).token.encode() + b"\n"
+    unfinished = folder.with_name(f".{folder.name}.tmp")  # half of it would only be refused
     try:
-        (folder / DEVICE).mkdir(mode=0o700, parents=True)
-        folder.chmod(0o700)
-        for place in (folder, folder / DEVICE):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        (unfinished / DEVICE).mkdir(mode=0o700, parents=True)
+        unfinished.chmod(0o700)
+        for place in (unfinished, unfinished / DEVICE):
             (place / CA).write_bytes(ca)
             write_secret(place / TOKEN, token)
-        (folder / CERTIFICATE).write_bytes(certificate)
-        write_secret(folder / KEY, key)
+        (unfinished / CERTIFICATE).write_bytes(certificate)
+        write_secret(unfinished / KEY, key)
+        os.replace(unfinished, folder)
     except OSError as error:
-        # it was not there before; half of it would only be refused
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise OptionError(f"{folder} cannot be written: {error.strerror}") from error
     print(
         f"wrote {folder}, valid for {days} days\n"

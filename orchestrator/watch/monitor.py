@@ -21,6 +21,7 @@ from pathlib import Path
 
 import yaml
 
+from midstep.whole_file import write_at_once
 from orchestrator.watch import programs
 from orchestrator.watch.supervised_process import SupervisedProcess
 
@@ -140,7 +141,7 @@ class Monitor:
         for name in config["rule_files"]:
             shutil.copyfile(FILES / "prometheus" / name, self._folder / name)
         config["scrape_configs"][0]["file_sd_configs"][0]["files"] = ["../targets.json"]
-        (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+        write_at_once(self._folder / "prometheus.yml", yaml.safe_dump(config, sort_keys=False))
 
     def _start_grafana(self, prometheus: str) -> str:
         program = programs.grafana()
