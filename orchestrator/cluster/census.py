@@ -24,4 +24,4 @@ def _count() -> Census:
         nodes = sum(node["Alive"] for node in ray.nodes())
         return Census(nodes, ray.cluster_resources(), ray.available_resources())
     except Exception as error:  # whatever Ray raises without its head
-        raise PartDied(f"the cluster's head does not answer: {error!r}") from error
+        raise PartDied("the cluster's head does not answer") from error

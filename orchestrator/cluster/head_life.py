@@ -1,4 +1,4 @@
-"""Death and silence of Ray's head while a run's parts start: Ray itself would wait for minutes."""
+"""Death and silence of Ray's head: Ray itself would wait for minutes, or say nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import psutil
 from midstep.errors import PartDied
 from orchestrator.cluster.census import take_census
 from orchestrator.cluster.leavings import processes_of
+from orchestrator.live.cell import Census
 
-__all__ = ["head_dies", "start_fails", "unless"]
+__all__ = ["OwnHead", "head_dies", "start_fails", "unless"]
 
 T = TypeVar("T")
 LOOK_S = 0.5  # between two looks at a head that starts
@@ -51,7 +52,7 @@ async def head_dies() -> NoReturn:
         started |= status_of.keys()
         for name in started:
             status = status_of.get(name)
-            if status in (None, psutil.STATUS_ZOMBIE):
+            if status is None:
                 raise PartDied(
                     f"Ray cannot be started: its {name} died meanwhile, as it does by itself where "
                     f"a machine is too busy to start it within half a minute"
@@ -60,6 +61,20 @@ async def head_dies() -> NoReturn:
             if stopped_s[name] > STOPPED_S:
                 raise PartDied(f"Ray cannot be started: its {name} was stopped meanwhile")
         await asyncio.sleep(LOOK_S)
+
+
+class OwnHead:
+    """The Ray that this process has started, if it has: its processes are children of this one."""
+
+    def __init__(self) -> None:
+        self._processes = _statuses().keys()
+
+    async def census(self) -> Census:
+        """Count what the cluster has (see `take_census`). Raises PartDied also where a process that
+        it cannot be without is gone: without its raylet a head answers for half a minute."""
+        for name in self._processes - _statuses().keys():
+            raise PartDied(f"Ray's {name} has died")
+        return await take_census()
 
 
 async def start_fails(centre_pid: int) -> NoReturn:
@@ -95,10 +110,10 @@ def _stopped(centre_pid: int, before: dict[int, float]) -> dict[int, float]:
 
 
 def _statuses() -> dict[str, str]:
-    """Status of each essential process of Ray's below this one, by name."""
+    """Status of each essential process of Ray's below this one, by name; of no zombie."""
     status_of: dict[str, str] = {}
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            if process.name() in ESSENTIAL:
+            if process.name() in ESSENTIAL and process.status() != psutil.STATUS_ZOMBIE:
                 status_of[process.name()] = process.status()
     return status_of

@@ -28,10 +28,9 @@ from orchestrator.cluster.actors import (
     RemoteHost,
     RemoteLearner,
 )
-from orchestrator.cluster.census import take_census
 from orchestrator.cluster.guard import Guard
 from orchestrator.cluster.head import check_reachable, surrounding
-from orchestrator.cluster.head_life import head_dies, start_fails, unless
+from orchestrator.cluster.head_life import OwnHead, head_dies, start_fails, unless
 from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.leavings import end_processes, forget, note, processes_of
 from orchestrator.cluster.nodes import ClusterNodes
@@ -139,7 +138,7 @@ class RayCluster:
             cells=list(cells),
             targets=self._targets,
             here=ray.util.get_node_ip_address(),
-            census=take_census,
+            census=OwnHead().census,
             check_room=self._check_room,
         )
         parts.nodes = ClusterNodes(lambda: _remotes(parts))

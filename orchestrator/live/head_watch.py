@@ -48,19 +48,22 @@ class HeadWatch:
             return
         try:
             await asyncio.wait_for(self._census(), CENSUS_S)
-        except (TimeoutError, PartDied):
+        except TimeoutError:
             self._observer.death("the cluster's head does not answer at the run's end")
+        except PartDied as error:
+            self._observer.death(f"{error}, at the run's end")
 
     async def _watch(self, census: Callable[[], Coroutine[Any, Any, Census]]) -> None:
         while True:
             try:
                 size = await asyncio.wait_for(census(), CENSUS_S)
-            except (TimeoutError, PartDied):
+            except TimeoutError:
+                why = f"the cluster's head has not answered for {CENSUS_S:g} s"
+                break
+            except PartDied as error:
+                why = str(error)
                 break
             self._metrics.cluster(size.nodes, size.total, size.free)
             await asyncio.sleep(CENSUS_EVERY_S)
-        self._observer.death(
-            f"the cluster's head has not answered for {CENSUS_S:g} s: the run ends; what was "
-            f"measured is kept"
-        )
+        self._observer.death(f"{why}: the run ends; what was measured is kept")
         self.gone.set()
