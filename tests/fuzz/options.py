@@ -55,11 +55,12 @@ class Options(Kind):
         taken = folder / "taken"
         taken.mkdir()
         (taken / "scenario.yaml").write_text("name: laptop\n")
+        (taken / "summary.json").write_text("{}\n")  # a simulation's
         (folder / "file").write_text("x")
         (folder / "empty").mkdir()
 
     def one(self, rng: Random) -> None:
-        """Give one to the command; a run is refused at last, as its folder is taken."""
+        """Give one to the command; a run or simulation is refused at last, as its folder is taken."""
         command = rng.choice(list(VALUES))
         words = [command, *(["show"] if command == "scenario" else [])]
         if command in ("scale", "top", "report", "compare", "replay"):
