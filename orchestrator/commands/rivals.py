@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midstep.errors import OptionError
 from midstep.scenario import Scenario
+from midstep.wire.messages import Quality
 from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario, names
 
 if TYPE_CHECKING:
@@ -61,6 +63,12 @@ def add_commands(commands: Commands) -> None:
         default="auto,words",
         metavar="E,E",
         help="for rules that go by the cosine: auto, encoder, words, wordllama (%(default)s)",
+    )
+    curve.add_argument(
+        "--ask",
+        metavar="METRIC:FLOOR:SHARE,...",
+        help="what users ask for, such as fidelity:1:0.98 (default: fidelity in .95 of theirs, and "
+        "four floors of SSIM in .9)",
     )
     for name, default, text in (
         ("--requests", 2000, "that are counted"),
@@ -169,6 +177,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         if not vars(args)[name] >= least:
             option = name.replace("_", "-")
             raise OptionError(f"--{option} {vars(args)[name]}: give {least} or more")
+    asked = {} if args.ask is None else {"qualities": _qualities(args.ask)}
     prompts = args.prompts
     args.prompts = None  # the scenario's own key wants as many users as the list has
     scenario = load_scenario(args)
@@ -188,8 +197,29 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         sample=args.sample,
         hours=args.hours,
         measured=None if args.pairs is None else _measured(Path(args.pairs), scenario),
+        **asked,
     )
     return reuse_curve(wish)
+
+
+def _qualities(text: str) -> list[Quality]:
+    """Qualities between commas, METRIC:FLOOR:SHARE each. Raises OptionError."""
+    from midstep.reuse.table import METRICS
+
+    qualities = []
+    for one in names(text):
+        metric, *numbers = one.split(":")
+        try:
+            floor, share = map(float, numbers)
+        except ValueError:
+            floor = share = math.nan
+        if metric not in METRICS or not (math.isfinite(floor) and 0 < share < 1):
+            raise OptionError(
+                f"--ask {one[:60]}: write METRIC:FLOOR:SHARE, such as fidelity:1:0.98; a metric is "
+                f"{', '.join(METRICS)}, a share above 0 and below 1"
+            )
+        qualities.append(Quality(metric=metric, floor=floor, share=share))
+    return qualities
 
 
 def _hard_negatives(args: argparse.Namespace) -> int:

@@ -60,7 +60,7 @@ class Options(Kind):
         (folder / "empty").mkdir()
 
     def one(self, rng: Random) -> None:
-        """Give one to the command; a run or simulation is refused at last, as its folder is taken."""
+        """Give one to the command; what would play is refused at last, as its folder is taken."""
         command = rng.choice(list(VALUES))
         words = [command, *(["show"] if command == "scenario" else [])]
         if command in ("scale", "top", "report", "compare", "replay"):

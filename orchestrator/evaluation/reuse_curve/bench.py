@@ -27,6 +27,7 @@ from orchestrator.evaluation.reuse_curve.measuring import Measuring, Trip
 from orchestrator.evaluation.reuse_curve.oracle import Seeking, seek
 from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
 from orchestrator.evaluation.reuse_curve.points import (
+    QUALITIES,
     Drawn,
     Point,
     open_rule,
@@ -59,7 +60,8 @@ TUNED_ON = 750
 class ReuseCurve:
     """What the command's options say. `prompts`: a list instead of the catalogue's law; `sample`:
     counted requests whose pictures are drawn, 0: none; `keep`: a name of KEEPERS. `open_drawing`
-    opens the denoiser, and what runs many trajectories on it together. `measured` reads what a
+    opens the denoiser, and what runs many trajectories on it together. `qualities`: what users ask
+    for, each a group of points of its own. `measured` reads what a
     calibration has drawn of a catalogue's pairs, with cosines by an embedder; None: nothing is at
     hand."""
 
@@ -73,6 +75,7 @@ class ReuseCurve:
     warm_up: int = 500
     keep: str = "frequent"
     embeddings: Sequence[str] = ("auto",)
+    qualities: Sequence[Quality] = QUALITIES
     sample: int = 512
     hours: float = 2.0
     measured: Callable[[Catalogue, Embedder], Sequence[Drawn]] | None = None

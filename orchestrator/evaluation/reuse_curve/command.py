@@ -14,7 +14,7 @@ from orchestrator.evaluation.reuse_curve.bench import Bench, ReuseCurve
 from orchestrator.evaluation.reuse_curve.keepers import KEEPERS
 from orchestrator.evaluation.reuse_curve.measuring import Measuring, missing_places
 from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
-from orchestrator.evaluation.reuse_curve.points import ORACLE, QUALITIES, STAIRCASE, sweep
+from orchestrator.evaluation.reuse_curve.points import ORACLE, STAIRCASE, sweep
 from orchestrator.evaluation.reuse_curve.scores import (
     Replayed,
     Score,
@@ -45,7 +45,7 @@ def reuse_curve(wish: ReuseCurve) -> int:
     bench = Bench(wish, stream, denoiser)
     drawn = bench.drawn() if STAIRCASE in wish.rules else {}
     steps = denoiser.identity.steps
-    points = sweep(wish.rules, wish.embeddings, QUALITIES, bench.table, steps, drawn)
+    points = sweep(wish.rules, wish.embeddings, wish.qualities, bench.table, steps, drawn)
     replayed = list(bench.replayed(points))
     _write(wish.out, _scores(replayed, stream, bench, []), bench.title)
     if not wish.sample:

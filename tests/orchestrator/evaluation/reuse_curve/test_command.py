@@ -13,6 +13,8 @@ from midstep.diffusion.denoise import Denoiser
 from midstep.errors import EXIT_MISSED, OptionError
 from midstep.scenario import Scenario
 from midstep.scenario_file import load
+from midstep.wire.messages import Quality
+from orchestrator.cli import main
 from orchestrator.doctor.calibrate_reuse.drawing import Drawing, Job
 from orchestrator.evaluation.reuse_curve.command import ReuseCurve, reuse_curve
 from orchestrator.evaluation.reuse_curve.measuring import Trip
@@ -85,3 +87,24 @@ def test_what_there_is_not_is_refused_in_a_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(OptionError, match=words):
             of.call(**changes)
+
+
+def test_points_are_of_what_users_ask_for(tmp_path: Path) -> None:
+    of = Bench(tmp_path)
+    wish = Quality(metric="psnr", floor=20.0, share=0.97)
+    assert of.call(qualities=(wish,), sample=0) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "curve.csv").read_text().splitlines()))
+    assert {(row["metric"], row["floor"], row["share"]) for row in rows} == {
+        ("psnr", "20.0", "0.97")
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["fidelity", "lpips:1:0.9", "ssim:0.9:1", "ssim:nan:0.9", "a:b:c:d"]
+)
+def test_a_quality_that_is_none_is_refused_in_a_line(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reuse-curve", "--ask", text]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--ask {text}: write METRIC:FLOOR:SHARE" in line
