@@ -94,7 +94,8 @@ class Watch:
         self.state = "ended"
         summary = self._summary()
         self.figures.add(rows, slots, summary.get("run", {}).get("events", ()))
-        self.figures.final_verdict = summary.get("verdict")
+        verdict = summary.get("verdict")
+        self.figures.final_verdict = verdict if isinstance(verdict, str) else None
 
     def _summary(self) -> dict[str, Any]:
         """summary.json; it is written a moment after the tables. Nothing where the run died in

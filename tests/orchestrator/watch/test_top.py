@@ -3,6 +3,7 @@ behind."""
 
 import io
 import json
+import shutil
 import math
 import os
 import subprocess
@@ -115,6 +116,17 @@ def test_an_ended_run_shows_what_its_summary_says(ended: Path) -> None:
     assert edge.tally.quantiles_s("total", (0.5, 0.95, 0.99)) == pytest.approx(exact, rel=0.0101)
     assert summary["verdict"] in text(watch.figures, watch.state)
     assert "all of it" in text(watch.figures)
+
+
+def test_a_summary_whose_verdict_is_no_text_is_passed_over(ended: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(ended, folder)
+    whole = json.loads((folder / "summary.json").read_text())
+    for verdict in (1.5, True, ["VALID"]):
+        (folder / "summary.json").write_text(json.dumps({**whole, "verdict": verdict}))
+        watch = Watch(folder)
+        watch.look()
+        assert "VALID" in text(watch.figures, watch.state)  # what its rows say
 
 
 def test_a_run_that_goes_on_is_followed_and_its_end_is_seen(going: Going) -> None:
