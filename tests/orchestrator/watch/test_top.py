@@ -3,9 +3,9 @@ behind."""
 
 import io
 import json
-import shutil
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
