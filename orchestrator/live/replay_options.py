@@ -3,6 +3,7 @@ requests are met again, or of a table of requests."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,10 @@ def resolve_replay(
                 f"sent; leave it out"
             )
     place = Path(replay).expanduser()
-    if place.is_dir():
+    # of os.path: a name that no file can have is not there, where Path raises
+    if os.path.isdir(place):
         return _of_run(replay, source, changes, settings)
-    if place.exists() and place.suffix.lower() not in TABLES:
+    if os.path.exists(place) and place.suffix.lower() not in TABLES:
         raise OptionError(
             f"--replay {replay}: give a run's folder, or a table that ends in {', '.join(TABLES)}; "
             f"--prompts takes a text, one prompt a line"
