@@ -183,7 +183,7 @@ def test_vectors_of_another_embedder_are_not_taken(tmp_path: Path) -> None:
         file = DiskFile(tmp_path, DISK, Contents(pipeline=PIPELINE, embedder=embedder))
         tier = DiskTier(file, None)
         tier.open()
-        if not tier.names():
+        if not tier.index.names():
             tier.put(make("a panda", 4, 1, 100))
         vectors = [one.embedding for one in tier.held()]
         run_virtual(tier.close())
