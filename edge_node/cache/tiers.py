@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_node.cache.base import Cache, Entry, Held, Hit
 from edge_node.cache.disk import DiskTier
 from midstep.errors import CacheCorrupted
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 
 __all__ = ["TieredCache"]
 

@@ -15,7 +15,8 @@ from edge_node.node import EdgeNode
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import Access, CacheUpdate, Quality
+from midstep.wire.messages import Quality
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
