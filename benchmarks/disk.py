@@ -60,8 +60,8 @@ async def fill(folder: Path, capacity: int, nbytes: int) -> tuple[int, float]:
     began = time.perf_counter()
     number = 0
     size = disk.file.record(make(0, nbytes), 0).size
-    while disk.nbytes + size <= capacity:
-        if disk.is_behind(nbytes):
+    while disk.index.nbytes + size <= capacity:
+        if disk.backlog.refuses(nbytes):
             await disk.flush()
         disk.put(make(number, nbytes))
         number += 1
@@ -90,7 +90,7 @@ async def restart(folder: Path, capacity: int, nbytes: int, count: int) -> dict[
         hit = await cache.fetch(entry.frame.prompt_key, STEPS)
         reads.append(time.perf_counter() - before)
         assert hit is not None and hit.entry == entry
-    outputs = len(disk)
+    outputs = len(disk.index)
     await cache.close()
     return {
         "found": outputs,

@@ -19,7 +19,8 @@ from statistics import median
 from edge_node.node import EdgeNode
 from midstep.clock import WallClock
 from midstep.scenario_file import load
-from midstep.wire.messages import Answer, CacheUpdate, Request
+from midstep.wire.messages import Answer, Request
+from midstep.wire.messages_control import CacheUpdate
 from midstep.wire.tuning import bind_threads
 from midstep.workload.requests import find_catalogue
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.problem import SlotCost
 from orchestrator.evaluation.simulator import closed, compare

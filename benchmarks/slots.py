@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from midstep.wire.messages import Access, CachedOutput, EdgeWork
+from midstep.wire.messages_control import Access, CachedOutput, EdgeWork
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Served, slot_cost
 from orchestrator.policies.base import SlotRecord

@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.slots import Wish, play_slot
-from midstep.wire.messages import EdgeWork
+from midstep.wire.messages_control import EdgeWork
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Problem

@@ -8,7 +8,8 @@ from edge_node.cache.base import Entry
 from edge_node.cooperation.neighbourhood import Fetched
 from edge_node.similar import Donor
 from midstep.wire.frame import Frame
-from midstep.wire.messages import Access, Answer, Request, Reuse
+from midstep.wire.messages import Answer, Request, Reuse
+from midstep.wire.messages_control import Access
 
 __all__ = ["LOCAL", "Delivery"]
 

@@ -30,21 +30,17 @@ from midstep.diffusion.profile import StepProfile
 from midstep.errors import PipelineMismatch, PromptError, ScenarioError
 from midstep.telemetry.writers import EdgeMetrics
 from midstep.wire.identity import OutputKey, check_prompt, shared_seed
-from midstep.wire.messages import (
+from midstep.wire.messages import Answer, Description, QualitySample, Request
+from midstep.wire.messages_control import (
     Access,
-    Answer,
     CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
     Demand,
-    Description,
-    Digest,
     EdgeWork,
-    LentOutput,
-    QualitySample,
-    Request,
     SlotPlan,
 )
+from midstep.wire.messages_neighbours import Digest, LentOutput
 from midstep.wire.start import Start, StartKey
 
 __all__ = ["Edge"]

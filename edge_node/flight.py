@@ -12,7 +12,8 @@ from edge_node.cache.base import Entry
 from edge_node.similar import Donor
 from midstep.clock import Clock
 from midstep.diffusion.denoise import Denoiser, Trajectory
-from midstep.diffusion.engine import Engine, StopsOnTheWay
+from midstep.diffusion.engine import Engine
+from midstep.diffusion.job import StopsOnTheWay
 from midstep.errors import CacheCorrupted
 from midstep.reuse.embedding import Vector
 from midstep.wire.start import Start

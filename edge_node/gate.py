@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from midstep.clock import Clock
-from midstep.wire.messages import Demand, PlannedStep, SlotPlan
+from midstep.wire.messages_control import Demand, PlannedStep, SlotPlan
 
 __all__ = ["Gate", "Verdict"]
 

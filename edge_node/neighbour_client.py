@@ -10,7 +10,7 @@ from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert_neighbours
 from midstep.wire.grpc_channels import bearer, open_channel
-from midstep.wire.messages import Digest, LentOutput
+from midstep.wire.messages_neighbours import Digest, LentOutput
 from midstep.wire.security import Credentials
 
 __all__ = ["GrpcNeighbour"]
@@ -19,7 +19,7 @@ TIMEOUT_S = 5.0  # wall seconds: what is asked for is in the neighbour's memory,
 
 
 class GrpcNeighbour:
-    """See midstep.wire.messages.NeighbourPort."""
+    """See midstep.wire.messages_neighbours.NeighbourPort."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
         self.address = address

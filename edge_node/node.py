@@ -38,7 +38,7 @@ from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
 from midstep.telemetry.writers import GuardMetrics, on_tick
 from midstep.wire.identity import OutputKey, PipelineIdentity
-from midstep.wire.messages import NeighbourPort
+from midstep.wire.messages_neighbours import NeighbourPort
 from midstep.workload.catalogue import load_catalogue
 
 __all__ = ["EdgeNode"]

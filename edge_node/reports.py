@@ -8,7 +8,8 @@ from typing import Any
 
 from midstep.reuse.limits import CORE, KINDS
 from midstep.reuse.table import METRICS
-from midstep.wire.messages import Demand, Quality, Request
+from midstep.wire.messages import Quality, Request
+from midstep.wire.messages_control import Demand
 
 __all__ = ["PLAUSIBLE", "demand_of", "plausible"]
 

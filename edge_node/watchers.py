@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from midstep.wire.messages import Access
+from midstep.wire.messages_control import Access
 
 __all__ = ["Watchers"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from midstep.errors import CacheCorrupted
 from midstep.wire.frame import Frame
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 
 __all__ = ["Cache", "Entry", "Held", "Hit", "Tier", "check_bounds", "check_entries"]
 

@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol
 
-from edge_node.cache.base import Entry, Held, check_bounds
+from edge_node.cache.base import Entry, Held
+from edge_node.cache.disk_backlog import DiskBacklog
+from edge_node.cache.disk_events import DiskEvents, SilentEvents
 from edge_node.cache.disk_file import DiskFile, DiskFull, Record, Written
 from edge_node.cache.disk_head import Name
-from midstep.errors import CacheCorrupted, FrameError
+from edge_node.cache.disk_index import DiskIndex
+from midstep.errors import FrameError
 
-__all__ = ["DiskEvents", "DiskTier", "Threads"]
+__all__ = ["DiskTier", "Threads"]
 
-BATCH_BYTES = 4 << 20  # of payloads that one transaction writes
 BACKLOG_BYTES = 32 << 20  # of payloads that wait in memory to be written
-BATCH_USES = 4096  # uses of outputs that are remembered in memory, until they are written
-
-
-class DiskEvents(Protocol):
-    """Who counts what happens on the disk."""
-
-    def read(self, seconds: float) -> None:
-        """An output was served from disk, after so many wall seconds."""
-
-    def lost(self, reason: str) -> None:
-        """An output is not kept: `room`, the disk tier's oldest; `damaged`; `backlog`, it came
-        faster than it could be written; `failed`, the disk would not have it."""
-
-    def holds(self, entries: int, nbytes: int) -> None:
-        """What the tier holds now."""
-
-
-class _Silent:
-    """Counts nothing."""
-
-    def read(self, seconds: float) -> None:
-        pass
-
-    def lost(self, reason: str) -> None:
-        pass
-
-    def holds(self, entries: int, nbytes: int) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -63,12 +35,13 @@ class Threads:
 
 
 class DiskTier:
-    """Outputs on the disk, at most `capacity` bytes as DiskFile.record counts them; the least
+    """Outputs on the disk, at most the file's capacity as DiskFile.record counts bytes; the least
     recently used leave where room is needed.
 
-    What it holds is known in memory, so that only a payload is waited for. What is put waits in
-    memory for its transaction and can be read meanwhile. `threads` None (virtual time): the disk is
-    read and written in the event loop. `dropped` is called with each output that leaves on its own.
+    The `index` of what it holds is in memory, so that only a payload is waited for. What is put
+    waits in the `backlog` for its transaction and can be read meanwhile. `threads` None (virtual
+    time): the disk is read and written in the event loop. `dropped` is called with each output that
+    leaves on its own.
     """
 
     def __init__(
@@ -79,19 +52,11 @@ class DiskTier:
         backlog_bytes: int = BACKLOG_BYTES,
     ) -> None:
         self.file = file
-        self.capacity = file.capacity
-        self.nbytes = 0
+        self.index = DiskIndex(file.capacity)
+        self.backlog = DiskBacklog(backlog_bytes)
         self.dropped: Callable[[str, int], None] = lambda prompt_key, step: None
         self._threads = threads
-        self._events = events or _Silent()
-        self._backlog_bytes = backlog_bytes
-        self._records: OrderedDict[Name, Record] = OrderedDict()  # least recently used first
-        self._steps: dict[str, set[int]] = {}
-        self._uses = 0
-        self._waiting: OrderedDict[Name, Entry] = OrderedDict()  # to be written
-        self._waiting_bytes = 0
-        self._removed: set[Name] = set()  # from the file, in the next transaction
-        self._touched: set[Name] = set()
+        self._events = events or SilentEvents()
         self._writing: asyncio.Future[None] | None = None
         self._reading: dict[Name, asyncio.Task[Entry | None]] = {}
         self._broken = False  # the last transaction failed
@@ -100,60 +65,38 @@ class DiskTier:
         """Take over what the file holds, as far as there is room; how many outputs. Blocks."""
         for record in self.file.scan():
             self._hold(record)
-            self._uses = record.used
         for _ in range(self.file.damaged):
             self._events.lost("damaged")
         self._make_room(0)
-        self._events.holds(len(self), self.nbytes)
-        return len(self._records)
-
-    def steps(self, prompt_key: str) -> set[int]:
-        """The held steps of a prompt."""
-        return set(self._steps.get(prompt_key, ()))
-
-    def furthest(self, prompt_key: str, limit: int, above: int = 0) -> int:
-        """The largest held step of a prompt in above + 1 .. limit; 0 where there is none."""
-        steps = self._steps.get(prompt_key)
-        if steps is None:
-            return 0
-        return max((step for step in steps if above < step <= limit), default=0)
+        self._events.holds(len(self.index), self.index.nbytes)
+        return len(self.index)
 
     def put(self, entry: Entry) -> bool:
         """Keep an output, the most recently used then; False where it cannot be kept. One that is
         there already is only touched."""
         name = entry.frame.prompt_key, entry.frame.step
-        known = self._records.get(name)
+        known = self.index.records.get(name)
         if known is not None and known.checksum == entry.frame.checksum:
             self.touch(name)
             return True
         self._forget(name)
-        record = self.file.record(entry, self._uses + 1)
-        if record.size > self.capacity or not self.file.takes(entry):
+        record = self.file.record(entry, self.index.uses + 1)
+        if record.size > self.index.capacity or not self.file.takes(entry):
             self._events.lost("room")
-        elif self.is_behind(record.nbytes):
+        elif self.backlog.refuses(record.nbytes):
             self._events.lost("backlog")
         else:
             self._make_room(record.size)
-            self._uses += 1
             self._hold(record)
-            self._waiting[name] = entry
-            self._waiting_bytes += record.nbytes
-            self._removed.discard(name)
-        fits = name in self._records
+            self.backlog.add(name, entry)
+        fits = name in self.index.records
         self._write()
         return fits
 
-    def is_behind(self, nbytes: int) -> bool:
-        """Whether so much waits to be written that `nbytes` more are refused."""
-        return bool(self._waiting) and self._waiting_bytes + nbytes > self._backlog_bytes
-
     def touch(self, name: Name) -> None:
         """An output was used."""
-        self._uses += 1
-        self._records[name].used = self._uses
-        self._records.move_to_end(name)
-        self._touched.add(name)
-        if len(self._touched) >= BATCH_USES:
+        self.index.touch(name)
+        if self.backlog.touch(name):
             self._write()
 
     def remove(self, name: Name) -> bool:
@@ -167,8 +110,8 @@ class DiskTier:
         and has been dropped."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        entry = self._waiting.get(name)
-        if entry is None and name in self._records:
+        entry = self.backlog.waiting.get(name)
+        if entry is None and name in self.index.records:
             if self._threads is None:
                 entry = self._checked(name, self._load(name))
             else:
@@ -180,14 +123,14 @@ class DiskTier:
                 entry = await asyncio.shield(reading)
         if entry is not None:
             self._events.read(loop.time() - began)
-            if name in self._records:
+            if name in self.index.records:
                 self.touch(name)
         return entry
 
     async def flush(self) -> None:
         """Write all that waits. Returns early where the disk refuses."""
         self._broken = False
-        while (self._waiting or self._removed or self._touched) and not self._broken:
+        while self.backlog and not self._broken:
             self._write()
             if self._writing is not None:
                 await asyncio.shield(self._writing)
@@ -201,72 +144,34 @@ class DiskTier:
             self._threads.close()
         self.file.close()
 
-    def names(self) -> list[Name]:
-        """What is held, least recently used first."""
-        return list(self._records)
-
     def held(self) -> Iterator[Held]:
         """What is held, without its frames, in no meaningful order. Blocks: the file is read."""
         for held in self.file.heads():
             name = held.prompt_key, held.step
-            if name in self._records and name not in self._waiting:
+            if name in self.index.records and name not in self.backlog.waiting:
                 yield held
-        for (key, step), entry in self._waiting.items():
+        for (key, step), entry in self.backlog.waiting.items():
             yield Held(key, step, entry.prompt, entry.embedding)
 
     def check(self) -> None:
         """Recount, O(entries). Raises CacheCorrupted."""
-        check_bounds("the disk", self.nbytes, self.capacity)
-        total = sum(record.size for record in self._records.values())
-        if total != self.nbytes:
-            raise CacheCorrupted(f"the disk counts {self.nbytes} bytes, its outputs have {total}")
-        indexed = {(key, step) for key, steps in self._steps.items() for step in steps}
-        if indexed != self._records.keys():
-            raise CacheCorrupted(
-                f"the disk has {len(self._records)} outputs and an index of {len(indexed)}"
-            )
-        strangers = self._waiting.keys() - self._records.keys()
-        if strangers:
-            raise CacheCorrupted(f"{len(strangers)} outputs wait for the disk that it has not")
-        waiting = sum(entry.frame.nbytes for entry in self._waiting.values())
-        if waiting != self._waiting_bytes:
-            raise CacheCorrupted(
-                f"{waiting} bytes wait for the disk, {self._waiting_bytes} by count"
-            )
-        for (key, step), record in self._records.items():
-            if record.name != (key, step):
-                raise CacheCorrupted(f"the disk keeps step {record.name[1]} under step {step}")
-
-    def __len__(self) -> int:
-        return len(self._records)
+        self.index.check()
+        self.backlog.check(self.index.records)
 
     def _hold(self, record: Record) -> None:
-        key, step = record.name
-        self._records[key, step] = record
-        self._steps.setdefault(key, set()).add(step)
-        self.nbytes += record.size
-        self._events.holds(len(self), self.nbytes)
+        self.index.add(record)
+        self._events.holds(len(self.index), self.index.nbytes)
 
     def _forget(self, name: Name) -> bool:
-        record = self._records.pop(name, None)
-        if record is None:
+        if not self.index.remove(name):
             return False
-        self.nbytes -= record.size
-        key, step = name
-        self._steps[key].remove(step)
-        if not self._steps[key]:
-            del self._steps[key]
-        entry = self._waiting.pop(name, None)
-        if entry is not None:
-            self._waiting_bytes -= entry.frame.nbytes
-        self._touched.discard(name)
-        self._removed.add(name)
-        self._events.holds(len(self), self.nbytes)
+        self.backlog.remove(name)
+        self._events.holds(len(self.index), self.index.nbytes)
         return True
 
     def _make_room(self, size: int) -> None:
-        while self.nbytes + size > self.capacity:
-            self._lose(next(iter(self._records)), "room")
+        while self.index.nbytes + size > self.index.capacity:
+            self._lose(next(iter(self.index.records)), "room")
 
     def _lose(self, name: Name, reason: str) -> None:
         if self._forget(name):
@@ -275,8 +180,8 @@ class DiskTier:
 
     def _write(self) -> None:
         """Begin the next transaction, unless one is under way; it begins the next one."""
-        while self._writing is None and (self._waiting or self._removed or self._touched):
-            batch = self._batch()
+        while self._writing is None and self.backlog:
+            batch = self.backlog.take(self.index.records)
             if self._threads is None:
                 self._written(batch, self._commit(batch))
                 if self._broken:
@@ -292,23 +197,8 @@ class DiskTier:
         self._writing.set_result(None)
         self._writing = None
         self._written(batch, OSError("it was cancelled") if done.cancelled() else done.result())
-        if not self._broken and self._waiting:
+        if not self._broken and self.backlog.waiting:
             self._write()
-
-    def _batch(self) -> Written:
-        added: dict[Name, tuple[Entry, int]] = {}
-        nbytes = 0
-        for name, entry in self._waiting.items():
-            if added and nbytes + entry.frame.nbytes > BATCH_BYTES:
-                break
-            added[name] = entry, self._records[name].used
-            nbytes += entry.frame.nbytes
-        touched = {name: self._records[name].used for name in self._touched - added.keys()}
-        # those that still wait take their last use with them
-        written = Written(removed=frozenset(self._removed), added=added, touched=touched)
-        self._removed = set()
-        self._touched = set()
-        return written
 
     def _commit(self, batch: Written) -> Exception | None:
         """In the writer's thread: what went wrong."""
@@ -322,28 +212,27 @@ class DiskTier:
         self._broken = error is not None
         if error is not None and not isinstance(error, DiskFull):
             # still in the file: the next transaction tries again
-            self._removed |= {name for name in batch.removed if name not in self._records}
+            self.backlog.retry({name for name in batch.removed if name not in self.index.records})
         for name, (entry, _) in batch.added.items():
             # meanwhile it may have left, or another may have come in its place
-            if self._waiting.get(name) is not entry:
+            if self.backlog.waiting.get(name) is not entry:
                 continue
             if error is not None:
                 self._lose(name, "failed")
                 continue
-            del self._waiting[name]
-            self._waiting_bytes -= entry.frame.nbytes
+            self.backlog.written(name)
 
     async def _read(self, name: Name, reader: Executor) -> Entry | None:
         loop = asyncio.get_running_loop()
         try:
-            while (record := self._records.get(name)) is not None:
+            while (record := self.index.records.get(name)) is not None:
                 outcome = await loop.run_in_executor(reader, self._load, name)
-                now = self._records.get(name, record)
+                now = self.index.records.get(name, record)
                 if now is record:
                     return self._checked(name, outcome)
                 # it has left meanwhile, and another has come in its place
-                if name in self._waiting:
-                    return self._waiting[name]
+                if name in self.backlog.waiting:
+                    return self.backlog.waiting[name]
             return None
         finally:
             del self._reading[name]

@@ -12,7 +12,7 @@ from edge_node.cache.base import Cache, Entry, Held, Hit
 from midstep.errors import CacheCorrupted
 from midstep.reuse.index import LikenessIndex, Name, Neighbours
 from midstep.reuse.likeness import Grammar, Parts
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 
 __all__ = ["IndexedStore"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from edge_node.cache.base import Entry, check_entries
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 
 __all__ = ["Staging"]
 

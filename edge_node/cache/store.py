@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from edge_node.cache.base import Cache, Entry, Hit, check_entries
 from midstep.errors import CacheCorrupted
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 
 __all__ = ["Store"]
 

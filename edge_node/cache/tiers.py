@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_node.cache.base import Cache, Entry, Held, Hit
 from edge_node.cache.disk import DiskTier
 from midstep.errors import CacheCorrupted
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 
 __all__ = ["TieredCache"]
 
@@ -38,7 +38,7 @@ class TieredCache(Cache):
     async def fetch(self, prompt_key: str, limit: int) -> Hit | None:
         hit = self.memory.lookup(prompt_key, limit)
         above = 0 if hit is None else hit.step
-        while step := self.disk.furthest(prompt_key, limit, above):
+        while step := self.disk.index.furthest(prompt_key, limit, above):
             entry = await self.disk.read((prompt_key, step))
             if entry is not None:
                 return Hit(entry=entry, step=step, tier="disk")
@@ -50,7 +50,7 @@ class TieredCache(Cache):
         if not self.memory.admit(entry):
             return False
         if not self.several:
-            steps = self.disk.steps(key)
+            steps = self.disk.index.steps(key)
             steps.update(old.frame.step for old in before)
             steps.discard(entry.frame.step)
             for step in sorted(steps):
@@ -91,7 +91,7 @@ class TieredCache(Cache):
         self.disk.file.temporary = True
 
     def names(self) -> set[tuple[str, int]]:
-        return self.memory.names().union(self.disk.names())
+        return self.memory.names().union(self.disk.index.names())
 
     def held(self) -> Iterator[Held]:
         names = self.memory.names()
@@ -120,7 +120,7 @@ class TieredCache(Cache):
             hit = self.memory.lookup(output.prompt_key, output.step)
             if hit is None:
                 continue
-            if self.disk.is_behind(hit.entry.frame.nbytes):
+            if self.disk.backlog.refuses(hit.entry.frame.nbytes):
                 await self.disk.flush()
             self.disk.put(hit.entry)
         await self.disk.close()
@@ -131,7 +131,7 @@ class TieredCache(Cache):
 
     @property
     def total(self) -> int:
-        return len(self.memory) + len(self.disk)
+        return len(self.memory) + len(self.disk.index)
 
     def __len__(self) -> int:
         return len(self.memory)
@@ -140,7 +140,7 @@ class TieredCache(Cache):
         """Of a prompt of which the disk has several steps, from another run, keep the one that was
         used last."""
         latest: dict[str, int] = {}
-        for key, step in reversed(self.disk.names()):
+        for key, step in reversed(self.disk.index.names()):
             if latest.setdefault(key, step) != step:
                 self.disk.remove((key, step))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from edge_node.cache.base import Cache
-from midstep.wire.messages import Digest, LentOutput
+from midstep.wire.messages_neighbours import Digest, LentOutput
 
 __all__ = ["Lender"]
 

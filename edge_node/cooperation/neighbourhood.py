@@ -20,7 +20,8 @@ from edge_node.cooperation.backhaul import Backhaul
 from midstep.clock import Clock
 from midstep.errors import CacheCorrupted, EdgeUnreachable, FrameError, PartDied
 from midstep.telemetry.writers import BackhaulMetrics
-from midstep.wire.messages import Neighbouring, NeighbourPort
+from midstep.wire.messages_control import Neighbouring
+from midstep.wire.messages_neighbours import NeighbourPort
 
 __all__ = ["Fetched", "Neighbourhood", "Offer"]
 

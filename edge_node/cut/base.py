@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from midstep.wire.messages import Targets
+from midstep.wire.messages_control import Targets
 
 __all__ = ["CutRule", "Situation"]
 

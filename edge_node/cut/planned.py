@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_node.cut.base import CutRule, Situation
 from edge_node.cut.response import cheapest, edge_s, others_step_s, wait_s
-from midstep.wire.messages import Targets
+from midstep.wire.messages_control import Targets
 
 __all__ = ["LATECOMERS", "Planned"]
 

@@ -10,74 +10,23 @@ interface.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from midstep.clock import Clock
-from midstep.diffusion.denoise import Denoiser, Trajectory
+from midstep.diffusion.denoise import Denoiser
+from midstep.diffusion.job import Job, JobEntry, Outcome, StopsOnTheWay
 from midstep.diffusion.pace import TickPace
 from midstep.diffusion.profile import StepProfile
+from midstep.diffusion.tick import account, compute
 from midstep.errors import PartDied, QueueFull
 
-__all__ = ["Engine", "EngineStats", "Job", "Outcome", "StopsOnTheWay"]
+__all__ = ["Engine", "EngineStats"]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Job(Protocol[T_co]):
-    """One trajectory's work. Both methods run where the denoiser computes, between two ticks."""
-
-    def begin(self) -> Trajectory:
-        """The trajectory to advance to its `until`."""
-
-    def finish(self, trajectory: Trajectory) -> T_co:
-        """The job's result, made of the advanced trajectory."""
-
-
-class StopsOnTheWay(ABC):
-    """A job that is told when its trajectory has come to one of its `stops`, and has no result
-    beside what it makes of them. `stops` are the steps for which `reached` is called.
-
-    Its trajectory ends where its `until` is at the end of a tick. These methods are called in the
-    event loop.
-    """
-
-    stops: set[int]
-
-    @abstractmethod
-    def entered(self) -> None:
-        """Called when its first tick begins, before `begin`."""
-
-    @abstractmethod
-    def reached(self, step: int) -> None:
-        """Called at the end of the tick that computed `step`."""
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[T]):
-    """A job's result, and its scenario seconds in the queue."""
-
-    value: T
-    queue_s: float
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class _Entry:
-    """A job in the engine; it has a trajectory from its first tick on."""
-
-    job: Job[Any]
-    future: asyncio.Future[Any]
-    queued_at: float
-    on_the_way: StopsOnTheWay | None
-    started_at: float = 0.0
-    trajectory: Trajectory | None = None
-    value: Any = None
-    error: BaseException | None = None
 
 
 @dataclass
@@ -112,12 +61,13 @@ class Engine:
         self.queue_limit = queue_limit
         self.max_batch = max_batch
         self._executor = executor
+        self._stopwatch = None if executor is None else clock
         computes = denoiser.profile is None
         self.pace = None if profile is None else TickPace(profile, clock, computes=computes)
         self._slowness = 1.0
         self._stats = stats or EngineStats()
-        self._queue: deque[_Entry] = deque()
-        self._active: list[_Entry] = []
+        self._queue: deque[JobEntry] = deque()
+        self._active: list[JobEntry] = []
         self.ticks = 0
         self.steps = 0  # of all trajectories, in ticks that have ended
         self.busy_s = 0.0  # in ticks
@@ -176,7 +126,7 @@ class Engine:
             )
         future: asyncio.Future[Outcome[T]] = asyncio.get_running_loop().create_future()
         anything: object = job
-        entry = _Entry(
+        entry = JobEntry(
             job=job,
             future=future,
             queued_at=self.clock.now(),
@@ -247,14 +197,14 @@ class Engine:
             for entry in self._pending():
                 entry.future.cancel()
 
-    def _pending(self) -> list[_Entry]:
+    def _pending(self) -> list[JobEntry]:
         return [entry for entry in (*self._active, *self._queue) if not entry.future.done()]
 
     async def _tick(self) -> None:
         self._active = [entry for entry in self._active if not entry.future.done()]
         start = self.clock.now()
         room = self.max_batch if self.denoiser.batched else 1
-        entering: list[_Entry] = []
+        entering: list[JobEntry] = []
         while self._queue and len(self._active) + len(entering) < room:
             entry = self._queue.popleft()
             if not entry.future.done():
@@ -267,14 +217,14 @@ class Engine:
             return
         self._active = batch
         if self._executor is None:
-            measured, steps = self._compute(entering, batch)
+            measured, advanced = compute(self.denoiser, self._stopwatch, entering, batch)
         else:
-            measured, steps = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._compute, entering, batch
+            measured, advanced = await asyncio.get_running_loop().run_in_executor(
+                self._executor, compute, self.denoiser, self._stopwatch, entering, batch
             )
         if self.pace is not None:
             # calls of the network: one for the whole batch, or one for each step of a single job
-            calls = 1 if self.denoiser.batched else steps
+            calls = 1 if self.denoiser.batched else advanced
             commanded = await self.pace.hold(start, len(batch), len(entering), calls)
             measured = measured if commanded is None else commanded
         elif self._slowness > 1:
@@ -283,73 +233,6 @@ class Engine:
         end = self.clock.now()
         self.ticks += 1
         self.busy_s += end - start
-        self._active = self._account(batch)
-        self._stats.on_tick(len(batch), measured, end - start)
-
-    def _account(self, batch: list[_Entry]) -> list[_Entry]:
-        """Account for the steps that a tick computed, settle the jobs that have ended; the rest."""
-        rest: list[_Entry] = []
-        steps = 0
-        for entry in batch:
-            trajectory = entry.trajectory
-            if trajectory is not None and entry.error is None:
-                step = trajectory.step
-                new = step - trajectory.ended
-                if new:  # not within a step: some solvers take two calls for one
-                    steps += new
-                    trajectory.ended = step
-                    on_the_way = entry.on_the_way
-                    if on_the_way is not None and step in on_the_way.stops:
-                        on_the_way.reached(step)
-                # it may have been moved in this very tick, either way
-                if step < trajectory.until:
-                    rest.append(entry)
-                    continue
-            _settle(entry)
+        self._active, steps = account(batch)
         self.steps += steps
-        return rest
-
-    def _compute(self, entering: list[_Entry], batch: list[_Entry]) -> tuple[float, int]:
-        """One tick's work, in the computing thread: seconds in the denoiser's advance, and the
-        steps by which all trajectories advanced."""
-        for entry in entering:
-            # a job that fails leaves alone; the others in the batch go on
-            try:
-                entry.trajectory = entry.job.begin()
-            except Exception as error:
-                entry.error = error
-        moving = [
-            trajectory
-            for entry in batch
-            if (trajectory := entry.trajectory) is not None and trajectory.step < trajectory.until
-        ]
-        before = 0 if self.denoiser.batched else sum(trajectory.step for trajectory in moving)
-        began = self.clock.now() if self._executor is not None else 0.0
-        if moving:
-            try:
-                self.denoiser.advance(moving)
-            except Exception as error:
-                for entry in batch:
-                    entry.error = entry.error or error
-        spent = self.clock.now() - began if self._executor is not None else 0.0
-        for entry in batch:
-            trajectory = entry.trajectory
-            if trajectory is None or trajectory.step < trajectory.until:
-                continue
-            if entry.on_the_way is None and entry.error is None:
-                try:
-                    entry.value = entry.job.finish(trajectory)
-                except Exception as error:
-                    entry.error = error
-        after = 0 if self.denoiser.batched else sum(trajectory.step for trajectory in moving)
-        return spent, after - before
-
-
-def _settle(entry: _Entry) -> None:
-    """Give a job's result or error to its caller, unless the caller was cancelled."""
-    if entry.future.done():
-        return
-    if entry.error is not None:
-        entry.future.set_exception(entry.error)
-    else:
-        entry.future.set_result(Outcome(entry.value, entry.started_at - entry.queued_at))
+        self._stats.on_tick(len(batch), measured, end - start)

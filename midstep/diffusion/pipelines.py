@@ -21,6 +21,7 @@ __all__ = [
     "check_size",
     "default_size",
     "identify",
+    "is_xl",
     "load",
     "locate",
     "model_files",
@@ -125,6 +126,11 @@ def pick_device(device: str) -> str:
             f"model.device: {device} was asked for, torch sees no GPU; use auto or cpu"
         )
     return device
+
+
+def is_xl(pipe: Any) -> bool:
+    """Whether a pipeline of the SD 1.x and SDXL families is of the latter."""
+    return "StableDiffusionXL" in type(pipe).__name__
 
 
 def settle(device: Any) -> None:

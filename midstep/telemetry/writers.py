@@ -83,7 +83,7 @@ class EdgeMetrics:
 
 
 class DiskMetrics:
-    """Metrics of an edge's disk tier of `capacity` bytes (edge_node.cache.disk.DiskEvents)."""
+    """Metrics of an edge's disk tier of `capacity` bytes; see edge_node.cache.disk_events."""
 
     def __init__(self, edge: str, capacity: int) -> None:
         self.edge = edge

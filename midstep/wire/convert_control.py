@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import cast
 
 from midstep.v1 import edge_pb2 as pb
-from midstep.wire.messages import (
+from midstep.wire.messages import Reuse
+from midstep.wire.messages_control import (
     Access,
     CachedOutput,
     CacheSnapshot,
@@ -17,7 +18,6 @@ from midstep.wire.messages import (
     Eviction,
     Neighbouring,
     PlannedStep,
-    Reuse,
     SlotPlan,
     Targets,
 )

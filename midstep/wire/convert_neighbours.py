@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from midstep.v1 import edge_pb2 as pb
 from midstep.wire.convert import frame_from, frame_to
-from midstep.wire.messages import Digest, LentOutput
+from midstep.wire.messages_neighbours import Digest, LentOutput
 
 __all__ = ["digest_from", "digest_to", "lent_from", "lent_to"]
 

@@ -10,6 +10,7 @@ from orchestrator.live.scenario_options import OPTIONS, resolve_scenario
 
 __all__ = [
     "Commands",
+    "add_long_work",
     "add_model",
     "add_scenario",
     "load_replay",
@@ -45,6 +46,24 @@ def add_model(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], help="where the edge computes"
+    )
+
+
+def add_long_work(command: argparse.ArgumentParser, folder: str, results: str) -> None:
+    """The hours that work which can go on later may take, and the folder, by default `folder`, of
+    its `results`."""
+    command.add_argument(
+        "--hours",
+        type=float,
+        default=2.0,
+        metavar="H",
+        help="stop after so long (default %(default)s); the same command goes on",
+    )
+    command.add_argument(
+        "--out",
+        default=folder,
+        metavar="DIR",
+        help=f"where {results} go (default %(default)s)",
     )
 
 

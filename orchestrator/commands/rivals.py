@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from midstep.errors import OptionError
 from midstep.scenario import Scenario
 from midstep.wire.messages import Quality
-from orchestrator.commands.options import Commands, add_model, add_scenario, load_scenario, names
+from orchestrator.commands.options import (
+    Commands,
+    add_long_work,
+    add_model,
+    add_scenario,
+    load_scenario,
+    names,
+)
 
 if TYPE_CHECKING:
     from midstep.diffusion.denoise import Denoiser
@@ -78,19 +85,7 @@ def add_commands(commands: Commands) -> None:
         curve.add_argument(
             name, type=int, default=default, metavar="N", help=f"requests {text} (%(default)s)"
         )
-    curve.add_argument(
-        "--hours",
-        type=float,
-        default=2.0,
-        metavar="H",
-        help="stop after so long (default %(default)s); the same command goes on",
-    )
-    curve.add_argument(
-        "--out",
-        default="runs/reuse-curve",
-        metavar="DIR",
-        help="where tables, drawing and pictures go (default %(default)s)",
-    )
+    add_long_work(curve, "runs/reuse-curve", "tables, drawing and pictures")
     curve.set_defaults(call=_reuse_curve)
     _add_hard_negatives(commands)
 
@@ -112,19 +107,7 @@ def _add_hard_negatives(commands: Commands) -> None:
         metavar="N,N",
         help="steps to draw beside the calibrated limit, such as 8,10,14",
     )
-    hard.add_argument(
-        "--hours",
-        type=float,
-        default=2.0,
-        metavar="H",
-        help="stop after so long (default %(default)s); the same command goes on",
-    )
-    hard.add_argument(
-        "--out",
-        default="runs/hard-negatives",
-        metavar="DIR",
-        help="where tables and pictures go (default %(default)s)",
-    )
+    add_long_work(hard, "runs/hard-negatives", "tables and pictures")
     hard.set_defaults(call=_hard_negatives)
     _add_own_endings(commands)
 
@@ -153,19 +136,7 @@ def _add_own_endings(commands: Commands) -> None:
         metavar="N,N",
         help="at which outputs are handed over (default %(default)s)",
     )
-    own.add_argument(
-        "--hours",
-        type=float,
-        default=2.0,
-        metavar="H",
-        help="stop after so long (default %(default)s); the same command goes on",
-    )
-    own.add_argument(
-        "--out",
-        default="runs/own-endings",
-        metavar="DIR",
-        help="where tables and pictures go (default %(default)s)",
-    )
+    add_long_work(own, "runs/own-endings", "tables and pictures")
     own.set_defaults(call=_own_endings)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, KeysView
 
-from midstep.wire.messages import (
+from midstep.wire.messages_control import (
     CachedOutput,
     CacheSnapshot,
     CacheUpdate,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, EdgeWork
+from midstep.wire.messages_control import Access, EdgeWork
 from orchestrator.decision.step_prices import StepTerms, free_cut
 
 __all__ = ["CHANCE", "DAMPING", "EdgePrice", "balance_price_s", "congestion_s"]

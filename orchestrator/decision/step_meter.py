@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, EdgeWork
+from midstep.wire.messages_control import Access, EdgeWork
 from orchestrator.decision.edge_price import EdgePrice
 from orchestrator.decision.step_prices import StepTerms
 from orchestrator.decision.step_times import StepTimes

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import CachedOutput, CacheSnapshot, CacheUpdate, Eviction, Targets
+from midstep.wire.messages_control import (
+    CachedOutput,
+    CacheSnapshot,
+    CacheUpdate,
+    Eviction,
+    Targets,
+)
 
 __all__ = ["Available", "StepPlan", "carry_out", "fits"]
 

@@ -3,7 +3,7 @@ edge."""
 
 from __future__ import annotations
 
-from midstep.wire.messages import Access, CacheUpdate
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.policies.base import Policy, SlotRecord
 from orchestrator.policies.kinds.driver import drive

@@ -18,7 +18,7 @@ from midstep.v1 import edge_pb2 as pb
 from midstep.v1 import edge_pb2_grpc as rpc
 from midstep.wire import convert_control
 from midstep.wire.grpc_channels import bearer, open_channel
-from midstep.wire.messages import (
+from midstep.wire.messages_control import (
     Access,
     CacheSnapshot,
     CacheUpdate,
@@ -49,7 +49,7 @@ def parts(update: CacheUpdate) -> Iterator[CacheUpdate]:
 
 
 class GrpcControl:
-    """See midstep.wire.messages.ControlPort."""
+    """See midstep.wire.messages_control.ControlPort."""
 
     def __init__(self, address: str, credentials: Credentials | None = None) -> None:
         self.address = address

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from midstep.errors import EdgeUnreachable, PolicyFailed, RecordError
 from midstep.telemetry.writers import LearnerMetrics
-from midstep.wire.messages import (
+from midstep.wire.messages_control import (
     Access,
     CachedOutput,
     CacheSnapshot,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from midstep.scenario import Scenario
-from midstep.wire.messages import ControlPort
+from midstep.wire.messages_control import ControlPort
 from orchestrator import policies
 from orchestrator.live.learner import Learner
 from orchestrator.live.setting import run_coupled, run_policy, run_problem

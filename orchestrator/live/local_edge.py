@@ -17,21 +17,16 @@ from midstep.diffusion.pace import MachinePace
 from midstep.errors import EdgeUnreachable, MidstepError, PartDied, ScenarioError
 from midstep.events.changes import EdgeChange
 from midstep.telemetry.ticks import Tick
-from midstep.wire.messages import (
+from midstep.wire.messages import Answer, Description, QualitySample, Request
+from midstep.wire.messages_control import (
     Access,
-    Answer,
     CacheSnapshot,
     CacheUpdate,
     CacheUpdateResult,
     Demand,
-    Description,
-    Digest,
-    LentOutput,
-    NeighbourPort,
-    QualitySample,
-    Request,
     SlotPlan,
 )
+from midstep.wire.messages_neighbours import Digest, LentOutput, NeighbourPort
 from orchestrator.live.cell import EdgeStatus
 from orchestrator.live.part_answers import edge_status
 

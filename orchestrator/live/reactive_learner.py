@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from midstep.wire.messages import CachedOutput, CacheSnapshot, ControlPort, Demand, SlotPlan
+from midstep.wire.messages_control import CachedOutput, CacheSnapshot, ControlPort, Demand, SlotPlan
 from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.live.learner import Learner
 from orchestrator.live.slot_decision import Decision

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, CacheSnapshot
+from midstep.wire.messages_control import Access, CacheSnapshot
 from orchestrator.decision.objective import drift_plus_penalty, miss_average
 from orchestrator.decision.problem import Served
 

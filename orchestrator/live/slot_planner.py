@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import (
+from midstep.wire.messages_control import (
     CachedOutput,
     CacheSnapshot,
     CacheUpdate,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, CacheSnapshot
+from midstep.wire.messages_control import Access, CacheSnapshot
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live.regret import KnownPrompts, RegretMeter, objective, relative_gap
 

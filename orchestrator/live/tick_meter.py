@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from midstep.wire.messages import EdgeWork
+from midstep.wire.messages_control import EdgeWork
 
 __all__ = ["TickMeter"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from midstep.errors import PolicyFailed
-from midstep.wire.messages import CacheUpdate
+from midstep.wire.messages_control import CacheUpdate
 from orchestrator.policies import SlotRecord
 
 __all__ = ["check_targets", "merge", "naming"]

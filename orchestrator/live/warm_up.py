@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot
 from orchestrator.decision.problem import Problem, Served, slot_cost
 from orchestrator.policies import Policy, SlotRecord
 from orchestrator.policies.kinds.driver import drive

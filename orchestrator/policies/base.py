@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Literal, TypeVar
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Prices, Problem, SlotCost
 
 __all__ = ["Kind", "LearnerStats", "Policy", "SlotRecord", "policy"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 from typing import ClassVar
 
-from midstep.wire.messages import Access, CacheUpdate
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import policy
 from orchestrator.policies.kinds.eviction_rule import NOTHING, Rule

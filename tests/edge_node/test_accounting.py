@@ -20,7 +20,8 @@ from edge_node.flights import Flights
 from midstep.clock import WallClock
 from midstep.errors import QueueFull
 from midstep.wire.identity import OutputKey, shared_seed
-from midstep.wire.messages import Answer, CacheUpdate, Targets
+from midstep.wire.messages import Answer
+from midstep.wire.messages_control import CacheUpdate, Targets
 from tests.edge_node.marked import MarkedDenoiser, mark
 from tests.edge_node.world import FRAME, Wish, ask, make_edge, with_edge
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from edge_node.edge import Edge
 from midstep.diffusion.denoise import Denoiser
 from midstep.wire.identity import shared_seed
-from midstep.wire.messages import Answer, CacheUpdate
+from midstep.wire.messages import Answer
+from midstep.wire.messages_control import CacheUpdate
 from tests.edge_node.world import Wish, keep, wish, with_edge
 from tests.midstep.diffusion.cuts import PROMPT, STEPS, opened, run
 

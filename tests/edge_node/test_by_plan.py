@@ -11,7 +11,8 @@ import pytest
 from edge_node.edge import Edge
 from midstep.errors import ScenarioError
 from midstep.wire.identity import shared_seed
-from midstep.wire.messages import Answer, CacheUpdate, PlannedStep, SlotPlan
+from midstep.wire.messages import Answer
+from midstep.wire.messages_control import CacheUpdate, PlannedStep, SlotPlan
 from tests.edge_node.world import FRAME, accesses, ask, with_edge
 
 LATER_S = 0.05  # when the plan comes

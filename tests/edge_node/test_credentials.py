@@ -11,7 +11,7 @@ from midstep.errors import CredentialsError, EdgeUnreachable, MidstepError
 from midstep.telemetry.metrics import REGISTRY
 from midstep.wire.certificates import ephemeral
 from midstep.wire.grpc_channels import open_channel
-from midstep.wire.messages import CacheUpdate, SlotPlan
+from midstep.wire.messages_control import CacheUpdate, SlotPlan
 from midstep.wire.security import Credentials
 from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served

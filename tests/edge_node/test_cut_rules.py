@@ -27,7 +27,8 @@ from edge_node.node import EdgeNode
 from midstep.clock import VirtualClock
 from midstep.errors import PipelineMismatch, ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import Answer, CacheUpdate, Targets
+from midstep.wire.messages import Answer
+from midstep.wire.messages_control import CacheUpdate, Targets
 from tests import paced
 from tests.edge_node.served import served
 from tests.edge_node.world import Wish, ask, with_edge

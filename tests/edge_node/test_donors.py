@@ -23,7 +23,8 @@ from midstep.errors import QueueFull
 from midstep.reuse.embedding import WordsEmbedder
 from midstep.reuse.likeness import Grammar
 from midstep.wire.identity import OutputKey, mixed_key, shared_seed
-from midstep.wire.messages import Answer, CacheUpdate, Quality, Request, Targets
+from midstep.wire.messages import Answer, Quality, Request
+from midstep.wire.messages_control import CacheUpdate, Targets
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.kinds.driver import RuleDriver
 from orchestrator.policies.lru import Lru

@@ -8,7 +8,8 @@ import pytest
 
 from edge_node.edge import Edge
 from midstep.errors import PipelineMismatch, PromptError, QueueFull, ScenarioError
-from midstep.wire.messages import Access, Answer, CacheUpdate
+from midstep.wire.messages import Answer
+from midstep.wire.messages_control import Access, CacheUpdate
 from tests.edge_node.world import FRAME, Wish, accesses, ask, keep, with_edge
 
 

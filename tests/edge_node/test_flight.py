@@ -16,7 +16,8 @@ from midstep.clock import WallClock
 from midstep.diffusion.denoise import Trajectory
 from midstep.errors import QueueFull
 from midstep.wire.frame import Frame
-from midstep.wire.messages import Answer, Targets
+from midstep.wire.messages import Answer
+from midstep.wire.messages_control import Targets
 from tests.edge_node.marked import MarkedDenoiser
 from tests.edge_node.world import FRAME, Wish, keep, make_edge, wish, with_edge
 

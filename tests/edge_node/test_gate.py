@@ -10,7 +10,7 @@ import pytest
 
 from edge_node.gate import Gate, Verdict
 from midstep.clock import VirtualClock, run_virtual
-from midstep.wire.messages import Demand, PlannedStep, SlotPlan
+from midstep.wire.messages_control import Demand, PlannedStep, SlotPlan
 
 SIX = PlannedStep(prompt_key="panda", step=6)
 

@@ -11,7 +11,7 @@ import pytest
 from edge_node.cache.integrity import IntegrityCheck
 from edge_node.edge import Edge
 from midstep.scenario_file import parse
-from midstep.wire.messages import CacheUpdate, CacheUpdateResult
+from midstep.wire.messages_control import CacheUpdate, CacheUpdateResult
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from tests import paced

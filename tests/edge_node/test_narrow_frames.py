@@ -4,7 +4,7 @@ original."""
 from __future__ import annotations
 
 from edge_node.edge import Edge
-from midstep.wire.messages import CacheUpdate, Targets
+from midstep.wire.messages_control import CacheUpdate, Targets
 from tests import paced
 from tests.edge_node.world import FRAME, Wish, ask, keep, wish, with_edge
 

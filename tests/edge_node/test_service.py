@@ -25,7 +25,7 @@ from midstep.errors import (
     QueueFull,
     ScenarioError,
 )
-from midstep.wire.messages import CacheUpdate, CacheUpdateResult, PlannedStep, SlotPlan
+from midstep.wire.messages_control import CacheUpdate, CacheUpdateResult, PlannedStep, SlotPlan
 from orchestrator.live.edge_client import GrpcControl
 from tests.edge_node.served import served
 from tests.edge_node.world import FRAME, ask, make_edge

@@ -14,7 +14,8 @@ from PIL import Image
 from edge_node.edge import Edge
 from midstep.errors import PipelineMismatch, PromptError
 from midstep.wire.identity import OutputKey, shared_seed
-from midstep.wire.messages import Answer, CacheUpdate, Request
+from midstep.wire.messages import Answer, Request
+from midstep.wire.messages_control import CacheUpdate
 from midstep.wire.start import Start
 from tests import paced
 from tests.edge_node.marked import MarkedDenoiser, mark, started

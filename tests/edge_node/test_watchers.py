@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from edge_node.watchers import Watchers
-from midstep.wire.messages import Access
+from midstep.wire.messages_control import Access
 
 
 def access(number: int) -> Access:

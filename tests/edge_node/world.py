@@ -16,7 +16,8 @@ from edge_node.gate import Gate
 from midstep.clock import Clock, VirtualClock, run_virtual
 from midstep.diffusion.denoise import Denoiser
 from midstep.diffusion.engine import Engine
-from midstep.wire.messages import Access, Answer, CacheUpdate, Request
+from midstep.wire.messages import Answer, Request
+from midstep.wire.messages_control import Access, CacheUpdate
 from tests import paced
 
 T = TypeVar("T")

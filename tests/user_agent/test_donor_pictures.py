@@ -12,7 +12,7 @@ from PIL import Image
 from midstep.scenario import Scenario
 from midstep.scenario_file import parse
 from midstep.wire.identity import OutputKey
-from midstep.wire.messages import CacheUpdate, Targets
+from midstep.wire.messages_control import CacheUpdate, Targets
 from midstep.workload.requests import UserRequest
 from tests import tiny
 from tests.orchestrator.cluster import stock

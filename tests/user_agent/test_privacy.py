@@ -10,7 +10,7 @@ import pytest
 
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import CacheUpdate
+from midstep.wire.messages_control import CacheUpdate
 from midstep.workload.requests import UserRequest
 from orchestrator.live.setting import run_problem
 from tests import paced

@@ -16,7 +16,8 @@ from typing import Protocol, cast
 import numpy as np
 
 from midstep.errors import PolicyFailed
-from midstep.wire.messages import Access, CachedOutput, CacheUpdate, Reuse
+from midstep.wire.messages import Reuse
+from midstep.wire.messages_control import Access, CachedOutput, CacheUpdate
 from orchestrator.decision.cache_model import evicted_prompt
 from orchestrator.decision.problem import SlotCost
 from orchestrator.evaluation.driven_cache import DrivenCache

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midstep.radio import physics
-from midstep.wire.messages import Access, CachedOutput
+from midstep.wire.messages_control import Access, CachedOutput
 from orchestrator import policies
 from orchestrator.decision.cache_model import evicted_prompt
 from orchestrator.decision.problem import Problem, Served, slot_cost

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, CachedOutput
+from midstep.wire.messages_control import Access, CachedOutput
 from orchestrator.decision import exact
 from orchestrator.decision.problem import Prices, Problem, SlotCost
 from orchestrator.decision.slots import Choice

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from midstep.wire.messages import Access, CacheUpdate
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator.policies.base import Kind, LearnerStats, Policy, SlotRecord
 
 __all__ = ["Driver", "PlannerDriver", "RuleDriver", "drive"]

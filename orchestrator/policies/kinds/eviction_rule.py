@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import ClassVar
 
-from midstep.wire.messages import Access, CachedOutput, CacheUpdate, Eviction
+from midstep.wire.messages_control import Access, CachedOutput, CacheUpdate, Eviction
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.base import Kind, Policy
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import CachedOutput, CacheUpdate
+from midstep.wire.messages_control import CachedOutput, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.slots import Choice, Floats, PricedSlots
 from orchestrator.decision.step_meter import StepMeter

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, CacheUpdate
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_meter import StepMeter
 from orchestrator.decision.step_prices import choice_costs_s, count_neighbours, saved_s

@@ -89,7 +89,7 @@ async def write(folder: Path) -> None:
     tier.open()
     cache = TieredCache(Store(200_000), tier)
     version = max(
-        (version_of(e) for e in [await tier.read(n) for n in tier.names()] if e), default=0
+        (version_of(e) for e in [await tier.read(n) for n in tier.index.names()] if e), default=0
     )
     draw = random.Random(version)
     while True:

@@ -15,7 +15,8 @@ from edge_node.node import EdgeNode
 from midstep.clock import VirtualClock, run_virtual
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import Access, CacheUpdate, Quality
+from midstep.wire.messages import Quality
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
@@ -183,7 +184,7 @@ def test_vectors_of_another_embedder_are_not_taken(tmp_path: Path) -> None:
         file = DiskFile(tmp_path, DISK, Contents(pipeline=PIPELINE, embedder=embedder))
         tier = DiskTier(file, None)
         tier.open()
-        if not tier.names():
+        if not tier.index.names():
             tier.put(make("a panda", 4, 1, 100))
         vectors = [one.embedding for one in tier.held()]
         run_virtual(tier.close())

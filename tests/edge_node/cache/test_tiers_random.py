@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from edge_node.cache.base import Entry
 from edge_node.cache.disk import DiskTier
 from edge_node.cache.disk_file import DiskFile, Record
+from edge_node.cache.disk_index import DiskIndex
 from edge_node.cache.store import Store
 from edge_node.cache.tiers import TieredCache
 from midstep.errors import CacheCorrupted
@@ -150,8 +151,8 @@ def newest_dropped(patch: pytest.MonkeyPatch) -> None:
     """The most recently used leave the disk."""
 
     def make_room(self: DiskTier, size: int) -> None:
-        while self.nbytes + size > self.capacity:
-            self._lose(next(reversed(self._records)), "room")
+        while self.index.nbytes + size > self.index.capacity:
+            self._lose(next(reversed(self.index.records)), "room")
 
     patch.setattr(DiskTier, "_make_room", make_room)
 
@@ -182,7 +183,7 @@ def stale_version(patch: pytest.MonkeyPatch) -> None:
 
     def put(self: DiskTier, entry: Entry) -> bool:
         name = entry.frame.prompt_key, entry.frame.step
-        if name in self._records:
+        if name in self.index.records:
             self.touch(name)
             return True
         return right(self, entry)
@@ -193,13 +194,13 @@ def stale_version(patch: pytest.MonkeyPatch) -> None:
 
 def miscounted(patch: pytest.MonkeyPatch) -> None:
     """An output's bytes on disk are counted as the frame's."""
-    hold = DiskTier._hold
+    add = DiskIndex.add
 
-    def held(self: DiskTier, record: Record) -> None:
-        hold(self, record)
+    def add_less(self: DiskIndex, record: Record) -> None:
+        add(self, record)
         self.nbytes -= 1
 
-    patch.setattr(DiskTier, "_hold", held)
+    patch.setattr(DiskIndex, "add", add_less)
 
 
 FAULTS = [

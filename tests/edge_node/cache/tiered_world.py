@@ -218,7 +218,7 @@ class TieredWorld:
                     break
             assert (None if hit is None else hit.entry) == expected
         # their last uses are in the order in which they were read
-        order = self.tier.names()
+        order = self.tier.index.names()
         assert set(order) == self.disk.keys()
         self.disk = OrderedDict((name, self.disk[name]) for name in order)
         self._compare()
@@ -263,7 +263,7 @@ class TieredWorld:
         for name in list(self.memory):
             self._from_memory(name)
         self.cache, self.tier = self.open()
-        order = self.tier.names()
+        order = self.tier.index.names()
         assert set(order) == set(self.disk), "what was written is not what is found"
         self.disk = OrderedDict((name, self.disk[name]) for name in order)
         self._compare(whole=True)
@@ -314,8 +314,8 @@ class TieredWorld:
         memory, disk = self.capacities
         assert self.cache.nbytes == self.memory_bytes <= memory
         assert len(self.cache) == len(self.memory)
-        assert self.tier.nbytes <= disk
-        assert len(self.tier) == len(self.disk)
+        assert self.tier.index.nbytes <= disk
+        assert len(self.tier.index) == len(self.disk)
         self.most = max(self.most, len(self.disk))
         if not whole:
             gone = {n for n in self.leaving if n not in self.memory and n not in self.disk}
@@ -327,7 +327,7 @@ class TieredWorld:
         self.cache.check()
         names = {(output.prompt_key, output.step) for output in self.cache.snapshot()}
         assert names == self.memory.keys(), "memory holds something else"
-        order = self.tier.names()
+        order = self.tier.index.names()
         assert order == list(self.disk), "the disk holds something else, or in another order"
         assert set(self.cache.nearest(embed("any"), self._grammar.parts("any")).names) == names | (
             self.disk.keys()

@@ -12,7 +12,7 @@ from edge_node.cooperation.neighbourhood import Neighbourhood
 from edge_node.edge import Edge
 from midstep.clock import VirtualClock, run_virtual
 from midstep.scenario import Backhaul as Settings
-from midstep.wire.messages import Digest, LentOutput
+from midstep.wire.messages_neighbours import Digest, LentOutput
 from tests.edge_node.world import FRAME, T, ask, keep, make_edge
 
 

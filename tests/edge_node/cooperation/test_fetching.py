@@ -10,7 +10,8 @@ from midstep.errors import EdgeUnreachable
 from midstep.scenario import Backhaul as Settings
 from midstep.telemetry.metrics import REGISTRY
 from midstep.wire.frame import Frame
-from midstep.wire.messages import CacheUpdate, LentOutput, Targets
+from midstep.wire.messages_control import CacheUpdate, Targets
+from midstep.wire.messages_neighbours import LentOutput
 from tests.edge_node.cooperation.pair import Neighbour, with_pair
 from tests.edge_node.marked import MarkedDenoiser
 from tests.edge_node.test_starts import start

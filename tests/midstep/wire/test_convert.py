@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midstep.v1 import edge_pb2 as pb
-from midstep.wire import convert, convert_control, convert_neighbours, messages
+from midstep.wire import (
+    convert,
+    convert_control,
+    convert_neighbours,
+    messages,
+    messages_control,
+    messages_neighbours,
+)
 from midstep.wire.frame import Frame
 from midstep.wire.identity import PipelineIdentity
 from midstep.wire.start import Start
@@ -32,7 +39,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     tuple[tuple[str, int], ...] | None: (
         st.none() | st.lists(st.tuples(TEXT, UINT32), max_size=4).map(tuple)
     ),
-    tuple[messages.Eviction, ...]: st.lists(TEXT | st.tuples(TEXT, UINT32), max_size=4).map(tuple),
+    tuple[messages_control.Eviction, ...]: st.lists(TEXT | st.tuples(TEXT, UINT32), max_size=4).map(
+        tuple
+    ),
     tuple[float, ...]: st.lists(st.floats(allow_nan=False), max_size=4).map(tuple),
 }
 
@@ -48,17 +57,21 @@ PARTS = (
     Frame,
     PipelineIdentity,
     Start,
-    messages.CachedOutput,
-    messages.EdgeWork,
-    messages.Neighbouring,
-    messages.PlannedStep,
+    messages_control.CachedOutput,
+    messages_control.EdgeWork,
+    messages_control.Neighbouring,
+    messages_control.PlannedStep,
     messages.Quality,
-    messages.Targets,
+    messages_control.Targets,
 )
 for kind in PARTS:
     BY_TYPE[kind] = values(kind)
     BY_TYPE[kind | None] = st.none() | BY_TYPE[kind]
-for kind in (messages.CachedOutput, messages.Neighbouring, messages.PlannedStep):
+for kind in (
+    messages_control.CachedOutput,
+    messages_control.Neighbouring,
+    messages_control.PlannedStep,
+):
     BY_TYPE[tuple[kind, ...]] = st.lists(BY_TYPE[kind], max_size=3).map(tuple)
 
 CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -66,14 +79,14 @@ CROSSINGS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     messages.Request: (convert.request_to, convert.request_from),
     messages.Answer: (convert.answer_to, convert.answer_from),
     messages.QualitySample: (convert.sample_to, convert.sample_from),
-    messages.Access: (convert_control.access_to, convert_control.access_from),
-    messages.CacheUpdate: (convert_control.update_to, convert_control.update_from),
-    messages.CacheUpdateResult: (convert_control.result_to, convert_control.result_from),
-    messages.CacheSnapshot: (convert_control.snapshot_to, convert_control.snapshot_from),
-    messages.Demand: (convert_control.demand_to, convert_control.demand_from),
-    messages.SlotPlan: (convert_control.plan_to, convert_control.plan_from),
-    messages.Digest: (convert_neighbours.digest_to, convert_neighbours.digest_from),
-    messages.LentOutput: (convert_neighbours.lent_to, convert_neighbours.lent_from),
+    messages_control.Access: (convert_control.access_to, convert_control.access_from),
+    messages_control.CacheUpdate: (convert_control.update_to, convert_control.update_from),
+    messages_control.CacheUpdateResult: (convert_control.result_to, convert_control.result_from),
+    messages_control.CacheSnapshot: (convert_control.snapshot_to, convert_control.snapshot_from),
+    messages_control.Demand: (convert_control.demand_to, convert_control.demand_from),
+    messages_control.SlotPlan: (convert_control.plan_to, convert_control.plan_from),
+    messages_neighbours.Digest: (convert_neighbours.digest_to, convert_neighbours.digest_from),
+    messages_neighbours.LentOutput: (convert_neighbours.lent_to, convert_neighbours.lent_from),
 }
 
 
@@ -91,8 +104,9 @@ def test_a_message_comes_back_as_it_went(kind: type, data: st.DataObject) -> Non
 def test_every_message_of_the_wire_is_in_this_test() -> None:
     kinds = {
         value
-        for name in messages.__all__
-        if dataclasses.is_dataclass(value := getattr(messages, name)) and isinstance(value, type)
+        for module in (messages, messages_control, messages_neighbours)
+        for name in module.__all__
+        if dataclasses.is_dataclass(value := getattr(module, name)) and isinstance(value, type)
     }
     assert kinds == {*CROSSINGS, *PARTS} - {Frame, PipelineIdentity, Start}
 
@@ -110,7 +124,7 @@ def test_every_field_of_the_wire_is_filled() -> None:
         messages.Reuse: "exact",
         tuple[tuple[str, int], ...]: (("x", 3),),
         tuple[tuple[str, int], ...] | None: (("x", 3),),
-        tuple[messages.Eviction, ...]: (("x", 3),),
+        tuple[messages_control.Eviction, ...]: (("x", 3),),
         tuple[float, ...]: (0.5,),
     }
 
@@ -121,7 +135,11 @@ def test_every_field_of_the_wire_is_filled() -> None:
 
     for kind in PARTS:
         examples[kind] = examples[kind | None] = example(kind)
-    for kind in (messages.CachedOutput, messages.Neighbouring, messages.PlannedStep):
+    for kind in (
+        messages_control.CachedOutput,
+        messages_control.Neighbouring,
+        messages_control.PlannedStep,
+    ):
         examples[tuple[kind, ...]] = (examples[kind],)
     for kind, (to, _) in CROSSINGS.items():
         message = to(example(kind))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_node.cache.store import Entry
 from midstep.clock import VirtualClock
 from midstep.wire.frame import Frame
-from midstep.wire.messages import CachedOutput, CacheUpdate, CacheUpdateResult
+from midstep.wire.messages_control import CachedOutput, CacheUpdate, CacheUpdateResult
 from orchestrator.decision.cache_model import CacheModel, is_whole
 from tests.edge_node.world import make_edge
 

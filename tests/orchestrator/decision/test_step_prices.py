@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from midstep.wire.messages import Access, EdgeWork
+from midstep.wire.messages_control import Access, EdgeWork
 from orchestrator.decision.edge_price import EdgePrice, balance_price_s, congestion_s
 from orchestrator.decision.step_prices import (
     StepTerms,

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midstep.wire.messages import CachedOutput, CacheSnapshot, CacheUpdate
+from midstep.wire.messages_control import CachedOutput, CacheSnapshot, CacheUpdate
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.step_store import Available, StepPlan, carry_out
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from midstep.errors import OptionError, PolicyFailed
-from midstep.wire.messages import Access, CacheUpdate
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator import policies
 from orchestrator.cli import main
 from orchestrator.decision.problem import Problem

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 
-from midstep.wire.messages import (
+from midstep.wire.messages_control import (
     Access,
     CachedOutput,
     CacheSnapshot,

@@ -5,7 +5,7 @@ import pytest
 from edge_node.edge import Edge
 from midstep.errors import EdgeUnreachable, PolicyFailed
 from midstep.telemetry.metrics import REGISTRY
-from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult, Targets
+from midstep.wire.messages_control import CacheSnapshot, CacheUpdate, CacheUpdateResult, Targets
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.live.learner import Learner

@@ -15,7 +15,7 @@ from edge_node.cut import FixedStep, Planned, open_rule
 from edge_node.edge import Edge
 from midstep.errors import PolicyFailed, ScenarioError
 from midstep.scenario_file import parse
-from midstep.wire.messages import CacheUpdate, EdgeWork, Targets
+from midstep.wire.messages_control import CacheUpdate, EdgeWork, Targets
 from orchestrator import policies
 from orchestrator.decision.cache_model import CacheModel
 from orchestrator.decision.problem import Problem, Served

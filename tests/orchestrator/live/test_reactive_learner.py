@@ -7,7 +7,7 @@ import pytest
 
 from midstep.clock import run_virtual
 from midstep.errors import PolicyFailed
-from midstep.wire.messages import CachedOutput, CacheUpdate, Demand, EdgeWork, SlotPlan
+from midstep.wire.messages_control import CachedOutput, CacheUpdate, Demand, EdgeWork, SlotPlan
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
 from orchestrator.evaluation.simulator import presets

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot, Reuse
+from midstep.wire.messages import Reuse
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot
 from orchestrator.decision.problem import Served
 from orchestrator.live.regret import (
     Planned,

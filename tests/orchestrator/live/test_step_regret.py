@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot
 from orchestrator.decision.problem import Problem
 from orchestrator.decision.step_times import StepTimes
 from orchestrator.live.regret import objective

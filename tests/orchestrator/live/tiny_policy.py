@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from midstep.wire.messages import CacheUpdate
+from midstep.wire.messages_control import CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.policies import LearnerStats, Policy, SlotRecord, base
 

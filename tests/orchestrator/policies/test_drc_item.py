@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, SlotCost
 from orchestrator.evaluation.simulator.lanes import ScoreLane, problem

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_node.edge import Edge
-from midstep.wire.messages import Access, CacheUpdate
+from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, Served
 from orchestrator.evaluation.replay import ByDriver, Trace, problem

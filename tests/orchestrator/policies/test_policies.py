@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 import pytest
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, CachedOutput, CacheSnapshot
+from midstep.wire.messages_control import Access, CachedOutput, CacheSnapshot
 from orchestrator import policies
 from orchestrator.decision.problem import Problem, SlotCost
 from orchestrator.policies import Policy, SlotRecord, base

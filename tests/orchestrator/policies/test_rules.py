@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
-from midstep.wire.messages import Access, CachedOutput
+from midstep.wire.messages_control import Access, CachedOutput
 from orchestrator import policies
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.clairvoyant import Clairvoyant

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from midstep.scenario_file import parse
-from midstep.wire.messages import HITS, Access
+from midstep.wire.messages import HITS
+from midstep.wire.messages_control import Access
 from orchestrator.cli import main
 from orchestrator.evaluation.simulator import presets
 from orchestrator.evaluation.simulator.closed import _quantile

@@ -19,7 +19,8 @@ from midstep.reuse.index import LikenessIndex, Neighbours
 from midstep.reuse.likeness import Grammar, Parts
 from midstep.scenario import Scenario
 from midstep.wire.identity import OutputKey
-from midstep.wire.messages import CachedOutput, Quality
+from midstep.wire.messages import Quality
+from midstep.wire.messages_control import CachedOutput
 from midstep.workload.catalogue import load_catalogue
 
 __all__ = ["Donors", "open_donors"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 
 from midstep.diffusion.profile import StepProfile
-from midstep.wire.messages import EdgeWork
+from midstep.wire.messages_control import EdgeWork
 from orchestrator.evaluation.simulator.events.trajectory import Trajectory
 
 __all__ = ["EdgeQueue"]

@@ -12,7 +12,7 @@ from midstep.diffusion.profile import StepProfile
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from midstep.wire.identity import mixed_key, shared_seed
-from midstep.wire.messages import Access, CachedOutput
+from midstep.wire.messages_control import Access, CachedOutput
 from orchestrator.evaluation.simulator.events.agenda import Agenda
 from orchestrator.evaluation.simulator.events.asking import Asking
 from orchestrator.evaluation.simulator.events.donors import open_donors

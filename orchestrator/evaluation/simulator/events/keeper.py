@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edge_node.cut import CutRule
 from midstep.scenario import Scenario
-from midstep.wire.messages import (
+from midstep.wire.messages_control import (
     Access,
     CachedOutput,
     CacheSnapshot,

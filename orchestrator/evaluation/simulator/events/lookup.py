@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edge_node.cut import CutRule
 from edge_node.similar import Donor
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 from orchestrator.evaluation.simulator.events.asking import Asking
 from orchestrator.evaluation.simulator.events.donors import Donors
 from orchestrator.evaluation.simulator.events.keeper import Keeper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 from orchestrator.evaluation.simulator.events.asking import Asking
 
 __all__ = ["Passenger", "Trajectory"]

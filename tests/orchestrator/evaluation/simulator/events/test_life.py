@@ -17,7 +17,7 @@ from midstep.radio import channel_law, physics
 from midstep.radio.fading import specs
 from midstep.scenario import Scenario
 from midstep.scenario_file import load, parse
-from midstep.wire.messages import CachedOutput, CacheUpdate, Targets
+from midstep.wire.messages_control import CachedOutput, CacheUpdate, Targets
 from orchestrator.evaluation.simulator.events import refusals, simulate
 from orchestrator.evaluation.simulator.events.edge_queue import EdgeQueue
 from orchestrator.evaluation.simulator.events.trajectory import Trajectory

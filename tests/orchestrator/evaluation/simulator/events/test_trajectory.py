@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from midstep.radio.fading import DeviceSpec
-from midstep.wire.messages import CachedOutput
+from midstep.wire.messages_control import CachedOutput
 from midstep.workload.requests import UserRequest
 from orchestrator.evaluation.simulator.events.asking import Asking, DeviceState
 from orchestrator.evaluation.simulator.events.trajectory import Passenger, Trajectory
