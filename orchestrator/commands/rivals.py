@@ -35,6 +35,12 @@ RULES = "any,calibrated,nirvana,ramp,exact"
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this room."""
+    _add_reuse_curve(commands)
+    _add_hard_negatives(commands)
+    _add_own_endings(commands)
+
+
+def _add_reuse_curve(commands: Commands) -> None:
     curve = commands.add_parser(
         "reuse-curve",
         help="saved steps against loss, for every rule that serves a prompt from another's output",
@@ -87,7 +93,6 @@ def add_commands(commands: Commands) -> None:
         )
     add_long_work(curve, "runs/reuse-curve", "tables, drawing and pictures")
     curve.set_defaults(call=_reuse_curve)
-    _add_hard_negatives(commands)
 
 
 def _add_hard_negatives(commands: Commands) -> None:
@@ -109,7 +114,6 @@ def _add_hard_negatives(commands: Commands) -> None:
     )
     add_long_work(hard, "runs/hard-negatives", "tables and pictures")
     hard.set_defaults(call=_hard_negatives)
-    _add_own_endings(commands)
 
 
 def _add_own_endings(commands: Commands) -> None:
