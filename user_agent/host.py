@@ -27,8 +27,9 @@ from midstep.wire.messages import Description, EdgePort
 from midstep.workload.arrivals import Arrival, ArrivalLaw, due_before, next_arrival, open_law
 from midstep.workload.requests import UserRequest, Workload
 from user_agent.checker import Checker
-from user_agent.device import Device, Finished
+from user_agent.device import Device
 from user_agent.dropped import DroppedArrivals
+from user_agent.finished import Finished
 from user_agent.pictures import AsReceived, WholePicture, pixels, png
 from user_agent.samples import Samples
 from user_agent.shared_link import Band, check_together, open_band
@@ -248,7 +249,7 @@ class DeviceHost:
 
     def _gone(self, member: _Member) -> None:
         if self._members.pop(member.device.spec.user, None) is not None:
-            member.device.leave()
+            member.device.attachment.leave()
 
     def drain(self) -> list[Finished]:
         """Requests that ended since the last call. Once they are returned, raises the error that
@@ -363,8 +364,9 @@ class DeviceHost:
         )
         until_s = member.until_s
         error = "it was never sent: its host had no time for it before the end"
-        for row in arrivals.rows(device.spec, device.edge_name, index, since_s, until_s, error):
-            device.metrics.ended(row)
+        edge = device.attachment.description.edge
+        for row in arrivals.rows(device.spec, edge, index, since_s, until_s, error):
+            device.attachment.metrics.ended(row)
             self._ended.append(Finished(row))
 
     async def _ask(
