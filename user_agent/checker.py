@@ -21,7 +21,7 @@ from midstep.reuse.meter import Measured, Meter
 from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import UserMetrics
 from midstep.wire.messages import EdgePort, QualitySample
-from user_agent.device import Finished
+from user_agent.finished import Finished
 from user_agent.pictures import WholePicture, pixels
 
 __all__ = ["PENDING", "TIME_SHARE", "Checker"]

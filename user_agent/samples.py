@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from user_agent.device import Finished
+from user_agent.finished import Finished
 
 __all__ = ["Samples"]
 

@@ -18,7 +18,7 @@ from orchestrator.live.setting import asks_whole_prompt
 from orchestrator.records.reconciliation import died
 from orchestrator.records.rows import EndedRequest
 from user_agent.dropped import DroppedArrivals
-from user_agent.host import RETRY_S
+from user_agent.member import RETRY_S
 
 __all__ = ["LostHost", "rows_lost_with"]
 

@@ -22,7 +22,7 @@ from midstep.wire.messages import Quality, QualitySample
 from tests import paced
 from tests.user_agent.edges import FakeEdge
 from user_agent.checker import PENDING, Checker
-from user_agent.device import Finished, PictureCheck
+from user_agent.finished import Finished, PictureCheck
 from user_agent.pictures import WholePicture, png
 
 T = TypeVar("T")

@@ -15,7 +15,8 @@ from midstep.wire.frame import Frame
 from midstep.wire.messages import Answer, Description, Request
 from midstep.workload.requests import UserRequest
 from tests.user_agent.edges import FakeEdge, answer, open_device
-from user_agent.device import Device, Finished
+from user_agent.device import Device
+from user_agent.finished import Finished
 
 LION = UserRequest("a lion at the bottom, on a pink background", "a lion on a pink background")
 
@@ -24,7 +25,7 @@ def one_request(scenario: Scenario, edge: FakeEdge, request: UserRequest = LION)
     async def world() -> Finished:
         device = await open_device(scenario, edge)
         finished = await device.request("r-1", request)
-        assert device.state == "thinking"
+        assert device.attachment.state == "thinking"
         return finished
 
     return run_virtual(world())
@@ -132,7 +133,7 @@ def test_a_request_that_is_stopped_is_in_the_record(scenario: Scenario) -> None:
         device: Device = await open_device(scenario, FakeEdge())
         task = asyncio.create_task(device.request("r-1", LION))
         await asyncio.sleep(0.01)
-        assert device.state == "receiving"
+        assert device.attachment.state == "receiving"
         task.cancel()
         return await task
 

@@ -15,7 +15,7 @@ from midstep.wire.messages import Answer, Request
 from orchestrator.records.steps import fault
 from tests.user_agent.edges import QUALITY, FakeEdge, answer
 from tests.user_agent.test_device import LION, one_request
-from user_agent.device import Finished
+from user_agent.finished import Finished
 
 TIGER = "a tiger on a pink background"
 

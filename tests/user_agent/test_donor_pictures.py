@@ -17,7 +17,7 @@ from midstep.workload.requests import UserRequest
 from tests import tiny
 from tests.orchestrator.cluster import stock
 from tests.user_agent.over_grpc import over_grpc
-from user_agent.device import Finished
+from user_agent.finished import Finished
 
 LION = "a lion on a green background"
 FOX = "a fox on a green background"

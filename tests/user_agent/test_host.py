@@ -28,7 +28,8 @@ from midstep.workload.requests import UserRequest, Workload, open_workload
 from orchestrator.records import fidelity
 from tests import paced
 from tests.user_agent.edges import FakeEdge, answer
-from user_agent.host import RETRY_S, DeviceHost
+from user_agent.host import DeviceHost
+from user_agent.member import RETRY_S
 
 T = TypeVar("T")
 

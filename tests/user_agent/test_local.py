@@ -25,7 +25,8 @@ from tests.midstep.diffusion.cuts import KINDS, PROMPT, STEPS, Cut, finish, open
 from tests.midstep.diffusion.test_cut import SEED, first_part, stock
 from tests.user_agent.edges import FakeEdge, answer, open_device
 from tests.user_agent.test_device import LION, one_request
-from user_agent.device import Device, Finished
+from user_agent.device import Device
+from user_agent.finished import Finished
 from user_agent.samples import Samples
 
 

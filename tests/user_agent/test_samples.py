@@ -6,7 +6,7 @@ import pytest
 
 from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
-from user_agent.device import Finished
+from user_agent.finished import Finished
 from user_agent.samples import Samples
 
 

@@ -14,7 +14,7 @@ from orchestrator.live.launch import Options
 from orchestrator.live.run import run
 from orchestrator.records.run_reader import read_run
 from tests import paced
-from user_agent.device import Finished
+from user_agent.finished import Finished
 from user_agent.host import DeviceHost
 
 NORTH, SOUTH = (

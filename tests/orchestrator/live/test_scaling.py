@@ -20,7 +20,8 @@ from orchestrator.live.run import run
 from orchestrator.live.scaling import Scaler
 from orchestrator.records.run_reader import read_run
 from tests import paced
-from user_agent.device import Device, Finished
+from user_agent.device import Device
+from user_agent.finished import Finished
 
 
 def rows_of(folder: Path, **changes: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
