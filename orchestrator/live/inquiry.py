@@ -30,7 +30,10 @@ class Inquiry(Generic[T]):
         """Call `question`, unless an earlier call is still open, and return the answer; None where
         there is none yet. Raises what the part raises."""
         timeout_s = 0.0 if self.open else self._patience_s
-        answer = self._answer = self._answer or asyncio.ensure_future(question())
+        if self._answer is None:
+            self._answer = asyncio.ensure_future(question())
+            self._answer.add_done_callback(_read)
+        answer = self._answer
         await asyncio.wait({answer}, timeout=timeout_s)
         if not answer.done():
             self.unanswered += 1
@@ -85,3 +88,10 @@ class Inquiries(Generic[T]):
     def silent(self) -> list[str]:
         """The parts whose answers are still to come."""
         return [name for name, inquiry in self._of.items() if inquiry.open]
+
+
+def _read(answer: asyncio.Future[Any]) -> None:
+    """Look at what a call came to: a part that dies after the last question to it, as one that is
+    stopped does at a run's end, is nobody's any more, and asyncio would print its traceback."""
+    if not answer.cancelled():
+        answer.exception()

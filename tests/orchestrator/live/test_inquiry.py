@@ -1,6 +1,7 @@
 """Parts that may be silent are asked once and waited for once."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_what_a_part_raises_is_raised_late_or_not_and_closes_the_question() -> N
         assert not inquiry.open
 
     run_virtual(main())
+
+
+def test_a_part_that_dies_when_nobody_asks_any_more_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        inquiry: Inquiry[int] = Inquiry(1.0)
+        assert await inquiry.ask(Part(2.0, PartDied("gone")).answer) is None
+        await asyncio.sleep(2)
+        del inquiry
+        gc.collect()  # asyncio prints what nobody has read when it goes
+
+    run_virtual(main())
+    assert not caplog.records
 
 
 def test_a_part_that_is_silent_twice_is_announced_once_and_its_answer_can_be_taken_over() -> None:

@@ -91,18 +91,13 @@ def test_the_same_timeline_leaves_the_same_rows(tmp_path: Path) -> None:
     ]
 
 
-def test_a_list_of_prompts_cannot_be_scaled_and_the_report_says_so(tmp_path: Path) -> None:
+def test_a_list_of_prompts_cannot_be_scaled(tmp_path: Path) -> None:
     (tmp_path / "prompts").write_text("a panda\n" * 200)
-    changes = {
-        "workload": {"prompts": str(tmp_path / "prompts")},
-        "timeline": [{"at_s": 3, "users": 9}],
-    }
-    _, slots = rows_of(tmp_path / "a", **changes)
-    assert {slot["users"] for slot in slots} == {4}
-    assert (
-        "scale: it could not be done: a list of prompts is dealt out"
-        in (tmp_path / "a" / "report.html").read_text()
-    )
+    scenario = parse(paced.tree(workload={"prompts": str(tmp_path / "prompts")}))
+    parts = Parts(cells=[], targets=[])
+    scaler = Scaler(scenario, parts, 0.0, WallClock(), lambda _: None, lambda: None)
+    with pytest.raises(ScenarioError, match="a list of prompts is dealt out to its users"):
+        asyncio.run(scaler.scale(9))
 
 
 @pytest.mark.parametrize("last", [False, True])
