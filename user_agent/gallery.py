@@ -37,4 +37,5 @@ async def compare(finished: Finished, engine: Engine) -> Gallery:
         picture=finished.picture,
         reference=png(alone.value),
         psnr_db=physics.psnr_db(pixels(finished.picture), alone.value),
+        start=None if finished.start is None else finished.start.png,
     )

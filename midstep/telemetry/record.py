@@ -121,10 +121,11 @@ COLUMNS = tuple(field.name for field in fields(RequestRow))
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
     """Pictures of one request, PNG bytes: the frame as received, None where there was none, the
-    result, and the same without reuse."""
+    result, and the same without reuse; the start picture, where it began from one."""
 
     request_id: str
     frame: bytes | None
     picture: bytes
     reference: bytes
     psnr_db: float
+    start: bytes | None = None

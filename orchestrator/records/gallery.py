@@ -1,5 +1,5 @@
 """The report's gallery: compared pictures, each with its frame and the same without reuse; one that
-a device made alone has no frame."""
+a device made alone has no frame, one from a start picture has that first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def gallery(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
         "the same picture "
         "without reuse (the user's own prompt from the first step on, same seed). A picture that "
         "its device made alone (local) has no frame. Where another prompt's output served, its "
-        "prompt and step, and how alike the two prompts are. Steps: edge + saved + device.</p>"
+        "prompt and step, and how alike the two prompts are. Where a request began from a start "
+        "picture, that is the first. Steps: edge + saved + device.</p>"
     )
     return f'{head}<div class="gallery">{"".join(figures)}</div>'
 
@@ -62,6 +63,13 @@ def _negative(row: dict[str, Any]) -> str:
     return f"not: {html.escape(negative)}<br>" if negative else ""
 
 
+def _start(row: dict[str, Any]) -> str:
+    """The line on the start picture; nothing where there was none."""
+    if row.get("start_digest") is None:
+        return ""
+    return f"from a start picture, strength {row['strength']:g}<br>"
+
+
 def _figure(images: Path, row: dict[str, Any]) -> str:
     """Frame, picture and reference of one request; nothing where one of them is not there that
     should be."""
@@ -72,12 +80,15 @@ def _figure(images: Path, row: dict[str, Any]) -> str:
     paths = [images / f"{name}{kind}.png" for kind in kinds]
     if not all(path.is_file() for path in paths):
         return ""
+    start = images / f"{name}-start.png"
+    if row.get("start_digest") is not None and start.is_file():
+        paths.insert(0, start)
     encoded = [base64.b64encode(path.read_bytes()).decode() for path in paths]
     pictures = "".join(f'<img src="data:image/png;base64,{data}">' for data in encoded)
     steps = f"{row['edge_steps']}+{row['saved_steps']}+{row['device_steps']}"
     return (
         f"<figure>{pictures}<figcaption><b>{html.escape(row['prompt'])}</b><br>"
-        f"edge: {html.escape(row['edge_prompt'])}<br>{_negative(row)}{_donor(row)}"
+        f"edge: {html.escape(row['edge_prompt'])}<br>{_negative(row)}{_start(row)}{_donor(row)}"
         f"{html.escape(str(row['reuse']))}, steps {html.escape(steps)}, {_quality(row)}"
         f"</figcaption></figure>"
     )

@@ -183,6 +183,8 @@ class Recorder:
             if one.frame is not None:
                 self._image(f"{one.request_id}-frame", one.frame)
             self._image(f"{one.request_id}-reference", one.reference)
+            if one.start is not None:
+                self._image(f"{one.request_id}-start", one.start)
             if not self._images:
                 self._image(one.request_id, one.picture)
         if gallery and self._scenario.modes.denoiser == "real":  # paced pictures show nothing

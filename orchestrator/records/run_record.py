@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures", "Run"]
 
-COMPARED = ("-frame", "-reference")  # what stands behind a request's id in the name of a file
+COMPARED = (
+    "-frame",
+    "-reference",
+    "-start",
+)  # what stands behind a request's id in the name of a file
 
 
 class Run:

@@ -1,7 +1,10 @@
 """Recorder, summary, fidelity, report: what a run leaves, and what it leaves when it breaks off."""
 
+import base64
 import json
+import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +19,7 @@ from orchestrator.records import report, summary
 from orchestrator.records.recorder import Recorder
 from orchestrator.records.rows import EndedRequest
 from orchestrator.records.run_reader import read_run
+from orchestrator.records.run_record import Run
 from tests import paced
 from tests.orchestrator.records.record_rows import row, slot
 
@@ -289,6 +293,26 @@ def test_a_gallery_without_other_pictures_has_its_own(tmp_path: Path) -> None:
     page = report.write(tmp_path / "run").read_text()
     assert '<div class="gallery">' in page and "31.0 dB" in page
     assert len(list((tmp_path / "run" / "images").iterdir())) == 3
+
+
+def test_a_start_picture_is_the_first_of_its_request(scenario: Scenario, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run", scenario)
+    begun = row(1, start_digest="d", strength=0.6)
+    recorder.ended([EndedRequest(begun, b"picture"), EndedRequest(row(2), b"other")])
+    recorder.slot(slot(0))
+    plain = Gallery(
+        request_id="r-2", frame=b"frame", picture=b"other", reference=b"as", psnr_db=31.0
+    )
+    recorder.compared([replace(plain, request_id="r-1", picture=b"picture", start=b"start"), plain])
+    recorder.close()
+    page = report.write(tmp_path / "run").read_text()
+    shown = re.findall(r"base64,([\w+/=]+)", page[page.index('<div class="gallery">') :])
+    assert [base64.b64decode(text) for text in shown] == [
+        *(b"start", b"frame", b"picture", b"as"),
+        *(b"frame", b"other", b"as"),
+    ]
+    assert page.count("from a start picture, strength 0.6") == 1
+    assert sorted(Run(tmp_path / "run").pictures) == ["r-1", "r-2"]
 
 
 def test_a_picture_that_a_device_made_alone_is_shown_without_a_frame(
