@@ -20,14 +20,7 @@ from midstep.telemetry.exporter import Target
 from midstep.wire.certificates import ephemeral
 from midstep.wire.security import is_loopback
 from orchestrator.cluster import capacity
-from orchestrator.cluster.actors import (
-    EdgeActor,
-    HostActor,
-    LearnerActor,
-    Remote,
-    RemoteHost,
-    RemoteLearner,
-)
+from orchestrator.cluster.actors import EdgeActor, HostActor, LearnerActor
 from orchestrator.cluster.guard import Guard
 from orchestrator.cluster.head import check_reachable, surrounding
 from orchestrator.cluster.head_life import OwnHead, head_dies, start_fails, unless
@@ -43,6 +36,7 @@ from orchestrator.cluster.placement import (
     spawn,
 )
 from orchestrator.cluster.remote_edge import RemoteEdge
+from orchestrator.cluster.remotes import Remote, RemoteHost, RemoteLearner
 from orchestrator.live.cell import Cell, HostPart, LearnerPart, Parts, grouped, learner_name
 from orchestrator.live.launch import Launch
 from orchestrator.records.centre import Centre

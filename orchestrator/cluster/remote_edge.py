@@ -19,7 +19,8 @@ from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
 from midstep.wire.messages import Description
 from midstep.wire.security import Credentials
-from orchestrator.cluster.actors import Remote, Successor
+from orchestrator.cluster.actors import Successor
+from orchestrator.cluster.remotes import Remote
 from orchestrator.live.cell import EdgeStatus
 
 __all__ = ["RemoteEdge"]
