@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 import ray
 
 from midstep.errors import PartDied, ScenarioError
-from orchestrator.cluster.actors import ANSWER_S, Remote
 from orchestrator.cluster.beside import beside
+from orchestrator.cluster.remotes import ANSWER_S, Remote
 
 __all__ = ["ClusterNodes"]
 

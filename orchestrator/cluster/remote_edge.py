@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -19,7 +19,9 @@ from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
 from midstep.wire.messages import Description
 from midstep.wire.security import Credentials
-from orchestrator.cluster.actors import Remote, Successor
+from orchestrator.cluster.actors import Successor
+from orchestrator.cluster.bounded_waits import opening, settled
+from orchestrator.cluster.remotes import Remote
 from orchestrator.live.cell import EdgeStatus
 
 __all__ = ["RemoteEdge"]
@@ -30,20 +32,17 @@ Served = tuple[str, str, Description, int, MachinePace]
 
 class RemoteEdge(Remote):
     """See EdgePart. `scenario` is of this edge alone; `spawn` starts an actor, on a node of that id
-    where there is one; `opened` bounds the wait for one to serve; `targets` are those of the run's
-    metrics."""
+    where there is one; `targets` are those of the run's metrics."""
 
     def __init__(
         self,
         scenario: Scenario,
         spawn: Callable[[str | None], Any],
-        opened: Callable[[Awaitable[Served], str], Awaitable[Served]],
         targets: list[Target],
     ) -> None:
         super().__init__(scenario.edge.name, spawn(None))
         self._scenario = scenario
         self._spawn = spawn
-        self._opened = opened
         self._targets = targets
         self._credentials: Credentials | None = None
         self._port = 0
@@ -59,7 +58,7 @@ class RemoteEdge(Remote):
         """Let it serve; see EdgeActor.open. Raises ScenarioError where it does not start."""
         self._credentials = credentials
         ref = self.actor.open.remote(self._scenario, credentials)
-        return self._note(await self._opened(self.call(ref), self.name))
+        return self._note(await opening(self.call(ref), self.name))
 
     async def meet(self, neighbours: Mapping[str, str]) -> None:
         """Let it, and who comes after it, know the edges at these addresses as neighbours."""
@@ -102,7 +101,7 @@ class RemoteEdge(Remote):
             if self._scenario.edge.disk is not None:
                 closing = old.close_warm.remote() if warm else old.close.remote()
                 with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
-                    folder = await asyncio.wait_for(_settled(closing), CLOSE_S)
+                    folder = await asyncio.wait_for(settled(closing), CLOSE_S)
             await super().kill(hard=True)
             successor = Successor(
                 before=place.process_id,
@@ -113,7 +112,7 @@ class RemoteEdge(Remote):
             )
             await asyncio.sleep(max(0.0, ends_s - time.monotonic()))
             ref = fresh.open.remote(self._scenario, self._credentials, successor)
-            self._note(await self._opened(self.call(ref), self.name))
+            self._note(await opening(self.call(ref), self.name))
             await self._introduce(fresh)
             await self.call(fresh.start.remote(self._epoch_s))
             if self._lasting != successor.change:  # it was changed meanwhile
@@ -134,7 +133,7 @@ class RemoteEdge(Remote):
 
     async def close(self) -> None:
         """End it in order, as far as it is there."""
-        await asyncio.wait_for(_settled(self.actor.close.remote()), 3)
+        await asyncio.wait_for(settled(self.actor.close.remote()), 3)
 
     async def _introduce(self, actor: Any) -> None:
         """Let an actor meet the neighbours."""
@@ -160,7 +159,3 @@ class RemoteEdge(Remote):
 
     def _unreachable(self) -> EdgeUnreachable:
         return EdgeUnreachable(f"{self.name} does not answer: it restarts")
-
-
-async def _settled(ref: Awaitable[Any]) -> Any:
-    return await ref

@@ -36,7 +36,7 @@ RAY_START_S = 120.0
 
 _START_RAY = """
 import sys
-from orchestrator.cluster.ray_cluster import ray  # with the environment of a run
+from orchestrator.cluster.ray_session import ray  # with the environment of a run
 how = {"address": sys.argv[1]} if sys.argv[1] else {"num_cpus": 1, "include_dashboard": False}
 ray.init(**how, log_to_driver=False, logging_level="ERROR")
 print(f"{len(ray.nodes())} node(s), {ray.cluster_resources().get('CPU', 0):g} CPUs")

@@ -86,7 +86,7 @@ class ReactiveLearner(Learner):
             finally:
                 await self._control.serve(plan)
         if demand:
-            await self._begin_training()
+            await self._training.begin()
 
     async def end_slot(self, slot: int, served: list[Served]) -> Decision:
         """Account for a slot, and make the store what its plan says. Raises PolicyFailed,
@@ -94,7 +94,7 @@ class ReactiveLearner(Learner):
         self._check_tasks()
         cost = slot_cost(served)
         async with self._turn:
-            await self._reconcile_if_lost()
+            await self._sender.reconcile_if_lost()
             before = after = await self._control.snapshot()
             # (33) has Q(t): the queue before this slot's update
             objective = self.virtual_queue.drift_plus_penalty(cost)
@@ -105,21 +105,20 @@ class ReactiveLearner(Learner):
             if planned is not None:
                 update = self._planner.update(planned, before.store)
                 if update:
-                    after = await self._store_after(before, update)
+                    after = await self._sender.store_after(before, update)
             self._held = after.store
         gap = None if planned is None else planned.gap
-        return self._decided(cost, objective, after, gap)
+        return self._account.close_slot(cost, objective, after, gap, self._training.take_stats())
 
     def _plan(self, slot: int, demand: Sequence[Demand]) -> SlotPlan:
-        self._slot = self._policy_slot(slot)
         state = SlotState(
             slot=slot,
-            counted=self._slot,
+            counted=self._slots.enter(slot),
             queue_s=self.virtual_queue.queue_s,
             target_s=self.virtual_queue.target_s,
             edge_step_s=self._ticks.step_s,
         )
-        with self._timed():
+        with self._account.timed():
             self._planned = self._planner.plan(demand, self._held, state)
         return self._planned.plan
 

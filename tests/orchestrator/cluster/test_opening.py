@@ -10,9 +10,9 @@ import pytest
 
 from midstep.clock import run_virtual
 from midstep.errors import PartDied
+from orchestrator.cluster.bounded_waits import opening
 from orchestrator.cluster.head_life import unless
 from orchestrator.cluster.in_thread import in_thread
-from orchestrator.cluster.ray_cluster import opening
 
 
 def test_an_interrupted_start_complains_of_nothing() -> None:

@@ -141,7 +141,7 @@ def test_a_policy_that_cannot_be_shown_the_store_is_named() -> None:
     async def use(edge: Edge) -> None:
         part = learner(edge, "lru")
         part.policy.reconcile = lambda held: 1 // 0  # type: ignore[method-assign, assignment]
-        part._must_reconcile = True
+        part.refresh()
         with pytest.raises(PolicyFailed, match="policy lru failed: ZeroDivisionError"):
             await part.end_slot(0, [])
         await part.close()
@@ -262,7 +262,7 @@ def test_a_plans_targets_are_on_the_exporter() -> None:
         await served(edge, "a")
         (output,) = (await edge.snapshot()).staging
         targets = Targets(((output.prompt_key, 5), ("", 3)), 0.002)  # "": every other prompt
-        await planner._apply(CacheUpdate(targets=targets))
+        await planner._sender.send(CacheUpdate(targets=targets))
         await planner.close()
         return [
             REGISTRY.get_sample_value(f"midstep_{name}", {"edge": "edge-0"})

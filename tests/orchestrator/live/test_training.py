@@ -47,8 +47,8 @@ async def until(met: Callable[[], bool]) -> None:
 
 async def trained(part: Learner) -> None:
     """Wait for the training that goes on in the thread."""
-    assert part._training is not None
-    await asyncio.wait({part._training}, timeout=20)
+    assert part._training.task is not None
+    await asyncio.wait({part._training.task}, timeout=20)
 
 
 async def slots(edge: Edge, part: Learner, *prompts_of_slots: str) -> list[Decision]:
