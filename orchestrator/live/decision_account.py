@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from midstep.telemetry.writers import LearnerMetrics
-from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult
+from midstep.wire.messages_control import CacheSnapshot, CacheUpdate, CacheUpdateResult
 from orchestrator.decision.problem import SlotCost, VirtualQueue
 from orchestrator.live.slot_decision import Decision
 from orchestrator.live.updates import naming

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from midstep.errors import EdgeUnreachable
-from midstep.wire.messages import CacheSnapshot, CacheUpdate, CacheUpdateResult, ControlPort
+from midstep.wire.messages_control import CacheSnapshot, CacheUpdate, CacheUpdateResult, ControlPort
 from orchestrator.decision.cache_model import CacheModel, is_whole
 from orchestrator.live.decision_account import DecisionAccount
 
