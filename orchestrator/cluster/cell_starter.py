@@ -19,6 +19,7 @@ from orchestrator.cluster.bounded_waits import at_most, opening
 from orchestrator.cluster.headroom import Headroom
 from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.placement import EDGE_CPUS, HOST_CPUS, LEARNER_CPUS, edge_gpus, spawn
+from orchestrator.cluster.ray_session import RaySession
 from orchestrator.cluster.remote_edge import RemoteEdge
 from orchestrator.cluster.remotes import RemoteHost, RemoteLearner
 from orchestrator.live.cell import Cell, HostPart, LearnerPart, learner_name
@@ -38,11 +39,13 @@ class CellStarter:
     def __init__(
         self,
         launch: Launch,
+        session: RaySession,
         credentials: Credentials,
         headroom: Headroom,
         say: Callable[[str], None],
     ) -> None:
         self.targets: list[Target] = []
+        self._session = session
         self._scenario = launch.scenario
         self._requests = launch.requests
         self._states = launch.states
@@ -59,7 +62,7 @@ class CellStarter:
         its processes start side by side, and meet when the edge serves. Raises MidstepError."""
         scenario = self._scenario.at(self._scenario.edges[number].name)
         settings = scenario.edge
-        gpus = edge_gpus(self._scenario, number)
+        gpus = edge_gpus(self._scenario, number, self._session.gpus)
         edge = RemoteEdge(
             scenario,
             lambda node: self._spawn(
@@ -177,9 +180,9 @@ class CellStarter:
         )
         self.targets.append(Target(await host.call(ref), "host", host.name))
 
-    def _spawn(self, *place: Any, **options: Any) -> Any:
+    def _spawn(self, cls: type, role: str | None, *amounts: Any, **options: Any) -> Any:
         """See placement.spawn; the actor ends with the run."""
-        actor = spawn(*place, **options)
+        actor = spawn(cls, role, self._session.resources, *amounts, **options)
         self._actors.append(actor)
         return actor
 

@@ -23,17 +23,17 @@ NOTHING: Mapping[str, float] = {}
 def spawn(
     cls: type,
     role: str | None,
+    available: Mapping[str, float],
     cpus: float,
     gpus: float = 0.0,
     resources: Mapping[str, float] = NOTHING,
     spread: bool = False,
     node: str | None = None,
 ) -> Any:
-    """An actor where its role belongs: on a node that has the resource midstep-<role>, if any has,
-    and those that the scenario asks for; on just that `node`, an id of Ray's, where there is one.
-    Raises ScenarioError where no node has them."""
+    """An actor where its role belongs: on a node that has the resource midstep-<role>, if any of
+    those `available` is that, and those that the scenario asks for; on just that `node`, an id of
+    Ray's, where there is one. Raises ScenarioError where no node has them."""
     needed = dict(resources)
-    available = ray.cluster_resources()
     if f"midstep-{role}" in available:
         needed[f"midstep-{role}"] = TAG
     missing = next(
@@ -51,23 +51,22 @@ def spawn(
     return kind(cls).remote()
 
 
-def edge_gpus(scenario: Scenario, number: int) -> float:
-    """The share of a GPU that an edge gets: what the scenario says, else what is there."""
+def edge_gpus(scenario: Scenario, number: int, gpus: float) -> float:
+    """The share of a GPU that an edge gets, where a cluster has `gpus`: what the scenario says,
+    else what is there."""
     if scenario.model.device == "cpu" or scenario.modes.denoiser == "paced":
         return 0.0
     share = scenario.edges[number].gpus
     if share is not None:
         return share
-    gpus: float = ray.cluster_resources().get("GPU", 0.0)
     each = gpus / len(scenario.edges)
     if each >= 1 and not scenario.hosts.gpus:
         return 1.0
     return round(min(0.5, each / 2), 3) if gpus else 0.0
 
 
-def check_gpus(needed: float) -> None:
-    """Raise ScenarioError where more GPU is asked for than the cluster has."""
-    gpus = ray.cluster_resources().get("GPU", 0.0)
+def check_gpus(needed: float, gpus: float) -> None:
+    """Raise ScenarioError where more GPU is asked for than the `gpus` that the cluster has."""
     if needed > gpus:
         raise ScenarioError(
             f"edges.N.gpus and hosts.gpus ask for {needed:g} GPUs in all, the cluster has "

@@ -13,7 +13,7 @@ from midstep.wire.certificates import ephemeral
 from midstep.wire.security import Credentials, is_loopback
 from orchestrator.cluster import capacity
 from orchestrator.cluster.cell_starter import CellStarter
-from orchestrator.cluster.head_life import OwnHead, start_fails, unless
+from orchestrator.cluster.head_life import start_fails, unless
 from orchestrator.cluster.headroom import Headroom
 from orchestrator.cluster.nodes import ClusterNodes
 from orchestrator.cluster.placement import check_gpus, edge_gpus
@@ -46,10 +46,9 @@ class RayCluster:
         groups = grouped(specs(scenario), names, scenario.hosts.devices_per_host)
         say("starting Ray" if session.own else f"joining Ray at {session.address}")
         await session.open(len(names), hosts)
-        check_gpus(
-            sum(edge_gpus(scenario, n) for n in range(len(names))) + scenario.hosts.gpus * hosts
-        )
-        starter = CellStarter(self._launch, self._credentials(), headroom, say)
+        gpus = sum(edge_gpus(scenario, n, session.gpus) for n in range(len(names)))
+        check_gpus(gpus + scenario.hosts.gpus * hosts, session.gpus)
+        starter = CellStarter(self._launch, session, self._credentials(), headroom, say)
         self._starter = starter
         opened = asyncio.gather(*(starter.start(n, groups[name]) for n, name in enumerate(names)))
         cells = await unless(opened, start_fails(self._centre.pid))
@@ -58,7 +57,7 @@ class RayCluster:
             cells=list(cells),
             targets=starter.targets,
             here=ray.util.get_node_ip_address(),
-            census=OwnHead().census,
+            census=session.census,
             check_room=starter.check_room,
         )
         parts.nodes = ClusterNodes(lambda: _remotes(parts))
@@ -78,7 +77,7 @@ class RayCluster:
         """The launch's, or fresh ones: with TLS where an edge may serve beyond this machine."""
         if self._launch.credentials is not None:
             return self._launch.credentials
-        listens = [f"{node['NodeManagerAddress']}:0" for node in ray.nodes() if node["Alive"]]
+        listens = [f"{host}:0" for host in self._session.node_addresses]
         listens += [edge.address for edge in self._launch.scenario.edges if edge.address]
         return ephemeral(tls=not all(map(is_loopback, listens)))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Mapping
 
 import ray
 
@@ -13,10 +14,11 @@ from midstep.errors import ScenarioError
 from orchestrator.cluster.bounded_waits import at_most
 from orchestrator.cluster.guard import Guard
 from orchestrator.cluster.head import check_reachable, surrounding
-from orchestrator.cluster.head_life import head_dies, unless
+from orchestrator.cluster.head_life import OwnHead, head_dies, unless
 from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.leavings import end_processes, forget, note, processes_of
 from orchestrator.cluster.placement import EDGE_CPUS, HOST_CPUS, LEARNER_CPUS
+from orchestrator.live.cell import Census
 from orchestrator.records.centre import Centre
 
 __all__ = ["RaySession"]
@@ -29,7 +31,9 @@ SHUTDOWN_S = 8.0
 
 class RaySession:
     """A Ray from its start to its end. `address` None starts one on this machine; `auto` or
-    HOST:PORT joins a running one."""
+    HOST:PORT joins a running one. `resources` are what the cluster had when it was last counted,
+    `node_addresses` those of the nodes that it began with: who asked its head anew, outside a
+    thread, would wait for ever where that hangs."""
 
     def __init__(self, address: str | None, centre: Centre) -> None:
         self.address = address or surrounding()
@@ -38,6 +42,9 @@ class RaySession:
         self._init_call: asyncio.Future[None] | None = None
         self._guard: Guard | None = None  # where a Ray is started
         self._started = False
+        self._head: OwnHead | None = None  # once it is open
+        self.resources: Mapping[str, float] = {}
+        self.node_addresses: list[str] = []
 
     @property
     def own(self) -> bool:
@@ -54,6 +61,20 @@ class RaySession:
         self._init_call = in_thread(lambda: self._init(edges, hosts), "ray-init", stays=True)
         # a thread cannot be cancelled: `begun` waits for it
         await unless(asyncio.shield(self._init_call), head_dies())
+        self._head = OwnHead()
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of the cluster."""
+        return self.resources.get("GPU", 0.0)
+
+    async def census(self) -> Census:
+        """Count what the cluster has now. Raises PartDied where its head does not answer, or a
+        process of the run's own Ray is gone."""
+        assert self._head is not None
+        census = await self._head.census()
+        self.resources = census.total
+        return census
 
     async def begun(self) -> bool:
         """Whether there is a Ray to leave, once what `open` began has ended. One that does not
@@ -100,7 +121,9 @@ class RaySession:
                 f"Ray cannot be {what}: {(str(error) or repr(error)).splitlines()[0]}"
             ) from error
         self._started = True
-        have = ray.cluster_resources().get("CPU", 0)
+        self.resources = ray.cluster_resources()
+        self.node_addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+        have = self.resources.get("CPU", 0)
         if have < needed:
             raise ScenarioError(
                 f"the cluster has {have:g} CPUs, {edges} edges and {hosts} "
