@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from midstep.errors import MidstepError, PartDied
 from midstep.radio.fading import DeviceSpec
 from midstep.scenario import Scenario
 from midstep.telemetry.exporter import Target
@@ -63,16 +64,20 @@ class CellStarter:
         scenario = self._scenario.at(self._scenario.edges[number].name)
         settings = scenario.edge
         gpus = edge_gpus(self._scenario, number, self._session.gpus)
-        edge = RemoteEdge(
-            scenario,
-            lambda node: self._spawn(
+        numbers = [self._host_number() for _ in groups]  # before anything is waited for
+
+        async def spawn_edge(node: str | None) -> Any:
+            return await self._spawn(
                 EdgeActor, "edge", EDGE_CPUS, gpus, settings.resources, node=node
-            ),
-            self.targets,
-        )
+            )
+
+        edge = RemoteEdge(scenario, await spawn_edge(None), spawn_edge, self.targets)
         self._edges.append(edge)
-        learner = self._spawn_learner(scenario)
-        hosts = [self._spawn_host(group, HOST_CPUS) for group in groups]
+        learner = await self._spawn_learner(scenario)
+        hosts = [
+            await self._spawn_host(host_number, group, HOST_CPUS)
+            for host_number, group in zip(numbers, groups, strict=True)
+        ]
         self._say(f"{settings.name}: loading {scenario.model.path}, measuring its steps")
         address, _, description, frame_bytes, pace = await edge.open(self._credentials)
         introduce = partial(self._introduce, scenario, address, frame_bytes)
@@ -89,7 +94,7 @@ class CellStarter:
         per_host = scenario.hosts.devices_per_host
 
         async def another(state: bytes | None) -> LearnerPart:
-            fresh = self._spawn_learner(scenario)
+            fresh = await self._spawn_learner(scenario)
             await opening(introduce(fresh, state), "another learner")
             return fresh
 
@@ -97,12 +102,13 @@ class CellStarter:
             self._starting += 1  # these have not taken their memory yet
             try:
                 self._headroom.check_memory(self._starting, self._starting * per_host)
-                fresh = self._spawn_host(devices, 0.0 if self._headroom.own else HOST_CPUS)
+                cpus = 0.0 if self._headroom.own else HOST_CPUS
+                fresh = await self._spawn_host(self._host_number(), devices, cpus)
                 try:
                     await opening(self._furnish(fresh, address), fresh.name)
                 except BaseException:
                     # one that nobody waits for would take its CPU when there is one
-                    ray.kill(fresh.actor)
+                    fresh.discard()
                     raise
             finally:
                 self._starting -= 1
@@ -137,15 +143,20 @@ class CellStarter:
         actors = list(self._actors)
         await at_most(in_thread(lambda: [ray.kill(actor) for actor in actors], "ray-kill"), KILL_S)
 
-    def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
+    async def _spawn_learner(self, scenario: Scenario) -> RemoteLearner:
         name = learner_name(scenario.edge.name, len(self._scenario.edges))
-        return RemoteLearner(name, self._spawn(LearnerActor, None, LEARNER_CPUS))
+        return RemoteLearner(name, await self._spawn(LearnerActor, None, LEARNER_CPUS))
 
-    def _spawn_host(self, devices: Sequence[DeviceSpec], cpus: float) -> RemoteHost:
-        number = self._hosts
-        settings = self._scenario.hosts
+    def _host_number(self) -> int:
+        """The number of the next host."""
         self._hosts += 1
-        actor = self._spawn(
+        return self._hosts - 1
+
+    async def _spawn_host(
+        self, number: int, devices: Sequence[DeviceSpec], cpus: float
+    ) -> RemoteHost:
+        settings = self._scenario.hosts
+        actor = await self._spawn(
             HostActor, "devices", cpus, settings.gpus, settings.resources, spread=True
         )
         return RemoteHost(f"host-{number}", actor, devices)
@@ -180,11 +191,21 @@ class CellStarter:
         )
         self.targets.append(Target(await host.call(ref), "host", host.name))
 
-    def _spawn(self, cls: type, role: str | None, *amounts: Any, **options: Any) -> Any:
-        """See placement.spawn; the actor ends with the run."""
-        actor = spawn(cls, role, self._session.resources, *amounts, **options)
-        self._actors.append(actor)
-        return actor
+    async def _spawn(self, cls: type, role: str | None, *amounts: Any, **options: Any) -> Any:
+        """See placement.spawn, which asks Ray's head; the actor ends with the run. Raises PartDied
+        where Ray does not start it."""
+
+        def make() -> Any:
+            actor = spawn(cls, role, self._session.resources, *amounts, **options)
+            self._actors.append(actor)
+            return actor
+
+        try:
+            return await in_thread(make, "ray-spawn")
+        except MidstepError:
+            raise
+        except Exception as error:  # whatever Ray raises without its head
+            raise PartDied("Ray starts no process any more") from error
 
 
 async def _end_edge(edge: RemoteEdge) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import ray
@@ -31,16 +31,17 @@ Served = tuple[str, str, Description, int, MachinePace]
 
 
 class RemoteEdge(Remote):
-    """See EdgePart. `scenario` is of this edge alone; `spawn` starts an actor, on a node of that id
-    where there is one; `targets` are those of the run's metrics."""
+    """See EdgePart. `scenario` is of this edge alone, `actor` its first process; `spawn` starts
+    another, on a node of that id; `targets` are those of the run's metrics."""
 
     def __init__(
         self,
         scenario: Scenario,
-        spawn: Callable[[str | None], Any],
+        actor: Any,
+        spawn: Callable[[str | None], Awaitable[Any]],
         targets: list[Target],
     ) -> None:
-        super().__init__(scenario.edge.name, spawn(None))
+        super().__init__(scenario.edge.name, actor)
         self._scenario = scenario
         self._spawn = spawn
         self._targets = targets
@@ -96,7 +97,7 @@ class RemoteEdge(Remote):
         place = await self.place()
         self._restarting = True
         try:
-            fresh = self._spawn(place.node)  # it starts while the old one ends
+            fresh = await self._spawn(place.node)  # it starts while the old one ends
             folder = None
             if self._scenario.edge.disk is not None:
                 closing = old.close_warm.remote() if warm else old.close.remote()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from midstep.events.changes import DeviceChange
 from midstep.radio.fading import DeviceSpec
 from midstep.telemetry.record import Gallery
 from orchestrator.cluster.actors import Place
+from orchestrator.cluster.in_thread import in_thread
 from orchestrator.decision.problem import Served
 from orchestrator.live.slot_decision import Decision
 from orchestrator.records.rows import EndedRequest
@@ -57,7 +59,16 @@ class Remote:
         except PartDied:
             return
         except TimeoutError:
-            ray.kill(self.actor)
+            self.discard()
+
+    def discard(self) -> None:
+        """Let Ray end its process, and wait for nobody: a head that is gone never answers."""
+
+        def kill() -> None:
+            with contextlib.suppress(Exception):  # whatever Ray raises without its head
+                ray.kill(self.actor)
+
+        in_thread(kill, "ray-kill")
 
 
 class RemoteHost(Remote):

@@ -95,6 +95,7 @@ async def test_the_head_is_asked_in_threads_alone(
     spawned: list[Any] = []
 
     def spawn(*place: Any, **_: Any) -> NoReturn:
+        asked.append(threading.current_thread().name)
         spawned.append(place)
         raise PartDied("as far as this goes")
 
