@@ -52,7 +52,7 @@ async def head_dies() -> NoReturn:
         started |= status_of.keys()
         for name in started:
             status = status_of.get(name)
-            if status is None:
+            if status in (None, psutil.STATUS_ZOMBIE):
                 raise PartDied(
                     f"Ray cannot be started: its {name} died meanwhile, as it does by itself where "
                     f"a machine is too busy to start it within half a minute"
@@ -72,8 +72,10 @@ class OwnHead:
     async def census(self) -> Census:
         """Count what the cluster has (see `take_census`). Raises PartDied also where a process that
         it cannot be without is gone: without its raylet a head answers for half a minute."""
-        for name in self._processes - _statuses().keys():
-            raise PartDied(f"Ray's {name} has died")
+        status_of = _statuses()
+        for name in self._processes:
+            if status_of.get(name) in (None, psutil.STATUS_ZOMBIE):
+                raise PartDied(f"Ray's {name} has died")
         return await take_census()
 
 
@@ -110,10 +112,11 @@ def _stopped(centre_pid: int, before: dict[int, float]) -> dict[int, float]:
 
 
 def _statuses() -> dict[str, str]:
-    """Status of each essential process of Ray's below this one, by name; of no zombie."""
+    """Status of each essential process of Ray's below this one, by name; one that has just died is
+    there, too."""
     status_of: dict[str, str] = {}
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
-            if process.name() in ESSENTIAL and process.status() != psutil.STATUS_ZOMBIE:
+            if process.name() in ESSENTIAL:
                 status_of[process.name()] = process.status()
     return status_of

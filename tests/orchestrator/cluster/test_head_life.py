@@ -7,11 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from midstep.errors import PartDied
 from orchestrator.cluster import head_life
-from orchestrator.cluster.head_life import OwnHead
+from orchestrator.cluster.head_life import OwnHead, head_dies
 from orchestrator.live.cell import Census
 
 SIZE = Census(1, {"CPU": 2.0}, {"CPU": 1.0})
@@ -41,3 +42,14 @@ def test_a_process_that_dies_is_told_although_the_head_answers(name: str, tmp_pa
 
 def test_who_joined_a_ray_has_no_processes_of_it() -> None:
     assert asyncio.run(OwnHead().census()) == SIZE
+
+
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_process_that_was_dead_before_the_first_look_is_told(name: str, tmp_path: Path) -> None:
+    program = shutil.copy(shutil.which("sleep") or "", tmp_path / name)
+    with subprocess.Popen([program, "60"]) as process:
+        process.kill()
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            pass  # it is on its way
+        with pytest.raises(PartDied, match=f"Ray cannot be started: its {name} died"):
+            asyncio.run(asyncio.wait_for(head_dies(), 5))
