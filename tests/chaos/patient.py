@@ -124,7 +124,7 @@ class Patient:
         """Wait until a blow is due; False where the run is over before."""
         start = self._until_start(blow)
         while start is None or time.monotonic() < start + blow.wait_s:
-            if self.process.poll() is not None:
+            if self.process.poll() is not None or self._over.is_set():
                 return False
             time.sleep(LOOK_S / 2)
             if start is None:
