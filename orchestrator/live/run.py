@@ -126,7 +126,7 @@ class _Run:
                 return close_record(
                     self.folder, self.scenario, self.options, self.recorder, self.facts, status
                 )
-            except OSError as error:  # a full disk, most likely
+            except (OSError, RecordError) as error:  # a full disk, most likely
                 text = f"{self.folder} cannot be written ({error}); what its journals hold stays"
                 self.progress.say(f"midstep: {text}")
                 self.error = RecordError(text)

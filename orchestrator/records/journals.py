@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
@@ -89,21 +90,22 @@ def read_journal(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
     return rows, damaged
 
 
-def read_back(folder: Path, name: str) -> list[dict[str, Any]]:
-    """The rows of a journal by the process that has written it: what it wrote is not looked at
-    again, value by value, unless a line is no JSON any more. Raises RecordError."""
+def read_back(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of a journal, one after the other, by the process that has written it: what it wrote
+    is not looked at again, value by value. A line that is no JSON any more is left out. Raises
+    RecordError."""
+    path = folder / f"{name}.jsonl"
+    checks = dict[str, dict[str, Any]]()
+    if name == "requests" and (folder / "checks.jsonl").is_file():
+        checks = {check["request_id"]: check for check in read_back(folder, "checks")}
     try:
-        rows = _own_lines(folder / f"{name}.jsonl")
-        if name == "requests" and (folder / "checks.jsonl").is_file():
-            rows = _checked(rows, _own_lines(folder / "checks.jsonl"))
-    except (OSError, ValueError):
-        return read_journal(folder, name)[0]
-    return rows
-
-
-def _own_lines(path: Path) -> list[dict[str, Any]]:
-    with path.open("rb") as file:
-        return [json.loads(line) for line in file]
+        with path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    row = json.loads(line)
+                    yield {**row, **checks.get(row["request_id"], {})} if checks else row
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _checked(rows: Rows, checks: Rows) -> Rows:

@@ -1,6 +1,7 @@
 """Writes a run's record to disk. Rows go to a journal as they come, so that a failure loses
-nothing and a long run takes no more memory than a short one; the parquet files are made from it at
-the end. Of a run that broke off the journal stays, and `midstep report` reads that."""
+nothing, and a long run takes no more memory than a short one while it goes on; the parquet files
+are made from it at the end. Of a run that broke off the journal stays, and `midstep report` reads
+that."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ class Recorder:
         self._rows: dict[str, RequestRow] | None = None
         self._slots: list[SlotRow] | None = None
         self._unwritten: list[RequestRow] = []  # the disk was full
+        self._unwritten_slots: list[SlotRow] = []
         self._begin: dict[str, Any] = {}
         if is_filled(folder / SCENARIO):
             raise RecordError(f"{folder}: a run is in there already")
@@ -101,46 +104,50 @@ class Recorder:
     def ended(self, ended: Iterable[EndedRequest]) -> None:
         """Requests that ended, with their pictures; and those whose row comes again. Raises OSError
         where the disk is full; their rows are not lost for that."""
-        rest = [*ended]
-        try:
-            while rest:
-                self._ended(rest[0])
-                del rest[0]
-        except OSError:
-            self._unwritten += [one.row for one in rest]
-            raise
+        ended = [*ended]
+        if self._rows is not None:
+            self._rows.update((one.row.request_id, one.row) for one in ended)
+        for place, one in enumerate(ended):
+            try:
+                self._ended(one)
+            except OSError:
+                self._unwritten += [late.row for late in ended[place:]]
+                raise
 
     def _ended(self, one: EndedRequest) -> None:
-        if self._rows is not None:
-            self._rows[one.row.request_id] = one.row
         if one.again:
             self._write("checks", vars(CheckRow.of(one.row)))
             return
-        self._write("requests", one.row.dict())
+        self._write("requests", vars(one.row))
         if one.picture is not None and self._images:
             self._image(one.row.request_id, one.picture)
 
     @property
     def rows(self) -> dict[str, RequestRow]:
         """Every request's row by its id. They are read back from the journal when somebody first
-        asks, and kept from then on: a run asks when its users have stopped."""
+        asks, and kept from then on: a run asks when its users have stopped. Raises RecordError."""
         if self._rows is None:
-            rows = [RequestRow(**row) for row in read_back(self.folder, "requests")]
-            self._rows = {row.request_id: row for row in [*rows, *self._unwritten]}
+            rows = (RequestRow(**row) for row in read_back(self.folder, "requests"))
+            self._rows = {row.request_id: row for row in chain(rows, self._unwritten)}
         return self._rows
 
     @property
     def slots(self) -> list[SlotRow]:
-        """Every slot's row, read back as `rows` are."""
+        """Every slot's row, read back as `rows` are. Raises RecordError."""
         if self._slots is None:
             self._slots = [SlotRow(**row) for row in read_back(self.folder, "slots")]
+            self._slots += self._unwritten_slots
         return self._slots
 
     def slot(self, row: SlotRow) -> None:
-        """A slot that ended."""
+        """A slot that ended. Raises OSError where the disk is full; its row is kept."""
         if self._slots is not None:
             self._slots.append(row)
-        self._write("slots", vars(row))
+        try:
+            self._write("slots", vars(row))
+        except OSError:
+            self._unwritten_slots.append(row)
+            raise
 
     def ticks(self, edge: str, ticks: Iterable[Tick]) -> None:
         """Ticks of an edge's engine, where the scenario has them recorded."""
@@ -200,12 +207,12 @@ class Recorder:
             self.announce(f"{self._given_up} pictures were given up: the disk was full")
         for journal in self._journals.values():
             journal.close()
-        requests = [row.dict() for row in self.rows.values()]
+        requests = [vars(row) for row in self.rows.values()]
         write_parquet(self.folder / "requests.parquet", RequestRow, requests)
         slots = [vars(row) for row in self.slots]
         write_parquet(self.folder / "slots.parquet", SlotRow, slots)
         if "ticks" in self._journals:
-            ticks = read_back(self.folder, "ticks")
+            ticks = [*read_back(self.folder, "ticks")]
             write_parquet(self.folder / "ticks.parquet", TickRow, ticks)
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()

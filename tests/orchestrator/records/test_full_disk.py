@@ -97,6 +97,31 @@ def test_rows_that_did_not_fit_the_journal_are_in_the_table(recorder: Recorder) 
     assert len(read_run(recorder.folder)[0]) == 100
 
 
+def test_rows_that_come_after_they_were_read_back_and_find_no_room_are_in_the_table(
+    recorder: Recorder,
+) -> None:
+    recorder.ended([EndedRequest(row(0), None)])
+    assert len(recorder.rows) == 1
+    on_a_small_disk(recorder, 500)
+    with pytest.raises(OSError, match="No space"):
+        recorder.ended([EndedRequest(row(number), None) for number in range(1, 100)])
+    recorder.close()
+    assert len(read_run(recorder.folder)[0]) == 100
+
+
+def test_a_slot_that_finds_no_room_is_in_the_table(recorder: Recorder) -> None:
+    recorder.slot(slot(0))
+    recorder._reserve.release()
+    journal = recorder._journals["slots"]
+    disk = Disk(journal._file, recorder.folder, 10)
+    disk.freed = True  # the reserve's room was used up before
+    journal._file = disk  # type: ignore[assignment]
+    with pytest.raises(OSError, match="No space"):
+        recorder.slot(slot(1))
+    recorder.close()
+    assert [one["slot"] for one in read_run(recorder.folder)[1]] == [0, 1]
+
+
 def test_pictures_are_given_up_before_rows(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
