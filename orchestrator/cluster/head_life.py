@@ -15,7 +15,7 @@ from orchestrator.cluster.census import take_census
 from orchestrator.cluster.leavings import processes_of
 from orchestrator.live.cell import Census
 
-__all__ = ["OwnHead", "head_dies", "start_fails", "unless"]
+__all__ = ["OwnHead", "start_fails", "unless"]
 
 T = TypeVar("T")
 LOOK_S = 0.5  # between two looks at a head that starts
@@ -41,42 +41,52 @@ async def unless(work: Awaitable[T], fault: Coroutine[Any, Any, NoReturn]) -> T:
         await asyncio.gather(*either, return_exceptions=True)
 
 
-async def head_dies() -> NoReturn:
-    """Watch the processes of a Ray that is starting below this one. Raises PartDied where one that
-    it cannot be without dies or stays stopped. Where a run joins a Ray there is none, and it
-    watches for ever."""
-    started: set[str] = set()
-    stopped_s = dict.fromkeys(ESSENTIAL, 0.0)
-    while True:
-        status_of = _statuses()
-        started |= status_of.keys()
-        for name in started:
-            status = status_of.get(name)
-            if status in (None, psutil.STATUS_ZOMBIE):
-                raise PartDied(
-                    f"Ray cannot be started: its {name} died meanwhile, as it does by itself where "
-                    f"a machine is too busy to start it within half a minute"
-                )
-            stopped_s[name] = stopped_s[name] + LOOK_S if status == psutil.STATUS_STOPPED else 0.0
-            if stopped_s[name] > STOPPED_S:
-                raise PartDied(f"Ray cannot be started: its {name} was stopped meanwhile")
-        await asyncio.sleep(LOOK_S)
-
-
 class OwnHead:
-    """The Ray that this process has started, if it has: its processes are children of this one."""
+    """The Ray that this process starts, if it does: its processes are children of this one. Those
+    that are there before it, as of an earlier Ray that has not been ended in order, are none of
+    it."""
 
     def __init__(self) -> None:
-        self._processes = _statuses().keys()
+        self._strangers = {child.pid for child in psutil.Process().children()}
+        self._started: set[str] = set()
+
+    async def dies(self) -> NoReturn:
+        """Watch it start. Raises PartDied where a process that it cannot be without dies or stays
+        stopped. Where a run joins a Ray there is none, and it watches for ever."""
+        stopped_s = dict.fromkeys(ESSENTIAL, 0.0)
+        while True:
+            status_of = self._statuses()
+            for name in self._started:
+                status = status_of.get(name)
+                if status in (None, psutil.STATUS_ZOMBIE):
+                    raise PartDied(
+                        f"Ray cannot be started: its {name} died meanwhile, as it does by itself "
+                        f"where a machine is too busy to start it within half a minute"
+                    )
+                stopped = status == psutil.STATUS_STOPPED
+                stopped_s[name] = stopped_s[name] + LOOK_S if stopped else 0.0
+                if stopped_s[name] > STOPPED_S:
+                    raise PartDied(f"Ray cannot be started: its {name} was stopped meanwhile")
+            await asyncio.sleep(LOOK_S)
 
     async def census(self) -> Census:
         """Count what the cluster has (see `take_census`). Raises PartDied also where a process that
         it cannot be without is gone: without its raylet a head answers for half a minute."""
-        status_of = _statuses()
-        for name in self._processes:
+        status_of = self._statuses()
+        for name in self._started:
             if status_of.get(name) in (None, psutil.STATUS_ZOMBIE):
                 raise PartDied(f"Ray's {name} has died")
         return await take_census()
+
+    def _statuses(self) -> dict[str, str]:
+        """Status of each essential process of it by name, also of one that has just died."""
+        status_of: dict[str, str] = {}
+        for process in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):
+                if process.pid not in self._strangers and process.name() in ESSENTIAL:
+                    status_of[process.name()] = process.status()
+        self._started |= status_of.keys()
+        return status_of
 
 
 async def start_fails(centre_pid: int) -> NoReturn:
@@ -109,14 +119,3 @@ def _stopped(centre_pid: int, before: dict[int, float]) -> dict[int, float]:
                     f"{process.name()} (pid {process.pid}) has been stopped while parts started"
                 )
     return since
-
-
-def _statuses() -> dict[str, str]:
-    """Status of each essential process of Ray's below this one, by name; one that has just died is
-    there, too."""
-    status_of: dict[str, str] = {}
-    for process in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):
-            if process.name() in ESSENTIAL:
-                status_of[process.name()] = process.status()
-    return status_of

@@ -14,7 +14,7 @@ from midstep.errors import ScenarioError
 from orchestrator.cluster.bounded_waits import at_most
 from orchestrator.cluster.guard import Guard
 from orchestrator.cluster.head import check_reachable, surrounding
-from orchestrator.cluster.head_life import OwnHead, head_dies, unless
+from orchestrator.cluster.head_life import OwnHead, unless
 from orchestrator.cluster.in_thread import in_thread
 from orchestrator.cluster.leavings import end_processes, forget, note, processes_of
 from orchestrator.cluster.placement import EDGE_CPUS, HOST_CPUS, LEARNER_CPUS
@@ -58,10 +58,11 @@ class RaySession:
             note(self._centre)
             with contextlib.suppress(OSError):  # a run can do without
                 self._guard = Guard(self._centre)
+        head = OwnHead()
         self._init_call = in_thread(lambda: self._init(edges, hosts), "ray-init", stays=True)
         # a thread cannot be cancelled: `begun` waits for it
-        await unless(asyncio.shield(self._init_call), head_dies())
-        self._head = OwnHead()
+        await unless(asyncio.shield(self._init_call), head.dies())
+        self._head = head
 
     @property
     def gpus(self) -> float:
