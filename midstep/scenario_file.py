@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from midstep.errors import OptionError, ScenarioError
 from midstep.events import KINDS
+from midstep.home import in_home
 from midstep.scenario import CATALOGUE_PICTURES, Scenario
 from midstep.scenario_keys import trees_in
 from midstep.scenario_yaml import LONGEST, copy_tree, read_yaml
@@ -37,7 +38,7 @@ def read(name: str | None) -> dict[str, Any]:
     """The unvalidated tree of a shipped name or a file. Raises ScenarioError."""
     path = SHIPPED / f"{name or 'laptop'}.yaml"
     if not path.is_file():
-        path = Path(str(name)).expanduser()
+        path = in_home(str(name))
     if not path.is_file():
         raise ScenarioError(
             f"no scenario {name!r}: no such file, and the shipped ones are {', '.join(shipped())}"
@@ -62,17 +63,17 @@ def _place_files(tree: dict[str, Any], folder: Path) -> None:
     edges = tree.get("edges")
     for edge in edges if isinstance(edges, list) else []:
         if isinstance(edge, dict) and isinstance(edge.get("disk_path"), str):
-            edge["disk_path"] = str((folder / Path(edge["disk_path"]).expanduser()).absolute())
+            edge["disk_path"] = str((folder / in_home(edge["disk_path"])).absolute())
     for part, key in (("workload", "prompts"), ("workload", "trace"), ("reuse", "table")):
         keys = tree.get(part)
         if isinstance(keys, dict) and isinstance(keys.get(key), str):
-            keys[key] = str((folder / Path(keys[key]).expanduser()).absolute())
+            keys[key] = str((folder / in_home(keys[key])).absolute())
     workload = tree.get("workload")
     start = workload.get("start") if isinstance(workload, dict) else None
     if isinstance(start, dict) and isinstance(start.get("pictures"), str):
         pictures = start["pictures"]
         if pictures != CATALOGUE_PICTURES:
-            start["pictures"] = str((folder / Path(pictures).expanduser()).absolute())
+            start["pictures"] = str((folder / in_home(pictures)).absolute())
 
 
 def parse(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from midstep.errors import PromptError, ScenarioError
+from midstep.home import in_home
 from midstep.scenario import CATALOGUE_PICTURES, Scenario
 from midstep.wire.start import Start
 from midstep.workload.catalogue import Catalogue, Edge
@@ -49,7 +49,7 @@ class FolderPictures(StartSource):
 
     def __init__(self, folder: str, height: int, width: int) -> None:
         super().__init__(height, width)
-        path = Path(folder).expanduser()
+        path = in_home(folder)
         files = path.iterdir() if path.is_dir() else ()
         self._files = sorted(file for file in files if file.suffix.lower() in PICTURES)
         if not self._files:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_node.similar.base import BySimilarity, check_step
 from midstep.errors import ScenarioError
+from midstep.home import in_home
 from midstep.json_text import parse_json
 from midstep.reuse.likeness import FloatArray, IntArray
 from midstep.reuse.table import ReuseTable
@@ -39,7 +40,7 @@ class Staircase(BySimilarity):
         self, steps: int, table: ReuseTable | None = None, *, fit: str | Mapping[int, float]
     ) -> None:
         super().__init__(steps, table)
-        thresholds = _load(Path(fit).expanduser()) if isinstance(fit, str) else dict(fit)
+        thresholds = _load(in_home(fit)) if isinstance(fit, str) else dict(fit)
         for step, least in thresholds.items():
             check_step(step, steps)
             if not math.isfinite(least):

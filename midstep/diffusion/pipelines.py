@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from midstep.errors import ModelError, ScenarioError
+from midstep.home import in_home
 from midstep.wire.identity import PipelineIdentity, digest
 
 __all__ = [
@@ -60,7 +61,7 @@ def locate(model: str) -> str:
     none."""
     if model in shipped():
         return str(MODELS / model)
-    path = Path(model).expanduser()
+    path = in_home(model)
     if (path / "model_index.json").is_file():
         return str(path)
     if path.exists():
@@ -231,7 +232,7 @@ def weight_bytes(model: str) -> int:
 def catalogue_file(model: str) -> Path | None:
     """The catalogue of prompts that comes with a model folder, if one does."""
     folder = MODELS / model
-    path = (folder if folder.is_dir() else Path(model).expanduser()) / "catalogue.json"
+    path = (folder if folder.is_dir() else in_home(model)) / "catalogue.json"
     return path if path.is_file() else None
 
 

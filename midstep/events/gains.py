@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import math
 from itertools import pairwise
-from pathlib import Path
 
 from midstep.errors import ScenarioError
+from midstep.home import in_home
 from midstep.units import excerpt
 
 __all__ = ["read_gains"]
@@ -21,7 +21,7 @@ def read_gains(path: str) -> tuple[tuple[float, float], ...]:
     above 0. Raises ScenarioError, one line."""
     where = f"move.path: {path[-100:]}"
     try:
-        with Path(path).expanduser().open("rb") as file:
+        with in_home(path).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
         text = data.decode("utf-8-sig")
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from midstep.diffusion import pipelines
 from midstep.errors import ScenarioError
+from midstep.home import in_home
 from midstep.reuse.proportions import all_right
 from midstep.reuse.table import FLOORS, ReuseTable
 from midstep.scenario import Model, Scenario
@@ -179,7 +180,7 @@ def table_path(scenario: Scenario) -> Path | None:
     """The table that the scenario names, or its model's own. Raises ScenarioError where there is no
     such file."""
     if scenario.reuse.table is not None:
-        path = Path(scenario.reuse.table).expanduser()
+        path = in_home(scenario.reuse.table)
         if not path.is_file():
             raise ScenarioError(
                 f"reuse.table: no file {scenario.reuse.table}; `midstep calibrate --reuse` writes "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from midstep.home import in_home
+
 __all__ = ["LONGEST", "read_lines", "unreadable"]
 
 LONGEST = 20_000  # characters of a line: ten times what an edge takes for a prompt
@@ -14,7 +16,7 @@ def read_lines(path: str | Path) -> list[str]:
     """A UTF-8 file's lines without their ends, LF or CR LF, and without a byte order mark. Nothing
     else ends a line: a prompt may hold a form feed or U+2028. Raises OSError, ValueError
     (UnicodeDecodeError) for what is no list of prompts."""
-    with Path(path).expanduser().open("rb") as file:
+    with in_home(path).open("rb") as file:
         data = file.read(MOST_BYTES + 1)  # a device's file has no end
     if len(data) > MOST_BYTES:
         raise ValueError(f"holds more than {MOST_BYTES >> 20} MiB")

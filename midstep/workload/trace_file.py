@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from midstep.errors import ScenarioError
+from midstep.home import in_home
 from midstep.json_text import parse_json
 from midstep.tree import MOST_USERS
 from midstep.units import excerpt
@@ -40,7 +41,7 @@ Row = Mapping[str, Any]
 def read_trace(path: str, key: str) -> Trace:
     """The trace that a scenario's `key` names: a run's folder; a table with a header, by its ending
     .csv, .tsv or .parquet; or a text, one prompt a line. Raises ScenarioError, one line."""
-    place = Path(path).expanduser()
+    place = in_home(path)
     if place.is_dir():
         if key == "workload.prompts":
             raise ScenarioError(
@@ -80,7 +81,7 @@ def read_table(path: str, key: str) -> Trace:
 def read_rows(path: str, key: str, columns: Sequence[str] = COLUMNS) -> Iterator[tuple[str, Row]]:
     """The rows of a table, each with its place in words; `columns` may be in its header. Raises
     ScenarioError, one line."""
-    place = Path(path).expanduser()
+    place = in_home(path)
     where = f"{key}: {path}"
     if place.suffix.lower() == ".parquet":
         yield from _parquet(place, where, columns)

@@ -4,6 +4,7 @@ after them."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -132,10 +133,10 @@ class CellStarter:
             names = self._scenario.at(edge.name).edge.neighbours
             await edge.meet({name: addresses[name] for name in names})
 
-    def check_room(self, hosts: int) -> None:
+    async def check_room(self, hosts: int) -> None:
         """Raise ScenarioError where so many hosts more find no memory or no cores, before the first
-        of them is started."""
-        self._headroom.check_hosts(hosts, self._hosts + len(self._edges))
+        of them is started; PartDied where the cluster's head does not answer."""
+        await self._headroom.check_hosts(hosts, self._hosts + len(self._edges))
 
     async def close(self) -> None:
         """End every actor, the edges in order, as far as they do in time."""
@@ -195,13 +196,20 @@ class CellStarter:
         """See placement.spawn, which asks Ray's head; the actor ends with the run. Raises PartDied
         where Ray does not start it."""
 
+        unwanted = threading.Event()
+
         def make() -> Any:
             actor = spawn(cls, role, self._session.resources, *amounts, **options)
             self._actors.append(actor)
+            if unwanted.is_set():  # it would take its CPU when there is one
+                ray.kill(actor)
             return actor
 
         try:
             return await in_thread(make, "ray-spawn")
+        except asyncio.CancelledError:
+            unwanted.set()
+            raise
         except MidstepError:
             raise
         except Exception as error:  # whatever Ray raises without its head

@@ -7,9 +7,12 @@ import ray
 from midstep.errors import ScenarioError
 from midstep.scenario import Scenario
 from orchestrator.cluster import capacity
+from orchestrator.cluster.beside import beside
 from orchestrator.cluster.placement import HOST_CPUS
 
 __all__ = ["Headroom"]
+
+ANSWER_S = 10.0  # wall seconds of the cluster's head
 
 
 class Headroom:
@@ -25,9 +28,9 @@ class Headroom:
         if self.own:
             capacity.check_memory(self._scenario, hosts, users)
 
-    def check_hosts(self, hosts: int, processes: int) -> None:
+    async def check_hosts(self, hosts: int, processes: int) -> None:
         """Raise ScenarioError where so many hosts more, beside a run's `processes`, find no memory
-        or no cores."""
+        or no cores; PartDied where the cluster's head does not answer."""
         if hosts == 0:
             return
         if self.own:
@@ -35,7 +38,7 @@ class Headroom:
             capacity.check_memory(self._scenario, hosts, users)
             capacity.check_cores(hosts, processes)
             return
-        free = ray.available_resources().get("CPU", 0.0)
+        free = (await beside(ray.available_resources, ANSWER_S)).get("CPU", 0.0)
         if HOST_CPUS * hosts > free:
             raise ScenarioError(
                 f"{hosts} hosts more need {HOST_CPUS * hosts:g} CPUs, the cluster has {free:g} "

@@ -80,8 +80,8 @@ def _add_reuse_curve(commands: Commands) -> None:
     curve.add_argument(
         "--ask",
         metavar="METRIC:FLOOR:SHARE,...",
-        help="what users ask for, such as fidelity:1:0.98 (default: fidelity in .95 of theirs, and "
-        "four floors of SSIM in .9)",
+        help="what users ask for, such as fidelity:1:0.98, each rule with its own parameters alone "
+        "(default: fidelity in .95 of theirs, and four floors of SSIM in .9; at .8 with others)",
     )
     for name, default, text in (
         ("--requests", 2000, "that are counted"),
@@ -188,10 +188,11 @@ def _qualities(text: str) -> list[Quality]:
             floor, share = map(float, numbers)
         except ValueError:
             floor = share = math.nan
-        if metric not in METRICS or not (math.isfinite(floor) and 0 < share < 1):
+        most = math.inf if metric == "psnr" else 1.0
+        if metric not in METRICS or not (0 < floor <= most and floor < math.inf and 0 < share < 1):
             raise OptionError(
                 f"--ask {one[:60]}: write METRIC:FLOOR:SHARE, such as fidelity:1:0.98; a metric is "
-                f"{', '.join(METRICS)}, a share above 0 and below 1"
+                f"{', '.join(METRICS)} (dB; the others are at most 1), a share is below 1"
             )
         qualities.append(Quality(metric=metric, floor=floor, share=share))
     return qualities

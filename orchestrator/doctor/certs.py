@@ -22,7 +22,7 @@ def certs(folder: Path, days: int) -> int:
     """
     if not 1 <= days <= 3650:
         raise OptionError(f"--days {days}: give 1 to 3650")
-    if folder.exists():
+    if os.path.exists(folder):  # also of a name that no file can have
         raise OptionError(
             f"{folder} is there already: give a new folder, or delete it where no edge uses it"
         )

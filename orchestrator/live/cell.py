@@ -4,7 +4,7 @@ process."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -203,7 +203,7 @@ class Parts:
     # None where no Ray is used; raises PartDied where the cluster's head is gone
     census: Callable[[], Coroutine[Any, Any, Census]] | None = None
     # raises ScenarioError where that many more hosts do not fit; None where hosts need no resources
-    check_room: Callable[[int], None] | None = None
+    check_room: Callable[[int], Awaitable[None]] | None = None
     nodes: Nodes | None = None  # None where no Ray is used
     ending: bool = False  # nobody joins any more
     expected_deaths: set[str] = field(default_factory=set)  # names of parts that an event kills

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from midstep import scenario_file
 from midstep.errors import OptionError
+from midstep.home import in_home
 from midstep.scenario import Scenario
 from midstep.workload.trace_file import TABLES, read_table
 from orchestrator.live.scenario_options import ScenarioLike, resolve_scenario
@@ -39,7 +39,7 @@ def resolve_replay(
                 f"--set {key}: a replay has the requests that were recorded, and when they are "
                 f"sent; leave it out"
             )
-    place = Path(replay).expanduser()
+    place = in_home(replay)
     # of os.path: a name that no file can have is not there, where Path raises
     if os.path.isdir(place):
         return _of_run(replay, source, changes, settings)
@@ -69,7 +69,7 @@ def _of_run(
             f"--replay {replay}: a run brings its own scenario; leave {named} out, and change "
             f"values with --set"
         )
-    folder = Path(replay).expanduser()
+    folder = in_home(replay)
     path = folder / SCENARIO
     if not path.is_file():
         raise OptionError(f"--replay {replay}: no run is in there (no {SCENARIO})")

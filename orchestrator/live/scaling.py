@@ -94,7 +94,8 @@ class Scaler:
             counts = apportion(users, [self._weights[cell.name] for cell in cells])
             pairs = list(zip(cells, counts, strict=True))
             if self._parts.check_room is not None:
-                self._parts.check_room(sum(self._more_hosts(cell, count) for cell, count in pairs))
+                more = sum(self._more_hosts(cell, count) for cell, count in pairs)
+                await self._parts.check_room(more)
             try:
                 for cell, count in pairs:
                     await self._bring(cell, count)
@@ -128,7 +129,7 @@ class Scaler:
                 for cell in self._parts.alive
             }
             if self._parts.check_room is not None:
-                self._parts.check_room(
+                await self._parts.check_room(
                     sum(
                         self._more_hosts(cell, len(cell.devices) + len(of_cell[cell.name]))
                         for cell in self._parts.alive

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from midstep import scenario_file
 from midstep.errors import OptionError, ScenarioError
+from midstep.home import in_home
 from midstep.scenario import PolicySettings, Scenario
 from midstep.units import excerpt
 
@@ -137,7 +137,7 @@ def _with_places(scenario: Scenario) -> Scenario:
     from another folder."""
     workload = scenario.workload
     places = {
-        key: str(Path(name).expanduser().absolute())
+        key: str(in_home(name).absolute())
         for key, name in (("prompts", workload.prompts), ("trace", workload.trace))
         if name is not None
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from midstep.diffusion.factory import profile_file
 from midstep.errors import ModelError
+from midstep.home import in_home
 from midstep.scenario import Scenario
 from midstep.workload.requests import read_requests, with_requests
 from midstep.workload.trace import Trace
@@ -55,7 +56,7 @@ def _files(scenario: Scenario) -> Iterator[tuple[str, Path]]:
     for key, name in (("workload.prompts", workload.prompts), ("workload.trace", workload.trace)):
         if name is None:
             continue
-        place = Path(name).expanduser()
+        place = in_home(name)
         candidates = [place / rows for rows in ROWS] if place.is_dir() else [place]
         path = next((one for one in candidates if one.is_file()), None)
         if path is not None:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from midstep import scenario_file, units
 from midstep.errors import OptionError
+from midstep.home import in_home
 from midstep.scenario_yaml import read_yaml
 from midstep.tree import Tree
 from midstep.units import excerpt
@@ -74,7 +75,7 @@ def find(name: str) -> Path:
     """The file of a shipped experiment's name, or that file. Raises OptionError."""
     path = SHIPPED / f"{name}.yaml"
     if not path.is_file():
-        path = Path(name).expanduser()
+        path = in_home(name)
     if not path.is_file():
         raise OptionError(
             f"no experiment {excerpt(name)}: no such file, and the shipped ones are "

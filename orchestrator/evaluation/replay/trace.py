@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midstep.errors import OptionError
+from midstep.home import in_home
 from midstep.workload.lines import unreadable
 from orchestrator.decision.problem import Problem
 
@@ -33,7 +34,7 @@ def read_trace(path: str) -> Trace:
     """Read a file's lines, kept to the letter but for their ends. Raises OptionError: unreadable,
     not UTF-8, no row."""
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8-sig").split("\n")
+        lines = in_home(path).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"trace: {path}: {unreadable(error)}") from error
     if not lines[-1]:

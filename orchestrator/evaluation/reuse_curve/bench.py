@@ -141,7 +141,7 @@ class Bench:
             return measuring.measure(places, limit_s - (time.monotonic() - began))
 
         for capacity in self._wish.capacities:
-            for points in sought(self._wish.embeddings, self.table):
+            for points in sought(self._wish.embeddings, self._wish.qualities, self.table):
                 replayed = self._sought(capacity, points, chosen, measure)
                 if replayed is not None:
                     yield replayed

@@ -127,15 +127,18 @@ def sweep(
     return [*dict.fromkeys(points)]
 
 
-def sought(embeddings: Sequence[str], table: ReuseTable | None) -> list[tuple[Point, Point]]:
-    """The oracle's points, each with the point that says what the other requests do."""
+def sought(
+    embeddings: Sequence[str], qualities: Sequence[Quality], table: ReuseTable | None
+) -> list[tuple[Point, Point]]:
+    """The oracle's points, each with the point that says what the other requests do: two of
+    QUALITIES, and all of other `qualities`."""
     base = "any" if table is None else "calibrated"
     return [
         (
             Point(rule=ORACLE, embedding=embeddings[0], quality=quality),
             Point(rule=base, embedding=embeddings[0], quality=quality),
         )
-        for quality in SOUGHT
+        for quality in (SOUGHT if tuple(qualities) == QUALITIES else qualities)
     ]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from midstep.errors import MidstepError, OptionError
+from midstep.home import in_home
 from orchestrator.policies import base
 from orchestrator.policies.base import Policy
 from orchestrator.policies.registry.broken import reason
@@ -44,7 +45,7 @@ def load_file(name: str, where: str = "--policy") -> tuple[type[Policy], PolicyT
     """Read FILE.py or FILE.py:Class, and register the class. Raises OptionError, one line, where it
     cannot be read or is broken."""
     path, _, class_name = name.partition(".py:")
-    file = Path(path if path.endswith(".py") else f"{path}.py").expanduser()
+    file = in_home(path if path.endswith(".py") else f"{path}.py")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -238,7 +238,7 @@ async def test_hosts_are_counted_for_the_whole_request_before_the_first_is_start
     scaler, cell, lines = world(per_host=3)
     hosts_checked: list[int] = []
 
-    def check_room(hosts: int) -> None:
+    async def check_room(hosts: int) -> None:
         hosts_checked.append(hosts)
         if hosts > 2:
             raise ScenarioError(f"{hosts} hosts more find no room")

@@ -194,6 +194,7 @@ def test_a_list_with_cores_lies_beside_the_scenario_and_says_when_it_ends(
     [
         (["--replay", "nothing"], "nothing cannot be read"),
         (["--replay", "9" * 300], "cannot be read: File name too long"),
+        (["--replay", "~nobody-of-this-name/x"], "cannot be read: No such file"),
         (["--replay", "."], "no run is in there"),
         (["--replay", "asked.csv", "--users", "3"], "--users: a replay has the users"),
         (

@@ -100,7 +100,7 @@ def test_points_are_of_what_users_ask_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["fidelity", "lpips:1:0.9", "ssim:0.9:1", "ssim:nan:0.9", "a:b:c:d"]
+    "text", ["fidelity", "lpips:1:0.9", "ssim:0.9:1", "ssim:nan:0.9", "fidelity:7:0.9", "a:b:c:d"]
 )
 def test_a_quality_that_is_none_is_refused_in_a_line(
     text: str, capsys: pytest.CaptureFixture[str]
