@@ -80,11 +80,11 @@ of what they were, or better. Windows of 10 seconds hold few requests: their p95
 of fewer than 20 the largest.
 
 **Again.** A run with events in virtual time leaves the same record each time, its tables byte for
-byte; the summary has the command's time besides. `midstep run faults --clock virtual` is ten events
-in five minutes. The seed stands in the report's first line and in the run's
-`scenario.yaml`: `midstep run RUN/scenario.yaml` plays the same events again, and so does `midstep
-run SCENARIO --seed 8`. Where events are drawn, a run that was not VALID or did not end in order
-says its seed as its last line.
+byte; the summary has the command's time and the processor's load besides, begin.json whose process
+it was. Ten events in five minutes: `midstep run faults --clock virtual`. The seed stands in the
+report's first line and in the run's `scenario.yaml`: `midstep run RUN/scenario.yaml` plays the same
+events again, and so does `midstep run SCENARIO --seed 8`. Where events are drawn, a run that was
+not VALID or did not end in order says its seed as its last line.
 
 **The simulators** (`midstep simulate`, replays) play users who come or go by number at an instant,
 kind `scale`, and refuse the others in one line.

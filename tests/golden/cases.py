@@ -21,7 +21,7 @@ from orchestrator.records.run_reader import read_run
 from tests import paced, tiny
 
 Tree = dict[str, Any]
-NOT_COMPARED = {"process_id", "decision_s"}  # of this machine, not of the seed
+NOT_COMPARED = {"process_id", "decision_s"}  # nothing in virtual time
 
 
 def _scenario(name: str, **changes: Any) -> Callable[[], Tree]:
