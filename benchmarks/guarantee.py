@@ -22,7 +22,7 @@ from pathlib import Path
 
 from midstep.draws import CHECK, uniform
 from midstep.errors import MidstepError, OptionError
-from midstep.reuse.guard import Guard
+from midstep.reuse.guard import FALSE_ALARMS, FALSE_ALARMS_OF_FOREIGN, Guard
 from midstep.reuse.limits import open_limits
 from midstep.reuse.proportions import wilson
 from midstep.scenario import Scenario
@@ -83,9 +83,9 @@ def reused(
         yield Reuse(kind=kind, step=place.step, good=values[quality.metric] >= quality.floor)
 
 
-def lowered_after(reuses: Sequence[Reuse], quality: Quality) -> int | None:
+def lowered_after(reuses: Sequence[Reuse], quality: Quality, foreign: bool) -> int | None:
     """Reused pictures after which the guard first lowers a limit; None: it does not."""
-    guard = Guard(CHECK_SHARE)
+    guard = Guard(CHECK_SHARE, FALSE_ALARMS_OF_FOREIGN if foreign else FALSE_ALARMS)
     for number, one in enumerate(reuses):
         probability = guard.probability(one.kind, quality, one.step)
         if uniform(0, CHECK, number) < probability and guard.observe(
@@ -134,15 +134,15 @@ def measure(
             measuring.measure(places)
             chosen += more
             pictures = [*reused(replayed, stream, bench.journal, chosen, limits.kind)]
-        print(row(quality, pictures), flush=True)
+        print(row(quality, pictures, scenario.reuse.foreign), flush=True)
 
 
-def row(quality: Quality, pictures: Sequence[Reuse]) -> str:
+def row(quality: Quality, pictures: Sequence[Reuse], foreign: bool) -> str:
     """A line of the table."""
     below = sum(not one.good for one in pictures)
     low, high = wilson(below, len(pictures))
     mean = sum(one.step for one in pictures) / max(1, len(pictures))
-    lowered = lowered_after(pictures, quality)
+    lowered = lowered_after(pictures, quality, foreign)
     return (
         f"| {quality.metric} {quality.floor:g}, share {quality.share:g} | {mean:.1f} | "
         f"{len(pictures)} | {below} | {100 * below / max(1, len(pictures)):.1f} | "

@@ -32,7 +32,7 @@ from midstep.diffusion.pace import MachinePace
 from midstep.diffusion.pipelines import catalogue_file
 from midstep.diffusion.profile import StepProfile
 from midstep.reuse.embedding import Embedder, open_embedder
-from midstep.reuse.guard import Guard
+from midstep.reuse.guard import FALSE_ALARMS, FALSE_ALARMS_OF_FOREIGN, Guard
 from midstep.reuse.likeness import Grammar
 from midstep.scenario import Scenario
 from midstep.telemetry.ticks import TickLog
@@ -272,7 +272,8 @@ def _checks(scenario: Scenario, denoiser: Denoiser) -> Checks | None:
     if denoiser.profile is not None or share == 0:
         return None
     metrics = GuardMetrics(scenario.edge.name)
-    return Checks(Guard(share), denoiser.identity.steps, scenario.seed, metrics)
+    level = FALSE_ALARMS_OF_FOREIGN if scenario.reuse.foreign else FALSE_ALARMS
+    return Checks(Guard(share, level), denoiser.identity.steps, scenario.seed, metrics)
 
 
 async def _fill(store: Cache, embedder: Embedder | None, thread: ThreadPoolExecutor | None) -> None:

@@ -11,12 +11,15 @@ from midstep.reuse.evidence import BadShareTest
 from midstep.reuse.proportions import all_right, wilson
 from midstep.wire.messages import Quality
 
-__all__ = ["FALSE_ALARMS", "MOST", "Count", "Guard"]
+__all__ = ["FALSE_ALARMS", "FALSE_ALARMS_OF_FOREIGN", "MOST", "Count", "Guard"]
 
 FALSE_ALARMS = 0.05
 """Probability at most that a limit is ever lowered while all keep their promise, in a run of any
 length, of however many classes and qualities."""
 
+FALSE_ALARMS_OF_FOREIGN = 0.5
+"""The same under a table that was measured on another model, which has promised nothing of this
+one: it is lowered on a suspicion, and rises again if that was wrong."""
 
 MOST = 64
 """Qualities, and classes of each, that are watched: more are none of this program's devices."""
@@ -45,12 +48,14 @@ class Guard:
     half of the step or to what is proved to be right, and raised by a step after as many right
     ones as prove the share, twice as many for each time that it was lowered. `check_share` is the
     share of pictures to check once there is evidence; 0: none is checked, and nothing lowered.
+    `false_alarms` is FALSE_ALARMS, or that of a foreign table.
 
     `unwatched` counts the pictures of qualities beyond the first MOST, which nobody watches.
     """
 
-    def __init__(self, check_share: float) -> None:
+    def __init__(self, check_share: float, false_alarms: float = FALSE_ALARMS) -> None:
         self.check_share = check_share
+        self._false_alarms = false_alarms
         self.unwatched = 0
         self._wards: dict[Quality, _Ward] = {}
 
@@ -82,7 +87,7 @@ class Guard:
             if len(self._wards) == MOST:
                 self.unwatched += 1
                 return False
-            level = FALSE_ALARMS * _shares(len(self._wards) + 1)
+            level = self._false_alarms * _shares(len(self._wards) + 1)
             ward = self._wards[quality] = _Ward(1 - quality.share, level)
         return ward.observe(kind, step, good)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from midstep.reuse.evidence import BadShareTest
-from midstep.reuse.guard import Guard
+from midstep.reuse.guard import FALSE_ALARMS, FALSE_ALARMS_OF_FOREIGN, Guard
 from midstep.reuse.limits import BOTH, POSITION, SIZE, class_limit
 from midstep.reuse.table import ReuseTable
 from midstep.wire.messages import Quality
@@ -98,6 +99,24 @@ def test_the_share_is_kept_with_another_models_table() -> None:
     assert sum(outcome.bad for outcome in outcomes) <= 0.05 * 4000
     kind, step = max(limits(FIDELITY, more=4).items(), key=lambda pair: pair[1])
     assert good_share(FIDELITY, kind, step) < 0.5  # without the guard most were bad
+
+
+def lowered_after(guard: Guard, bad_share: float, seed: int) -> int:
+    """Reuses, all of them checked, until a limit is lowered; 1,000: it was not."""
+    draws = np.random.default_rng(seed).random(1000)
+    for number, draw in enumerate(draws):
+        if guard.observe(SIZE, FIDELITY, 12, good=bool(draw >= bad_share)):
+            return number + 1
+    return len(draws)
+
+
+def test_a_foreign_tables_limits_are_lowered_on_a_suspicion() -> None:
+    levels = FALSE_ALARMS, FALSE_ALARMS_OF_FOREIGN
+    own, foreign = (
+        [lowered_after(Guard(0.05, level), 0.2, seed) for seed in range(40)] for level in levels
+    )
+    assert np.mean(foreign) < 0.7 * np.mean(own)
+    assert sum(number <= 100 for number in foreign) >= 36
 
 
 def test_a_lowered_ceiling_comes_back_slowly() -> None:
