@@ -152,7 +152,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         if not vars(args)[name] >= least:
             option = name.replace("_", "-")
             raise OptionError(f"--{option} {vars(args)[name]}: give {least} or more")
-    asked = {} if args.ask is None else {"qualities": _qualities(args.ask)}
+    wishes = {} if args.ask is None else {"qualities": _qualities(args.ask)}
     prompts = args.prompts
     args.prompts = None  # the scenario's own key wants as many users as the list has
     scenario = load_scenario(args)
@@ -172,7 +172,7 @@ def _reuse_curve(args: argparse.Namespace) -> int:
         sample=args.sample,
         hours=args.hours,
         measured=None if args.pairs is None else _measured(Path(args.pairs), scenario),
-        **asked,
+        **wishes,
     )
     return reuse_curve(wish)
 
