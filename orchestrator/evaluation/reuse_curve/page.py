@@ -69,7 +69,7 @@ def rows(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
         yield {
             "capacity": one.capacity,
             "rule": one.point.rule,
-            "params": " ".join(f"{key}={value:g}" for key, value in one.point.params),
+            "params": one.point.parameters,
             "metric": quality.metric,
             "floor": quality.floor,
             "share": quality.share,

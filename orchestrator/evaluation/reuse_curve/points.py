@@ -73,6 +73,18 @@ class Point:
         return " ".join(words)
 
     @property
+    def parameters(self) -> str:
+        """The parameters in words; of a fitted staircase each step with its threshold."""
+        words = []
+        for key, value in self.params:
+            if isinstance(value, tuple):
+                text = ",".join(f"{step}:{least:g}" for step, least in value)
+            else:
+                text = f"{value:g}"
+            words.append(f"{key}={text}")
+        return " ".join(words)
+
+    @property
     def label(self) -> str:
         """Name and quality."""
         return f"{self.name}, {self.wish}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from midstep.wire.messages import Quality
@@ -23,3 +25,11 @@ def test_a_staircase_goes_further_where_users_ask_for_less() -> None:
         for point in (strict, easy)
     ]
     assert limits == [[0, 5], [5, 10]]
+    assert strict.parameters == "fit=5:0.901242,10:2"  # 2: no cosine is enough
+
+
+def test_parameters_are_told_in_words() -> None:
+    (plain,) = sweep(["fixed"], ["words"], SSIM[:1], None, 20, {})[:1]
+    assert plain.parameters == " ".join(f"{key}={value:g}" for key, value in plain.params)
+    none_fits = replace(plain, rule="staircase", params=(("fit", ()),))
+    assert none_fits.parameters == "fit="
