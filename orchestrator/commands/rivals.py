@@ -192,7 +192,7 @@ def _qualities(text: str) -> list[Quality]:
         if metric not in METRICS or not (0 < floor <= most and floor < math.inf and 0 < share < 1):
             raise OptionError(
                 f"--ask {one[:60]}: write METRIC:FLOOR:SHARE, such as fidelity:1:0.98; a metric is "
-                f"{', '.join(METRICS)} (dB; the others are at most 1), a share is below 1"
+                f"{', '.join(METRICS)}; psnr has dB, the others and a share are at most 1"
             )
         qualities.append(Quality(metric=metric, floor=floor, share=share))
     return qualities

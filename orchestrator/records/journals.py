@@ -75,9 +75,13 @@ def _types(kind: type) -> dict[str, frozenset[type]]:
 
 
 @cache
+def _columns(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields(kind))
+
+
+@cache
 def _required_columns(kind: type) -> frozenset[str]:
-    names = {field.name for field in fields(kind)}
-    return frozenset(names - optional_columns(kind).keys())
+    return frozenset(_columns(kind) - optional_columns(kind).keys())
 
 
 def read_journal(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
@@ -92,8 +96,9 @@ def read_journal(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
 
 def read_back(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     """The rows of a journal, one after the other, by the process that has written it: what it wrote
-    is not looked at again, value by value. A line that is no JSON any more is left out. Raises
+    is not looked at again, value by value. A line that is no row any more is left out. Raises
     RecordError."""
+    columns = _columns(JOURNALS[name])
     path = folder / f"{name}.jsonl"
     checks = dict[str, dict[str, Any]]()
     if name == "requests" and (folder / "checks.jsonl").is_file():
@@ -101,8 +106,10 @@ def read_back(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as file:
             for line in file:
+                row = None
                 with contextlib.suppress(ValueError):
                     row = json.loads(line)
+                if isinstance(row, dict) and row.keys() == columns:
                     yield {**row, **checks.get(row["request_id"], {})} if checks else row
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -127,7 +127,7 @@ class Recorder:
         """Every request's row by its id. They are read back from the journal when somebody first
         asks, and kept from then on: a run asks when its users have stopped. Raises RecordError."""
         if self._rows is None:
-            rows = (RequestRow(**row) for row in read_back(self.folder, "requests"))
+            rows = (RequestRow(**row) for row in self._read_back("requests"))
             self._rows = {row.request_id: row for row in chain(rows, self._unwritten)}
         return self._rows
 
@@ -135,7 +135,7 @@ class Recorder:
     def slots(self) -> list[SlotRow]:
         """Every slot's row, read back as `rows` are. Raises RecordError."""
         if self._slots is None:
-            self._slots = [SlotRow(**row) for row in read_back(self.folder, "slots")]
+            self._slots = [SlotRow(**row) for row in self._read_back("slots")]
             self._slots += self._unwritten_slots
         return self._slots
 
@@ -212,7 +212,7 @@ class Recorder:
         slots = [vars(row) for row in self.slots]
         write_parquet(self.folder / "slots.parquet", SlotRow, slots)
         if "ticks" in self._journals:
-            ticks = [*read_back(self.folder, "ticks")]
+            ticks = [*self._read_back("ticks")]
             write_parquet(self.folder / "ticks.parquet", TickRow, ticks)
         for name in self._journals:
             (self.folder / f"{name}.jsonl").unlink()
@@ -251,6 +251,16 @@ class Recorder:
             f"the disk is full: rows go into the {nbytes:,} bytes that were kept for them"
         )
         return True
+
+    def _read_back(self, name: str) -> Iterator[dict[str, Any]]:
+        """A journal's rows; what has become of lines that are none any more is said."""
+        count = 0
+        for row in read_back(self.folder, name):
+            count += 1
+            yield row
+        damaged = self._journals[name].rows - count
+        if damaged:
+            self.announce(f"{name}.jsonl: {damaged} damaged lines are left out")
 
     def _write(self, journal: str, row: dict[str, Any]) -> None:
         self._journals[journal].write(row)

@@ -47,13 +47,15 @@ class Reserve:
 
 
 class RowJournal:
-    """A file of JSON lines, each on its way to the disk when `write` returns. `make_room` is called
-    where the disk is full, and says whether it is worth another try. Raises OSError."""
+    """A file of JSON lines, each on its way to the disk when `write` returns; `rows` is how many.
+    `make_room` is called where the disk is full, and says whether it is worth another try. Raises
+    OSError."""
 
     def __init__(self, path: Path, make_room: Callable[[], bool]) -> None:
         self._file = path.open("xb", buffering=0)
         self._make_room = make_room
         self._size = 0
+        self.rows = 0
 
     @property
     def closed(self) -> bool:
@@ -74,6 +76,7 @@ class RowJournal:
                     self._file.truncate()
                 raise
         self._size += len(line)
+        self.rows += 1
 
     def close(self) -> None:
         """Close the file."""
