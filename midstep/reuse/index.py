@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,42 @@ from numpy.typing import NDArray
 from midstep.errors import CacheCorrupted
 from midstep.reuse.likeness import FloatArray, IntArray, Parts, kinds
 
-__all__ = ["LikenessIndex", "Name", "Neighbours"]
+__all__ = ["LikenessIndex", "Name", "Names", "Neighbours"]
 
 Name = tuple[str, int]  # an output's prompt_key and step
 
 LEAST_ROWS = 64
-GROUP = 4096  # rows that are worth a look of their own
+GROUP = 1024  # rows that are worth the first look of their own; the next one takes twice as many
 _UNIT = 1e-3  # how far a vector's length may be from 1
+
+
+class Names(Protocol):
+    """Names by row."""
+
+    def __getitem__(self, row: int, /) -> Name:
+        """The name of a row."""
+
+    def __iter__(self) -> Iterator[Name]:
+        """All of them."""
+
+
+class _Joined:
+    """Names of several blocks, one after another, without a list of all: few of them are read."""
+
+    def __init__(self, parts: Sequence[Sequence[Name]]) -> None:
+        self._parts = parts
+        self._ends: list[int] = []
+        end = 0
+        for part in parts:
+            end += len(part)
+            self._ends.append(end)
+
+    def __getitem__(self, row: int, /) -> Name:
+        place = bisect_right(self._ends, row)
+        return self._parts[place][row - self._ends[place]]  # from the part's end
+
+    def __iter__(self) -> Iterator[Name]:
+        return chain.from_iterable(self._parts)
 
 
 class Neighbours(NamedTuple):
@@ -26,7 +56,7 @@ class Neighbours(NamedTuple):
     embeddings, the likeness as a number into LIKENESS, the step; n each. A view of the index: good
     until it changes."""
 
-    names: Sequence[Name]
+    names: Names
     similarity: FloatArray
     kind: IntArray
     step: IntArray
@@ -112,14 +142,14 @@ class LikenessIndex:
         if len(blocks) == 1:
             block = blocks[0]
             count = len(block.names)
-            names: Sequence[Name] = block.names
+            names: Names = block.names
             similarity = block.vectors[:count] @ vector.astype(np.float32, copy=False)
             others = block.parts[:, :count]
             step = block.steps[:count]
         else:
             counts = [len(block.names) for block in blocks]
-            names = list(chain.from_iterable(block.names for block in blocks))
-            total = len(names)
+            names = _Joined([block.names for block in blocks])
+            total = sum(counts)
             similarity = np.empty(total, np.float32)
             others = np.empty((3, total), np.int32)
             step = np.empty(total, np.int32)
@@ -134,19 +164,22 @@ class LikenessIndex:
 
     def groups(self, above: int, last: int) -> Iterator[list[int]]:
         """Steps beyond `above` up to `last` at which something is held, furthest first, in groups
-        of GROUP rows or more."""
+        of GROUP rows or more, each next group of twice as many: who finds at once pays for few
+        rows, and who finds nothing for few looks."""
         group: list[int] = []
         rows = 0
+        enough = GROUP
         for step in range(last, above, -1):
             block = self._blocks.get(step)
             if block is None or not block.names:
                 continue
             group.append(step)
             rows += len(block.names)
-            if rows >= GROUP:
+            if rows >= enough:
                 yield group
                 group = []
                 rows = 0
+                enough *= 2
         if group:
             yield group
 

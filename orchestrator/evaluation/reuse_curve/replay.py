@@ -152,9 +152,8 @@ def usable(rule: SimilarRule, wanted: Wanted, neighbours: Neighbours, above: int
 
 def _nearest(neighbours: Neighbours, own: str) -> str:
     """The nearest other prompt's key; of equals the smallest."""
-    rows = range(len(neighbours.names))
-    others = [row for row in rows if neighbours.names[row][0] != own]
     names = neighbours.names
+    others = [row for row, name in enumerate(names) if name[0] != own]
     best = min(others, key=lambda row: (-neighbours.similarity[row], names[row][0]))
     return names[best][0]
 
@@ -162,7 +161,7 @@ def _nearest(neighbours: Neighbours, own: str) -> str:
 def _similar(rule: SimilarRule, wanted: Wanted, near: Neighbours, own: Served) -> Served:
     """The usable neighbour with the furthest step; of equals the likest, then the first by name.
     The prompt's own output where there is none."""
-    if not len(near.names):
+    if not len(near.step):
         return own
     rows = usable(rule, wanted, near, own.step)
     if not rows:
