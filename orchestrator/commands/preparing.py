@@ -82,6 +82,13 @@ def _add_calibrate(commands: Commands) -> None:
         "counts as the next",
     )
     calibrate.add_argument(
+        "--least",
+        type=_above_zero,
+        metavar="N",
+        help="with --reuse: pairs of each class and step at least, also where fewer decide it by "
+        "the scenario's metric: for users who ask for another (default: as many as decide)",
+    )
+    calibrate.add_argument(
         "--most",
         type=_above_zero,
         metavar="N",
@@ -133,6 +140,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     options = {
         "prompts": args.pairs,
         "steps": args.steps,
+        "least": args.least,
         "most": args.most,
         "hours": args.hours,
     }
@@ -160,6 +168,7 @@ def _calibrate_reuse(args: argparse.Namespace) -> int:
         prompts=args.pairs,
         likeness=args.likeness,
         steps=args.steps,
+        least=args.least or 0,
         most=args.most or MOST,
         hours=HOURS if args.hours is None else args.hours,
     )

@@ -80,6 +80,8 @@ from tests import paced
         (["report", "no-such-run"], "no run is in there"),
         (["calibrate", "--batches", "none"], "give numbers above 0"),
         (["calibrate", "--most", "5"], "--most belongs to --reuse"),
+        (["calibrate", "--least", "5"], "--least belongs to --reuse"),
+        (["calibrate", "--reuse", "--least", "9", "--most", "5"], "--least 9 is more than --most"),
         (["calibrate", "--reuse", "--set", "modes.denoiser=paced"], "computes no pictures"),
     ],
 )

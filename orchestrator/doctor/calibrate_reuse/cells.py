@@ -20,12 +20,14 @@ Values = Mapping[tuple[str, int, int], Mapping[str, float]]
 @dataclass(frozen=True)
 class Target:
     """What is decided of each cell: whether P(metric >= floor) >= share, and also for the shares of
-    `also`. `metrics` by class."""
+    `also`. `metrics` by class. Fewer than `least` pairs decide nothing: users ask for other floors
+    and metrics of the same pairs."""
 
     metrics: Mapping[str, str]
     floors: Mapping[str, float]
     share: float
     also: tuple[float, ...] = ()
+    least: int = 0
 
     def outcome(self, right: int, count: int) -> bool | None:
         """Whether a cell reaches one of the shares; None where that is open yet for one of
@@ -92,6 +94,8 @@ def _still_open(
     values: Values, kind: str, open_steps: tuple[int, ...], target: Target, count: int
 ) -> tuple[int, ...]:
     """Steps of a class that are open after `count` pairs."""
+    if count < target.least:
+        return open_steps
     pairs = [pair for pair in range(count) if target.counts(kind, values.get((kind, pair, 0)))]
     left: list[int] = []
     for step in open_steps:

@@ -27,15 +27,21 @@ HOURS = 2.0
 class ReuseCalibration:
     """What the command's options say. `out`: a folder, or the table's own path; `prompts`: a table
     of pairs; `likeness`: measure other prompts' outputs alone, and add them to the table that lies
-    at `out`; `steps`: those that are drawn, None: all; `most`: pairs of a cell at most."""
+    at `out`; `steps`: those that are drawn, None: all; `least` and `most`: pairs of a cell. Raises
+    OptionError."""
 
     scenario: Scenario
     out: Path
     prompts: str | None = None
     likeness: bool = False
     steps: tuple[int, ...] | None = None
+    least: int = 0
     most: int = MOST
     hours: float = HOURS
+
+    def __post_init__(self) -> None:
+        if self.least > self.most:
+            raise OptionError(f"--least {self.least} is more than --most, {self.most}")
 
 
 def calibrate_reuse(wish: ReuseCalibration) -> int:
@@ -63,9 +69,10 @@ def calibrate_reuse(wish: ReuseCalibration) -> int:
     for part in open_parts(scenario, denoiser, wish.prompts, wish.likeness, out):
         progress = Progress(_say)
         measuring = Measuring(denoiser, part.pairs, judge, part.journal, steps)
-        counts = looks(part.target.share, wish.most)
+        target = replace(part.target, least=wish.least)
+        counts = looks(target.share, wish.most)
         limit_s = max(0.0, wish.hours * 3600 - spent_s)
-        drawn, left = measuring.run(part.target, counts, progress, limit_s)
+        drawn, left = measuring.run(target, counts, progress, limit_s)
         spent_s += progress.spent_s
         parts.append(replace(part, drawn=drawn))
         unfinished += left

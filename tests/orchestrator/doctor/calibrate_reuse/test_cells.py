@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.doctor.calibrate_reuse.cells import Target, decision, looks, wanted
@@ -23,11 +25,11 @@ def test_a_cell_is_decided_by_its_interval(right: int, count: int, outcome: bool
     assert decision(right, count, 0.99) is outcome
 
 
-def play(shares: dict[int, float]) -> list[tuple[int, tuple[int, ...]]]:
+def play(shares: dict[int, float], target: Target = TARGET) -> list[tuple[int, tuple[int, ...]]]:
     """Rounds of a class whose steps are right with these shares: pairs drawn, open steps."""
     values: dict[tuple[str, int, int], dict[str, float]] = {}
     rounds = []
-    for first, last, open_steps in wanted(values, ("a",), (*shares,), TARGET, (4, 8, 16, 40)):
+    for first, last, open_steps in wanted(values, ("a",), (*shares,), target, (4, 8, 16, 40)):
         rounds.append((last, open_steps["a"]))
         for step in open_steps["a"]:
             for pair in range(first, last):
@@ -38,6 +40,13 @@ def play(shares: dict[int, float]) -> list[tuple[int, tuple[int, ...]]]:
 
 def test_what_is_decided_is_drawn_no_more() -> None:
     assert play({1: 1, 2: 1}) == [(4, (1, 2))]
+
+
+def test_every_cell_gets_as_many_pairs_as_were_asked_for() -> None:
+    """Also one that is decided, and one behind a refuted step."""
+    every = (1, 2, 3)
+    target = replace(TARGET, least=10)
+    assert play({1: 1, 2: 0, 3: 0.5}, target) == [(4, every), (8, every), (16, every)]
 
 
 def test_what_cannot_be_drawn_without_reuse_is_no_fault_of_reuse() -> None:
