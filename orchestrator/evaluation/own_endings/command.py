@@ -39,6 +39,7 @@ HEAD = (
     "pairs",
     "SSIM of two users' pictures",
     "PSNR, dB",
+    "SSIM more than without reuse",
     "SSIM of one user's to its own without reuse",
     "PSNR, dB",
     "right",
@@ -71,14 +72,16 @@ class Estimate(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """Pictures that were finished from one output at a step, 0: each user's without reuse. Means
-    over core prompts with their 95 % intervals: how alike those of two users are, and each user's
-    own to the one without reuse; `right`: shares that show what their prompt says."""
+    over core prompts with their 95 % intervals: how alike those of two users are, `more_ssim` than
+    the same two users' without reuse (paired), and each user's own to the one without reuse;
+    `right`: shares that show what their prompt says."""
 
     step: int
     prompts: int
     pairs: int
     alike_ssim: Estimate
     alike_psnr_db: Estimate
+    more_ssim: Estimate | None
     own_ssim: Estimate | None
     own_psnr_db: Estimate | None
     right: float | None
@@ -150,7 +153,8 @@ class _Bench:
 
     def rows(self, count: int) -> list[Row]:
         """What the first `count` core prompts say, all drawn; without reuse first."""
-        return [self._row(count, step) for step in (ALONE, *sorted({*self._wish.steps}))]
+        alone = [self._alike(number, ALONE)[0] for number in range(count)]
+        return [self._row(count, step, alone) for step in (ALONE, *sorted({*self._wish.steps}))]
 
     def _users(self, number: int) -> tuple[str, list[str]]:
         """A core prompt that scenarios ask for, and its users' own prompts, all different."""
@@ -163,17 +167,24 @@ class _Bench:
             prompts.append(catalogue.prompt(edge, endings.pop(at)))
         return catalogue.prompt(edge), prompts
 
-    def _row(self, count: int, step: int) -> Row:
-        alike: list[tuple[float, float]] = []
+    def _places(self, number: int, step: int) -> list[Place]:
+        """The pictures of a core prompt's users at a step."""
+        core, prompts = self._users(number)
+        return [Place(core, prompt, step) for prompt in prompts]
+
+    def _alike(self, number: int, step: int) -> tuple[float, float]:
+        """Mean SSIM and PSNR of two users' pictures of a core prompt."""
+        pictures = [self.journal.picture(place) for place in self._places(number, step)]
+        return _means([(ssim(a, b), psnr_db(a, b)) for a, b in combinations(pictures, 2)])
+
+    def _row(self, count: int, step: int, alone: Sequence[float]) -> Row:
+        """A step's row; `alone`: SSIM of two users' pictures without reuse, by core prompt."""
+        alike = [self._alike(number, step) for number in range(count)]
+        more = [one - without for (one, _), without in zip(alike, alone, strict=True)]
         own: list[tuple[float, float]] = []
         right: list[float] = []
         for number in range(count):
-            core, prompts = self._users(number)
-            places = [Place(core, prompt, step) for prompt in prompts]
-            pictures = [self.journal.picture(place) for place in places]
-            both = [(ssim(a, b), psnr_db(a, b)) for a, b in combinations(pictures, 2)]
-            alike.append(_means(both))
-            values = [self.journal.drawn[place].values for place in places]
+            values = [self.journal.drawn[place].values for place in self._places(number, step)]
             if step != ALONE:
                 own.append(_means([(of["ssim"], of["psnr"]) for of in values]))
             right += [of["fidelity"] for of in values if "fidelity" in of]
@@ -184,6 +195,7 @@ class _Bench:
             pairs=count * pairs,
             alike_ssim=_estimate([one for one, _ in alike]),
             alike_psnr_db=_estimate([one for _, one in alike]),
+            more_ssim=_estimate(more) if step != ALONE else None,
             own_ssim=_estimate([one for one, _ in own]) if own else None,
             own_psnr_db=_estimate([one for _, one in own]) if own else None,
             right=float(np.mean(right)) if right else None,
@@ -211,6 +223,7 @@ def _write(folder: Path, rows: Sequence[Row], title: str) -> None:
             str(one.pairs),
             _shown(one.alike_ssim, 3),
             _shown(one.alike_psnr_db, 1),
+            "" if one.more_ssim is None else _shown(one.more_ssim, 3, "+"),
             "" if one.own_ssim is None else _shown(one.own_ssim, 3),
             "" if one.own_psnr_db is None else _shown(one.own_psnr_db, 1),
             "" if one.right is None else f"{one.right:.1%}",
@@ -235,13 +248,13 @@ def _flat(row: Row) -> Mapping[str, float | int | None]:
         if isinstance(value, Estimate):
             cells[name] = value.mean
             cells[f"{name}_half"] = value.half
-        elif name not in ("own_ssim", "own_psnr_db"):
+        elif name not in ("more_ssim", "own_ssim", "own_psnr_db"):
             cells[name] = value
         else:
             cells |= {name: None, f"{name}_half": None}
     return cells
 
 
-def _shown(value: Estimate, digits: int) -> str:
+def _shown(value: Estimate, digits: int, sign: str = "") -> str:
     half = "" if value.half is None else f" ± {value.half:.{digits}f}"
-    return f"{value.mean:.{digits}f}{half}"
+    return f"{value.mean:{sign}.{digits}f}{half}"

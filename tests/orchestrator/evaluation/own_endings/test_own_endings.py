@@ -60,6 +60,8 @@ def test_pictures_that_part_late_are_alike(tmp_path: Path) -> None:
     assert [(row["step"], row["pairs"]) for row in rows] == [("0", "18"), ("2", "18"), ("5", "18")]
     alone, early, late = (float(row["alike_ssim"]) for row in rows)
     assert alone < early < late
+    assert [row["more_ssim"] for row in rows[:1]] == [""]
+    assert float(rows[2]["more_ssim"]) == pytest.approx(late - alone)
     assert float(rows[1]["own_ssim"]) > float(rows[2]["own_ssim"])
     drawn = denoiser.drawn.total()
     assert own_endings(wish) == 0
