@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test check check-deploy fmt stubs bench figures model clean
+.PHONY: setup run test test-plain test-ray check check-deploy fmt stubs bench figures model clean
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -16,8 +16,13 @@ setup: .venv/.ready
 run: setup  ## the main job on the shipped model: about two minutes, ends with runs/<name>-<time>/report.html
 	$(BIN)/midstep run $(ARGS)
 
-test: setup  ## what needs no Ray in two processes, a file in one of them; then what shares the one Ray. 5: ARGS chose none
+test: setup  ## both parts at once: the one with Ray waits more than it computes
+	@$(MAKE) --no-print-directory -j 2 test-plain test-ray
+
+test-plain: setup  ## what needs no Ray, in two processes, a file in one of them. 5: ARGS chose none
 	$(BIN)/python -m pytest -m "not ray" -n 2 --dist loadfile $(ARGS) || [ $$? = 5 ]
+
+test-ray: setup  ## what shares the one Ray
 	$(BIN)/python -m pytest -m ray $(ARGS) || [ $$? = 5 ]
 
 check: setup  ## style, types, import directions, stubs up to date

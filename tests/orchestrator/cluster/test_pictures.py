@@ -17,7 +17,7 @@ QUICK = (
     "--set",
     "devices.0.speed_ratio=0.7",
     "--set",
-    "workload.catalogue_size=8",
+    "workload.catalogue_size=4",  # the same again soon, also on a slow machine
     "--set",
     "hosts.devices_per_host=3",
 )
