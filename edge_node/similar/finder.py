@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_node.cache.base import Entry
 from edge_node.similar.base import SimilarRule, Wanted
 from midstep.reuse.embedding import Embedder, Vector
-from midstep.reuse.index import Neighbours
+from midstep.reuse.index import LIKE, Neighbours
 from midstep.reuse.likeness import LIKENESS, Grammar, IntArray, Parts
 from midstep.wire.messages import Quality
 
@@ -109,7 +109,7 @@ class Finder:
             step = neighbours.step[usable]
             furthest = usable[step == step.max()]
             similarity = neighbours.similarity[furthest]
-            best = furthest[similarity == similarity.max()]
+            best = furthest[similarity >= similarity.max() - LIKE]
             row = min(best.tolist(), key=names.__getitem__)
             key, held = names[row]
             if key != wanted.prompt_key:

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_node.similar.base import BySimilarity
+from edge_node.similar.base import BySimilarity, check_step
 from midstep.reuse.likeness import FloatArray, IntArray
 from midstep.reuse.table import ReuseTable
 
 __all__ = ["Ramp"]
 
-OF = 50  # steps, of which `least` is named
 _FUZZ = 1e-5  # of a cosine that is a decimal's and not a float's
 
 
 class Ramp(BySimilarity):
     """vLLM-Omni's inter-request cache: below `threshold` nothing, from there linearly from `least`
-    of 50 steps to `share` of S at a cosine of 1, rounded down."""
+    steps, at most that share, to `share` of S at a cosine of 1, rounded down."""
 
     name = "ramp"
     nearest_only = True
@@ -37,11 +36,10 @@ class Ramp(BySimilarity):
         if not 0 < share <= 1:
             raise ValueError(f"share {share:g}: it is a part of all steps, above 0 and at most 1")
         self.threshold = threshold
-        self.least = least * steps / OF
-        self.share = share
+        self.most = int(share * steps)
+        self.least = min(check_step(least, steps), self.most)
 
     def by_similarity(self, similarity: FloatArray) -> IntArray:
         part = (similarity.astype(np.float64) - self.threshold) / (1 - self.threshold)
-        span = max(0.0, self.share * self.steps - self.least)
-        step = np.floor(np.floor(self.least) + part * span + _FUZZ)
+        step = self.least + np.floor(part * (self.most - self.least) + _FUZZ)
         return np.where(part >= -_FUZZ, step, 0).astype(np.int32)

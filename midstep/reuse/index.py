@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from midstep.errors import CacheCorrupted
 from midstep.reuse.likeness import FloatArray, IntArray, Parts, kinds
 
-__all__ = ["LikenessIndex", "Name", "Names", "Neighbours"]
+__all__ = ["LIKE", "LikenessIndex", "Name", "Names", "Neighbours"]
 
 Name = tuple[str, int]  # an output's prompt_key and step
 
 LEAST_ROWS = 64
 GROUP = 1024  # rows that are worth the first look of their own; the next one takes twice as many
+LIKE = 1e-6  # cosines that differ by less are equal: sums of float32 differ by their order
 _UNIT = 1e-3  # how far a vector's length may be from 1
 
 
@@ -185,19 +186,20 @@ class LikenessIndex:
 
     def nearest_prompt(self, vector: NDArray[np.floating], parts: Parts, own: str) -> Neighbours:
         """The outputs of the nearest prompt whose key is not `own`; of equals the smallest key."""
-        nearest = -np.inf
-        key = ""
+        beside = []
         for step, block in self._blocks.items():
             similarity = block.vectors[: len(block.names)] @ vector
             if (own, step) in self._rows:
                 similarity[self._rows[own, step]] = -np.inf
-            most = similarity.max(initial=-np.inf)
-            if most < nearest or most == -np.inf:
-                continue
-            rows = np.flatnonzero(similarity == most).tolist()
-            smallest = min(block.names[row][0] for row in rows)
-            key = smallest if most > nearest else min(key, smallest)
-            nearest = most
+            beside.append((block, similarity))
+        nearest = max((of.max(initial=-np.inf) for _, of in beside), default=-np.inf)
+        keys = [
+            block.names[row][0]
+            for block, similarity in beside
+            if nearest > -np.inf
+            for row in np.flatnonzero(similarity >= nearest - LIKE).tolist()
+        ]
+        key = min(keys, default="")
         steps = [step for step in self._blocks if (key, step) in self._rows]
         places = [(self._blocks[step], self._rows[key, step]) for step in steps]
         vectors = np.array([block.vectors[row] for block, row in places], np.float32)

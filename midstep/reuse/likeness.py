@@ -96,8 +96,9 @@ def words_kind(similarity: float) -> str:
 
 def kinds(parts: Parts, others: IntArray, similarity: FloatArray) -> IntArray:
     """Numbers into LIKENESS, (n,), of a prompt of these parts and each of `others`, (n, 3), whose
-    cosines are `similarity`, (n,). Equal objects and backgrounds with another ending are the same
-    object."""
+    cosines are `similarity`, (n,). Equal objects and backgrounds are the same object. What says an
+    ending, and not this prompt's, is of no class of the catalogue: it goes by the cosine, as free
+    text does, since what it shows of size and position is wrong here."""
     if parts.thing < 0:
         return _bins(similarity)
     things, backgrounds, endings = others.T
@@ -107,7 +108,8 @@ def kinds(parts: Parts, others: IntArray, similarity: FloatArray) -> IntArray:
     if parts.ending > 0:  # an ending that is said: 0 is UNSAID
         same = np.maximum(same, (endings == parts.ending).view(np.int8))
     number: IntArray = np.subtract(3, same, dtype=np.int32)
-    foreign = np.flatnonzero(things < 0)
+    other_ending = (endings > 0) & (endings != parts.ending)
+    foreign = np.flatnonzero((things < 0) | other_ending)
     if len(foreign):
         number[foreign] = _bins(similarity[foreign])
     return number

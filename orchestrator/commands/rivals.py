@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,8 @@ from orchestrator.commands.options import (
 
 if TYPE_CHECKING:
     from midstep.diffusion.denoise import Denoiser
-    from midstep.reuse.embedding import Embedder
-    from midstep.workload.catalogue import Catalogue
     from orchestrator.evaluation.reuse_curve.measuring import Trip
-    from orchestrator.evaluation.reuse_curve.points import Drawn
+    from orchestrator.evaluation.reuse_curve.points import Measured
 
 __all__ = ["add_commands"]
 
@@ -217,14 +216,11 @@ def _hard_negatives(args: argparse.Namespace) -> int:
     return hard_negatives(wish)
 
 
-def _measured(
-    journal: Path, scenario: Scenario
-) -> Callable[[Catalogue, Embedder], Sequence[Drawn]]:
+def _measured(journal: Path, scenario: Scenario) -> Measured:
     """How what a calibration has drawn is read."""
     from orchestrator.doctor.calibrate_reuse.like_samples import samples_of
 
-    share = scenario.workload.plain_share
-    return lambda catalogue, embedder: samples_of(journal, catalogue, share, embedder)
+    return functools.partial(samples_of, journal, scenario)
 
 
 def _own_endings(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["append_lines", "whole_lines"]
+__all__ = ["append_lines", "complete_lines", "whole_lines"]
 
 
 def append_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -19,12 +19,22 @@ def append_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
         os.fsync(file.fileno())
 
 
+def complete_lines(path: Path) -> list[str]:
+    """The lines of a file but a torn last one; the file stays as it is, somebody may be writing to
+    it. Raises OSError, UnicodeDecodeError."""
+    return _complete(path.read_bytes()).decode().splitlines()
+
+
 def whole_lines(path: Path) -> list[str]:
-    """The lines of a file, from which a torn last one is removed. Raises OSError,
+    """The lines of a file of one's own, from which a torn last one is removed. Raises OSError,
     UnicodeDecodeError."""
     data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
+    whole = _complete(data)
     if len(whole) < len(data):
         with path.open("r+b") as file:
             file.truncate(len(whole))
     return whole.decode().splitlines()
+
+
+def _complete(data: bytes) -> bytes:
+    return data[: data.rfind(b"\n") + 1]

@@ -11,7 +11,7 @@ from typing import Any
 from midstep.errors import OptionError, RecordError
 from orchestrator.records.append_only import append_lines, whole_lines
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "head_difference"]
 
 
 class Journal:
@@ -71,7 +71,7 @@ class Journal:
             raise RecordError(
                 f"{self.path}: damaged ({error}); delete it to begin again"
             ) from error
-        difference = _difference(trees[0], self._head)
+        difference = head_difference(trees[0], self._head)
         raise OptionError(
             f"--out: {self.path} belongs to another calibration ({difference}); delete it, or give "
             f"another --out"
@@ -85,8 +85,10 @@ class Journal:
             self.values[tree["kind"], tree["pair"], int(step)] = values
 
 
-def _difference(other: Any, head: Mapping[str, Any]) -> str:
-    """Where two heads differ, in words."""
+def head_difference(other: Any, head: Mapping[str, Any]) -> str:
+    """Where the head of a journal, `other`, is not `head`, in words; nothing where it is."""
+    if other == json.loads(json.dumps(head)):
+        return ""
     if isinstance(other, dict):
         for key, value in head.items():
             if other.get(key) != json.loads(json.dumps(value)):

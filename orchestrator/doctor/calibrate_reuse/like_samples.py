@@ -9,9 +9,14 @@ from typing import Any
 
 from midstep.errors import OptionError
 from midstep.reuse.embedding import Embedder
+from midstep.reuse.likeness import SAME_PLACEMENT
+from midstep.scenario import Scenario
+from midstep.wire.identity import PipelineIdentity
 from midstep.workload.catalogue import Catalogue
+from orchestrator.doctor.calibrate_reuse.journal import head_difference
 from orchestrator.doctor.calibrate_reuse.like_pairs import CatalogueLikePairs
-from orchestrator.records.append_only import whole_lines
+from orchestrator.doctor.calibrate_reuse.parts import head_of
+from orchestrator.records.append_only import complete_lines
 
 __all__ = ["Drawn", "samples_of"]
 
@@ -20,19 +25,34 @@ Drawn = tuple[int, float, dict[str, float]]
 
 
 def samples_of(
-    path: Path, catalogue: Catalogue, plain_share: float, embedder: Embedder
+    path: Path,
+    scenario: Scenario,
+    catalogue: Catalogue,
+    identity: PipelineIdentity,
+    embedder: Embedder,
 ) -> list[Drawn]:
     """The pictures of the journal that `midstep calibrate --reuse --likeness` leaves, with the
-    cosines of their pairs. Raises OptionError for a file that is none."""
-    pairs = CatalogueLikePairs(catalogue, True, plain_share)
+    cosines of their pairs, but for the class `same placement`: core prompts have no placement.
+    Raises OptionError for a file that is none, or of another model, catalogue or workload."""
+    pairs = CatalogueLikePairs(catalogue, True, scenario.workload.plain_share)
     try:
-        trees = [json.loads(line) for line in whole_lines(path)][1:]
-        return [*_drawn(trees, pairs, catalogue, embedder)]
+        trees = [json.loads(line) for line in complete_lines(path)]
+        difference = head_difference(
+            trees[0] if trees else None, head_of(identity, pairs, scenario.reuse.frame)
+        )
+        drawn = [] if difference else [*_drawn(trees[1:], pairs, catalogue, embedder)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OptionError(
-            f"--pairs {path}: give the journal that `midstep calibrate --reuse --likeness` leaves "
-            f"beside its table ({type(error).__name__}: {str(error)[:80]})"
-        ) from error
+        raise OptionError(f"{_wanted(path)} ({type(error).__name__}: {str(error)[:80]})") from error
+    if not drawn:
+        raise OptionError(f"{_wanted(path)} ({difference or 'no pair is in it yet'})")
+    return drawn
+
+
+def _wanted(path: Path) -> str:
+    return (
+        f"--pairs {path}: give the journal that `midstep calibrate --reuse --likeness` leaves "
+        f"beside this model's table"
+    )
 
 
 def _drawn(
@@ -49,6 +69,8 @@ def _drawn(
         return vectors[prompt]
 
     for tree in trees:
+        if tree["kind"] == SAME_PLACEMENT:
+            continue
         pair = pairs.pair(tree["kind"], tree["pair"])
         assert pair.spec is not None  # of a catalogue's pairs
         cosine = float(vector(catalogue.prompt(pair.spec.edge)) @ vector(pair.core))

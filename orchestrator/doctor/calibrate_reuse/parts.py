@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from midstep.diffusion import pipelines
 from midstep.diffusion.denoise import Denoiser
@@ -18,13 +18,14 @@ from midstep.reuse.limits import VARIATION
 from midstep.reuse.scenes import SIZE
 from midstep.reuse.table import FLOORS
 from midstep.scenario import Reuse, Scenario
+from midstep.wire.identity import PipelineIdentity
 from midstep.workload.catalogue import Catalogue, load_catalogue
 from orchestrator.doctor.calibrate_reuse.cells import Target
 from orchestrator.doctor.calibrate_reuse.journal import Journal
 from orchestrator.doctor.calibrate_reuse.like_pairs import CatalogueLikePairs, listed_likes
 from orchestrator.doctor.calibrate_reuse.pairs import CataloguePairs, Pairs, own_pairs, read_listed
 
-__all__ = ["Part", "catalogue_of", "open_parts"]
+__all__ = ["Part", "catalogue_of", "head_of", "open_parts"]
 
 OWN = ".journal.jsonl"
 LIKE = ".likeness.journal.jsonl"
@@ -63,9 +64,7 @@ def open_parts(
         all_pairs = _of_list(scenario, denoiser, prompts, likeness)
     parts = []
     for pairs, suffix, embedding in all_pairs:
-        head = {"pipeline": asdict(denoiser.identity), "pairs": _digest(pairs)}
-        if scenario.reuse.frame != "float32":
-            head["frame"] = scenario.reuse.frame
+        head = head_of(denoiser.identity, pairs, scenario.reuse.frame)
         parts.append(
             Part(
                 pairs=pairs,
@@ -76,6 +75,13 @@ def open_parts(
             )
         )
     return parts
+
+
+def head_of(identity: PipelineIdentity, pairs: Pairs, frame: str) -> dict[str, Any]:
+    """What a journal says first: the pipeline, which pairs, and the frames if they lose
+    something."""
+    head = {"pipeline": asdict(identity), "pairs": _digest(pairs)}
+    return head if frame == "float32" else {**head, "frame": frame}
 
 
 def _of_catalogue(scenario: Scenario, denoiser: Denoiser, likeness: bool) -> list[_Named]:

@@ -29,6 +29,7 @@ from orchestrator.evaluation.reuse_curve.pair_journal import PairJournal, Place
 from orchestrator.evaluation.reuse_curve.points import (
     QUALITIES,
     Drawn,
+    Measured,
     Point,
     open_rule,
     rule_steps,
@@ -78,7 +79,7 @@ class ReuseCurve:
     qualities: Sequence[Quality] = QUALITIES
     sample: int = 512
     hours: float = 2.0
-    measured: Callable[[Catalogue, Embedder], Sequence[Drawn]] | None = None
+    measured: Measured | None = None
 
 
 class Bench:
@@ -113,7 +114,8 @@ class Bench:
         measured = self._wish.measured
         if measured is None or self._catalogue is None:
             return {}
-        return {name: measured(self._catalogue, of) for name, of in self._embedders.items()}
+        of_model = self._catalogue, self._identity
+        return {name: measured(*of_model, by) for name, by in self._embedders.items()}
 
     def replayed(self, points: Sequence[Point]) -> Iterator[Replayed]:
         """Every point at every capacity."""

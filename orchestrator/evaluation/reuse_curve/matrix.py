@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_node.similar.base import SimilarRule, Wanted
 from midstep.reuse.embedding import Vector
-from midstep.reuse.index import Name, Neighbours
+from midstep.reuse.index import LIKE, Name, Neighbours
 from midstep.reuse.likeness import LIKENESS, FloatArray, IntArray, Parts, kinds
 from midstep.wire.messages import Quality
 
@@ -100,7 +101,7 @@ class Marks:
             if nearest is not None:
                 fit &= np.arange(len(fit)) == nearest
             if fit.any():
-                best = int(np.where(fit, similarity, -np.inf).argmax())
+                best = _nearest_of(fit, similarity)
                 kind = LIKENESS[self._of.kind[number, best]]
                 return (self._of.cores[best], step), kind, float(similarity[best])
         return None
@@ -111,4 +112,10 @@ class Marks:
         held[number] = False
         if not held.any():
             return -1
-        return int(np.where(held, self._of.similarity[number], -np.inf).argmax())
+        return _nearest_of(held, self._of.similarity[number])
+
+
+def _nearest_of(fit: NDArray[np.bool_], similarity: FloatArray) -> int:
+    """The nearest of those that fit, of equals the first."""
+    least = similarity[fit].max() - LIKE
+    return int((fit & (similarity >= least)).argmax())

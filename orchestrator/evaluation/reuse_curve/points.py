@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -13,11 +13,14 @@ from edge_node.similar import SIMILAR_RULES
 from edge_node.similar.base import BySimilarity, SimilarRule, Wanted
 from edge_node.similar.staircase import fit_thresholds
 from midstep.errors import OptionError
+from midstep.reuse.embedding import Embedder
 from midstep.reuse.index import Neighbours
 from midstep.reuse.likeness import LIKENESS, UNKNOWN, UNRELATED
 from midstep.reuse.limits import class_limit
 from midstep.reuse.table import ReuseTable
+from midstep.wire.identity import PipelineIdentity
 from midstep.wire.messages import Quality
+from midstep.workload.catalogue import Catalogue
 
 __all__ = [
     "EXACT",
@@ -25,6 +28,7 @@ __all__ = [
     "QUALITIES",
     "STAIRCASE",
     "Drawn",
+    "Measured",
     "Point",
     "by_cosine",
     "open_rule",
@@ -38,6 +42,10 @@ STAIRCASE = "staircase"
 
 Drawn = tuple[int, float, Mapping[str, float]]
 """A drawn picture: the donor's step, the cosine of the pair, values by metric."""
+
+Measured = Callable[[Catalogue, PipelineIdentity, Embedder], Sequence[Drawn]]
+"""Reads what a calibration has drawn of a catalogue's pairs on a model, with an embedder's
+cosines."""
 
 QUALITIES = (
     Quality(metric="fidelity", floor=1.0, share=0.95),

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_node.similar.base import SimilarRule, Wanted
 from midstep.reuse.embedding import Embedder, Vector
-from midstep.reuse.index import LikenessIndex, Neighbours
+from midstep.reuse.index import LIKE, LikenessIndex, Neighbours
 from midstep.reuse.likeness import LIKENESS, Grammar, Parts
 from midstep.wire.messages import Quality
 from midstep.workload.user_request import UserRequest
@@ -154,8 +154,8 @@ def _nearest(neighbours: Neighbours, own: str) -> str:
     """The nearest other prompt's key; of equals the smallest."""
     names = neighbours.names
     others = [row for row, name in enumerate(names) if name[0] != own]
-    best = min(others, key=lambda row: (-neighbours.similarity[row], names[row][0]))
-    return names[best][0]
+    least = neighbours.similarity[others].max() - LIKE
+    return min(names[row][0] for row in others if neighbours.similarity[row] >= least)
 
 
 def _similar(rule: SimilarRule, wanted: Wanted, near: Neighbours, own: Served) -> Served:
@@ -166,7 +166,11 @@ def _similar(rule: SimilarRule, wanted: Wanted, near: Neighbours, own: Served) -
     rows = usable(rule, wanted, near, own.step)
     if not rows:
         return own
-    best = min(rows, key=lambda row: (-near.step[row], -near.similarity[row], near.names[row][0]))
+    furthest = near.step[rows].max()
+    rows = [row for row in rows if near.step[row] == furthest]
+    least = near.similarity[rows].max() - LIKE
+    nearest = [row for row in rows if near.similarity[row] >= least]
+    best = min(nearest, key=near.names.__getitem__)
     return Served(
         donor=near.names[best][0],
         step=int(near.step[best]),

@@ -65,7 +65,9 @@ def test_the_ramp() -> None:
     scores = (0.74, 0.75, 0.8, 0.9, 0.99, 1.0)
     # 5 + int((s - .75) / .25 * 20)
     assert limits(Ramp(50), *scores, limit=50) == [0, 5, 9, 17, 24, 25]
-    assert limits(Ramp(20), *scores) == [0, 2, 3, 6, 9, 10]
+    assert limits(Ramp(20), *scores) == [0, 5, 6, 8, 9, 10]
+    assert limits(Ramp(8), *scores) == [0, 4, 4, 4, 4, 4]  # 5 steps are more than half
+    assert limits(Ramp(20, least=2), *scores) == [0, 2, 3, 6, 9, 10]
 
 
 def tables(**last: int) -> ReuseTable:

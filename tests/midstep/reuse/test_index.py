@@ -135,3 +135,17 @@ def test_a_damaged_index_says_so_in_one_line(
     with pytest.raises(CacheCorrupted, match=why) as error:
         index.check()
     assert "\n" not in str(error.value)
+
+
+def test_of_prompts_that_are_equally_near_the_first_by_key_is_taken_wherever_it_stands() -> None:
+    """Cosines of equal vectors differ in the last bit, by the row and by the step's matrix."""
+    random = np.random.default_rng(3)
+    probe = unit(random)
+    for first in ("a", "b"):
+        index = LikenessIndex(D)
+        vectors = {first: probe * np.float32(1 - 3e-7), "c": probe * np.float32(1 + 3e-7)}
+        for number in range(40):
+            index.add(f"x{number}", 1 + number % 3, unit(random), UNKNOWN)
+        for key, vector in vectors.items():
+            index.add(key, 2 if key == "c" else 3, vector, UNKNOWN)
+        assert list(index.nearest_prompt(probe, UNKNOWN, "")[0]) == [(first, 3)]

@@ -123,7 +123,10 @@ def test_what_reuse_spoils_is_lost_where_it_is_and_nowhere_else(
         assert row["lost"] == ("6" if spoilt else "0"), row
         assert (float(row["high"]) < 0) == spoilt
     limits = {row["attribute"]: int(row["step"]) for row in rows if row["is_limit"] == "1"}
-    assert limits == {"object": 13, "colour": 12, "scene": 12, "position": 12, "size": 12}
+    assert limits == {"object": 13, "colour": 12, "scene": 12}
+    assert "position: words .95 serves nobody at that quality." in (
+        (wish.out / "hard.md").read_text().splitlines()
+    )
 
     drawn = painter.drawn.total()
     assert command.hard_negatives(wish) == 0

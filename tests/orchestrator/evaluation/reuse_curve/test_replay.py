@@ -98,7 +98,7 @@ def test_a_rule_of_the_nearest_looks_no_further() -> None:
         replace(world([0]).stream, requests=tuple(UserRequest(c, c) for c in (CORES[0], *cores))),
         WordsEmbedder(),
     )
-    everybody = Ramp(STEPS, threshold=-0.9, least=25)  # step 10 for whatever is held
+    everybody = Ramp(STEPS, threshold=-0.9, least=10)  # step 10 for whatever is held
     index = of.index()
     marks = Marks(of.likenesses, STEPS)
     for held in (index, marks):
