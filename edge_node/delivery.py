@@ -18,8 +18,8 @@ __all__ = ["LOCAL", "Delivery"]
 class Delivery:
     """An output for one request, and how it was made; no `entry`: its device makes the whole
     picture. `first_step`: of a start picture, whose trajectory begins there. `donor`: another
-    prompt's output that it is, or began from. `staged`: a held output that waits in staging all the
-    same. `fetched`: the held output is a neighbour's."""
+    prompt's output that it is, or began from. `staged`: a held output, the donor's where there is
+    one, that waits in staging all the same. `fetched`: the held output is a neighbour's."""
 
     entry: Entry | None
     reuse: Reuse
@@ -104,12 +104,15 @@ class Delivery:
         frame = self.frame
         if frame is None or request.private_seed is not None:
             return None
+        nbytes = frame.nbytes
+        if self.staged and self.donor is not None and self.donor.entry is not None:
+            nbytes = self.donor.entry.frame.nbytes
         return Access(
             request_id=request.request_id,
             prompt_key=prompt_key,
             prompt=request.prompt,
             step=frame.step,
-            nbytes=frame.nbytes,
+            nbytes=nbytes,
             reuse=self.reuse,
             at_s=at_s,
             edge_s=self.queue_s + edge_s,

@@ -7,7 +7,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from edge_node.cache.base import Cache, Entry, Hit
+from edge_node.cache.base import Cache, Entry, Hit, Tier
 from edge_node.cut.base import CutRule
 from edge_node.flight import Origin
 from edge_node.similar import Donor, Finder
@@ -24,11 +24,12 @@ REMEMBERED = 10_000  # prompts whose vectors are kept
 @dataclass(frozen=True, kw_only=True)
 class Usable:
     """The furthest held output that may serve a request: a `hit` of its own prompt, or a `donor`
-    that goes further; neither: there is none. `vector` embeds the request's prompt, None where
-    nobody compares prompts."""
+    that goes further, from `donor_tier`; neither: there is none. `vector` embeds the request's
+    prompt, None where nobody compares prompts."""
 
     hit: Hit | None = None
     donor: Donor | None = None
+    donor_tier: Tier = "store"
     vector: Vector | None = None
 
     @property
@@ -37,6 +38,13 @@ class Usable:
         if self.donor is not None:
             return self.donor.step
         return 0 if self.hit is None else self.hit.step
+
+    @property
+    def tier(self) -> Tier:
+        """Where its entry was; the store where there is none."""
+        if self.donor is not None:
+            return self.donor_tier
+        return "store" if self.hit is None else self.hit.tier
 
     def lent(self, entry: Entry) -> Usable:
         """A neighbour's output of the request's own prompt in its place."""
@@ -96,27 +104,31 @@ class Lookup:
             vector = await self._vector(finder, output.prompt)
             # what the store has may have changed meanwhile
             hit = await self._store.fetch(prompt_key, request.limit)
-        donor = None
+        usable = Usable(hit=hit, vector=vector)
         if request.quality is not None and prompt_key not in self._rule.targets:
             wanted = finder.wanted(output.prompt, prompt_key, request.limit, request.quality)
-            donor = finder.find(wanted, vector, 0 if hit is None else hit.step)
+            donor = finder.find(wanted, vector, usable.step)
             if donor is not None:
-                donor = await self._brought(output, donor)
-        return Usable(hit=hit, donor=donor, vector=vector)
+                return await self._with_donor(usable, output, donor)
+        return usable
 
-    async def _brought(self, output: OutputKey, donor: Donor) -> Donor | None:
-        """A donor with its entry, from a slower tier where it is there; None where it is gone, or
-        where it differs from the request's output in more than its prompt and the shared seed that
-        follows from it."""
+    async def _with_donor(self, usable: Usable, output: OutputKey, donor: Donor) -> Usable:
+        """What is usable, and the donor with its entry, from a slower tier where it is there;
+        without it where it is gone, or where it differs from the request's output in more than its
+        prompt and the shared seed that follows from it."""
+        tier: Tier = "store"
         if donor.entry is None:
             hit = await self._store.fetch(donor.prompt_key, donor.step)
             if hit is None or hit.step != donor.step:
-                return None
+                return usable
             donor = replace(donor, entry=hit.entry)
+            tier = hit.tier
         assert donor.entry is not None
         prompt = donor.entry.prompt
         other = replace(output, prompt=prompt, seed=shared_seed(prompt, self._seed))
-        return donor if other.digest() == donor.prompt_key else None
+        if other.digest() != donor.prompt_key:
+            return usable
+        return replace(usable, donor=donor, donor_tier=tier)
 
     async def _vector(self, finder: Finder, prompt: str) -> Vector:
         """A prompt's embedding: of one that is new, computed beside the event loop."""

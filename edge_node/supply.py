@@ -102,12 +102,16 @@ class Supply:
             first = request.start.first_step(self._cutter.steps)
             origin = replace(origin, start=request.start, first_step=first)
         try:
-            return await self._fly(origin, flight, cut, request.limit)
+            delivery = await self._fly(origin, flight, cut, request.limit)
         except QueueFull:
             if usable.entry is None:
                 raise
             # no room to go on from it: an earlier cut is better than none
             return self._hand_over(usable)
+        if delivery.donor is None:
+            return delivery
+        # what was made is nobody's original, so that the donor's is what memory may have
+        return replace(delivery, staged=self._staged(usable))
 
     async def by_plan(self, gate: Gate, request: Request, output: OutputKey, key: str) -> Delivery:
         """What the plan of the slot gives a request: nothing, a held output as it is, or the one at
@@ -130,26 +134,34 @@ class Supply:
         return replace(delivery, plan_wait_s=plan_wait_s)
 
     def _hand_over(self, usable: Usable) -> Delivery:
-        """A held output as it is. The policy says whether memory gets back what was on disk, or
-        keeps what was a neighbour's."""
-        hit = usable.hit if usable.donor is None else None
-        staged = hit is not None and hit.tier != "store"
-        if hit is not None and staged:
-            self._flights.frozen(hit.entry)
+        """A held output as it is."""
         reuse: Reuse = "exact"
         if usable.donor is not None:
             reuse = "similar"
         elif self._finishes and usable.step == self._cutter.steps:
             reuse = "final"
-        if hit is None or hit.tier != "neighbour":
+        if usable.tier != "neighbour":
             self._metrics.hit(reuse)
         return Delivery(
             entry=usable.entry,
             reuse=reuse,
             reused_step=usable.step,
             donor=usable.donor,
-            staged=staged,
+            staged=self._staged(usable),
         )
+
+    def _staged(self, usable: Usable) -> bool:
+        """Let the policy say whether memory gets back what was on disk, a donor's under its own
+        key, or keeps what was a neighbour's; whether there is anything to say."""
+        entry = usable.entry
+        if entry is None or usable.tier == "store":
+            return False
+        frame = entry.frame
+        hit = self._store.lookup(frame.prompt_key, frame.step)
+        if hit is not None and hit.step == frame.step:
+            return False  # memory has had it back meanwhile
+        self._flights.frozen(entry)
+        return True
 
     async def _fly(
         self, origin: Origin, flight: Flight | None, cut: int, furthest: int

@@ -34,7 +34,8 @@ class Access:
     `reused_step` as in Answer; `rate_bps`, `step_s`, `backlog_s` as the device of `user` said.
     `prompt_key` is always the requested prompt's; `donor_key`, `likeness` as in Answer. `staged`:
     the store served it from a slower tier, or a neighbour, `from_edge`, did, and a policy may admit
-    it from staging.
+    it from staging; where there is a donor, the donor's output at `reused_step`, of which `nbytes`
+    is then the size.
     """
 
     request_id: str

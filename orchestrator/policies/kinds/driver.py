@@ -53,11 +53,12 @@ class RuleDriver(Driver):
 
 
 def donors_own(access: Access) -> Access:
-    """An access as rules see it: what another prompt's output served is a use of that one, and
-    brings nothing that could be kept."""
+    """An access as rules see it: what another prompt's output served is a use of that one, at its
+    own step. What was made of it can not be kept; it can itself, where it is staged."""
     if not access.donor_key:
         return access
-    return replace(access, prompt_key=access.donor_key, reuse="similar", limit=0)
+    step = access.reused_step
+    return replace(access, prompt_key=access.donor_key, step=step, reuse="similar", limit=0)
 
 
 class PlannerDriver(Driver):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from edge_node.cache.disk import DiskTier
 from edge_node.cache.disk_file import DiskFile
 from edge_node.cache.disk_head import Contents
 from edge_node.node import EdgeNode
-from midstep.clock import VirtualClock, run_virtual
+from midstep.clock import Clock, VirtualClock, WallClock, run_virtual
 from midstep.errors import ScenarioError
 from midstep.scenario_file import parse
 from midstep.wire.messages import Quality
@@ -20,6 +21,7 @@ from midstep.wire.messages_control import Access, CacheUpdate
 from orchestrator.decision.problem import Problem
 from orchestrator.live.launch import Options
 from orchestrator.live.run import run
+from orchestrator.policies.kinds.driver import RuleDriver
 from orchestrator.policies.lru import Lru
 from tests import paced
 from tests.edge_node import world
@@ -92,6 +94,59 @@ def test_a_rule_lets_memory_have_back_what_was_served_from_disk(tmp_path: Path) 
         await node.close()
 
     run_virtual(use())
+
+
+@pytest.mark.parametrize("virtual", [True, False], ids=["virtual", "live"])
+@pytest.mark.parametrize("step", [6, 4], ids=["handed over", "gone on from"])
+def test_a_rule_lets_memory_have_back_a_donor_that_was_on_disk(
+    step: int, virtual: bool, tmp_path: Path
+) -> None:
+    lion, tiger = "a lion on a beach", "a tiger on a beach"
+
+    async def use(clock: Clock) -> None:
+        reuse = {"similar": "any", "embedding": "words", "check_share": 0}
+        node = await EdgeNode.open(parse(tree(tmp_path, reuse=reuse)), clock)
+        edge = node.edge
+        driver = RuleDriver(Lru())
+        driver.policy.reset(Problem(edge.store.capacity, 20, 6), 0)
+
+        async def shown(prompt: str, **changes: Any) -> tuple[Access, CacheUpdate]:
+            async with world.accesses(edge) as seen:
+                await edge.obtain(world.ask(edge, prompt, **changes), 60)
+            update = driver.access(seen[0])
+            result = await edge.apply(update)
+            assert result.refused == 0
+            edge.integrity.check()
+            return seen[0], update
+
+        first, _ = await shown(lion, limit=step)
+        for other in ("seven boats", "eight boats"):  # the store has room for two
+            await shown(other, limit=3)
+        donor = first.prompt_key, step
+        assert edge.store.lookup(*donor) is None
+        digest = await edge.digest(0)
+        wanted = {"quality": Quality(metric="psnr", floor=20, share=0.5)}
+
+        access, update = await shown(tiger, **wanted)
+        assert access.reuse == ("similar" if step == 6 else "resumed")
+        assert (access.staged, access.donor_key, access.nbytes) == (True, donor[0], first.nbytes)
+        assert update.admit == (donor,)
+        hit = edge.store.lookup(*donor)
+        assert hit is not None
+        assert (hit.step, hit.entry.prompt) == (step, lion)
+        assert edge.staging.peek(*donor) is None
+        names = {output.prompt_key for output in (*edge.store.snapshot(), *edge.staging.snapshot())}
+        assert access.prompt_key not in names  # what is made of a donor is nobody's original
+        assert (await edge.digest(digest.state)).held is None  # lends what it lent before
+
+        access, update = await shown(tiger, **wanted)
+        assert (access.donor_key, access.staged, update) == (donor[0], False, CacheUpdate())
+        await node.close()
+
+    if virtual:
+        run_virtual(use(VirtualClock()))
+    else:
+        asyncio.run(use(WallClock(100.0)))
 
 
 def test_the_next_run_begins_warm(tmp_path: Path) -> None:
@@ -167,7 +222,8 @@ def test_a_like_prompt_is_served_from_the_disk_of_an_earlier_run(
         answer = await node.edge.obtain(request, 60)
         assert (answer.reuse, answer.edge_steps) == ("similar", 0)
         assert (answer.donor_prompt, answer.frame) == ("a panda on a beach", held.frame)
-        assert len(node.edge.staging) == 0  # another's output is not the prompt's own
+        (staged,) = node.edge.staging.snapshot()  # under its own key alone
+        assert (staged.prompt_key, staged.prompt) == (held.frame.prompt_key, answer.donor_prompt)
         own = await ask(node, "a panda on a beach")
         assert own.reuse == "exact"
         await world.keep(node.edge, own)
