@@ -13,16 +13,13 @@ from typing import Any
 
 from midstep.errors import ScenarioError
 from midstep.json_text import parse_json
+from midstep.reuse.metrics import FLOORS, GRID, METRICS
 from midstep.reuse.proportions import wilson
+from midstep.reuse.table_check import check_table
 from midstep.whole_file import write_at_once
 
 __all__ = ["FLOORS", "GRID", "METRICS", "Cell", "Curve", "ReuseTable", "bins"]
 
-METRICS = ("fidelity", "psnr", "ssim")
-FLOORS = {"fidelity": 1.0, "psnr": 30.0, "ssim": 0.9}  # where a scenario names none
-# Values are counted in bins of this width, each by its lower end, so that P(value >= floor) can be
-# read off for any floor; one between two bins counts as the upper one.
-GRID = {"fidelity": 1.0, "psnr": 0.5, "ssim": 0.01}
 _FUZZ = 1e-9  # of a value that is a bin's end in decimal and not in binary
 
 
@@ -172,38 +169,19 @@ class ReuseTable:
 
     @classmethod
     def load(cls, path: Path) -> ReuseTable:
-        """Read what `save` wrote. Raises ScenarioError where the file is no such table."""
+        """Read what `save` wrote. Raises ScenarioError where the file is no such table, or a field
+        of it cannot be."""
         try:
-            tree: dict[str, Any] = parse_json(path.read_bytes())
-            cells = tuple(_cell(cell) for cell in tree.pop("cells"))
-            curves = {name: Curve(**_tuples(curve)) for name, curve in tree.pop("curves").items()}
-            table = cls(cells=cells, curves=curves, **tree)
-            table.check()
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            tree: dict[str, Any] = parse_json(path.read_bytes(), unique=True)
+            check_table(tree)
+        except (OSError, ValueError) as error:
             raise ScenarioError(
                 f"reuse.table: {path} is no table of reuse ({error}); `midstep calibrate --reuse` "
                 f"writes one"
             ) from error
-        return table
-
-    def check(self) -> None:
-        """Raise ValueError, or TypeError, where values cannot be."""
-        for name in ("steps", "height", "width"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a whole number above 0")
-        for name in ("model", "revision", "scheduler", "scheduler_config"):
-            if not isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} must be a text")
-        if not isinstance(self.guidance, (int, float)):
-            raise TypeError("guidance must be a number")
-        for cell in self.cells:
-            where = f"{cell.kind} at step {cell.step}, {cell.metric}"
-            if cell.metric not in METRICS:
-                raise ValueError(f"{where}: metrics are {', '.join(METRICS)}")
-            if not 0 <= cell.step < self.steps:
-                raise ValueError(f"{where}: steps go from 0 to {self.steps - 1}")
-            if min(cell.counts) < 0 or cell.count < 1 or sum(cell.counts) != cell.count:
-                raise ValueError(f"{where}: its counts do not add up to {cell.count}")
+        cells = tuple(Cell(**_tuples(cell)) for cell in tree.pop("cells"))
+        curves = {name: Curve(**_tuples(curve)) for name, curve in tree.pop("curves").items()}
+        return cls(cells=cells, curves=curves, **tree)
 
 
 def bins(metric: str, values: Sequence[float]) -> tuple[int, tuple[int, ...]]:
@@ -214,14 +192,6 @@ def bins(metric: str, values: Sequence[float]) -> tuple[int, tuple[int, ...]]:
     for number in numbers:
         counts[number - first] += 1
     return first, tuple(counts)
-
-
-def _cell(tree: dict[str, Any]) -> Cell:
-    cell = Cell(**_tuples(tree))
-    for number in (cell.step, cell.count, cell.first, *cell.counts):
-        if not isinstance(number, int):
-            raise TypeError(f"{cell.kind} at step {cell.step}: {number!r} is no whole number")
-    return cell
 
 
 def _tuples(tree: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,10 @@ import pytest
 
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import BOTH, SIZE
-from midstep.reuse.table import Cell, ReuseTable
+from midstep.reuse.table import Cell, Curve, ReuseTable
 from tests.midstep.reuse.measured import STEPS, table
+
+CURVE = {"count": 2, "first": 19, "mean": [30.0, 31.0], "p05": [29.0, 30.0], "p50": [30.0, 31.0]}
 
 
 def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -73,7 +75,35 @@ def test_a_floor_lowers_the_limit() -> None:
         (lambda tree: tree["cells"][0].update(metric="lpips"), "metrics are"),
         (lambda tree: tree.pop("guidance"), "guidance"),
         (lambda tree: tree.update(steps="20"), "whole number"),
-        (lambda tree: tree["cells"][0].update(counts=[0.5] * 800), "no whole number"),
+        (lambda tree: tree["cells"][0].update(counts=[0.5] * 800), "counts: 0.5 is no whole"),
+        (lambda tree: tree["cells"][3].update(kind={}), r"cells.3 (a dict, "),
+        (lambda tree: tree["cells"][3].update(kind="a\nb"), r"kind: 'a\nb' is no text of one line"),
+        (lambda tree: tree["cells"][0].update(step=True), "step: True is none"),
+        (lambda tree: tree["cells"][0].update(mean="x"), "mean: 'x' is no finite number"),
+        (lambda tree: tree["cells"][0].update(p05=10**400), "p05: a number of more than 19"),
+        (lambda tree: tree["cells"][0].update(p01=-40), "p01: -40 is outside its bins"),
+        (
+            lambda tree: tree["cells"][1].update(p01=tree["cells"][1]["p50"]),
+            "quantiles, which have to ascend",
+        ),
+        (lambda tree: tree["cells"][0].update(first=-1), "fidelity goes from 0 to 1"),
+        (lambda tree: tree["cells"][0].update(counts=[]), "counts: an empty list"),
+        (lambda tree: tree["cells"][0].update(counts=[401, -1]), "counts: -1 is no whole number"),
+        (lambda tree: tree["cells"][0].pop("p50"), "cells.0 has no p50"),
+        (lambda tree: tree["cells"].append(tree["cells"][2]), "there is such a cell before it"),
+        (lambda tree: tree.update(cells=[]), "a list of at least one cell"),
+        (lambda tree: tree.update(cells=["x"]), "cells.0 is 'x' and no object"),
+        (lambda tree: tree.update(hello=1), "the table has a field 'hello', which there is not"),
+        (lambda tree: tree.update(model="a\nb"), "model: "),
+        (lambda tree: tree.update(steps=10**12), "steps: 1000000000000 is no whole number from 2"),
+        (lambda tree: tree.update(share="x"), "share: 'x' is no number above 0 and below 1"),
+        (lambda tree: tree.update(share=1), "share: 1 is no number above 0 and below 1"),
+        (lambda tree: tree.update(floors={"lpips": 1}), "floors: 'lpips': metrics are"),
+        (lambda tree: tree.update(frame=3), "frame: 3 is none of float32, float16, int8"),
+        (lambda tree: tree.update(embedding=[]), "embedding: a list is no text"),
+        (lambda tree: tree.update(curves={"a": {}}), "curves, 'a' has no count"),
+        (lambda tree: tree.update(curves={"a": CURVE | {"p05": [1.0]}}), "p05: 1 numbers"),
+        (lambda tree: tree.update(curves={"a": CURVE | {"p05": [1, None]}}), "finite numbers"),
     ],
 )
 def test_a_damaged_table_is_refused_in_one_line(
@@ -89,4 +119,14 @@ def test_a_damaged_table_is_refused_in_one_line(
             ReuseTable.load(path)
         assert "\n" not in str(error.value) and "calibrate --reuse" in str(error.value)
         if text.endswith("}"):
-            assert reason in str(error.value)
+            line = str(error.value)
+            assert reason in line and str(path) in line
+
+
+def test_a_table_that_says_something_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "reuse.json"
+    table(curves={"a": Curve(**{name: CURVE[name] for name in CURVE})}).save(path)  # type: ignore[arg-type]
+    ReuseTable.load(path)
+    path.write_text(path.read_text().replace('"count": 400', '"count": 400, "count": 400', 1))
+    with pytest.raises(ScenarioError, match="it has 'count' twice"):
+        ReuseTable.load(path)
