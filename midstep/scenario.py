@@ -15,7 +15,7 @@ from midstep.address import split_address
 from midstep.apportion import apportion
 from midstep.errors import AddressError, OptionError
 from midstep.events import MOST_TIMES, HandOverEvent, KillEvent, TimelineEvent
-from midstep.tree import MOST_USERS, Bytes, Range, Resources, Seconds, Tree
+from midstep.tree import MOST_USERS, Bytes, Params, Range, Resources, Seconds, Tree
 from midstep.units import excerpt
 
 __all__ = [
@@ -500,7 +500,7 @@ class PolicySettings(Tree):
 
     name: str = "lru"
     """Name of a policy (`midstep policies`), or FILE.py, or FILE.py:Class."""
-    params: dict[str, bool | int | float | str] = Field({})
+    params: Params = Field({})
     """Parameters of the policy's own, by name."""
     source: PolicySource | None = None
     """The file that `name` named, which a run puts here; null: a policy of the package."""
@@ -547,7 +547,7 @@ class Reuse(Tree):
     """Rule by which other prompts' outputs serve a request, and up to which step: `calibrated` (as
     far as was measured for pairs that are alike in this way), `any`, `fixed`, `nirvana`, `ramp`,
     `staircase`. null: only the same prompt's outputs serve. Goes with modes.edge `shared`."""
-    similar_params: dict[str, bool | int | float | str] = Field({})
+    similar_params: Params = Field({})
     """Parameters of the rule's own, by name."""
     embedding: Literal["auto", "encoder", "words", "wordllama"] = "auto"
     """What prompts are compared by: the pipeline's text `encoder`, hashed `words`, or the package

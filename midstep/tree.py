@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from midstep import units
 
-__all__ = ["MOST_USERS", "Bytes", "Range", "Resources", "Seconds", "Tree"]
+__all__ = ["MOST_USERS", "Bytes", "Params", "Range", "Resources", "Seconds", "Tree"]
 
 MOST_USERS = 1_000_000  # of a run: a bound before anything is made for each of them
 LONGEST_TEXT = 4095  # bytes of any text but a name, which may be a path
@@ -18,6 +19,20 @@ Seconds = Annotated[float, BeforeValidator(units.seconds), Field(ge=0)]
 Bytes = Annotated[int, BeforeValidator(units.size), Field(gt=0)]
 Range = tuple[float, float]
 Resources = dict[str, Annotated[float, Field(strict=True)]]  # strict: no yes or no
+
+
+def _param(value: Any) -> Any:
+    """A parameter's value as it is. Raises ValueError, one line, where a parameter cannot be it:
+    a union of types would name only the first that it is not."""
+    if not isinstance(value, (bool, int, float, str)):
+        raise ValueError(f"{units.excerpt(value)} is no number, text or truth value")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number that can be counted with; give a finite one")
+    return value
+
+
+# parameters of a policy or a rule, by name
+Params = dict[str, Annotated[bool | int | float | str, BeforeValidator(_param)]]
 
 
 def _check_length(text: str) -> None:

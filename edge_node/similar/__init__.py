@@ -16,6 +16,7 @@ from edge_node.similar.staircase import Staircase
 from midstep.errors import ScenarioError
 from midstep.reuse.limits import usable_table
 from midstep.scenario import Reuse, Scenario
+from midstep.units import excerpt
 from midstep.wire.identity import PipelineIdentity
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "open_similar",
 ]
 
+LARGEST = 1e9  # of a parameter's number
 SIMILAR_RULES: dict[str, type[SimilarRule]] = {
     "calibrated": Calibrated,
     "any": AnyOutput,
@@ -80,12 +82,14 @@ def _check_parameters(rule: type[SimilarRule], reuse: Reuse) -> None:
             raise ScenarioError(f"{where}: {rule.name} has no such parameter; it has {names}")
         default = accepted[name].default
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if isinstance(value, (int, float)) and abs(value) > LARGEST:
+            raise ScenarioError(f"{where}: {excerpt(value)} is too large")
         if isinstance(default, float) and not number:
-            raise ScenarioError(f"{where}: {value!r} is no number")
+            raise ScenarioError(f"{where}: {excerpt(value)} is no number")
         if isinstance(default, int) and (not number or value != int(value)):
-            raise ScenarioError(f"{where}: {value!r} is no whole number")
+            raise ScenarioError(f"{where}: {excerpt(value)} is no whole number")
         if default is inspect.Parameter.empty and not isinstance(value, str):
-            raise ScenarioError(f"{where}: {value!r} is no text")
+            raise ScenarioError(f"{where}: {excerpt(value)} is no text")
     for name, parameter in accepted.items():
         if parameter.default is parameter.empty and name not in reuse.similar_params:
             raise ScenarioError(f"reuse.similar_params: {rule.name} needs {name}")

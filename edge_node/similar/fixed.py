@@ -7,6 +7,7 @@ import numpy as np
 from edge_node.similar.base import BySimilarity, Wanted, check_step
 from midstep.reuse.likeness import FloatArray, IntArray
 from midstep.reuse.table import ReuseTable
+from midstep.units import excerpt
 
 __all__ = ["FixedThreshold"]
 
@@ -25,6 +26,8 @@ class FixedThreshold(BySimilarity):
         step: int = 10,
     ) -> None:
         super().__init__(steps, table)
+        if not -1 <= threshold <= 1:
+            raise ValueError(f"threshold {excerpt(threshold)}: a cosine goes from -1 to 1")
         self.threshold = np.float32(threshold)
         self.step = check_step(step, steps)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from midstep.home import in_home
 from midstep.json_text import parse_json
 from midstep.reuse.likeness import FloatArray, IntArray
 from midstep.reuse.table import ReuseTable
+from midstep.units import excerpt
 
 __all__ = ["Sample", "Staircase", "fit_thresholds"]
 
@@ -24,6 +27,7 @@ ROUNDS = 50
 RIDGE = 1e-3  # of slope and intercept: samples that are all good or all bad have no finite fit
 MOST = 5.0  # that a round changes one of them by
 NEVER = 2.0  # no cosine is as high
+WHOLE = re.compile(r"[1-9][0-9]{0,8}")  # so that no two texts are one step
 
 
 class Staircase(BySimilarity):
@@ -40,11 +44,10 @@ class Staircase(BySimilarity):
         self, steps: int, table: ReuseTable | None = None, *, fit: str | Mapping[int, float]
     ) -> None:
         super().__init__(steps, table)
-        thresholds = _load(in_home(fit)) if isinstance(fit, str) else dict(fit)
+        thresholds = _load(in_home(fit), steps) if isinstance(fit, str) else dict(fit)
         for step, least in thresholds.items():
             check_step(step, steps)
-            if not math.isfinite(least):
-                raise ValueError(f"step {step} has the least score {least}: it has to be a number")
+            _check_least(step, least)
         self.thresholds = dict(sorted(thresholds.items()))
 
     def by_similarity(self, similarity: FloatArray) -> IntArray:
@@ -68,7 +71,7 @@ def fit_thresholds(samples: Iterable[Sample], drift: float = 0.2) -> dict[int, f
         if all(at_ends):
             thresholds[step] = -1.0
         elif at_ends[1]:
-            thresholds[step] = (goal - intercept) / slope
+            thresholds[step] = min(1.0, max(-1.0, (goal - intercept) / slope))
         else:  # not even an equal prompt, or the more alike the worse
             thresholds[step] = NEVER
     return thresholds
@@ -93,13 +96,29 @@ def _logistic(pairs: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     return float(weights[0] - weights[1] * centre), float(weights[1])
 
 
-def _load(path: Path) -> dict[int, float]:
-    """Least scores by step from a file. Raises ScenarioError."""
+def _check_least(step: int, least: Any) -> None:
+    """Raise ValueError where a step's least score is neither a cosine nor NEVER."""
+    number = type(least) in (int, float)
+    if not number or not (-1 <= least <= 1 or least == NEVER):
+        raise ValueError(
+            f"step {step} has the least score {excerpt(least)}: a cosine goes from -1 to 1, and "
+            f"{NEVER:g} stands for a step that serves nobody"
+        )
+
+
+def _load(path: Path, steps: int) -> dict[int, float]:
+    """Least scores by step from a file, of a model of so many steps. Raises ScenarioError."""
     where = f"reuse.similar_params.fit: {path}"
     try:
-        tree = parse_json(path.read_bytes())
-        return {int(step): float(least) for step, least in tree.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        tree = parse_json(path.read_bytes(), unique=True)
+        if not isinstance(tree, dict) or not tree:
+            raise ValueError(f"it is {'empty' if tree == {} else excerpt(tree)}")
+        for key, least in tree.items():
+            if not WHOLE.fullmatch(key) or not 1 <= int(key) <= steps:
+                raise ValueError(f"{excerpt(key)} is no step: steps go from 1 to {steps}")
+            _check_least(int(key), least)
+    except (OSError, ValueError) as error:
         raise ScenarioError(
             f'{where} has no least scores by step, such as {{"10": 0.83}}: {error}'
         ) from error
+    return {int(key): float(least) for key, least in tree.items()}

@@ -207,9 +207,32 @@ def test_a_staircase_reads_its_file(tmp_path: Path) -> None:
     rule = opened(similar="staircase", similar_params={"fit": str(path)})
     assert isinstance(rule, Staircase)
     assert rule.thresholds == {4: 0.6, 8: 0.9}
-    path.write_text("[]")
-    with pytest.raises(ScenarioError, match="no least scores by step"):
+    path.write_text(json.dumps({"8": NEVER, "4": -1}))  # as fit_thresholds makes them
+    assert opened(similar="staircase", similar_params={"fit": str(path)}) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[]", "it is a list"),
+        ("{}", "it is empty"),
+        ('{"10": 1' + "0" * 400 + "}", "step 10 has the least score a number of more than 19"),
+        ('{"10": 1e999}', "step 10 has the least score inf: a cosine goes from -1 to 1"),
+        ('{"10": true}', "step 10 has the least score True"),
+        ('{"10": "0.5"}', "step 10 has the least score '0.5'"),
+        ('{"10": 1.5}', "step 10 has the least score 1.5"),
+        ('{"10": 0.5, "10": 0.6}', "it has '10' twice"),
+        ('{"10": 0.5, "010": 0.6}', "'010' is no step: steps go from 1 to 20"),
+        ('{"21": 0.5}', "'21' is no step: steps go from 1 to 20"),
+    ],
+)
+def test_a_staircases_file_is_refused_in_one_line(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "fit.json"
+    path.write_text(text)
+    with pytest.raises(ScenarioError, match="no least scores by step") as error:
         opened(similar="staircase", similar_params={"fit": str(path)})
+    line = str(error.value)
+    assert why in line and str(path) in line and "\n" not in line
 
 
 @pytest.mark.parametrize(
@@ -220,6 +243,17 @@ def test_a_staircase_reads_its_file(tmp_path: Path) -> None:
         ({"similar": "any", "similar_params": {"step": "far"}}, "'far' is no whole number"),
         ({"similar": "any", "similar_params": {"step": 99}}, "steps go from 1 to 20"),
         ({"similar": "fixed", "similar_params": {"threshold": True}}, "True is no number"),
+        ({"similar": "fixed", "similar_params": {"threshold": "0.9"}}, "'0.9' is no number"),
+        ({"similar": "fixed", "similar_params": {"threshold": 90}}, "cosine goes from -1 to 1"),
+        ({"similar": "ramp", "similar_params": {"threshold": 10**400}}, "is too large"),
+        (
+            {"similar": "fixed", "similar_params": {"threshold": math.nan}},
+            r"similar_params\.threshold: nan is no number",
+        ),
+        (
+            {"similar": "fixed", "similar_params": {"threshold": [1]}},
+            r"similar_params\.threshold: a list is no number, text or truth value",
+        ),
         ({"similar": "staircase"}, "staircase needs fit"),
     ],
 )
