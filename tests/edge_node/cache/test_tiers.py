@@ -149,6 +149,34 @@ def test_a_rule_lets_memory_have_back_a_donor_that_was_on_disk(
         asyncio.run(use(WallClock(100.0)))
 
 
+def test_a_donor_that_memory_has_back_meanwhile_does_not_wait_again(tmp_path: Path) -> None:
+    async def use() -> None:
+        node = await opened(tmp_path, reuse={"similar": "any", "embedding": "words"})
+        edge = node.edge
+        lion = await edge.obtain(world.ask(edge, "a lion on a beach", limit=4), 60)
+        donor = lion.frame.prompt_key, 4
+        await world.keep(edge, lion)
+        await edge.apply(CacheUpdate((), (donor,)))
+        quality = Quality(metric="psnr", floor=20, share=0.5)
+        async with world.accesses(edge) as seen:
+            tasks = []
+            for prompt in ("a tiger on a beach", "a lynx on a beach"):
+                request = world.ask(edge, prompt, quality=quality)
+                tasks.append(asyncio.create_task(edge.obtain(request, 60)))
+                await asyncio.sleep(0.01)
+            assert edge.staging.peek(*donor) is None  # both are on their way
+            await tasks[0]
+            await world.keep(edge, lion)
+            await tasks[1]
+        assert [access.donor_key for access in seen] == [donor[0]] * 2
+        assert [access.staged for access in seen] == [True, False]
+        assert len(edge.staging) == 0
+        edge.integrity.check()
+        await node.close()
+
+    run_virtual(use())
+
+
 def test_the_next_run_begins_warm(tmp_path: Path) -> None:
     def saved(name: str) -> float:
         out = tmp_path / name
