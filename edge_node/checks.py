@@ -9,10 +9,11 @@ from math import isfinite
 
 from midstep.draws import CHECK, uniform
 from midstep.errors import PromptError
-from midstep.reuse.guard import MOST, Guard
+from midstep.reuse.guard import Guard
 from midstep.reuse.likeness import LIKENESS
 from midstep.reuse.limits import CORE, KINDS
 from midstep.reuse.table import METRICS
+from midstep.reuse.ward import MOST
 from midstep.telemetry.writers import GuardMetrics
 from midstep.wire.messages import Answer, Quality, QualitySample, Request
 

@@ -62,8 +62,9 @@ GUARANTEE = Row(
                 ),
             ),
             tells=(
-                "Step at which a class of reuse ends, where checked pictures have lowered it; it "
-                "rises again step by step while they are good."
+                "Step at which a class of reuse ends, where checked pictures have lowered it, 0: "
+                "it is refused. It rises by a step after many good ones: of its own below that "
+                "step, or of the other classes where it has none."
             ),
             bad="many classes at once: the table was measured on another model; measure it again.",
             base="blue",

@@ -12,6 +12,7 @@ import pytest
 
 from midstep.reuse.evidence import BadShareTest
 from midstep.reuse.guard import FALSE_ALARMS, FALSE_ALARMS_OF_FOREIGN, Guard
+from midstep.reuse.likeness import LIKENESS, SAME_OBJECT, UNRELATED
 from midstep.reuse.limits import BOTH, POSITION, SIZE, class_limit
 from midstep.reuse.table import ReuseTable
 from midstep.wire.messages import Quality
@@ -130,10 +131,91 @@ def test_a_lowered_ceiling_comes_back_slowly() -> None:
     assert guard.ceiling(SIZE, FIDELITY) == 6
     guard.observe(SIZE, FIDELITY, 6, good=True)
     assert guard.ceiling(SIZE, FIDELITY) == 7
-    # pictures of below the ceiling say nothing of the ceiling itself
-    for _ in range(1000):
-        guard.observe(SIZE, FIDELITY, 3, good=True)
-    assert guard.ceiling(SIZE, FIDELITY) == 7
+
+
+def lowered(kind: str, step: int, guard: Guard | None = None) -> Guard:
+    """A guard that bad pictures of a class at a step have made lower it."""
+    guard = guard or Guard(0.05)
+    while not guard.observe(kind, FIDELITY, step, good=False):
+        pass
+    return guard
+
+
+def see(guard: Guard, kind: str, step: int, pictures: int) -> None:
+    """Let it count so many good pictures."""
+    for _ in range(pictures):
+        guard.observe(kind, FIDELITY, step, good=True)
+
+
+def test_a_ceiling_rises_by_the_furthest_pictures_that_come_below_it() -> None:
+    """As where the store holds outputs of steps 4 and 10 only."""
+    guard = lowered(SIZE, 10)
+    assert guard.ceiling(SIZE, FIDELITY) == 5
+    see(guard, SIZE, 5, 1)  # the last of its kind: what was held there is gone
+    see(guard, SIZE, 4, 2 * 73 - 2)
+    assert guard.ceiling(SIZE, FIDELITY) == 5
+    see(guard, SIZE, 4, 1)
+    assert guard.ceiling(SIZE, FIDELITY) == 6
+    see(guard, SIZE, 4, 4 * 2 * 73)
+    assert guard.limit(SIZE, FIDELITY, 10) == 10
+    see(guard, SIZE, 4, 10_000)
+    assert guard.ceiling(SIZE, FIDELITY) == 11  # no further than it was ever served, and a step
+
+
+def test_a_ceiling_whose_own_pictures_are_doubtful_rises_by_none_of_earlier_steps() -> None:
+    guard = lowered(SIZE, 12)
+    for number in range(300):
+        guard.observe(SIZE, FIDELITY, 6, good=number % 20 != 19)  # the allowed share is bad
+        see(guard, SIZE, 3, 1)
+    assert guard.ceiling(SIZE, FIDELITY) == 6
+    see(guard, SIZE, 3, 1000)  # nothing is served at 6 any more
+    assert guard.limit(SIZE, FIDELITY, 12) > 6
+
+
+def test_step_1_of_a_class_that_was_refuted_there_can_prove_to_be_good() -> None:
+    """The prompt's own output serves there all the same."""
+    guard = lowered(SIZE, 1)
+    assert guard.ceiling(SIZE, FIDELITY) == 0
+    assert not any(guard.observe(SIZE, FIDELITY, 1, good=False) for _ in range(400))
+    assert guard.ceiling(SIZE, FIDELITY) == 0
+    assert guard.probability(SIZE, FIDELITY, 1) == 0.05  # no longer all of them
+    guard = lowered(SIZE, 1)
+    see(guard, SIZE, 1, 2 * 73)
+    assert guard.ceiling(SIZE, FIDELITY) == 1
+    lowered(SIZE, 1, guard)  # it is tested again
+    see(guard, SIZE, 1, 4 * 73 - 1)
+    assert guard.ceiling(SIZE, FIDELITY) == 0
+
+
+def test_a_class_that_gets_no_pictures_any_more_is_tried_by_those_of_others() -> None:
+    guard = lowered(UNRELATED, 1)
+    lowered(SAME_OBJECT, 2, guard)
+    see(guard, SIZE, 8, 2 * 73 - 1)
+    assert [guard.ceiling(kind, FIDELITY) for kind in (UNRELATED, SAME_OBJECT)] == [0, 1]
+    see(guard, SIZE, 8, 1)
+    # one at a time, and all that comes of it is checked
+    assert [guard.ceiling(kind, FIDELITY) for kind in (UNRELATED, SAME_OBJECT)] == [1, 1]
+    assert guard.probability(UNRELATED, FIDELITY, 1) == 1
+    lowered(UNRELATED, 1, guard)
+    see(guard, SIZE, 8, 2 * 73)
+    assert [guard.ceiling(kind, FIDELITY) for kind in (UNRELATED, SAME_OBJECT)] == [0, 2]
+    see(guard, SIZE, 8, 4 * 73 - 1)
+    assert guard.ceiling(UNRELATED, FIDELITY) == 0  # twice as many, since it was lowered twice
+
+
+def test_trials_of_many_bad_classes_keep_the_share() -> None:
+    """All likenesses are bad from their first step on, what an own ending adds is good."""
+    guard = Guard(0.05)
+    for kind in LIKENESS:
+        lowered(kind, 1, guard)
+    bad = 0
+    for _ in range(2000):
+        see(guard, SIZE, 8, 1)
+        for kind in LIKENESS:
+            if guard.limit(kind, FIDELITY, 9):
+                bad += 1
+                guard.observe(kind, FIDELITY, 1, good=False)
+    assert 10 < bad < 0.05 * 2000
 
 
 def test_what_was_proved_right_is_not_given_up() -> None:
