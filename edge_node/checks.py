@@ -4,13 +4,14 @@ and how far outputs may be reused after that."""
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from math import isfinite
 
 from midstep.draws import CHECK, uniform
 from midstep.errors import PromptError
+from midstep.reuse.classes import CLASSES, joined, reuse_place
 from midstep.reuse.guard import Guard
-from midstep.reuse.likeness import LIKENESS
 from midstep.reuse.limits import CORE, KINDS
 from midstep.reuse.table import METRICS
 from midstep.reuse.ward import MOST
@@ -19,7 +20,6 @@ from midstep.wire.messages import Answer, Quality, QualitySample, Request
 
 __all__ = ["Checks"]
 
-CHECKED = frozenset((*KINDS, *LIKENESS))
 NAME_LIMIT = 200  # characters of a request's id in a message
 
 
@@ -52,15 +52,23 @@ class Checks:
         measured."""
         return self.guard.limit(likeness, quality, limit)
 
+    def resumed_limit(self, request: Request, likeness: str) -> int:
+        """The last step at which a request may be handed over what the edge went on with from a
+        donor of that likeness; where the donor's own step is not before it, that one."""
+        if request.quality is None or request.kind in ("", CORE):
+            return request.limit
+        kind = joined(likeness, request.kind)
+        return self.guard.limit(kind, request.quality, request.limit)
+
     def marked(self, request: Request, answer: Answer) -> Answer:
         """The answer, with a request for a check where its picture is drawn for one."""
         quality = request.quality
         if quality is None or answer.frame is None:
             return answer
-        kind = answer.likeness or request.kind
-        if kind in ("", CORE):  # it is the very picture without reuse
+        place = reuse_place(answer.likeness, answer.reused_step, request.kind, answer.frame.step)
+        if place is None:
             return answer
-        step = answer.reused_step if answer.likeness else answer.frame.step
+        kind, step = place
         probability = self.guard.probability(kind, quality, step)
         draw = uniform(self._seed, CHECK, zlib.crc32(request.request_id.encode()))
         return replace(answer, check=True) if draw < probability else answer
@@ -70,7 +78,7 @@ class Checks:
         quality = sample.quality
         if (
             not 1 <= sample.step <= self._steps
-            or sample.kind not in CHECKED
+            or sample.kind not in CLASSES
             or quality.metric not in METRICS
             or not isfinite(quality.floor)
             or not 0 < quality.share < 1
@@ -90,10 +98,15 @@ class Checks:
         self._metrics.checked(sample.kind, sample.good)
         if lowered:
             self._metrics.lowered()
-            ceilings = [f"{kind}: step {step}" for kind, step in self.guard.ceilings(quality)]
+            ceilings = [f"{kind}: step {step}" for kind, step in self._ceilings(quality)]
             self._notices.append(
                 f"too many checked pictures are below {quality.metric} {quality.floor:g}, so that "
                 f"outputs are reused at most at these steps ({'; '.join(ceilings)})"
             )
-        for kind, ceiling in self.guard.ceilings(quality):
+        for kind, ceiling in self._ceilings(quality):
             self._metrics.ceiling(kind, quality.metric, ceiling)
+
+    def _ceilings(self, quality: Quality) -> Iterator[tuple[str, int]]:
+        """The classes that were lowered, and the last step at which each is served now."""
+        for kind, ceiling in self.guard.ceilings(quality):
+            yield kind, max(1, ceiling) if kind in KINDS else ceiling

@@ -105,6 +105,7 @@ class Edge:
             self.metrics,
             finishes=split_step == self.identity.steps,
             neighbours=neighbours,
+            resumed_limit=self._resumed_limit,
         )
         self.metrics.capacity(store.capacity)
 
@@ -197,6 +198,11 @@ class Edge:
                 f"begins at step {first}"
             )
         return key
+
+    def _resumed_limit(self, request: Request, likeness: str) -> int:
+        """See Checks; the request's own limit where nothing is checked."""
+        checks = self.checks
+        return request.limit if checks is None else checks.resumed_limit(request, likeness)
 
     def _frozen(self, entry: Entry) -> None:
         """A fresh output waits for the policy."""

@@ -3,6 +3,7 @@ own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from edge_node.cache.base import Cache
@@ -26,7 +27,9 @@ __all__ = ["Supply"]
 
 class Supply:
     """Supplies requests with outputs, as the cut says (`by_cut`) or a slot's plan (`by_plan`).
-    `finishes`: the edge makes whole pictures. `neighbours`: whose outputs may be fetched."""
+    `finishes`: the edge makes whole pictures. `neighbours`: whose outputs may be fetched.
+    `resumed_limit`: the last step at which a request may be handed over what went on from a donor
+    of a likeness."""
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Supply:
         metrics: EdgeMetrics,
         *,
         finishes: bool,
+        resumed_limit: Callable[[Request, str], int],
         neighbours: Neighbourhood | None = None,
     ) -> None:
         self._store = store
@@ -47,6 +51,7 @@ class Supply:
         self._clock = clock
         self._metrics = metrics
         self._finishes = finishes
+        self._resumed_limit = resumed_limit
         self._neighbours = neighbours
 
     async def by_cut(self, request: Request, output: OutputKey, key: str) -> Delivery:
@@ -91,8 +96,12 @@ class Supply:
         flight: Flight | None,
         cut: int,
     ) -> Delivery:
-        """What is usable where it is at or past the cut, else the output at the cut."""
+        """What is usable where it is at or past the cut, else the output at the cut. Where that
+        would go on from a donor's, the cut is the one that may be."""
         held = usable.step
+        donor = usable.donor
+        if donor is not None and (flight is None or flight.serves(cut, request.limit) is None):
+            cut = min(cut, self._resumed_limit(request, donor.kind))
         if held >= cut:
             return self._hand_over(usable)
         origin = usable.origin(output, key)

@@ -4,6 +4,7 @@ than the one that was asked for."""
 from __future__ import annotations
 
 from midstep.errors import FrameError, PipelineMismatch
+from midstep.reuse.classes import CLASSES, reuse_place
 from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.identity import OutputKey, mixed_key
@@ -52,9 +53,12 @@ def picture_check(row: RequestRow, answer: Answer, quality: Quality | None) -> P
     """What the edge wants to know of the picture, where it does and its user wants a `quality`."""
     if not answer.check or quality is None or answer.frame is None:
         return None
-    if answer.likeness:
-        return PictureCheck(answer.likeness, answer.reused_step, quality)
-    return PictureCheck(row.reuse_class or "", answer.frame.step, quality)
+    place = reuse_place(
+        answer.likeness, answer.reused_step, row.reuse_class or "", answer.frame.step
+    )
+    if place is None or place[0] not in CLASSES:
+        return None
+    return PictureCheck(*place, quality)
 
 
 def _check_donor(request: Request, answer: Answer, scenario_seed: int, *, donors: bool) -> None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from midstep.diffusion.denoise import Picture
 from midstep.diffusion.engine import Engine
 from midstep.errors import MidstepError
+from midstep.reuse.classes import own_part
 from midstep.reuse.limits import VARIATION, class_quality
 from midstep.reuse.meter import Measured, Meter
 from midstep.telemetry.record import RequestRow
@@ -72,10 +73,10 @@ class Checker:
         if check is None or finished.picture is None or row.result != "done":
             return
         varied = row.variation_seed is not None
-        if varied and check.kind != VARIATION:
-            return  # it is unlike by intent, not only by its donor
+        if varied and own_part(check.kind) != VARIATION:
+            return  # it is unlike by intent, and its class has pictures that are not
         quality = check.quality
-        metric, _ = class_quality(check.kind, (quality.metric, quality.floor))
+        metric, _ = class_quality(own_part(check.kind), (quality.metric, quality.floor))
         if not self._meter.measures(metric, row.core, row.prompt):
             return
         self._pending.append(replace(finished, frame=None))
@@ -118,7 +119,8 @@ class Checker:
         self._free_from(began)
         self._metrics.checked(check.kind, measured.psnr_db, measured.ssim)
         quality = check.quality
-        good = measured.good(*class_quality(check.kind, (quality.metric, quality.floor)))
+        wanted = class_quality(own_part(check.kind), (quality.metric, quality.floor))
+        good = measured.good(*wanted)
         self.rows.append(
             replace(
                 row,

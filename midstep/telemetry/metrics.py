@@ -87,7 +87,8 @@ SPECS: dict[str, Spec] = {
     ),
     "reuse_checks_total": Spec(
         Counter,
-        "Reused pictures that were made again without reuse, by whether they were good enough.",
+        "Reused pictures that were made again without reuse, by class and by whether they were "
+        "good enough; unrelated, then size: the edge went on from an unrelated prompt's output.",
         ("edge", "kind", "verdict"),
     ),
     "reuse_limits_lowered_total": Spec(

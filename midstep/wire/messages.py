@@ -129,9 +129,10 @@ class Answer:
 @dataclass(frozen=True, kw_only=True)
 class QualitySample:
     """Whether a reused picture has the `quality` that its user asked for, as its device found in
-    idle time: it made the picture again without reuse. `kind` is the likeness to the donor, or,
-    where the prompt's own output served, the request's kind; `step` is where the donor's, or the
-    shared, trajectory was left."""
+    idle time: it made the picture again without reuse. `kind` and `step` are those of
+    midstep.reuse.classes.reuse_place: the likeness to the donor and its step, the request's kind
+    and the cut where the prompt's own output served, both kinds and the cut where the edge went on
+    from the donor's."""
 
     request_id: str
     kind: str

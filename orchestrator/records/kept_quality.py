@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from midstep.reuse.limits import CORE
+from midstep.reuse.classes import reuse_place
 from midstep.reuse.proportions import wilson
 from orchestrator.records.markup import number, section, table
 
@@ -20,14 +20,13 @@ Rows = Sequence[Row]
 
 
 def kind_of(row: Row) -> tuple[str, int] | None:
-    """The class of reuse of a finished request, and the step at which the shared trajectory was
-    left; None where its picture is that without reuse, by how it was made."""
-    if row.get("likeness"):
-        return row["likeness"], row["reused_step"]
-    kind = row.get("reuse_class")
-    if kind in (None, CORE) or not row.get("cut_step"):
+    """The class of reuse of a finished request, and its step; None where its picture is that
+    without reuse, by how it was made."""
+    cut = row.get("cut_step")
+    if not cut:
         return None
-    return kind, row["cut_step"]
+    likeness = row.get("likeness") or ""
+    return reuse_place(likeness, row.get("reused_step") or 0, row.get("reuse_class") or "", cut)
 
 
 def good_shares(done: Rows) -> list[float | None]:
@@ -98,7 +97,8 @@ def guarantee(done: Rows) -> str:
     note = (
         "<p class=note>Checked pictures were made again without reuse in the devices' idle time: "
         "all of a class at first, then fewer. What they say lowers the limits of the run as it "
-        "goes.</p>"
+        "goes. A class of two is another prompt's output that the edge went on with, and then what "
+        "the user's own prompt adds.</p>"
     )
     return section("The guarantee: quality of reused pictures", f"{note}{table(head, lines)}")
 

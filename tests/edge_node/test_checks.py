@@ -8,8 +8,10 @@ import pytest
 
 from edge_node.checks import Checks
 from midstep.errors import PromptError
+from midstep.reuse.classes import CLASSES
 from midstep.reuse.guard import Guard
 from midstep.reuse.limits import CORE, SIZE
+from midstep.reuse.ward import MOST
 from midstep.telemetry.writers import GuardMetrics
 from midstep.wire.messages import Answer, Quality, QualitySample, Request
 from tests.edge_node.served import served
@@ -35,9 +37,9 @@ def sample(kind: str = SIZE, step: int = 8, good: bool = False) -> QualitySample
     return QualitySample(request_id="0", kind=kind, step=step, quality=PSNR, good=good)
 
 
-def similar(one: Request) -> Answer:
-    """An answer from another prompt's output of step 4, that the edge took on to step 6."""
-    return replace(answer(one), reused_step=4, donor_key="d", likeness="same object")
+def similar(one: Request, cut: int = 4) -> Answer:
+    """An answer from another prompt's output of step 4, that the edge took on to `cut`."""
+    return replace(answer(one, cut), reused_step=4, donor_key="d", likeness="same object")
 
 
 def test_bad_pictures_lower_what_is_granted() -> None:
@@ -61,6 +63,7 @@ def test_step_1_always_serves_the_own_prompt_and_a_donor_may_be_refused() -> Non
         for _ in range(20):
             one.report(sample(kind, step=1))
     assert one.capped(request()).limit == 1
+    assert one.notices()[-1].endswith("(size: step 1; same object: step 0)")
     assert one.donor_limit("same object", PSNR, 6) == 0
     assert one.donor_limit("same scene", PSNR, 6) == 6
 
@@ -87,12 +90,39 @@ def test_what_is_the_picture_without_reuse_is_not_checked() -> None:
     assert one.marked(request(CORE), similar(request(CORE))).check  # another prompt's output
 
 
+def checked(one: Checks, cut: int, kind: str = SIZE) -> int:
+    """How many of 100 requests that a donor's output of step 4 served are to be checked."""
+    requests = [request(kind, name=str(number)) for number in range(100)]
+    return sum(one.marked(each, similar(each, cut)).check for each in requests)
+
+
 def test_a_donor_is_counted_at_its_own_step() -> None:
     one = checks()
     for _ in range(1000):
         one.report(sample("same object", step=4, good=True))
-    asked = [request(name=str(number)) for number in range(100)]
-    assert sum(one.marked(each, similar(each)).check for each in asked) < 20
+    assert checked(one, cut=4) < 20
+    # what went on from it may be spoilt by the user's own ending, where there is one
+    assert checked(one, cut=6) == 100
+    assert checked(one, cut=6, kind=CORE) < 20
+
+
+def test_what_went_on_from_a_donor_is_a_class_of_its_own() -> None:
+    one = checks()
+    for _ in range(20):
+        one.report(sample("same object, then size", step=6))
+    assert one.resumed_limit(request(), "same object") == 3
+    assert one.donor_limit("same object", PSNR, 6) == 6
+    assert one.capped(request()).limit == 9
+    for other in (request(CORE), request(""), request("position"), request(quality=None)):
+        assert one.resumed_limit(other, "same object") == 9
+    assert one.resumed_limit(request(), "unrelated") == 9
+    for _ in range(1000):
+        one.report(sample("unrelated, then size", step=6, good=True))
+    assert checked(one, cut=6) == 100
+
+
+def test_there_are_no_more_classes_than_are_watched() -> None:
+    assert len(CLASSES) <= MOST
 
 
 @pytest.mark.parametrize(

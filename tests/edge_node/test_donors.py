@@ -13,6 +13,7 @@ import pytest
 from edge_node.cache.indexed import IndexedStore
 from edge_node.cache.staging import Staging
 from edge_node.cache.store import Store
+from edge_node.checks import Checks
 from edge_node.edge import Edge
 from edge_node.reports import plausible
 from edge_node.similar import Finder
@@ -21,9 +22,11 @@ from midstep.clock import VirtualClock, run_virtual
 from midstep.diffusion.engine import Engine
 from midstep.errors import QueueFull
 from midstep.reuse.embedding import WordsEmbedder
+from midstep.reuse.guard import Guard
 from midstep.reuse.likeness import Grammar
+from midstep.telemetry.writers import GuardMetrics
 from midstep.wire.identity import OutputKey, mixed_key, shared_seed
-from midstep.wire.messages import Answer, Quality, Request
+from midstep.wire.messages import Answer, Quality, QualitySample, Request
 from midstep.wire.messages_control import CacheUpdate, Targets
 from orchestrator.decision.problem import Problem
 from orchestrator.policies.kinds.driver import RuleDriver
@@ -230,6 +233,55 @@ def test_where_the_queue_is_full_the_donor_is_handed_over_early() -> None:
         return answer.reuse, answer.frame.step
 
     assert with_donors(use, queue_limit=1) == ("similar", 4)
+
+
+@pytest.mark.parametrize(
+    ("bad_cut", "reuse", "cut"), [(None, "resumed", 9), (12, "resumed", 6), (9, "similar", 4)]
+)
+def test_a_joined_ceiling_lowers_the_cut_of_what_goes_on_from_a_donor(
+    bad_cut: int | None, reuse: str, cut: int
+) -> None:
+    """At the lowest to the donor's own step; another ending, or another likeness, has its own."""
+
+    async def use(edge: Edge) -> None:
+        await hold(edge, LION, 4)
+        edge.checks = checks = Checks(Guard(0.05), 12, 7, GuardMetrics("edge-t"))
+        for _ in range(20 if bad_cut else 0):
+            assert bad_cut is not None
+            sample = QualitySample(
+                request_id="r",
+                kind="words .65, then size",
+                step=bad_cut,
+                quality=QUALITY,
+                good=False,
+            )
+            checks.report(sample)
+        answer = await edge.obtain(wish(edge, TIGER, 9, kind="size"), 10)
+        assert (answer.reuse, answer.frame.step, answer.reused_step) == (reuse, cut, 4)
+        assert answer.check and answer.likeness == "words .65"
+        for other in ("position", "core"):
+            answer = await edge.obtain(wish(edge, TIGER, 9, kind=other), 10)
+            assert (answer.reuse, answer.frame.step) == ("resumed", 9)
+
+    with_donors(use)
+
+
+def test_a_joined_ceiling_leaves_the_prompts_own_trajectory_alone() -> None:
+    async def use(edge: Edge) -> None:
+        edge.checks = checks = Checks(Guard(0.05), 10, 7, GuardMetrics("edge-t"))
+        for _ in range(20):
+            sample = QualitySample(
+                request_id="r", kind="words .65, then size", step=9, quality=QUALITY, good=False
+            )
+            checks.report(sample)
+        await hold(edge, LION, 4)
+        own = asyncio.create_task(edge.obtain(wish(edge, TIGER, 9, quality=None), 10))
+        await asyncio.sleep(0.045)  # it is past the donor's step
+        answer = await edge.obtain(wish(edge, TIGER, 9, kind="size"), 10)
+        await own
+        assert (answer.reuse, answer.frame.step) == ("shared", 9)
+
+    with_donors(use)
 
 
 def test_a_donors_use_is_a_touch_of_the_donor_alone() -> None:

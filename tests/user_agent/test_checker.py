@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
@@ -14,13 +15,14 @@ import pytest
 from midstep.clock import VirtualClock, run_virtual
 from midstep.diffusion.engine import Engine
 from midstep.errors import EdgeUnreachable
-from midstep.reuse.limits import SIZE, VARIATION
+from midstep.reuse.limits import CORE, SIZE, VARIATION
 from midstep.reuse.meter import Measured, Meter
 from midstep.telemetry.record import RequestRow
 from midstep.telemetry.writers import UserMetrics
-from midstep.wire.messages import Quality, QualitySample
+from midstep.wire.messages import Quality, QualitySample, Request
 from tests import paced
-from tests.user_agent.edges import FakeEdge
+from tests.user_agent.edges import FakeEdge, answer
+from user_agent.answers import picture_check
 from user_agent.checker import PENDING, Checker
 from user_agent.finished import Finished, PictureCheck
 from user_agent.pictures import WholePicture, png
@@ -211,10 +213,38 @@ def test_what_the_model_cannot_draw_is_no_fault_of_reuse(
 
 def test_a_variation_is_judged_alone_by_what_it_shows() -> None:
     judge = Judge(Measured(fidelity=1.0))
-    chosen = [finished(0, VARIATION, PSNR, variation=9), finished(1, "same object", variation=9)]
-    _, edge = run_checks(chosen, judge)
-    assert [(sample.kind, sample.good) for sample in edge.samples] == [(VARIATION, True)]
-    assert judge.pictures == 1  # nothing was made again
+    both = f"same object, then {VARIATION}"
+    chosen = [finished(n, kind, PSNR, variation=9) for n, kind in enumerate((VARIATION, both))]
+    _, edge = run_checks([*chosen, finished(2, "same object", variation=9)], judge)
+    found = [(sample.kind, sample.good) for sample in edge.samples]
+    assert sorted(found) == [(both, True), (VARIATION, True)]
+    assert judge.pictures == 2  # nothing was made again
+
+
+@pytest.mark.parametrize(
+    ("kind", "likeness", "cut", "place"),
+    [
+        (SIZE, "", 8, (SIZE, 8)),
+        (SIZE, "unrelated", 5, ("unrelated", 5)),
+        # the edge went on from the donor's output: the own ending may have come too late
+        (SIZE, "unrelated", 8, ("unrelated, then size", 8)),
+        # with the core prompt the device goes on as the edge did
+        (CORE, "unrelated", 8, ("unrelated", 5)),
+        (CORE, "", 8, None),
+        (SIZE, "no likeness", 8, None),
+    ],
+)
+def test_a_check_is_of_the_class_and_step_by_which_the_picture_was_reused(
+    kind: str, likeness: str, cut: int, place: tuple[str, int] | None
+) -> None:
+    row = finished().row
+    row.reuse_class = kind
+    request = Request(request_id="r", prompt="a fox", pipeline="p", limit=9)
+    reply = replace(
+        answer(request, cut), check=True, likeness=likeness, reused_step=5 if likeness else 0
+    )
+    check = picture_check(row, reply, PSNR)
+    assert (None if check is None else (check.kind, check.step)) == place
 
 
 def test_only_what_was_asked_for_and_can_be_measured_is_checked() -> None:

@@ -39,6 +39,19 @@ def test_an_unchecked_picture_is_worth_what_those_of_its_class_and_step_are() ->
     assert shares == [1, 0, 0.5, 0.5, 1, pytest.approx(2 / 3), 1, pytest.approx(2 / 3), 1]
 
 
+def test_what_went_on_from_a_donor_is_a_line_of_its_own() -> None:
+    alike: dict[str, object] = {"likeness": "same object", "reused_step": 4}
+    rows = [
+        dict_row(0, quality_kept=1.0, **{**alike, "cut_step": 4}),
+        dict_row(1, quality_kept=0.0, **alike),
+        dict_row(2, **{**alike, "cut_step": 4}),
+        dict_row(3, **alike),
+    ]
+    assert good_shares(rows) == [1, 0, 1, 0]
+    page = guarantee(rows)
+    assert "<td>same object</td>" in page and "<td>same object, then size</td>" in page
+
+
 def test_where_nothing_was_checked_nothing_is_claimed() -> None:
     rows = [dict_row(0), dict_row(1, reuse_class="core")]
     assert good_shares(rows) == [None, 1]
