@@ -3,6 +3,8 @@ than the one that was asked for."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from midstep.errors import FrameError, PipelineMismatch
 from midstep.reuse.classes import CLASSES, reuse_place
 from midstep.telemetry.record import RequestRow
@@ -11,15 +13,23 @@ from midstep.wire.identity import OutputKey, mixed_key
 from midstep.wire.messages import Answer, Description, Quality, Request
 from user_agent.finished import PictureCheck
 
-__all__ = ["enter_answer", "picture_check"]
+__all__ = ["Donors", "enter_answer", "picture_check"]
+
+
+class Donors(NamedTuple):
+    """What a device says to other prompts' outputs: whether they are `allowed` to serve its
+    requests, and whether each has to come `by_name`, with its prompt, of which its key and seed are
+    made."""
+
+    allowed: bool
+    by_name: bool
 
 
 def enter_answer(
-    row: RequestRow, request: Request, answer: Answer, edge: Description, *, donors: bool
+    row: RequestRow, request: Request, answer: Answer, edge: Description, donors: Donors
 ) -> None:
-    """Enter an edge's answer in its request's row. `donors`: whether this device's requests may be
-    served by other prompts' outputs. Raises FrameError or PipelineMismatch for an answer that would
-    make another picture; what it said is in the row then, too."""
+    """Enter an edge's answer in its request's row. Raises FrameError or PipelineMismatch for an
+    answer that would make another picture; what it said is in the row then, too."""
     output = OutputKey.of(
         request.pipeline,
         request.prompt,
@@ -43,7 +53,7 @@ def enter_answer(
             )
         return
     if answer.donor_key:
-        _check_donor(request, answer, edge.scenario_seed, donors=donors)
+        _check_donor(output, request, answer, edge.scenario_seed, donors)
     _check_frame(row.prompt_key, request, answer, frame)
     if answer.donor_key:
         row.seed = answer.seed
@@ -61,15 +71,29 @@ def picture_check(row: RequestRow, answer: Answer, quality: Quality | None) -> P
     return PictureCheck(*place, quality)
 
 
-def _check_donor(request: Request, answer: Answer, scenario_seed: int, *, donors: bool) -> None:
+def _check_donor(
+    own: OutputKey, request: Request, answer: Answer, scenario_seed: int, donors: Donors
+) -> None:
     """Raise PipelineMismatch for a donor that is not allowed, or not the one that it is said to
     be: it has to agree with this request in everything but its prompt and the shared seed."""
-    if not donors or request.private_seed is not None or request.start is not None:
+    # a request without a quality says that nobody knows how far another's output would do
+    alone = own.private or request.start is not None or request.quality is None
+    if not donors.allowed or alone:
         raise PipelineMismatch(
             f"the edge gives another prompt's output, {answer.donor_key[:12]}, which this "
             f"request did not allow"
         )
+    if answer.donor_key == own.digest():
+        raise PipelineMismatch(
+            f"the edge gives output {answer.donor_key[:12]} as another prompt's, and it is this "
+            f"prompt's own"
+        )
     if answer.donor_prompt is None:
+        if donors.by_name:
+            raise PipelineMismatch(
+                f"the edge gives another prompt's output, {answer.donor_key[:12]}, without that "
+                f"prompt, which reuse.privacy: open wants to check it by"
+            )
         return
     donor = OutputKey.of(
         request.pipeline, answer.donor_prompt, None, scenario_seed, request.negative

@@ -20,7 +20,7 @@ from midstep.wire.start import Start
 from midstep.workload.arrivals import Arrival
 from midstep.workload.requests import UserRequest
 from user_agent.air import Air
-from user_agent.answers import enter_answer, picture_check
+from user_agent.answers import Donors, enter_answer, picture_check
 from user_agent.attachment import Attachment
 from user_agent.composer import RequestComposer
 from user_agent.energy import Energy
@@ -67,7 +67,10 @@ class Device:
         self._limits = limits
         whole_pictures = description.split_step == description.pipeline.steps
         self.asks_whole_prompt = description.whole_prompt or whole_pictures
-        self._donors = scenario.reuse.similar is not None and not whole_pictures
+        self._donors = Donors(
+            allowed=scenario.reuse.similar is not None and not whole_pictures,
+            by_name=scenario.reuse.privacy == "open",
+        )
         slot = scenario.slot_seconds
         channel = DeviceChannel(scenario.channel, spec, scenario.seed, slot)
         self._channel = channel
@@ -211,5 +214,5 @@ class Device:
         self.attachment.move("waiting")
         request = self._composer.request(row, user_request, start)
         answer = await port.obtain(request, self._scenario.deadline_s / self._clock.scale)
-        enter_answer(row, request, answer, self.attachment.description, donors=self._donors)
+        enter_answer(row, request, answer, self.attachment.description, self._donors)
         return answer
