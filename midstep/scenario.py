@@ -445,7 +445,7 @@ class Workload(Tree):
     """How a device makes the edge prompt of a user's prompt that comes without one: `words`, by a
     plain rule that drops style words; `entities`, by the extra of that name; `whole`, as it is.
     `auto` is words, which are the same on every machine. The catalogue's prompts go by their
-    grammar, unless `whole`."""
+    grammar, unless `whole`, which goes with modes.edge `shared`."""
     negative: str = Field("", max_length=2000)
     """Negative prompt of all users, what a picture is to keep away from; empty: none. A table's
     column `negative` wins. It needs guidance (model.guidance above 1)."""
@@ -976,6 +976,11 @@ def _coupled_problem(scenario: Scenario) -> str | None:
         return (
             f"workload.arrivals: {workload.arrivals.law} requests come at any time; modes.edge "
             f"coupled plans for those of a whole slot: set {{slotted: {{per_user: 10}}}}"
+        )
+    if workload.core == "whole":
+        return (
+            "workload.core: whole: where modes.edge is coupled a slot's plan knows the catalogue's "
+            "core prompts alone; leave it out"
         )
     if scenario.cut.rule != "fixed":
         return (

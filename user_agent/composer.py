@@ -80,7 +80,7 @@ class RequestComposer:
         first = 0 if start is None else start.first_step(steps)
         if limit > first:
             return limit
-        row.core_prompt = row.edge_prompt
+        row.core_prompt = row.core
         row.edge_prompt = row.prompt
         limit = self._limits.limit(replace(user_request, edge_prompt=row.edge_prompt))
         return max(first + 1, limit)  # a variation cannot be turned in before

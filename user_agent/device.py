@@ -188,7 +188,7 @@ class Device:
         if arrival is None:
             arrival = Arrival(now)
         late_s = now - arrival.due_s
-        whole = self.asks_whole_prompt
+        sent = user_request.in_full() if self.asks_whole_prompt else user_request
         return RequestRow(
             request_id=request_id,
             edge=self.attachment.description.edge,
@@ -196,11 +196,11 @@ class Device:
             device_class=self.spec.kind,
             process_id=0 if self._clock.virtual else os.getpid(),
             prompt=user_request.prompt,
-            edge_prompt=user_request.prompt if whole else user_request.edge_prompt,
+            edge_prompt=sent.edge_prompt,
             negative=user_request.negative or None,
             variation_seed=user_request.variation_seed,
             private_seed=user_request.private_seed,
-            core_prompt=user_request.edge_prompt if whole else None,
+            core_prompt=sent.core_prompt,
             due_s=arrival.due_s,
             arrived_s=now,
             arrival_late_s=late_s if late_s > TIMER_S else 0.0,

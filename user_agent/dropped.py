@@ -42,6 +42,8 @@ class DroppedArrivals:
             request = self.workload.user_request(spec.user, index, slot)
             if request is None:
                 return
+            if self.whole_prompt:
+                request = request.in_full()
             yield RequestRow(
                 request_id=f"{spec.user:05d}-{index:05d}",
                 edge=edge,
@@ -49,11 +51,11 @@ class DroppedArrivals:
                 device_class=spec.kind,
                 process_id=0,
                 prompt=request.prompt,
-                edge_prompt=request.prompt if self.whole_prompt else request.edge_prompt,
+                edge_prompt=request.edge_prompt,
                 negative=request.negative or None,
                 variation_seed=request.variation_seed,
                 private_seed=request.private_seed,
-                core_prompt=request.edge_prompt if self.whole_prompt else None,
+                core_prompt=request.core_prompt,
                 slot=slot,
                 due_s=arrival.due_s,
                 arrived_s=until_s,

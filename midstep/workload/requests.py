@@ -29,7 +29,7 @@ from midstep.workload.core import open_core_rule, with_cores
 from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
 from midstep.workload.slot_items import SlotLaw
 from midstep.workload.start_choice import WithStarts
-from midstep.workload.trace import Trace, TraceWorkload, with_negative
+from midstep.workload.trace import Trace, TraceWorkload, with_negative, with_whole_prompts
 from midstep.workload.trace_file import read_trace
 from midstep.workload.user_request import UserRequest, Workload
 
@@ -48,7 +48,7 @@ SEEDS = 2**31  # seeds of a user's own are below
 
 class CatalogueWorkload:
     """Zipf over the catalogue's edge prompts; the user's prompt adds a size and a position in its
-    own way."""
+    own way. The edge is asked for the core, or under `workload.core: whole` for all of it."""
 
     def __init__(self, catalogue: Catalogue, settings: Settings, seed: int) -> None:
         self._catalogue = catalogue
@@ -75,13 +75,14 @@ class CatalogueWorkload:
     def user_request(self, user: int, index: int, slot: int) -> UserRequest:
         item = self._item(user, index, max(0, slot))
         settings = self._settings
-        return UserRequest(
+        request = UserRequest(
             self._words(item, user, index),
             self._catalogue.edge_prompts[item],
             self._own_seed(VARIATION, VARIATION_SEED, settings.variation_share, user, index),
             self._own_seed(PRIVATE, PRIVATE_SEED, settings.private_share, user, index),
             settings.negative,
         )
+        return request.in_full() if settings.core == "whole" else request
 
     def _item(self, user: int, index: int, slot: int) -> int:
         """The place of a request's edge prompt in the catalogue."""
@@ -116,17 +117,19 @@ class CatalogueWorkload:
 
 def read_requests(scenario: Scenario) -> Trace | None:
     """The list of prompts or the trace that the scenario names; where that says no core, by
-    workload.core, and where it says no negative prompts, with workload.negative. None where the
-    scenario names none. Raises ScenarioError, one line."""
+    workload.core, and where it says no negative prompts, with workload.negative. A run's requests
+    are those of whole prompts under `workload.core: whole`. None where the scenario names none.
+    Raises ScenarioError, one line."""
     workload = scenario.workload
-    if workload.prompts is not None:
-        trace = read_trace(workload.prompts, "workload.prompts")
-    elif workload.trace is not None:
-        trace = read_trace(workload.trace, "workload.trace")
-    else:
+    key = "workload.trace" if workload.prompts is None else "workload.prompts"
+    path = workload.trace if workload.prompts is None else workload.prompts
+    if path is None:
         return None
-    trace = with_negative(trace, workload.negative)
-    return with_cores(trace, open_core_rule(workload.core, find_catalogue(scenario)))
+    trace = with_negative(read_trace(path, key), workload.negative)
+    if trace.of_run and workload.core == "whole":
+        return with_whole_prompts(trace)
+    rule = open_core_rule(workload.core, find_catalogue(scenario))
+    return with_cores(trace, rule)
 
 
 def with_requests(scenario: Scenario, trace: Trace | None) -> Scenario:
@@ -173,7 +176,7 @@ def _within_catalogue(scenario: Scenario, trace: Trace) -> bool:
     known = {*find_catalogue(scenario).edge_prompts[: workload.catalogue_size]}
     requests = [one.request for one in trace.requests]
     one_negative = len({request.negative for request in requests}) <= 1
-    return one_negative and all(request.edge_prompt in known for request in requests)
+    return one_negative and all(request.core in known for request in requests)
 
 
 def open_workload(scenario: Scenario, trace: Trace | None = None) -> Workload:
@@ -199,9 +202,7 @@ def _with_starts(scenario: Scenario, workload: Workload, trace: Trace | None = N
     if settings.pictures == CATALOGUE_PICTURES:
         prompts = find_catalogue(scenario).edge_prompts
         numbers = {prompt: number for number, prompt in enumerate(prompts)}
-        if trace is not None and not any(
-            one.request.edge_prompt in numbers for one in trace.requests
-        ):
+        if trace is not None and not any(one.request.core in numbers for one in trace.requests):
             raise ScenarioError(
                 f"workload.start.pictures: {CATALOGUE_PICTURES} has no picture for the prompts of "
                 f"{trace.source}; give a folder of pictures"

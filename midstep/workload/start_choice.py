@@ -28,7 +28,7 @@ class WithStarts:
         if request is None or uniform(self._seed, START, index, user) >= self._settings.share:
             return request
         if self._numbers:
-            number = self._numbers.get(request.edge_prompt)
+            number = self._numbers.get(request.core)
         else:
             number = integer(NUMBERS, self._seed, START_PICTURE, index, user)
         if number is None:  # a prompt that the catalogue does not draw

@@ -9,7 +9,7 @@ from typing import Literal
 
 from midstep.workload.user_request import UserRequest
 
-__all__ = ["Trace", "TraceWorkload", "TracedRequest", "with_negative"]
+__all__ = ["Trace", "TraceWorkload", "TracedRequest", "with_negative", "with_whole_prompts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,12 @@ def with_negative(trace: Trace, negative: str) -> Trace:
         replace(one, request=replace(one.request, negative=negative)) for one in trace.requests
     )
     return replace(trace, requests=requests, has_negatives=True)
+
+
+def with_whole_prompts(trace: Trace) -> Trace:
+    """The trace with the edge asked for every prompt as it is."""
+    requests = tuple(replace(one, request=one.request.in_full()) for one in trace.requests)
+    return replace(trace, requests=requests)
 
 
 class TraceWorkload:

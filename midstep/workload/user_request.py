@@ -17,9 +17,10 @@ class StartChoice(NamedTuple):
 
 @dataclass(frozen=True)
 class UserRequest:
-    """What a user wants: the prompt in full, its semantic core, the user's own seeds where it has
-    any, a `negative` prompt, empty where there is none, and a `start` picture, None: from noise
-    alone."""
+    """What a user wants: the prompt in full, what of it the edge is asked for, the user's own seeds
+    where it has any, a `negative` prompt, empty where there is none, and a `start` picture, None:
+    from noise alone. `core_prompt`: the semantic core, None where the edge is asked for just
+    that."""
 
     prompt: str
     edge_prompt: str
@@ -27,6 +28,16 @@ class UserRequest:
     private_seed: int | None = None
     negative: str = ""
     start: StartChoice | None = None
+    core_prompt: str | None = None
+
+    @property
+    def core(self) -> str:
+        """The prompt's semantic core, whatever the edge is asked for."""
+        return self.edge_prompt if self.core_prompt is None else self.core_prompt
+
+    def in_full(self) -> UserRequest:
+        """The same, with the edge asked for the whole prompt."""
+        return replace(self, edge_prompt=self.prompt, core_prompt=self.core)
 
     def with_start(self, start: StartChoice) -> UserRequest:
         """The same from that picture."""

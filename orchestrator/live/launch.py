@@ -25,7 +25,7 @@ from orchestrator.live import checkpoint
 from orchestrator.live.cell import Cluster
 from orchestrator.live.device_bounds import check_devices
 from orchestrator.live.setting import (
-    asks_whole_prompt,
+    asks_whole_prompts,
     learner_setting,
     pipeline_revision,
     run_problem,
@@ -115,7 +115,7 @@ def _reuses(scenario: Scenario) -> bool:
     variation."""
     if run_split_step(scenario) == scenario.model.steps:
         return False
-    return not asks_whole_prompt(scenario) or scenario.workload.variation_share > 0
+    return not asks_whole_prompts(scenario) or scenario.workload.variation_share > 0
 
 
 def _check_options(scenario: Scenario, options: Options) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "asks_whole_prompt",
+    "asks_whole_prompts",
     "learner_setting",
     "pipeline_revision",
     "resolve_cut_rule",
@@ -48,6 +49,12 @@ def asks_whole_prompt(scenario: Scenario) -> bool:
     if policies.chosen(scenario.policy).stores != "intermediate":
         return True
     return scenario.model.split_step == scenario.model.steps
+
+
+def asks_whole_prompts(scenario: Scenario) -> bool:
+    """Whether requests share no core: by the policy, or as the workload has it. A table's column
+    `core` may say otherwise."""
+    return asks_whole_prompt(scenario) or scenario.workload.core == "whole"
 
 
 def resolve_cut_rule(scenario: Scenario) -> str:
@@ -98,7 +105,7 @@ def run_problem(scenario: Scenario, frame_bytes: int = 0) -> Problem:
     if scenario.workload.draws_from_catalogue:
         catalogue = find_catalogue(scenario)
         items = scenario.workload.catalogue_size or len(catalogue.edge_prompts)
-        if asks_whole_prompt(scenario):
+        if asks_whole_prompts(scenario):
             items *= len(catalogue.endings)
         else:
             parts = catalogue.parts

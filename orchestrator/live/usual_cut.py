@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from midstep.reuse.limits import open_limits
 from midstep.scenario import Scenario
 from midstep.workload.requests import open_workload
@@ -32,7 +30,6 @@ def usual_cut(scenario: Scenario) -> float:
         request = workload.user_request(number % users, number // users, 0)
         if request is None:
             continue
-        edge_prompt = request.prompt if whole_prompt else request.edge_prompt
-        limit = limits.limit(replace(request, edge_prompt=edge_prompt))
+        limit = limits.limit(request.in_full() if whole_prompt else request)
         cuts.append(min(furthest, limit))
     return sum(cuts) / len(cuts) if cuts else float(split_step)

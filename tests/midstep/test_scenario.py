@@ -48,6 +48,7 @@ def test_an_event_of_a_timeline_may_leave_its_kind_out() -> None:
         ("paper", "workload.arrivals={poisson: {}}", "poisson requests come at any time"),
         ("paper", "workload.prompts=a.txt", "leave prompts and trace out"),
         ("paper", "cut.rule=auto", "leave cut out"),
+        ("paper", "workload.core=whole", "knows the catalogue's core prompts alone"),
         ("paper", "edges=[{name: a, neighbours: [b]}, {name: b}]", "edges.0.neighbours: where"),
         ("paper", "policy.steps_per_prompt=several", "one step of a prompt"),
         ("paper", "reuse.last_step=21", "reuse.last_step: 21 .* give 2 to 20"),

@@ -11,8 +11,10 @@ import pytest
 from midstep.clock import run_virtual
 from midstep.errors import EdgeUnreachable, FrameError, PipelineMismatch, PromptError, QueueFull
 from midstep.scenario import Scenario
+from midstep.telemetry.record import RequestRow
 from midstep.wire.frame import Frame
 from midstep.wire.messages import Answer, Description, Request
+from midstep.wire.start import Start
 from midstep.workload.requests import UserRequest
 from tests.user_agent.edges import FakeEdge, answer, open_device
 from user_agent.device import Device
@@ -221,3 +223,21 @@ def test_a_class_with_its_own_step_time_is_as_fast_beside_any_edge(scenario: Sce
     # four steps and the decoding, at f_n(t) between 0.7 and 1 of f_max
     assert 0.3 * 4.5 <= device_s(own, 1) <= 0.3 * 4.5 / 0.7
     assert device_s(scenario, 60) == pytest.approx(60 * device_s(scenario, 1), rel=0.4)
+
+
+def test_a_core_stays_in_the_row_where_a_start_picture_asks_for_the_whole_prompt(
+    scenario: Scenario,
+) -> None:
+    """A variation's limit, 6, is before the picture's first step, 7."""
+    varied = dataclasses.replace(LION, variation_seed=5)
+    start = Start(png=b"", strength=0.3)
+
+    async def world(request: UserRequest) -> RequestRow:
+        device = await open_device(scenario, FakeEdge())
+        row = device._row("r-1", request, None)
+        assert device._composer.request(row, request, start).prompt == LION.prompt
+        return row
+
+    for request in (varied, varied.in_full()):
+        row = run_virtual(world(request))
+        assert (row.edge_prompt, row.core_prompt) == (LION.prompt, LION.edge_prompt)

@@ -20,10 +20,11 @@ ROWS = ("requests.parquet", "requests.jsonl")  # of a run's folder: a replay rea
 
 
 class Inputs:
-    """The files of one expansion of a plan; each is read once, whatever the number of points."""
+    """The files of one expansion of a plan; each is read once, whatever the number of points that
+    read it in the same way."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[str | None, str | None], Trace | None] = {}
+        self._requests: dict[tuple[str | None, ...], Trace | None] = {}
         self._digests: dict[Path, str] = {}
 
     def resolved(self, scenario: Scenario) -> Scenario:
@@ -32,10 +33,10 @@ class Inputs:
         workload = scenario.workload
         if not workload.is_listed:
             return scenario
-        names = workload.prompts, workload.trace
-        if names not in self._requests:
-            self._requests[names] = read_requests(scenario)
-        return with_requests(scenario, self._requests[names])
+        read = workload.prompts, workload.trace, workload.core, workload.negative
+        if read not in self._requests:
+            self._requests[read] = read_requests(scenario)
+        return with_requests(scenario, self._requests[read])
 
     def digests(self, scenario: Scenario) -> dict[str, str]:
         """A digest of the bytes of each file that the scenario names, by the scenario's key; none

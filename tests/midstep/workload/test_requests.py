@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midstep.errors import ScenarioError
-from midstep.scenario import Scenario
+from midstep.scenario import Scenario, StartPictures
 from midstep.scenario_file import parse
 from midstep.workload.arrivals.law import pause_s
 from midstep.workload.catalogue import Catalogue
@@ -17,6 +17,7 @@ from midstep.workload.requests import (
     find_catalogue,
     open_workload,
 )
+from midstep.workload.start_choice import WithStarts
 from midstep.workload.trace import TraceWorkload
 from midstep.workload.trace_file import read_trace
 from tests import paced
@@ -50,6 +51,24 @@ def test_users_say_more_than_the_core_and_some_say_just_it(scenario: Scenario) -
     plain = sum(r.prompt == r.edge_prompt for r in requests) / len(requests)
     assert plain == pytest.approx(0.25, abs=0.06)
     assert len({r.prompt for r in requests}) > 3 * len({r.edge_prompt for r in requests})
+
+
+def test_users_of_a_catalogue_ask_for_whole_prompts_under_whole(scenario: Scenario) -> None:
+    whole = scenario.workload.model_copy(update={"core": "whole"})
+    catalogue = find_catalogue(scenario)
+    workload = CatalogueWorkload(catalogue, whole, 7)
+    usual = CatalogueWorkload(catalogue, scenario.workload, 7)
+    for index in range(20):
+        one = workload.user_request(1, index, 0)
+        core = usual.user_request(1, index, 0)
+        assert (one.prompt, one.core) == (core.prompt, core.edge_prompt)
+        assert one.edge_prompt == one.prompt
+    numbers = {prompt: number for number, prompt in enumerate(catalogue.edge_prompts)}
+    starts = WithStarts(workload, StartPictures(share=1.0), 7, numbers)
+    begun = [starts.user_request(1, index, 0) for index in range(20)]
+    assert [one and one.start and one.start.picture for one in begun] == [
+        numbers[usual.user_request(1, index, 0).edge_prompt] for index in range(20)
+    ]
 
 
 def test_seeds_of_ones_own_come_in_their_shares(scenario: Scenario) -> None:

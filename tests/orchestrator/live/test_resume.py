@@ -156,6 +156,8 @@ def test_the_problem_says_what_the_scenario_does() -> None:
     assert (
         final.last_step == 20 and final.parts is None and final.items == 20 * len(catalogue.endings)
     )
+    whole = run_problem(parse(paced.tree(workload={"core": "whole", "catalogue_size": 20})))
+    assert whole.last_step == 6 and whole.parts is None and whole.items == final.items
     stream = run_problem(parse(paced.tree(workload={"prompts": "prompts.txt"})))
     assert stream.items is None and stream.parts is None
 

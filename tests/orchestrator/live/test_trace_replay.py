@@ -26,6 +26,7 @@ RECORDED: dict[str, dict[str, Any]] = {
     "open": {"workload": {**SEEDS, "arrivals": POISSON}},
     "scaled": {"workload": {**SEEDS, "arrivals": POISSON}, "timeline": TIMELINE},
     "final": {"workload": SEEDS, "policy": {"name": "final"}},
+    "whole": {"workload": {**SEEDS, "core": "whole"}},
     "drc": {
         "workload": {"catalogue_size": 12},
         "policy": {"name": "drc", "latency_target_s": 3.0},
@@ -225,3 +226,19 @@ def test_what_cannot_be_replayed_is_one_line(
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_recorded_run_is_met_again_with_whole_prompts(tmp_path: Path) -> None:
+    """And with its cores, where it had asked for whole ones."""
+    cores = record(tmp_path / "a", **RECORDED["open"])
+    whole = replay(cores, tmp_path / "b", "--set", "workload.core=whole")
+    again = replay(whole, tmp_path / "c", "--set", "workload.core=auto")
+    assert asked(again) == asked(cores)
+    limited = {row["request_id"]: row["edge_prompt"] for row in read_run(cores)[0]}
+    for row in read_run(whole)[0]:
+        assert (row["edge_prompt"], row["core_prompt"]) == (
+            row["prompt"],
+            limited[row["request_id"]],
+        )
+        if row["variation_seed"] is None and row["result"] == "done":
+            assert (row["reuse_class"], row["reuse_limit"]) == ("core", 20)

@@ -30,4 +30,5 @@ def test_outputs_that_nobody_shares_are_cut_up_to_the_last_step() -> None:
     for rule in ("fixed", "auto"):
         assert cut(policy={"name": "final"}, cut={"rule": rule}) == S
     assert cut(policy={"name": "split"}, cut={"rule": "limit"}) == S
+    assert cut(workload={"core": "whole"}, cut={"rule": "limit"}) == S
     assert cut(policy={"name": "split"}, cut={"rule": "fixed"}) == 6

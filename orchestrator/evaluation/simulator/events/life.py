@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from midstep.diffusion.factory import named_profile, paced_identity
 from midstep.diffusion.paced import PACED_BYTES
@@ -121,15 +120,14 @@ class Life:
             self._asking -= 1
             return
         steps = self._scenario.model.steps
-        edge_prompt = wanted.prompt if self._whole else wanted.edge_prompt
-        sent = replace(wanted, edge_prompt=edge_prompt)
+        sent = wanted.in_full() if self._whole else wanted
         one = Asking(
             device=device,
             spec=member.spec,
             index=index,
             wanted=wanted,
-            edge_prompt=edge_prompt,
-            core_prompt=wanted.edge_prompt if self._whole else None,
+            edge_prompt=sent.edge_prompt,
+            core_prompt=sent.core_prompt,
             reuse_class=self._limits.kind(sent),
             limit=steps if self._pictures else self._limits.limit(sent),
             quality=None if self._pictures else self._limits.quality,

@@ -29,7 +29,7 @@ KNOWN: dict[str, str] = {
     "Hosts": "devices_per_host max_batch threads gpus resources",
     "Channel": "power_w noise_w carrier_mhz path_loss_exponent antenna_gain fading frame_bytes",
     "Workload": "catalogue catalogue_size prompts trace within_catalogue popularity "
-    "drift_swaps_per_slot plain_share variation_share private_share arrivals",
+    "drift_swaps_per_slot plain_share variation_share private_share core arrivals",
     "Popularity": "zipf",
     "Arrivals": "closed poisson mmpp diurnal slotted recorded",
     "Closed": "think_s",

@@ -236,6 +236,12 @@ LIKE: dict[str, Row] = {
         workload={"catalogue_size": 24},
         edges=[{"capacity": "80KiB", "staging": "256KiB", "max_batch": 2}],
     ),
+    # whole prompts: each wants its own picture up to the last step
+    "whole": like(
+        {"name": "lru", "steps_per_prompt": "several"},
+        {"similar": "any", "similar_params": {"step": 12}},
+        workload={"core": "whole", "variation_share": 0.2},
+    ),
     # a prompt that the plan names is made, whatever else would serve
     "drc": like({"name": "drc"}, {"similar": "calibrated", "share": 0.98}, cut={"rule": "planned"}),
 }
