@@ -561,8 +561,8 @@ class Reuse(Tree):
     """Share of reused pictures that are made again without reuse in idle time once there is
     evidence, 0 to 1; what they say corrects the limits. 0: none."""
     privacy: Literal["open", "core"] = "open"
-    """`core`: a user's full prompt never leaves the device, and no device is told another's
-    prompt."""
+    """`core`: no full prompt leaves its device, unless it is its own core, and no device is told
+    another's prompt. Goes without workload.core `whole`."""
 
     @model_validator(mode="after")
     def _floor_of_a_metric(self) -> Reuse:
@@ -834,6 +834,15 @@ class Scenario(Tree):
         problem = _start_problem(self)
         if problem is not None:
             raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _full_prompts_stay(self) -> Scenario:
+        if self.reuse.privacy == "core" and self.workload.core == "whole":
+            raise ValueError(
+                "reuse.privacy: core: workload.core whole asks edges for users' prompts in full; "
+                "set workload.core: auto, or reuse.privacy: open"
+            )
         return self
 
     @model_validator(mode="after")

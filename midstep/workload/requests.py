@@ -25,7 +25,7 @@ from midstep.errors import ScenarioError
 from midstep.scenario import CATALOGUE_PICTURES, Arrivals, Recorded, Scenario
 from midstep.scenario import Workload as Settings
 from midstep.workload.catalogue import Catalogue, load_catalogue
-from midstep.workload.core import open_core_rule, with_cores
+from midstep.workload.core import check_cores, open_core_rule, with_cores
 from midstep.workload.popularity import RankDrift, rank_at, zipf_weights
 from midstep.workload.slot_items import SlotLaw
 from midstep.workload.start_choice import WithStarts
@@ -119,7 +119,8 @@ def read_requests(scenario: Scenario) -> Trace | None:
     """The list of prompts or the trace that the scenario names; where that says no core, by
     workload.core, and where it says no negative prompts, with workload.negative. A run's requests
     are those of whole prompts under `workload.core: whole`. None where the scenario names none.
-    Raises ScenarioError, one line."""
+    Raises ScenarioError, one line; also for a prompt that is to stay on its device and has no core.
+    """
     workload = scenario.workload
     key = "workload.trace" if workload.prompts is None else "workload.prompts"
     path = workload.trace if workload.prompts is None else workload.prompts
@@ -129,6 +130,8 @@ def read_requests(scenario: Scenario) -> Trace | None:
     if trace.of_run and workload.core == "whole":
         return with_whole_prompts(trace)
     rule = open_core_rule(workload.core, find_catalogue(scenario))
+    if scenario.reuse.privacy == "core":
+        check_cores(trace, rule, key)
     return with_cores(trace, rule)
 
 

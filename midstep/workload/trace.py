@@ -17,7 +17,8 @@ class TracedRequest:
     """A request of a trace. `user`: None where users take turns; `number`: which of its user's
     requests, None: the next; `due_s`: when it was due, of an open arrival; `think_s`: how long the
     user thought before it, of a closed one. `has_core`: its edge prompt is its core; otherwise its
-    source names none, and it stands there as a whole."""
+    source names none, and it stands there as a whole. `whole_at`: where its source has it, in
+    words, if that says that the whole prompt is the core."""
 
     request: UserRequest
     user: int | None = None
@@ -25,6 +26,7 @@ class TracedRequest:
     due_s: float | None = None
     think_s: float | None = None
     has_core: bool = True
+    whole_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ def read_table(path: str, key: str) -> Trace:
         for name in ("time", "user"):
             if (name in row) != (name in first):
                 raise ScenarioError(f"{where}, {at}: give every row a {name}, or none")
-        requests.append(_request(row, f"{where}, {at}", users))
+        requests.append(_request(row, where, at, users))
     if not any(one.request.prompt.strip() for one in requests):
         raise ScenarioError(f"{where} holds no prompt")
     if requests[0].due_s is not None:  # stable: those of one instant stay in their order
@@ -125,12 +125,14 @@ def _of_run(folder: Path, key: str) -> Trace:
 def _again(row: Row, closed: bool) -> TracedRequest:
     """A recorded row as a request to be met again."""
     core = row["core_prompt"]
+    if core is None:
+        core = row["edge_prompt"]
     number = int(row["request_id"].rpartition("-")[2])
     if number >= MOST_REQUESTS:
         raise ValueError(f"request {row['request_id'][:60]} has no number that a user could reach")
     request = UserRequest(
         row["prompt"],
-        row["edge_prompt"] if core is None else core,
+        core,
         row["variation_seed"],
         row["private_seed"],
         row.get("negative") or "",  # an older midstep had none
@@ -141,6 +143,7 @@ def _again(row: Row, closed: bool) -> TracedRequest:
         number=number,
         due_s=None if closed else row["due_s"],
         think_s=row["think_s"] if closed else None,
+        whole_at=f"request {row['request_id']}" if core == row["prompt"] else None,
     )
 
 
@@ -283,7 +286,8 @@ class _Users:
         return number
 
 
-def _request(row: Row, where: str, users: _Users) -> TracedRequest:
+def _request(row: Row, file: str, at: str, users: _Users) -> TracedRequest:
+    where = f"{file}, {at}"
     prompt = _text_of(row, "prompt", None, where)
     core = _text_of(row, "core", prompt, where)
     return TracedRequest(
@@ -297,6 +301,7 @@ def _request(row: Row, where: str, users: _Users) -> TracedRequest:
         user=users.number(row["user"], where) if "user" in row else None,
         due_s=_number(row, "time", where, _instant),
         has_core="core" in row,
+        whole_at=at if "core" in row and core == prompt else None,
     )
 
 

@@ -52,6 +52,13 @@ def test_an_open_edge_names_the_donors_core_and_knows_no_more_than_cores() -> No
     assert all(own.encode() not in wire.up + wire.down for own in OWN)
 
 
+def test_asking_for_prompts_as_they_are_is_refused() -> None:
+    tree = paced.tree(workload={"core": "whole"}, reuse={"privacy": "core"})
+    with pytest.raises(ScenarioError, match=r"privacy: core: workload\.core whole asks edges for"):
+        parse(tree)
+    parse({**tree, "reuse": {"privacy": "open"}})
+
+
 def test_a_policy_that_asks_for_whole_prompts_is_refused() -> None:
     tree = paced.tree(policy={"name": "final"}, reuse={"privacy": "core"})
     with pytest.raises(ScenarioError, match=r"privacy: core: policy final asks edges for"):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+from midstep.errors import ScenarioError
+from midstep.units import excerpt
 from midstep.workload.catalogue import Catalogue
 from midstep.workload.core.entities import EntitiesRule
 from midstep.workload.core.grammar import GrammarRule
@@ -21,6 +23,7 @@ __all__ = [
     "GrammarRule",
     "WholeRule",
     "WordsRule",
+    "check_cores",
     "open_core_rule",
     "with_cores",
 ]
@@ -55,6 +58,25 @@ def with_cores(trace: Trace, rule: CoreRule) -> Trace:
     for place, core in zip(places, cores, strict=True):
         requests[place] = _with_core(requests[place], core)
     return replace(trace, requests=tuple(requests))
+
+
+def check_cores(trace: Trace, rule: CoreRule, key: str) -> None:
+    """Raise ScenarioError for a request of the trace of `key` whose core is said to be the whole
+    prompt, unless the prompt is its own core by the rule: the edge would get it in full."""
+    whole = [one for one in trace.requests if one.has_core and one.whole_at is not None]
+    cores = rule.cores([one.request.prompt for one in whole])
+    for one, core in zip(whole, cores, strict=True):
+        if _plain(core) != _plain(one.request.prompt):
+            raise ScenarioError(
+                f"{key}: {trace.source}, {one.whole_at}: the whole prompt is its core, and with "
+                f"reuse.privacy core it stays on its device; name a core, as {excerpt(core)}, or "
+                f"set reuse.privacy: open"
+            )
+
+
+def _plain(prompt: str) -> str:
+    """A prompt's words: case and spaces do not count."""
+    return " ".join(prompt.lower().split())
 
 
 def _with_core(one: TracedRequest, core: str) -> TracedRequest:

@@ -33,7 +33,8 @@ class Inputs:
         workload = scenario.workload
         if not workload.is_listed:
             return scenario
-        read = workload.prompts, workload.trace, workload.core, workload.negative
+        privacy = scenario.reuse.privacy  # refuses a list whose prompts are to stay on devices
+        read = workload.prompts, workload.trace, workload.core, workload.negative, privacy
         if read not in self._requests:
             self._requests[read] = read_requests(scenario)
         return with_requests(scenario, self._requests[read])

@@ -116,10 +116,11 @@ def test_a_prompt_without_an_end_is_no_trap() -> None:
     assert words("a" * 1_000_000) == "a" * 1_000_000
 
 
-def listed(folder: Path, name: str, text: str, **workload: str) -> list[str]:
+def listed(folder: Path, name: str, text: str, privacy: str = "open", **workload: str) -> list[str]:
     path = folder / name
     path.write_text(text)
-    scenario = parse(paced.tree(workload={"prompts": str(path), **workload}))
+    workload = {"prompts": str(path), **workload}
+    scenario = parse(paced.tree(workload=workload, reuse={"privacy": privacy}))
     trace = read_requests(scenario)
     assert trace is not None
     return [one.request.edge_prompt for one in trace.requests]
@@ -132,6 +133,21 @@ def test_lists_get_cores_where_they_name_none(tmp_path: Path, catalogue: Catalog
     assert listed(tmp_path, "p.txt", plain, core="whole") == [own, "a fox, 8 k", ""]
     table = 'prompt\tcore\na fox, 8 k\ta vixen, 8 k\n"a fox\t\n'
     assert listed(tmp_path, "p.tsv", table) == ["a vixen, 8 k", '"a fox']
+
+
+def test_a_prompt_without_a_core_stays_on_its_device_and_its_row_is_named(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    core = catalogue.edge_prompts[5]
+    own = catalogue.user_prompt(5, size=1, position=2)
+    table = f"core\tprompt\n\t{core}\n\tA fox  in the snow\na fox\ta fox, 8 k\n"
+    cores = [core, "A fox  in the snow", "a fox"]  # what only says what is shown is its own
+    assert listed(tmp_path, "p.tsv", table, "core") == cores
+    assert listed(tmp_path, "p.txt", f"{own}\na fox, 8 k\n", "core") == [core, "a fox"]
+    for row in (f"\t{own}", "\ta fox, 8 k", "a fox, 8 k\ta fox, 8 k"):
+        assert listed(tmp_path, "p.tsv", f"{table}{row}\n")[-1] == row.split("\t")[1]
+        with pytest.raises(ScenarioError, match=r"p\.tsv, line 5: the whole prompt is its core"):
+            listed(tmp_path, "p.tsv", f"{table}{row}\n", "core")
 
 
 def test_a_trace_of_endings_asks_for_the_catalogue_alone(
