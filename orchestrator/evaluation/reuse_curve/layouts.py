@@ -15,8 +15,9 @@ MOST_STEPS = 4  # of the requests' own limits that are tried, alone and two toge
 
 def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]:
     """Layouts worth trying. `own`: limits of requests for their own prompts' outputs, which every
-    rule gets; `rule`: limits of other prompts'. With `rule` also its furthest step or a middle one
-    beside them, of every prompt or of one; and all that it names, as who published it may do."""
+    rule gets; `rule`: limits of other prompts'. With `rule` also its first step, its furthest or a
+    middle one beside them, of every prompt or of one: the first serves whoever is served at all;
+    and all that it names, as who published it may do."""
     limits = sorted({min(step, steps - 1) for step in own if step})
     while len(limits) > MOST_STEPS:  # of the closest two the earlier goes: they say the same
         gaps = [after - before for before, after in pairwise(limits)]
@@ -26,7 +27,7 @@ def layouts(own: Sequence[int], rule: Sequence[int], steps: int) -> list[Layout]
     if rule:
         of_rule = sorted({*rule})
         own_alone = [*tried]
-        for step in sorted({of_rule[len(of_rule) // 2], of_rule[-1]}):
+        for step in sorted({of_rule[0], of_rule[len(of_rule) // 2], of_rule[-1]}):
             tried += [Layout(one.own, (step,)) for one in own_alone if step not in one.own]
             tried += [Layout(tuple(sorted({*one, step}))) for one in ((), *alone)]
         tried.append(Layout(tuple(of_rule)))

@@ -14,6 +14,8 @@ def test_every_rule_may_keep_what_is_best_without_it() -> None:
         assert {*without} <= {*layouts([9, 11, 12, 19], rule, 20)}
     assert Layout((2, 4, 6, 8, 10)) in layouts([9, 11, 12, 19], [2, 4, 6, 8, 10], 20)
     assert Layout((11,), (10,)) in layouts([9, 11, 12, 19], [10], 20)
+    # who may serve all up to 6 and some up to 7 keeps 6: it serves everybody
+    assert Layout((7, 19), (6,)) in layouts([7, 19], [6, 7], 20)
 
 
 def test_limits_that_lie_close_are_tried_once() -> None:
