@@ -11,7 +11,7 @@ from midstep.reuse.table import ReuseTable
 
 __all__ = ["Ramp"]
 
-_FUZZ = 1e-5  # of a cosine that is a decimal's and not a float's
+_FUZZ = 1e-5  # of a cosine, or of steps, that are a decimal's and not a float's
 
 
 class Ramp(BySimilarity):
@@ -36,7 +36,7 @@ class Ramp(BySimilarity):
         if not 0 < share <= 1:
             raise ValueError(f"share {share:g}: it is a part of all steps, above 0 and at most 1")
         self.threshold = threshold
-        self.most = int(share * steps)
+        self.most = int(share * steps + _FUZZ)
         self.least = min(check_step(least, steps), self.most)
 
     def by_similarity(self, similarity: FloatArray) -> IntArray:

@@ -63,7 +63,8 @@ class Journal:
             return
         try:
             trees = [json.loads(line) for line in lines]
-            if trees[0] == json.loads(json.dumps(self._head)):
+            difference = head_difference(trees[0], self._head)
+            if not difference:
                 for tree in trees[1:]:
                     self._take(tree)
                 return
@@ -71,7 +72,6 @@ class Journal:
             raise RecordError(
                 f"{self.path}: damaged ({error}); delete it to begin again"
             ) from error
-        difference = head_difference(trees[0], self._head)
         raise OptionError(
             f"--out: {self.path} belongs to another calibration ({difference}); delete it, or give "
             f"another --out"

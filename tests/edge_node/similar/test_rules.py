@@ -68,6 +68,7 @@ def test_the_ramp() -> None:
     assert limits(Ramp(20), *scores) == [0, 5, 6, 8, 9, 10]
     assert limits(Ramp(8), *scores) == [0, 4, 4, 4, 4, 4]  # 5 steps are more than half
     assert limits(Ramp(20, least=2), *scores) == [0, 2, 3, 6, 9, 10]
+    assert limits(Ramp(100, share=0.29), 1.0, limit=100) == [29]  # 28.999... in binary
 
 
 def tables(**last: int) -> ReuseTable:
